@@ -1,0 +1,50 @@
+# Everyday commands. Each makes .venv when it is missing; nothing is installed or written outside this folder.
+.PHONY: help run pull test lint check manifest install clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.dvc/tmp/site
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+run: .venv/runtime ## pull the data set, run all seven stages (those that changed, in a clone that has run before), print the results
+	dvc pull --quiet data.dvc
+	dvc repro $(if $(wildcard build),,--force)
+	@echo; python -m radiotrace results
+
+pull: .venv/runtime ## bring the data, the submitted model and every output; run nothing
+	dvc pull
+	@echo; python -m radiotrace results
+
+test: .venv/dev ## the whole test suite
+	python -m pytest
+
+lint: .venv/dev ## ruff, and actionlint over the workflows
+	ruff check .
+	actionlint
+
+check: .venv/runtime ## dvc.lock fits the code and the parameters, and the datastore holds what is locked
+	dvc repro --dry --allow-missing
+	python -m radiotrace datastore
+
+manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc
+	python -m radiotrace manifest
+	dvc add --quiet data
+
+install: .venv/dev ## .venv with runtime and test tools; the other commands do it by themselves
+
+.venv/runtime: requirements.txt
+	@echo "installing requirements.txt into .venv (a minute or two)"
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+clean: ## remove outputs, checkpoints and .venv; keep the data
+	rm -rf build .checkpoints .venv dvc_plots

@@ -1,0 +1,66 @@
+"""The command line: `python -m radiotrace COMMAND`."""
+import argparse
+import sys
+from pathlib import Path
+
+from radiotrace import datastore, records
+from radiotrace.stage import StageError
+
+
+def results(args) -> None:
+    """Prints the requirements of the last run with what was measured."""
+    acceptance = records.read(Path(args.evidence) / "acceptance.json", "acceptance")
+    rows = [("requirement", "metric", "mean", "95 % bound", "needed", "n", "verdict")]
+    rows += [(result["requirement"], result["metric"], _number(result["mean"]), f"{_number(result['observed'])} ({result['bound']})",
+              f"{result['op']} {result['threshold']:g}", f"{result['n_subjects']} subjects", result["verdict"])
+             for result in acceptance["results"]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\nrun {acceptance['run_id'][:12]}, "
+          + ("release blocked: a requirement is not met" if acceptance["release_blocked"] else "all requirements met"))
+    print("metrics/metrics.json     every number          metrics/test_cases.svg  worst, median, best case\n"
+          "metrics/cases.json       each test case        metrics/training.svg    loss and validation Dice\n"
+          "build/export/model.onnx  the model             evidence/               the proof; start with manifest.json")
+
+
+def _number(value) -> str:
+    return "undefined" if value is None else f"{value:.4g}"
+
+
+def manifest(args) -> None:
+    """Writes the SHA-256 of every file of the raw data, which ingest will insist on."""
+    from radiotrace.images import identity  # here, because the other commands need no image library
+    text = identity.manifest(args.folder)
+    records.write_bytes(args.out, text.encode())
+    print(f"{args.out}: {len(text.splitlines())} files of {args.folder}/")
+
+
+def check_datastore(args) -> None:
+    """Hashes every object of datastore/ and looks up everything that is locked."""
+    objects, locked = datastore.check(args.project)
+    print(f"datastore/: {objects} objects hashed, {locked} locked files found")
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, function, options in (
+            ("results", results, {"--evidence": "evidence"}),
+            ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
+            ("datastore", check_datastore, {"--project": "."})):
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        command.set_defaults(function=function)
+        for option, default in options.items():
+            command.add_argument(option, default=default, help=f"default: {default}")
+    args = parser.parse_args(argv)
+    try:
+        args.function(args)
+    except StageError as error:
+        print(f"radiotrace: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

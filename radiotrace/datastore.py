@@ -1,0 +1,73 @@
+"""The datastore: the DVC remote that lies in git. Holds every locked output, and each object is what its name says."""
+import hashlib
+import json
+from pathlib import Path
+
+import yaml
+
+from radiotrace.stage import StageError
+
+
+def check(project) -> tuple[int, int]:
+    """Hashes every object, and looks up everything that dvc.lock and *.dvc say was pushed.
+
+    Args:
+        project: folder with dvc.yaml, dvc.lock, *.dvc and datastore/.
+
+    Returns:
+        How many objects were hashed, and how many locked files were found among them.
+
+    Raises:
+        StageError: names every object whose bytes are not its name, and every locked file without an object; also when
+            nothing is locked, because then nothing was checked.
+    """
+    project = Path(project)
+    store = project / "datastore" / "files" / "md5"
+    objects = sorted(path for path in store.glob("*/*") if path.is_file())
+    faults = [f"{path.relative_to(project).as_posix()}: its MD5 is {found}, it was changed"
+              for path in objects if (found := _md5(path)) != (path.parent.name + path.name).removesuffix(".dir")]
+    locked = _locked(project)
+    found = 0
+    for name, digest in sorted(locked.items()):
+        for path, one in _expanded(name, digest, store):
+            if _object(store, one).is_file():
+                found += 1
+            else:
+                faults.append(f"{path}: locked as {one}, but not in the datastore")
+    if not found and not faults:
+        faults = ["nothing is locked, so nothing was checked"]
+    if faults:
+        raise StageError(f"datastore/ is not whole: {len(faults)} faults", faults,
+                         "Restore it with 'git checkout datastore'; or, after a run that is meant, 'dvc push' and commit it.")
+    return len(objects), found
+
+
+def _locked(project: Path) -> dict[str, str]:
+    """Output -> hash, of all outputs that are pushed."""
+    def load(path):
+        return yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) if path.is_file() else {}
+
+    kept_elsewhere = {name for stage in load(project / "dvc.yaml").get("stages", {}).values()
+                      for kind in ("outs", "metrics", "plots") for out in stage.get(kind, []) if isinstance(out, dict)
+                      for name, options in out.items() if options.get("cache") is False or options.get("push") is False}
+    stages = load(project / "dvc.lock").get("stages", {}).values()
+    tracked = [out for path in sorted(project.glob("*.dvc")) if path.is_file() for out in load(path).get("outs", [])]
+    return {out["path"]: out["md5"] for out in [out for stage in stages for out in stage.get("outs", [])] + tracked
+            if out["path"] not in kept_elsewhere}
+
+
+def _expanded(name: str, digest: str, store: Path):
+    """(path, hash) of an output, and of each file in it where it is a folder."""
+    yield name, digest
+    listing = _object(store, digest)
+    if digest.endswith(".dir") and listing.is_file():
+        for entry in json.loads(listing.read_bytes()):
+            yield f"{name}/{entry['relpath']}", entry["md5"]
+
+
+def _object(store: Path, digest: str) -> Path:
+    return store / digest[:2] / digest[2:]
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

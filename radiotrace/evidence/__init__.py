@@ -1,0 +1,1 @@
+"""Evidence: acceptance and the bundle. Reads records; needs neither torch nor images."""

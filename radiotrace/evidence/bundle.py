@@ -1,0 +1,78 @@
+"""The bundle: records of a run that were found to agree, each listed with its SHA-256."""
+from pathlib import Path
+
+from radiotrace import merkle, records, runs
+
+
+def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict[str, str]) -> list[str]:
+    """Where records of one run contradict each other or the files beside them; [] when they agree.
+
+    Args:
+        sources: name -> record, of dataset, split, train, metrics, cases and model.
+        provenance: the record 'provenance' of each stage.
+        files: path -> SHA-256 as the file is now, of everything that a record states a hash of.
+    """
+    found = []
+
+    def same(what, one, other):
+        if one != other:
+            found.append(f"{what}: found {one}, expected {other}")
+
+    train, model, dataset = sources["train"], sources["model"], sources["dataset"]
+    made = {record["stage"]: record for record in provenance}
+    same("run_id of build/train/train.json", train["run_id"], runs.run_id(made["train"]))
+    for name in ("metrics", "cases", "model"):
+        same(f"run_id of {name}.json", sources[name]["run_id"], train["run_id"])
+    same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
+    same("weights behind model.onnx", model["weights_sha256"], train["weights_sha256"])
+    same("SHA-256 of model.onnx", files["build/export/model.onnx"], model["sha256"])
+    raw = {source["path"]: source["sha256"] for case in dataset["cases"] for source in (case["image"], case["label_map"])}
+    same("root of the data set", merkle.root(raw), dataset["dataset"]["root_sha256"])
+    test = sorted(case_id for case_id, row in sources["split"]["cases"].items() if row["part"] == "test")
+    same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)
+    if seen := sorted(set(test) & {case_id for case_ids in train["cases"].values() for case_id in case_ids}):
+        found.append(f"test cases that training saw: {', '.join(seen)}")
+    for record in provenance:
+        for path, digest in record["inputs"].items():
+            same(f"{path}, read by {record['stage']}", files.get(path), digest)
+        same(f"pins of {record['stage']}", record["requirements_sha256"], files["requirements.txt"])
+    return found
+
+
+def run_record(train: dict, dataset: dict, provenance: list[dict]) -> dict:
+    """The record 'run': what decided each stage's outputs, and the hash of that."""
+    return {"run_id": train["run_id"], "dataset_root_sha256": dataset["dataset"]["root_sha256"],
+            "stages": [{**record, "sha256": records.digest(record)} for record in provenance]}
+
+
+def hyperparameters(run_id: str, provenance: list[dict]) -> dict:
+    """The record 'hyperparameters': the parameters of each stage, from the stages themselves."""
+    return {"run_id": run_id, "stages": {record["stage"]: record["params"] for record in provenance}}
+
+
+def checkpoints(train: dict) -> dict:
+    """The record 'checkpoints': the hash of each epoch's state, and the epoch that became the model."""
+    return {"run_id": train["run_id"], "selection": train["selection"], "selected_epoch": train["history"][-1]["epoch"],
+            "checkpoints": [{"epoch": row["epoch"], "sha256": row["checkpoint_sha256"]} for row in train["history"]],
+            "weights_sha256": train["weights_sha256"]}
+
+
+def manifest(run_id: str, folder: Path, name: str, schema_of: dict[str, str], vouched: dict[str, Path]) -> dict:
+    """The record 'manifest': the files of the bundle, and the files outside it that it vouches for, sorted by path.
+
+    Args:
+        folder: where the bundle is now.
+        name: what its folder will be called.
+        schema_of: file of the bundle -> its schema.
+        vouched: path as it stands in the repository -> file.
+    """
+    inside = [(f"{name}/{path.name}", path, schema_of[path.name], True) for path in folder.iterdir()]
+    outside = [(path, file, None, False) for path, file in vouched.items()]
+    return {"run_id": run_id, "files": [
+        {"path": path, "sha256": records.sha256(file), "bytes": Path(file).stat().st_size, "schema": schema, "in_bundle": in_bundle}
+        for path, file, schema, in_bundle in sorted(inside + outside)]}
+
+
+def checksums(folder: Path) -> str:
+    """The files of a folder as `sha256sum -c` reads them, run inside it."""
+    return "".join(f"{records.sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()))

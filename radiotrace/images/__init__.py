@@ -1,0 +1,1 @@
+"""Images: volumes and their geometry, data set formats, checks, identity."""

@@ -1,0 +1,18 @@
+"""Intensity: how voxel values are normalised before a network sees them, in training and at inference alike."""
+import numpy as np
+
+
+def normalise(array_zyx: np.ndarray, clip_percentiles: tuple[float, float]) -> np.ndarray:
+    """Clips to two percentiles of the volume, then shifts and scales to mean 0 and SD 1.
+
+    Args:
+        array_zyx: any real type, finite.
+        clip_percentiles: lower and upper, in 0..100.
+
+    Returns:
+        float32, same shape; all zeros for a constant volume.
+    """
+    values = array_zyx.astype(np.float64)  # float64: scales up to 1e6 lose digits in float32 sums
+    values = np.clip(values, *np.percentile(values, clip_percentiles))
+    deviation = values.std()
+    return ((values - values.mean()) / (deviation if deviation > 0 else 1.0)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Learning: data, augmentation, networks, losses, checkpoints, inference."""

@@ -1,0 +1,81 @@
+"""Checkpoints: the whole state of a training run after an epoch, in one safetensors file, found again by key.
+
+A key is a hash of everything that decides the run, so that a run never goes on from another's state. Nothing here is
+pickled. A file appears whole or not at all; one that is damaged later is passed over.
+"""
+import json
+import shutil
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save
+
+from radiotrace import records
+from radiotrace.stage import log
+
+KEPT = 2  # the newest, and the one before in case the newest is damaged
+
+
+def save_epoch(folder, epoch: int, network, ema, optimizer, history: list[dict]) -> str:
+    """Writes the state after `epoch` and removes older checkpoints but one.
+
+    Returns:
+        SHA-256 of the file, which is the same in every run of one key.
+    """
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    path = _path(folder, epoch)
+    contiguous = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in sorted(tensors.items())}
+    records.write_bytes(path, save(contiguous, {"history": json.dumps(records.canonical(history), sort_keys=True)}))
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink()
+    return records.sha256(path)
+
+
+def resume(folder, network, ema, optimizer) -> list[dict]:
+    """Loads the newest whole checkpoint into the three, in place.
+
+    Returns:
+        The history up to its epoch; [] when there is none, and then nothing was loaded.
+    """
+    for path in _newest_first(folder):
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                history = json.loads(file.metadata()["history"])
+        except (safetensors.SafetensorError, OSError, ValueError) as error:
+            log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
+            continue
+        network.load_state_dict(_below("network.", tensors))
+        ema.load_state_dict(_below("ema.", tensors))
+        parameters = optimizer.param_groups[0]["params"]
+        state: dict[int, dict] = {}
+        for name, value in _below("optimizer.", tensors).items():
+            index, _, field = name.partition(".")
+            if value.shape == parameters[int(index)].shape:  # moments lie in memory as their parameter does
+                value = torch.empty_like(parameters[int(index)]).copy_(value)
+            state.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        history[-1]["checkpoint_sha256"] = records.sha256(path)  # a file cannot hold its own hash
+        return history
+    return []
+
+
+def forget(folder) -> None:
+    """Removes a finished run's checkpoints, so that a forced rerun trains again instead of finding its end."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _path(folder, epoch: int) -> Path:
+    return Path(folder) / f"epoch_{epoch:05d}.safetensors"
+
+
+def _newest_first(folder) -> list[Path]:
+    return sorted(Path(folder).glob("epoch_*.safetensors"), reverse=True)
+
+
+def _below(prefix: str, tensors: dict) -> dict:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,40 @@
+"""Inference: from a volume to a label map on its own grid. The one way in which this project predicts."""
+import numpy as np
+import SimpleITK as sitk
+import torch
+from monai.inferers import sliding_window_inference
+
+from radiotrace.images import intensity, volumes
+
+
+def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.ndarray]:
+    """Labels every voxel of a volume.
+
+    Args:
+        volume: 3-D, scalar, of any orientation and spacing.
+        network: callable, (1, 1, z, y, x) float32 tensor -> logits (1, labels, z, y, x) tensor.
+        spec: "preprocessing" of the model's record: orientation, spacing_mm, clip_percentiles, window_voxels, multiple.
+
+    Returns:
+        The label map, uint8, on the volume's own grid, and the logits (labels, z, y, x) on the canonical grid.
+    """
+    turned = volumes.canonical(volume, spec["orientation"], spec["spacing_mm"], is_label_map=False)
+    image = torch.from_numpy(intensity.normalise(volumes.array_zyx(turned), spec["clip_percentiles"]))
+    logits = predict(image, network, spec)
+    probabilities = torch.softmax(logits, 0).numpy()
+    grid = volumes.grid(volume)
+    # Probabilities, not labels, are interpolated: borders stay smooth where spacings differ.
+    on_grid = [volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), grid)) for channel in probabilities]
+    return volumes.from_array(np.argmax(on_grid, 0).astype(np.uint8), volume), logits.numpy()
+
+
+def predict(image_zyx: torch.Tensor, network, spec: dict) -> torch.Tensor:
+    """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in overlapping windows.
+
+    The window shrinks to the image, rounded up to what the network can halve; what is added is 0, the mean.
+    """
+    step = spec["multiple"]
+    window = [min(limit, -(-edge // step) * step)
+              for limit, edge in zip(volumes.to_zyx(spec["window_voxels"]), image_zyx.shape, strict=True)]
+    with torch.inference_mode():
+        return sliding_window_inference(image_zyx[None, None], window, 1, network, overlap=0.5, mode="gaussian")[0].float()

@@ -1,0 +1,44 @@
+"""ONNX: a network as a file without code, paths or traces, and the file as a network."""
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+AXES = ["n", "channel", "z", "y", "x"]
+
+
+def export(network: torch.nn.Module, multiple: int, opset: int) -> bytes:
+    """The network in evaluation mode as ONNX, with free n, z, y, x.
+
+    Two exports of the same weights are the same bytes, wherever the repository lies.
+
+    Args:
+        multiple: what z, y, x must be multiples of.
+    """
+    example = torch.zeros(1, 1, *(multiple * edges for edges in (2, 3, 4)))
+    free = dict.fromkeys((0, 2, 3, 4), torch.export.Dim.DYNAMIC)
+    program = torch.onnx.export(network.eval(), (example,), dynamo=True, opset_version=opset, external_data=False, verbose=False,
+                                input_names=["image"], output_names=["logits"], dynamic_shapes=(free,))
+    model = program.model_proto
+    _strip(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def _strip(message) -> None:
+    """Empties every metadata_props and doc_string, at any depth: torch writes source paths and stack traces there."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None and field.message_type.full_name.startswith("onnx."):
+            for part in value if hasattr(value, "__len__") and not hasattr(value, "ListFields") else [value]:
+                _strip(part)
+
+
+def network(content: bytes, threads: int):
+    """An ONNX file as inference takes a network: (n, 1, z, y, x) tensor -> logits tensor, on the processor."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda patch: torch.from_numpy(session.run(None, {name: np.ascontiguousarray(patch.numpy())})[0])

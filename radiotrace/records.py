@@ -1,0 +1,111 @@
+"""Records: JSON files that are the same bytes every time and are checked on write and on read."""
+import hashlib
+import json
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+
+from radiotrace.stage import StageError
+
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+
+def canonical(value):
+    """The value with floats at 9 significant digits, -0.0 as 0.0, tuples as lists.
+
+    Raises:
+        ValueError: a number is NaN or infinite, or a key is not a string.
+    """
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError(f"record keys must be strings, found {sorted(map(repr, value))}")
+        return {key: canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a finite number; write null beside a count")
+        return float(f"{value:.9g}") + 0.0  # + 0.0: turns -0.0 into 0.0
+    return value
+
+
+def dumps(record) -> str:
+    """Canonical text of a record: sorted keys, indented by 2, UTF-8, a newline at the end."""
+    return json.dumps(canonical(record), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@cache
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
+
+
+def faults(record, schema: str) -> list[str]:
+    """Every way in which a record breaks schemas/<schema>.schema.json, as 'where: what'; [] when it holds."""
+    errors = sorted(_validator(schema).iter_errors(record), key=lambda error: (error.json_path, error.message))
+    return [f"{error.json_path.removeprefix('$').lstrip('.') or 'record'}: {error.message}" for error in errors]
+
+
+def write(path, record, schema: str) -> None:
+    """Writes a record atomically: a reader sees the whole old file or the whole new one.
+
+    Raises:
+        ValueError: the record breaks its schema (a mistake of the writer) or holds a NaN.
+    """
+    text = dumps(record)
+    if broken := faults(json.loads(text), schema):
+        raise ValueError(f"{Path(path).name} breaks schemas/{schema}.schema.json: " + "; ".join(broken))
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path, content: bytes) -> None:
+    """Writes to a temporary name in the same folder, flushes to disk, then renames."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path, schema: str):
+    """The record in a file, checked against its schema.
+
+    Raises:
+        StageError: the file is missing, is not JSON, or breaks its schema; names every fault.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run.") from None
+    except ValueError as error:
+        raise StageError(f"{path} is not JSON: {error}", way_out=_REMAKE) from None
+    if broken := faults(record, schema):
+        raise StageError(f"{path} breaks schemas/{schema}.schema.json", broken, _REMAKE)
+    return record
+
+
+_REMAKE = "Run 'dvc checkout' to restore the file, or 'dvc repro' to make it again."
+
+
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is not a finite number")
+
+
+def sha256(path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(record) -> str:
+    """SHA-256 of a record's canonical text."""
+    return hashlib.sha256(dumps(record).encode("utf-8")).hexdigest()

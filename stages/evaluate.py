@@ -1,0 +1,122 @@
+"""evaluate: predicts the test part on the grid of the original images and compares with the reference.
+
+Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors
+Writes  build/evaluate/: predictions/, provenance.json
+        metrics/: metrics.json, cases.json, training.svg, test_cases.svg
+Params  seed, evaluate.*
+Stops   when a raw file was changed after ingest
+The only stage that opens the test part's label maps.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file
+
+from radiotrace import params, records, runs, stage
+from radiotrace.evaluation import figures, metrics, statistics
+from radiotrace.images import volumes
+from radiotrace.learning import inference, networks, numerics
+
+
+def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], voxel_mm3: float) -> dict:
+    """Dice and both volumes of each label, by name."""
+    dice = metrics.dice_per_label(reference_zyx, prediction_zyx, labels)
+    return {name: {"dice": dice[name], "reference_mm3": int((reference_zyx == int(value)).sum()) * voxel_mm3,
+                   "prediction_mm3": int((prediction_zyx == int(value)).sum()) * voxel_mm3}
+            for value, name in labels.items() if value != "0"}
+
+
+def summarise(cases: list[dict], resamples: int, seed: int) -> dict:
+    """Dice and volume error (prediction minus reference) over cases: each label, and the mean of a case's labels.
+
+    Args:
+        cases: entries of the record 'cases'.
+    """
+    subject_of = {case["case_id"]: case["subject_id"] for case in cases}
+
+    def over_cases(value_of):
+        names = list(cases[0]["labels"])
+        values = {name: {case["case_id"]: value_of(case["labels"][name]) for case in cases} for name in names}
+        values["mean_of_labels"] = {case["case_id"]: metrics.mean_defined(values[name][case["case_id"]] for name in names) for case in cases}
+        return {name: statistics.summary(values[name], subject_of, resamples, seed) for name in values}
+
+    def error_percent(row):
+        return 100 * (row["prediction_mm3"] - row["reference_mm3"]) / row["reference_mm3"] if row["reference_mm3"] else None
+
+    return {"n_cases": len(cases), "n_subjects": len(set(subject_of.values())),
+            "dice": over_cases(lambda row: row["dice"]),
+            "volume_error_mm3": over_cases(lambda row: row["prediction_mm3"] - row["reference_mm3"]),
+            "volume_error_percent": over_cases(error_percent)}
+
+
+def worst_median_best(cases: list[dict]) -> dict[str, str]:
+    """Which cases to show: those of lowest, median and highest mean Dice over labels; undefined counts as lowest."""
+    def mean(case):
+        value = metrics.mean_defined(row["dice"] for row in case["labels"].values())
+        return (-1.0 if value is None else value, case["case_id"])
+
+    ranked = [case["case_id"] for case in sorted(cases, key=mean)]
+    return {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
+
+
+def figure_row(title: str, image, reference, prediction) -> dict:
+    """Arrays for figures.outlines, turned to LPS so that every case is seen from the same side."""
+    turned = [volumes.canonical(volume, "LPS", None, is_label_map=True) for volume in (image, reference, prediction)]
+    return {"title": title, "spacing_zyx": volumes.to_zyx(turned[0].GetSpacing()),
+            **dict(zip(("image_zyx", "reference_zyx", "prediction_zyx"), map(volumes.array_zyx, turned), strict=True))}
+
+
+def main(args):
+    p = params.load(args.params, "evaluate")
+    train = records.read(args.train, "train")
+    numerics.configure(train["params"]["numerics"], p["threads"])
+    described = {case["case_id"]: case for case in records.read(args.dataset, "dataset")["cases"]}
+    split = records.read(args.split, "split")
+    labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
+    network = networks.build(train["network"], seed=0)
+    network.load_state_dict(load_file(args.weights))
+    network.eval()
+
+    test = sorted(case_id for case_id, row in split["cases"].items() if row["part"] == "test")
+    cases = []
+    with stage.output_folder(args.out) as out:
+        def original(case_id, kind):
+            return volumes.read_canonical(raw / described[case_id][kind]["path"], described[case_id][kind]["sha256"])
+
+        for number, case_id in enumerate(test, 1):
+            reference = original(case_id, "label_map")
+            prediction, _ = inference.segment(original(case_id, "image"), network, train["preprocessing"])
+            path = Path(f"{case_id}.nii.gz")
+            volumes.write(prediction, out / "predictions" / path)
+            label_zyx, predicted_zyx, voxel_mm3 = volumes.array_zyx(reference), volumes.array_zyx(prediction), float(np.prod(reference.GetSpacing()))
+            cases.append({"case_id": case_id, "subject_id": split["cases"][case_id]["subject_id"],
+                          "prediction": path.as_posix(), "prediction_sha256": records.sha256(out / "predictions" / path),
+                          "labels": compare(label_zyx, predicted_zyx, labels, voxel_mm3)})
+            if number % 10 == 0 or number == len(test):
+                stage.log(f"evaluate: {number}/{len(test)} cases")
+        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}", original(case_id, "image"), original(case_id, "label_map"),
+                            volumes.read(out / "predictions" / f"{case_id}.nii.gz")) for rank, case_id in worst_median_best(cases).items()]
+        pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
+        summary = {"run_id": train["run_id"], "part": "test", **summarise(cases, p["resamples"], p["seed"])}
+        records.write(out / "provenance.json", runs.provenance(
+            __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
+        for name, content in pictures.items():
+            records.write_bytes(metrics_folder / name, content)
+        records.write(metrics_folder / "cases.json", {"run_id": train["run_id"], "part": "test", "cases": cases}, "cases")
+        records.write(metrics_folder / "metrics.json", summary, "metrics")
+    stage.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
+
+
+parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--data", required=True, help="folder of raw data")
+parser.add_argument("--dataset", required=True, help="record of the data set")
+parser.add_argument("--split", required=True, help="record of the split")
+parser.add_argument("--train", required=True, help="record of the training run")
+parser.add_argument("--weights", required=True, help="trained weights")
+parser.add_argument("--out", required=True, help="folder to write")
+parser.add_argument("--metrics", required=True, help="folder of the small files that git keeps")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))

@@ -1,0 +1,66 @@
+"""evidence: gathers the records of a run, finds that they agree, judges the requirements, and hashes it all.
+
+Reads   the records of every stage, the model, design/requirements.yaml
+Writes  evidence/
+Stops   when records contradict each other or a file beside them; not when a requirement is missed: that is evidence too
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from radiotrace import params, records, runs, stage
+from radiotrace.evidence import bundle, requirements
+from radiotrace.stage import StageError
+
+STAGES = ("ingest", "validate", "split", "train", "evaluate", "export")
+# Options of the command line that name a record -> its schema, which is also its name in the bundle.
+RECORDS = {"dataset": "dataset", "findings": "findings", "split": "split", "cases": "cases", "metrics": "metrics", "model": "model"}
+
+
+def main(args):
+    params.read(args.params)  # evidence has no parameter of its own; a broken file stops it too
+    sources = {name: records.read(getattr(args, name), schema) for name, schema in RECORDS.items()}
+    sources["train"] = records.read(args.train, "train")
+    provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
+    required = requirements.load(args.design)
+    vouched = {Path(path).as_posix(): Path(path) for path in (
+        args.weights, args.onnx, args.train, args.accepted, args.manifest, args.requirements,
+        *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.figures)}
+    files = {path: records.sha256(file) for path, file in vouched.items()}
+    if broken := bundle.contradictions(sources, provenance, files):
+        raise StageError("records of this run contradict each other", broken, "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.")
+
+    train, run_id = sources["train"], sources["train"]["run_id"]
+    provenance.append(runs.provenance(__file__, {}, args.requirements, [*vouched.values(), args.design]))
+    acceptance = requirements.acceptance(required, sources["metrics"])
+    made = {name: (sources[name], RECORDS[name]) for name in RECORDS} | {
+        "requirements": (required, "requirements"), "acceptance": (acceptance, "acceptance"),
+        "run": (bundle.run_record(train, sources["dataset"], provenance), "run"),
+        "hyperparameters": (bundle.hyperparameters(run_id, provenance), "hyperparameters"),
+        "epochs": ({"run_id": run_id, "epochs": train["history"]}, "epochs"),
+        "checkpoints": (bundle.checkpoints(train), "checkpoints")}
+    with stage.output_folder(args.out) as out:
+        for name, (record, schema) in made.items():
+            records.write(out / f"{name}.json", record, schema)
+        schema_of = {f"{name}.json": schema for name, (_, schema) in made.items()}
+        records.write(out / "manifest.json", bundle.manifest(run_id, out, Path(args.out).name, schema_of, vouched), "manifest")
+        records.write_bytes(out / "SHA256SUMS", bundle.checksums(out).encode())
+    missed = [result for result in acceptance["results"] if result["verdict"] != "met"]
+    for result in missed:
+        stage.log(f"evidence: {result['requirement']} {result['verdict']}: {result['reason']}")
+    stage.log(f"evidence: wrote {args.out}/, {len(acceptance['results']) - len(missed)} of {len(acceptance['results'])} requirements met")
+
+
+parser = argparse.ArgumentParser(prog="evidence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+for option, what in {"manifest": "SHA-256 of every raw file", "dataset": "record of the data set", "findings": "record of findings",
+                     "accepted": "record of accepted cases", "split": "record of the split", "train": "record of the training run",
+                     "weights": "trained weights", "metrics": "record of metrics", "cases": "record of test cases",
+                     "model": "record of the model", "onnx": "the model", "design": "requirements.yaml"}.items():
+    parser.add_argument(f"--{option}", required=True, help=what)
+for name in STAGES:
+    parser.add_argument(f"--{name}-provenance", required=True, help=f"what decided the outputs of {name}")
+parser.add_argument("--figures", nargs="+", required=True, help="pictures that evaluate made")
+parser.add_argument("--out", required=True, help="folder to write")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))

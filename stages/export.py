@@ -1,0 +1,82 @@
+"""export: writes the model as ONNX with everything that inference needs, and shows that it predicts the same.
+
+Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and weights.safetensors,
+        build/evaluate/predictions/, metrics/cases.json
+Writes  build/export/: model.onnx, model.json, provenance.json
+Params  seed, export.*
+Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file
+
+from radiotrace import params, records, runs, stage
+from radiotrace.images import volumes
+from radiotrace.learning import inference, networks, numerics, onnx_model
+from radiotrace.stage import StageError
+
+
+def spread(case_ids: list[str], count: int) -> list[str]:
+    """`count` cases spread evenly over a sorted list; all of them when there are fewer."""
+    chosen = np.unique(np.linspace(0, len(case_ids) - 1, min(count, len(case_ids))).round().astype(int))
+    return [sorted(case_ids)[index] for index in chosen]
+
+
+def main(args):
+    p = params.load(args.params, "export")
+    train = records.read(args.train, "train")
+    dataset = records.read(args.dataset, "dataset")
+    evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
+    described = {case["case_id"]: case["image"] for case in dataset["cases"]}
+    numerics.configure(train["params"]["numerics"], p["threads"])
+    network = networks.build(train["network"], seed=0)
+    network.load_state_dict(load_file(args.weights))
+    content = onnx_model.export(network, train["preprocessing"]["multiple"], p["opset"])
+    exported = onnx_model.network(content, p["threads"])
+
+    parity_cases = spread(list(evaluated), p["parity_cases"])
+    largest, compared, different = 0.0, 0, 0
+    for case_id in parity_cases:
+        image = volumes.read_canonical(Path(args.data) / described[case_id]["path"], described[case_id]["sha256"])
+        label_map, logits = inference.segment(image, exported, train["preprocessing"])
+        _, logits_torch = inference.segment(image, network, train["preprocessing"])
+        evaluated_map = volumes.read_canonical(Path(args.predictions) / evaluated[case_id]["prediction"], evaluated[case_id]["prediction_sha256"])
+        largest = max(largest, float(np.abs(logits - logits_torch).max()))
+        compared += int(np.prod(label_map.GetSize()))
+        different += int((volumes.array_zyx(label_map) != volumes.array_zyx(evaluated_map)).sum())
+    stage.log(f"export: {len(parity_cases)} cases, largest difference of a logit {largest:.2g}, {different} of {compared} voxels labelled otherwise")
+    if not largest <= p["parity_tolerance"]:
+        raise StageError("ONNX Runtime and torch disagree", [f"largest difference of a logit {largest:.3g}, tolerance {p['parity_tolerance']:g}"],
+                         "Look at the operators in build/export; or change export.opset or export.parity_tolerance in params.yaml.")
+
+    with stage.output_folder(args.out) as out:
+        records.write_bytes(out / "model.onnx", content)
+        records.write(out / "model.json", {
+            "run_id": train["run_id"], "notice": "Research software; not for diagnosis.",
+            "file": "model.onnx", "sha256": records.sha256(out / "model.onnx"),
+            "weights_sha256": train["weights_sha256"], "format": "onnx", "opset": p["opset"], "network": train["network"],
+            "labels": train["labels"], "modality": dataset["dataset"]["modality"], "preprocessing": train["preprocessing"],
+            "input": {"name": "image", "type": "float32", "axes": onnx_model.AXES},
+            "output": {"name": "logits", "type": "float32", "axes": onnx_model.AXES},
+            "parity": {"cases": parity_cases, "tolerance": p["parity_tolerance"], "max_logit_difference": largest,
+                       "voxels_compared": compared, "voxels_different": different},
+            "params": p, "excluded": train["excluded"]}, "model")
+        records.write(out / "provenance.json", runs.provenance(
+            __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]), "provenance")
+    stage.log(f"export: wrote {args.out}/model.onnx, {len(content) / 1e6:.1f} MB")
+
+
+parser = argparse.ArgumentParser(prog="export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--data", required=True, help="folder of raw data")
+parser.add_argument("--dataset", required=True, help="record of the data set")
+parser.add_argument("--train", required=True, help="record of the training run")
+parser.add_argument("--weights", required=True, help="trained weights")
+parser.add_argument("--predictions", required=True, help="folder of predicted label maps")
+parser.add_argument("--cases", required=True, help="record of the test cases")
+parser.add_argument("--out", required=True, help="folder to write")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))

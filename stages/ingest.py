@@ -1,0 +1,96 @@
+"""ingest: brings raw images and label maps to one orientation and describes them.
+
+Reads   data/, data.sha256
+Writes  build/ingest/: dataset.json, volumes/images/, volumes/label_maps/, provenance.json
+Params  ingest.orientation, ingest.spacing_mm
+Stops   when data/ differs from its manifest, or dataset.json and cases.csv contradict each other or the files
+A damaged image does not stop it: it is recorded, so that validate can list it among all other faults.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from radiotrace import merkle, params, records, runs, stage
+from radiotrace.images import formats, headers, identity, volumes
+
+
+def describe_image(array_zyx: np.ndarray) -> dict:
+    """Range, mean, SD and percentiles of the finite voxels; all null when there is none."""
+    finite = array_zyx[np.isfinite(array_zyx)].astype(np.float64)
+    names = ("min", "p0_5", "median", "p99_5", "max", "mean", "sd")
+    if not finite.size:
+        return {"intensity": dict.fromkeys(names)}
+    values = [*np.percentile(finite, (0, 0.5, 50, 99.5, 100)), finite.mean(), finite.std()]
+    return {"intensity": {name: float(value) for name, value in zip(names, values, strict=True)}}
+
+
+def describe_label_map(array_zyx: np.ndarray, spacing_mm) -> dict:
+    """Volume of each value that occurs, background left out."""
+    values, counts = np.unique(array_zyx[np.isfinite(array_zyx)], return_counts=True)
+    voxel_mm3 = float(np.prod(spacing_mm))
+    return {"label_volumes_mm3": {f"{value:g}": int(count) * voxel_mm3 for value, count in zip(values, counts, strict=True) if value != 0}}
+
+
+def compact(volume, array_zyx: np.ndarray):
+    """A label map as uint8 where its values allow it, else as it was, for validate to complain about."""
+    as_bytes = array_zyx.astype(np.uint8) if np.isfinite(array_zyx).all() else None
+    return volume if as_bytes is None or (as_bytes != array_zyx).any() else volumes.from_array(as_bytes, volume)
+
+
+def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str) -> dict:
+    """Writes one file's canonical volume and returns its description; a fault takes the place of what is unknown."""
+    source = {"path": path, "sha256": records.sha256(raw / path), "fault": None, "grid": None, "pixel_type": None,
+              "volume": None, "volume_sha256": None, "volume_grid": None, "voxels_sha256": None,
+              "non_finite_voxels": None, "identifying_text": []}
+    source |= {"label_volumes_mm3": None} if is_label_map else {"intensity": None}
+    try:
+        original = volumes.read(raw / path)
+    except volumes.VolumeError as error:
+        return source | {"fault": str(error)}
+    if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
+        size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
+        return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} values a voxel; expected 3-D, 1 value"}
+    volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
+    array = volumes.array_zyx(volume)
+    describe = describe_label_map(array, volume.GetSpacing()) if is_label_map else describe_image(array)
+    file = out / "volumes" / volume_path
+    volumes.write(compact(volume, array) if is_label_map else volume, file)
+    return source | describe | {
+        "grid": volumes.grid(original), "pixel_type": original.GetPixelIDTypeAsString(),
+        "volume": volume_path, "volume_sha256": records.sha256(file), "volume_grid": volumes.grid(volume),
+        "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": int((~np.isfinite(array)).sum()),
+        "identifying_text": headers.identifying_text(original)}
+
+
+def main(args):
+    p = params.load(args.params, "ingest")
+    identity.check_manifest(args.data, args.manifest)
+    dataset = formats.read_dataset(args.data)
+    raw, cases = Path(args.data), []
+    with stage.output_folder(args.out) as out:
+        for number, case in enumerate(dataset.cases, 1):
+            image = bring_in(raw, case.image, False, p, out, f"images/{case.case_id}.nii.gz")
+            label_map = bring_in(raw, case.label_map, True, p, out, f"label_maps/{case.case_id}.nii.gz")
+            cases.append({"case_id": case.case_id, "subject_id": case.subject_id, "attributes": case.attributes,
+                          "image": image, "label_map": label_map})
+            if number % 50 == 0 or number == len(dataset.cases):
+                stage.log(f"ingest: {number}/{len(dataset.cases)} cases")
+        files = {source["path"]: source["sha256"] for case in cases for source in (case["image"], case["label_map"])}
+        records.write(out / "dataset.json", {
+            "dataset": dataset.identity | {"labels": dataset.labels, "cases": len(cases), "root_sha256": merkle.root(files),
+                                           "subjects": len({case["subject_id"] for case in cases})},
+            "canonical": {"orientation": p["orientation"], "spacing_mm": p["spacing_mm"]},
+            "cases": cases}, "dataset")
+        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.manifest]), "provenance")
+    stage.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")
+
+
+parser = argparse.ArgumentParser(prog="ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--data", required=True, help="folder of raw data")
+parser.add_argument("--manifest", required=True, help="SHA-256 of every file in it")
+parser.add_argument("--out", required=True, help="folder to write")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))

@@ -1,0 +1,83 @@
+"""validate: checks every case and the set they form, and says which cases go on.
+
+Reads   build/ingest/dataset.json, build/ingest/volumes/
+Writes  build/validate/: findings.json, accepted.json, provenance.json
+Params  validate.*
+Stops   on any finding of severity error, with all findings; when no case is left; when an excluded case is unknown
+"""
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from radiotrace import params, records, runs, stage
+from radiotrace.images import checks, volumes
+from radiotrace.stage import StageError
+
+WAY_OUT = "Correct them, or list case_id and reason in params.yaml under validate.exclude; then run 'make manifest' if data changed, and 'dvc repro'."
+
+
+def findings_of(cases: list[dict], labels: dict, limits: dict, read_label_map) -> list[checks.Finding]:
+    """All findings, sorted: errors first, then by case and check.
+
+    Args:
+        read_label_map: entry of a case -> (z, y, x) array; called for cases whose record alone has no error.
+    """
+    findings = checks.set_findings(cases, labels, limits)
+    for case in cases:
+        of_case = checks.case_findings(case, labels, limits)
+        if not any(finding.severity == "error" for finding in of_case):
+            of_case += checks.label_map_findings(case["case_id"], read_label_map(case), labels, limits)
+        findings += of_case
+    return sorted(findings, key=lambda finding: (finding.severity, finding.case_id, finding.check, finding.found))
+
+
+def table(findings: list[checks.Finding]) -> list[str]:
+    """One line a finding, in columns."""
+    widths = [max((len(finding[column]) for finding in findings), default=0) for column in range(2)]
+    return [f"{f.severity:7}  {f.case_id:{widths[0]}}  {f.check:{widths[1]}}  {f.found}; expected {f.expected}" for f in findings]
+
+
+def main(args):
+    p = params.load(args.params, "validate")
+    dataset = records.read(args.dataset, "dataset")
+    excluded = {entry["case_id"]: entry["reason"] for entry in p["exclude"]}
+    if unknown := sorted(excluded.keys() - {case["case_id"] for case in dataset["cases"]}):
+        raise StageError(f"{len(unknown)} excluded cases are not in the data set", unknown, "Correct validate.exclude in params.yaml.")
+    cases = [case for case in dataset["cases"] if case["case_id"] not in excluded]
+    if not cases:
+        raise StageError(f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
+                         way_out="Correct validate.exclude in params.yaml, or add cases.")
+    labels = dataset["dataset"]["labels"]
+
+    def read_label_map(case):
+        source = case["label_map"]
+        return volumes.array_zyx(volumes.read_canonical(Path(args.volumes) / source["volume"], source["volume_sha256"]))
+
+    findings = findings_of(cases, labels, p, read_label_map)
+    failed = {finding.case_id for finding in findings if finding.severity == "error"}
+    if failed:
+        raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), WAY_OUT)
+    for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
+        stage.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
+    count = Counter(finding.severity for finding in findings)
+    excluded_list = [{"case_id": case_id, "reason": excluded[case_id]} for case_id in sorted(excluded)]
+    with stage.output_folder(args.out) as out:
+        records.write(out / "findings.json", {
+            "cases_checked": len(cases), "errors": count["error"], "warnings": count["warning"], "excluded": excluded_list,
+            "findings": [finding._asdict() for finding in findings]}, "findings")
+        records.write(out / "accepted.json", {
+            "labels": labels, "excluded": excluded_list,
+            "cases": [{"case_id": case["case_id"], "subject_id": case["subject_id"],
+                       "voxels_sha256": case["image"]["voxels_sha256"]} for case in cases]}, "accepted")
+        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.dataset]), "provenance")
+    stage.log(f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, {count['warning']} warnings")
+
+
+parser = argparse.ArgumentParser(prog="validate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--dataset", required=True, help="record of the data set")
+parser.add_argument("--volumes", required=True, help="folder of canonical volumes")
+parser.add_argument("--out", required=True, help="folder to write")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))
