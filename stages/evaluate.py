@@ -76,7 +76,7 @@ def main(args):
     split = records.read(args.split, "split")
     labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
     network = networks.build(train["network"], seed=0)
-    network.load_state_dict(load_file(args.weights))
+    networks.load_state(network, load_file(args.weights))
     network.eval()
 
     test = sorted(case_id for case_id, row in split["cases"].items() if row["part"] == "test")

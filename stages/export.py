@@ -33,7 +33,7 @@ def main(args):
     described = {case["case_id"]: case["image"] for case in dataset["cases"]}
     numerics.configure(train["params"]["numerics"], p["threads"])
     network = networks.build(train["network"], seed=0)
-    network.load_state_dict(load_file(args.weights))
+    networks.load_state(network, load_file(args.weights))
     content = onnx_model.export(network, train["preprocessing"]["multiple"], p["opset"])
     exported = onnx_model.network(content, p["threads"])
 

@@ -139,7 +139,7 @@ def main(args):
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     ema, history = train(network, samples, labels, p, spec, folder)
     with stage.output_folder(args.out) as out:
-        weights = {name: value.contiguous() for name, value in sorted(ema.state_dict().items())}
+        weights = {name: value.contiguous() for name, value in networks.state(ema).items()}
         records.write_bytes(out / "weights.safetensors", save(weights))
         write_live(out / "live", history)
         records.write(out / "train.json", {

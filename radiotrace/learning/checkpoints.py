@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 
 from radiotrace import records
+from radiotrace.learning import networks
 from radiotrace.stage import log
 
 KEPT = 2  # the newest, and the one before in case the newest is damaged
@@ -23,8 +24,8 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, history: list[dict])
     Returns:
         SHA-256 of the file, which is the same in every run of one key.
     """
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"ema.{name}": value for name, value in ema.state_dict().items()}
+    tensors = {f"network.{name}": value for name, value in networks.state(network).items()}
+    tensors |= {f"ema.{name}": value for name, value in networks.state(ema).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     path = _path(folder, epoch)
@@ -49,8 +50,8 @@ def resume(folder, network, ema, optimizer) -> list[dict]:
         except (safetensors.SafetensorError, OSError, ValueError) as error:
             log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
             continue
-        network.load_state_dict(_below("network.", tensors))
-        ema.load_state_dict(_below("ema.", tensors))
+        networks.load_state(network, _below("network.", tensors))
+        networks.load_state(ema, _below("ema.", tensors))
         parameters = optimizer.param_groups[0]["params"]
         state: dict[int, dict] = {}
         for name, value in _below("optimizer.", tensors).items():
