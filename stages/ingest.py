@@ -42,7 +42,7 @@ def compact(volume, array_zyx: np.ndarray):
 def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str) -> dict:
     """Writes one file's canonical volume and returns its description; a fault takes the place of what is unknown."""
     source = {"path": path, "sha256": records.sha256(raw / path), "fault": None, "grid": None, "pixel_type": None,
-              "volume": None, "volume_sha256": None, "volume_grid": None, "voxels_sha256": None,
+              "volume": None, "volume_sha256": None, "voxels_sha256": None,
               "non_finite_voxels": None, "identifying_text": []}
     source |= {"label_volumes_mm3": None} if is_label_map else {"intensity": None}
     try:
@@ -59,7 +59,7 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     volumes.write(compact(volume, array) if is_label_map else volume, file)
     return source | describe | {
         "grid": volumes.grid(original), "pixel_type": original.GetPixelIDTypeAsString(),
-        "volume": volume_path, "volume_sha256": records.sha256(file), "volume_grid": volumes.grid(volume),
+        "volume": volume_path, "volume_sha256": records.sha256(file),
         "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": int((~np.isfinite(array)).sum()),
         "identifying_text": headers.identifying_text(original)}
 

@@ -166,6 +166,5 @@ def onto(volume: sitk.Image, original_grid: dict) -> sitk.Image:
     resampler.SetOutputOrigin(original_grid["origin_mm"])
     resampler.SetOutputDirection(original_grid["direction"])
     resampler.SetInterpolator(sitk.sitkLinear)
-    resampler.SetExtrapolator(sitk.sitkNearestNeighbor)
     resampler.SetUseNearestNeighborExtrapolator(True)
     return resampler.Execute(volume)
