@@ -61,6 +61,10 @@ def worst_median_best(cases: list[dict]) -> dict[str, str]:
     return {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
 
 
+def _two_digits(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"
+
+
 def figure_row(title: str, image, reference, prediction) -> dict:
     """Arrays for figures.outlines, turned to LPS so that every case is seen from the same side."""
     turned = [volumes.canonical(volume, "LPS", None, is_label_map=True) for volume in (image, reference, prediction)]
@@ -96,7 +100,8 @@ def main(args):
                           "labels": compare(label_zyx, predicted_zyx, labels, voxel_mm3)})
             if number % 10 == 0 or number == len(test):
                 stage.log(f"evaluate: {number}/{len(test)} cases")
-        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}", original(case_id, "image"), original(case_id, "label_map"),
+        dice_of = {case["case_id"]: ", ".join(f"{name} {_two_digits(row['dice'])}" for name, row in case["labels"].items()) for case in cases}
+        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {dice_of[case_id]}", original(case_id, "image"), original(case_id, "label_map"),
                             volumes.read(out / "predictions" / f"{case_id}.nii.gz")) for rank, case_id in worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
         summary = {"run_id": train["run_id"], "part": "test", **summarise(cases, p["resamples"], p["seed"])}

@@ -39,6 +39,15 @@ def update_average(ema: torch.nn.Module, network: torch.nn.Module, decay: float)
     torch._foreach_lerp_(averaged, current, 1 - decay)
 
 
+def shape_faults(p: dict, step: int) -> list[str]:
+    """What a network that halves every axis cannot take: patch and window must be multiples of `step`.
+
+    Two steps at least: with one voxel left at the lowest level, instance norm has nothing to normalise.
+    """
+    return [f"train.{name}: found {p[name]}, expected multiples of {step} from {2 * step} on for {len(p['features'])} levels"
+            for name in ("patch_voxels", "window_voxels") if any(edge % step or edge < 2 * step for edge in p[name])]
+
+
 def validation_dice(ema, samples: list[dataset.Sample], labels: dict, p: dict, spec: dict) -> dict[str, float | None]:
     """Mean Dice over the validation cases of each label, on the canonical grid; {} when the part is empty."""
     ema.eval()
@@ -124,6 +133,8 @@ def main(args):
     run_id = runs.run_id(provenance)
     labels = split["labels"]
     network_spec = {"name": p["network"], "features": p["features"], "labels": len(labels)}
+    if broken := shape_faults(p, networks.multiple(network_spec)):
+        raise StageError("the patch does not fit the network", broken, "Correct params.yaml.")
     spec = described["canonical"] | {"clip_percentiles": p["clip_percentiles"], "window_voxels": p["window_voxels"],
                                      "multiple": networks.multiple(network_spec)}
     entries = {part: [case for case in described["cases"] if split["cases"].get(case["case_id"], {}).get("part") == part]
@@ -134,6 +145,8 @@ def main(args):
     stage.log(f"train: run {run_id[:12]}, {len(samples['train'])} cases, {len(samples['validation'])} for validation, "
               f"{parameters:,} weights, {p['threads']} threads, {instructions}")
 
+    if p["numerics"] == "native" and not numerics.uses_bf16("native"):
+        stage.log("train: this processor has no bf16; training in fp32 takes two to three times as long and gives other bytes")
     # A key holds the instruction set too: another processor rounds differently.
     key = records.digest({"run_id": run_id, "instructions": instructions})
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key

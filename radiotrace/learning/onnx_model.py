@@ -1,4 +1,7 @@
 """ONNX: a network as a file without code, paths or traces, and the file as a network."""
+import logging
+import warnings
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,8 +20,11 @@ def export(network: torch.nn.Module, multiple: int, opset: int) -> bytes:
     """
     example = torch.zeros(1, 1, *(multiple * edges for edges in (2, 3, 4)))
     free = dict.fromkeys((0, 2, 3, 4), torch.export.Dim.DYNAMIC)
-    program = torch.onnx.export(network.eval(), (example,), dynamo=True, opset_version=opset, external_data=False, verbose=False,
-                                input_names=["image"], output_names=["logits"], dynamic_shapes=(free,))
+    with warnings.catch_warnings():  # about torchvision, which is not here, and about torch's and DynUNet's own internals
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(network.eval(), (example,), dynamo=True, opset_version=opset, external_data=False, verbose=False,
+                                    input_names=["image"], output_names=["logits"], dynamic_shapes=(free,))
     model = program.model_proto
     _strip(model)
     onnx.checker.check_model(model, full_check=True)

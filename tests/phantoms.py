@@ -1,0 +1,81 @@
+"""Phantoms: small volumes whose every answer is known, in awkward geometry, and data sets made of them."""
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+SIZE_XYZ = (18, 22, 14)  # unequal, so that a swapped axis fails
+SPACING_XYZ = (0.9, 1.1, 1.7)
+# Anterior: a box of 6 x 5 x 4 voxels; posterior: one of 5 x 6 x 4, behind it.
+BOXES_XYZ = {1: ((5, 11), (4, 9), (4, 8)), 2: ((5, 10), (10, 16), (5, 9))}
+VOXEL_MM3 = 0.9 * 1.1 * 1.7
+VOLUMES_MM3 = {1: 6 * 5 * 4 * VOXEL_MM3, 2: 5 * 6 * 4 * VOXEL_MM3}
+
+
+def rotation(degrees_about_z: float) -> tuple:
+    """Direction cosines, row by row, of a grid turned about z."""
+    c, s = np.cos(np.deg2rad(degrees_about_z)), np.sin(np.deg2rad(degrees_about_z))
+    return (c, -s, 0, s, c, 0, 0, 0, 1)
+
+
+def volume(array_zyx: np.ndarray, spacing=SPACING_XYZ, origin=(-31.5, 12.25, 77.0), direction=None) -> sitk.Image:
+    image = sitk.GetImageFromArray(array_zyx)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction or rotation(10))
+    return image
+
+
+def label_array(shift_xyz=(0, 0, 0)) -> np.ndarray:
+    """The two boxes, shifted, (z, y, x), uint8."""
+    array = np.zeros(SIZE_XYZ[::-1], np.uint8)
+    for value, box in BOXES_XYZ.items():
+        x, y, z = (slice(start + by, stop + by) for (start, stop), by in zip(box, shift_xyz, strict=True))
+        array[z, y, x] = value
+    return array
+
+
+def image_array(labels_zyx: np.ndarray, seed: int, scale: float = 100.0) -> np.ndarray:
+    """Bright boxes on a dark ground with noise, float32."""
+    noise = np.random.default_rng(seed).normal(0, 0.05, labels_zyx.shape)
+    return ((np.choose(labels_zyx, [0.2, 1.0, 0.7]) + noise) * scale).astype(np.float32)
+
+
+def pair(seed: int, direction=None) -> tuple[sitk.Image, sitk.Image]:
+    """Image and label map of one case; the seed moves the boxes and chooses the noise and the scale."""
+    rng = np.random.default_rng(seed)
+    labels = label_array(rng.integers(-2, 3, 3))
+    image = image_array(labels, seed, scale=float(10 ** rng.uniform(1, 4)))
+    return volume(image, direction=direction), volume(labels, direction=direction)
+
+
+def write_dataset(folder: Path, cases: int = 16) -> list[str]:
+    """A data set in the MSD layout: every fourth case has a twin of the same subject, every third is flipped to RAS.
+
+    Returns:
+        The case ids.
+    """
+    folder = Path(folder)
+    for kind in ("imagesTr", "labelsTr"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    ids = [f"phantom_{number:02d}" for number in range(cases)]
+    for number, case_id in enumerate(ids):
+        for kind, one in zip(("imagesTr", "labelsTr"), pair(number, rotation(3 * number)), strict=True):
+            sitk.WriteImage(sitk.DICOMOrient(one, "RAS") if number % 3 == 0 else one, str(folder / kind / f"{case_id}.nii.gz"))
+    write_tables(folder, ids)
+    return ids
+
+
+def write_tables(folder: Path, ids: list[str]) -> None:
+    """dataset.json and cases.csv of the cases."""
+    (folder / "dataset.json").write_text(json.dumps({
+        "name": "phantoms", "release": "1.0", "licence": "CC0", "reference": "made by code", "modality": {"0": "MRI"},
+        "labels": {"0": "background", "1": "anterior", "2": "posterior"},
+        "training": [{"image": f"./imagesTr/{one}.nii.gz", "label": f"./labelsTr/{one}.nii.gz"} for one in ids]}))
+    with open(folder / "cases.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["case_id", "subject_id", "site"])
+        for number, one in enumerate(ids):
+            writer.writerow([one, f"subject_{number - (number % 4 == 1):02d}", "north" if number % 2 else "south"])
