@@ -61,8 +61,9 @@ def worst_median_best(cases: list[dict]) -> dict[str, str]:
     return {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
 
 
-def _two_digits(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.2f}"
+def dice_text(rows: dict) -> str:
+    """Dice of each label of one case, for a title."""
+    return ", ".join(f"{name} " + ("undefined" if row["dice"] is None else f"{row['dice']:.2f}") for name, row in rows.items())
 
 
 def figure_row(title: str, image, reference, prediction) -> dict:
@@ -100,9 +101,10 @@ def main(args):
                           "labels": compare(label_zyx, predicted_zyx, labels, voxel_mm3)})
             if number % 10 == 0 or number == len(test):
                 stage.log(f"evaluate: {number}/{len(test)} cases")
-        dice_of = {case["case_id"]: ", ".join(f"{name} {_two_digits(row['dice'])}" for name, row in case["labels"].items()) for case in cases}
-        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {dice_of[case_id]}", original(case_id, "image"), original(case_id, "label_map"),
-                            volumes.read(out / "predictions" / f"{case_id}.nii.gz")) for rank, case_id in worst_median_best(cases).items()]
+        rows_of = {case["case_id"]: case["labels"] for case in cases}
+        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {dice_text(rows_of[case_id])}",
+                            original(case_id, "image"), original(case_id, "label_map"), volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
+                 for rank, case_id in worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
         summary = {"run_id": train["run_id"], "part": "test", **summarise(cases, p["resamples"], p["seed"])}
         records.write(out / "provenance.json", runs.provenance(
