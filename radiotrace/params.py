@@ -23,21 +23,22 @@ def load_yaml(path):
         raise StageError(f"{path} is not YAML", lines, "Correct the line that is named.") from None
 
 
-def load(path, section: str) -> dict:
-    """One section of params.yaml, with the seed added to it.
+def load(path, section: str, seed: bool = False) -> dict:
+    """One section of params.yaml.
 
     Args:
         path: params.yaml.
         section: the name of a stage.
+        seed: whether the stage draws random numbers, and so depends on the seed.
 
     Returns:
-        The section's values and `seed`.
+        The section's values, and `seed` where it is asked for.
 
     Raises:
         StageError: the file breaks schemas/params.schema.json anywhere, not only in this section; names every fault.
     """
     values = read(path)
-    return {"seed": values["seed"], **values[section]}
+    return {**values[section], **({"seed": values["seed"]} if seed else {})}
 
 
 def read(path) -> dict:

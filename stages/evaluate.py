@@ -74,7 +74,7 @@ def figure_row(title: str, image, reference, prediction) -> dict:
 
 
 def main(args):
-    p = params.load(args.params, "evaluate")
+    p = params.load(args.params, "evaluate", seed=True)
     train = records.read(args.train, "train")
     numerics.configure(train["params"]["numerics"], p["threads"])
     described = {case["case_id"]: case for case in records.read(args.dataset, "dataset")["cases"]}

@@ -13,18 +13,18 @@ from radiotrace.evidence import bundle, requirements
 from radiotrace.stage import StageError
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "export")
-# Options of the command line that name a record -> its schema, which is also its name in the bundle.
-RECORDS = {"dataset": "dataset", "findings": "findings", "split": "split", "cases": "cases", "metrics": "metrics", "model": "model"}
+# Records that go into the bundle as they are; each is named for its schema, and so is its option.
+RECORDS = ("dataset", "findings", "accepted", "split", "cases", "metrics", "model")
 
 
 def main(args):
     params.read(args.params)  # evidence has no parameter of its own; a broken file stops it too
-    sources = {name: records.read(getattr(args, name), schema) for name, schema in RECORDS.items()}
+    sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
     sources["train"] = records.read(args.train, "train")
     provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
     required = requirements.load(args.design)
     vouched = {Path(path).as_posix(): Path(path) for path in (
-        args.weights, args.onnx, args.train, args.accepted, args.manifest, args.requirements,
+        args.weights, args.onnx, args.train, args.manifest, args.requirements,
         *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.figures)}
     files = {path: records.sha256(file) for path, file in vouched.items()}
     if broken := bundle.contradictions(sources, provenance, files):
@@ -33,7 +33,7 @@ def main(args):
     train, run_id = sources["train"], sources["train"]["run_id"]
     provenance.append(runs.provenance(__file__, {}, args.requirements, [*vouched.values(), args.design]))
     acceptance = requirements.acceptance(required, sources["metrics"])
-    made = {name: (sources[name], RECORDS[name]) for name in RECORDS} | {
+    made = {name: (sources[name], name) for name in RECORDS} | {
         "requirements": (required, "requirements"), "acceptance": (acceptance, "acceptance"),
         "run": (bundle.run_record(train, sources["dataset"], provenance), "run"),
         "hyperparameters": (bundle.hyperparameters(run_id, provenance), "hyperparameters"),

@@ -3,7 +3,7 @@
 Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and weights.safetensors,
         build/evaluate/predictions/, metrics/cases.json
 Writes  build/export/: model.onnx, model.json, provenance.json
-Params  seed, export.*
+Params  export.*
 Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance
 """
 import argparse

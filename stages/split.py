@@ -88,7 +88,7 @@ def leakage(cases: list[dict], part_of: dict[str, str]) -> list[dict]:
 
 
 def main(args):
-    p = params.load(args.params, "split")
+    p = params.load(args.params, "split", seed=True)
     accepted = records.read(args.accepted, "accepted")
     cases = accepted["cases"]
     if p["fold"] is not None and p["fold"] >= p["folds"]:

@@ -125,7 +125,7 @@ def write_live(folder: Path, history: list[dict]) -> None:
 
 
 def main(args):
-    p = params.load(args.params, "train")
+    p = params.load(args.params, "train", seed=True)
     instructions = numerics.configure(p["numerics"], p["threads"])
     described = records.read(args.dataset, "dataset")
     split = records.read(args.split, "split")

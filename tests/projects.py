@@ -18,14 +18,19 @@ TINY = {
 
 
 def run(folder, *command, check=True, **variables) -> subprocess.CompletedProcess:
-    """A command in a project, with this interpreter's tools on the path and DVC's state inside the project."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "RADIOTRACE_", "PYTEST_"))}
-    environment = {**inherited, "PATH": path, "DVC_SITE_CACHE_DIR": str(Path(folder) / ".dvc/tmp/site"), **variables}
-    done = subprocess.run([str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    """A command in a project; its failure fails the test and shows what it printed."""
+    done = subprocess.run([str(part) for part in command], cwd=folder, env={**environment(folder), **variables},
+                          capture_output=True, text=True, timeout=300)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def environment(folder) -> dict[str, str]:
+    """This interpreter's tools on the path, DVC's state inside the project, nothing of an outer git or DVC."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "RADIOTRACE_", "PYTEST_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**inherited, "PATH": path, "DVC_SITE_CACHE_DIR": str(Path(folder) / ".dvc/tmp/site")}
 
 
 def commit(folder, message: str) -> None:

@@ -1,0 +1,119 @@
+"""Everyday use of a project, as the README describes it."""
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import projects
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("project")]
+
+
+@pytest.fixture
+def project(reproduced, tmp_path) -> Path:
+    """A clone with everything pulled."""
+    folder = projects.clone(reproduced, tmp_path / "clone")
+    projects.run(folder, "dvc", "pull", "-q")
+    return folder
+
+
+def stages_run(done) -> list[str]:
+    return [line.split("'")[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Running stage")]
+
+
+def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
+    done = projects.run(project, "dvc", "repro")
+    assert stages_run(done) == []
+    assert "up to date" in done.stdout + done.stderr
+    assert "up to date" in projects.run(project, "dvc", "status").stdout
+
+
+@pytest.mark.parametrize(("section", "change", "stages"), [
+    ("export", {"parity_cases": 3}, ["export", "evidence"]),
+    ("evaluate", {"resamples": 150}, ["evaluate", "evidence"]),
+    ("validate", {"outlier_mad": 4}, ["validate", "evidence"])])
+def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, change, stages):
+    projects.set_params(project, **{section: change})
+    assert stages_run(projects.run(project, "dvc", "repro")) == stages
+
+
+def test_an_experiment_with_other_epochs_trains_again_and_shows_in_the_diffs(project):
+    done = projects.run(project, "dvc", "exp", "run", "--set-param", "train.epochs=3")
+    assert stages_run(done) == ["train", "evaluate", "export", "evidence"]
+    assert len(json.loads((project / "build/train/train.json").read_text())["history"]) == 3
+    parameters = json.loads(projects.run(project, "dvc", "params", "diff", "main", "--json").stdout)
+    assert parameters["params.yaml"]["train.epochs"] == {"old": 2, "new": 3}
+    metrics = json.loads(projects.run(project, "dvc", "metrics", "diff", "main", "--json", "--all").stdout)["metrics/metrics.json"]
+    assert {"dice.anterior.mean", "dice.posterior.ci95_low", "volume_error_mm3.anterior.mean", "dice.mean_of_labels.mean"} <= metrics.keys()
+    assert metrics["dice.anterior.mean"]["old"] != metrics["dice.anterior.mean"]["new"]
+    assert "| metrics/metrics.json" in projects.run(project, "dvc", "metrics", "diff", "main", "--md").stdout
+    # dvclive and the experiment leave the pipeline itself alone.
+    assert projects.run(project, "git", "diff", "--name-only", "main", "--", "dvc.yaml", "data.dvc", ".gitignore").stdout == ""
+
+
+def test_a_misspelt_parameter_is_refused(project):
+    done = projects.run(project, "dvc", "exp", "run", "--set-param", "train.epoch=3", check=False)
+    assert done.returncode != 0
+    assert "train.epoch" in done.stderr
+
+
+def test_a_queued_sweep_over_two_values_shows_both(project):
+    projects.run(project, "dvc", "exp", "run", "--queue", "--set-param", "train.learning_rate=0.001,0.004")
+    projects.run(project, "dvc", "exp", "run", "--run-all", "--jobs", "1")
+    rows = projects.run(project, "dvc", "exp", "show", "--csv").stdout.splitlines()
+    header, rows = rows[0].split(","), [row.split(",") for row in rows[1:]]
+    swept = [dict(zip(header, row, strict=False)) for row in rows if "0.001" in row or "0.004" in row]
+    assert len(swept) == 2
+    assert all(row["State"] == "Success" for row in swept)
+    assert len({row["dice.anterior.mean"] for row in swept}) == 2
+
+
+def test_plots_are_pictures_that_open_offline(project):
+    projects.run(project, "dvc", "plots", "show", "--out", "dvc_plots")
+    page = (project / "dvc_plots/index.html").read_text()
+    assert page.count("<img") == 2
+    assert "http://" not in page
+    assert "https://" not in page
+    assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 2
+    projects.run(project, "dvc", "plots", "diff", "HEAD", "--out", "dvc_plots")
+    assert "<img" in (project / "dvc_plots/index.html").read_text()
+
+
+def test_raw_data_that_differ_from_the_manifest_are_refused_and_accepted_on_purpose(project):
+    target = project / "data/cases.csv"
+    target.write_text(target.read_text().replace("north", "east"))
+    done = projects.run(project, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "data/cases.csv: changed" in done.stderr
+    projects.accept_data(project)
+    assert stages_run(projects.run(project, "dvc", "repro"))[0] == "ingest"
+
+
+def test_the_lock_fits_the_code_without_any_data(reproduced, tmp_path):
+    folder = tmp_path / "bare"
+    projects.run(reproduced, "git", "clone", "-q", reproduced, folder)
+    projects.run(folder, "dvc", "repro", "--dry", "--allow-missing")
+    projects.set_params(folder, train={"epochs": 3})
+    assert projects.run(folder, "dvc", "repro", "--dry", "--allow-missing", check=False).returncode != 0
+
+
+def test_everything_locked_is_in_the_datastore(project):
+    done = projects.run(project, "python", "-m", "radiotrace", "datastore")
+    assert "objects hashed" in done.stdout
+
+
+def test_a_tampered_object_makes_the_pull_fail(reproduced, tmp_path):
+    folder = tmp_path / "clone"
+    projects.run(reproduced, "git", "clone", "-q", reproduced, folder)
+    victim = max((path for path in (folder / "datastore/files/md5").glob("*/*") if path.suffix != ".dir"), key=lambda path: path.stat().st_size)
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.chmod(0o644)
+    victim.write_bytes(content)
+    assert projects.run(folder, "dvc", "pull", check=False).returncode != 0
+    done = projects.run(folder, "python", "-m", "radiotrace", "datastore", check=False)
+    assert done.returncode == 1
+    assert victim.name in done.stderr
+    assert "Traceback" not in done.stderr
+
+

@@ -1,0 +1,155 @@
+"""dvc.yaml tells the truth: deps, params and paths are those of the code."""
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from radiotrace import runs
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+NAMES = ["ingest", "validate", "split", "train", "evaluate", "export", "evidence"]
+STATE = {"--checkpoints": ".checkpoints"}  # neither dep nor out: a resumed run ends in the same bytes as one from scratch
+
+
+def outs(stage: dict) -> set[str]:
+    return {one if isinstance(one, str) else next(iter(one)) for kind in ("outs", "metrics", "plots") for one in stage.get(kind, [])}
+
+
+def parents(paths: set[str]) -> set[str]:
+    return {Path(path).parent.as_posix() for path in paths}
+
+
+def options(stage: dict) -> list[tuple[str, str]]:
+    """(option, value) of the command; an option with several values yields each."""
+    found, option = [], None
+    for word in stage["cmd"].split()[3:]:
+        if word.startswith("--"):
+            option = word
+        else:
+            found.append((option, word))
+    return found
+
+
+def schemas_named(closure: list[str]) -> set[str]:
+    """Schemas that code reads or writes by name, anywhere in a closure."""
+    names = {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.schema.json")}
+    literals = {node.value for path in closure for node in ast.walk(ast.parse((ROOT / path).read_text()))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return literals & names
+
+
+def schemas_used(name: str) -> set[str]:
+    """Schemas of a stage's own calls of records.read and records.write, and of the modules it imports."""
+    closure = runs.code_closure(ROOT / f"stages/{name}.py", ROOT)
+    found = set()
+    for path in closure:
+        tree = ast.parse((ROOT / path).read_text())
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in
+                 ("records.read", "records.write", "records.faults")]
+        for call in calls:
+            last = call.args[-1]
+            if isinstance(last, ast.Constant):
+                found.add(last.value)
+            elif path.startswith("stages/"):  # the schema is looked up in a table of that file
+                found |= schemas_named([path])
+    # params.schema.json can only refuse, never change a result; as a dep it would retrain for an evaluate parameter.
+    return found - {"params"}
+
+
+def test_there_are_the_seven_stages_in_order():
+    assert list(STAGES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_stage_says_what_it_does(name):
+    assert len(STAGES[name]["desc"]) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_deps_are_the_import_closure_the_schemas_the_pins_and_the_input_paths(name):
+    stage = STAGES[name]
+    code = set(runs.code_closure(ROOT / f"stages/{name}.py", ROOT))
+    schemas = {f"schemas/{schema}.schema.json" for schema in schemas_used(name)}
+    paths = {value for option, value in options(stage) if option not in ("--params", "--out", *STATE) and value not in parents(outs(stage))}
+    assert set(stage["deps"]) == code | schemas | paths
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_deps_are_sorted_and_stand_once(name):
+    assert STAGES[name]["deps"] == sorted(set(STAGES[name]["deps"]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_params_are_the_section_read_and_the_seed_where_it_is_used(name):
+    loads = re.findall(r'params\.load\(args\.params, "(\w+)"(, seed=True)?\)', (ROOT / f"stages/{name}.py").read_text())
+    assert set(STAGES[name].get("params", [])) == {section for section, _ in loads} | {"seed" for _, seed in loads if seed}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_path_of_the_command_is_a_dep_or_an_out(name):
+    stage = STAGES[name]
+    for option, value in options(stage):
+        if option == "--params":
+            assert value == "params.yaml"
+        elif option in STATE:
+            assert value == STATE[option]
+        elif value in parents(outs(stage)):  # a folder that others may write to as well: each file in it is an out
+            assert option == "--metrics"
+        elif option == "--out":
+            assert value in outs(stage)
+        else:
+            assert value in stage["deps"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_names_every_option_of_the_parser(name):
+    source = (ROOT / f"stages/{name}.py").read_text()
+    declared = set(re.findall(r'parser\.add_argument\("(--[\w-]+)"', source))
+    given = {option for option, _ in options(STAGES[name])}
+    assert declared <= given
+    assert {"--params", "--requirements"} <= given
+
+
+def test_imports_go_one_way():
+    allowed = {"tests": {"tests", "stages", "radiotrace"}, "stages": {"radiotrace"}, "radiotrace": {"radiotrace"}}
+    wings = {"images": set(), "learning": {"images"}, "evaluation": {"images"}, "evidence": set()}
+    wrong = []
+    for package, may in allowed.items():
+        for path in sorted((ROOT / package).rglob("*.py")):
+            imported = imports(path)
+            wrong += [f"{path.relative_to(ROOT)}: {name}" for name in imported if name.split(".")[0] in allowed and name.split(".")[0] not in may]
+            wing = path.relative_to(ROOT).parts[1] if package == "radiotrace" else None
+            if wing in wings:
+                others = {name.split(".")[1] for name in imported if name.startswith("radiotrace.")} & wings.keys()
+                wrong += [f"{path.relative_to(ROOT)}: radiotrace.{other}" for other in others - wings[wing] - {wing}]
+    assert wrong == []
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def test_only_evaluate_reads_the_reference_of_the_test_part():
+    readers = [name for name in NAMES if "data" in STAGES[name]["deps"]]
+    assert readers == ["ingest", "evaluate", "export"]
+    assert "label_map\"]" not in (ROOT / "stages/export.py").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_importing_a_stage_does_nothing(name):
+    tree = ast.parse((ROOT / f"stages/{name}.py").read_text())
+    for node in tree.body:
+        docstring = node is tree.body[0] and ast.get_docstring(tree)
+        quiet = docstring or isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign))
+        parsing = "parser.add_argument" in ast.unparse(node)
+        guarded = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+        assert quiet or parsing or guarded, ast.unparse(node)[:80]

@@ -1,0 +1,118 @@
+"""Same inputs, same bytes: two clones at two paths, a killed run, and no trace of the machine in any output."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import projects
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("project")]
+OUTPUTS = ("build", "metrics", "evidence", "dvc.lock")
+
+
+def contents(folder: Path, names=OUTPUTS) -> dict[str, bytes]:
+    """Every output of a project, by path."""
+    files = [path for name in names for path in [folder / name, *(folder / name).rglob("*")] if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_two_clones_at_two_paths_end_in_the_same_bytes(reproduced, tmp_path):
+    other = projects.clone(reproduced, tmp_path / "a path of another length" / "clone")
+    projects.run(other, "dvc", "repro", "--force")
+    assert contents(other) == contents(reproduced)
+    assert projects.run(other, "git", "status", "--porcelain").stdout == ""
+
+
+def test_all_seven_stages_left_their_outputs(reproduced):
+    found = contents(reproduced)
+    assert {"build/ingest/dataset.json", "build/validate/findings.json", "build/split/split.json", "build/train/weights.safetensors",
+            "build/export/model.onnx", "metrics/metrics.json", "evidence/manifest.json", "dvc.lock"} <= found.keys()
+
+
+def test_no_output_names_a_path_a_host_or_a_user_of_this_machine(reproduced):
+    host, user = os.uname().nodename, Path.home().name
+    marks = [str(reproduced), str(Path.home()) + "/", projects.sys.prefix, "site-packages", f"{user}@", *([host] if len(host) > 6 else [])]
+    told = [(path, mark) for path, content in contents(reproduced).items() for mark in marks if mark.encode() in content]
+    assert told == []
+
+
+def test_no_record_holds_a_clock_time(reproduced):
+    clock = re.compile(rb"20[2-9]\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d")
+    records = {path: content for path, content in contents(reproduced).items() if path.endswith((".json", ".svg", ".tsv", ".yaml", ".lock"))}
+    assert len(records) > 20
+    assert [path for path, content in records.items() if clock.search(content)] == []
+
+
+@pytest.mark.parametrize("name", ["ingest", "validate", "split", "train", "evaluate", "export", "evidence"])
+def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_bytes(reproduced, tmp_path, name):
+    project = projects.clone(reproduced, tmp_path / "killed")
+    projects.run(project, "dvc", "pull", "-q")
+    stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
+    folder = project / ("evidence" if name == "evidence" else f"build/{name}")
+    shutil.rmtree(folder)  # as DVC does before it runs a stage
+    assert die_at(project, "rename", 1, stage["cmd"].split()[2:]).returncode == -signal.SIGKILL
+    assert not folder.exists()
+    done = projects.run(project, "dvc", "repro", "--no-run-cache")
+    assert f"Running stage '{name}'" in done.stdout + done.stderr
+    assert contents(project) == contents(reproduced)
+    assert list(project.rglob("*.partial")) == []
+
+
+@pytest.mark.parametrize("replacement", [1, 2])
+def test_a_train_killed_while_it_writes_a_checkpoint_ends_in_the_same_bytes(reproduced, tmp_path, replacement):
+    project = projects.clone(reproduced, tmp_path / "killed")
+    projects.run(project, "dvc", "pull", "-q")
+    shutil.rmtree(project / "build/train")
+    command = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]["train"]["cmd"].split()[2:]
+    assert die_at(project, "replace", replacement, command).returncode == -signal.SIGKILL
+    assert len(list(project.glob(".checkpoints/*/*.safetensors.partial"))) == 1
+    assert len(list(project.glob(".checkpoints/*/*.safetensors"))) == replacement - 1
+    done = projects.run(project, "dvc", "repro", "--no-run-cache")
+    assert ("going on after epoch 1" in done.stderr + done.stdout) == (replacement == 2)
+    assert contents(project) == contents(reproduced)
+
+
+def test_dvc_repro_itself_killed_while_training_goes_on_and_ends_in_the_same_bytes(reproduced, tmp_path):
+    project = projects.clone(reproduced, tmp_path / "killed")
+    environment = projects.environment(project)
+    process = subprocess.Popen(["dvc", "repro", "--force"], cwd=project, env=environment, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    while not list(project.glob(".checkpoints/*/epoch_*.safetensors")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    projects.run(project, "dvc", "repro")
+    assert contents(project) == contents(reproduced)
+
+
+DIE_AT = """
+import os, runpy, signal, sys
+name, number, module = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+original, calls = getattr(os, name), []
+
+def dying(*arguments, **options):
+    calls.append(arguments)
+    if len(calls) == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+
+setattr(os, name, dying)
+sys.argv = sys.argv[3:]
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def die_at(project: Path, function: str, number: int, command: list[str]) -> subprocess.CompletedProcess:
+    """Runs a stage that ends by SIGKILL when it calls os.<function> for the n-th time.
+
+    Args:
+        command: module and arguments, as after `python -m`.
+    """
+    return projects.run(project, "python", "-c", DIE_AT, function, str(number), *command, check=False)
