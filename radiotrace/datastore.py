@@ -45,7 +45,7 @@ def check(project) -> tuple[int, int]:
 def _locked(project: Path) -> dict[str, str]:
     """Output -> hash, of all outputs that are pushed."""
     def load(path):
-        return yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) if path.is_file() else {}
+        return (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) if path.is_file() else None) or {}
 
     kept_elsewhere = {name for stage in load(project / "dvc.yaml").get("stages", {}).values()
                       for kind in ("outs", "metrics", "plots") for out in stage.get(kind, []) if isinstance(out, dict)
@@ -60,7 +60,7 @@ def _expanded(name: str, digest: str, store: Path):
     """(path, hash) of an output, and of each file in it where it is a folder."""
     yield name, digest
     listing = _object(store, digest)
-    if digest.endswith(".dir") and listing.is_file():
+    if digest.endswith(".dir") and listing.is_file() and _md5(listing) == digest.removesuffix(".dir"):  # a changed one is a fault already
         for entry in json.loads(listing.read_bytes()):
             yield f"{name}/{entry['relpath']}", entry["md5"]
 

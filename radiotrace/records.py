@@ -37,9 +37,19 @@ def dumps(record) -> str:
     return json.dumps(canonical(record), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _is_number(_, value) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and math.isfinite(value))
+
+
+# Stricter than JSON Schema: NaN and infinity, which YAML can say, are no numbers; 3.0 is no integer, as range() sees it.
+_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many({
+    "number": _is_number, "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool)})
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
+
+
 @cache
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
+    return _Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
 
 
 def faults(record, schema: str) -> list[str]:

@@ -25,20 +25,22 @@ def code_closure(script, root=ROOT) -> list[str]:
             continue
         found.add(path)
         todo += [parent / "__init__.py" for parent in path.parents if (root / parent / "__init__.py").is_file()]
-        for name in _imported(ast.parse((root / path).read_text("utf-8"))):
+        for name in _imported(ast.parse((root / path).read_text("utf-8")), path.parent.parts):
             base = Path(*name.split("."))
             todo += [file for file in (base.with_suffix(".py"), base / "__init__.py") if (root / file).is_file()]
     return sorted(path.as_posix() for path in found)
 
 
-def _imported(tree) -> set[str]:
-    """Dotted names that a module may import from this repository; 'from a import b' yields both a and a.b."""
+def _imported(tree, package: tuple[str, ...]) -> set[str]:
+    """Dotted names that a module of a package may import from this repository; 'from a import b' yields both a and a.b."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[:len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     return {name for name in names if name.split(".")[0] in PACKAGES}
 
 

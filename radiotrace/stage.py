@@ -84,10 +84,12 @@ def output_folder(path):
     """A new empty folder that becomes `path` when the block ends without an error.
 
     The folder is filled under the name <path>.partial; an earlier `path` stays as it was until the rename, and for ever
-    when the block fails. A <path>.partial left by a killed process is removed first.
+    when the block fails. What a killed process left under these names is cleared away first.
     """
     path = Path(path)
     partial, previous = (path.with_name(f"{path.name}{suffix}") for suffix in (".partial", ".previous.partial"))
+    if previous.exists() and not path.exists():  # killed between the two renames below
+        os.rename(previous, path)
     for leftover in (partial, previous):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -95,7 +97,12 @@ def output_folder(path):
         yield partial
         if path.exists():
             os.rename(path, previous)
-        os.rename(partial, path)
+        try:
+            os.rename(partial, path)
+        except OSError:
+            if previous.exists():
+                os.rename(previous, path)
+            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(previous, ignore_errors=True)

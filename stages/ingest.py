@@ -47,11 +47,12 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     source |= {"label_volumes_mm3": None} if is_label_map else {"intensity": None}
     try:
         original = volumes.read(raw / path)
+        non_finite = volumes.check_stored(raw / path)
     except volumes.VolumeError as error:
         return source | {"fault": str(error)}
     if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
         size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
-        return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} values a voxel; expected 3-D, 1 value"}
+        return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} a voxel"}
     volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
     array = volumes.array_zyx(volume)
     describe = describe_label_map(array, volume.GetSpacing()) if is_label_map else describe_image(array)
@@ -60,7 +61,7 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     return source | describe | {
         "grid": volumes.grid(original), "pixel_type": original.GetPixelIDTypeAsString(),
         "volume": volume_path, "volume_sha256": records.sha256(file),
-        "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": int((~np.isfinite(array)).sum()),
+        "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": non_finite or int((~np.isfinite(array)).sum()),
         "identifying_text": headers.identifying_text(original)}
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests import projects
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("project")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reproducible")]
 OUTPUTS = ("build", "metrics", "evidence", "dvc.lock")
 
 
@@ -58,7 +58,7 @@ def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_byte
     shutil.rmtree(folder)  # as DVC does before it runs a stage
     assert die_at(project, "rename", 1, stage["cmd"].split()[2:]).returncode == -signal.SIGKILL
     assert not folder.exists()
-    done = projects.run(project, "dvc", "repro", "--no-run-cache")
+    done = projects.run(project, "dvc", "repro", "--force", "--single-item", name)
     assert f"Running stage '{name}'" in done.stdout + done.stderr
     assert contents(project) == contents(reproduced)
     assert list(project.rglob("*.partial")) == []
@@ -73,7 +73,7 @@ def test_a_train_killed_while_it_writes_a_checkpoint_ends_in_the_same_bytes(repr
     assert die_at(project, "replace", replacement, command).returncode == -signal.SIGKILL
     assert len(list(project.glob(".checkpoints/*/*.safetensors.partial"))) == 1
     assert len(list(project.glob(".checkpoints/*/*.safetensors"))) == replacement - 1
-    done = projects.run(project, "dvc", "repro", "--no-run-cache")
+    done = projects.run(project, "dvc", "repro", "--force", "--single-item", "train")
     assert ("going on after epoch 1" in done.stderr + done.stdout) == (replacement == 2)
     assert contents(project) == contents(reproduced)
 

@@ -39,6 +39,8 @@ def judge(requirement: dict, metrics: dict) -> dict:
     summary = metrics
     for key in criterion["metric"].split("."):
         summary = summary.get(key, {}) if isinstance(summary, dict) else {}
+    if not isinstance(summary, dict):  # the metric names a number, not a summary
+        summary = {}
     observed, subjects = summary.get(BOUNDS[criterion["bound"]]), summary.get("n_subjects", 0)
     if metrics["part"] != criterion["part"]:
         verdict, reason = "cannot say", f"metrics are of the {metrics['part']} part"

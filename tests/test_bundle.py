@@ -1,0 +1,172 @@
+"""The bundle: records that contradict each other are found, and what is made from them agrees with them."""
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from radiotrace import merkle, records, runs
+from radiotrace.evidence import bundle
+
+ROOT = Path(__file__).resolve().parent.parent
+CASES = Path(__file__).resolve().parent / "schema_cases"
+A, B, C, D, E = ("abcde"[number] * 64 for number in range(5))
+OTHER = "0" * 64
+STAGES = ("ingest", "validate", "split", "train", "evaluate", "export")
+WEIGHTS, ONNX, SPLIT = "build/train/weights.safetensors", "build/export/model.onnx", "build/split/split.json"
+
+
+def agreeing() -> dict:
+    """The least that contradictions() reads, of one run with one case in each part."""
+    raw = {"imagesTr/p_01.nii.gz": A, "labelsTr/p_01.nii.gz": B}
+    image, label_map = ({"path": path, "sha256": digest} for path, digest in raw.items())
+    provenance = [{"stage": name, "code": {f"stages/{name}.py": A}, "params": {"seed": 0}, "requirements_sha256": C, "inputs": {SPLIT: D}}
+                  for name in STAGES]
+    run_id = runs.run_id(provenance[STAGES.index("train")])
+    return {"provenance": provenance, "files": {WEIGHTS: B, ONNX: C, SPLIT: D, "requirements.txt": C}, "sources": {
+        "dataset": {"dataset": {"root_sha256": merkle.root(raw)}, "cases": [{"image": image, "label_map": label_map}]},
+        "split": {"cases": {"p_01": {"part": "train"}, "p_02": {"part": "validation"}, "p_03": {"part": "test"}}},
+        "train": {"run_id": run_id, "weights_sha256": B, "cases": {"train": ["p_01"], "validation": ["p_02"]}},
+        "metrics": {"run_id": run_id, "dice": {"head": {"mean": 0.8}, "tail": {"mean": None}, "mean_of_labels": {"mean": 0.8}}},
+        "cases": {"run_id": run_id, "cases": [{"case_id": "p_03", "labels": {"head": {"dice": 0.8}, "tail": {"dice": None}}}]},
+        "model": {"run_id": run_id, "weights_sha256": B, "sha256": C}}}
+
+
+def test_records_that_agree_contradict_nothing():
+    assert bundle.contradictions(**agreeing()) == []
+
+
+@pytest.mark.parametrize(("way", "value", "expected"), [
+    (("sources", "metrics", "run_id"), OTHER, "run_id of metrics.json"),
+    (("sources", "cases", "run_id"), OTHER, "run_id of cases.json"),
+    (("sources", "model", "run_id"), OTHER, "run_id of model.json"),
+    (("files", WEIGHTS), OTHER, "SHA-256 of weights.safetensors"),
+    (("sources", "model", "weights_sha256"), OTHER, "weights behind model.onnx"),
+    (("files", ONNX), OTHER, "SHA-256 of model.onnx"),
+    (("sources", "model", "sha256"), OTHER, "SHA-256 of model.onnx"),
+    (("sources", "dataset", "dataset", "root_sha256"), OTHER, "root of the data set"),
+    (("sources", "dataset", "cases", 0, "label_map", "sha256"), OTHER, "root of the data set"),
+    (("sources", "cases", "cases"), [], "cases that were evaluated"),
+    (("sources", "cases", "cases"), [{"case_id": "p_03"}, {"case_id": "p_03"}], "cases that were evaluated"),
+    (("sources", "train", "cases", "train"), ["p_01", "p_03"], "test cases that training saw"),
+    (("sources", "train", "cases", "validation"), ["p_03"], "test cases that training saw"),
+    (("sources", "metrics", "dice", "head", "mean"), 0.9, "mean Dice of head"),
+    (("sources", "metrics", "dice", "tail", "mean"), 0.9, "mean Dice of tail"),
+    (("provenance", 4, "inputs", SPLIT), OTHER, f"{SPLIT}, read by evaluate"),
+    (("provenance", 4, "inputs", "build/other.json"), D, "build/other.json, read by evaluate"),
+    (("provenance", 5, "requirements_sha256"), OTHER, "pins of export"),
+])
+def test_contradiction_is_found(way, value, expected):
+    run = agreeing()
+    place = run
+    for key in way[:-1]:
+        place = place[key]
+    place[way[-1]] = value
+    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == [expected]
+
+
+@pytest.mark.parametrize("key", ["code", "params"])
+def test_run_id_that_is_not_of_the_provenance_is_found(key):  # someone trained with other code or parameters
+    run = agreeing()
+    run["provenance"][STAGES.index("train")][key] = {"changed": A}
+    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == ["run_id of build/train/train.json"]
+
+
+def test_changed_record_is_found_by_every_stage_that_read_it():
+    run = agreeing()
+    run["files"][SPLIT] = OTHER
+    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == [f"{SPLIT}, read by {name}" for name in STAGES]
+
+
+def test_contradiction_gives_both_values():
+    run = agreeing()
+    run["files"][ONNX] = OTHER
+    assert bundle.contradictions(**run) == [f"SHA-256 of model.onnx: found {OTHER}, expected {C}"]
+
+
+def test_test_cases_that_training_saw_are_named():
+    run = agreeing()
+    run["sources"]["train"]["cases"]["train"] = ["p_03", "p_01"]
+    assert bundle.contradictions(**run) == ["test cases that training saw: p_03"]
+
+
+def example(schema, name):
+    return json.loads((CASES / schema / "valid" / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def made():
+    """Records of a run as the stages write them: train, dataset, provenance."""
+    return example("train", "one_epoch"), example("dataset", "one_case"), [example("provenance", "split") | {"stage": name} for name in STAGES]
+
+
+def test_run_record_satisfies_its_schema(made):
+    assert records.faults(bundle.run_record(*made), "run") == []
+
+
+def test_run_record_hashes_what_decided_each_stage(made):
+    _, _, provenance = made
+    assert [stage["sha256"] for stage in bundle.run_record(*made)["stages"]] == [records.digest(record) for record in provenance]
+
+
+def test_hyperparameters_satisfy_their_schema(made):
+    train, _, provenance = made
+    assert records.faults(bundle.hyperparameters(train["run_id"], provenance), "hyperparameters") == []
+
+
+def test_hyperparameters_are_those_that_the_stages_recorded(made):
+    train, _, provenance = copy.deepcopy(made)
+    provenance[3]["params"] = {"epochs": 2}
+    assert bundle.hyperparameters(train["run_id"], provenance)["stages"]["train"] == {"epochs": 2}
+
+
+def test_checkpoints_satisfy_their_schema(made):
+    assert records.faults(bundle.checkpoints(made[0]), "checkpoints") == []
+
+
+def test_last_epoch_is_the_one_that_became_the_model(made):
+    train, _, _ = made
+    train["history"] = [train["history"][0] | {"epoch": epoch, "checkpoint_sha256": digest} for epoch, digest in ((1, A), (2, B))]
+    found = bundle.checkpoints(train)
+    assert (found["selected_epoch"], found["checkpoints"]) == (2, [{"epoch": 1, "sha256": A}, {"epoch": 2, "sha256": B}])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A bundle under its temporary name, and a file outside it. Contents and hashes: FIPS 180-2, appendix B.1, and nothing."""
+    (tmp_path / "evidence.partial").mkdir()
+    (tmp_path / "evidence.partial/run.json").write_bytes(b"abc")
+    (tmp_path / "evidence.partial/acceptance.json").write_bytes(b"")
+    (tmp_path / "model.onnx").write_bytes(b"abc")
+    return tmp_path / "evidence.partial"
+
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def manifest(folder):
+    return bundle.manifest(A, folder, "evidence", {"run.json": "run", "acceptance.json": "acceptance"}, {ONNX: folder.parent / "model.onnx"})
+
+
+def test_manifest_lists_files_by_the_path_they_will_have(folder):
+    assert manifest(folder)["files"] == [
+        {"path": ONNX, "sha256": ABC, "bytes": 3, "schema": None, "in_bundle": False},
+        {"path": "evidence/acceptance.json", "sha256": NOTHING, "bytes": 0, "schema": "acceptance", "in_bundle": True},
+        {"path": "evidence/run.json", "sha256": ABC, "bytes": 3, "schema": "run", "in_bundle": True}]
+
+
+def test_manifest_satisfies_its_schema(folder):
+    assert records.faults(manifest(folder), "manifest") == []
+
+
+def test_checksums_are_sorted_by_name(folder):
+    assert bundle.checksums(folder) == f"{NOTHING}  acceptance.json\n{ABC}  run.json\n"
+
+
+def test_evidence_needs_neither_torch_nor_images():
+    modules = [f"radiotrace.evidence.{path.stem}" for path in (ROOT / "radiotrace/evidence").glob("[a-z]*.py")]
+    code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'SimpleITK', 'matplotlib'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"

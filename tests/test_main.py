@@ -1,0 +1,92 @@
+"""The command line: `python -m radiotrace COMMAND`."""
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from radiotrace.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCEPTANCE = Path(__file__).resolve().parent / "schema_cases/acceptance/valid"
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def results(here, capsys, name, **changes):
+    record = json.loads((ACCEPTANCE / f"{name}.json").read_text("utf-8")) | changes
+    (here / "evidence").mkdir()
+    (here / "evidence/acceptance.json").write_text(json.dumps(record))
+    assert main(["results"]) == 0
+    return capsys.readouterr().out
+
+
+def test_results_show_mean_bound_and_verdict(here, capsys):
+    row = results(here, capsys, "met").splitlines()[1]
+    assert re.split(" {2,}", row) == ["SRS-SEG-1", "dice.anterior", "0.883", "0.874 (lower)", ">= 0.85", "60 subjects", "met"]
+
+
+def test_results_of_a_run_that_meets_everything(here, capsys):
+    assert f"run {'a' * 12}, all requirements met\n" in results(here, capsys, "met")
+
+
+def test_results_of_a_run_that_does_not(here, capsys):
+    assert f"run {'a' * 12}, release blocked" in results(here, capsys, "cannot_say")
+
+
+def test_results_call_undefined_what_is_undefined(here, capsys):
+    assert "undefined (lower)" in results(here, capsys, "cannot_say")
+
+
+def test_results_before_the_first_run_say_what_to_do(here, capsys):
+    assert main(["results"]) == 1
+    assert capsys.readouterr() == ("", "radiotrace: evidence/acceptance.json is missing\nRun 'dvc repro', or 'dvc pull' for the submitted run.\n")
+
+
+def test_manifest_lists_every_file_as_sha256sum_does(here, capsys):
+    (here / "data/imagesTr").mkdir(parents=True)
+    (here / "data/imagesTr/p_01.nii.gz").write_bytes(b"abc")
+    (here / "data/dataset.json").write_bytes(b"{}")
+    assert main(["manifest"]) == 0
+    assert (here / "data.sha256").read_text() == f"{hashlib.sha256(b'{}').hexdigest()}  data/dataset.json\n{ABC}  data/imagesTr/p_01.nii.gz\n"
+    assert capsys.readouterr().out == "data.sha256: 2 files of data/\n"
+
+
+def test_manifest_of_no_files_is_not_written(here, capsys):
+    (here / "data.sha256").write_text("old\n")
+    assert main(["manifest"]) == 1
+    assert capsys.readouterr().err.startswith("radiotrace: 0 files in data/\n")
+    assert (here / "data.sha256").read_text() == "old\n"
+
+
+def test_datastore_that_is_whole_gives_both_counts(here, capsys):
+    digest = "900150983cd24fb0d6963f7d28e17f72"  # MD5 of abc: RFC 1321, appendix A.5
+    (here / "datastore/files/md5/90").mkdir(parents=True)
+    (here / "datastore/files/md5/90" / digest[2:]).write_bytes(b"abc")
+    (here / "data.dvc").write_text(f"outs: [{{path: data, md5: '{digest}'}}]\n")
+    assert main(["datastore"]) == 0
+    assert capsys.readouterr().out == "datastore/: 1 objects hashed, 1 locked files found\n"
+
+
+def test_datastore_without_a_lock_fails(here, capsys):
+    assert main(["datastore"]) == 1
+    assert "nothing is locked" in capsys.readouterr().err
+
+
+def test_command_must_be_named(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert "COMMAND" in capsys.readouterr().err
+
+
+def test_exit_status_reaches_the_shell_without_a_traceback(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "radiotrace", "datastore", "--project", tmp_path], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)

@@ -1,0 +1,101 @@
+"""params.yaml: read as DVC reads it, and every mistake named in the first second."""
+from pathlib import Path
+
+import pytest
+
+from radiotrace import params
+from radiotrace.stage import StageError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Writes params.yaml with texts replaced, each of which stands in it once."""
+    def write(**replacements):
+        text = (ROOT / "params.yaml").read_text("utf-8")
+        for key, value in replacements.items():
+            line = next(line for line in text.splitlines() if line.strip().startswith(f"{key}:"))
+            text = text.replace(f"{line}\n", f"{line.split(':')[0]}: {value}\n", 1)
+        (tmp_path / "params.yaml").write_text(text, "utf-8")
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+def findings(path, section="train"):
+    with pytest.raises(StageError) as caught:
+        params.load(path, section)
+    return caught.value.findings
+
+
+def test_number_with_an_exponent_and_no_point_is_a_number(edited):  # YAML 1.1 reads 1e-5 as text
+    assert params.load(edited(learning_rate="1e-5"), "train")["learning_rate"] == 0.00001
+
+
+def test_no_is_text_not_false(edited):  # YAML 1.1 reads it as false
+    assert findings(edited(every_label="no")) == ["validate.every_label: 'no' is not of type 'boolean'"]
+
+
+def test_number_in_quotes_is_not_a_number(edited):
+    assert findings(edited(epochs='"3"')) == ["train.epochs: '3' is not of type 'integer'"]
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf"])
+def test_number_that_is_not_finite_is_refused(edited, number):
+    assert [line.split(": ")[0] for line in findings(edited(outlier_mad=number))] == ["validate.outlier_mad"]
+
+
+@pytest.mark.parametrize("count", ["3.0", "1e1"])
+def test_count_written_as_a_float_is_refused(edited, count):  # range(3.0) would be a traceback an hour later
+    assert [line.split(": ")[0] for line in findings(edited(epochs=count))] == ["train.epochs"]
+
+
+def test_key_that_stands_twice_is_an_error(edited):
+    path = edited()
+    path.write_text(path.read_text("utf-8") + "seed: 1\n", "utf-8")
+    lines = len(path.read_text("utf-8").splitlines())
+    with pytest.raises(StageError, match=rf'is not YAML\n(.*\n)*.*duplicate key "seed"(.*\n)*.*line {lines}'):
+        params.load(path, "train")
+
+
+def test_line_that_is_not_yaml_is_named(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 0\ntrain:\n\tepochs: 3\n")
+    with pytest.raises(StageError, match=r"params.yaml is not YAML\n(.*\n)*.*line 3"):
+        params.load(tmp_path / "params.yaml", "train")
+
+
+def test_misspelt_key_is_named(edited):
+    path = edited()
+    path.write_text(path.read_text("utf-8").replace("  gradient_clip:", "  gradient_clap:"), "utf-8")
+    assert findings(path) == ["train: 'gradient_clip' is a required property",
+                              "train: Additional properties are not allowed ('gradient_clap' was unexpected)"]
+
+
+def test_faults_of_all_sections_are_listed_at_once(edited):
+    path = edited(folds=1, epochs=0, opset=17, seed=-1)
+    assert [line.split(": ")[0] for line in findings(path)] == ["export.opset", "seed", "split.folds", "train.epochs"]
+
+
+def test_fault_in_another_section_stops_a_stage(edited):
+    assert findings(edited(epochs=0), section="export") == ["train.epochs: 0 is less than the minimum of 1"]
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_stage_that_draws_gets_the_seed(edited, seed):  # 0 is a seed like any other
+    assert params.load(edited(seed=seed), "split", seed=True)["seed"] == seed
+
+
+def test_stage_that_does_not_draw_gets_its_section_only(edited):
+    assert params.load(edited(), "ingest") == {"orientation": "LPS", "spacing_mm": None}
+
+
+def test_empty_file_is_a_fault(tmp_path):
+    (tmp_path / "params.yaml").write_text("# nothing\n")
+    assert findings(tmp_path / "params.yaml") == ["record: None is not of type 'object'"]
+
+
+def test_missing_file_is_named_with_the_way_out(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(StageError, match=f"{path} is missing\nRestore it with 'git checkout {path}'"):
+        params.read(path)

@@ -1,0 +1,99 @@
+"""The schemas: each rule that matters has a named broken example, and nothing that is not described gets in."""
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from radiotrace import params, records
+
+ROOT = Path(__file__).resolve().parent.parent
+CASES = Path(__file__).resolve().parent / "schema_cases"
+NAMES = sorted(path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json"))
+VALID, INVALID = sorted(CASES.glob("*/valid/*.json")), sorted(CASES.glob("*/invalid/*.json"))
+# Objects that any key may enter, and why.
+FREE = {
+    ("hyperparameters", "properties/stages/additionalProperties"): "parameters of a stage; params.schema.json checked them",
+    ("provenance", "properties/params"): "parameters of a stage; params.schema.json checked them",
+    ("run", "properties/stages/items/properties/params"): "parameters of a stage; params.schema.json checked them",
+}
+# Below these keywords a schema narrows an object that is closed where they stand.
+NARROWING = ("if", "then", "else", "oneOf", "allOf")
+
+
+def label(path):
+    return path.relative_to(CASES).with_suffix("").as_posix()
+
+
+def schema_of(path):
+    return path.parent.parent.name
+
+
+def places(path):
+    """Where an example breaks its schema: '' for the record itself."""
+    found = {fault.split(": ")[0] for fault in records.faults(json.loads(path.read_text("utf-8")), schema_of(path))}
+    return sorted("" if place == "record" else place for place in found)
+
+
+def open_objects(schema, where=(), closed_above=False):
+    """Where a schema lets keys in that it does not describe."""
+    is_object = schema.get("type") == "object" or "properties" in schema
+    closed = schema.get("additionalProperties") is False or isinstance(schema.get("additionalProperties"), dict)
+    if is_object and not closed and not closed_above:
+        yield "/".join(where)
+    for name, value in schema.get("properties", {}).items():
+        yield from open_objects(value, (*where, "properties", name), closed_above)
+    for keyword in ("items", "additionalProperties", "if", "then", "else"):
+        if isinstance(schema.get(keyword), dict):
+            yield from open_objects(schema[keyword], (*where, keyword), closed_above or (keyword in NARROWING and closed))
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        for number, value in enumerate(schema.get(keyword, [])):
+            yield from open_objects(value, (*where, keyword, str(number)), closed_above or (keyword in NARROWING and closed))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_is_valid_draft_2020_12(name):
+    schema = json.loads((records.SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_lets_no_undescribed_key_in(name):
+    schema = json.loads((records.SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
+    assert set(open_objects(schema)) == {where for schema_name, where in FREE if schema_name == name}
+
+
+def test_an_object_without_additional_properties_is_open():  # the walk itself: a list of objects that forgot the keyword
+    assert list(open_objects({"type": "array", "items": {"type": "object", "properties": {"a": {}}}})) == ["items"]
+
+
+def test_every_folder_of_examples_has_a_schema_and_every_schema_a_folder():
+    assert sorted(path.name for path in CASES.iterdir()) == NAMES
+
+
+@pytest.mark.parametrize("kind", ["valid", "invalid"])
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_has_examples(name, kind):
+    assert list((CASES / name / kind).glob("*.json"))
+
+
+@pytest.mark.parametrize("path", VALID, ids=label)
+def test_valid_example_has_no_fault(path):
+    assert records.faults(json.loads(path.read_text("utf-8")), schema_of(path)) == []
+
+
+@pytest.mark.parametrize("path", INVALID, ids=label)
+def test_invalid_example_breaks_its_schema_at_one_place(path):  # one broken rule a file; a fault may show at a parent too
+    found = places(path)
+    assert found
+    assert all(place.startswith(found[0]) for place in found)
+    assert found[0] or len(found) == 1  # '' is a prefix of everything
+
+
+def test_params_yaml_satisfies_its_schema():
+    assert records.faults(params.load_yaml(ROOT / "params.yaml"), "params") == []
+
+
+def test_requirements_yaml_satisfies_its_schema():
+    assert records.faults(params.load_yaml(ROOT / "design/requirements.yaml"), "requirements") == []

@@ -1,0 +1,198 @@
+"""How a stage runs: exit statuses, messages, pins, and output folders that appear whole or not at all."""
+import argparse
+import errno
+import importlib.metadata
+import os
+
+import pytest
+
+from radiotrace import stage
+from radiotrace.stage import StageError
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a stage 'split' with a given main, under the given pins; returns its exit status."""
+    def start(main, pins=""):
+        (tmp_path / "requirements.txt").write_text(pins)
+        return stage.run(main, argparse.ArgumentParser(prog="split"),
+                         ["--params", "params.yaml", "--requirements", str(tmp_path / "requirements.txt")])
+
+    return start
+
+
+def raising(error):
+    def main(_):
+        raise error
+
+    return main
+
+
+def forbidden(_):
+    raise AssertionError("main ran")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Lets packages be installed in given versions."""
+    def pretend(**versions):
+        def version(name):
+            if name not in versions:
+                raise importlib.metadata.PackageNotFoundError(name)
+            return versions[name]
+
+        monkeypatch.setattr(stage.importlib.metadata, "version", version)
+
+    return pretend
+
+
+def test_stage_that_ends_exits_0(run):
+    assert run(lambda args: None) == 0
+
+
+def test_main_gets_the_arguments(run):
+    seen = []
+    run(lambda args: seen.append(args.params))
+    assert seen == ["params.yaml"]
+
+
+def test_params_must_be_named(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        stage.run(forbidden, argparse.ArgumentParser(prog="split"), ["--requirements", "requirements.txt"])
+    assert "--params" in capsys.readouterr().err
+
+
+def test_fault_that_a_user_can_mend_exits_1_with_its_message_only(run, capsys):
+    assert run(raising(StageError("parts are not independent", ["train and test share s_01"], "Correct cases.csv."))) == 1
+    assert capsys.readouterr() == ("", "split: parts are not independent\n  train and test share s_01\nCorrect cases.csv.\n")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG])
+def test_file_that_cannot_be_written_exits_1_and_is_named(run, capsys, number):
+    assert run(raising(OSError(number, os.strerror(number), "build/split.partial"))) == 1
+    assert capsys.readouterr().err.startswith(f"split: {os.strerror(number)} while writing build/split.partial\n")
+
+
+def test_full_disk_without_a_file_name_exits_1(run, capsys):  # as write() reports it
+    assert run(raising(OSError(errno.ENOSPC, "No space left on device"))) == 1
+    assert "No space left on device while writing an output" in capsys.readouterr().err
+
+
+def test_interrupt_exits_1(run, capsys):
+    assert run(raising(KeyboardInterrupt())) == 1
+    assert capsys.readouterr().err.startswith("split: interrupted")
+
+
+@pytest.mark.parametrize("error", [ValueError("shapes differ"), OSError(errno.EIO, "Input/output error"), FileNotFoundError("volume")])
+def test_fault_of_the_program_shows_its_traceback(run, error):
+    with pytest.raises(type(error)) as caught:
+        run(raising(error))
+    assert caught.value is error
+
+
+def test_wrong_pin_stops_the_stage_and_is_named_with_both_versions(run, capsys, installed):
+    installed(numpy="2.3.1")
+    assert run(forbidden, "numpy==2.4.0\n") == 1
+    assert "  numpy: found 2.3.1, pinned ==2.4.0\n" in capsys.readouterr().err
+
+
+def test_pinned_package_that_is_missing_is_named(run, capsys, installed):
+    installed()
+    assert run(forbidden, "numpy==2.4.0\n") == 1
+    assert "  numpy: found nothing, pinned ==2.4.0\n" in capsys.readouterr().err
+
+
+def test_all_wrong_pins_are_named_at_once(run, capsys, installed):
+    installed(numpy="2.3.1", scipy="1.16.0", dvc="3.67.1")
+    run(forbidden, "numpy==2.4.0\nscipy==1.17.0\ndvc==3.67.1\n")
+    assert capsys.readouterr().err.startswith("split: 2 packages differ")
+
+
+def test_local_version_satisfies_its_pin(run, installed):
+    installed(torch="2.9.1+cpu")
+    assert run(lambda args: None, "torch==2.9.1\n") == 0
+
+
+def test_local_version_of_another_release_does_not(run, installed):
+    installed(torch="2.9.0+cpu")
+    assert run(forbidden, "torch==2.9.1\n") == 1
+
+
+def test_prerelease_satisfies_its_pin(run, installed):
+    installed(monai="1.6.0rc1")
+    assert run(lambda args: None, "monai==1.6.0rc1\n") == 0
+
+
+def test_options_comments_and_pins_of_other_platforms_are_no_pins(tmp_path):
+    (tmp_path / "requirements.txt").write_text(
+        "# runtime\n\n--extra-index-url https://download.pytorch.org/whl/cpu\nnumpy==2.4.0  # arrays\n"
+        "pywin32==311 ; sys_platform == 'none'\nscipy==1.17.0 ; sys_platform != 'none'\n")
+    assert [pin.name for pin in stage.pins(tmp_path / "requirements.txt")] == ["numpy", "scipy"]
+
+
+def fill(folder, **texts):
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
+def fill_and_fail(path):
+    with stage.output_folder(path) as out:
+        fill(out, new="1")
+        raise StageError("parts are not independent")
+
+
+def tree(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_output_folder_appears_when_the_block_ends(tmp_path):
+    with stage.output_folder(tmp_path / "build/split") as out:
+        fill(out, new="1")
+        assert not (tmp_path / "build/split").exists()
+    assert tree(tmp_path) == {"build/split/new": "1"}
+
+
+def test_output_folder_replaces_the_earlier_one_whole(tmp_path):
+    (tmp_path / "split").mkdir()
+    fill(tmp_path / "split", old="0", both="0")
+    with stage.output_folder(tmp_path / "split") as out:
+        fill(out, new="1", both="1")
+    assert tree(tmp_path) == {"split/new": "1", "split/both": "1"}
+
+
+def test_failing_block_keeps_the_earlier_folder_and_nothing_else(tmp_path):
+    (tmp_path / "split").mkdir()
+    fill(tmp_path / "split", old="0")
+    with pytest.raises(StageError):
+        fill_and_fail(tmp_path / "split")
+    assert tree(tmp_path) == {"split/old": "0"}
+    assert [path.name for path in tmp_path.iterdir()] == ["split"]
+
+
+def test_failing_block_without_an_earlier_folder_leaves_nothing(tmp_path):
+    with pytest.raises(StageError):
+        fill_and_fail(tmp_path / "split")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_remains_of_a_killed_process_do_not_get_in(tmp_path):
+    (tmp_path / "split.partial").mkdir()
+    fill(tmp_path / "split.partial", stale="0")
+    with stage.output_folder(tmp_path / "split") as out:
+        fill(out, new="1")
+    assert tree(tmp_path) == {"split/new": "1"}
+
+
+def test_earlier_folder_survives_when_the_new_one_cannot_be_renamed(tmp_path, monkeypatch):
+    def rename(source, target):
+        if str(source).endswith("split.partial"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(source))
+        return real(source, target)
+
+    real = os.rename
+    (tmp_path / "split").mkdir()
+    fill(tmp_path / "split", old="0")
+    monkeypatch.setattr(stage.os, "rename", rename)
+    with pytest.raises(PermissionError), stage.output_folder(tmp_path / "split") as out:
+        fill(out, new="1")
+    assert tree(tmp_path) == {"split/old": "0"}
