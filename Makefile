@@ -1,8 +1,9 @@
 # Everyday commands. Each makes .venv when it is missing; nothing is installed or written outside this folder.
-.PHONY: help run pull test lint check manifest install clean
+.PHONY: help run pull test lint check diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
+BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.dvc/tmp/site
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet
@@ -30,6 +31,10 @@ check: .venv/runtime ## dvc.lock fits the code and the parameters, and the datas
 	dvc repro --dry --allow-missing
 	python -m radiotrace datastore
 
+diff: .venv/runtime ## metrics and parameters against another revision (BASE=main), as Markdown
+	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
+	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
+
 manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc
 	python -m radiotrace manifest
 	dvc add --quiet data
@@ -37,13 +42,13 @@ manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.
 install: .venv/dev ## .venv with runtime and test tools; the other commands do it by themselves
 
 .venv/runtime: requirements.txt
-	@echo "installing requirements.txt into .venv (a minute or two)"
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	$(PIP) -r requirements.txt
+	@echo "installing requirements.txt into .venv (a minute or two)" >&2
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@$(PIP) -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/runtime requirements-dev.txt
-	$(PIP) -r requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
 clean: ## remove outputs, checkpoints and .venv; keep the data

@@ -22,7 +22,8 @@ def describe_image(array_zyx: np.ndarray) -> dict:
     names = ("min", "p0_5", "median", "p99_5", "max", "mean", "sd")
     if not finite.size:
         return {"intensity": dict.fromkeys(names)}
-    values = [*np.percentile(finite, (0, 0.5, 50, 99.5, 100)), finite.mean(), finite.std()]
+    peak = np.abs(finite).max() or 1.0  # scaled, because the square of a large value is beyond float64
+    values = [*np.percentile(finite, (0, 0.5, 50, 99.5, 100)), peak * (finite / peak).mean(), peak * (finite / peak).std()]
     return {"intensity": {name: float(value) for name, value in zip(names, values, strict=True)}}
 
 
@@ -30,12 +31,18 @@ def describe_label_map(array_zyx: np.ndarray, spacing_mm) -> dict:
     """Volume of each value that occurs, background left out."""
     values, counts = np.unique(array_zyx[np.isfinite(array_zyx)], return_counts=True)
     voxel_mm3 = float(np.prod(spacing_mm))
-    return {"label_volumes_mm3": {f"{value:g}": int(count) * voxel_mm3 for value, count in zip(values, counts, strict=True) if value != 0}}
+    return {"label_volumes_mm3": {_plain(value): int(count) * voxel_mm3 for value, count in zip(values, counts, strict=True) if value != 0}}
+
+
+def _plain(value) -> str:
+    """A label value with all its digits, because 1.0000001 is not label 1; whole numbers without a point."""
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def compact(volume, array_zyx: np.ndarray):
     """A label map as uint8 where its values allow it, else as it was, for validate to complain about."""
-    as_bytes = array_zyx.astype(np.uint8) if np.isfinite(array_zyx).all() else None
+    fits = np.isfinite(array_zyx).all() and array_zyx.min() >= 0 and array_zyx.max() <= 255
+    as_bytes = array_zyx.astype(np.uint8) if fits else None
     return volume if as_bytes is None or (as_bytes != array_zyx).any() else volumes.from_array(as_bytes, volume)
 
 
@@ -52,7 +59,9 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
         return source | {"fault": str(error)}
     if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
         size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
-        return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} a voxel"}
+        return source | {"fault": f"{original.GetDimension()}-D ({size}), values a voxel: {values}"}
+    if "complex" in original.GetPixelIDTypeAsString():
+        return source | {"fault": f"holds values of type {original.GetPixelIDTypeAsString()}"}
     volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
     array = volumes.array_zyx(volume)
     describe = describe_label_map(array, volume.GetSpacing()) if is_label_map else describe_image(array)

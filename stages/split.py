@@ -3,7 +3,7 @@
 Reads   build/validate/accepted.json
 Writes  build/split/: split.json, provenance.json
 Params  seed, split.scheme, split.fractions, split.folds, split.fold
-Stops   when a part would be empty, or when two parts share a subject or an identical image
+Stops   when the fractions are not 1 together, when a part would be empty, or when two parts share a subject or an identical image
 """
 import argparse
 import hashlib
@@ -93,6 +93,8 @@ def main(args):
     cases = accepted["cases"]
     if p["fold"] is not None and p["fold"] >= p["folds"]:
         raise StageError(f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml.")
+    if abs(sum(p["fractions"].values()) - 1) > 1e-9:
+        raise StageError(f"split.fractions: found a sum of {sum(p['fractions'].values()):g}, expected 1", way_out="Correct params.yaml.")
     part_of, fold_of = split(cases, p)
     by_part = {part: sorted(case_id for case_id in part_of if part_of[case_id] == part) for part in PARTS}
     subject_of = {case["case_id"]: case["subject_id"] for case in cases}

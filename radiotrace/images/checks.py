@@ -43,7 +43,7 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
     if case["image"]["fault"] or case["label_map"]["fault"]:
         return findings
     image = case["image"]
-    if image["intensity"]["min"] == image["intensity"]["max"]:
+    if image["intensity"]["min"] is not None and image["intensity"]["min"] == image["intensity"]["max"]:
         add("not_constant", f"every voxel is {image['intensity']['min']:g}", "at least two values")
     low, high = limits["size_voxels_min"], limits["size_voxels_max"]
     if not all(low <= size <= high for size in image["grid"]["size_voxels"]):

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from radiotrace.stage import StageError
 
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PLAIN_PATH = re.compile(r"(?!.*\.\.)[^\\:]+")  # as the schemas of the records have it
 WAY_OUT = "Correct the data set (README, 'Your own data'), then run 'make manifest' and 'dvc repro'."
 
 
@@ -77,10 +78,11 @@ def _dataset_json(folder: Path) -> dict:
 def _identity(declared: dict, folder: Path) -> dict:
     """Name, version, licence, citation and modality; null where the data set does not say."""
     channels = declared.get("modality") or declared.get("channel_names") or {}
+    modality = channels.get("0") if isinstance(channels, dict) else channels
     text = {name: next((str(declared[key]) for key in keys if declared.get(key)), None) for name, keys in {
         "name": ("name",), "version": ("release", "version"), "licence": ("licence", "license"),
         "citation": ("reference", "citation"), "description": ("description",)}.items()}
-    return text | {"modality": channels.get("0")}
+    return text | {"modality": str(modality) if modality else None}
 
 
 def _labels(declared, faults: list[str]) -> dict[str, str]:
@@ -93,8 +95,8 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
         except (AttributeError, ValueError, TypeError):
             faults.append(f"dataset.json: labels: found {declared!r}, expected values with their names")
             return {}
-    if 0 not in pairs or len(pairs) < 2 or sorted(pairs) != list(range(len(pairs))) or len(set(pairs.values())) != len(pairs):
-        faults.append(f"dataset.json: labels: found {pairs}, expected 0 (background), 1, 2, … without a gap, each with a name of its own")
+    if len(pairs) < 2 or sorted(pairs) != list(range(len(pairs))) or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs):
+        faults.append(f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each with a name of its own")
     return {str(value): pairs[value] for value in sorted(pairs)}
 
 
@@ -131,6 +133,8 @@ def _path_fault(folder: Path, case_id: str, path: str) -> str | None:
     inside = (folder / path).resolve().is_relative_to(folder.resolve())
     if PurePosixPath(path).is_absolute() or not inside:
         return f"{case_id}: {path} leaves the data folder"
+    if not PLAIN_PATH.fullmatch(path):
+        return f"{case_id}: {path!r} holds '..', ':' or a backslash"
     if not (folder / path).is_file():
         return f"{case_id}: {path} is missing"
     return None
@@ -151,13 +155,13 @@ def _cases_csv(folder: Path, faults: list[str]) -> dict[str, dict] | None:
             rows: dict[str, dict] = {}
             for row in reader:
                 case_id, subject_id = row.pop("case_id"), row.pop("subject_id")
-                if case_id in rows:
-                    faults.append(f"{case_id}: stands twice in cases.csv")
-                if not (subject_id or "").strip():
-                    faults.append(f"{case_id}: no subject_id in cases.csv")
-                if None in row or None in row.values():
+                if None in row or None in (case_id, subject_id, *row.values()):
                     faults.append(f"cases.csv line {reader.line_num}: found another number of columns than in the first line")
                     continue
+                if case_id in rows:
+                    faults.append(f"{case_id}: stands twice in cases.csv")
+                if not subject_id.strip():
+                    faults.append(f"{case_id}: no subject_id in cases.csv")
                 rows[case_id] = {"subject_id": subject_id, "attributes": {key: value for key, value in row.items() if value}}
         except (csv.Error, UnicodeDecodeError) as error:
             faults.append(f"cases.csv: {error}")

@@ -6,9 +6,12 @@ import SimpleITK as sitk
 # Keys of free text, by format: NIfTI, NRRD/MetaImage comments, DICOM-derived dictionaries.
 FREE_TEXT = re.compile(r"descrip|aux_file|intent_name|db_name|ITK_FileNotes|comment|name|id|birth|date|\d{4}\|\d{4}", re.IGNORECASE)
 TECHNICAL = re.compile(r"(qform|sform)_code(_name)?|ITK_original_\w+|ITK_InputFilterName|xyzt_units|nifti_type|dim(_info|\[\d\])")
+# Texts of software that look like numbers of persons: FSL's version with its commit, dcm2niix's time of acquisition.
+SOFTWARE = re.compile(r"\b\d+(\.\d+){2,}:[0-9a-f]{8}\b|\bTime=\d+\.\d+")
 
 IDENTIFYING = {
-    "a person's name": re.compile(r"[A-Za-z]{2,}\^[A-Za-z]|\b(name|patient|mr|mrs|dr)\b[ .:=_-]+[A-Za-z]{2,}", re.IGNORECASE),
+    "a person's name": re.compile(
+        r"[A-Za-z]{2,}\^[A-Za-z]|\b(name|patient)\b *[:=_-] *[A-Za-z]{2,}|\b(?-i:Mr|Mrs|Ms|Dr)\b[. ]+[A-Za-z]{2,}", re.IGNORECASE),
     "a date": re.compile(r"\b(19|20)\d{2}[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])\b|\b\d{1,2}[-/.]\d{1,2}[-/.](19|20)\d{2}\b"),
     "a number of six digits or more": re.compile(r"\d{6,}"),
     "a mark of identity (DOB, MRN, SSN)": re.compile(r"\b(dob|mrn|ssn|date of birth|birth)\b", re.IGNORECASE),
@@ -25,6 +28,6 @@ def identifying_text(volume: sitk.Image) -> list[str]:
     for key in volume.GetMetaDataKeys():
         if TECHNICAL.fullmatch(key) or not FREE_TEXT.search(key):
             continue
-        text = volume.GetMetaData(key)
+        text = SOFTWARE.sub("", volume.GetMetaData(key))
         found |= {f"{key}: {kind}" for kind, pattern in IDENTIFYING.items() if pattern.search(text)}
     return sorted(found)

@@ -21,12 +21,14 @@ def manifest(folder) -> str:
     """The manifest of a folder: one line a file, SHA-256, two spaces, path; `sha256sum -c` reads it.
 
     Raises:
-        StageError: there is nothing in the folder, so that the manifest would hold for any data.
+        StageError: there is nothing in the folder, so that the manifest would hold for any data; or a link points to no file.
     """
     folder = Path(folder)
     paths = files_below(folder)
     if not paths:
         raise StageError(f"0 files in {folder}/", way_out=f"Put a data set there (README, 'Your own data'), or run 'dvc pull {folder}'.")
+    if dangling := [f"{folder.as_posix()}/{path}" for path in paths if not (folder / path).is_file()]:
+        raise StageError(f"{len(dangling)} links of {folder}/ point to no file", dangling, "Remove them, or put the files there.")
     return "".join(f"{records.sha256(folder / path)}  {folder.as_posix()}/{path}\n" for path in paths)
 
 
@@ -68,5 +70,5 @@ def voxels_sha256(volume: sitk.Image) -> str:
 
     Two files with the same voxels have the same digest, even if one is stored as uint8 and the other as float32.
     """
-    array = volumes.array_zyx(volume).astype("<f8", order="C")
+    array = volumes.array_zyx(volume).astype("<f8", order="C") + 0.0  # + 0.0: turns -0.0 into 0.0
     return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()

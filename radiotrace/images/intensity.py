@@ -14,5 +14,6 @@ def normalise(array_zyx: np.ndarray, clip_percentiles: tuple[float, float]) -> n
     """
     values = array_zyx.astype(np.float64)  # float64: scales up to 1e6 lose digits in float32 sums
     values = np.clip(values, *np.percentile(values, clip_percentiles))
-    deviation = values.std()
-    return ((values - values.mean()) / (deviation if deviation > 0 else 1.0)).astype(np.float32)
+    if values.min() == values.max():  # their mean may differ from them in the last digit, and their SD from 0
+        return np.zeros(values.shape, np.float32)
+    return ((values - values.mean()) / values.std()).astype(np.float32)

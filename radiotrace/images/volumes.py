@@ -55,7 +55,7 @@ def check_stored(path) -> int:
         stored = np.asanyarray(nibabel.load(path).dataobj)
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise VolumeError(f"damaged ({Path(path).stat().st_size} bytes): {type(error).__name__}") from None
-    return int((~np.isfinite(stored)).sum())
+    return int((~np.isfinite(stored)).sum()) if stored.dtype.names is None else 0  # colours are whole numbers
 
 
 def read_canonical(path, sha256: str) -> sitk.Image:
@@ -77,6 +77,7 @@ def write(volume: sitk.Image, path) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     clean = sitk.Image(volume)
+    clean.MakeUnique()  # EraseMetaData alone would reach the volume that was handed in
     for key in clean.GetMetaDataKeys():
         clean.EraseMetaData(key)
     try:

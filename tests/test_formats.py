@@ -1,0 +1,349 @@
+"""Data set layouts: both give the same data set, and every fault is named, all at once. No image is opened, so the files are empty."""
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from radiotrace.images import formats
+from radiotrace.stage import StageError
+from tests import phantoms
+
+IDS = ["phantom_00", "phantom_01", "phantom_02"]
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.fixture
+def msd(tmp_path):
+    """Three cases in the MSD layout."""
+    folder = tmp_path / "msd"
+    touch(folder, *(f"{kind}/{one}.nii.gz" for kind in ("imagesTr", "labelsTr") for one in IDS))
+    phantoms.write_tables(folder, IDS)
+    return folder
+
+
+@pytest.fixture
+def nnunet(tmp_path, msd):
+    """The same three cases in the nnU-Net v2 layout."""
+    folder = tmp_path / "nnunet"
+    touch(folder, *(f"imagesTr/{one}_0000.nii.gz" for one in IDS), *(f"labelsTr/{one}.nii.gz" for one in IDS))
+    (folder / "cases.csv").write_bytes((msd / "cases.csv").read_bytes())
+    (folder / "dataset.json").write_text(json.dumps({
+        "name": "phantoms", "release": "1.0", "licence": "CC0", "reference": "made by code", "channel_names": {"0": "MRI"},
+        "labels": {"background": 0, "anterior": 1, "posterior": 2}, "numTraining": 3, "file_ending": ".nii.gz"}))
+    return folder
+
+
+def declare(folder: Path, **changes) -> Path:
+    """Changes dataset.json; None takes a key away."""
+    path = folder / "dataset.json"
+    declared = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in declared.items() if value is not None}))
+    return folder
+
+
+def entry(name: str, label: str = "") -> dict:
+    return {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{label or name}.nii.gz"}
+
+
+def table(folder: Path, *lines: str) -> Path:
+    (folder / "cases.csv").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def faults(folder: Path) -> list[str]:
+    with pytest.raises(StageError) as error:
+        formats.read_dataset(folder)
+    assert error.value.way_out == formats.WAY_OUT
+    return error.value.findings
+
+
+def headline(folder: Path) -> str:
+    with pytest.raises(StageError) as error:
+        formats.read_dataset(folder)
+    return error.value.headline
+
+
+# What is read
+
+def test_both_layouts_give_the_same_data_set(msd, nnunet):      # nnU-Net's image names end in the channel
+    found, expected = formats.read_dataset(nnunet), formats.read_dataset(msd)
+    assert replace(found, cases=[replace(case, image=case.image.replace("_0000", "")) for case in found.cases]) == expected
+
+
+def test_msd_paths_are_relative_and_plain(msd):
+    case = formats.read_dataset(msd).cases[0]
+    assert (case.case_id, case.image, case.label_map) == ("phantom_00", "imagesTr/phantom_00.nii.gz", "labelsTr/phantom_00.nii.gz")
+
+
+def test_nnunet_paths_name_the_channel_of_the_image(nnunet):
+    case = formats.read_dataset(nnunet).cases[2]
+    assert (case.case_id, case.image, case.label_map) == ("phantom_02", "imagesTr/phantom_02_0000.nii.gz", "labelsTr/phantom_02.nii.gz")
+
+
+def test_cases_are_sorted_by_id(msd):
+    declare(msd, training=[entry(one) for one in reversed(IDS)])
+    assert [case.case_id for case in formats.read_dataset(msd).cases] == IDS
+
+
+def test_an_msd_image_may_have_a_label_map_of_another_name(msd):
+    (msd / "labelsTr/phantom_00.nii.gz").rename(msd / "labelsTr/drawn.nii.gz")
+    declare(msd, training=[entry("phantom_00", "drawn"), *map(entry, IDS[1:])])
+    assert formats.read_dataset(msd).cases[0].label_map == "labelsTr/drawn.nii.gz"
+
+
+def test_labels_are_sorted_by_value_and_not_as_text(nnunet):      # as text, 10 would come before 2
+    names = {f"label {value}": value for value in reversed(range(12))}
+    assert list(formats.read_dataset(declare(nnunet, labels=names)).labels.items()) == [(str(value), f"label {value}") for value in range(12)]
+
+
+@pytest.mark.parametrize(("keys", "name"), [
+    ({"licence": None, "license": "MIT"}, "licence"), ({"release": None, "version": "2"}, "version"),
+    ({"reference": None, "citation": "a paper"}, "citation"), ({"description": "boxes"}, "description")])
+def test_identity_takes_either_spelling(msd, keys, name):
+    assert formats.read_dataset(declare(msd, **keys)).identity[name] == next(value for value in keys.values() if value)
+
+
+def test_identity_is_null_where_the_data_set_says_nothing(msd):
+    declare(msd, name=None, release=None, licence=None, reference=None, modality=None)
+    assert set(formats.read_dataset(msd).identity.values()) == {None}
+
+
+def test_modality_may_be_plain_text(msd):
+    assert formats.read_dataset(declare(msd, modality="MRI")).identity["modality"] == "MRI"
+
+
+def test_further_columns_of_cases_csv_are_attributes(msd):
+    table(msd, "site,case_id,subject_id,age", "north,phantom_00,s0,70", ",phantom_01,s1,", '"a, b",phantom_02,s2,0')
+    assert [case.attributes for case in formats.read_dataset(msd).cases] == [{"site": "north", "age": "70"}, {}, {"site": "a, b", "age": "0"}]
+
+
+def test_subjects_come_from_cases_csv(msd):      # write_tables gives case 1 the subject of case 0
+    assert [case.subject_id for case in formats.read_dataset(msd).cases] == ["subject_00", "subject_00", "subject_02"]
+
+
+@pytest.mark.parametrize(("before", "newline"), [(b"\xef\xbb\xbf", b"\n"), (b"", b"\r\n"), (b"\xef\xbb\xbf", b"\r\n")],
+                         ids=["byte order mark", "CRLF", "both, as a spreadsheet writes"])
+def test_cases_csv_may_come_from_a_spreadsheet(msd, before, newline):
+    expected = formats.read_dataset(msd)
+    text = (msd / "cases.csv").read_bytes()
+    (msd / "cases.csv").write_bytes(before + text.replace(b"\n", newline))
+    assert formats.read_dataset(msd) == expected
+
+
+# dataset.json
+
+def test_a_missing_dataset_json_is_named(msd):
+    (msd / "dataset.json").unlink()
+    assert headline(msd).endswith("dataset.json is missing")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe"], ids=["empty", "cut off", "not UTF-8"])
+def test_a_dataset_json_that_is_not_json_is_named(msd, text):
+    (msd / "dataset.json").write_bytes(text)
+    assert "dataset.json is not JSON" in headline(msd)
+
+
+def test_a_dataset_json_that_is_a_list_is_refused(msd):
+    (msd / "dataset.json").write_text("[]")
+    assert headline(msd).endswith("found list, expected an object")
+
+
+@pytest.mark.parametrize("training", [[], "phantom_00", {}, 3])
+def test_no_case_is_not_all_cases(msd, training):
+    table(msd, "case_id,subject_id")
+    assert headline(declare(msd, training=training)) == f"0 cases in {msd}/"
+
+
+def test_an_empty_nnunet_folder_has_0_cases(nnunet):
+    table(nnunet, "case_id,subject_id")
+    for path in [*nnunet.glob("imagesTr/*"), *nnunet.glob("labelsTr/*")]:
+        path.unlink()
+    assert headline(nnunet) == f"0 cases in {nnunet}/"
+
+
+def test_a_data_set_of_neither_layout_is_refused(nnunet):
+    assert "dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there" in faults(declare(nnunet, file_ending=None))
+
+
+@pytest.mark.parametrize("labels", [
+    {"0": "background", "2": "posterior"}, {"1": "anterior", "2": "posterior"}, {"0": "background"}, {}, [], None, "anterior",
+    {"0": "background", "1": "same", "2": "same"}, {"0": "background", "1": ""}, {"0": "background", "-1": "below"},
+    {"background": 0, "posterior": 2}, {"background": 0, "left": 1, "right": 1}, {"background": 0, "whole": [1, 2]}, {"background": "none"},
+], ids=["gap", "no background", "background only", "empty", "list", "missing", "text", "one name twice", "no name", "negative",
+        "gap by name", "one value twice", "regions", "no value"])
+def test_labels_that_are_not_0_1_2_with_a_name_each_are_refused(msd, labels):
+    assert [fault[:20] for fault in faults(declare(msd, labels=labels))] == ["dataset.json: labels"]
+
+
+@pytest.mark.parametrize("broken", ["imagesTr/phantom_00.nii.gz", {}, {"image": "a.nii.gz"}, {"image": 1, "label": 2}, None])
+def test_an_entry_without_image_and_label_is_named_by_its_number(msd, broken):
+    assert f"dataset.json: training[1]: found {broken!r}, expected an image and a label" in faults(
+        declare(msd, training=[entry(IDS[0]), broken, entry(IDS[2])]))
+
+
+def test_a_case_listed_twice_is_named(msd):
+    assert faults(declare(msd, training=[*map(entry, IDS), entry(IDS[1])])) == ["phantom_01: listed twice in dataset.json"]
+
+
+def test_an_image_in_two_formats_is_one_case_listed_twice(msd):
+    touch(msd, "imagesTr/phantom_01.nrrd")
+    second = {"image": "imagesTr/phantom_01.nrrd", "label": "labelsTr/phantom_01.nii.gz"}
+    assert faults(declare(msd, training=[*map(entry, IDS), second])) == ["phantom_01: listed twice in dataset.json"]
+
+
+@pytest.mark.parametrize("case_id", ["phantom 03", "-03", "phäntom", "a+b"])
+def test_a_case_id_that_is_no_plain_name_is_refused(msd, case_id):
+    touch(msd, f"imagesTr/{case_id}.nii.gz", f"labelsTr/{case_id}.nii.gz")
+    declare(msd, training=[*map(entry, IDS), entry(case_id)])
+    table(msd, "case_id,subject_id", *(f"{one},{one}" for one in [*IDS, case_id]))
+    assert faults(msd) == [f"{case_id!r}: a case id has letters, digits, '.', '_' and '-' only"]
+
+
+# Paths
+
+def test_a_missing_image_and_a_missing_label_map_are_both_named(msd):
+    (msd / "imagesTr/phantom_01.nii.gz").unlink()
+    (msd / "labelsTr/phantom_02.nii.gz").unlink()
+    assert faults(msd) == ["phantom_01: imagesTr/phantom_01.nii.gz is missing", "phantom_02: labelsTr/phantom_02.nii.gz is missing"]
+
+
+def test_an_nnunet_image_without_label_map_is_named(nnunet):
+    (nnunet / "labelsTr/phantom_01.nii.gz").unlink()
+    assert faults(nnunet) == ["phantom_01: labelsTr/phantom_01.nii.gz is missing"]
+
+
+def test_an_nnunet_label_map_without_image_is_named(nnunet):
+    (nnunet / "imagesTr/phantom_01_0000.nii.gz").unlink()
+    assert faults(nnunet) == ["phantom_01: imagesTr/phantom_01_0000.nii.gz is missing"]
+
+
+def test_a_second_channel_is_refused(nnunet):
+    touch(nnunet, "imagesTr/phantom_01_0001.nii.gz")
+    assert "imagesTr/phantom_01_0001.nii.gz: only one channel (_0000) is supported" in faults(nnunet)
+
+
+def test_a_folder_is_no_image(msd):
+    (msd / "imagesTr/phantom_01.nii.gz").unlink()
+    (msd / "imagesTr/phantom_01.nii.gz").mkdir()
+    assert faults(msd) == ["phantom_01: imagesTr/phantom_01.nii.gz is missing"]
+
+
+@pytest.mark.parametrize("way", ["../outside", "imagesTr/../../outside", "absolute"])
+def test_a_path_out_of_the_data_folder_is_refused_though_the_file_is_there(msd, way):
+    touch(msd.parent, "outside/phantom_00.nii.gz")
+    way = str(msd.parent / "outside") if way == "absolute" else way
+    declare(msd, training=[{"image": f"{way}/phantom_00.nii.gz", "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
+    assert faults(msd) == [f"phantom_00: {way}/phantom_00.nii.gz leaves the data folder"]
+
+
+def test_an_absolute_path_is_refused_even_if_it_points_inside(msd):
+    declare(msd, training=[{"image": str(msd / "imagesTr/phantom_00.nii.gz"), "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
+    assert len(faults(msd)) == 1
+
+
+@pytest.mark.parametrize("what", ["imagesTr/phantom_00.nii.gz", "imagesTr"], ids=["file", "folder"])
+def test_a_link_out_of_the_data_folder_is_refused(msd, what):
+    (msd / what).rename(msd.parent / "outside")
+    (msd / what).symlink_to(msd.parent / "outside")
+    assert "phantom_00: imagesTr/phantom_00.nii.gz leaves the data folder" in faults(msd)
+
+
+def test_a_link_inside_the_data_folder_is_read(msd):
+    (msd / "imagesTr/phantom_00.nii.gz").rename(msd / "imagesTr/original.nii.gz")
+    (msd / "imagesTr/phantom_00.nii.gz").symlink_to("original.nii.gz")
+    assert [case.case_id for case in formats.read_dataset(msd).cases] == IDS
+
+
+def test_a_data_folder_may_be_a_link_itself(msd, tmp_path):
+    (tmp_path / "data").symlink_to(msd)
+    assert formats.read_dataset(tmp_path / "data") == formats.read_dataset(msd)
+
+
+@pytest.mark.parametrize("image", ["imagesTr/../imagesTr/phantom_00.nii.gz", "images:Tr/phantom_00.nii.gz", "images\\Tr/phantom_00.nii.gz"])
+def test_a_path_that_no_record_may_hold_is_refused(msd, image):      # the pattern of paths in schemas/dataset.schema.json
+    touch(msd, image)
+    declare(msd, training=[{"image": image, "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
+    assert [fault.split(":")[0] for fault in faults(msd)] == ["phantom_00"]
+
+
+# cases.csv
+
+def test_a_missing_cases_csv_is_the_only_fault(msd):
+    (msd / "cases.csv").unlink()
+    assert [fault[:18] for fault in faults(msd)] == ["cases.csv: missing"]
+
+
+@pytest.mark.parametrize(("first", "missing"), [
+    ("case_id,patient", "subject_id"), ("id,subject_id", "case_id"), ("case_id;subject_id", "case_id, subject_id"),
+    ("Case_ID,Subject_ID", "case_id, subject_id")])
+def test_a_missing_column_is_named_with_what_was_found(msd, first, missing):
+    table(msd, first, "phantom_00,s0")
+    assert faults(msd) == [f"cases.csv: column {missing} missing; found {', '.join(first.split(','))}"]
+
+
+def test_an_empty_cases_csv_has_no_column(msd):
+    table(msd)
+    assert faults(msd) == ["cases.csv: column case_id, subject_id missing; found none"]
+
+
+def test_a_case_that_stands_twice_in_cases_csv_is_named(msd):
+    table(msd, "case_id,subject_id", *(f"{one},{one}" for one in [*IDS, "phantom_01"]))
+    assert faults(msd) == ["phantom_01: stands twice in cases.csv"]
+
+
+@pytest.mark.parametrize("subject", ["", "  ", "\t"])
+def test_a_blank_subject_is_named(msd, subject):
+    table(msd, "case_id,subject_id", "phantom_00,s0", f"phantom_01,{subject}", "phantom_02,s2")
+    assert faults(msd) == ["phantom_01: no subject_id in cases.csv"]
+
+
+def test_a_case_without_row_is_named(msd):
+    table(msd, "case_id,subject_id", "phantom_00,s0", "phantom_02,s2")
+    assert faults(msd) == ["phantom_01: not in cases.csv, so that its subject is unknown"]
+
+
+def test_a_row_without_case_is_named(msd):
+    table(msd, "case_id,subject_id", *(f"{one},{one}" for one in [*IDS, "phantom_03"]))
+    assert faults(msd) == ["phantom_03: in cases.csv, but not in dataset.json"]
+
+
+@pytest.mark.parametrize("row", ["phantom_01,s1,north,more", "phantom_01,s1"])
+def test_a_row_of_another_length_is_named_by_its_line(msd, row):
+    table(msd, "case_id,subject_id,site", "phantom_00,s0,north", row, "phantom_02,s2,north")
+    assert "cases.csv line 3: found another number of columns than in the first line" in faults(msd)
+
+
+def test_a_row_that_ends_before_its_case_id_is_a_fault_beside_others(msd):
+    table(msd, "subject_id,case_id", "s0,phantom_00", "s1", "s2,phantom_02", "s3,phantom_03")
+    assert "phantom_03: in cases.csv, but not in dataset.json" in faults(msd)
+
+
+@pytest.mark.parametrize("text", [b'case_id,subject_id\n"phantom_00,s0\n', b"case_id,subject_id\nphantom_00,M\xfcller\n"],
+                         ids=["open quote", "not UTF-8"])
+def test_a_cases_csv_that_cannot_be_read_is_named(msd, text):
+    (msd / "cases.csv").write_bytes(text)
+    assert [fault[:10] for fault in faults(msd)] == ["cases.csv:"]
+
+
+# All at once
+
+def test_faults_of_labels_files_and_rows_come_together(msd):
+    declare(msd, labels={"1": "anterior"}, training=[*map(entry, IDS), entry(IDS[0]), {}])
+    (msd / "imagesTr/phantom_01.nii.gz").unlink()
+    table(msd, "case_id,subject_id", "phantom_00,s0", "phantom_01,", "phantom_07,s7")
+    expected = ["dataset.json: labels: found", "phantom_00: listed twice in dataset.json", "dataset.json: training[4]: found {}",
+                "phantom_01: no subject_id in cases.csv", "phantom_01: imagesTr/phantom_01.nii.gz is missing",
+                "phantom_02: not in cases.csv", "phantom_07: in cases.csv"]
+    assert [fault[:len(start)] for fault, start in zip(faults(msd), expected, strict=True)] == expected
+
+
+def test_the_headline_counts_the_faults(msd):
+    (msd / "imagesTr/phantom_01.nii.gz").unlink()
+    (msd / "labelsTr/phantom_01.nii.gz").unlink()
+    assert headline(msd) == f"2 faults in {msd}/dataset.json and {msd}/cases.csv"

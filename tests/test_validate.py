@@ -1,0 +1,282 @@
+"""Validate: all faults in one message, and what was there before stays."""
+import copy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from radiotrace import records, stage
+from radiotrace.images import checks, identity
+from stages import ingest, validate
+from tests import phantoms, projects
+
+COMMON = ["--params", "params.yaml", "--requirements", "requirements.txt"]
+ARGUMENTS = ["--dataset", "build/ingest/dataset.json", "--volumes", "build/ingest/volumes", "--out", "build/validate", *COMMON]
+
+
+def bring_in(folder: Path) -> None:
+    """Manifest and ingest in the current folder."""
+    (folder / "data.sha256").write_text(identity.manifest("data"))
+    assert stage.run(ingest.main, copy.deepcopy(ingest.parser),
+                     ["--data", "data", "--manifest", "data.sha256", "--out", "build/ingest", *COMMON]) == 0
+
+
+def run() -> int:
+    """The stage in the current folder, as its command line runs it."""
+    return stage.run(validate.main, copy.deepcopy(validate.parser), ARGUMENTS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def spoil(folder: Path) -> None:
+    """Seven cases of a data set that fail, each in its own way."""
+    image, label_map = folder / "imagesTr", folder / "labelsTr"
+    array = phantoms.image_array(phantoms.label_array(), 1)
+    array[3, 5, 7] = np.nan
+    sitk.WriteImage(phantoms.volume(array), str(image / "phantom_01.nii.gz"))
+    sitk.WriteImage(phantoms.volume(phantoms.label_array()), str(label_map / "phantom_01.nii.gz"))
+    sitk.WriteImage(phantoms.volume(phantoms.label_array(), origin=(0, 0, 0)), str(label_map / "phantom_02.nii.gz"))
+    labels = sitk.ReadImage(str(label_map / "phantom_03.nii.gz"))
+    labels[0, 0, 0] = 3
+    sitk.WriteImage(labels, str(label_map / "phantom_03.nii.gz"))
+    for kind in (image, label_map):
+        shutil.copyfile(kind / "phantom_04.nii.gz", kind / "phantom_05.nii.gz")
+    sitk.WriteImage(sitk.ReadImage(str(image / "phantom_06.nii.gz")) * 0 + 4, str(image / "phantom_06.nii.gz"))
+    (image / "phantom_07.nii.gz").write_bytes(b"garbage" * 100)
+    text = (folder / "cases.csv").read_text()
+    (folder / "cases.csv").write_text(text.replace("phantom_09,subject_08", "phantom_09,Subject-8"))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Two folders ready for validate: 'clean' and 'spoilt'. Tests copy them."""
+    root = tmp_path_factory.mktemp("validate")
+    for name in ("clean", "spoilt"):
+        (root / name).mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root / name)
+            phantoms.write_dataset(root / name / "data", 16)
+            if name == "spoilt":
+                spoil(root / name / "data")
+            for file in ("params.yaml", "requirements.txt"):
+                shutil.copyfile(projects.ROOT / file, file)
+            bring_in(root / name)
+    return root
+
+
+@pytest.fixture
+def clean(prepared, tmp_path, monkeypatch):
+    """The current folder, with 16 good cases brought in."""
+    shutil.copytree(prepared / "clean", tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def spoilt(prepared, tmp_path, monkeypatch):
+    """The current folder, with 16 cases brought in of which 8 fail, and the record of an earlier run."""
+    shutil.copytree(prepared / "spoilt", tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    (tmp_path / "project/build/validate").mkdir()
+    (tmp_path / "project/build/validate/accepted.json").write_text("from an earlier run")
+    return tmp_path / "project"
+
+
+def exclude(folder: Path, *case_ids: str) -> list[dict]:
+    entries = [{"case_id": case_id, "reason": f"reason of {case_id}"} for case_id in case_ids]
+    projects.set_params(folder, validate={"exclude": entries})
+    return entries
+
+
+def accepted(folder: Path) -> dict:
+    return records.read(folder / "build/validate/accepted.json", "accepted")
+
+
+def findings(folder: Path) -> dict:
+    return records.read(folder / "build/validate/findings.json", "findings")
+
+
+# Good data
+
+def test_good_cases_are_all_accepted(clean):
+    assert run() == 0
+    assert [case["case_id"] for case in accepted(clean)["cases"]] == [f"phantom_{number:02d}" for number in range(16)]
+
+
+def test_good_cases_have_no_error(clean):
+    run()
+    assert (findings(clean)["cases_checked"], findings(clean)["errors"]) == (16, 0)
+
+
+def test_accepted_cases_keep_subject_and_digest(clean):
+    run()
+    dataset = records.read(clean / "build/ingest/dataset.json", "dataset")
+    assert accepted(clean)["cases"] == [{"case_id": case["case_id"], "subject_id": case["subject_id"],
+                                         "voxels_sha256": case["image"]["voxels_sha256"]} for case in dataset["cases"]]
+
+
+def test_running_twice_gives_the_same_bytes(clean):
+    run()
+    before = contents(clean / "build/validate")
+    run()
+    assert contents(clean / "build/validate") == before
+
+
+def test_a_warning_does_not_stop_it_and_is_recorded(clean):      # the second piece of label 2, as in test_checks
+    path = clean / "data/labelsTr/phantom_02.nii.gz"
+    labels = sitk.ReadImage(str(path))
+    labels[2, 2, 2] = 2
+    sitk.WriteImage(labels, str(path))
+    bring_in(clean)
+    assert run() == 0
+    found = findings(clean)
+    assert found["warnings"] == len(found["findings"])
+    assert {"case_id": "phantom_02", "check": "label_components", "found": "posterior: 2 components", "expected": "at most 1",
+            "severity": "warning"} in found["findings"]
+
+
+# Bad data
+
+FAILED = {  # case -> check; what spoil() did
+    "phantom_01": "finite", "phantom_02": "grid_origin_mm", "phantom_03": "labels_known", "phantom_04": "duplicate_image",
+    "phantom_05": "duplicate_image", "phantom_06": "not_constant", "phantom_07": "readable", "phantom_08": "subject_spelling",
+    "phantom_09": "subject_spelling"}
+
+
+def test_bad_cases_stop_it_with_their_number(spoilt, capsys):
+    assert run() == 1
+    assert f"\nvalidate: {len(FAILED)} of 16 cases fail\n" in "\n" + capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("case_id", "check"), FAILED.items())
+def test_every_bad_case_is_listed_with_its_check(spoilt, capsys, case_id, check):
+    run()
+    listed = [line.split()[1:3] for line in capsys.readouterr().err.splitlines() if line.startswith("  error")]
+    assert [case_id, check] in listed
+
+
+def test_no_good_case_is_listed_as_an_error(spoilt, capsys):
+    run()
+    listed = {line.split()[1] for line in capsys.readouterr().err.splitlines() if line.startswith("  error")}
+    assert listed == set(FAILED)
+
+
+def test_a_line_gives_found_and_expected(spoilt, capsys):
+    run()
+    line = next(line for line in capsys.readouterr().err.splitlines() if "phantom_01" in line and "finite" in line)
+    assert line.endswith("image: 1 voxels are NaN or infinite; expected finite values")
+
+
+def test_the_message_ends_with_the_way_out(spoilt, capsys):
+    run()
+    assert capsys.readouterr().err.splitlines()[-1] == validate.WAY_OUT
+
+
+def test_bad_cases_leave_the_earlier_run_as_it_was(spoilt):
+    run()
+    assert contents(spoilt / "build/validate") == {"accepted.json": b"from an earlier run"}
+
+
+def test_bad_cases_leave_nothing_half_written(spoilt):
+    run()
+    assert {path.name for path in (spoilt / "build").iterdir()} == {"ingest", "validate"}
+
+
+def test_the_command_ends_with_status_1_and_without_traceback(spoilt):
+    absolute = [str(spoilt / value) if value.startswith("build/") or value == "params.yaml" else value for value in ARGUMENTS]
+    done = projects.run(projects.ROOT, "python", "-m", "stages.validate", *absolute, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"validate: {len(FAILED)} of 16 cases fail\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_image_of_nothing_but_nan_is_listed(clean, capsys):
+    sitk.WriteImage(phantoms.volume(np.full((14, 22, 18), np.nan, np.float32)), "data/imagesTr/phantom_00.nii.gz")
+    sitk.WriteImage(phantoms.volume(phantoms.label_array()), "data/labelsTr/phantom_00.nii.gz")
+    bring_in(clean)
+    assert run() == 1
+    assert "image: 5544 voxels are NaN or infinite" in capsys.readouterr().err      # 18 · 22 · 14
+
+
+def test_a_label_map_that_was_changed_after_ingest_stops_it(clean, capsys):
+    shutil.copyfile("build/ingest/volumes/label_maps/phantom_01.nii.gz", "build/ingest/volumes/label_maps/phantom_00.nii.gz")
+    assert run() == 1
+    assert "label_maps/phantom_00.nii.gz was changed after ingest" in capsys.readouterr().err
+
+
+# Exclusion
+
+def test_excluding_every_bad_case_lets_it_pass(spoilt):
+    exclude(spoilt, *FAILED)
+    assert run() == 0
+    assert len(accepted(spoilt)["cases"]) == 16 - len(FAILED)
+
+
+def test_excluding_one_of_a_pair_lets_the_other_pass(spoilt):
+    exclude(spoilt, *(FAILED.keys() - {"phantom_04", "phantom_09"}))
+    assert run() == 0
+    assert {"phantom_04", "phantom_09"} <= {case["case_id"] for case in accepted(spoilt)["cases"]}
+
+
+@pytest.mark.parametrize("name", ["findings", "accepted"])
+def test_what_is_excluded_is_recorded_with_its_reason(clean, name):
+    entries = exclude(clean, "phantom_03", "phantom_01")
+    run()
+    assert records.read(clean / f"build/validate/{name}.json", name)["excluded"] == entries[::-1]
+
+
+def test_what_is_excluded_is_not_accepted(clean):
+    exclude(clean, "phantom_03")
+    run()
+    assert "phantom_03" not in {case["case_id"] for case in accepted(clean)["cases"]}
+
+
+def test_excluding_a_case_that_there_is_not_stops_it(clean, capsys):
+    exclude(clean, "phantom_03", "phantom_3", "phantom_99")
+    assert run() == 1
+    assert capsys.readouterr().err == ("validate: 2 excluded cases are not in the data set\n  phantom_3\n  phantom_99\n"
+                                       "Correct validate.exclude in params.yaml.\n")
+
+
+def test_excluding_every_case_stops_it(clean, capsys):
+    exclude(clean, *(f"phantom_{number:02d}" for number in range(16)))
+    assert run() == 1
+    assert capsys.readouterr().err.startswith("validate: 0 cases to check: 16 in the data set, 16 excluded\n")
+
+
+# Parts
+
+LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
+LIMITS = {"size_voxels_min": 8, "size_voxels_max": 1024, "spacing_mm_min": 0.1, "spacing_mm_max": 10, "grid_tolerance_mm": 0.001,
+          "grid_tolerance_direction": 0.0001, "every_label": True, "label_components_max": 1, "outlier_mad": 5}
+
+
+def findings_of(prepared, read_label_map) -> list[checks.Finding]:
+    cases = records.read(prepared / "spoilt/build/ingest/dataset.json", "dataset")["cases"]
+    return validate.findings_of(cases, LABELS, LIMITS, read_label_map)
+
+
+def test_the_label_map_of_a_case_in_error_is_not_read(prepared):      # a damaged one could not be
+    read = []
+
+    def read_label_map(case):
+        read.append(case["case_id"])
+        return phantoms.label_array()
+
+    findings_of(prepared, read_label_map)
+    assert not {"phantom_01", "phantom_02", "phantom_03", "phantom_06", "phantom_07"} & set(read)
+
+
+def test_errors_come_before_warnings_and_each_by_case(prepared):      # a label map of ones touches the border: a warning
+    found = [(finding.severity, finding.case_id) for finding in findings_of(prepared, lambda case: np.ones((14, 22, 18), np.uint8))]
+    assert {severity for severity, _ in found} == {"error", "warning"}
+    assert found == sorted(found)
+
+
+def test_the_table_has_columns():
+    assert validate.table([checks.Finding("a", "finite", "1", "0", "error"), checks.Finding("phantom", "size", "7", "8", "warning")]) == [
+        "error    a        finite  1; expected 0", "warning  phantom  size    7; expected 8"]
