@@ -35,7 +35,8 @@ def mean_interval(values: dict[str, float], subject_of: dict[str, str], resample
     BCa bootstrap over subjects; a resample's mean is the sum over its cases by their number.
 
     Returns:
-        (low, high); (None, None) for fewer than two subjects; the value itself twice when all values are equal.
+        (low, high); (None, None) for fewer than two subjects; their mean twice when the means of all subjects are
+        equal.
 
     Source: Efron 1987, doi:10.1080/01621459.1987.10478410; Field & Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x.
     """
@@ -46,9 +47,9 @@ def mean_interval(values: dict[str, float], subject_of: dict[str, str], resample
     subjects = sorted(sums)
     if len(subjects) < 2:
         return None, None
-    if len(set(values.values())) == 1:
-        value = next(iter(values.values()))
-        return value, value
+    means = [sums[subject] / counts[subject] for subject in subjects]
+    if max(means) - min(means) < 1e-12:  # every resample has this mean; BCa would divide 0 by 0
+        return means[0], means[0]
 
     def mean(total, number, axis=-1):
         return total.sum(axis) / number.sum(axis)

@@ -31,10 +31,11 @@ def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.nda
 def predict(image_zyx: torch.Tensor, network, spec: dict) -> torch.Tensor:
     """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in overlapping windows.
 
-    The window shrinks to the image, rounded up to what the network can halve; what is added is 0, the mean.
+    The window shrinks to the image, rounded up to what the network can halve, and to no less than two voxels at its lowest
+    level; what is added is 0, the mean.
     """
     step = spec["multiple"]
-    window = [min(limit, -(-edge // step) * step)
+    window = [min(limit, max(2, -(-edge // step)) * step)
               for limit, edge in zip(volumes.to_zyx(spec["window_voxels"]), image_zyx.shape, strict=True)]
     with torch.inference_mode():
         return sliding_window_inference(image_zyx[None, None], window, 1, network, overlap=0.5, mode="gaussian")[0].float()

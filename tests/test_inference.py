@@ -1,0 +1,155 @@
+"""inference: a network that is right gives the phantom's own boxes, in every geometry."""
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from radiotrace.evaluation import metrics
+from radiotrace.images import volumes
+from radiotrace.learning import inference, networks
+from tests import phantoms
+
+SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "window_voxels": [32, 32, 32], "multiple": 4}
+NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def phantom(orientation: str, degrees: float = 10, labels=None) -> tuple[sitk.Image, sitk.Image]:
+    """An image without noise, of intensities 0.2, 1.0 and 0.7 for labels 0, 1 and 2, and its label map."""
+    labels = phantoms.label_array() if labels is None else labels
+    image = np.choose(labels, [0.2, 1.0, 0.7]).astype(np.float32)
+    return tuple(sitk.DICOMOrient(phantoms.volume(array, direction=phantoms.rotation(degrees)), orientation) for array in (image, labels))
+
+
+def thresholds(image: sitk.Image):
+    """A network that undoes the normalisation and tells the labels of `phantom` apart by their intensity."""
+    values = volumes.array_zyx(image).astype(float)
+    mean, deviation = values.mean(), values.std()
+
+    def network(patch):
+        intensity = patch[:, 0] * deviation + mean
+        label = torch.where(intensity > 0.85, 1, torch.where(intensity > 0.45, 2, 0))
+        return 20 * torch.nn.functional.one_hot(label, 3).movedim(-1, 1).float()
+
+    return network
+
+
+def pointwise(patch):
+    return torch.cat([patch, patch ** 2 - 1, 2 - 3 * patch], 1)
+
+
+def noise(*shape_zyx) -> torch.Tensor:
+    return torch.randn(shape_zyx, generator=torch.Generator().manual_seed(0))
+
+
+GEOMETRIES = pytest.mark.parametrize(("orientation", "degrees"), [("LPS", 0), ("RAS", 10), ("PIR", -25), ("SAL", 40)])
+
+
+@GEOMETRIES
+def test_segment_finds_the_boxes_in_any_geometry(orientation, degrees):
+    image, label_map = phantom(orientation, degrees)
+    assert np.array_equal(volumes.array_zyx(inference.segment(image, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
+
+
+@GEOMETRIES
+def test_segment_answers_on_the_grid_of_the_volume(orientation, degrees):
+    image, _ = phantom(orientation, degrees)
+    assert volumes.grid(inference.segment(image, thresholds(image), SPEC)[0]) == volumes.grid(image)
+
+
+def test_segment_gives_uint8():
+    image, _ = phantom("LPS")
+    assert inference.segment(image, thresholds(image), SPEC)[0].GetPixelID() == sitk.sitkUInt8
+
+
+def test_segment_gives_logits_on_the_canonical_grid():         # PIR stores (y, z, x) of LPS
+    image, _ = phantom("PIR")
+    assert inference.segment(image, thresholds(image), SPEC)[1].shape == (3, *phantoms.SIZE_XYZ[::-1])
+
+
+def test_segment_takes_integers():
+    image, label_map = phantom("RAS")
+    scaled = sitk.Cast(image * 1000, sitk.sitkInt16)
+    assert np.array_equal(volumes.array_zyx(inference.segment(scaled, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
+
+
+def large_box() -> np.ndarray:
+    labels = np.zeros(phantoms.SIZE_XYZ[::-1], np.uint8)
+    labels[3:11, 5:17, 4:14] = 2                               # 8 x 12 x 10 voxels of 1.7, 1.1, 0.9 mm; its threshold is half-way
+    return labels
+
+
+@pytest.fixture(scope="module")
+def resampled():
+    """A large box in RAS, oblique, segmented at 1 mm; the label map and what is found."""
+    image, label_map = phantom("RAS", labels=large_box())
+    return label_map, inference.segment(image, thresholds(image), SPEC | {"spacing_mm": [1.0, 1.0, 1.0]})
+
+
+def test_segment_at_another_spacing_answers_on_the_grid_of_the_volume(resampled):
+    assert volumes.grid(resampled[1][0]) == volumes.grid(resampled[0])
+
+
+def test_segment_at_another_spacing_works_on_that_spacing(resampled):    # 18 x 0.9 = 16.2, 22 x 1.1 = 24.2, 14 x 1.7 = 23.8 mm
+    assert resampled[1][1].shape[1:] == (24, 24, 16)
+
+
+def test_segment_at_another_spacing_finds_the_box(resampled):
+    # Off by at most half a voxel of 1 mm on all sides of 9 x 13.2 x 13.6 mm: (8 x 12.2 x 12.6) / mean with (9 x 13.2 x 13.6) = 0.86.
+    reference, found = (volumes.array_zyx(one) == 2 for one in (resampled[0], resampled[1][0]))
+    assert metrics.dice(reference, found) > 0.86
+
+
+def test_segment_of_odd_sizes_answers_on_the_grid_of_the_volume():
+    image = phantoms.volume(noise(13, 17, 11).numpy())
+    label_map, _ = inference.segment(image, networks.build(NETWORK, 0).eval(), SPEC)
+    assert volumes.grid(label_map) == volumes.grid(image)
+
+
+def test_predict_in_one_pass_is_the_network():
+    image, network = noise(16, 20, 12), networks.build(NETWORK, 0).eval()
+    with torch.no_grad():
+        assert torch.allclose(inference.predict(image, network, SPEC), network(image[None, None])[0], rtol=0, atol=1e-5)
+
+
+def test_predict_in_windows_is_one_pass_for_a_pointwise_network():
+    image = noise(21, 26, 18)
+    windowed = inference.predict(image, pointwise, SPEC | {"window_voxels": [8, 16, 12]})
+    assert torch.allclose(windowed, pointwise(image[None, None])[0], rtol=0, atol=1e-5)
+
+
+def seen(image, spec) -> list[torch.Tensor]:
+    """What goes through the network."""
+    found = []
+
+    def network(patch):
+        found.append(patch.clone())
+        return patch
+
+    inference.predict(image, network, spec)
+    return found
+
+
+def test_predict_shrinks_the_window_to_the_image():           # z: 10 -> 12 of 32; y: 17 -> 20 of 24; x: 30 -> 16, in windows
+    patches = seen(noise(10, 17, 30), SPEC | {"window_voxels": [16, 24, 32]})
+    assert {tuple(patch.shape) for patch in patches} == {(1, 1, 12, 20, 16)}
+
+
+def test_predict_adds_zeros():
+    (patch,) = seen(torch.ones(10, 17, 13), SPEC)
+    assert patch.sum() == 10 * 17 * 13
+
+
+def test_predict_gives_float32():
+    assert inference.predict(noise(8, 8, 8), lambda patch: patch.bfloat16(), SPEC).dtype == torch.float32
+
+
+def test_predict_takes_an_image_that_the_network_halves_to_one_voxel():  # 4 -> 2 -> 1: instance norm takes no single voxel
+    assert inference.predict(noise(4, 4, 4), networks.build(NETWORK, 0).eval(), SPEC).shape == (3, 4, 4, 4)

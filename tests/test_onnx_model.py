@@ -1,0 +1,95 @@
+"""onnx_model: a file that computes what torch computes and says nothing about the machine that wrote it."""
+import sys
+
+import onnx
+import pytest
+import torch
+
+from radiotrace.learning import networks, onnx_model
+from tests.projects import ROOT
+
+SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+# One worker, one export: it takes seconds.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("onnx_model")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def torch_network():
+    return networks.build(SPEC, seed=0).eval()
+
+
+@pytest.fixture(scope="module")
+def content(torch_network):
+    return onnx_model.export(torch_network, networks.multiple(SPEC), 20)
+
+
+def messages(message):
+    """A protobuf message and every message in it, at any depth."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from messages(part)
+
+
+def texts(content: bytes, field: str) -> list:
+    return [getattr(message, field) for message in messages(onnx.load_from_string(content)) if getattr(message, field, None)]
+
+
+def test_two_exports_are_the_same_bytes(torch_network, content):
+    assert onnx_model.export(torch_network, networks.multiple(SPEC), 20) == content
+
+
+@pytest.mark.parametrize("trace", [str(ROOT), sys.prefix, "site-packages", "stack_trace", "radiotrace"])
+def test_the_file_holds_no_trace_of_where_it_was_written(content, trace):
+    assert trace.encode() not in content
+
+
+@pytest.mark.parametrize("field", ["metadata_props", "doc_string"])
+def test_free_text_is_empty_at_every_level(content, field):
+    assert texts(content, field) == []
+
+
+def test_the_walk_reaches_nodes_and_their_attributes(content):           # the test above would pass if it saw nothing
+    assert {"ModelProto", "GraphProto", "NodeProto", "AttributeProto", "TensorProto"} <= {
+        type(message).__name__ for message in messages(onnx.load_from_string(content))}
+
+
+@pytest.mark.parametrize("name", ["input", "output"])
+def test_batch_and_space_are_free(content, name):
+    shape = getattr(onnx.load_from_string(content).graph, name)[0].type.tensor_type.shape.dim
+    assert [bool(shape[axis].dim_param) for axis in range(5)] == [True, False, True, True, True]
+
+
+def test_input_and_output_have_the_names_of_the_record(content):
+    graph = onnx.load_from_string(content).graph
+    assert ([one.name for one in graph.input], [one.name for one in graph.output]) == (["image"], ["logits"])
+
+
+def test_the_operator_set_is_the_one_asked_for(content):
+    assert {one.domain: one.version for one in onnx.load_from_string(content).opset_import}[""] == 20
+
+
+def test_the_weights_are_in_the_file(content):
+    assert all(not one.external_data for one in onnx.load_from_string(content).graph.initializer)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 16, 20, 12), (3, 1, 8, 24, 28)])
+def test_onnx_runtime_computes_what_torch_computes(torch_network, content, shape):
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.allclose(onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4)
+
+
+def test_onnx_runtime_takes_an_image_of_any_memory_format(torch_network, content):
+    image = torch.randn(1, 1, 12, 16, 8, generator=torch.Generator().manual_seed(0)).transpose(2, 4)
+    with torch.inference_mode():
+        assert torch.allclose(onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4)
