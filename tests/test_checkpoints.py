@@ -61,6 +61,12 @@ def two_epochs(tmp_path):
     return tmp_path, after_one
 
 
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -129,8 +135,8 @@ def test_epochs_are_ordered_as_numbers(tmp_path):
     assert len(Run().resume(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("damage", [truncate, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(bytes(path.stat().st_size))],
-                         ids=["truncated", "empty", "zeros"])
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(bytes(path.stat().st_size))],
+                         ids=["truncated", "flipped", "empty", "zeros"])
 def test_a_damaged_newest_checkpoint_is_passed_over(two_epochs, damage):
     folder, after_one = two_epochs
     damage(folder / "epoch_00002.safetensors")

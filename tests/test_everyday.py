@@ -8,7 +8,7 @@ import pytest
 
 from tests import projects
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("everyday")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 from tests import phantoms, projects
 from tests.test_reproducible import contents
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reproducible")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

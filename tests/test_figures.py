@@ -59,7 +59,7 @@ def test_a_figure_has_no_date(draw):
 
 
 @BOTH
-@pytest.mark.parametrize("path", [str(ROOT), sys.prefix, "file://", "/home/"])
+@pytest.mark.parametrize("path", [str(ROOT), sys.prefix, "file://", "/home/"], ids=["repository", "environment", "url", "home"])
 def test_a_figure_has_no_absolute_path(draw, path):
     assert path.encode() not in draw()
 

@@ -56,6 +56,7 @@ def test_configure_asks_for_deterministic_algorithms():
     assert torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.slow
 def test_portable_caps_the_instructions_at_avx2():             # in a process of its own: torch chooses its kernels once
     program = "from radiotrace.learning import numerics; print(numerics.configure('portable', 1))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -105,7 +106,7 @@ def test_the_default_network_computes_the_same_in_bf16(shape_zyx):
     assert relative_error(native, expected) <= (BF16_ERROR if numerics.uses_bf16("native") else 0)
 
 
-# oneDNN's weight gradient of a bf16 conv3d is garbage where z is 2, and differs from run to run; train.shape_faults keeps the lowest level at 3 and more.
+# oneDNN's weight gradient of a bf16 conv3d is garbage, another in each run, where z is 2; train.shape_faults keeps the lowest level at 3.
 @pytest.mark.parametrize(("shape_zyx", "stride"), [((5, 7, 5), 1), ((3, 3, 3), 1), ((6, 6, 6), 2)], ids=["default", "smallest", "above smallest"])
 def test_the_lowest_level_has_the_same_gradient_in_bf16(shape_zyx, stride):
     image = torch.randn(2, 128, *shape_zyx, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last_3d)

@@ -48,7 +48,8 @@ def test_two_exports_are_the_same_bytes(torch_network, content):
     assert onnx_model.export(torch_network, networks.multiple(SPEC), 20) == content
 
 
-@pytest.mark.parametrize("trace", [str(ROOT), sys.prefix, "site-packages", "stack_trace", "radiotrace"])
+@pytest.mark.parametrize("trace", [str(ROOT), sys.prefix, "site-packages", "stack_trace", "radiotrace"],
+                         ids=["repository", "environment", "packages", "stack trace", "project"])
 def test_the_file_holds_no_trace_of_where_it_was_written(content, trace):
     assert trace.encode() not in content
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests import projects
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reproducible")]
+pytestmark = pytest.mark.slow
 OUTPUTS = ("build", "metrics", "evidence", "dvc.lock")
 
 

@@ -3,6 +3,7 @@
 A key is a hash of everything that decides the run, so that a run never goes on from another's state. Nothing here is
 pickled. A file appears whole or not at all; one that is damaged later is passed over.
 """
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -30,7 +31,8 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, history: list[dict])
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     path = _path(folder, epoch)
     contiguous = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in sorted(tensors.items())}
-    records.write_bytes(path, save(contiguous, {"history": json.dumps(records.canonical(history), sort_keys=True)}))
+    state = {"sha256": _digest(contiguous), "history": json.dumps(records.canonical(history), sort_keys=True)}
+    records.write_bytes(path, save(contiguous, state))
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
     return records.sha256(path)
@@ -47,6 +49,8 @@ def resume(folder, network, ema, optimizer) -> list[dict]:
             with safetensors.safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 history = json.loads(file.metadata()["history"])
+                if _digest(tensors) != file.metadata()["sha256"]:
+                    raise ValueError("its tensors differ from their hash")
         except (safetensors.SafetensorError, OSError, ValueError) as error:
             log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
             continue
@@ -68,6 +72,14 @@ def resume(folder, network, ema, optimizer) -> list[dict]:
 def forget(folder) -> None:
     """Removes a finished run's checkpoints, so that a forced rerun trains again instead of finding its end."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digest(tensors: dict) -> str:
+    """SHA-256 over names and values: safetensors itself notices a file that is cut, not one that is changed."""
+    found = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        found.update(name.encode() + b"\0" + value.numpy().tobytes())
+    return found.hexdigest()
 
 
 def _path(folder, epoch: int) -> Path:
