@@ -59,7 +59,7 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
         return source | {"fault": str(error)}
     if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
         size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
-        return source | {"fault": f"{original.GetDimension()}-D ({size}), values a voxel: {values}"}
+        return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} value(s) a voxel"}
     if "complex" in original.GetPixelIDTypeAsString():
         return source | {"fault": f"holds values of type {original.GetPixelIDTypeAsString()}"}
     volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)

@@ -67,6 +67,12 @@ def flip_a_byte(path):
     path.write_bytes(content)
 
 
+def change_the_history(path):
+    content = path.read_bytes()
+    assert b"1.25" in content
+    path.write_bytes(content.replace(b"1.25", b"1.35"))
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -135,8 +141,9 @@ def test_epochs_are_ordered_as_numbers(tmp_path):
     assert len(Run().resume(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_byte, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(bytes(path.stat().st_size))],
-                         ids=["truncated", "flipped", "empty", "zeros"])
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte, change_the_history, lambda path: path.write_bytes(b""),
+                                    lambda path: path.write_bytes(bytes(path.stat().st_size))],
+                         ids=["truncated", "flipped", "history", "empty", "zeros"])
 def test_a_damaged_newest_checkpoint_is_passed_over(two_epochs, damage):
     folder, after_one = two_epochs
     damage(folder / "epoch_00002.safetensors")

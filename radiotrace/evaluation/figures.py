@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 PREDICTION, REFERENCE = "#d95f02", "#1b9e77"  # told apart by colour-blind readers; the prediction is dashed as well
 STYLE = {"svg.hashsalt": "radiotrace", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
@@ -35,6 +36,7 @@ def training_curve(history: list[dict]) -> bytes:
             dice.legend(loc="lower right")
         for axes in (loss, dice):
             axes.grid(alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return svg(figure)
 
 
@@ -47,7 +49,7 @@ def outlines(rows: list[dict], labels: dict[str, str]) -> bytes:
 
     Args:
         rows: {"title", "image_zyx", "reference_zyx", "prediction_zyx", "spacing_zyx"}, on the canonical LPS grid.
-        labels: value -> name; the first foreground label has thin lines, later ones the same.
+        labels: value -> name.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 2.75 * len(rows) + 0.4), layout="constrained")
@@ -64,7 +66,7 @@ def _outline_row(axes_of_row, row: dict, labels: dict[str, str]) -> None:
     spacing = row["spacing_zyx"]
     low, high = np.percentile(row["image_zyx"], (1, 99.5))
     foreground = (row["reference_zyx"] > 0) | (row["prediction_zyx"] > 0)
-    # Rows of an LPS array go down to the feet in z: coronal and sagittal slices are shown head up.
+    # z grows towards the head: coronal and sagittal slices are drawn from below, so that the head is up.
     for axis, (axes, plane, head_up) in enumerate(zip(axes_of_row, ("axial", "coronal", "sagittal"), (False, True, True), strict=True)):
         index = int(np.argmax(foreground.sum(tuple(other for other in range(3) if other != axis))))
         height, width = (spacing[other] for other in range(3) if other != axis)
@@ -76,6 +78,6 @@ def _outline_row(axes_of_row, row: dict, labels: dict[str, str]) -> None:
                 mask = slices[name] == int(value)
                 if value != "0" and mask.any():
                     axes.contour(mask, [0.5], colors=colour, linewidths=width_pt, linestyles=[dashes])
-        axes.set(xticks=[], yticks=[], title=row["title"] if axis == 0 else None, xlabel=f"{plane}, slice {index}")
-        axes.title.set_ha("left")
-        axes.title.set_position((0, 1))
+        axes.set(xticks=[], yticks=[], xlabel=f"{plane}, slice {index}")
+    title = axes_of_row[0].set_title(row["title"], loc="left")
+    title.set_in_layout(False)  # it may run over the next columns

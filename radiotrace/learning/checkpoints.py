@@ -31,8 +31,8 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, history: list[dict])
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     path = _path(folder, epoch)
     contiguous = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in sorted(tensors.items())}
-    state = {"sha256": _digest(contiguous), "history": json.dumps(records.canonical(history), sort_keys=True)}
-    records.write_bytes(path, save(contiguous, state))
+    about = json.dumps({"history": history, "sha256": _digest(contiguous, history)}, sort_keys=True)
+    records.write_bytes(path, save(contiguous, {"about": about}))  # one key: safetensors writes several in any order
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
     return records.sha256(path)
@@ -48,10 +48,11 @@ def resume(folder, network, ema, optimizer) -> list[dict]:
         try:
             with safetensors.safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                history = json.loads(file.metadata()["history"])
-                if _digest(tensors) != file.metadata()["sha256"]:
-                    raise ValueError("its tensors differ from their hash")
-        except (safetensors.SafetensorError, OSError, ValueError) as error:
+                about = json.loads(file.metadata()["about"])
+                history = about["history"]
+                if _digest(tensors, history) != about["sha256"]:
+                    raise ValueError("its contents differ from their hash")
+        except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
             continue
         networks.load_state(network, _below("network.", tensors))
@@ -74,9 +75,9 @@ def forget(folder) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _digest(tensors: dict) -> str:
-    """SHA-256 over names and values: safetensors itself notices a file that is cut, not one that is changed."""
-    found = hashlib.sha256()
+def _digest(tensors: dict, history: list[dict]) -> str:
+    """SHA-256 over all that is stored: safetensors itself notices a file that is cut, not one that is changed."""
+    found = hashlib.sha256(records.dumps(history).encode())
     for name, value in sorted(tensors.items()):
         found.update(name.encode() + b"\0" + value.numpy().tobytes())
     return found.hexdigest()
