@@ -19,6 +19,8 @@ def results(args) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print(f"\nrun {acceptance['run_id'][:12]}, "
           + ("release blocked: a requirement is not met" if acceptance["release_blocked"] else "all requirements met"))
+    if acceptance["excluded"]:
+        print(f"{len(acceptance['excluded'])} cases were excluded: " + ", ".join(entry["case_id"] for entry in acceptance["excluded"]))
     print("metrics/metrics.json     every number          metrics/test_cases.svg  worst, median, best case\n"
           "metrics/cases.json       each test case        metrics/training.svg    loss and validation Dice\n"
           "build/export/model.onnx  the model             evidence/               the proof; start with manifest.json")

@@ -106,12 +106,13 @@ def main(args):
                             original(case_id, "image"), original(case_id, "label_map"), volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
                  for rank, case_id in worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
-        summary = {"run_id": train["run_id"], "part": "test", **summarise(cases, p["resamples"], p["seed"])}
+        summary = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"], **summarise(cases, p["resamples"], p["seed"])}
         records.write(out / "provenance.json", runs.provenance(
             __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
         for name, content in pictures.items():
             records.write_bytes(metrics_folder / name, content)
-        records.write(metrics_folder / "cases.json", {"run_id": train["run_id"], "part": "test", "cases": cases}, "cases")
+        records.write(metrics_folder / "cases.json", {
+            "run_id": train["run_id"], "part": "test", "excluded": train["excluded"], "cases": cases}, "cases")
         records.write(metrics_folder / "metrics.json", summary, "metrics")
     stage.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
 

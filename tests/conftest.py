@@ -12,3 +12,23 @@ def reproduced(tmp_path_factory):
     projects.run(folder, "dvc", "push", "-q")
     projects.commit(folder, "run")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """torch on one thread: tests run side by side, and small tensors are faster so."""
+    import torch  # here, because most files need no torch
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def deterministic(one_thread):
+    """torch as numerics.configure sets it up."""
+    import torch
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(before)

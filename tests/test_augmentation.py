@@ -6,17 +6,11 @@ import torch
 from radiotrace.learning import augmentation, dataset
 from tests import phantoms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STILL = {"affine_share": 0, "rotation_degrees": 20, "scale_min": 0.8, "scale_max": 1.3, "shift_voxels": 0, "foreground_share": 0, "intensity": 0}
 WILD = STILL | {"affine_share": 1, "rotation_degrees": 180, "shift_voxels": 4, "foreground_share": 0.5, "intensity": 3}
 SPACING_ZYX = phantoms.SPACING_XYZ[::-1]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -7,17 +7,11 @@ import torch
 from radiotrace import records
 from radiotrace.learning import checkpoints, networks
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 HISTORY = [{"epoch": 1, "learning_rate": 0.001, "train_loss": 1.25, "validation_dice": {"anterior": None}}]
 FORMATS = pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d], ids=["contiguous", "channels_last"])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Run:

@@ -10,17 +10,11 @@ from radiotrace.images import volumes
 from radiotrace.learning import dataset
 from tests import phantoms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SETTINGS = {"affine_share": 1, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
             "foreground_share": 0.5, "intensity": 1}
 PATCH_ZYX = (8, 12, 10)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def samples(names: str) -> list[dataset.Sample]:

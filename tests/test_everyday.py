@@ -39,6 +39,17 @@ def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, ch
     assert stages_run(projects.run(project, "dvc", "repro")) == stages
 
 
+def test_an_exclusion_is_named_in_every_later_record(project):
+    excluded = [{"case_id": "phantom_02", "reason": "moved"}]
+    projects.set_params(project, validate={"exclude": excluded})
+    projects.run(project, "dvc", "repro")
+    for path in ("build/validate/findings.json", "build/validate/accepted.json", "build/split/split.json", "build/train/train.json",
+                 "build/export/model.json", "metrics/metrics.json", "metrics/cases.json", "evidence/acceptance.json"):
+        assert json.loads((project / path).read_text())["excluded"] == excluded, path
+    assert "phantom_02" not in json.loads((project / "build/split/split.json").read_text())["cases"]
+    assert "1 cases were excluded: phantom_02" in projects.run(project, "python", "-m", "radiotrace", "results").stdout
+
+
 def test_an_experiment_with_other_epochs_trains_again_and_shows_in_the_diffs(project):
     done = projects.run(project, "dvc", "exp", "run", "--set-param", "train.epochs=3")
     assert stages_run(done) == ["train", "evaluate", "export", "evidence"]

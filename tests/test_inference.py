@@ -9,16 +9,10 @@ from radiotrace.images import volumes
 from radiotrace.learning import inference, networks
 from tests import phantoms
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "window_voxels": [32, 32, 32], "multiple": 4}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def phantom(orientation: str, degrees: float = 10, labels=None) -> tuple[sitk.Image, sitk.Image]:

@@ -6,15 +6,9 @@ import torch
 
 from radiotrace.learning import losses
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 UNIFORM = (1 - 2 * (3 / 3) / (3 + 8 / 3) + 1 - 2 * (1 / 3) / (1 + 8 / 3)) / 2 + math.log(3)  # see the test of that name
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

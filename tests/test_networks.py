@@ -4,15 +4,9 @@ import torch
 
 from radiotrace.learning import networks
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -10,15 +10,7 @@ from tests.projects import ROOT
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 # One worker, one export: it takes seconds.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("onnx_model")]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

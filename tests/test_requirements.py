@@ -12,7 +12,7 @@ from radiotrace.stage import StageError
 CASES = Path(__file__).resolve().parent / "schema_cases"
 SUMMARY = {"n_cases": 64, "n_subjects": 40, "n_undefined": 0, "mean": 0.9, "ci95_low": 0.8, "ci95_high": 0.95,
            "median": 0.9, "sd": 0.1, "min": 0.5, "max": 0.99}
-METRICS = {"run_id": "a" * 64, "part": "test", "dice": {"anterior": SUMMARY}, "n_cases": 64}
+METRICS = {"run_id": "a" * 64, "part": "test", "excluded": [], "dice": {"anterior": SUMMARY}, "n_cases": 64}
 
 
 def requirement(**changes):

@@ -9,6 +9,8 @@ from radiotrace.stage import StageError
 from stages import train
 from tests import phantoms
 
+pytestmark = pytest.mark.usefixtures("deterministic")
+
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0.5, 99.5], "window_voxels": [32, 32, 32], "multiple": 4}
@@ -16,16 +18,6 @@ P = {"seed": 0, "features": [4, 8, 8], "patch_voxels": [16, 20, 12], "window_vox
      "learning_rate": 0.002, "warm_up": 0.05, "weight_decay": 0.01, "gradient_clip": 5, "ema_decay": 0.99, "numerics": "native",
      "augmentation": {"affine_share": 0.6, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
                       "foreground_share": 0.33, "intensity": 1}}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
 
 
 def sample(name: str) -> dataset.Sample:

@@ -61,5 +61,5 @@ def judge(requirement: dict, metrics: dict) -> dict:
 def acceptance(requirements: dict, metrics: dict) -> dict:
     """The record 'acceptance': a release is blocked unless every requirement is met."""
     results = [judge(requirement, metrics) for requirement in requirements["requirements"]]
-    return {"run_id": metrics["run_id"], "requirements_sha256": records.digest(requirements), "results": results,
+    return {"run_id": metrics["run_id"], "requirements_sha256": records.digest(requirements), "results": results, "excluded": metrics["excluded"],
             "release_blocked": any(result["verdict"] != "met" for result in results)}

@@ -59,7 +59,7 @@ def read_dataset(folder) -> Dataset:
     if faults:
         raise StageError(f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT)
     cases = [Case(case_id, *pairs[case_id], **rows[case_id]) for case_id in sorted(pairs)]
-    return Dataset(_identity(declared, folder), labels, cases)
+    return Dataset(_identity(declared), labels, cases)
 
 
 def _dataset_json(folder: Path) -> dict:
@@ -75,7 +75,7 @@ def _dataset_json(folder: Path) -> dict:
     return declared
 
 
-def _identity(declared: dict, folder: Path) -> dict:
+def _identity(declared: dict) -> dict:
     """Name, version, licence, citation and modality; null where the data set does not say."""
     channels = declared.get("modality") or declared.get("channel_names") or {}
     modality = channels.get("0") if isinstance(channels, dict) else channels
