@@ -1,0 +1,76 @@
+"""The README: short, and every command, file, stage, parameter and figure that it names is there."""
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+LINES = README.splitlines()
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+MADE = ("build/", "data/", ".venv/", "dvc_plots/")  # not in git
+
+
+def test_it_is_short_and_starts_with_the_commands():
+    assert len(LINES) <= 150
+    assert any(line.startswith("make run") for line in LINES[:12])
+    assert any("not for diagnosis" in line for line in LINES[:10])
+
+
+def test_every_make_target_exists():
+    targets = {line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if re.match(r"[a-z]+:", line)}
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    assert {"run", "test", "pull", "manifest"} <= named <= targets
+
+
+def test_every_stage_of_the_pipeline_is_in_the_table_in_order():
+    assert re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE) == list(STAGES)
+
+
+def test_every_file_that_it_names_exists_or_is_made():
+    tracked = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines())
+    folders = {f"{parent}/" for path in tracked for parent in map(str, Path(path).parents)}
+    words = {word for code in re.findall(r"`([^`\n]+)`", README) for word in code.split()}
+    named = {word for word in words if re.fullmatch(r"[\w.-]*(/[\w.-]*)+|\w+\.(yaml|sha256|json|lock|dvc|txt)", word)}
+    bundle = {path.removeprefix("evidence/") for path in tracked}
+    missing = {word for word in named if word.replace("NAME", "train") not in tracked | folders | bundle and not word.startswith(MADE)}
+    assert len(named) > 20
+    assert missing - {"dataset.json"} == set()
+
+
+def test_every_file_below_build_that_it_names_is_an_output():
+    outs = {out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for out in stage["outs"]}
+    named = set(re.findall(r"build/[\w./]+\w", README))
+    assert named
+    assert all(any(path.startswith(f"{out}/") for out in outs) for path in named)
+
+
+def test_every_parameter_that_it_names_exists():
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    named = set(re.findall(r"\b((?:ingest|validate|split|train|evaluate|export)\.[a-z_]+)\b", README)) - {"train.py"}
+    assert named
+    assert [name for name in named if name.split(".")[1] not in params[name.split(".")[0]]] == []
+
+
+def test_every_dvc_command_that_it_names_exists():
+    commands = {" ".join(words) for words in re.findall(r"(?:^|`|; also |; )dvc (\w+)(?: (run|show|diff))?", README, re.MULTILINE)}
+    assert len(commands) >= 8
+    for command in sorted(commands):
+        done = subprocess.run([sys.executable, "-m", "dvc", *command.split(), "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, command
+
+
+def test_the_result_table_is_what_the_command_prints():
+    done = subprocess.run([sys.executable, "-m", "radiotrace", "results"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n\n")[0] in README
+
+
+@pytest.mark.parametrize("name", ["anterior", "posterior", "mean_of_labels"])
+def test_the_figures_are_those_of_the_submitted_run(name):
+    row = json.loads((ROOT / "metrics/metrics.json").read_text())["dice"][name]
+    cells = f"{row['mean']:.3f} | {row['ci95_low']:.3f} to {row['ci95_high']:.3f} | {row['median']:.3f} | {row['min']:.3f} |"
+    assert cells in README
