@@ -1,0 +1,93 @@
+"""DeepLabv3+ in three dimensions."""
+import torch
+from torch import nn
+
+STRIDE_MAX = 8         # of the encoder: 40 voxels leave 5
+DILATIONS = (1, 2, 3)  # a kernel of 3 with dilation 3 spans 7 voxels; the paper's 6, 12 and 18 would see padding alone
+
+
+class DeepLabV3Plus(nn.Module):
+    """Residual encoder, atrous spatial pyramid pooling, and a decoder with one skip from half resolution.
+
+    Takes (n, 1, z, y, x), every axis a multiple of `stride(features)`; gives logits (n, labels, z, y, x).
+
+    Args:
+        features: channels of each level of the encoder, 3 at least. The first has full resolution; each later one halves it
+            down to STRIDE_MAX, from where levels dilate by 2 instead. The pyramid is as wide as the last level, the decoder
+            as the second, its skip as the first.
+
+    Source: Chen et al. 2018, arXiv:1802.02611; plain convolutions instead of separable ones.
+    """
+
+    def __init__(self, features: list[int], labels: int):
+        super().__init__()
+        strides = [2 if 1 < 2**level <= STRIDE_MAX else 1 for level in range(len(features))]
+        dilations = [1 if 2**level <= STRIDE_MAX else 2 for level in range(len(features))]
+        first, second = features[:2]
+        self.encoder = nn.ModuleList(map(Residual, [1, *features], features, strides, dilations))
+        self.pyramid = Pyramid(features[-1], second)
+        self.skip = block(second, first, kernel=1)
+        self.decoder = nn.Sequential(block(first + second, second), block(second, second), nn.Conv3d(second, labels, 1))
+        self.doublings = sum(stride == 2 for stride in strides) - 1
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        levels = [image]
+        for level in self.encoder:
+            levels.append(level(levels[-1]))
+        context = self.pyramid(levels[-1])
+        for _ in range(self.doublings):
+            context = double(context)
+        return double(self.decoder(torch.cat([self.skip(levels[2]), context], 1)))
+
+
+def stride(features: list[int]) -> int:
+    """By how much the encoder shrinks each axis."""
+    return min(STRIDE_MAX, 2 ** (len(features) - 1))
+
+
+def block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Convolution, norm and ReLU; kernels of 3 keep the size, or halve it with stride 2."""
+    convolution = nn.Conv3d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False)
+    return nn.Sequential(convolution, nn.InstanceNorm3d(outputs, affine=True), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """Two convolutions and a 1 x 1 x 1 one around them. Source: He et al. 2016, arXiv:1512.03385."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, dilation: int):
+        super().__init__()
+        self.body = nn.Sequential(block(inputs, outputs, 3, stride, dilation), *block(outputs, outputs, 3, 1, dilation)[:-1])
+        self.around = block(inputs, outputs, 1, stride)[:-1]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + self.around(x))
+
+
+class Pyramid(nn.Module):
+    """Atrous spatial pyramid pooling: one level seen at several widths, and as a whole."""
+
+    def __init__(self, channels: int, outputs: int):
+        super().__init__()
+        self.branches = nn.ModuleList([block(channels, channels, 1)] + [block(channels, channels, 3, 1, dilation) for dilation in DILATIONS])
+        # A mean, because adaptive pooling is not deterministic on a GPU; a matrix product, because oneDNN's bf16 convolutions
+        # are wrong on small volumes; and no norm before the next ReLU: instance norm takes away what is the same everywhere.
+        self.whole = nn.Linear(channels, channels)
+        self.project = nn.Sequential(nn.Conv3d((len(self.branches) + 1) * channels, outputs, 1), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        whole = torch.relu(self.whole(x.mean((2, 3, 4))))[:, :, None, None, None].expand_as(x)
+        return self.project(torch.cat([*(branch(x) for branch in self.branches), whole], 1))
+
+
+def double(x: torch.Tensor) -> torch.Tensor:
+    """(n, c, z, y, x) -> (n, c, 2z, 2y, 2x) by linear interpolation.
+
+    What torch's "trilinear" gives without align_corners, but its gradient is deterministic on a GPU too, where torch's
+    refuses to be.
+    """
+    for axis in (2, 3, 4):
+        size = x.shape[axis]
+        before = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, size - 1)], axis)
+        after = torch.cat([x.narrow(axis, 1, size - 1), x.narrow(axis, size - 1, 1)], axis)
+        x = torch.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1).flatten(axis, axis + 1)
+    return x
