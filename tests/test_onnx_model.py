@@ -9,6 +9,10 @@ from radiotrace.learning import networks, onnx_model
 from tests.projects import ROOT
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+TRACES = {"repository": str(ROOT), "environment": sys.prefix, "packages": "site-packages", "stack trace": "stack_trace", "project": "radiotrace"}
+WIDE = {"features": [8, 16, 32], "labels": 3}
+OTHERS = {name: WIDE | {"name": name} for name in networks.BUILDERS if name != "dynunet"} | {
+    "group norm, pixel shuffle": WIDE | {"name": "dynunet", "norm": "group", "upsampling": "pixelshuffle"}}
 # One worker, one export: it takes seconds.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -40,8 +44,7 @@ def test_two_exports_are_the_same_bytes(torch_network, content):
     assert onnx_model.export(torch_network, networks.multiple(SPEC), 20) == content
 
 
-@pytest.mark.parametrize("trace", [str(ROOT), sys.prefix, "site-packages", "stack_trace", "radiotrace"],
-                         ids=["repository", "environment", "packages", "stack trace", "project"])
+@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
 def test_the_file_holds_no_trace_of_where_it_was_written(content, trace):
     assert trace.encode() not in content
 
@@ -86,3 +89,26 @@ def test_onnx_runtime_takes_an_image_of_any_memory_format(torch_network, content
     image = torch.randn(1, 1, 12, 16, 8, generator=torch.Generator().manual_seed(0)).transpose(2, 4)
     with torch.inference_mode():
         assert torch.allclose(onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4)
+
+
+@pytest.fixture(scope="module", params=OTHERS.values(), ids=OTHERS)
+def other(request):
+    """Another network than the default, what its axes are multiples of, and its export."""
+    network, multiple = networks.build(request.param, seed=0), networks.multiple(request.param)
+    return network, multiple, onnx_model.export(network, multiple, 20)
+
+
+def test_another_network_computes_what_torch_computes(other):
+    network, _, content = other
+    image = torch.randn(3, 1, 8, 24, 28, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.allclose(onnx_model.network(content, threads=1)(image), network(image), rtol=0, atol=1e-4)
+
+
+def test_two_exports_of_another_network_are_the_same_bytes(other):
+    network, multiple, content = other
+    assert onnx_model.export(network, multiple, 20) == content
+
+
+def test_the_file_of_another_network_holds_no_trace(other):
+    assert not [name for name, trace in TRACES.items() if trace.encode() in other[2]]
