@@ -79,3 +79,27 @@ def write_tables(folder: Path, ids: list[str]) -> None:
         writer.writerow(["case_id", "subject_id", "site"])
         for number, one in enumerate(ids):
             writer.writerow([one, f"subject_{number - (number % 4 == 1):02d}", "north" if number % 2 else "south"])
+
+
+class Cases:
+    """Phantom samples in memory, as training takes them."""
+
+    def __init__(self, names, changed=None):
+        self.case_ids = list(names)
+        self.samples = [(changed or {}).get(name) or self.sample(name) for name in names]
+
+    @staticmethod
+    def sample(name: str):
+        import torch
+
+        from radiotrace.learning import dataset  # here, because most files need no torch
+        label = label_array()
+        image = (image_array(label, seed=ord(name[0]), scale=1.0) - 0.23) / 0.15
+        label = torch.from_numpy(label)
+        return dataset.Sample(name, torch.from_numpy(image), label, dataset.foreground(label, name), SPACING_XYZ[::-1])
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]

@@ -8,7 +8,8 @@ from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-STILL = {"affine_share": 0, "rotation_degrees": 20, "scale_min": 0.8, "scale_max": 1.3, "shift_voxels": 0, "foreground_share": 0, "intensity": 0}
+STILL = {"affine_share": 0, "rotation_degrees": 20, "scale_min": 0.8, "scale_max": 1.3, "shift_voxels": 0, "foreground_share": 0, "intensity": 0,
+         "mirror_axes": []}
 WILD = STILL | {"affine_share": 1, "rotation_degrees": 180, "shift_voxels": 4, "foreground_share": 0.5, "intensity": 3}
 SPACING_ZYX = phantoms.SPACING_XYZ[::-1]
 
@@ -23,8 +24,19 @@ def phantom() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(phantoms.image_array(label, seed=3, scale=1.0)), torch.from_numpy(label)
 
 
-def draw(image, label, patch_zyx, rng, spacing_zyx=SPACING_ZYX, **settings):
-    return augmentation.draw_patch(image, label, label.nonzero(), patch_zyx, spacing_zyx, STILL | settings, rng)
+def sample(image, label, spacing_zyx=SPACING_ZYX) -> dataset.Sample:
+    return dataset.Sample("phantom", image, label, dataset.foreground(label, "phantom"), spacing_zyx)
+
+
+def shares(image, label, patch_zyx, rng, spacing_zyx=SPACING_ZYX, **settings):
+    """A patch and the share of each of three labels in its voxels."""
+    return augmentation.draw_patch(sample(image, label, spacing_zyx), patch_zyx, 3, STILL | settings, rng)
+
+
+def draw(*args, **settings):
+    """A patch and the label that has most of each voxel."""
+    image, target = shares(*args, **settings)
+    return image, target.argmax(0, keepdim=True).to(torch.uint8)
 
 
 def box(shape_zyx, *edges) -> torch.Tensor:
@@ -32,6 +44,16 @@ def box(shape_zyx, *edges) -> torch.Tensor:
     found = torch.zeros(shape_zyx, dtype=torch.uint8)
     found[tuple(slice(*edge) for edge in edges)] = 1
     return found
+
+
+class Far:
+    """A generator that puts the centre at the far corner, and shifts it by the largest shift along each axis."""
+
+    def random(self):
+        return 0.5
+
+    def uniform(self, low, high, size=None):
+        return 30 * np.ones(3) if size == 3 else high
 
 
 class Turned:
@@ -78,7 +100,9 @@ def test_a_patch_larger_than_the_image_is_0_outside(rng):
 def test_a_scale_of_2_doubles_a_box(rng):
     label = box((16, 20, 12), (6, 10), (7, 13), (5, 7))        # 4 x 6 x 2 voxels in the middle become 8 x 12 x 4
     patch = draw(label.float(), label, (16, 20, 12), rng, affine_share=1, rotation_degrees=0, scale_min=2, scale_max=2)[1][0]
-    assert torch.equal(patch, box((16, 20, 12), (4, 12), (4, 16), (4, 8)))
+    expected = box((16, 20, 12), (4, 12), (4, 16), (4, 8))
+    expected[4:12:7, 4:16:11, 4:8:3] = 0                       # at a corner its share is 0.75^3 = 0.42, and the background has more
+    assert torch.equal(patch, expected)
 
 
 # Spacing z 2.0, y 0.5, x 1.0 mm; a quarter turn maps a patch offset to an image offset, in mm:
@@ -108,16 +132,51 @@ def test_volumes_change_by_the_scale_alone(rng):               # a rotation keep
     assert np.linalg.det(augmentation._matrix(settings, SPACING_ZYX, rng)) == pytest.approx(0.512)
 
 
-def test_an_affine_share_of_0_never_turns(rng):
-    assert all(np.array_equal(augmentation._matrix(STILL, SPACING_ZYX, rng), np.eye(3)) for _ in range(50))
+def test_an_affine_share_of_0_cuts_at_whole_voxels(rng):        # every voxel value is another; no interpolated one is among them
+    image = torch.arange(12 * 16 * 14, dtype=torch.float32).reshape(12, 16, 14)
+    patch = draw(image, torch.zeros(12, 16, 14, dtype=torch.uint8), (8, 6, 10), rng, shift_voxels=1.7)[0]
+    start = np.unravel_index(int(patch[0, 4, 3, 5]), image.shape) - np.array([4, 3, 5])
+    seen = tuple(slice(max(0, edge), edge + size) for edge, size in zip(start, (8, 6, 10), strict=True))
+    assert torch.equal(patch[patch != 0], image[seen][image[seen] != 0])
 
 
-def test_labels_stay_labels_under_rotation(rng):
+def test_a_patch_far_outside_is_0_and_background(rng):
+    image, target = shares(torch.ones(8, 9, 7), torch.ones(8, 9, 7, dtype=torch.uint8), (4, 4, 4), Far(), shift_voxels=1)
+    assert (image.abs().max(), target[0].min()) == (0, 1)
+
+
+def test_shares_of_a_voxel_sum_to_1(rng):
     image, label = phantom()
-    assert all(set(draw(image, label, (12, 20, 16), rng, **WILD)[1].unique().tolist()) <= {0, 1, 2} for _ in range(20))
+    assert all(torch.allclose(shares(image, label, (12, 20, 16), rng, **WILD)[1].sum(0), torch.tensor(1.0), atol=1e-5) for _ in range(20))
 
 
-def test_image_and_label_map_move_together(rng):               # the image is the label map; nearest and linear agree away from borders
+def test_a_label_share_is_interpolated(rng):                   # one voxel, twice as large: its centre lies 1/4 voxel from the 8 nearest, 0.75^3
+    label = box((9, 9, 9), (4, 5), (4, 5), (4, 5))
+    target = shares(label.float(), label, (10, 10, 10), rng, affine_share=1, rotation_degrees=0, scale_min=2, scale_max=2)[1]
+    assert target[1].max().item() == pytest.approx(0.75**3, abs=1e-5)
+
+
+def test_only_the_box_that_is_reached_is_sampled_and_nothing_is_lost(rng):
+    image, label = phantom()
+    for _ in range(20):
+        centre, matrix = rng.uniform(4, 12, 3), augmentation._matrix(WILD, SPACING_ZYX, rng)
+        found, _ = augmentation._resampled(sample(image, label), (7, 9, 8), 3, centre, matrix)
+        whole = augmentation._sampling_grid(centre, matrix, (7, 9, 8), image.shape)
+        expected = torch.nn.functional.grid_sample(image[None, None], whole, "bilinear", "zeros", align_corners=True)[0]
+        assert torch.allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("axis", "dimension"), [("x", 3), ("y", 2), ("z", 1)])
+def test_a_mirrored_patch_is_the_patch_flipped_along_that_axis(axis, dimension):
+    image, label = phantom()
+    rng = [np.random.default_rng(seed) for seed in range(12)]
+    plain = [shares(image, label, (12, 20, 16), np.random.default_rng(seed)) for seed in range(12)]
+    found = [shares(image, label, (12, 20, 16), one, mirror_axes=[axis]) for one in rng]
+    flipped = [all(torch.equal(one, other.flip(dimension)) for one, other in zip(*pair, strict=True)) for pair in zip(found, plain, strict=True)]
+    assert 0 < sum(flipped) < 12
+
+
+def test_image_and_label_map_move_together(rng):               # the image is the label map
     label = box((20, 26, 22), (6, 15), (5, 19), (7, 17))
     settings = WILD | {"intensity": 0, "shift_voxels": 2}
     for _ in range(10):
@@ -134,13 +193,21 @@ def test_a_foreground_share_of_1_centres_on_a_labelled_voxel(rng):
     assert all(draw(label.float(), label, (9, 11, 7), rng, **settings)[1][0, 4, 5, 3] == 1 for _ in range(20))
 
 
+def test_rare_labels_are_centred_on_as_often_as_common_ones(rng):   # 1 voxel of label 2, 1 000 of label 1; half of 200, SD 7
+    label = box((30, 32, 34), (5, 15), (5, 15), (5, 15))
+    label[25, 26, 27] = 2
+    centres = [augmentation._centre(sample(label.float(), label), (4, 4, 4), STILL | {"foreground_share": 1}, rng) for _ in range(200)]
+    assert 70 < sum(np.array_equal(centre, (25, 26, 27)) for centre in centres) < 130
+
+
 def test_a_case_without_labels_still_gives_a_patch(rng):
     image = torch.rand(12, 16, 14)
     assert draw(image, torch.zeros(12, 16, 14, dtype=torch.uint8), (8, 6, 10), rng, foreground_share=1)[0].shape == (1, 8, 6, 10)
 
 
 def test_a_shift_is_at_most_shift_voxels_along_each_axis(rng):
-    centres = [augmentation._centre((10, 12, 14), (10, 12, 14), torch.empty(0, 3), STILL | {"shift_voxels": 3}, rng) for _ in range(200)]
+    empty = sample(torch.zeros(10, 12, 14), torch.zeros(10, 12, 14, dtype=torch.uint8))
+    centres = [augmentation._centre(empty, (10, 12, 14), STILL | {"shift_voxels": 3}, rng) for _ in range(200)]
     assert 2.5 < np.abs(np.subtract(centres, (4.5, 5.5, 6.5))).max() <= 3
 
 
@@ -156,9 +223,9 @@ def test_another_epoch_gives_another_patch():
     assert not torch.equal(first[0], second[0])
 
 
-def test_patches_are_float32_and_uint8(rng):
+def test_patches_and_shares_are_float32(rng):
     image, label = phantom()
-    assert [part.dtype for part in draw(image, label, (8, 8, 8), rng, **WILD)] == [torch.float32, torch.uint8]
+    assert [part.dtype for part in shares(image, label, (8, 8, 8), rng, **WILD)] == [torch.float32, torch.float32]
 
 
 def test_everything_at_once_stays_finite(rng):

@@ -1,5 +1,6 @@
 """checkpoints: a run that goes on ends where one that was not stopped ends."""
 import copy
+import json
 
 import pytest
 import torch
@@ -14,6 +15,19 @@ HISTORY = [{"epoch": 1, "learning_rate": 0.001, "train_loss": 1.25, "validation_
 FORMATS = pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d], ids=["contiguous", "channels_last"])
 
 
+class Scaler:
+    """A loss scale, as fp16 keeps it."""
+
+    def __init__(self, scale=65536.0):
+        self.scale = scale
+
+    def state_dict(self) -> dict:
+        return {"scale": self.scale}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.scale = state["scale"]
+
+
 class Run:
     """A network, its average and its optimizer, as train keeps them."""
 
@@ -22,6 +36,7 @@ class Run:
         self.network = networks.build(SPEC, seed).to(memory_format=memory_format)
         self.ema = copy.deepcopy(self.network)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.01, foreach=True)
+        self.precision = Scaler()
 
     def step(self, *numbers):
         for number in numbers:
@@ -34,10 +49,10 @@ class Run:
         return self
 
     def save(self, folder, epoch=1, history=HISTORY) -> str:
-        return checkpoints.save_epoch(folder, epoch, self.network, self.ema, self.optimizer, history)
+        return checkpoints.save_epoch(folder, epoch, self.network, self.ema, self.optimizer, self.precision, history)
 
     def resume(self, folder) -> list[dict]:
-        return checkpoints.resume(folder, self.network, self.ema, self.optimizer)
+        return checkpoints.resume(folder, self.network, self.ema, self.optimizer, self.precision)
 
     def state(self, part: str) -> dict[str, bytes]:
         tensors = {"network": lambda: networks.state(self.network), "ema": lambda: networks.state(self.ema), "optimizer": lambda: {
@@ -105,6 +120,19 @@ def test_resume_gives_the_history(tmp_path):
     assert Run().resume(tmp_path) == [HISTORY[0] | {"checkpoint_sha256": sha256}]
 
 
+def test_resume_gives_the_loss_scale(tmp_path):
+    saved, resumed = Run().step(1), Run()
+    saved.precision.scale = 1024.0
+    saved.save(tmp_path)
+    resumed.resume(tmp_path)
+    assert resumed.precision.scale == 1024.0
+
+
+def test_the_history_so_far_stands_beside_the_checkpoint(tmp_path):
+    Run().step(1).save(tmp_path)
+    assert json.loads((tmp_path / checkpoints.HISTORY).read_text()) == HISTORY
+
+
 def test_a_checkpoint_s_hash_is_that_of_its_file(tmp_path):
     sha256 = Run().step(1).save(tmp_path)
     assert sha256 == records.sha256(tmp_path / "epoch_00001.safetensors")
@@ -153,13 +181,13 @@ def test_a_damaged_checkpoint_is_named(two_epochs, capsys):
 
 
 def test_damaged_checkpoints_alone_are_none(two_epochs):
-    for path in two_epochs[0].iterdir():
+    for path in two_epochs[0].glob("epoch_*"):
         truncate(path)
     assert Run().resume(two_epochs[0]) == []
 
 
 def test_damaged_checkpoints_alone_change_nothing(two_epochs):
-    for path in two_epochs[0].iterdir():
+    for path in two_epochs[0].glob("epoch_*"):
         truncate(path)
     run = Run()
     run.resume(two_epochs[0])
@@ -170,7 +198,7 @@ def test_the_two_newest_checkpoints_are_kept(tmp_path):
     run = Run()
     for epoch in (1, 2, 3, 4):
         run.save(tmp_path, epoch)
-    assert names(tmp_path) == ["epoch_00003.safetensors", "epoch_00004.safetensors"]
+    assert names(tmp_path) == ["epoch_00003.safetensors", "epoch_00004.safetensors", checkpoints.HISTORY]
 
 
 def test_forget_removes_the_folder(two_epochs):

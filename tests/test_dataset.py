@@ -13,31 +13,23 @@ from tests import phantoms
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SETTINGS = {"affine_share": 1, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
-            "foreground_share": 0.5, "intensity": 1}
+            "foreground_share": 0.5, "intensity": 1, "mirror_axes": []}
 PATCH_ZYX = (8, 12, 10)
 
 
-def samples(names: str) -> list[dataset.Sample]:
-    found = []
-    for name in names:
-        label = phantoms.label_array()
-        image = phantoms.image_array(label, seed=ord(name), scale=1.0)
-        found.append(dataset.Sample(name, torch.from_numpy(image), torch.from_numpy(label), torch.from_numpy(label).nonzero(), (1.7, 1.1, 0.9)))
-    return found
+def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **plan) -> list:
+    return list(dataset.epoch(cases, dataset.Plan(batch_size, **plan), process, PATCH_ZYX, 3, SETTINGS, seed, epoch))
 
 
-def drawn(cases, batch_size=2, seed=0, epoch=1) -> list:
-    return list(dataset.batches(cases, batch_size, PATCH_ZYX, SETTINGS, seed, epoch))
-
-
-def order(names: str, batch_size=2, seed=0, epoch=1) -> list[str]:
-    return list(itertools.chain(*(case_ids for case_ids, _, _ in drawn(samples(names), batch_size, seed, epoch))))
+def order(names: str, batch_size=2, seed=0, epoch=1, **plan) -> list[str]:
+    steps = drawn(phantoms.Cases(names), batch_size, seed, epoch, **plan)
+    return [case_id for step in steps for case_ids, _, _ in step for case_id in case_ids]
 
 
 def patches(*args, **options) -> dict[str, bytes]:
-    """Bytes of image and label map of each case."""
-    return {case_id: image.numpy().tobytes() + label_map.numpy().tobytes()
-            for batch in drawn(*args, **options) for case_id, image, label_map in zip(*batch, strict=True)}
+    """Bytes of image and target of each case."""
+    return {case_id: image.numpy().tobytes() + target.numpy().tobytes()
+            for step in drawn(*args, **options) for batch in step for case_id, image, target in zip(*batch, strict=True)}
 
 
 @pytest.fixture
@@ -56,7 +48,7 @@ def test_an_epoch_has_every_case_once():
 
 
 def test_a_last_incomplete_batch_is_left_out():                # 5 = 2 + 2 + 1
-    assert [len(case_ids) for case_ids, _, _ in drawn(samples("abcde"))] == [2, 2]
+    assert [len(case_ids) for [(case_ids, _, _)] in drawn(phantoms.Cases("abcde"))] == [2, 2]
 
 
 def test_what_is_left_out_differs_between_epochs():
@@ -67,15 +59,46 @@ def test_fewer_cases_than_a_batch_make_one_batch():
     assert sorted(order("abc", batch_size=8)) == list("abc")
 
 
-def test_a_batch_has_images_and_label_maps_of_the_patch_size():
-    _, images, label_maps = drawn(samples("ab"))[0]
-    assert images.shape == label_maps.shape == (2, 1, *PATCH_ZYX)
+def test_a_batch_has_images_and_targets_of_the_patch_size():
+    [(_, images, targets)] = drawn(phantoms.Cases("ab"))[0]
+    assert (images.shape, targets.shape) == ((2, 1, *PATCH_ZYX), (2, 3, *PATCH_ZYX))
 
 
 @pytest.mark.parametrize(("cases", "batch_size"), [(5, 2), (6, 2), (3, 8), (1, 4)])
-def test_steps_per_epoch_is_the_number_of_batches(cases, batch_size):
-    chosen = samples("abcdef"[:cases])
-    assert dataset.steps_per_epoch(chosen, batch_size) == len(drawn(chosen, batch_size))
+def test_the_plan_knows_the_number_of_steps(cases, batch_size):
+    assert dataset.Plan(batch_size).steps(cases) == len(drawn(phantoms.Cases("abcdef"[:cases]), batch_size))
+
+
+def test_a_case_has_its_patches_in_an_epoch():
+    assert sorted(order("abc", patches_per_case=2)) == list("aabbcc")
+
+
+def test_the_patches_of_a_case_differ():
+    steps = drawn(phantoms.Cases("a"), batch_size=1, patches_per_case=2)
+    assert not torch.equal(steps[0][0][1], steps[1][0][1])
+
+
+@pytest.mark.parametrize("plan", [{"processes": 2}, {"accumulate": 2}, {"processes": 2, "accumulate": 2}], ids=str)
+def test_sharing_out_a_step_changes_none_of_its_patches(plan):
+    cases, processes = phantoms.Cases("abcdefgh"), plan.get("processes", 1)
+    shared = {}
+    for process in range(processes):
+        for whole, step in zip(drawn(cases, 4), drawn(cases, 4, process=process, **plan), strict=True):
+            for case_ids, images, _ in step:
+                own = case_ids[process * len(images):(process + 1) * len(images)]
+                shared |= dict(zip(own, images, strict=True))
+            assert {case_id for case_ids, _, _ in step for case_id in case_ids} == set(whole[0][0])
+    expected = {case_id: image for [(case_ids, images, _)] in drawn(cases, 4) for case_id, image in zip(case_ids, images, strict=True)}
+    assert {name: image.tolist() for name, image in shared.items()} == {name: image.tolist() for name, image in expected.items()}
+
+
+def test_a_step_that_shares_cannot_divide_shrinks():            # 5 patches for 2 shares: 4
+    assert dataset.Plan(8, processes=2).size(5) == 4
+
+
+def test_fewer_patches_than_shares_are_refused():
+    with pytest.raises(ValueError, match="1 patches for 2 shares"):
+        dataset.Plan(8, processes=2).size(1)
 
 
 def test_one_epoch_has_one_order():
@@ -92,23 +115,23 @@ def test_the_order_does_not_depend_on_the_batch_size():
 
 
 def test_an_epoch_has_the_same_bytes_every_time():
-    assert patches(samples("abcd")) == patches(samples("abcd"))
+    assert patches(phantoms.Cases("abcd")) == patches(phantoms.Cases("abcd"))
 
 
 def test_a_patch_does_not_depend_on_the_other_cases():
-    alone, together = patches(samples("bc")), patches(samples("abcd"))
+    alone, together = patches(phantoms.Cases("bc")), patches(phantoms.Cases("abcd"))
     assert {name: together[name] for name in alone} == alone
 
 
 @pytest.mark.parametrize("other", [{"epoch": 2}, {"seed": 1}], ids=["epoch", "seed"])
 def test_the_patch_of_a_case_changes_with(other):
-    assert patches(samples("ab"))["a"] != patches(samples("ab"), **other)["a"]
+    assert patches(phantoms.Cases("ab"))["a"] != patches(phantoms.Cases("ab"), **other)["a"]
 
 
 def test_equal_cases_of_different_names_get_different_patches():
-    one = samples("a")[0]
-    twin = dataset.Sample("twin", one.image_zyx, one.label_zyx, one.foreground_nzyx, one.spacing_zyx)
-    assert len(set(patches([one, twin]).values())) == 2
+    cases = phantoms.Cases(["a", "another"])
+    assert torch.equal(cases[0].image_zyx, cases[1].image_zyx)
+    assert len(set(patches(cases).values())) == 2
 
 
 def test_generators_do_not_depend_on_the_order_of_use():
@@ -122,16 +145,61 @@ def test_generators_of_every_purpose_epoch_and_case_differ():
     assert len({dataset.generator(*which).random() for which in every}) == 24
 
 
-def test_load_gives_the_foreground_in_array_order(stored):
-    sample = dataset.load(stored[0], [stored[1]], (0.5, 99.5))[0]
-    expected = np.argwhere(volumes.array_zyx(phantoms.pair(5)[1]) > 0)
-    assert np.array_equal(sample.foreground_nzyx, expected)
+@pytest.fixture
+def sample(stored):
+    return dataset.read(stored[0], stored[1], (0.5, 99.5))
 
 
-def test_load_gives_the_spacing_in_array_order(stored):
-    assert dataset.load(stored[0], [stored[1]], (0.5, 99.5))[0].spacing_zyx == pytest.approx((1.7, 1.1, 0.9))
+def test_read_gives_the_foreground_of_each_label_in_array_order(sample):
+    label_zyx = volumes.array_zyx(phantoms.pair(5)[1])
+    assert all(np.array_equal(voxels, np.argwhere(label_zyx == label)) for label, voxels in zip((1, 2), sample.foreground, strict=True))
 
 
-def test_load_normalises(stored):                              # mean 0, SD 1
-    image = dataset.load(stored[0], [stored[1]], (0.5, 99.5))[0].image_zyx
-    assert (image.mean().item(), image.std(correction=0).item()) == pytest.approx((0, 1), abs=1e-5)
+def test_a_large_label_keeps_some_of_its_voxels(monkeypatch):
+    monkeypatch.setattr(dataset, "FOREGROUND_VOXELS", 10)
+    label = torch.zeros(9, 9, 9, dtype=torch.uint8)
+    label[2:7, 2:7, 2:7] = 1
+    (voxels,) = dataset.foreground(label, "a")
+    assert len(voxels.unique(dim=0)) == 10
+    assert (label[tuple(voxels.T.long())] == 1).all()
+
+
+def test_read_gives_the_spacing_in_array_order(sample):
+    assert sample.spacing_zyx == pytest.approx((1.7, 1.1, 0.9))
+
+
+def test_read_normalises(sample):                              # mean 0, SD 1
+    assert (sample.image_zyx.mean().item(), sample.image_zyx.std(correction=0).item()) == pytest.approx((0, 1), abs=1e-5)
+
+
+def cache(stored, cases: float) -> dataset.Cases:
+    """Three cases, of which `cases` fit into memory."""
+    folder, entry = stored
+    one = dataset.read(folder, entry, (0.5, 99.5)).bytes
+    return dataset.Cases(folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6)
+
+
+@pytest.mark.parametrize(("fit", "held"), [(0, 1), (1, 1), (2.5, 2), (3, 3), (9, 3)])
+def test_the_cache_holds_what_fits_and_the_one_in_use(stored, fit, held):
+    cases = cache(stored, fit)
+    for index in (0, 1, 2, 0, 1):
+        assert cases[index].case_id == "abc"[index]
+    assert len(cases.cached) == held
+
+
+def test_the_case_used_longest_ago_goes_first(stored):
+    cases = cache(stored, 2)
+    for index in (0, 1, 0, 2):
+        assert cases[index]
+    assert sorted(cases.cached) == [0, 2]
+
+
+def test_a_cached_case_is_not_read_again(stored, monkeypatch):
+    cases = cache(stored, 3)
+    assert cases[1]
+    monkeypatch.setattr(dataset, "read", lambda *args: pytest.fail("read again"))
+    assert cases[1].case_id == "b"
+
+
+def test_a_small_cache_changes_no_patch(stored):
+    assert patches(cache(stored, 0)) == patches(cache(stored, 3))

@@ -220,7 +220,7 @@ def test_an_unknown_loss_is_refused():
 
 
 def test_class_weights_are_as_many_as_the_labels():
-    assert losses.faults(SETTINGS | {"class_weights": [1.0, 2.0]}, 3) == ["train.loss.class_weights: found 2 values, expected 3 (background first)"]
+    assert losses.faults(SETTINGS | {"class_weights": [1.0, 2.0]}, 3) == ["train.class_weights: found 2 values, expected 3 (background first)"]
 
 
 def test_class_weights_that_fit_are_no_fault():

@@ -11,7 +11,7 @@ from radiotrace import runs
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 NAMES = ["ingest", "validate", "split", "train", "evaluate", "export", "evidence"]
-STATE = {"--checkpoints": ".checkpoints"}  # neither dep nor out: a resumed run ends in the same bytes as one from scratch
+STATE = {"--checkpoints": ".checkpoints", "--tensorboard": "execution/tensorboard"}  # neither dep nor out: no result depends on them
 
 
 def outs(stage: dict) -> set[str]:

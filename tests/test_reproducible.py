@@ -1,4 +1,5 @@
 """Same inputs, same bytes: two clones at two paths, a killed run, and no trace of the machine in any output."""
+import json
 import os
 import re
 import shutil
@@ -56,7 +57,7 @@ def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_byte
     stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
     folder = project / ("evidence" if name == "evidence" else f"build/{name}")
     shutil.rmtree(folder)  # as DVC does before it runs a stage
-    assert die_at(project, "rename", 1, stage["cmd"].split()[2:]).returncode == -signal.SIGKILL
+    assert die_at(project, "os.rename", 1, stage["cmd"].split()[2:]).returncode == -signal.SIGKILL
     assert not folder.exists()
     done = projects.run(project, "dvc", "repro", "--force", "--single-item", name)
     assert f"Running stage '{name}'" in done.stdout + done.stderr
@@ -64,18 +65,47 @@ def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_byte
     assert list(project.rglob("*.partial")) == []
 
 
-@pytest.mark.parametrize("replacement", [1, 2])
-def test_a_train_killed_while_it_writes_a_checkpoint_ends_in_the_same_bytes(reproduced, tmp_path, replacement):
+# Two files are replaced after each of two epochs, the checkpoint and the history. 6 or more patches are drawn in each.
+@pytest.mark.parametrize(("function", "call", "epochs_done"), [
+    pytest.param("radiotrace.learning.augmentation.draw_patch", 2, 0, id="in epoch 1"),
+    pytest.param("os.replace", 1, 0, id="writing checkpoint 1"),
+    pytest.param("os.replace", 2, 1, id="after checkpoint 1"),
+    pytest.param("radiotrace.learning.augmentation.draw_patch", -1, 1, id="in epoch 2"),
+    pytest.param("os.replace", 3, 1, id="writing checkpoint 2"),
+    pytest.param("os.replace", 4, 2, id="after checkpoint 2"),
+    pytest.param("os.replace", 5, 2, id="writing the weights")])
+def test_a_killed_train_ends_in_the_same_bytes(reproduced, tmp_path, function, call, epochs_done):
     project = projects.clone(reproduced, tmp_path / "killed")
     projects.run(project, "dvc", "pull", "-q")
     shutil.rmtree(project / "build/train")
+    if call == -1:  # the last patch of epoch 2; an epoch draws all whole batches, of 2, of the train part
+        call = 2 * (json.loads((project / "build/split/split.json").read_text())["counts"]["train"]["cases"] // 2 * 2)
     command = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]["train"]["cmd"].split()[2:]
-    assert die_at(project, "replace", replacement, command).returncode == -signal.SIGKILL
-    assert len(list(project.glob(".checkpoints/*/*.safetensors.partial"))) == 1
-    assert len(list(project.glob(".checkpoints/*/*.safetensors"))) == replacement - 1
+    assert die_at(project, function, call, command).returncode == -signal.SIGKILL
+    assert len(list(project.glob(".checkpoints/*/*.safetensors"))) == epochs_done
     done = projects.run(project, "dvc", "repro", "--force", "--single-item", "train")
-    assert ("going on after epoch 1" in done.stderr + done.stdout) == (replacement == 2)
+    assert (f"going on after epoch {epochs_done}" in done.stderr + done.stdout) == (epochs_done > 0)
     assert contents(project) == contents(reproduced)
+
+
+def test_an_experiment_in_a_temporary_folder_goes_on_after_a_kill(reproduced, tmp_path):
+    project, root = projects.clone(reproduced, tmp_path / "clone"), tmp_path / "checkpoints"
+    projects.run(project, "dvc", "pull", "-q")
+    command = ["dvc", "exp", "run", "--temp", "--name", "killed", "--set-param", "train.epochs=40", "train"]
+    process = subprocess.Popen(command, cwd=project, env={**projects.environment(project), "RADIOTRACE_CHECKPOINTS": str(root)},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not list(root.glob("*/epoch_*.safetensors")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    command[command.index("killed")] = "resumed"
+    done = projects.run(project, *command, RADIOTRACE_CHECKPOINTS=str(root))
+    assert "going on after epoch" in done.stderr + done.stdout
+    command[command.index("resumed")] = "whole"
+    projects.run(project, *command)
+    locks = [yaml.safe_load(projects.run(project, "git", "show", f"{name}:dvc.lock").stdout) for name in ("resumed", "whole")]
+    assert locks[0]["stages"]["train"] == locks[1]["stages"]["train"]
 
 
 def test_dvc_repro_itself_killed_while_training_goes_on_and_ends_in_the_same_bytes(reproduced, tmp_path):
@@ -93,9 +123,10 @@ def test_dvc_repro_itself_killed_while_training_goes_on_and_ends_in_the_same_byt
 
 
 DIE_AT = """
-import os, runpy, signal, sys
-name, number, module = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-original, calls = getattr(os, name), []
+import importlib, os, runpy, signal, sys
+(where, _, name), number, module = sys.argv[1].rpartition("."), int(sys.argv[2]), sys.argv[3]
+holder = importlib.import_module(where)
+original, calls = getattr(holder, name), []
 
 def dying(*arguments, **options):
     calls.append(arguments)
@@ -103,14 +134,14 @@ def dying(*arguments, **options):
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments, **options)
 
-setattr(os, name, dying)
+setattr(holder, name, dying)
 sys.argv = sys.argv[3:]
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 
 def die_at(project: Path, function: str, number: int, command: list[str]) -> subprocess.CompletedProcess:
-    """Runs a stage that ends by SIGKILL when it calls os.<function> for the n-th time.
+    """Runs a stage that ends by SIGKILL when it calls <function>, named with its module, for the n-th time.
 
     Args:
         command: module and arguments, as after `python -m`.

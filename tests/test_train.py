@@ -1,10 +1,12 @@
 """train: the schedule and the average by hand; the loop is repeatable, goes on after a kill, and stops at a loss that is not finite."""
+import dataclasses
+import json
 import math
 
 import pytest
 import torch
 
-from radiotrace.learning import checkpoints, dataset, networks
+from radiotrace.learning import checkpoints, dataset, devices, losses, networks
 from radiotrace.stage import StageError
 from stages import train
 from tests import phantoms
@@ -14,22 +16,20 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0.5, 99.5], "window_voxels": [32, 32, 32], "multiple": 4}
-P = {"seed": 0, "features": [4, 8, 8], "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "batch_size": 1,
-     "learning_rate": 0.002, "warm_up": 0.05, "weight_decay": 0.01, "gradient_clip": 5, "ema_decay": 0.99, "numerics": "native",
+P = {"seed": 0, "network": "dynunet", "features": [4, 8, 8], "norm": "instance", "upsampling": "transposed", "deep_supervision": None,
+     "loss": "dice_ce", "class_weights": None, "tversky_alpha": 0.3, "tversky_beta": 0.7, "focal_tversky_gamma": 0.75, "focal_gamma": 2,
+     "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "patience_epochs": None, "zero_epochs": 10, "batch_size": 1,
+     "accumulate": 1, "patches_per_case": 1, "cache_mb": 100, "learning_rate": 0.002, "warm_up": 0.05, "weight_decay": 0.01, "gradient_clip": 5,
+     "gradient_limit": 10000, "ema_decay": 0.99, "numerics": "native", "precision": "bf16", "threads": 1, "accelerator": "cpu", "devices": 1,
+     "nodes": 1, "strategy": "auto", "tensorboard": False,
      "augmentation": {"affine_share": 0.6, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
-                      "foreground_share": 0.33, "intensity": 1}}
+                      "foreground_share": 0.33, "intensity": 1, "mirror_axes": []}}
 
 
-def sample(name: str) -> dataset.Sample:
-    label = phantoms.label_array()
-    image = (phantoms.image_array(label, seed=ord(name), scale=1.0) - 0.23) / 0.15
-    return dataset.Sample(name, torch.from_numpy(image), torch.from_numpy(label), torch.from_numpy(label).nonzero(), phantoms.SPACING_XYZ[::-1])
-
-
-def fit(folder, p=P, train_on="abc", validate_on="d") -> tuple[dict, list]:
+def fit(folder, p=P, train_on="abc", validate_on="d", changed=None, tensorboard=None) -> tuple[dict, list]:
     """Bytes of the averaged weights, and the history."""
-    samples = {"train": [sample(name) for name in train_on], "validation": [sample(name) for name in validate_on]}
-    ema, history = train.train(networks.build(NETWORK, 0), samples, LABELS, p, SPEC, folder)
+    cases = {"train": phantoms.Cases(train_on, changed), "validation": phantoms.Cases(validate_on)}
+    ema, history = train.train(devices.launch(p), networks.build(NETWORK, 0), cases, LABELS, p, SPEC, folder, tensorboard)
     return {name: value.detach().contiguous().numpy().tobytes() for name, value in networks.state(ema).items()}, history
 
 
@@ -43,13 +43,11 @@ def uninterrupted(tmp_path_factory):
 def broken_fit(tmp_path, monkeypatch):
     """What training says when the image of one of three cases holds an infinity; and the step at which it comes in epoch 1."""
     step = int((dataset.generator(0, dataset.ORDER, 1).permutation(3) == 1).argmax()) + 1
-    whole = sample("b")
+    whole = phantoms.Cases.sample("b")
     image = whole.image_zyx.clone()
     image[:, 10:12, :] = math.inf
-    bad = dataset.Sample("b", image, whole.label_zyx, whole.foreground_nzyx, whole.spacing_zyx)
-    samples = {"train": [sample("a"), bad, sample("c")], "validation": []}
     with pytest.raises(StageError) as caught:
-        train.train(networks.build(NETWORK, 0), samples, LABELS, P, SPEC, tmp_path)
+        fit(tmp_path, changed={"b": dataclasses.replace(whole, image_zyx=image)}, validate_on="")
     return caught.value, step
 
 
@@ -94,7 +92,7 @@ def test_the_average_leaves_the_weights_alone():
 
 
 def faults(patch, window=(16, 16, 16)) -> list[str]:
-    return train.shape_faults({"patch_voxels": list(patch), "window_voxels": list(window), "features": [4, 8, 8, 8]}, 8)
+    return train.shape_faults({"network": "dynunet", "patch_voxels": list(patch), "window_voxels": list(window), "features": [4, 8, 8, 8]}, 8)
 
 
 @pytest.mark.parametrize("patch", [(24, 24, 24), (40, 56, 40)])
@@ -210,4 +208,82 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(broken_fit):
 
 
 def test_a_loss_that_is_not_finite_names_the_cases(broken_fit):
-    assert broken_fit[0].findings == ["cases b"]
+    assert broken_fit[0].findings[0] == "cases b"
+
+
+def test_a_loss_that_is_not_finite_names_the_partial_history(broken_fit, tmp_path):
+    assert broken_fit[0].findings[1] == f"the epochs before are in {tmp_path / 'history.json'}"
+
+
+def test_exploding_gradients_stop_the_run(tmp_path):
+    with pytest.raises(StageError, match=r"gradient norm is .* in epoch 1, step 1 of 3"):
+        fit(tmp_path, P | {"gradient_limit": 1e-6})
+
+
+def test_a_validation_dice_that_stays_0_stops_the_run_and_keeps_the_history(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "validation_dice", lambda *args: {"anterior": 0.0, "posterior": 0.0})
+    with pytest.raises(StageError, match="validation Dice has been 0 for 2 epochs in epoch 2"):
+        fit(tmp_path, P | {"epochs": 3, "zero_epochs": 2})
+    assert [row["epoch"] for row in json.loads((tmp_path / "history.json").read_text())] == [1, 2]
+
+
+def rows(*means) -> list[dict]:
+    return [{"validation_dice": {"anterior": mean, "posterior": mean}} for mean in means]
+
+
+@pytest.mark.parametrize(("means", "patience", "stops"), [
+    ((0.1, 0.2, 0.3), 2, False), ((0.3, 0.2, 0.25), 2, True), ((0.3, 0.2), 2, False), ((0.3, 0.3, 0.3), 2, True),
+    ((0.3, 0.2, 0.2, 0.31), 2, False), ((0.3, 0.2, 0.1, 0.0), None, False), ((), 1, False), ((0.3, None, None), 2, True)],
+    ids=["rises", "fell", "too early", "level", "recovers", "no patience", "none yet", "undefined"])
+def test_patience_counts_epochs_without_a_new_best(means, patience, stops):
+    assert train.out_of_patience(rows(*means), patience) == stops
+
+
+def test_a_run_out_of_patience_ends_early_and_in_one_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "validation_dice", lambda *args: {"anterior": 0.5, "posterior": 0.5})
+    assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
+    assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3     # found again, not trained further
+
+
+def test_tensorboard_gets_an_event_file(tmp_path):
+    fit(tmp_path / "checkpoints", P | {"epochs": 1}, tensorboard=tmp_path / "events")
+    assert len(list((tmp_path / "events").glob("events.out.tfevents.*"))) == 1
+
+
+# fp32: rounding is then the only difference, 2^-24 = 6e-8 a step, which AdamW's division by small moments enlarges.
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_accumulated_micro_batches_train_as_the_whole_batch_does(tmp_path, accumulate):
+    p = P | {"batch_size": 4, "precision": "fp32", "epochs": 3}
+    whole, parts = (fit(tmp_path / str(parts), p | {"accumulate": parts}, train_on="abcdefgh")[1] for parts in (1, accumulate))
+    assert [row["train_loss"] for row in parts] == pytest.approx([row["train_loss"] for row in whole], rel=1e-5)
+
+
+def faults_of(cases=(8, 2), **changes) -> list[str]:
+    return train.faults(P | changes, 3, dict(zip(("train", "validation"), cases, strict=True)))
+
+
+def test_the_default_has_no_faults():
+    assert faults_of() == []
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"network": "unet", "deep_supervision": 2}, "train.deep_supervision: found 2, expected 0 for unet"),
+    ({"class_weights": [1, 2]}, "train.class_weights: found 2 values, expected 3 (background first)"),
+    ({"patch_voxels": [16, 20, 13]}, "train.patch_voxels: found [16, 20, 13], expected multiples of 4 from 12 on for dynunet with 3 levels"),
+    ({"batch_size": 3, "accumulate": 2}, "train.batch_size: found 3, expected a multiple of 2 (devices x nodes x accumulate)"),
+    ({"precision": "fp16"}, "train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs"),
+    ({"patience_epochs": 3, "cases": (8, 0)}, "train.patience_epochs: found 3, expected null where no case is for validation"),
+    ({"batch_size": 4, "accumulate": 4, "cases": (3, 1)}, "train.accumulate: 3 patches an epoch, expected at least 4 (devices x nodes x accumulate)"),
+], ids=["network", "loss", "shape", "shares", "fp16", "patience", "patches"])
+def test_what_does_not_fit_together_is_named(changes, message):
+    assert faults_of(**changes) == [message]
+
+
+def test_all_that_does_not_fit_together_is_named_at_once():
+    assert len(faults_of(class_weights=[1], batch_size=3, accumulate=2, precision="fp16")) == 3
+
+
+@pytest.mark.parametrize("name", losses.NAMES)
+def test_every_loss_trains(tmp_path, name):
+    history = fit(tmp_path, P | {"loss": name, "epochs": 6}, validate_on="")[1]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]

@@ -1,60 +1,92 @@
 """Augmentation: one random patch of one case, drawn from a generator that is handed in.
 
-No mirroring: labels that differ by place (anterior, posterior) would swap, and organs that are stored with one
-laterality would appear with the other.
+No mirroring unless asked: labels that differ by place (anterior, posterior) would swap, and organs that are stored with
+one laterality would appear with the other.
 """
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from radiotrace.images import volumes
 
-def draw_patch(image_zyx: torch.Tensor, label_zyx: torch.Tensor, foreground_nzyx: torch.Tensor, patch_zyx: tuple,
-               spacing_zyx: tuple, settings: dict, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """A patch, rotated, scaled and shifted, with its intensities varied.
+
+def draw_patch(sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """A patch, perhaps rotated, scaled and mirrored, with its intensities varied.
+
+    A patch that is neither rotated nor scaled is cut out voxel by voxel: it looks as the image will at inference.
 
     Args:
-        image_zyx: float32, normalised; label_zyx: uint8, same shape.
-        foreground_nzyx: indices of labelled voxels, (n, 3); n may be 0.
-        patch_zyx: edges of the patch in voxels; may exceed the image, what is outside is 0.
-        spacing_zyx: mm; rotation happens in mm.
+        sample: dataset.Sample.
+        patch_zyx: edges of the patch in voxels; may exceed the image, what is outside is 0 and background.
+        labels: how many, with the background.
         settings: train.augmentation of params.yaml.
         rng: the one source of randomness.
 
     Returns:
-        image (1, z, y, x) float32 and label map (1, z, y, x) uint8.
+        image (1, z, y, x) float32, and target (labels, z, y, x) float32: the share of each voxel that each label has, which
+        sums to 1. Shares, not labels, are interpolated, so that a border stays where it is to a fraction of a voxel.
     """
-    centre = _centre(image_zyx.shape, patch_zyx, foreground_nzyx, settings, rng)
-    matrix = _matrix(settings, spacing_zyx, rng)
-    grid = _sampling_grid(centre, matrix, patch_zyx, image_zyx.shape)
-    image = F.grid_sample(image_zyx[None, None], grid, "bilinear", "zeros", align_corners=True)[0]
-    label = F.grid_sample(label_zyx[None, None].float(), grid, "nearest", "zeros", align_corners=True)[0]
-    return vary_intensity(image, settings["intensity"], rng), label.to(torch.uint8)
+    centre = _centre(sample, patch_zyx, settings, rng)
+    if rng.random() < settings["affine_share"]:
+        image, target = _resampled(sample, patch_zyx, labels, centre, _matrix(settings, sample.spacing_zyx, rng))
+    else:
+        image, target = _cut_out(sample, patch_zyx, labels, centre)
+    may_flip = volumes.to_zyx([axis in settings["mirror_axes"] for axis in "xyz"])
+    mirrored = [dimension for dimension, may in enumerate(may_flip, 1) if may and rng.random() < 0.5]
+    return vary_intensity(image.flip(mirrored), settings["intensity"], rng), target.flip(mirrored)
 
 
-def _centre(shape_zyx, patch_zyx, foreground_nzyx, settings, rng) -> np.ndarray:
+def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
     """Centre of the patch in voxel indices: anywhere where the patch lies inside, near the middle where it does not fit."""
-    size, patch = np.array(shape_zyx, float), np.array(patch_zyx, float)
+    size, patch = np.array(sample.image_zyx.shape, float), np.array(patch_zyx, float)
     lowest, highest = np.minimum(patch / 2, size / 2) - 0.5, np.maximum(size - patch / 2, size / 2) - 0.5
     centre = rng.uniform(lowest, highest)
-    if rng.random() < settings["foreground_share"] and len(foreground_nzyx):
-        centre = np.clip(foreground_nzyx[rng.integers(len(foreground_nzyx))].numpy(), lowest, highest)
+    if rng.random() < settings["foreground_share"] and sample.foreground:
+        of_label = sample.foreground[rng.integers(len(sample.foreground))]
+        centre = np.clip(of_label[rng.integers(len(of_label))].numpy(), lowest, highest)
     return centre + rng.uniform(-1, 1, 3) * settings["shift_voxels"]
 
 
 def _matrix(settings, spacing_zyx, rng) -> np.ndarray:
     """Linear map from patch offsets to image offsets, both in voxels: a rotation and a scaling in mm."""
     matrix = np.eye(3)
-    if rng.random() < settings["affine_share"]:
-        angles = np.deg2rad(rng.uniform(-1, 1, 3) * settings["rotation_degrees"])
-        for axis, angle in enumerate(angles):
-            one, other = (index for index in range(3) if index != axis)
-            turn = np.eye(3)
-            turn[one, one] = turn[other, other] = np.cos(angle)
-            turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
-            matrix = matrix @ turn
-        matrix = matrix / rng.uniform(settings["scale_min"], settings["scale_max"])
+    angles = np.deg2rad(rng.uniform(-1, 1, 3) * settings["rotation_degrees"])
+    for axis, angle in enumerate(angles):
+        one, other = (index for index in range(3) if index != axis)
+        turn = np.eye(3)
+        turn[one, one] = turn[other, other] = np.cos(angle)
+        turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
+        matrix = matrix @ turn
+    matrix = matrix / rng.uniform(settings["scale_min"], settings["scale_max"])
     spacing = np.array(spacing_zyx)
     return matrix * spacing[None, :] / spacing[:, None]
+
+
+def _cut_out(sample, patch_zyx, labels, centre) -> tuple[torch.Tensor, torch.Tensor]:
+    """The patch at whole voxels, nearest to the centre."""
+    patch = np.array(patch_zyx)
+    start = np.rint(centre - (patch - 1) / 2).astype(int)
+    low, high = np.maximum(start, 0), np.minimum(start + patch, sample.image_zyx.shape)
+    high = np.maximum(low, high)
+    inside = tuple(slice(*edges) for edges in zip(low, high, strict=True))
+    padding = [int(edge) for axis in (2, 1, 0) for edge in (low[axis] - start[axis], start[axis] + patch[axis] - high[axis])]
+    image = F.pad(sample.image_zyx[inside], padding)
+    label_zyx = F.pad(sample.label_zyx[inside], padding)
+    return image[None], torch.stack([(label_zyx == label).float() for label in range(labels)])
+
+
+def _resampled(sample, patch_zyx, labels, centre, matrix) -> tuple[torch.Tensor, torch.Tensor]:
+    """The patch through a linear map. Only the box of the image that it reaches is touched."""
+    size, patch = np.array(sample.image_zyx.shape), np.array(patch_zyx)
+    reach = np.abs(matrix) @ ((patch - 1) / 2)
+    low = np.clip(np.floor(centre - reach), 0, size - 1).astype(int)
+    high = np.clip(np.ceil(centre + reach) + 1, low + 1, size).astype(int)
+    box = tuple(slice(*edges) for edges in zip(low, high, strict=True))
+    label_zyx = sample.label_zyx[box]
+    channels = torch.stack([sample.image_zyx[box], *((label_zyx == label).float() for label in range(1, labels))])
+    grid = _sampling_grid(centre - low, matrix, patch_zyx, label_zyx.shape)
+    found = F.grid_sample(channels[None], grid, "bilinear", "zeros", align_corners=True)[0]
+    return found[:1], torch.cat([1 - found[1:].sum(0, keepdim=True), found[1:]])
 
 
 def _sampling_grid(centre, matrix, patch_zyx, shape_zyx) -> torch.Tensor:

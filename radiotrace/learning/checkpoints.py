@@ -16,11 +16,15 @@ from radiotrace import records
 from radiotrace.learning import networks
 from radiotrace.stage import log
 
+HISTORY = "history.json"  # of the epochs so far, for a reader; resuming does not need it
 KEPT = 2  # the newest, and the one before in case the newest is damaged
 
 
-def save_epoch(folder, epoch: int, network, ema, optimizer, history: list[dict]) -> str:
+def save_epoch(folder, epoch: int, network, ema, optimizer, precision, history: list[dict]) -> str:
     """Writes the state after `epoch` and removes older checkpoints but one.
+
+    Args:
+        precision: anything with state_dict() and load_state_dict() of plain numbers: fp16 keeps its loss scale there.
 
     Returns:
         SHA-256 of the file, which is the same in every run of one key.
@@ -30,16 +34,18 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, history: list[dict])
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     path = _path(folder, epoch)
-    contiguous = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in sorted(tensors.items())}
-    about = json.dumps({"history": history, "sha256": _digest(contiguous, history)}, sort_keys=True)
+    contiguous = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in sorted(tensors.items())}
+    rest = {"history": history, "precision": precision.state_dict()}
+    about = json.dumps(rest | {"sha256": _digest(contiguous, rest)}, sort_keys=True)
     records.write_bytes(path, save(contiguous, {"about": about}))  # one key: safetensors writes several in any order
+    records.write_bytes(path.with_name(HISTORY), records.dumps(history).encode())
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
     return records.sha256(path)
 
 
-def resume(folder, network, ema, optimizer) -> list[dict]:
-    """Loads the newest whole checkpoint into the three, in place.
+def resume(folder, network, ema, optimizer, precision) -> list[dict]:
+    """Loads the newest whole checkpoint into the four, in place.
 
     Returns:
         The history up to its epoch; [] when there is none, and then nothing was loaded.
@@ -50,7 +56,7 @@ def resume(folder, network, ema, optimizer) -> list[dict]:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 about = json.loads(file.metadata()["about"])
                 history = about["history"]
-                if _digest(tensors, history) != about["sha256"]:
+                if _digest(tensors, {"history": history, "precision": about["precision"]}) != about["sha256"]:
                     raise ValueError("its contents differ from their hash")
         except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
@@ -65,6 +71,7 @@ def resume(folder, network, ema, optimizer) -> list[dict]:
                 value = torch.empty_like(parameters[int(index)]).copy_(value)
             state.setdefault(int(index), {})[field] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        precision.load_state_dict(about["precision"])
         history[-1]["checkpoint_sha256"] = records.sha256(path)  # a file cannot hold its own hash
         return history
     return []
@@ -75,9 +82,9 @@ def forget(folder) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _digest(tensors: dict, history: list[dict]) -> str:
+def _digest(tensors: dict, rest: dict) -> str:
     """SHA-256 over all that is stored: safetensors itself notices a file that is cut, not one that is changed."""
-    found = hashlib.sha256(records.dumps(history).encode())
+    found = hashlib.sha256(records.dumps(rest).encode())
     for name, value in sorted(tensors.items()):
         found.update(name.encode() + b"\0" + value.numpy().tobytes())
     return found.hexdigest()

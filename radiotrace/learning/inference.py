@@ -28,14 +28,15 @@ def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.nda
     return volumes.from_array(np.argmax(on_grid, 0).astype(np.uint8), volume), logits.numpy()
 
 
-def predict(image_zyx: torch.Tensor, network, spec: dict) -> torch.Tensor:
+def predict(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch.Tensor:
     """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in overlapping windows.
 
     The window shrinks to the image, rounded up to what the network can halve, and to no less than two voxels at its lowest
-    level; what is added is 0, the mean.
+    level; what is added is 0, the mean. Only a window at a time goes to the device; the logits are on the processor.
     """
     step = spec["multiple"]
     window = [min(limit, max(2, -(-edge // step)) * step)
               for limit, edge in zip(volumes.to_zyx(spec["window_voxels"]), image_zyx.shape, strict=True)]
     with torch.inference_mode():
-        return sliding_window_inference(image_zyx[None, None], window, 1, network, overlap=0.5, mode="gaussian")[0].float()
+        logits = sliding_window_inference(image_zyx[None, None], window, 1, network, overlap=0.5, mode="gaussian", sw_device=device, device="cpu")
+    return logits[0].float()

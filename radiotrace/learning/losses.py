@@ -7,10 +7,10 @@ LEAST = 1e-6      # base of a power below 1, whose gradient has no bound at 0
 
 
 def faults(settings: dict, labels: int) -> list[str]:
-    """What does not fit in the section train.loss, for so many labels with background."""
+    """What does not fit together, for so many labels with background."""
     weights = settings["class_weights"]
     if weights is not None and len(weights) != labels:
-        return [f"train.loss.class_weights: found {len(weights)} values, expected {labels} (background first)"]
+        return [f"train.class_weights: found {len(weights)} values, expected {labels} (background first)"]
     return []
 
 

@@ -1,5 +1,4 @@
-"""Numerics: threads, determinism, and the number format that the processor multiplies in."""
-import contextlib
+"""Numerics: threads, determinism, and what the processor can do."""
 import os
 
 import torch
@@ -20,19 +19,16 @@ def configure(numerics: str, threads: int) -> str:
     """
     if numerics == "portable":
         os.environ.update(ATEN_CPU_CAPABILITY="avx2", ONEDNN_MAX_CPU_ISA="AVX2", MKL_CBWR="AVX2,STRICT")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what determinism on a GPU asks for
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     capability = torch.backends.cpu.get_cpu_capability()
     if numerics == "portable" and capability != "AVX2":
         raise RuntimeError(f"portable numerics need AVX2, torch uses {capability}")
-    return f"{capability}, {'bf16' if uses_bf16(numerics) else 'fp32'}"
+    torch.backends.cudnn.benchmark = False
+    return capability
 
 
-def uses_bf16(numerics: str) -> bool:
-    """Whether convolutions run in bfloat16: natively where the processor multiplies it, else never."""
-    return numerics == "native" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def autocast(numerics: str):
-    """The context in which a network runs forward during training; losses stay outside, in fp32."""
-    return torch.autocast("cpu", torch.bfloat16) if uses_bf16(numerics) else contextlib.nullcontext()
+def processor_has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16; emulated, it would be slower than float32."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,86 @@
+"""Devices: one process or many, on processors or GPUs, as Lightning Fabric starts and joins them."""
+import contextlib
+import io
+import logging
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from lightning_fabric import Fabric
+
+from radiotrace.learning import numerics
+
+
+def launch(p: dict) -> Fabric:
+    """Starts the processes that train shares its batches among; returns in each of them.
+
+    With one device on one node nothing is started. With several, this process starts the others of its node by running
+    its own command again; under torchrun or SLURM they are there already.
+
+    Args:
+        p: the section train of params.yaml: accelerator, devices, nodes, strategy, numerics, precision.
+    """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "Grad strides do not match")  # of 1 x 1 x 1 convolutions, whose strides say nothing
+    precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[number_format(p)]
+    fabric = Fabric(accelerator=p["accelerator"], devices=p["devices"], num_nodes=p["nodes"], strategy=p["strategy"], precision=precision)
+    with contextlib.redirect_stderr(io.StringIO()):  # a banner
+        fabric.launch()
+    return fabric
+
+
+def on_gpu(p: dict) -> bool:
+    """Whether training goes to a GPU: where one is asked for, or where one is and none is forbidden."""
+    return p["accelerator"] in ("cuda", "gpu") or (p["accelerator"] == "auto" and torch.cuda.is_available())
+
+
+def number_format(p: dict) -> str:
+    """What the network multiplies in, "bf16", "fp16" or "fp32": what was asked for, or fp32 where the device has not got it."""
+    if p["numerics"] == "portable":
+        return "fp32"
+    if p["precision"] == "bf16" and not (torch.cuda.is_bf16_supported() if on_gpu(p) else numerics.processor_has_bf16()):
+        return "fp32"
+    return p["precision"]
+
+
+def faults(p: dict) -> list[str]:
+    """What of the section train this machine cannot do, one message each."""
+    found = []
+    if p["precision"] == "fp16" and not on_gpu(p) and p["numerics"] == "native":
+        found.append("train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs")
+    if p["accelerator"] == "cuda" and not torch.cuda.is_available():
+        found.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
+    shares = p["devices"] * p["nodes"] * p["accumulate"]
+    if p["batch_size"] % shares:
+        found.append(f"train.batch_size: found {p['batch_size']}, expected a multiple of {shares} (devices x nodes x accumulate)")
+    return found
+
+
+def gathered(fabric: Fabric, values: torch.Tensor) -> list[float]:
+    """The values (n,) of all processes, one process after the other, on each of them."""
+    parts = [values.detach()]
+    if fabric.world_size > 1:
+        parts = [torch.empty_like(values) for _ in range(fabric.world_size)]
+        torch.distributed.all_gather(parts, values.detach())
+    return torch.cat(parts).tolist()
+
+
+def merged(fabric: Fabric, rows: dict) -> dict:
+    """The rows of all processes in one dict, on each of them."""
+    if fabric.world_size == 1:
+        return rows
+    found = [None] * fabric.world_size
+    torch.distributed.all_gather_object(found, rows)
+    return {key: row for of_process in found for key, row in of_process.items()}
+
+
+def ahead(steps, device):
+    """The same steps; where a GPU computes, the next one is drawn meanwhile. On a processor that would only get in the way."""
+    if device.type == "cpu":
+        yield from steps
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, steps, None)
+        while (step := coming.result()) is not None:
+            coming = pool.submit(next, steps, None)
+            yield step
