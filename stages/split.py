@@ -18,6 +18,7 @@ from radiotrace import params, records, runs, stage
 from radiotrace.stage import StageError
 
 PARTS = ("train", "validation", "test")
+CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in the test part of one fold
 
 
 def position(seed: int, purpose: str, subject_id: str) -> float:
@@ -62,13 +63,15 @@ def split(cases: list[dict], p: dict) -> tuple[dict[str, str], dict[str, int | N
     scheme hash:   parts by subject. With a fold chosen, that fold is the validation part and the others train; the test
                    part stays what it is.
     scheme nnunet: the chosen fold (0 when none is) is the test part, all others train, and no part is for validation.
+    scheme subjects: as nnunet, with folds by subject, which do not leak.
     """
     ids = {case["case_id"]: case["subject_id"] for case in cases}
-    if p["scheme"] == "nnunet":
-        folds = nnunet_folds(list(ids), p["folds"])
+    subjects = sorted(set(ids.values()))
+    if p["scheme"] in CROSS_VALIDATION:
+        of_subject = assign_folds(subjects, p["folds"], p["seed"])
+        folds = nnunet_folds(list(ids), p["folds"]) if p["scheme"] == "nnunet" else {case_id: of_subject[ids[case_id]] for case_id in ids}
         held_out = p["fold"] or 0
         return {case_id: "test" if folds[case_id] == held_out else "train" for case_id in ids}, folds
-    subjects = sorted(set(ids.values()))
     part_of = assign_parts(subjects, p["fractions"], p["seed"])
     fold_of = assign_folds([subject for subject in subjects if part_of[subject] != "test"], p["folds"], p["seed"])
     if p["fold"] is not None:
@@ -98,7 +101,7 @@ def main(args):
     part_of, fold_of = split(cases, p)
     by_part = {part: sorted(case_id for case_id in part_of if part_of[case_id] == part) for part in PARTS}
     subject_of = {case["case_id"]: case["subject_id"] for case in cases}
-    needed = ("train", "test") if p["scheme"] == "nnunet" else PARTS
+    needed = ("train", "test") if p["scheme"] in CROSS_VALIDATION else PARTS
     if empty := [part for part in needed if not by_part[part]]:
         raise StageError(f"part {' and '.join(empty)} would be empty",
                          [f"{part}: {len(by_part[part])} cases" for part in PARTS],

@@ -200,6 +200,25 @@ def test_scheme_nnunet_without_fold_holds_out_fold_0():
         sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": 0})
 
 
+@pytest.mark.parametrize("fold", range(5))
+def test_folds_by_subject_train_on_no_twin_of_a_held_out_case(fold):
+    parts, _ = split.split(sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})
+    assert held_out_with_a_twin_in_training(parts, "test") == 0
+
+
+def test_folds_by_subject_hold_every_case_out_once():
+    held_out = [case_id for fold in range(5) for case_id, part in split.split(
+        sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})[0].items() if part == "test"]
+    assert sorted(held_out) == hippocampus()
+
+
+def test_folds_by_subject_have_about_a_fifth_each():               # 170 subjects: 34 expected, SD 5.2; four SDs
+    _, folds = split.split(sides(hippocampus()), PARAMS | {"scheme": "subjects"})
+    counts = [len({(int(case_id[-3:]) + 1) // 2 for case_id, of in folds.items() if of == fold}) for fold in range(5)]
+    assert sum(counts) == 170
+    assert all(13 <= count <= 55 for count in counts)
+
+
 # Leakage
 
 CASES = [{"case_id": one, "subject_id": subject, "voxels_sha256": image} for one, subject, image in (
