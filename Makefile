@@ -47,7 +47,7 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/dev: .venv/runtime requirements-dev.txt
+.venv/dev: .venv/runtime requirements-dev.txt requirements-cluster.txt
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 

@@ -17,6 +17,9 @@ class StageError(Exception):
         self.headline, self.findings, self.way_out = headline, list(findings), way_out
         super().__init__("\n".join([headline, *(f"  {line}" for line in self.findings), *([way_out] if way_out else [])]))
 
+    def __reduce__(self):
+        return StageError, (self.headline, self.findings, self.way_out)  # else a worker's error would lose its parts on the way
+
 
 def log(message: str) -> None:
     """One line for the person waiting, on stderr, shown at once."""
@@ -84,7 +87,8 @@ def output_folder(path):
     """A new empty folder that becomes `path` when the block ends without an error.
 
     The folder is filled under the name <path>.partial; an earlier `path` stays as it was until the rename, and for ever
-    when the block fails. What a killed process left under these names is cleared away first.
+    when the block fails. What a killed process left under these names is cleared away first, and what a killed worker left
+    in the folder under a name that ends in .partial, at the end.
     """
     path = Path(path)
     partial, previous = (path.with_name(f"{path.name}{suffix}") for suffix in (".partial", ".previous.partial"))
@@ -95,6 +99,8 @@ def output_folder(path):
     partial.mkdir(parents=True)
     try:
         yield partial
+        for leftover in sorted(partial.rglob("*.partial"), reverse=True):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         if path.exists():
             os.rename(path, previous)
         try:

@@ -8,16 +8,19 @@ Stops   when a raw file was changed after ingest
 The only stage that opens the test part's label maps.
 """
 import argparse
+import json
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file
 
-from radiotrace import params, records, runs, stage
+from radiotrace import parallel, params, records, runs, stage
 from radiotrace.evaluation import figures, metrics, statistics
 from radiotrace.images import volumes
 from radiotrace.learning import inference, networks, numerics
+from radiotrace.stage import StageError
 
 
 def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], voxel_mm3: float) -> dict:
@@ -26,6 +29,64 @@ def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[
     return {name: {"dice": dice[name], "reference_mm3": int((reference_zyx == int(value)).sum()) * voxel_mm3,
                    "prediction_mm3": int((prediction_zyx == int(value)).sum()) * voxel_mm3}
             for value, name in labels.items() if value != "0"}
+
+
+@lru_cache(maxsize=1)  # once per process; the hash, because a worker of a cluster outlives the file
+def load_network(spec_json: str, weights: str, sha256: str):
+    """The trained network.
+
+    Args:
+        spec_json: canonical text of what networks.build takes.
+        weights, sha256: its weights, and their hash by the record of the training run.
+
+    Raises:
+        StageError: the weights are of another run.
+    """
+    if (found := records.sha256(weights)) != sha256:
+        raise StageError(f"{weights} was changed after training", [f"SHA-256 found {found}, expected {sha256}"],
+                         "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.")
+    network = networks.build(json.loads(spec_json), seed=0)
+    networks.load_state(network, load_file(weights))
+    return network.eval()
+
+
+def configure(name: str, threads: int, expected: str) -> None:
+    """numerics.configure, in a process that may stand elsewhere and may have computed before.
+
+    Raises:
+        StageError: it does not use the expected instruction set, and so would give other bytes.
+    """
+    try:
+        found = numerics.configure(name, threads)
+    except RuntimeError as error:
+        found = str(error)
+    if found != expected:
+        raise StageError("a worker computes in another way than the machine of the stage", [f"found {found}, expected {expected}"],
+                         "Use machines of one kind; restart workers that have run with other numerics.")
+
+
+def original(case: dict, kind: str, raw: Path):
+    """The image or label map of a case as it was handed in."""
+    return volumes.read_canonical(raw / case[kind]["path"], case[kind]["sha256"])
+
+
+def predict(case: dict, raw: Path, out: Path, weights: str, train: dict, p: dict, instructions: str) -> dict:
+    """Writes the prediction of one case and returns its entry of the record 'cases'.
+
+    Args:
+        case: case_id, subject_id, and path and sha256 of image and label_map.
+        train: network, weights_sha256, preprocessing, labels and numerics of the training run.
+        p: the section evaluate of params.yaml.
+        instructions: what numerics.configure says on the machine that runs the stage.
+    """
+    configure(train["numerics"], p["threads"], instructions)
+    network = load_network(records.dumps(train["network"]), weights, train["weights_sha256"])
+    reference, path = original(case, "label_map", raw), Path(f"{case['case_id']}.nii.gz")
+    prediction, _ = inference.segment(original(case, "image", raw), network, train["preprocessing"])
+    volumes.write(prediction, out / "predictions" / path)
+    return {"case_id": case["case_id"], "subject_id": case["subject_id"],
+            "prediction": path.as_posix(), "prediction_sha256": records.sha256(out / "predictions" / path),
+            "labels": compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"], float(np.prod(reference.GetSpacing())))}
 
 
 def summarise(cases: list[dict], resamples: int, seed: int) -> dict:
@@ -76,34 +137,24 @@ def figure_row(title: str, image, reference, prediction) -> dict:
 def main(args):
     p = params.load(args.params, "evaluate", seed=True)
     train = records.read(args.train, "train")
-    numerics.configure(train["params"]["numerics"], p["threads"])
+    instructions = numerics.configure(train["params"]["numerics"], p["threads"])
     described = {case["case_id"]: case for case in records.read(args.dataset, "dataset")["cases"]}
     split = records.read(args.split, "split")
     labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
-    network = networks.build(train["network"], seed=0)
-    networks.load_state(network, load_file(args.weights))
-    network.eval()
-
-    test = sorted(case_id for case_id, row in split["cases"].items() if row["part"] == "test")
-    cases = []
-    with stage.output_folder(args.out) as out:
-        def original(case_id, kind):
-            return volumes.read_canonical(raw / described[case_id][kind]["path"], described[case_id][kind]["sha256"])
-
-        for number, case_id in enumerate(test, 1):
-            reference = original(case_id, "label_map")
-            prediction, _ = inference.segment(original(case_id, "image"), network, train["preprocessing"])
-            path = Path(f"{case_id}.nii.gz")
-            volumes.write(prediction, out / "predictions" / path)
-            label_zyx, predicted_zyx, voxel_mm3 = volumes.array_zyx(reference), volumes.array_zyx(prediction), float(np.prod(reference.GetSpacing()))
-            cases.append({"case_id": case_id, "subject_id": split["cases"][case_id]["subject_id"],
-                          "prediction": path.as_posix(), "prediction_sha256": records.sha256(out / "predictions" / path),
-                          "labels": compare(label_zyx, predicted_zyx, labels, voxel_mm3)})
-            if number % 10 == 0 or number == len(test):
+    test = {case_id: {"case_id": case_id, "subject_id": row["subject_id"],
+                      **{kind: {key: described[case_id][kind][key] for key in ("path", "sha256")} for kind in ("image", "label_map")}}
+            for case_id, row in sorted(split["cases"].items()) if row["part"] == "test"}
+    trained = {**{key: train[key] for key in ("network", "weights_sha256", "preprocessing", "labels")}, "numerics": train["params"]["numerics"]}
+    with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
+        cases = []
+        for case in each(predict, test.values(), raw=raw, out=out, weights=args.weights, train=trained, p=p, instructions=instructions):
+            cases.append(case)
+            if (number := len(cases)) % 10 == 0 or number == len(test):
                 stage.log(f"evaluate: {number}/{len(test)} cases")
         rows_of = {case["case_id"]: case["labels"] for case in cases}
         shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {dice_text(rows_of[case_id])}",
-                            original(case_id, "image"), original(case_id, "label_map"), volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
+                            original(test[case_id], "image", raw), original(test[case_id], "label_map", raw),
+                            volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
                  for rank, case_id in worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
         summary = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"], **summarise(cases, p["resamples"], p["seed"])}
@@ -117,7 +168,8 @@ def main(args):
     stage.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
 
 
-parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                 parents=[parallel.options()])
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--split", required=True, help="record of the split")

@@ -8,11 +8,12 @@ A damaged image does not stop it: it is recorded, so that validate can list it a
 """
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from radiotrace import merkle, params, records, runs, stage
+from radiotrace import merkle, parallel, params, records, runs, stage
 from radiotrace.images import formats, headers, identity, volumes
 
 
@@ -74,17 +75,20 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
         "identifying_text": headers.identifying_text(original)}
 
 
+def bring_in_case(case: dict, raw: Path, p: dict, out: Path) -> dict:
+    """Writes both canonical volumes of a case, a formats.Case as a dict, and returns its entry of the record 'dataset'."""
+    return {"case_id": case["case_id"], "subject_id": case["subject_id"], "attributes": case["attributes"],
+            "image": bring_in(raw, case["image"], False, p, out, f"images/{case['case_id']}.nii.gz"),
+            "label_map": bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case['case_id']}.nii.gz")}
+
+
 def main(args):
     p = params.load(args.params, "ingest")
-    identity.check_manifest(args.data, args.manifest)
-    dataset = formats.read_dataset(args.data)
-    raw, cases = Path(args.data), []
-    with stage.output_folder(args.out) as out:
-        for number, case in enumerate(dataset.cases, 1):
-            image = bring_in(raw, case.image, False, p, out, f"images/{case.case_id}.nii.gz")
-            label_map = bring_in(raw, case.label_map, True, p, out, f"label_maps/{case.case_id}.nii.gz")
-            cases.append({"case_id": case.case_id, "subject_id": case.subject_id, "attributes": case.attributes,
-                          "image": image, "label_map": label_map})
+    with stage.output_folder(args.out) as out, parallel.pool(args) as each:
+        identity.check_manifest(args.data, args.manifest)
+        dataset, cases = formats.read_dataset(args.data), []
+        for number, case in enumerate(each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1):
+            cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
                 stage.log(f"ingest: {number}/{len(dataset.cases)} cases")
         files = {source["path"]: source["sha256"] for case in cases for source in (case["image"], case["label_map"])}
@@ -97,7 +101,8 @@ def main(args):
     stage.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")
 
 
-parser = argparse.ArgumentParser(prog="ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(prog="ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                 parents=[parallel.options()])
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--manifest", required=True, help="SHA-256 of every file in it")
 parser.add_argument("--out", required=True, help="folder to write")

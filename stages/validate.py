@@ -8,27 +8,33 @@ Stops   on any finding of severity error, with all findings; when no case is lef
 import argparse
 import sys
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
-from radiotrace import params, records, runs, stage
+from radiotrace import parallel, params, records, runs, stage
 from radiotrace.images import checks, volumes
 from radiotrace.stage import StageError
 
 WAY_OUT = "Correct them, or list case_id and reason in params.yaml under validate.exclude; then run 'make manifest' if data changed, and 'dvc repro'."
 
 
-def findings_of(cases: list[dict], labels: dict, limits: dict, read_label_map) -> list[checks.Finding]:
-    """All findings, sorted: errors first, then by case and check.
+def check_case(case: dict, labels: dict, limits: dict, folder: Path) -> list[checks.Finding]:
+    """Findings of one case. Its label map is read where its record alone has no error.
 
     Args:
-        read_label_map: entry of a case -> (z, y, x) array; called for cases whose record alone has no error.
+        case: an entry of the record 'dataset'.
+        folder: of canonical volumes.
     """
-    findings = checks.set_findings(cases, labels, limits)
-    for case in cases:
-        of_case = checks.case_findings(case, labels, limits)
-        if not any(finding.severity == "error" for finding in of_case):
-            of_case += checks.label_map_findings(case["case_id"], read_label_map(case), labels, limits)
-        findings += of_case
+    findings = checks.case_findings(case, labels, limits)
+    if not any(finding.severity == "error" for finding in findings):
+        source = case["label_map"]
+        label_map = volumes.read_canonical(folder / source["volume"], source["volume_sha256"])
+        findings += checks.label_map_findings(case["case_id"], volumes.array_zyx(label_map), labels, limits)
+    return findings
+
+
+def in_order(findings) -> list[checks.Finding]:
+    """Errors first, then by case and check."""
     return sorted(findings, key=lambda finding: (finding.severity, finding.case_id, finding.check, finding.found))
 
 
@@ -49,12 +55,9 @@ def main(args):
         raise StageError(f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
                          way_out="Correct validate.exclude in params.yaml, or add cases.")
     labels = dataset["dataset"]["labels"]
-
-    def read_label_map(case):
-        source = case["label_map"]
-        return volumes.array_zyx(volumes.read_canonical(Path(args.volumes) / source["volume"], source["volume_sha256"]))
-
-    findings = findings_of(cases, labels, p, read_label_map)
+    with parallel.pool(args) as each:
+        of_cases = each(check_case, cases, labels=labels, limits=p, folder=Path(args.volumes))
+        findings = in_order([*checks.set_findings(cases, labels, p), *chain.from_iterable(of_cases)])
     failed = {finding.case_id for finding in findings if finding.severity == "error"}
     if failed:
         raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), WAY_OUT)
@@ -74,7 +77,8 @@ def main(args):
     stage.log(f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, {count['warning']} warnings")
 
 
-parser = argparse.ArgumentParser(prog="validate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(prog="validate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                 parents=[parallel.options()])
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--volumes", required=True, help="folder of canonical volumes")
 parser.add_argument("--out", required=True, help="folder to write")

@@ -2,9 +2,12 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.images import volumes
+from radiotrace.learning import networks, numerics
+from radiotrace.stage import StageError
 from stages import evaluate
 from tests import phantoms
 
@@ -125,3 +128,49 @@ def test_a_figure_shows_lps(turned_row, name, index):          # phantoms are ma
 
 def test_a_figure_has_its_spacing_in_array_order(turned_row):
     assert turned_row["spacing_zyx"] == pytest.approx((1.7, 1.1, 0.9))
+
+
+# A process that predicts
+
+SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+
+
+@pytest.fixture
+def weights(tmp_path, one_thread):
+    """Path of untrained weights."""
+    save_file(networks.state(networks.build(SPEC, seed=1)), tmp_path / "weights.safetensors")
+    evaluate.load_network.cache_clear()
+    return str(tmp_path / "weights.safetensors")
+
+
+def test_the_network_is_loaded_once_per_process(weights):
+    first, again = (evaluate.load_network(records.dumps(SPEC), weights, records.sha256(weights)) for _ in range(2))
+    assert first is again
+
+
+def test_the_network_has_the_weights_of_the_file(weights):
+    network = evaluate.load_network(records.dumps(SPEC), weights, records.sha256(weights))
+    assert all(value.equal(networks.state(networks.build(SPEC, seed=1))[name]) for name, value in networks.state(network).items())
+
+
+def test_weights_of_another_run_are_refused(weights):
+    with pytest.raises(StageError, match="was changed after training"):
+        evaluate.load_network(records.dumps(SPEC), weights, "0" * 64)
+
+
+def test_a_process_with_the_same_instruction_set_may_predict(deterministic):
+    evaluate.configure("native", 1, numerics.configure("native", 1))
+
+
+def test_a_process_with_another_instruction_set_is_refused(deterministic):
+    with pytest.raises(StageError, match="expected an abacus"):
+        evaluate.configure("native", 1, "an abacus")
+
+
+def test_a_process_that_cannot_take_up_the_numerics_is_refused(deterministic, monkeypatch):
+    def fail(name, threads):
+        raise RuntimeError("portable numerics need AVX2, torch uses AVX512")
+
+    monkeypatch.setattr(numerics, "configure", fail)
+    with pytest.raises(StageError, match="portable numerics need AVX2"):
+        evaluate.configure("portable", 1, "AVX2, fp32")

@@ -3,6 +3,7 @@ import argparse
 import errno
 import importlib.metadata
 import os
+import pickle
 
 import pytest
 
@@ -130,6 +131,11 @@ def test_options_comments_and_pins_of_other_platforms_are_no_pins(tmp_path):
     assert [pin.name for pin in stage.pins(tmp_path / "requirements.txt")] == ["numpy", "scipy"]
 
 
+def test_an_error_keeps_its_parts_on_the_way_between_processes():
+    error = pickle.loads(pickle.dumps(StageError("1 case fails", ["a: NaN"], "Correct it.")))  # noqa: S301 - made here
+    assert (str(error), error.findings, error.way_out) == ("1 case fails\n  a: NaN\nCorrect it.", ["a: NaN"], "Correct it.")
+
+
 def fill(folder, **texts):
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -181,6 +187,14 @@ def test_remains_of_a_killed_process_do_not_get_in(tmp_path):
     with stage.output_folder(tmp_path / "split") as out:
         fill(out, new="1")
     assert tree(tmp_path) == {"split/new": "1"}
+
+
+def test_what_a_killed_worker_left_does_not_get_in(tmp_path):
+    with stage.output_folder(tmp_path / "split") as out:
+        (out / "volumes/tmp1.partial").mkdir(parents=True)
+        fill(out / "volumes", **{"a": "1", "b.partial": "0", "tmp1.partial/b": "0"})
+    assert tree(tmp_path) == {"split/volumes/a": "1"}
+    assert [path.name for path in (tmp_path / "split/volumes").iterdir()] == ["a"]
 
 
 def test_earlier_folder_survives_when_the_new_one_cannot_be_renamed(tmp_path, monkeypatch):

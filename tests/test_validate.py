@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from radiotrace import records, stage
 from radiotrace.images import checks, identity
+from radiotrace.stage import StageError
 from stages import ingest, validate
 from tests import phantoms, projects
 
@@ -255,26 +256,25 @@ LIMITS = {"size_voxels_min": 8, "size_voxels_max": 1024, "spacing_mm_min": 0.1, 
           "grid_tolerance_direction": 0.0001, "every_label": True, "label_components_max": 1, "outlier_mad": 5}
 
 
-def findings_of(prepared, read_label_map) -> list[checks.Finding]:
-    cases = records.read(prepared / "spoilt/build/ingest/dataset.json", "dataset")["cases"]
-    return validate.findings_of(cases, LABELS, LIMITS, read_label_map)
+def check_case(prepared, number: int, folder="nowhere") -> list[checks.Finding]:
+    case = records.read(prepared / "spoilt/build/ingest/dataset.json", "dataset")["cases"][number]
+    return validate.check_case(case, LABELS, LIMITS, Path(folder))
 
 
-def test_the_label_map_of_a_case_in_error_is_not_read(prepared):      # a damaged one could not be
-    read = []
-
-    def read_label_map(case):
-        read.append(case["case_id"])
-        return phantoms.label_array()
-
-    findings_of(prepared, read_label_map)
-    assert not {"phantom_01", "phantom_02", "phantom_03", "phantom_06", "phantom_07"} & set(read)
+@pytest.mark.parametrize("number", [1, 2, 3, 6, 7])
+def test_the_label_map_of_a_case_in_error_is_not_read(prepared, number):      # a damaged one could not be
+    assert "error" in {finding.severity for finding in check_case(prepared, number)}
 
 
-def test_errors_come_before_warnings_and_each_by_case(prepared):      # a label map of ones touches the border: a warning
-    found = [(finding.severity, finding.case_id) for finding in findings_of(prepared, lambda case: np.ones((14, 22, 18), np.uint8))]
-    assert {severity for severity, _ in found} == {"error", "warning"}
-    assert found == sorted(found)
+def test_the_label_map_of_a_case_without_error_is_read(prepared):
+    with pytest.raises(StageError, match=r"phantom_08\.nii\.gz is missing"):
+        check_case(prepared, 8)
+
+
+def test_errors_come_before_warnings_and_each_by_case():
+    order = [("error", "a", "size"), ("error", "b", "finite"), ("error", "b", "size"), ("warning", "a", "finite"), ("warning", "c", "size")]
+    findings = [checks.Finding(case_id, check, "1", "0", severity) for severity, case_id, check in order]
+    assert validate.in_order(findings[::-1]) == findings
 
 
 def test_the_table_has_columns():

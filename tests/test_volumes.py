@@ -1,5 +1,6 @@
 """Volumes: no voxel moves in the world, no file is half read, no free text travels on."""
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,6 +253,30 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
     for name in ("one.nii.gz", "two.nii.gz"):
         volumes.write(noise(), tmp_path / name)
     assert (tmp_path / "one.nii.gz").read_bytes() == (tmp_path / "two.nii.gz").read_bytes()
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):      # the format's own writer is given another folder
+    def write(volume, path, **options):
+        real(volume, path, **options)
+        seen.append((tmp_path / "volume.nii.gz").exists())
+
+    real, seen = sitk.WriteImage, []
+    monkeypatch.setattr(volumes.sitk, "WriteImage", write)
+    volumes.write(noise(), tmp_path / "volume.nii.gz")
+    assert seen == [False]
+    assert [path.name for path in tmp_path.iterdir()] == ["volume.nii.gz"]
+
+
+def test_a_write_that_fails_keeps_the_earlier_file_and_nothing_else(tmp_path, monkeypatch):
+    def fail(volume, path, **options):
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("no room")
+
+    (tmp_path / "volume.nii.gz").write_bytes(b"earlier")
+    monkeypatch.setattr(volumes.sitk, "WriteImage", fail)
+    with pytest.raises(OSError, match="cannot write"):
+        volumes.write(noise(), tmp_path / "volume.nii.gz")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"volume.nii.gz": b"earlier"}
 
 
 def test_write_leaves_free_text_behind(tmp_path):

@@ -5,6 +5,8 @@ head), as in DICOM. An array taken from it is z, y, x.
 """
 import errno
 import gzip
+import os
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -73,17 +75,23 @@ def read_canonical(path, sha256: str) -> sitk.Image:
 
 
 def write(volume: sitk.Image, path) -> None:
-    """Writes a volume without the free text of its header, so that no identifying text travels on."""
+    """Writes a volume without the free text of its header, so that no identifying text travels on.
+
+    A reader sees the whole file or none, also where two processes write the same one.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     clean = sitk.Image(volume)
     clean.MakeUnique()  # EraseMetaData alone would reach the volume that was handed in
     for key in clean.GetMetaDataKeys():
         clean.EraseMetaData(key)
-    try:
-        sitk.WriteImage(clean, str(path), useCompression=True)
-    except RuntimeError as error:
-        raise OSError(_errno_of_full_disk(path), "cannot write", str(path)) from error
+    with tempfile.TemporaryDirectory(suffix=".partial", dir=path.parent) as folder:  # not a temporary name: its ending is the format
+        unfinished = Path(folder) / path.name
+        try:
+            sitk.WriteImage(clean, str(unfinished), useCompression=True)
+        except RuntimeError as error:
+            raise OSError(_errno_of_full_disk(unfinished), "cannot write", str(path)) from error
+        os.replace(unfinished, path)
 
 
 def _errno_of_full_disk(path: Path) -> int:
