@@ -23,12 +23,17 @@ from radiotrace.learning import inference, networks, numerics
 from radiotrace.stage import StageError
 
 
-def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], voxel_mm3: float) -> dict:
-    """Dice and both volumes of each label, by name."""
-    dice = metrics.dice_per_label(reference_zyx, prediction_zyx, labels)
-    return {name: {"dice": dice[name], "reference_mm3": int((reference_zyx == int(value)).sum()) * voxel_mm3,
-                   "prediction_mm3": int((prediction_zyx == int(value)).sum()) * voxel_mm3}
-            for value, name in labels.items() if value != "0"}
+def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], spacing_zyx, tolerance_mm: float) -> dict:
+    """Overlap, distance of surfaces and both volumes of each label, by name."""
+    voxel_mm3 = float(np.prod(spacing_zyx))
+
+    def row(reference, prediction):
+        return {"dice": metrics.dice(reference, prediction),
+                "surface_dice": metrics.surface_dice(reference, prediction, spacing_zyx, tolerance_mm),
+                "hausdorff95_mm": metrics.hausdorff95(reference, prediction, spacing_zyx),
+                "reference_mm3": int(reference.sum()) * voxel_mm3, "prediction_mm3": int(prediction.sum()) * voxel_mm3}
+
+    return {name: row(reference_zyx == int(value), prediction_zyx == int(value)) for value, name in labels.items() if value != "0"}
 
 
 @lru_cache(maxsize=1)  # once per process; the hash, because a worker of a cluster outlives the file
@@ -86,11 +91,12 @@ def predict(case: dict, raw: Path, out: Path, weights: str, train: dict, p: dict
     volumes.write(prediction, out / "predictions" / path)
     return {"case_id": case["case_id"], "subject_id": case["subject_id"],
             "prediction": path.as_posix(), "prediction_sha256": records.sha256(out / "predictions" / path),
-            "labels": compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"], float(np.prod(reference.GetSpacing())))}
+            "labels": compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"],
+                              volumes.to_zyx(reference.GetSpacing()), p["surface_tolerance_mm"])}
 
 
 def summarise(cases: list[dict], resamples: int, seed: int) -> dict:
-    """Dice and volume error (prediction minus reference) over cases: each label, and the mean of a case's labels.
+    """Dice, distance of surfaces and volume error (prediction minus reference) over cases: each label, and the mean of a case's labels.
 
     Args:
         cases: entries of the record 'cases'.
@@ -107,7 +113,7 @@ def summarise(cases: list[dict], resamples: int, seed: int) -> dict:
         return 100 * (row["prediction_mm3"] - row["reference_mm3"]) / row["reference_mm3"] if row["reference_mm3"] else None
 
     return {"n_cases": len(cases), "n_subjects": len(set(subject_of.values())),
-            "dice": over_cases(lambda row: row["dice"]),
+            **{measure: over_cases(lambda row, measure=measure: row[measure]) for measure in ("dice", "surface_dice", "hausdorff95_mm")},
             "volume_error_mm3": over_cases(lambda row: row["prediction_mm3"] - row["reference_mm3"]),
             "volume_error_percent": over_cases(error_percent)}
 
@@ -157,7 +163,8 @@ def main(args):
                             volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
                  for rank, case_id in worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
-        summary = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"], **summarise(cases, p["resamples"], p["seed"])}
+        summary = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"],
+                   "surface_tolerance_mm": p["surface_tolerance_mm"], **summarise(cases, p["resamples"], p["seed"])}
         records.write(out / "provenance.json", runs.provenance(
             __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
         for name, content in pictures.items():

@@ -12,11 +12,13 @@ from stages import evaluate
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
+ISOTROPIC = (1.0, 1.0, 1.0)
 
 
 def case(case_id: str, anterior, posterior, subject_id=None) -> dict:
-    """A case; each label is (Dice, reference mm³, prediction mm³)."""
+    """A case; each label is (Dice, reference mm³, prediction mm³); its surface Dice is as its Dice, its HD95 is 10 times 1 - Dice."""
     rows = {name: dict(zip(("dice", "reference_mm3", "prediction_mm3"), row, strict=True))
+                  | {"surface_dice": row[0], "hausdorff95_mm": None if row[0] is None else 10 * (1 - row[0])}
             for name, row in (("anterior", anterior), ("posterior", posterior))}
     return {"case_id": case_id, "subject_id": subject_id or case_id, "labels": rows}
 
@@ -37,22 +39,22 @@ def summary():
 
 
 def test_compare_of_shifted_boxes_gives_dice_of_each_label():  # shifted by one voxel along x: 5 of 6 and 4 of 5 columns remain
-    found = evaluate.compare(phantoms.label_array(), phantoms.label_array((1, 0, 0)), LABELS, 1.0)
+    found = evaluate.compare(phantoms.label_array(), phantoms.label_array((1, 0, 0)), LABELS, ISOTROPIC, 1)
     assert {name: row["dice"] for name, row in found.items()} == pytest.approx({"anterior": 5 / 6, "posterior": 4 / 5})
 
 
 @pytest.mark.parametrize(("label", "name"), [(1, "anterior"), (2, "posterior")])
 def test_compare_gives_volumes_in_mm3(label, name):
-    found = evaluate.compare(phantoms.label_array(), np.zeros_like(phantoms.label_array()), LABELS, phantoms.VOXEL_MM3)
+    found = evaluate.compare(phantoms.label_array(), np.zeros_like(phantoms.label_array()), LABELS, volumes.to_zyx(phantoms.SPACING_XYZ), 1)
     assert (found[name]["reference_mm3"], found[name]["prediction_mm3"]) == pytest.approx((phantoms.VOLUMES_MM3[label], 0))
 
 
 def test_compare_leaves_out_the_background():
-    assert set(evaluate.compare(phantoms.label_array(), phantoms.label_array(), LABELS, 1.0)) == {"anterior", "posterior"}
+    assert set(evaluate.compare(phantoms.label_array(), phantoms.label_array(), LABELS, ISOTROPIC, 1)) == {"anterior", "posterior"}
 
 
 def test_compare_gives_what_a_record_takes():
-    found = evaluate.compare(phantoms.label_array(), phantoms.label_array(), LABELS, phantoms.VOXEL_MM3)
+    found = evaluate.compare(phantoms.label_array(), phantoms.label_array(), LABELS, volumes.to_zyx(phantoms.SPACING_XYZ), 1)
     assert records.dumps(found)
 
 
@@ -64,6 +66,9 @@ def test_summary_counts_cases_and_subjects(summary):
     ("dice", "anterior", (0.5 + 0.75) / 2),                    # c is undefined
     ("dice", "posterior", (0.75 + 0.5 + 0.5) / 3),
     ("dice", "mean_of_labels", (0.625 + 0.625 + 0.5) / 3),     # c counts with its posterior alone
+    ("surface_dice", "anterior", (0.5 + 0.75) / 2),
+    ("hausdorff95_mm", "posterior", (2.5 + 5 + 5) / 3),
+    ("hausdorff95_mm", "mean_of_labels", (3.75 + 3.75 + 5) / 3),
     ("volume_error_mm3", "anterior", (50 - 100 + 0) / 3),
     ("volume_error_mm3", "posterior", (-100 + 10 + 0) / 3),
     ("volume_error_mm3", "mean_of_labels", (-25 - 45 + 0) / 3),
@@ -75,7 +80,7 @@ def test_summary_has_the_mean_of(summary, measure, label, expected):
     assert summary[measure][label]["mean"] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("measure", ["dice", "volume_error_percent"])
+@pytest.mark.parametrize("measure", ["dice", "surface_dice", "hausdorff95_mm", "volume_error_percent"])
 def test_summary_counts_what_is_undefined(summary, measure):
     assert [summary[measure][label]["n_undefined"] for label in ("anterior", "posterior", "mean_of_labels")] == [1, 0, 0]
 

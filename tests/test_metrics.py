@@ -84,3 +84,67 @@ def test_mean_defined_counts_zeros():
 @pytest.mark.parametrize("values", [[], [None, None]], ids=["nothing", "all undefined"])
 def test_mean_defined_of_nothing_is_undefined(values):
     assert metrics.mean_defined(values) is None
+
+
+SPACING_ZYX = (5.0, 7.0, 11.0)
+SHIFTS = pytest.mark.parametrize(("shift_zyx", "shift_mm"), [((1, 0, 0), 5), ((0, 1, 0), 7), ((0, 0, 1), 11)], ids=["z", "y", "x"])
+
+
+@SHIFTS
+def test_hausdorff95_of_shifted_cubes_is_the_shift(shift_zyx, shift_mm):    # 16 of 56 surface voxels lie that far, more than 5 %
+    assert metrics.hausdorff95(cube(4), cube(4, shift_zyx), SPACING_ZYX) == shift_mm
+
+
+def test_hausdorff95_forgives_one_surface_voxel_of_57():
+    prediction = cube(4)
+    prediction[8, 9, 10] = True
+    assert metrics.hausdorff95(cube(4), prediction, SPACING_ZYX) == 0
+
+
+def test_hausdorff95_takes_the_larger_of_both_ways():          # from the small cube all is near, from the large one it is not
+    assert metrics.hausdorff95(cube(2), cube(5), (1, 1, 1)) == metrics.hausdorff95(cube(5), cube(2), (1, 1, 1)) > 3
+
+
+@SHIFTS
+def test_surface_dice_of_shifted_cubes_is_1_from_the_shift_on(shift_zyx, shift_mm):
+    found = [metrics.surface_dice(cube(4), cube(4, shift_zyx), SPACING_ZYX, tolerance) for tolerance in (shift_mm - 0.1, shift_mm)]
+    assert found[0] < 0.9 and found[1] == 1
+
+
+def test_surface_dice_is_a_share_of_area():
+    # A cube of 20 voxels has between voxel centres 6·19² squares, 12·19 bevelled edges of √2/2, 8 corners of √3/8. Shifted by 2 it
+    # is off, beyond 1, at the face behind with its edges and corners, and at the face within the other cube but for a rim of one square.
+    reference, prediction = np.zeros((26, 26, 26), bool), np.zeros((26, 26, 26), bool)
+    reference[2:22, 2:22, 2:22] = prediction[2:22, 2:22, 4:24] = True
+    edge, corner = 2 ** 0.5 / 2, 3 ** 0.5 / 8
+    off, area = 19 ** 2 + 4 * 19 * edge + 4 * corner + 17 ** 2, 6 * 19 ** 2 + 12 * 19 * edge + 8 * corner
+    assert metrics.surface_dice(reference, prediction, (1, 1, 1), 1) == pytest.approx(1 - off / area, abs=1e-6)
+
+
+def test_surface_metrics_are_symmetric():
+    one, other = cube(3), cube(5, (1, 0, 2))
+    assert metrics.surface_dice(one, other, SPACING_ZYX, 5) == pytest.approx(metrics.surface_dice(other, one, SPACING_ZYX, 5), abs=1e-6)
+    assert metrics.hausdorff95(one, other, SPACING_ZYX) == metrics.hausdorff95(other, one, SPACING_ZYX)
+
+
+def test_surface_metrics_of_a_mask_that_fills_the_grid():
+    full = np.ones((4, 4, 4), bool)
+    assert (metrics.surface_dice(full, full, SPACING_ZYX, 0), metrics.hausdorff95(full, full, SPACING_ZYX)) == (1, 0)
+
+
+def test_surface_metrics_of_two_empty_masks_are_undefined():
+    assert metrics.surface_dice(EMPTY, EMPTY, SPACING_ZYX, 1) is None
+    assert metrics.hausdorff95(EMPTY, EMPTY, SPACING_ZYX) is None
+
+
+@pytest.mark.parametrize(("reference", "prediction"), [(EMPTY, cube(3)), (cube(3), EMPTY)], ids=["reference", "prediction"])
+def test_with_one_empty_mask_surface_dice_is_0_and_the_distance_undefined(reference, prediction):
+    assert metrics.surface_dice(reference, prediction, SPACING_ZYX, 1) == 0.0
+    assert metrics.hausdorff95(reference, prediction, SPACING_ZYX) is None
+
+
+@pytest.mark.parametrize("metric", [lambda one, other: metrics.surface_dice(one, other, SPACING_ZYX, 1),
+                                    lambda one, other: metrics.hausdorff95(one, other, SPACING_ZYX)], ids=["surface_dice", "hausdorff95"])
+def test_surface_metrics_of_different_shapes_are_refused(metric):
+    with pytest.raises(ValueError, match="shapes differ"):
+        metric(EMPTY, EMPTY[:1])
