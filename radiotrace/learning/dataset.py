@@ -41,6 +41,7 @@ class Cases:
     def __init__(self, folder, entries: list[dict], clip_percentiles, cache_mb: float):
         self.folder, self.entries, self.clip_percentiles, self.limit = Path(folder), entries, clip_percentiles, cache_mb * 1e6
         self.cached: OrderedDict[int, Sample] = OrderedDict()
+        self.held = 0
         self.case_ids = [entry["case_id"] for entry in entries]
 
     def __len__(self) -> int:
@@ -49,10 +50,10 @@ class Cases:
     def __getitem__(self, index: int) -> Sample:
         if index not in self.cached:
             self.cached[index] = read(self.folder, self.entries[index], self.clip_percentiles)
+            self.held += self.cached[index].bytes
         self.cached.move_to_end(index)
-        held = sum(sample.bytes for sample in self.cached.values())
-        while held > self.limit and len(self.cached) > 1:
-            held -= self.cached.popitem(last=False)[1].bytes
+        while self.held > self.limit and len(self.cached) > 1:
+            self.held -= self.cached.popitem(last=False)[1].bytes
         return self.cached[index]
 
     def __iter__(self):

@@ -1,0 +1,59 @@
+"""The networks side by side: weights, seconds to train and to infer, Dice.
+
+    python -m benchmarks.networks               # speed alone: a minute or two
+    python -m benchmarks.networks --train       # and Dice: each is trained on nnU-Net's fold 0, as a DVC experiment
+
+Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml. Seconds are medians on this machine; rerun the whole
+table to compare. Dice is of the 52 cases that fold 0 holds out.
+"""
+import argparse
+import sys
+import time
+
+import numpy as np
+
+from benchmarks import crossval, step
+from radiotrace import params, records
+from radiotrace.learning import dataset, inference, networks
+from stages.train import network_spec
+
+
+def seconds_per_case(p: dict, number: int = 20) -> float:
+    """Median seconds that inference takes for a case of the example, in float32 as in evaluate."""
+    described = records.read("build/ingest/dataset.json", "dataset")
+    spec = network_spec(p, len(described["dataset"]["labels"]))
+    network = networks.build(spec, p["seed"]).eval()
+    preprocessing = {"window_voxels": p["window_voxels"], "multiple": networks.multiple(spec)}
+    cases, found = dataset.Cases("build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]), []
+    for sample in cases:
+        start = time.perf_counter()
+        inference.predict(sample.image_zyx, network, preprocessing)
+        found.append(time.perf_counter() - start)
+    return float(np.median(found))
+
+
+def mean_dice(name: str) -> float:
+    """Mean Dice on nnU-Net's fold 0, of a training run of its own."""
+    experiment = f"network-{name}"
+    crossval.experiment(experiment, {"split.scheme": "nnunet", "split.fold": 0, "train.network": name})
+    return crossval.read_experiment(experiment, "metrics/metrics.json")["dice"]["mean_of_labels"]["mean"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", action="store_true", help="train each, and give its Dice")
+    parser.add_argument("--steps", type=int, default=30, help="training steps to time")
+    args = parser.parse_args()
+    p = params.load("params.yaml", "train", seed=True)
+    print("| train.network | weights | s a patch, training | s a case, inference | Dice, mean |\n|---|---|---|---|---|", flush=True)
+    labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
+    for name in networks.BUILDERS:
+        chosen = p | {"network": name, "deep_supervision": None}
+        weights = sum(parameter.numel() for parameter in networks.build(network_spec(chosen, labels), 0).parameters())
+        training = sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
+        dice = f"{mean_dice(name):.4f}" if args.train else ""
+        print(f"| {name} | {weights:,} | {training:.3f} | {seconds_per_case(chosen):.3f} | {dice} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
