@@ -90,7 +90,7 @@ def train_nnunet(python: Path, fold: int, seconds: float, threads: int) -> tuple
     out = FOLDER / "predictions"
     shutil.rmtree(out, ignore_errors=True)
     report = FOLDER / "report.json"
-    subprocess.run([python, "benchmarks/nnunet_trainer.py", str(fold), str(seconds), str(threads), str(out), str(report)], check=True, env=environment())
+    subprocess.run([python, "benchmarks/nnunet_trainer.py", *map(str, (fold, seconds, threads, out, report))], check=True, env=environment())
     return json.loads(report.read_text()), out
 
 

@@ -119,7 +119,7 @@ def test_another_version_of_a_package_is_refused(project):
 
 def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_cases(project):
     projects.set_params(project, train={"learning_rate": 1e30, "gradient_clip": 1e30})
-    refused(project, "train", "loss is nan in epoch 2, step 1 of 1", "cases phantom_")
+    refused(project, "train", "loss is nan in epoch 1, step 2 of 3", "cases phantom_")
 
 
 def test_a_patch_that_the_network_cannot_halve_is_refused(project):
