@@ -23,7 +23,7 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
     described = records.read("build/ingest/dataset.json", "dataset")
     spec = network_spec(p, len(described["dataset"]["labels"]))
     network = networks.build(spec, p["seed"]).eval()
-    preprocessing = {"window_voxels": p["window_voxels"], "multiple": networks.multiple(spec)}
+    preprocessing = {"patch_voxels": p["patch_voxels"], "window_voxels": p["window_voxels"], "multiple": networks.multiple(spec)}
     cases, found = dataset.Cases("build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]), []
     for sample in cases:
         start = time.perf_counter()

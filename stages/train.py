@@ -211,8 +211,8 @@ def main(args):
     run_id = runs.run_id(provenance)
     network_of = network_spec(p, len(labels))
     network = networks.build(network_of, p["seed"])
-    spec = described["canonical"] | {"clip_percentiles": p["clip_percentiles"], "window_voxels": p["window_voxels"],
-                                     "multiple": networks.multiple(network_of)}
+    spec = described["canonical"] | {name: p[name] for name in ("clip_percentiles", "patch_voxels", "window_voxels")} | {
+        "multiple": networks.multiple(network_of)}
     cases = {part: dataset.Cases(args.volumes, entries[part], p["clip_percentiles"], p["cache_mb"]) for part in entries}
     say(f"train: run {run_id[:12]}, {len(cases['train'])} cases, {len(cases['validation'])} for validation, "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} weights, "

@@ -11,7 +11,8 @@ from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "window_voxels": [32, 32, 32], "multiple": 4}
+SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "patch_voxels": [8, 8, 8],
+        "window_voxels": [32, 32, 32], "multiple": 4}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 
 
@@ -134,6 +135,17 @@ def seen(image, spec) -> list[torch.Tensor]:
 def test_predict_shrinks_the_window_to_the_image():           # z: 10 -> 12 of 32; y: 17 -> 20 of 24; x: 30 -> 16, in windows
     patches = seen(noise(10, 17, 30), SPEC | {"window_voxels": [16, 24, 32]})
     assert {tuple(patch.shape) for patch in patches} == {(1, 1, 12, 20, 16)}
+
+
+def test_predict_does_not_shrink_the_window_below_a_patch_and_centres_the_image():
+    (patch,) = seen(torch.ones(10, 17, 13), SPEC | {"patch_voxels": [16, 20, 12]})  # x: 13 -> 16; y: 17 -> 20; z: 10 -> 12
+    assert patch[0, 0, 1:11, 1:18, 1:14].sum() == patch.sum() == 10 * 17 * 13
+    assert patch.shape == (1, 1, 12, 20, 16)
+
+
+def test_predict_goes_through_no_less_than_a_patch_where_the_window_is_smaller():
+    patches = seen(noise(40, 40, 40), SPEC | {"patch_voxels": [16, 24, 20], "window_voxels": [8, 8, 8]})
+    assert {tuple(patch.shape) for patch in patches} == {(1, 1, 20, 24, 16)}
 
 
 def test_predict_adds_zeros():
