@@ -63,7 +63,7 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
         lap()
         optimizer_of_all.step()
         lap()
-        update_average(ema, network, p["ema_decay"])
+        update_average(ema, network, step, p["ema_share"])
         lap()
         if step >= warm_up:
             for part, seconds in zip(PARTS, np.diff(clock), strict=True):

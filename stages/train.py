@@ -27,19 +27,22 @@ from radiotrace.learning.watch import Watch
 from radiotrace.stage import StageError
 
 
-def learning_rate(step: int, steps: int, peak: float, warm_up: float) -> float:
-    """Linear warm-up over a share of the steps, then half a cosine down to 0 after the last."""
+def learning_rate(step: int, steps: int, peak: float, warm_up: float, end: float) -> float:
+    """Linear warm-up over a share of the steps, then half a cosine down to a share `end` of the peak, after the last."""
     rising = max(1, round(warm_up * steps))
     if step < rising:
         return peak * (step + 1) / rising
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
+    return peak * (end + (1 - end) * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising))))
 
 
 @torch.no_grad()
-def update_average(ema: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:
-    """Moves the averaged weights towards the current ones."""
+def update_average(ema: torch.nn.Module, network: torch.nn.Module, done: int, share: float) -> None:
+    """Moves the averaged weights towards the current ones, after `done` steps, so that the average reaches back over a share of them.
+
+    An average whose reach grows needs no tuning to the number of steps, and forgets the first ones.
+    """
     averaged, current = list(ema.parameters()), list(network.parameters())
-    torch._foreach_lerp_(averaged, current, 1 - decay)
+    torch._foreach_lerp_(averaged, current, 1 / (1 + share * done))
 
 
 def shape_faults(p: dict, step: int) -> list[str]:
@@ -118,7 +121,7 @@ def train(fabric, network, cases: dict[str, dataset.Cases], labels: dict, p: dic
                               p["augmentation"], p["seed"], epoch)
         for step, micro_batches in enumerate(devices.ahead(drawn, fabric.device), 1):
             done = (epoch - 1) * per_epoch + step - 1
-            rate = learning_rate(done, p["epochs"] * per_epoch, p["learning_rate"], p["warm_up"])
+            rate = learning_rate(done, p["epochs"] * per_epoch, p["learning_rate"], p["warm_up"], p["learning_rate_end"])
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
@@ -132,7 +135,7 @@ def train(fabric, network, cases: dict[str, dataset.Cases], labels: dict, p: dic
             norm = fabric.clip_gradients(shared, optimizer_of_all, max_norm=p["gradient_clip"], error_if_nonfinite=False).item()
             watch.gradient(norm, [case_id for case_ids, _, _ in micro_batches for case_id in case_ids], step)
             optimizer_of_all.step()
-            update_average(ema, network, min(p["ema_decay"], (1 + done) / (10 + done)))
+            update_average(ema, network, done, p["ema_share"])
             progress.step(epoch, step, sum(values) / len(values))
 
         dice = validation_dice(fabric, ema, cases["validation"], labels, spec)

@@ -20,9 +20,9 @@ SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0.5, 99.5
 P = {"seed": 0, "network": "dynunet", "features": [4, 8, 8], "norm": "instance", "upsampling": "transposed", "deep_supervision": None,
      "loss": "dice_ce", "class_weights": None, "tversky_alpha": 0.3, "tversky_beta": 0.7, "focal_tversky_gamma": 0.75, "focal_gamma": 2,
      "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "patience_epochs": None, "zero_epochs": 10, "batch_size": 1,
-     "accumulate": 1, "patches_per_case": 1, "cache_mb": 100, "learning_rate": 0.002, "warm_up": 0.05, "weight_decay": 0.01, "gradient_clip": 5,
-     "gradient_limit": 10000, "ema_decay": 0.99, "numerics": "native", "precision": "bf16", "threads": 1, "accelerator": "cpu", "devices": 1,
-     "nodes": 1, "strategy": "auto", "tensorboard": False,
+     "accumulate": 1, "patches_per_case": 1, "cache_mb": 100, "learning_rate": 0.002, "learning_rate_end": 0.3, "warm_up": 0.05, "weight_decay": 0.01,
+     "gradient_clip": 5, "gradient_limit": 10000, "ema_share": 0.25, "numerics": "native", "precision": "bf16", "threads": 1,
+     "accelerator": "cpu", "devices": 1, "nodes": 1, "strategy": "auto", "tensorboard": False,
      "augmentation": {"affine_share": 0.6, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
                       "foreground_share": 0.33, "intensity": 1, "mirror_axes": []}}
 
@@ -57,19 +57,24 @@ def broken_fit(tmp_path, monkeypatch):
     (0, 0.5), (1, 1.0), (2, 1.0), (8, 0.75), (11, 0.5), (14, 0.25), (20, 0.0)],
     ids=["first", "warm", "peak", "60 degrees", "half-way", "120 degrees", "after the last"])
 def test_the_learning_rate_rises_and_falls(step, share):
-    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1) == pytest.approx(0.004 * share, abs=1e-15)
+    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0) == pytest.approx(0.004 * share, abs=1e-15)
+
+
+@pytest.mark.parametrize(("step", "share"), [(0, 0.5), (2, 1.0), (11, 0.6), (20, 0.2)])   # half-way between 1 and 0.2 is 0.6
+def test_the_learning_rate_falls_to_its_end(step, share):
+    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0.2) == pytest.approx(0.004 * share, abs=1e-15)
 
 
 def test_the_learning_rate_never_reaches_0():
-    assert all(train.learning_rate(step, 20, 1.0, 0.1) > 0 for step in range(20))
+    assert all(train.learning_rate(step, 20, 1.0, 0.1, 0) > 0 for step in range(20))
 
 
 def test_without_warm_up_one_step_starts_at_the_peak():
-    assert train.learning_rate(0, 10, 0.004, 0.0) == 0.004
+    assert train.learning_rate(0, 10, 0.004, 0.0, 0.3) == 0.004
 
 
 def test_a_run_of_one_step_has_the_peak():
-    assert train.learning_rate(0, 1, 0.004, 0.5) == 0.004
+    assert train.learning_rate(0, 1, 0.004, 0.5, 0.3) == 0.004
 
 
 def linear(value: float) -> torch.nn.Module:
@@ -79,16 +84,24 @@ def linear(value: float) -> torch.nn.Module:
     return layer
 
 
-@pytest.mark.parametrize(("decay", "expected"), [(0.75, 1.5), (0.0, 3.0), (1.0, 1.0)])   # 1 + (1 - decay)·(3 - 1)
-def test_the_average_moves_towards_the_weights(decay, expected):
+# 1 + (3 - 1) / (1 + share·done)
+@pytest.mark.parametrize(("done", "share", "expected"), [(12, 0.25, 1.5), (0, 0.25, 3.0), (12, 0, 3.0), (3, 1, 1.5)])
+def test_the_average_moves_towards_the_weights(done, share, expected):
     ema = linear(1.0)
-    train.update_average(ema, linear(3.0), decay)
+    train.update_average(ema, linear(3.0), done, share)
     assert [(value * sign).unique().tolist() for value, sign in ((ema.weight, 1), (ema.bias, -1))] == [[expected], [expected]]
+
+
+def test_an_average_of_share_1_is_the_mean_of_all_weights_so_far():     # of 1, 2, 4 and 9
+    ema = linear(0.0)
+    for done, value in enumerate((1.0, 2.0, 4.0, 9.0)):
+        train.update_average(ema, linear(value), done, share=1)
+    assert ema.weight.unique().tolist() == [4.0]
 
 
 def test_the_average_leaves_the_weights_alone():
     network = linear(3.0)
-    train.update_average(linear(1.0), network, 0.5)
+    train.update_average(linear(1.0), network, 3, 0.5)
     assert network.weight.unique().tolist() == [3.0]
 
 
@@ -131,9 +144,9 @@ def test_the_history_has_a_row_for_each_epoch(uninterrupted):
     assert [row["epoch"] for row in uninterrupted[1]] == [1, 2]
 
 
-def test_the_history_has_the_learning_rate_of_the_last_step(uninterrupted):        # steps 2 and 5 of 6, one to warm up: angles π/5 and 4π/5
+def test_the_history_has_the_learning_rate_of_the_last_step(uninterrupted):  # steps 2 and 5 of 6, one to warm up: angles π/5 and 4π/5
     assert [row["learning_rate"] for row in uninterrupted[1]] == pytest.approx(
-        [0.001 * (1 + math.cos(math.pi * turn)) for turn in (0.2, 0.8)], rel=1e-8)
+        [0.002 * (0.3 + 0.35 * (1 + math.cos(math.pi * turn))) for turn in (0.2, 0.8)], rel=1e-8)
 
 
 def test_the_history_has_the_validation_dice_of_each_label(uninterrupted):
