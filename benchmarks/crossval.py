@@ -80,7 +80,8 @@ def run(args) -> None:
     for seed in args.seeds:
         for fold in args.folds:
             name = f"crossval-{args.scheme}-fold{fold}-seed{seed}"
-            seconds = experiment(name, {"split.scheme": args.scheme, "split.fold": fold, "seed": seed})
+            chosen = dict(setting.split("=", 1) for setting in args.set_param)
+            seconds = experiment(name, {"split.scheme": args.scheme, "split.fold": fold, "seed": seed} | chosen)
             found = rows_of(read_experiment(name, "metrics/cases.json")["cases"], fold, seed)
             kept = [row for row in read(path) if (row["fold"], row["seed"]) != (fold, seed)] if path.exists() else []
             write(path, kept + found)
@@ -161,6 +162,7 @@ def main() -> None:
     command.add_argument("scheme", choices=("nnunet", "subjects"))
     command.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     command.add_argument("--seeds", type=int, nargs="+", default=[0])
+    command.add_argument("--set-param", "-S", action="append", default=[], metavar="NAME=VALUE", help="a parameter that differs from params.yaml")
     command.add_argument("--out", help="CSV to write; default: benchmarks/crossval/SCHEME.csv")
     command.set_defaults(function=run)
     commands.add_parser("table", help=table.__doc__).set_defaults(function=table)
