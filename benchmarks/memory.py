@@ -1,9 +1,9 @@
-"""Peak memory of drawing one epoch of patches, from 50 cases and from ten times as many.
+"""Peak memory of drawing one epoch of patches, from 50 cases, from ten and from forty times as many.
 
     python -m benchmarks.memory
 
-Reads build/ingest/ (of 'make run' or 'make pull'). Each measurement is a process of its own. The second set names each of
-50 cases ten times: a volume is read again for each name, as those of ten cases would be.
+Reads build/ingest/ (of 'make run' or 'make pull'). Each measurement is a process of its own. The larger sets name each of
+50 cases many times: a volume is read again for each name, as those of other cases would be.
 """
 import argparse
 import resource
@@ -38,7 +38,7 @@ def main() -> None:
         return
     print("| cases | train.cache_mb | peak memory, MB |\n|---|---|---|", flush=True)
     for cache_mb in (0, 50, 4000):
-        for times in (1, 10):
+        for times in (1, 10, 40):
             subprocess.run([sys.executable, "-m", "benchmarks.memory", "--measure", str(times), str(cache_mb)], check=True)
 
 
