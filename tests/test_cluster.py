@@ -20,7 +20,7 @@ STAGES = {  # inputs are those of the run in one process, because provenance.jso
     "validate": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--out", "{out}/validate"],
     "split": ["--accepted", "one/validate/accepted.json", "--out", "{out}/split"],
     "train": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--split", "one/split/split.json",
-              "--checkpoints", ".checkpoints", "--out", "{out}/train"],
+              "--checkpoints", ".checkpoints", "--tensorboard", "{out}/tensorboard", "--out", "{out}/train"],
     "evaluate": ["--data", "data", "--dataset", "one/ingest/dataset.json", "--split", "one/split/split.json", "--train", "one/train/train.json",
                  "--weights", "one/train/weights.safetensors", "--out", "{out}/evaluate", "--metrics", "{out}/metrics"]}
 PER_CASE = ["ingest", "validate", "evaluate"]
