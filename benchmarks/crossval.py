@@ -40,25 +40,27 @@ def experiment(name: str, parameters: dict[str, object]) -> float:
     return time.monotonic() - start
 
 
-def read_experiment(name: str, path: str) -> dict:
-    """A record that git keeps, as the experiment left it."""
+def read_experiment(name: str, path: str) -> dict | None:
+    """A record that git keeps, as the experiment left it; None where there is no such experiment."""
     refs = subprocess.run(["git", "for-each-ref", "--format=%(refname)", "refs/exps"], check=True, capture_output=True, text=True).stdout.split()
-    [ref] = [ref for ref in refs if ref.rsplit("/", 1)[1] == name]
-    return json.loads(subprocess.run(["git", "show", f"{ref}:{path}"], check=True, capture_output=True, text=True).stdout)
+    found = [ref for ref in refs if ref.rsplit("/", 1)[1] == name]
+    if not found:
+        return None
+    return json.loads(subprocess.run(["git", "show", f"{found[0]}:{path}"], check=True, capture_output=True, text=True).stdout)
 
 
-def rows_of(cases: list[dict], fold: int, seed: int) -> list[dict]:
-    """One row a case: where it was held out, and each measure of each label."""
-    return [{"case_id": case["case_id"], "subject_id": case["subject_id"], "fold": fold, "seed": seed,
+def rows_of(cases: list[dict], **where) -> list[dict]:
+    """One row a case: its ids, which run it is of, and each measure of each label."""
+    return [{"case_id": case["case_id"], "subject_id": case["subject_id"], **where,
              **{f"{measure}_{label}": row[measure] for measure in MEASURES for label, row in case["labels"].items()}} for case in cases]
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    """CSV, by seed and case; an undefined value is an empty cell."""
+    """CSV; an undefined value is an empty cell."""
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
-    for row in sorted(rows, key=lambda row: (row["seed"], row["case_id"])):
+    for row in rows:
         table.writerow({key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()})
     records.write_bytes(path, text.getvalue().encode())
 
@@ -66,7 +68,7 @@ def write(path: Path, rows: list[dict]) -> None:
 def read(path: Path) -> list[dict]:
     """Rows as write got them."""
     def value(key, text):
-        if key in ("case_id", "subject_id"):
+        if key in ("case_id", "subject_id", "variant"):
             return text
         return int(text) if key in ("fold", "seed") else float(text) if text else None
 
@@ -82,10 +84,10 @@ def run(args) -> None:
             name = f"crossval-{args.scheme}-fold{fold}-seed{seed}"
             chosen = dict(setting.split("=", 1) for setting in args.set_param)
             seconds = experiment(name, {"split.scheme": args.scheme, "split.fold": fold, "seed": seed} | chosen)
-            found = rows_of(read_experiment(name, "metrics/cases.json")["cases"], fold, seed)
+            found = rows_of(read_experiment(name, "metrics/cases.json")["cases"], fold=fold, seed=seed)
             kept = [row for row in read(path) if (row["fold"], row["seed"]) != (fold, seed)] if path.exists() else []
-            write(path, kept + found)
-            print(f"crossval: fold {fold}, seed {seed}: {seconds / 60:.1f} minutes, all stages; mean Dice {_mean(found, 'dice'):.4f}", flush=True)
+            write(path, sorted(kept + found, key=lambda row: (row["seed"], row["case_id"])))
+            print(f"crossval: fold {fold}, seed {seed}: {seconds / 60:.1f} minutes, all stages; mean Dice {mean(found, 'dice'):.4f}", flush=True)
 
 
 def labels(rows: list[dict]) -> list[str]:
@@ -99,7 +101,7 @@ def of_case(row: dict, measure: str) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def _mean(rows: list[dict], measure: str) -> float:
+def mean(rows: list[dict], measure: str) -> float:
     return float(np.mean([value for row in rows if (value := of_case(row, measure)) is not None]))
 
 
@@ -123,8 +125,8 @@ def folds_table(rows: list[dict]) -> str:
              "|---" * (len(names) + 5) + "|"]
     for fold in sorted({row["fold"] for row in rows}):
         held_out = [row for row in rows if row["fold"] == fold]
-        cells = [f"{np.mean([row[f'dice_{name}'] or 0 for row in held_out]):.4f}" for name in names]
-        cells += [f"{_mean(held_out, 'dice'):.4f}", f"{_mean(held_out, 'surface_dice'):.4f}", f"{_mean(held_out, 'hausdorff95_mm'):.3f}"]
+        cells = [f"{np.mean([value for row in held_out if (value := row[f'dice_{name}']) is not None]):.4f}" for name in names]
+        cells += [f"{mean(held_out, 'dice'):.4f}", f"{mean(held_out, 'surface_dice'):.4f}", f"{mean(held_out, 'hausdorff95_mm'):.3f}"]
         lines.append(f"| fold {fold} | {len(held_out)} | " + " | ".join(cells) + " |")
     subjects = {row["case_id"]: row["subject_id"] for row in rows}
     cells = [interval({row["case_id"]: row[f"dice_{name}"] for row in rows}, subjects) for name in names]
@@ -138,9 +140,9 @@ def seeds_table(rows: list[dict]) -> str:
     by_seed = {seed: [row for row in rows if row["seed"] == seed] for seed in sorted({row["seed"] for row in rows})}
     first, *others = by_seed
     lines = [f"| seed | cases | Dice, mean | minus seed {first}, case by case |", "|---|---|---|---|"]
-    lines += [f"| {seed} | {len(found)} | {_mean(found, 'dice'):.4f} | {difference(by_seed[first], found) if seed in others else ''} |"
+    lines += [f"| {seed} | {len(found)} | {mean(found, 'dice'):.4f} | {difference(by_seed[first], found) if seed in others else ''} |"
               for seed, found in by_seed.items()]
-    means = [_mean(found, "dice") for found in by_seed.values()]
+    means = [mean(found, "dice") for found in by_seed.values()]
     return "\n".join([*lines, f"| mean, SD | | {np.mean(means):.4f}, {np.std(means, ddof=1):.4f} | |"])
 
 

@@ -68,7 +68,7 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
     YAML().dump(chosen, folder / "params.yaml")
 
     def stage(name: str, **options) -> float:
-        command = [sys.executable, "-m", f"stages.{name}", "--params", str(folder / "params.yaml")]
+        command = [sys.executable, "-m", f"stages.{name}", "--params", str(folder / "params.yaml"), "--requirements", "requirements.txt"]
         for option, value in options.items():
             command += [f"--{option}", str(value)]
         start = time.monotonic()

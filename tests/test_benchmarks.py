@@ -1,0 +1,52 @@
+"""benchmarks: the tables say what the rows hold."""
+import pytest
+
+from benchmarks import ablations, crossval
+from radiotrace import params
+
+
+def case(case_id: str, anterior, posterior) -> dict:
+    """An entry of the record 'cases'; each label is (Dice, HD95)."""
+    return {"case_id": case_id, "subject_id": f"of_{case_id}", "labels": {
+        name: {"dice": dice, "surface_dice": dice, "hausdorff95_mm": distance, "reference_mm3": 100.0, "prediction_mm3": 90.0}
+        for name, (dice, distance) in (("anterior", anterior), ("posterior", posterior))}}
+
+
+CASES = [case("a", (0.9, 1.0), (0.8, 2.0)), case("b", (0.7, 1.0), (None, None)), case("c", (0.5, 3.0), (0.7, 2.0))]
+ROWS = crossval.rows_of(CASES[:2], fold=0, seed=0) + crossval.rows_of(CASES[2:], fold=1, seed=0)
+
+
+def test_rows_come_back_from_the_file_as_they_went(tmp_path):
+    crossval.write(tmp_path / "rows.csv", ROWS)
+    assert crossval.read(tmp_path / "rows.csv") == ROWS
+
+
+def test_the_mean_of_a_case_is_over_the_labels_that_are_defined():
+    assert [crossval.of_case(row, "dice") for row in ROWS] == pytest.approx([0.85, 0.7, 0.6])
+
+
+def test_the_table_has_each_fold_and_all():
+    lines = crossval.folds_table(ROWS).splitlines()
+    assert lines[2] == "| fold 0 | 2 | 0.8000 | 0.8000 | 0.7750 | 0.7750 | 1.250 |"   # (0.9 + 0.7)/2, 0.8 alone, (0.85 + 0.7)/2, …, (1.5 + 1)/2
+    assert lines[3].startswith("| fold 1 | 1 | 0.5000 | 0.7000 | 0.6000 |")
+    assert lines[4].startswith("| all | 3 | 0.7000 (")
+
+
+def test_a_difference_is_taken_case_by_case():                 # 0.1 in each case; the interval of a constant is the constant
+    better = [row | {f"dice_{name}": None if row[f"dice_{name}"] is None else row[f"dice_{name}"] + 0.1 for name in ("anterior", "posterior")}
+              for row in ROWS]
+    assert crossval.difference(ROWS, better) == "0.1000 (0.1000 to 0.1000)"
+
+
+def test_seeds_have_a_mean_and_an_sd():
+    other = [row | {"seed": 1, "dice_anterior": row["dice_anterior"] - 0.2} for row in ROWS]
+    assert crossval.seeds_table(ROWS + other).splitlines()[-1] == "| mean, SD | | 0.6500, 0.0943 | |"   # 0.7167 and 0.5833
+
+
+@pytest.mark.parametrize("name", ablations.VARIANTS)
+def test_an_ablation_changes_parameters_that_exist(name):
+    for key in ablations.COMMON | ablations.VARIANTS[name]:
+        found = params.load_yaml("params.yaml")
+        for part in key.split("."):
+            assert part in found, key
+            found = found[part]
