@@ -1,11 +1,12 @@
 """What each choice of the recipe is worth: one change at a time, on nnU-Net's fold 0, as queued DVC experiments.
 
-    python -m benchmarks.ablations queue                # queues those that are not there yet
+    python -m benchmarks.ablations queue                # queues all; or those that are named: queue baseline mirror-x
     dvc queue start --jobs 2                            # runs them, two at a time: each computes on one thread
     python -m benchmarks.ablations collect              # their cases -> benchmarks/ablations.csv
     python -m benchmarks.ablations table                # against the baseline, case by case
 
-A variant that failed stays in the table, without a number. Seeds tell how large a difference has to be.
+collect keeps the rows of variants that have no experiment here. Without any, a variant stands in the table without a number.
+Seeds tell how large a difference has to be.
 """
 import argparse
 import subprocess
@@ -55,26 +56,26 @@ def experiment(name: str) -> str:
 
 
 def queue(args) -> None:
-    """Queues every variant that no experiment has been made for."""
+    """Queues variants, those left out that have an experiment already."""
     there = subprocess.run(["dvc", "exp", "list", "--all-commits", "--name-only"], check=True, capture_output=True, text=True).stdout.split()
     waiting = subprocess.run(["dvc", "queue", "status"], check=True, capture_output=True, text=True).stdout.split()
-    for name, changed in VARIANTS.items():
+    for name in args.variants or VARIANTS:
         if experiment(name) in there + waiting:
             continue
         command = ["dvc", "exp", "run", "--queue", "--name", experiment(name)]
-        for key, value in (COMMON | changed).items():
+        for key, value in (COMMON | VARIANTS[name]).items():
             command += ["--set-param", f"{key}={value}"]
         subprocess.run(command, check=True)
 
 
 def collect(args) -> None:
     """Writes the cases of every variant that has run."""
-    rows = []
+    kept, rows = crossval.read(PATH) if PATH.exists() else [], []
     for name in VARIANTS:
-        if (found := crossval.read_experiment(experiment(name), "metrics/cases.json")) is None:
-            print(f"ablations: {name} has not run, or failed", file=sys.stderr)
-        else:
+        if found := crossval.read_experiment(experiment(name), "metrics/cases.json"):
             rows += crossval.rows_of(found["cases"], variant=name)
+        else:
+            rows += [row for row in kept if row["variant"] == name]
     crossval.write(PATH, rows)
 
 
@@ -89,14 +90,17 @@ def table(args) -> None:
             difference = "" if name == "baseline" else crossval.difference(of_variant["baseline"], found)
             print(f"| {name} | {settings} | {crossval.mean(found, 'dice'):.4f} | {difference} |")
         else:
-            print(f"| {name} | {settings} | failed | |")
+            print(f"| {name} | {settings} | none | |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.ablations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for function in (queue, collect, table):
-        commands.add_parser(function.__name__, help=function.__doc__).set_defaults(function=function)
+        command = commands.add_parser(function.__name__, help=function.__doc__)
+        command.set_defaults(function=function)
+        if function is queue:
+            command.add_argument("variants", nargs="*", choices=list(VARIANTS), metavar="VARIANT", help=", ".join(VARIANTS))
     args = parser.parse_args()
     args.function(args)
 
