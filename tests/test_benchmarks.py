@@ -1,8 +1,12 @@
 """benchmarks: the tables say what the rows hold."""
+import numpy as np
 import pytest
 
-from benchmarks import ablations, crossval
+from benchmarks import ablations, crossval, errors
 from radiotrace import params
+from tests import phantoms
+
+LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 
 
 def case(case_id: str, anterior, posterior) -> dict:
@@ -50,3 +54,25 @@ def test_an_ablation_changes_parameters_that_exist(name):
         for part in key.split("."):
             assert part in found, key
             found = found[part]
+
+
+@pytest.mark.parametrize("shift_xyz", [(1, 0, 0), (0, -1, 0), (1, 0, -1)])
+def test_a_displaced_reference_is_found(shift_xyz):
+    found = errors.mended(phantoms.label_array(), phantoms.label_array(shift_xyz), LABELS)
+    assert found["as it is"] < 0.9
+    assert (found["place"], found["shift"]) == (1, shift_xyz[::-1])
+
+
+def test_swapped_labels_are_an_error_of_the_border_alone():
+    reference = phantoms.label_array()
+    found = errors.mended(reference, np.choose(reference, [0, 2, 1]), LABELS)
+    assert (found["as it is"], found["border"], found["outline"]) == (0, 1, 0)
+
+
+def test_a_lost_slice_is_an_error_of_the_outline_alone():
+    reference = phantoms.label_array()
+    prediction = reference.copy()
+    prediction[np.flatnonzero(reference.any((1, 2)))[0]] = 0
+    found = errors.mended(reference, prediction, LABELS)
+    assert found["border"] == found["as it is"] < 1
+    assert found["outline"] == 1
