@@ -27,7 +27,7 @@ def training_curve(history: list[dict]) -> bytes:
         loss, dice = figure.subplots(1, 2)
         epochs = [row["epoch"] for row in history]
         loss.plot(epochs, [row["train_loss"] for row in history], color="black", marker=".")
-        loss.set(title="Training loss (Dice + cross-entropy)", xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
+        loss.set(title="Training loss", xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
         for (name, marker), colour in zip(zip(history[0]["validation_dice"], "osvD^p" * 9, strict=False), _colours(), strict=False):
             values = [row["validation_dice"][name] for row in history]
             dice.plot(epochs, [np.nan if value is None else value for value in values], marker=marker, ms=3, color=colour, label=name)
