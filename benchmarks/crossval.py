@@ -169,6 +169,8 @@ def main() -> None:
     command.set_defaults(function=run)
     commands.add_parser("table", help=table.__doc__).set_defaults(function=table)
     args = parser.parse_args()
+    if args.function is run and not args.out and (args.set_param or args.seeds != [0]):
+        parser.error("--out is needed with --set-param and with other seeds than 0: the published rows are of params.yaml as it is, and of seed 0")
     args.function(args)
 
 

@@ -1,4 +1,8 @@
 """benchmarks: the tables say what the rows hold."""
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -6,6 +10,8 @@ from benchmarks import ablations, crossval, errors
 from radiotrace import params
 from tests import phantoms
 
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = crossval.read(ROOT / "benchmarks/crossval/nnunet.csv")
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 
 
@@ -76,3 +82,26 @@ def test_a_lost_slice_is_an_error_of_the_outline_alone():
     found = errors.mended(reference, prediction, LABELS)
     assert found["border"] == found["as it is"] < 1
     assert found["outline"] == 1
+
+
+@pytest.mark.parametrize("options", [["--seeds", "1"], ["--set-param", "train.epochs=1"]], ids=["seed", "parameter"])
+def test_another_recipe_or_seed_does_not_go_into_the_published_rows(options, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["crossval", "run", "nnunet", *options])
+    with pytest.raises(SystemExit, match="2"):
+        crossval.main()
+    assert "--out is needed" in capsys.readouterr().err
+
+
+def test_the_published_rows_hold_every_case_once():
+    split = json.loads((ROOT / "evidence/split.json").read_text())
+    assert [row["case_id"] for row in PUBLISHED] == sorted(split["cases"])
+
+
+def test_the_published_table_is_that_of_the_rows():
+    assert crossval.folds_table(PUBLISHED) in (ROOT / "benchmarks/README.md").read_text("utf-8")
+
+
+def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():
+    tested = {case["case_id"] for case in json.loads((ROOT / "metrics/cases.json").read_text())["cases"]}
+    chosen_on = {row["case_id"] for row in PUBLISHED if row["fold"] == 0}
+    assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (ROOT / "README.md").read_text("utf-8")

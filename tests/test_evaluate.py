@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from safetensors.torch import save_file
 
 from radiotrace import records
@@ -164,7 +165,8 @@ def test_weights_of_another_run_are_refused(weights):
 
 
 def test_a_process_with_the_same_instruction_set_may_predict(deterministic):
-    evaluate.configure("native", 1, numerics.configure("native", 1))
+    evaluate.configure("native", 1, numerics.configure("native", 1))  # raises where it may not
+    assert torch.are_deterministic_algorithms_enabled()
 
 
 def test_a_process_with_another_instruction_set_is_refused(deterministic):

@@ -100,7 +100,8 @@ def test_outlines_show_every_title():
 
 @pytest.mark.parametrize("title", ["case--1 -> & <b>", "Fälle"])
 def test_outlines_take_titles_that_xml_must_escape(title):
-    ElementTree.fromstring(figures.outlines([row(title)], LABELS))  # noqa: S314 - raises where it is not XML
+    picture = ElementTree.fromstring(figures.outlines([row(title)], LABELS))  # noqa: S314 - raises where it is not XML
+    assert picture.tag.endswith("svg")
 
 
 def test_outlines_work_with_an_empty_prediction():
