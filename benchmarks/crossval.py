@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import records
-from radiotrace.evaluation import statistics
+from radiotrace.evaluation import metrics, statistics
 
 FOLDER = Path("benchmarks/crossval")
 MEASURES = ("dice", "surface_dice", "hausdorff95_mm", "reference_mm3", "prediction_mm3")
@@ -97,12 +97,11 @@ def labels(rows: list[dict]) -> list[str]:
 
 def of_case(row: dict, measure: str) -> float | None:
     """Mean over the labels of a case; None where none is defined."""
-    defined = [row[f"{measure}_{label}"] for label in labels([row]) if row[f"{measure}_{label}"] is not None]
-    return float(np.mean(defined)) if defined else None
+    return metrics.mean_defined(row[f"{measure}_{label}"] for label in labels([row]))
 
 
 def mean(rows: list[dict], measure: str) -> float:
-    return float(np.mean([value for row in rows if (value := of_case(row, measure)) is not None]))
+    return metrics.mean_defined(of_case(row, measure) for row in rows)
 
 
 def interval(values: dict[str, float | None], subjects: dict[str, str], digits: int = 4) -> str:
@@ -125,7 +124,7 @@ def folds_table(rows: list[dict]) -> str:
              "|---" * (len(names) + 5) + "|"]
     for fold in sorted({row["fold"] for row in rows}):
         held_out = [row for row in rows if row["fold"] == fold]
-        cells = [f"{np.mean([value for row in held_out if (value := row[f'dice_{name}']) is not None]):.4f}" for name in names]
+        cells = [f"{metrics.mean_defined(row[f'dice_{name}'] for row in held_out):.4f}" for name in names]
         cells += [f"{mean(held_out, 'dice'):.4f}", f"{mean(held_out, 'surface_dice'):.4f}", f"{mean(held_out, 'hausdorff95_mm'):.3f}"]
         lines.append(f"| fold {fold} | {len(held_out)} | " + " | ".join(cells) + " |")
     subjects = {row["case_id"]: row["subject_id"] for row in rows}
