@@ -37,8 +37,8 @@ def main(fold: int, seconds: float, threads: int, predictions: Path, report: Pat
     trainer.set_deep_supervision_enabled(False)
     trainer.network.eval()
     predictor = nnUNetPredictor(use_mirroring=False, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False)
-    predictor.manual_initialization(trainer.network, trainer.plans_manager, trainer.configuration_manager, None, trainer.dataset_json,
-                                    type(trainer).__name__, trainer.inference_allowed_mirroring_axes)
+    predictor.manual_initialization(trainer.network, trainer.plans_manager, trainer.configuration_manager, [trainer.network.state_dict()],
+                                    trainer.dataset_json, type(trainer).__name__, trainer.inference_allowed_mirroring_axes)
     held_out = trainer.do_split()[1]
     predictions.mkdir(parents=True)
     images = Path(nnUNet_raw) / DATASET / "imagesTr"
