@@ -3,7 +3,7 @@
     python -m benchmarks.nnunet [--fold 0]
 
 Makes .benchmarks/nnunet/ with an environment of its own for nnU-Net, plans and preprocesses there (not counted), then trains
-Radiotrace as params.yaml says, and nnU-Net's 3d_fullres for as many seconds. Both are judged on the held-out cases by the
+Radiotrace with the recipe of benchmarks.crossval, and nnU-Net's 3d_fullres for as many seconds. Both are judged on the held-out cases by the
 same metrics. nnU-Net gets what it lacks in so short a time: its learning rate falls to 0 within the budget instead of over 1000
 epochs. Neither mirrors at test time. Reads data/ and build/ (of 'make run' or 'make pull').
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
+from benchmarks import crossval
 from radiotrace import params, records
 from radiotrace.evaluation import metrics
 from radiotrace.images import volumes
@@ -64,7 +65,9 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     chosen = YAML().load(Path("params.yaml"))
-    chosen["split"] |= {"scheme": "nnunet", "fold": fold}
+    for name, value in ({"split.scheme": "nnunet", "split.fold": fold} | crossval.RECIPE).items():
+        section, key = name.split(".")
+        chosen[section][key] = value
     YAML().dump(chosen, folder / "params.yaml")
 
     def stage(name: str, **options) -> float:

@@ -32,8 +32,9 @@ def draw_patch(sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.ra
     else:
         image, target = _cut_out(sample, patch_zyx, labels, centre)
     may_flip = volumes.to_zyx([axis in settings["mirror_axes"] for axis in "xyz"])
-    mirrored = [dimension for dimension, may in enumerate(may_flip, 1) if may and rng.random() < 0.5]
-    return vary_intensity(image.flip(mirrored), settings["intensity"], rng), target.flip(mirrored)
+    if mirrored := [dimension for dimension, may in enumerate(may_flip, 1) if may and rng.random() < 0.5]:
+        image, target = image.flip(mirrored), target.flip(mirrored)
+    return vary_intensity(image, settings["intensity"], rng), target
 
 
 def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
@@ -72,7 +73,7 @@ def _cut_out(sample, patch_zyx, labels, centre) -> tuple[torch.Tensor, torch.Ten
     padding = [int(edge) for axis in (2, 1, 0) for edge in (low[axis] - start[axis], start[axis] + patch[axis] - high[axis])]
     image = F.pad(sample.image_zyx[inside], padding)
     label_zyx = F.pad(sample.label_zyx[inside], padding)
-    return image[None], torch.stack([(label_zyx == label).float() for label in range(labels)])
+    return image[None], _shares(label_zyx, range(labels))
 
 
 def _resampled(sample, patch_zyx, labels, centre, matrix) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,10 +84,17 @@ def _resampled(sample, patch_zyx, labels, centre, matrix) -> tuple[torch.Tensor,
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, size).astype(int)
     box = tuple(slice(*edges) for edges in zip(low, high, strict=True))
     label_zyx = sample.label_zyx[box]
-    channels = torch.stack([sample.image_zyx[box], *((label_zyx == label).float() for label in range(1, labels))])
+    channels = torch.cat([sample.image_zyx[box][None], _shares(label_zyx, range(1, labels))])
     grid = _sampling_grid(centre - low, matrix, patch_zyx, label_zyx.shape)
-    found = F.grid_sample(channels[None], grid, "bilinear", "zeros", align_corners=True)[0]
+    # A slice at a time, as if it were a sample of its own: torch shares out only samples among the threads.
+    slices = channels.expand(patch_zyx[0], -1, -1, -1, -1)
+    found = F.grid_sample(slices, grid.movedim(1, 0), "bilinear", "zeros", align_corners=True)[:, :, 0].movedim(0, 1).contiguous()
     return found[:1], torch.cat([1 - found[1:].sum(0, keepdim=True), found[1:]])
+
+
+def _shares(label_zyx: torch.Tensor, labels: range) -> torch.Tensor:
+    """1 where a voxel has a label, else 0: (labels, z, y, x) float32."""
+    return (label_zyx == torch.tensor(labels, dtype=label_zyx.dtype)[:, None, None, None]).float()
 
 
 def _sampling_grid(centre, matrix, patch_zyx, shape_zyx) -> torch.Tensor:

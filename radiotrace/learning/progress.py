@@ -1,5 +1,4 @@
 """Progress: what the person waiting sees, in the terminal and in TensorBoard. Nothing of it is an output of the stage."""
-import contextlib
 import time
 
 from radiotrace import stage
@@ -20,7 +19,7 @@ class Progress:
     def __init__(self, epochs: int, steps: int, done: int, tensorboard, shown: bool):
         self.epochs, self.steps, self.done, self.shown = epochs, steps, done, shown
         self.started = self.last = time.monotonic()
-        self.writer = contextlib.nullcontext()
+        self.writer = None
         if tensorboard and shown:
             from torch.utils.tensorboard import SummaryWriter
             self.writer = SummaryWriter(str(tensorboard), purge_step=done + 1)
@@ -36,7 +35,7 @@ class Progress:
             return
         dice = "".join(f"  validation dice {name} {value:.3f}" for name, value in row["validation_dice"].items() if value is not None)
         self._say(row["epoch"], f"loss {row['train_loss']:.3f}{dice}", row["epoch"] * self.steps)
-        if not isinstance(self.writer, contextlib.nullcontext):
+        if self.writer:
             values = {key: row[key] for key in ("train_loss", "learning_rate", "gradient_norm_median", "gradient_norm_max")}
             values |= {f"validation_dice/{name}": value for name, value in row["validation_dice"].items()}
             for name, value in values.items():
