@@ -7,8 +7,9 @@
     python -m benchmarks.crossval table                            # means, intervals and differences of what the files hold
 
 A fold trains as params.yaml says, but for 36 passes over its cases: as many as 20 minutes on two cores hold; those of
-params.yaml leave 'make run' within 15. It is 'dvc exp run --temp', so it stands in 'dvc exp show' with everything that it was made of. A fold that was killed
-goes on from its last epoch. The CSV holds rows of folds and seeds that were not run as they were.
+params.yaml leave 'make run' within 15. It is 'dvc exp run --temp', so it stands in 'dvc exp show' with everything that it
+was made of. A fold that was killed goes on from its last epoch. The CSV holds rows of folds and seeds that were not run as
+they were.
 """
 import argparse
 import csv
