@@ -55,7 +55,7 @@ def test_seeds_have_a_mean_and_an_sd():
 
 @pytest.mark.parametrize("name", ablations.VARIANTS)
 def test_an_ablation_changes_parameters_that_exist(name):
-    for key in ablations.COMMON | ablations.VARIANTS[name]:
+    for key in ablations.COMMON | ablations.VARIANTS[name] | crossval.RECIPE:
         found = params.load_yaml("params.yaml")
         for part in key.split("."):
             assert part in found, key
