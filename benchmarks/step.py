@@ -15,7 +15,7 @@ import torch
 
 from radiotrace import params, records
 from radiotrace.images import volumes
-from radiotrace.learning import dataset, devices, losses, networks, numerics
+from radiotrace.learning import dataset, devices, dropout, losses, networks, numerics
 from stages.train import loss_settings, network_spec, update_average
 
 PARTS = ("data", "forward", "loss", "backward", "clipping", "optimiser", "average of weights")
@@ -50,7 +50,8 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
                 torch.cuda.synchronize()
             clock.append(time.perf_counter())
 
-        [(_, images, targets)] = next(drawn)
+        [(_, images, targets, rngs)] = next(drawn)
+        dropout.draw(network, rngs)
         lap()
         optimizer.zero_grad()
         heads = shared(images.to(fabric.device, memory_format=torch.channels_last_3d))

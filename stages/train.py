@@ -21,7 +21,7 @@ from safetensors.torch import save
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import metrics
 from radiotrace.images import volumes
-from radiotrace.learning import checkpoints, dataset, devices, inference, losses, networks, numerics
+from radiotrace.learning import checkpoints, dataset, devices, dropout, inference, losses, networks, numerics
 from radiotrace.learning.progress import Progress
 from radiotrace.learning.watch import Watch
 from radiotrace.stage import StageError
@@ -125,7 +125,8 @@ def train(fabric, network, cases: dict[str, dataset.Cases], labels: dict, p: dic
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-            for part, (case_ids, images, targets) in enumerate(micro_batches, 1):
+            for part, (case_ids, images, targets, rngs) in enumerate(micro_batches, 1):
+                dropout.draw(network, rngs)
                 with fabric.no_backward_sync(shared, enabled=part < len(micro_batches)):
                     heads = shared(images.to(fabric.device, memory_format=torch.channels_last_3d))
                     loss_n = loss_of(heads, targets.to(fabric.device))
@@ -133,7 +134,7 @@ def train(fabric, network, cases: dict[str, dataset.Cases], labels: dict, p: dic
                     watch.loss(values[-len(case_ids):], case_ids, step)
                     fabric.backward(loss_n.mean() / len(micro_batches))
             norm = fabric.clip_gradients(shared, optimizer_of_all, max_norm=p["gradient_clip"], error_if_nonfinite=False).item()
-            watch.gradient(norm, [case_id for case_ids, _, _ in micro_batches for case_id in case_ids], step)
+            watch.gradient(norm, [case_id for case_ids, *_ in micro_batches for case_id in case_ids], step)
             optimizer_of_all.step()
             update_average(ema, network, done, p["ema_share"])
             progress.step(epoch, step, sum(values) / len(values))
@@ -155,7 +156,7 @@ def loss_settings(p: dict) -> dict:
 
 def network_spec(p: dict, labels: int) -> dict:
     """What networks.build takes, out of the section train."""
-    spec = {"name": p["network"], "labels": labels} | {name: p[name] for name in ("features", "norm", "upsampling")}
+    spec = {"name": p["network"], "labels": labels} | {name: p[name] for name in ("features", "norm", "upsampling", "dropout")}
     return spec if p["deep_supervision"] is None else spec | {"deep_supervision": p["deep_supervision"]}
 
 

@@ -23,13 +23,13 @@ def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **plan) -> list:
 
 def order(names: str, batch_size=2, seed=0, epoch=1, **plan) -> list[str]:
     steps = drawn(phantoms.Cases(names), batch_size, seed, epoch, **plan)
-    return [case_id for step in steps for case_ids, _, _ in step for case_id in case_ids]
+    return [case_id for step in steps for case_ids, *_ in step for case_id in case_ids]
 
 
 def patches(*args, **options) -> dict[str, bytes]:
     """Bytes of image and target of each case."""
     return {case_id: image.numpy().tobytes() + target.numpy().tobytes()
-            for step in drawn(*args, **options) for batch in step for case_id, image, target in zip(*batch, strict=True)}
+            for step in drawn(*args, **options) for batch in step for case_id, image, target, _ in zip(*batch, strict=True)}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_an_epoch_has_every_case_once():
 
 
 def test_a_last_incomplete_batch_is_left_out():                # 5 = 2 + 2 + 1
-    assert [len(case_ids) for [(case_ids, _, _)] in drawn(phantoms.Cases("abcde"))] == [2, 2]
+    assert [len(case_ids) for [(case_ids, *_)] in drawn(phantoms.Cases("abcde"))] == [2, 2]
 
 
 def test_what_is_left_out_differs_between_epochs():
@@ -60,7 +60,7 @@ def test_fewer_cases_than_a_batch_make_one_batch():
 
 
 def test_a_batch_has_images_and_targets_of_the_patch_size():
-    [(_, images, targets)] = drawn(phantoms.Cases("ab"))[0]
+    [(_, images, targets, _)] = drawn(phantoms.Cases("ab"))[0]
     assert (images.shape, targets.shape) == ((2, 1, *PATCH_ZYX), (2, 3, *PATCH_ZYX))
 
 
@@ -84,11 +84,11 @@ def test_sharing_out_a_step_changes_none_of_its_patches(plan):
     shared = {}
     for process in range(processes):
         for whole, step in zip(drawn(cases, 4), drawn(cases, 4, process=process, **plan), strict=True):
-            for case_ids, images, _ in step:
+            for case_ids, images, *_ in step:
                 own = case_ids[process * len(images):(process + 1) * len(images)]
                 shared |= dict(zip(own, images, strict=True))
-            assert {case_id for case_ids, _, _ in step for case_id in case_ids} == set(whole[0][0])
-    expected = {case_id: image for [(case_ids, images, _)] in drawn(cases, 4) for case_id, image in zip(case_ids, images, strict=True)}
+            assert {case_id for case_ids, *_ in step for case_id in case_ids} == set(whole[0][0])
+    expected = {case_id: image for [(case_ids, images, *_)] in drawn(cases, 4) for case_id, image in zip(case_ids, images, strict=True)}
     assert {name: image.tolist() for name, image in shared.items()} == {name: image.tolist() for name, image in expected.items()}
 
 

@@ -1,9 +1,10 @@
 """networks: their weights, their shapes, their seed."""
+import numpy as np
 import pytest
 import torch
 from monai.networks.nets import DynUNet
 
-from radiotrace.learning import losses, networks
+from radiotrace.learning import dropout, losses, networks
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -16,6 +17,10 @@ every_norm = pytest.mark.parametrize("norm", ["instance", "group"])
 
 def spec(name: str, levels=3, **changes) -> dict:
     return {"name": name, "features": [8 * 2**level for level in range(levels)], "labels": 3} | changes
+
+
+def generators(*seeds) -> list:
+    return [np.random.default_rng(seed) for seed in seeds]
 
 
 @pytest.fixture
@@ -111,6 +116,34 @@ def test_a_dynunet_without_options_is_monai_s():                # names, order a
     found = networks.build(SPEC, seed=7).state_dict()
     assert list(found) == list(expected.state_dict())
     assert all(torch.equal(found[name], value) for name, value in expected.state_dict().items())
+
+
+@every_network
+def test_dropout_changes_nothing_until_masks_are_drawn(name, image):
+    plain, dropped = (networks.build(spec(name, dropout=share), seed=3).eval() for share in (0, 0.5))
+    assert torch.equal(dropped(image), plain(image))
+    dropout.draw(dropped, generators(1, 2))
+    assert not torch.equal(dropped(image), plain(image))
+    dropout.draw(dropped, None)
+    assert torch.equal(dropped(image), plain(image))
+
+
+@every_network
+def test_dropout_is_of_the_lowest_level(name, image):
+    network, seen = networks.build(spec(name, levels=4, dropout=0.5), seed=0), []
+    [layer] = [module for module in network.modules() if isinstance(module, dropout.ChannelDropout)]
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    network(torch.zeros(1, 1, 32, 48, 64))
+    assert seen == [(1, 64, *(edge // networks.multiple(spec(name, levels=4)) for edge in (32, 48, 64)))]
+
+
+@every_network
+def test_what_a_sample_loses_does_not_depend_on_the_others(name, image):
+    network = networks.build(spec(name, dropout=0.5), seed=0).eval()
+    dropout.draw(network, generators(1, 2))
+    together = network(image)
+    dropout.draw(network, generators(2))
+    assert torch.allclose(network(image[1:])[0], together[1], atol=1e-5)
 
 
 @every_network

@@ -14,10 +14,11 @@ from tests import phantoms
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.25}
 SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0.5, 99.5], "patch_voxels": [8, 8, 8],
         "window_voxels": [32, 32, 32], "multiple": 4}
 P = {"seed": 0, "network": "dynunet", "features": [4, 8, 8], "norm": "instance", "upsampling": "transposed", "deep_supervision": None,
+     "dropout": 0.25,
      "loss": "dice_ce", "class_weights": None, "tversky_alpha": 0.3, "tversky_beta": 0.7, "focal_tversky_gamma": 0.75, "focal_gamma": 2,
      "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "patience_epochs": None, "zero_epochs": 10, "batch_size": 1,
      "accumulate": 1, "patches_per_case": 1, "cache_mb": 100, "learning_rate": 0.002, "learning_rate_end": 0.3, "warm_up": 0.05, "weight_decay": 0.01,

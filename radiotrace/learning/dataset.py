@@ -135,16 +135,15 @@ def epoch(cases: Cases, plan: Plan, process: int, patch_zyx: tuple, labels: int,
 
     Yields:
         for each step, its micro-batches: the case ids of all processes' patches, one process after the other; this process's images
-        (n, 1, z, y, x) float32; their targets (n, labels, z, y, x) float32.
+        (n, 1, z, y, x) float32; their targets (n, labels, z, y, x) float32; their generators, for what else is random about them.
     """
     for patches in plan.epoch(len(cases), seed, epoch):
         micro_batches = []
         for part in range(plan.accumulate):
             shares = plan.shares(patches, part)
-            drawn = [augmentation.draw_patch(cases[index], patch_zyx, labels, settings,
-                                             generator(seed, PATCH, epoch, f"{cases.case_ids[index]}/{number}"))
-                     for index, number in shares[process]]
-            images, targets = zip(*drawn, strict=True)
+            rngs = [generator(seed, PATCH, epoch, f"{cases.case_ids[index]}/{number}") for index, number in shares[process]]
+            images, targets = zip(*(augmentation.draw_patch(cases[index], patch_zyx, labels, settings, rng)
+                                    for (index, _), rng in zip(shares[process], rngs, strict=True)), strict=True)
             case_ids = [cases.case_ids[index] for share in shares for index, _ in share]
-            micro_batches.append((case_ids, torch.stack(images), torch.stack(targets)))
+            micro_batches.append((case_ids, torch.stack(images), torch.stack(targets), rngs))
         yield micro_batches

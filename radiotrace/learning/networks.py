@@ -7,6 +7,7 @@ from monai.networks.utils import pixelshuffle
 from torch import nn
 
 from radiotrace.learning import deeplab
+from radiotrace.learning.dropout import ChannelDropout
 
 POOLING = 2  # each level after the first halves every axis
 GROUPS = 8   # of group norm
@@ -23,7 +24,8 @@ def build(spec: dict, seed: int) -> nn.Module:
     Args:
         spec: "name"; "features", channels of each level; "labels", their number with background; and what older records
             lack: "norm", "instance" or "group"; "upsampling", "transposed" or "pixelshuffle"; "deep_supervision", the
-            number of heads below full resolution. Default: instance, transposed, and 1 for dynunet, 0 for the others.
+            number of heads below full resolution; "dropout", the share of the lowest level's channels that dropout.draw
+            takes away. Default: instance, transposed, 1 for dynunet and 0 for the others, 0.
         seed: decides the initial weights.
 
     Raises:
@@ -51,6 +53,9 @@ def build(spec: dict, seed: int) -> nn.Module:
         _replace(network, (nn.BatchNorm3d, nn.InstanceNorm3d), lambda old: NORMS[spec["norm"]](old.num_features))
         if spec["upsampling"] == "pixelshuffle":
             _replace(network, nn.ConvTranspose3d, PixelShuffle)
+        if spec["dropout"]:
+            lowest = LOWEST[spec["name"]](network, len(spec["features"]))
+            _put(network, lowest, nn.Sequential(lowest, ChannelDropout(spec["features"][-1], spec["dropout"])))
     return network if spec["deep_supervision"] else OneHead(network)
 
 
@@ -83,7 +88,7 @@ def multiple(spec: dict) -> int:
 
 
 def _complete(spec: dict) -> dict:
-    return {"norm": "instance", "upsampling": "transposed", "deep_supervision": int(spec["name"] == "dynunet")} | spec
+    return {"norm": "instance", "upsampling": "transposed", "deep_supervision": int(spec["name"] == "dynunet"), "dropout": 0} | spec
 
 
 def _dynunet(spec: dict) -> nn.Module:
@@ -115,7 +120,24 @@ def _deeplabv3plus(spec: dict) -> nn.Module:
     return deeplab.DeepLabV3Plus(spec["features"], spec["labels"])
 
 
+def _lowest_of_unet(network: nn.Module, levels: int) -> nn.Module:
+    block = network.model
+    for _ in range(levels - 1):
+        block = block[1].submodule
+    return block
+
+
+def _lowest_of_attention_unet(network: nn.Module, levels: int) -> nn.Module:
+    layer = network.model[1]
+    for _ in range(levels - 2):
+        layer = layer.submodule[1]
+    return layer.submodule
+
+
 BUILDERS = {"dynunet": _dynunet, "unet": _unet, "attention_unet": _attention_unet, "segresnet": _segresnet, "deeplabv3plus": _deeplabv3plus}
+# The module that gives the lowest level, with as many channels as features has last.
+LOWEST = {"dynunet": lambda network, levels: network.bottleneck, "unet": _lowest_of_unet, "attention_unet": _lowest_of_attention_unet,
+          "segresnet": lambda network, levels: network.down_layers[-1], "deeplabv3plus": lambda network, levels: network.encoder[-1]}
 NORMS = {"instance": lambda channels: nn.InstanceNorm3d(channels, affine=True),
          "group": lambda channels: nn.GroupNorm(math.gcd(GROUPS, channels), channels)}
 
@@ -127,6 +149,15 @@ def _replace(network: nn.Module, kind, make) -> None:
             setattr(network, name, make(layer))
         else:
             _replace(layer, kind, make)
+
+
+def _put(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Puts one module in the place of another, everywhere: DynUNet reaches most of its layers in two ways."""
+    for name, layer in list(network.named_children()):
+        if layer is old:
+            setattr(network, name, new)
+        elif layer is not new:
+            _put(layer, old, new)
 
 
 class PixelShuffle(nn.Module):
