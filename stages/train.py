@@ -21,7 +21,7 @@ from safetensors.torch import save
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import metrics
 from radiotrace.images import volumes
-from radiotrace.learning import checkpoints, dataset, devices, dropout, inference, losses, networks, numerics
+from radiotrace.learning import balance, checkpoints, dataset, devices, dropout, inference, losses, networks, numerics
 from radiotrace.learning.progress import Progress
 from radiotrace.learning.watch import Watch
 from radiotrace.stage import StageError
@@ -69,6 +69,17 @@ def validation_dice(fabric, ema, cases: dataset.Cases, labels: dict, spec: dict)
         found[index] = metrics.dice_per_label(sample.label_zyx.numpy(), logits.argmax(0).numpy(), labels)
     rows = devices.merged(fabric, found)
     return {name: metrics.mean_defined(rows[index][name] for index in sorted(rows)) for name in labels.values() if rows and name != labels["0"]}
+
+
+def balanced(ema, cases: dataset.Cases, labels: dict, spec: dict, device, say) -> dict:
+    """The spec, with offsets of the logits that make the predicted volumes of the validation part right in sum; without such a part, as it is."""
+    if not len(cases):
+        return spec
+    offsets, excess = balance.offsets((inference.predict(sample.image_zyx, ema, spec, device), sample.label_zyx) for sample in cases)
+    for value, name in labels.items():
+        if value != "0" and excess[int(value)] is not None:
+            say(f"train: validation volume of {name} {excess[int(value)]:+.1%} in sum; its logits shifted by {offsets[int(value)]:+.3f}")
+    return spec | {"logit_offsets": offsets}
 
 
 def out_of_patience(history: list[dict], patience_epochs: int | None) -> bool:
@@ -236,6 +247,8 @@ def main(args):
         sys.exit(1)  # every process sees every fault; one of them tells it
     if not fabric.is_global_zero:
         return
+    if p["balance_volumes"]:
+        spec = balanced(ema, cases["validation"], labels, spec, fabric.device, say)
     with stage.output_folder(args.out) as out:
         write(out, ema, history, {"run_id": run_id, "network": network_of, "preprocessing": spec, "labels": labels, "params": p,
                                   "excluded": split["excluded"], "cases": {part: cases[part].case_ids for part in cases}})

@@ -153,6 +153,12 @@ def test_predict_adds_zeros():
     assert patch.sum() == 10 * 17 * 13
 
 
+def test_predict_adds_the_offsets_of_balanced_volumes():
+    plain, shifted = (inference.predict(torch.ones(8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
+                      for spec in (SPEC, SPEC | {"logit_offsets": [0.0, -0.25]}))
+    assert torch.equal(shifted - plain, torch.tensor([0, -0.25]).view(2, 1, 1, 1).expand(2, 8, 8, 8))
+
+
 def test_predict_gives_float32():
     assert inference.predict(noise(8, 8, 8), lambda patch: patch.bfloat16(), SPEC).dtype == torch.float32
 

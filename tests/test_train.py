@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from radiotrace.learning import checkpoints, dataset, devices, losses, networks
+from radiotrace.learning import checkpoints, dataset, devices, inference, losses, networks
 from radiotrace.stage import StageError
 from stages import train
 from tests import phantoms
@@ -22,7 +22,7 @@ P = {"seed": 0, "network": "dynunet", "features": [4, 8, 8], "norm": "instance",
      "loss": "dice_ce", "class_weights": None, "tversky_alpha": 0.3, "tversky_beta": 0.7, "focal_tversky_gamma": 0.75, "focal_gamma": 2,
      "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "patience_epochs": None, "zero_epochs": 10, "batch_size": 1,
      "accumulate": 1, "patches_per_case": 1, "cache_mb": 100, "learning_rate": 0.002, "learning_rate_end": 0.3, "warm_up": 0.05, "weight_decay": 0.01,
-     "gradient_clip": 5, "gradient_limit": 10000, "ema_share": 0.25, "numerics": "native", "precision": "bf16", "threads": 1,
+     "gradient_clip": 5, "gradient_limit": 10000, "ema_share": 0.25, "balance_volumes": True, "numerics": "native", "precision": "bf16", "threads": 1,
      "accelerator": "cpu", "devices": 1, "nodes": 1, "strategy": "auto", "tensorboard": False,
      "augmentation": {"affine_share": 0.6, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
                       "foreground_share": 0.33, "intensity": 1, "mirror_axes": []}}
@@ -302,3 +302,20 @@ def test_all_that_does_not_fit_together_is_named_at_once():
 def test_every_loss_trains(tmp_path, name):
     history = fit(tmp_path, P | {"loss": name, "epochs": 6}, validate_on="")[1]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_volumes_are_balanced_on_the_validation_part():
+    network, said = networks.build(NETWORK, 0).eval(), []
+    cases = phantoms.Cases("de")
+    spec = train.balanced(network, cases, LABELS, SPEC, "cpu", said.append)
+    before, after = (sum(torch.bincount(inference.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3) for sample in cases)
+                     for one in (SPEC, spec))
+    wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
+    assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
+    assert [line.split(" in sum")[0] for line in said] == [
+        f"train: validation volume of {name} {int(before[value]) / int(wanted[value]) - 1:+.1%}"
+        for value, name in ((1, "anterior"), (2, "posterior"))]
+
+
+def test_without_a_validation_part_nothing_is_balanced():
+    assert train.balanced(networks.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC

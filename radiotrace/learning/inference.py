@@ -14,7 +14,7 @@ def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.nda
         volume: 3-D, scalar, of any orientation and spacing.
         network: callable, (1, 1, z, y, x) float32 tensor -> logits (1, labels, z, y, x) tensor.
         spec: "preprocessing" of the model's record: orientation, spacing_mm, clip_percentiles, patch_voxels,
-            window_voxels, multiple.
+            window_voxels, multiple; and logit_offsets where the run has balanced its volumes.
 
     Returns:
         The label map, uint8, on the volume's own grid, and the logits (labels, z, y, x) on the canonical grid.
@@ -34,11 +34,12 @@ def predict(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch
 
     The window shrinks to the image, rounded up to what the network can halve, but not below the patches of training: norms
     over a sample then see as much of the empty ground around a small image as they have learnt from. The image lies in
-    the middle; what is added is 0, the mean. Only a window at a time goes to the device; the logits are on the processor.
+    the middle; what is added around it is 0, the mean. Only a window at a time goes to the device; the logits are on the
+    processor, the offsets of `balance` among them.
     """
     step = spec["multiple"]
     window = [max(patch, min(limit, -(-edge // step) * step)) for limit, patch, edge in zip(
         volumes.to_zyx(spec["window_voxels"]), volumes.to_zyx(spec["patch_voxels"]), image_zyx.shape, strict=True)]
     with torch.inference_mode():
         logits = sliding_window_inference(image_zyx[None, None], window, 1, network, overlap=0.5, mode="gaussian", sw_device=device, device="cpu")
-    return logits[0].float()
+    return logits[0].float() + torch.tensor(spec.get("logit_offsets", 0.0)).view(-1, 1, 1, 1)
