@@ -137,6 +137,15 @@ def folds_table(rows: list[dict]) -> str:
     return "\n".join([*lines, f"| all | {len(rows)} | " + " | ".join(cells) + " |"])
 
 
+def volumes_line(rows: list[dict]) -> str:
+    """By how much the predicted volume of each label differs from the reference's, in sum over the cases."""
+    def excess(name):
+        predicted, true = (sum(row[f"{measure}_mm3_{name}"] for row in rows) for measure in ("prediction", "reference"))
+        return f"{name} {100 * (predicted / true - 1):+.1f} %"
+
+    return "Predicted volumes in sum, against the references': " + ", ".join(map(excess, labels(rows)))
+
+
 def seeds_table(rows: list[dict]) -> str:
     """Mean Dice of each seed, its difference from the first with an interval, and the SD over seeds, as Markdown."""
     by_seed = {seed: [row for row in rows if row["seed"] == seed] for seed in sorted({row["seed"] for row in rows})}
@@ -152,7 +161,7 @@ def table(args) -> None:
     """Prints the tables of the CSV files that are there."""
     schemes = {path.stem: read(path) for path in sorted(FOLDER.glob("*.csv")) if path.stem != "seeds"}
     for name, rows in schemes.items():
-        print(f"{name}\n\n{folds_table(rows)}\n")
+        print(f"{name}\n\n{folds_table(rows)}\n\n{volumes_line(rows)}\n")
     if {"nnunet", "subjects"} <= schemes.keys():
         print(f"Dice with subjects kept together minus Dice on nnU-Net's folds, case by case: {difference(schemes['nnunet'], schemes['subjects'])}\n")
     if (path := FOLDER / "seeds.csv").exists():

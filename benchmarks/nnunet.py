@@ -3,9 +3,9 @@
     python -m benchmarks.nnunet [--fold 0]
 
 Makes .benchmarks/nnunet/ with an environment of its own for nnU-Net, plans and preprocesses there (not counted), then trains
-Radiotrace with the recipe of benchmarks.crossval, and nnU-Net's 3d_fullres for as many seconds. Both are judged on the held-out cases by the
-same metrics. nnU-Net gets what it lacks in so short a time: its learning rate falls to 0 within the budget instead of over 1000
-epochs. Neither mirrors at test time. Reads data/ and build/ (of 'make run' or 'make pull').
+Radiotrace with the recipe of benchmarks.crossval, and nnU-Net's 3d_fullres for as many seconds. Both are judged on the
+held-out cases by the same metrics. nnU-Net gets what it lacks in so short a time: its learning rate falls to 0 within the
+budget instead of over 1000 epochs. Neither mirrors at test time. Reads data/ and build/ (of 'make run' or 'make pull').
 """
 import argparse
 import json

@@ -42,6 +42,12 @@ def test_the_table_has_each_fold_and_all():
     assert lines[4].startswith("| all | 3 | 0.7000 (")
 
 
+def test_volumes_are_compared_in_sum():                        # 90 of 100 in each case; then 90 + 90 + 150 of 300
+    assert crossval.volumes_line(ROWS).endswith("anterior -10.0 %, posterior -10.0 %")
+    larger = [*ROWS[:2], ROWS[2] | {"prediction_mm3_posterior": 150.0}]
+    assert crossval.volumes_line(larger).endswith("anterior -10.0 %, posterior +10.0 %")
+
+
 def test_a_difference_is_taken_case_by_case():                 # 0.1 in each case; the interval of a constant is the constant
     better = [row | {f"dice_{name}": None if row[f"dice_{name}"] is None else row[f"dice_{name}"] + 0.1 for name in ("anterior", "posterior")}
               for row in ROWS]
@@ -99,6 +105,7 @@ def test_the_published_rows_hold_every_case_once():
 
 def test_the_published_table_is_that_of_the_rows():
     assert crossval.folds_table(PUBLISHED) in (ROOT / "benchmarks/README.md").read_text("utf-8")
+    assert crossval.volumes_line(PUBLISHED) in (ROOT / "benchmarks/README.md").read_text("utf-8")
 
 
 def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():
