@@ -1,5 +1,5 @@
-# Everyday commands. Each makes .venv when it is missing; nothing is installed or written outside this folder.
-.PHONY: help run pull test lint check diff manifest install clean
+# Everyday commands. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
+.PHONY: help run pull test browser lint check diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -11,7 +11,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-run: .venv/runtime ## pull the data set, run all seven stages (those that changed, in a clone that has run before), print the results
+run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
 	dvc pull --quiet data.dvc
 	dvc repro $(if $(wildcard build),,--force)
 	@echo; python -m radiotrace results
@@ -20,8 +20,12 @@ pull: .venv/runtime ## bring the data, the submitted model and every output; run
 	dvc pull
 	@echo; python -m radiotrace results
 
-test: .venv/dev ## the whole test suite
+test: .venv/dev browser ## the whole test suite
 	python -m pytest
+
+browser: ## Chromium, which opens the report in a test; installed with apt-get where there is no browser and this is root
+	@command -v chromium google-chrome chromium-browser google-chrome-stable > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null \
+	  || { echo "installing Chromium" >&2; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null; }
 
 lint: .venv/dev ## ruff, and actionlint over the workflows
 	ruff check .

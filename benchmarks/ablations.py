@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import crossval
 
 PATH = Path("benchmarks/ablations.csv")
-COMMON = {"split.scheme": "nnunet", "split.fold": 0, "train.threads": 1, "evaluate.threads": 1, "export.threads": 1, "train.epochs": 8}
+COMMON = {"split.scheme": "nnunet", "split.fold": 0, "train.threads": 1, "evaluate.threads": 1, "train.epochs": 8} | crossval.PLAIN
 VARIANTS = {
     "baseline": {},
     "seed-1": {"seed": 1},
@@ -66,7 +66,7 @@ def queue(args) -> None:
         command = ["dvc", "exp", "run", "--queue", "--name", experiment(name)]
         for key, value in (COMMON | VARIANTS[name]).items():
             command += ["--set-param", f"{key}={value}"]
-        subprocess.run(command, check=True)
+        subprocess.run([*command, "evaluate"], check=True)
 
 
 def collect(args) -> None:

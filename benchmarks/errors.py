@@ -2,7 +2,7 @@
 
     python -m benchmarks.errors
 
-Reads metrics/cases.json, data/ and build/evaluate/predictions/ (of 'make run' or 'make pull'). Prints mean Dice over labels and cases
+Reads metrics/cases.json, data/ and build/evaluate/results/predictions/ (of 'make run' or 'make pull'). Prints mean Dice over labels and cases
 as it is, and as it would be if one kind of error were mended; and the cases whose reference fits far better one voxel aside:
 look at those in a viewer.
 """
@@ -54,7 +54,7 @@ def main() -> None:
     found = {}
     for case in records.read("metrics/cases.json", "cases")["cases"]:
         reference, prediction = (volumes.array_zyx(volumes.read(path)) for path in (
-            path_of[case["case_id"]], f"build/evaluate/predictions/{case['prediction']}"))
+            path_of[case["case_id"]], f"build/evaluate/results/predictions/{case['prediction']}"))
         found[case["case_id"]] = mended(reference, prediction, described["dataset"]["labels"])
     print("| mended | Dice, mean |\n|---|---|")
     for kind, title in (("as it is", "nothing"), ("border", "the border between labels"), ("place", "the reference's place, by a voxel"),

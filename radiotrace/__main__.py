@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from radiotrace import datastore, records
+from radiotrace.commands import compare, monitor, tables
 from radiotrace.stage import StageError
 
 
@@ -11,23 +12,17 @@ def results(args) -> None:
     """Prints the requirements of the last run with what was measured."""
     acceptance = records.read(Path(args.evidence) / "acceptance.json", "acceptance")
     rows = [("requirement", "metric", "mean", "95 % bound", "needed", "n", "verdict")]
-    rows += [(result["requirement"], result["metric"], _number(result["mean"]), f"{_number(result['observed'])} ({result['bound']})",
+    rows += [(result["requirement"], result["metric"], tables.number(result["mean"]), f"{tables.number(result['observed'])} ({result['bound']})",
               f"{result['op']} {result['threshold']:g}", f"{result['n_subjects']} subjects", result["verdict"])
              for result in acceptance["results"]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(tables.aligned(rows))
     print(f"\nrun {acceptance['run_id'][:12]}, "
           + ("release blocked: a requirement is not met" if acceptance["release_blocked"] else "all requirements met"))
     if acceptance["excluded"]:
         print(f"{len(acceptance['excluded'])} cases were excluded: " + ", ".join(entry["case_id"] for entry in acceptance["excluded"]))
-    print("metrics/metrics.json     every number          metrics/test_cases.svg  worst, median, best case\n"
-          "metrics/cases.json       each test case        metrics/training.svg    loss and validation Dice\n"
-          "build/export/model.onnx  the model             evidence/               the proof; start with manifest.json")
-
-
-def _number(value) -> str:
-    return "undefined" if value is None else f"{value:.4g}"
+    print("build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  every number\n"
+          "build/export/model.onnx     the model                                   metrics/cases.json    each test case\n"
+          "evidence/                   the proof; start with manifest.json         metrics/*.svg         charts and pictures")
 
 
 def manifest(args) -> None:
@@ -55,13 +50,16 @@ def main(argv=None) -> int:
         command.set_defaults(function=function)
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default}")
+    for name, function, options in (("monitor", monitor.monitor, monitor.options), ("compare", compare.compare, compare.options)):
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        command.set_defaults(function=function)
+        options(command)
     args = parser.parse_args(argv)
     try:
-        args.function(args)
+        return args.function(args) or 0
     except StageError as error:
         print(f"radiotrace: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

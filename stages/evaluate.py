@@ -1,136 +1,155 @@
-"""evaluate: predicts the test part on the grid of the original images and compares with the reference.
+"""evaluate: predicts the test part on the grid of the original images, compares with the reference, and says how sure it is.
 
 Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors
-Writes  build/evaluate/: predictions/, provenance.json
-        metrics/: metrics.json, cases.json, training.svg, test_cases.svg
+Writes  build/evaluate/results/: predictions/, uncertainty/, reference.json (what later cases are compared with), provenance.json
+        metrics/: headline.json, metrics.json, cases.json, training.svg, test_cases.svg
+State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, evaluate.*
 Stops   when a raw file was changed after ingest
-The only stage that opens the test part's label maps.
+Temperature and thresholds are set on the validation part, before the test part is opened.
 """
 import argparse
-import json
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import load_file
 
 from radiotrace import parallel, params, records, runs, stage
-from radiotrace.evaluation import figures, metrics, statistics
+from radiotrace.evaluation import calibration, features, figures, monitoring, openings, parts, ranking, results, subgroups, uncertainty
 from radiotrace.images import volumes
-from radiotrace.learning import inference, networks, numerics
-from radiotrace.stage import StageError
+from radiotrace.learning import embedding, inference, numerics, sampling, trained
+
+KINDS = {"dropout": sampling.with_dropout, "augmentation": sampling.with_augmentation}
+ITSELF = "prediction"  # the uncertainty of the prediction itself, which costs nothing more and is what monitoring has
+DECIMALS = 2  # of uncertainty maps, in nats: they go to the datastore with each run
 
 
-def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], spacing_zyx, tolerance_mm: float) -> dict:
-    """Overlap, distance of surfaces and both volumes of each label, by name."""
-    voxel_mm3 = float(np.prod(spacing_zyx))
-
-    def row(reference, prediction):
-        return {"dice": metrics.dice(reference, prediction),
-                "surface_dice": metrics.surface_dice(reference, prediction, spacing_zyx, tolerance_mm),
-                "hausdorff95_mm": metrics.hausdorff95(reference, prediction, spacing_zyx),
-                "reference_mm3": int(reference.sum()) * voxel_mm3, "prediction_mm3": int(prediction.sum()) * voxel_mm3}
-
-    return {name: row(reference_zyx == int(value), prediction_zyx == int(value)) for value, name in labels.items() if value != "0"}
-
-
-@lru_cache(maxsize=1)  # once per process; the hash, because a worker of a cluster outlives the file
-def load_network(spec_json: str, weights: str, sha256: str):
-    """The trained network.
+def observe(case: dict, raw: Path, weights: str, train: dict, p: dict, instructions: str, decided: dict | None = None,
+            out: Path | None = None) -> dict:
+    """What is found in one case: its entry of the record 'cases', and what only summaries need.
 
     Args:
-        spec_json: canonical text of what networks.build takes.
-        weights, sha256: its weights, and their hash by the record of the training run.
-
-    Raises:
-        StageError: the weights are of another run.
-    """
-    if (found := records.sha256(weights)) != sha256:
-        raise StageError(f"{weights} was changed after training", [f"SHA-256 found {found}, expected {sha256}"],
-                         "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.")
-    network = networks.build(json.loads(spec_json), seed=0)
-    networks.load_state(network, load_file(weights))
-    return network.eval()
-
-
-def configure(name: str, threads: int, expected: str) -> None:
-    """numerics.configure, in a process that may stand elsewhere and may have computed before.
-
-    Raises:
-        StageError: it does not use the expected instruction set, and so would give other bytes.
-    """
-    try:
-        found = numerics.configure(name, threads)
-    except RuntimeError as error:
-        found = str(error)
-    if found != expected:
-        raise StageError("a worker computes in another way than the machine of the stage", [f"found {found}, expected {expected}"],
-                         "Use machines of one kind; restart workers that have run with other numerics.")
-
-
-def original(case: dict, kind: str, raw: Path):
-    """The image or label map of a case as it was handed in."""
-    return volumes.read_canonical(raw / case[kind]["path"], case[kind]["sha256"])
-
-
-def predict(case: dict, raw: Path, out: Path, weights: str, train: dict, p: dict, instructions: str) -> dict:
-    """Writes the prediction of one case and returns its entry of the record 'cases'.
-
-    Args:
-        case: case_id, subject_id, and path and sha256 of image and label_map.
-        train: network, weights_sha256, preprocessing, labels and numerics of the training run.
-        p: the section evaluate of params.yaml.
+        case: of parts.cases.
+        train: facts of the training run.
+        p: the section evaluate of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
+        decided: of `decide`; None before that.
+        out: folder for the prediction and the maps of uncertainty; None writes none.
+
+    Returns:
+        entry; monitored, as monitoring.reference takes it; tally: of calibration, before and after decided["temperature"];
+        logits (labels, n) and truth (n,) of the voxels that count for calibration, where nothing is decided yet.
     """
-    configure(train["numerics"], p["threads"], instructions)
-    network = load_network(records.dumps(train["network"]), weights, train["weights_sha256"])
-    reference, path = original(case, "label_map", raw), Path(f"{case['case_id']}.nii.gz")
-    prediction, _ = inference.segment(original(case, "image", raw), network, train["preprocessing"])
-    volumes.write(prediction, out / "predictions" / path)
-    return {"case_id": case["case_id"], "subject_id": case["subject_id"],
-            "prediction": path.as_posix(), "prediction_sha256": records.sha256(out / "predictions" / path),
-            "labels": compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"],
-                              volumes.to_zyx(reference.GetSpacing()), p["surface_tolerance_mm"])}
+    network, spec = trained.ready(train, weights, p["threads"], instructions), train["preprocessing"]
+    image, reference = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
+    with embedding.watch(network, train["network"]) as embedded:
+        prediction, logits = inference.segment(image, network, spec)
+    labels = results.compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"],
+                             volumes.to_zyx(reference.GetSpacing()), p["surface_tolerance_mm"], p["object_overlap_min"])
+    canonical = volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True)
+    truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
+    region = calibration.region(truth_zyx, predicted_zyx, p["calibration_margin_voxels"])
+    found = {kind: passes_of(kind, case["case_id"], image, network, train, p) for kind in KINDS if p[f"{kind}_passes"]}
+    who = {key: case[key] for key in ("case_id", "subject_id")}
+    monitored = {**who, "embedding": embedded(), "features": features.describe(image, prediction, logits, train["labels"], spec["orientation"])}
+    entry = {**who, "labels": labels, "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in found.items()} | {
+        ITSELF: {"score": monitored["features"]["output"]["entropy"], "mutual_information": None}}}
+    if decided is None:
+        return {"entry": entry, "monitored": monitored, "logits": logits[:, region], "truth": truth_zyx[region]}
+    temperatures = {"before": 1.0} | ({} if decided["temperature"] is None else {"after": decided["temperature"]})
+    entry["flagged"] = {kind: None if limit is None else entry["uncertainty"][kind]["score"] > limit for kind, limit in decided["flag_above"].items()}
+    if out is not None:
+        entry |= written(out, case["case_id"], prediction, {kind: maps(passes, canonical) for kind, passes in found.items()})
+    return {"entry": entry, "monitored": monitored,
+            "tally": {when: calibration.tally(logits, truth_zyx, region, by) for when, by in temperatures.items()}}
 
 
-def summarise(cases: list[dict], resamples: int, seed: int) -> dict:
-    """Dice, distance of surfaces and volume error (prediction minus reference) over cases: each label, and the mean of a case's labels.
+def passes_of(kind: str, case_id: str, image, network, train: dict, p: dict) -> uncertainty.Passes:
+    """Several predictions of an image, by one of KINDS."""
+    found = uncertainty.Passes()
+    generators = sampling.generators(p["seed"], kind, case_id, p[f"{kind}_passes"])
+    _, prepared = inference.prepare(image, train["preprocessing"])
+    for probabilities in KINDS[kind](prepared, network, train["preprocessing"], generators, trained.in_bf16(train)):
+        found.add(probabilities)
+    return found
+
+
+def scores(passes: uncertainty.Passes, predicted: np.ndarray) -> dict:
+    """The uncertainty of a case: means over the voxels that are predicted to be of a label; the score is that of the entropy."""
+    return {"score": uncertainty.case_score(passes.entropy, predicted),
+            "mutual_information": uncertainty.case_score(passes.mutual_information, predicted)}
+
+
+def maps(passes: uncertainty.Passes, like) -> dict:
+    """Maps of uncertainty in nats, as volumes on the canonical grid."""
+    return {name: volumes.from_array(np.round(getattr(passes, name), DECIMALS).astype(np.float32), like)
+            for name in ("entropy", "mutual_information")}
+
+
+def written(out: Path, case_id: str, prediction, maps_of: dict[str, dict]) -> dict:
+    """Writes the volumes of one case; what its entry says of them."""
+    volumes.write(prediction, out / "predictions" / f"{case_id}.nii.gz")
+    for kind, found in maps_of.items():
+        for name, volume in found.items():
+            volumes.write(volume, out / "uncertainty" / f"{case_id}.{kind}.{name}.nii.gz")
+    return {"prediction": f"{case_id}.nii.gz", "prediction_sha256": records.sha256(out / "predictions" / f"{case_id}.nii.gz")}
+
+
+def decide(observed: list[dict], p: dict) -> dict:
+    """Temperature and thresholds, from the validation part alone.
 
     Args:
-        cases: entries of the record 'cases'.
+        observed: of `observe`, for each validation case; none where the split has no such part.
+
+    Returns:
+        temperature, and flag_above for each kind of uncertainty that is in use; None without a case.
     """
-    subject_of = {case["case_id"]: case["subject_id"] for case in cases}
-
-    def over_cases(value_of):
-        names = list(cases[0]["labels"])
-        values = {name: {case["case_id"]: value_of(case["labels"][name]) for case in cases} for name in names}
-        values["mean_of_labels"] = {case["case_id"]: metrics.mean_defined(values[name][case["case_id"]] for name in names) for case in cases}
-        return {name: statistics.summary(values[name], subject_of, resamples, seed) for name in values}
-
-    def error_percent(row):
-        return 100 * (row["prediction_mm3"] - row["reference_mm3"]) / row["reference_mm3"] if row["reference_mm3"] else None
-
-    return {"n_cases": len(cases), "n_subjects": len(set(subject_of.values())),
-            **{measure: over_cases(lambda row, measure=measure: row[measure]) for measure in ("dice", "surface_dice", "hausdorff95_mm")},
-            "volume_error_mm3": over_cases(lambda row: row["prediction_mm3"] - row["reference_mm3"]),
-            "volume_error_percent": over_cases(error_percent)}
+    kinds = [*(kind for kind in KINDS if p[f"{kind}_passes"]), ITSELF]
+    if not observed:
+        return {"part": "validation", "n_cases": 0, "temperature": None, "flag_above": dict.fromkeys(kinds)}
+    return {"part": "validation", "n_cases": len(observed),
+            "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed]),
+            "flag_above": {kind: uncertainty.threshold(np.array([one["entry"]["uncertainty"][kind]["score"] for one in observed]), p["flag_share"])
+                           for kind in kinds}}
 
 
-def worst_median_best(cases: list[dict]) -> dict[str, str]:
-    """Which cases to show: those of lowest, median and highest mean Dice over labels; undefined counts as lowest."""
-    def mean(case):
-        value = metrics.mean_defined(row["dice"] for row in case["labels"].values())
-        return (-1.0 if value is None else value, case["case_id"])
+def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict[str, str]]:
+    """The groups of each test case: by the attributes of cases.csv, and by what every image has.
 
-    ranked = [case["case_id"] for case in sorted(cases, key=mean)]
-    return {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
+    Args:
+        test: of parts.cases.
+        dataset: the record.
+        observed: of `observe`, for each of them.
+    """
+    cases = [one["entry"] for one in observed]
+    snr = {one["entry"]["case_id"]: one["monitored"]["features"]["input"]["snr"] for one in observed}
+    images = {case["case_id"]: case["image"] for case in dataset["cases"] if case["case_id"] in test}
+    given = sorted({name for case in test.values() for name in case["attributes"]})
+    sizes = {case["case_id"]: sum(row["reference_mm3"] for row in case["labels"].values()) for case in cases}
+    return subgroups.groups(
+        {"derived_pixel_type": {case_id: image["pixel_type"] for case_id, image in images.items()},
+         "derived_intensity_scale": {case_id: subgroups.magnitude(image["intensity"]["p99_5"]) for case_id, image in images.items()},
+         **{name: {case_id: case["attributes"].get(name, "") for case_id, case in test.items()} for name in given}},
+        {"derived_reference_volume": sizes, "derived_snr": {case_id: value for case_id, value in snr.items() if value is not None}})
 
 
-def dice_text(rows: dict) -> str:
-    """Dice of each label of one case, for a title."""
-    return ", ".join(f"{name} " + ("undefined" if row["dice"] is None else f"{row['dice']:.2f}") for name, row in rows.items())
+def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[str, str], p: dict) -> dict:
+    """The record 'metrics', but for where it comes from.
+
+    Args:
+        observed: of `observe`, for each test case.
+        groups: attribute -> case -> group.
+        labels: value -> name.
+    """
+    cases = [one["entry"] for one in observed]
+    summary = results.Summary(cases, p["resamples"], p["seed"])
+    tallies = {when: {one["entry"]["case_id"]: one["tally"][when] for one in observed} for when in observed[0]["tally"]}
+    return {"n_cases": len(cases), "n_subjects": len(set(summary.subject_of.values())), "decisions": decided, **summary.measures(),
+            "volume_agreement": summary.volume_agreement(), "detection": summary.detection(),
+            "calibration": {"after": None} | {when: summary.calibration(found, labels) for when, found in tallies.items()},
+            "uncertainty": {kind: summary.uncertainty(kind, p["poor_dice"], limit) for kind, limit in decided["flag_above"].items()},
+            "subgroups": summary.subgroups(groups, p["subgroup_subjects_min"]),
+            "worst_cases": [{"case_id": case["case_id"], "dice": ranking.macro(case, "dice")} for case in ranking.ranked(cases)[:10]]}
 
 
 def figure_row(title: str, image, reference, prediction) -> dict:
@@ -142,37 +161,50 @@ def figure_row(title: str, image, reference, prediction) -> dict:
 
 def main(args):
     p = params.load(args.params, "evaluate", seed=True)
-    train = records.read(args.train, "train")
-    instructions = numerics.configure(train["params"]["numerics"], p["threads"])
-    described = {case["case_id"]: case for case in records.read(args.dataset, "dataset")["cases"]}
-    split = records.read(args.split, "split")
+    train, dataset, split = records.read(args.train, "train"), records.read(args.dataset, "dataset"), records.read(args.split, "split")
+    openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
-    test = {case_id: {"case_id": case_id, "subject_id": row["subject_id"],
-                      **{kind: {key: described[case_id][kind][key] for key in ("path", "sha256")} for kind in ("image", "label_map")}}
-            for case_id, row in sorted(split["cases"].items()) if row["part"] == "test"}
-    trained = {**{key: train[key] for key in ("network", "weights_sha256", "preprocessing", "labels")}, "numerics": train["params"]["numerics"]}
+    test, validation = (parts.cases(dataset, split, part) for part in ("test", "validation"))
+    facts = trained.facts(train)
+    common = {"raw": raw, "weights": args.weights, "train": facts, "p": p,
+              "instructions": numerics.configure(facts["numerics"], p["threads"])}
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
-        cases = []
-        for case in each(predict, test.values(), raw=raw, out=out, weights=args.weights, train=trained, p=p, instructions=instructions):
-            cases.append(case)
-            if (number := len(cases)) % 10 == 0 or number == len(test):
-                stage.log(f"evaluate: {number}/{len(test)} cases")
+        held_out = followed(each(observe, validation.values(), **common), len(validation), "validation")
+        decided = decide(held_out, p)
+        observed = followed(each(observe, test.values(), **common, decided=decided, out=out), len(test), "test")
+        cases = [one["entry"] for one in observed]
         rows_of = {case["case_id"]: case["labels"] for case in cases}
-        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {dice_text(rows_of[case_id])}",
-                            original(test[case_id], "image", raw), original(test[case_id], "label_map", raw),
+        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {ranking.dice_text(rows_of[case_id])}",
+                            *(parts.original(test[case_id], kind, raw) for kind in ("image", "label_map")),
                             volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
-                 for rank, case_id in worst_median_best(cases).items()]
+                 for rank, case_id in ranking.worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
-        summary = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"],
-                   "surface_tolerance_mm": p["surface_tolerance_mm"], **summarise(cases, p["resamples"], p["seed"])}
+        about = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
+        summary = {**about, "surface_tolerance_mm": p["surface_tolerance_mm"],
+                   **summarise(observed, decided, groups_of(test, dataset, observed), labels, p)}
+        flagging = None if decided["flag_above"][ITSELF] is None else {"feature": "entropy", "above": decided["flag_above"][ITSELF]}
+        records.write(out / "reference.json", monitoring.reference(
+            [one["monitored"] for one in held_out + observed], train["run_id"], train["weights_sha256"],
+            ["validation", "test"] if held_out else ["test"], p["seed"], flagging), "reference")
         records.write(out / "provenance.json", runs.provenance(
             __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
+        # Counted before a number can be seen.
+        openings.add(args.openings, train["run_id"], "evaluate", list(test), records.digest(summary), "accuracy, calibration, uncertainty, subgroups")
         for name, content in pictures.items():
             records.write_bytes(metrics_folder / name, content)
-        records.write(metrics_folder / "cases.json", {
-            "run_id": train["run_id"], "part": "test", "excluded": train["excluded"], "cases": cases}, "cases")
-        records.write(metrics_folder / "metrics.json", summary, "metrics")
+        for name, record in {"cases": {**about, "cases": cases}, "metrics": summary, "headline": results.headline(summary)}.items():
+            records.write(metrics_folder / f"{name}.json", record, name)
     stage.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
+
+
+def followed(found, number: int, part: str) -> list:
+    """The items, with a line of progress for every tenth."""
+    kept = []
+    for one in found:
+        kept.append(one)
+        if len(kept) % 10 == 0 or len(kept) == number:
+            stage.log(f"evaluate: {len(kept)}/{number} {part} cases")
+    return kept
 
 
 parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -183,6 +215,7 @@ parser.add_argument("--split", required=True, help="record of the split")
 parser.add_argument("--train", required=True, help="record of the training run")
 parser.add_argument("--weights", required=True, help="trained weights")
 parser.add_argument("--out", required=True, help="folder to write")
+parser.add_argument("--openings", required=True, help="ledger of what the test part was shown to")
 parser.add_argument("--metrics", required=True, help="folder of the small files that git keeps")
 
 if __name__ == "__main__":

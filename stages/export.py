@@ -1,7 +1,7 @@
 """export: writes the model as ONNX with everything that inference needs, and shows that it predicts the same.
 
 Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and weights.safetensors,
-        build/evaluate/predictions/, metrics/cases.json
+        build/evaluate/results/predictions/, metrics/cases.json
 Writes  build/export/: model.onnx, model.json, provenance.json
 Params  export.*
 Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance
@@ -14,15 +14,10 @@ import numpy as np
 from safetensors.torch import load_file
 
 from radiotrace import params, records, runs, stage
+from radiotrace.evaluation import parts
 from radiotrace.images import volumes
 from radiotrace.learning import inference, networks, numerics, onnx_model
 from radiotrace.stage import StageError
-
-
-def spread(case_ids: list[str], count: int) -> list[str]:
-    """`count` cases spread evenly over a sorted list; all of them when there are fewer."""
-    chosen = np.unique(np.linspace(0, len(case_ids) - 1, min(count, len(case_ids))).round().astype(int))
-    return [sorted(case_ids)[index] for index in chosen]
 
 
 def main(args):
@@ -37,7 +32,7 @@ def main(args):
     content = onnx_model.export(network, train["preprocessing"]["multiple"], p["opset"])
     exported = onnx_model.network(content, p["threads"])
 
-    parity_cases = spread(list(evaluated), p["parity_cases"])
+    parity_cases = parts.spread(list(evaluated), p["parity_cases"])
     largest, compared, different = 0.0, 0, 0
     for case_id in parity_cases:
         image = volumes.read_canonical(Path(args.data) / described[case_id]["path"], described[case_id]["sha256"])

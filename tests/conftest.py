@@ -6,7 +6,7 @@ from tests import projects
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
-    """A phantom project in which all seven stages have run and are committed. Tests that change it clone it first."""
+    """A phantom project in which all stages have run and are committed. Tests that change it clone it first."""
     folder = projects.create(tmp_path_factory.mktemp("reproduced") / "project")
     projects.run(folder, "dvc", "repro")
     projects.run(folder, "dvc", "push", "-q")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).resolve().parent / "schema_cases"
 A, B, C, D, E = ("abcde"[number] * 64 for number in range(5))
 OTHER = "0" * 64
-STAGES = ("ingest", "validate", "split", "train", "evaluate", "export")
+STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 WEIGHTS, ONNX, SPLIT = "build/train/weights.safetensors", "build/export/model.onnx", "build/split/split.json"
 
 
@@ -31,7 +31,13 @@ def agreeing() -> dict:
         "train": {"run_id": run_id, "weights_sha256": B, "cases": {"train": ["p_01"], "validation": ["p_02"]}},
         "metrics": {"run_id": run_id, "dice": {"head": {"mean": 0.8}, "tail": {"mean": None}, "mean_of_labels": {"mean": 0.8}}},
         "cases": {"run_id": run_id, "cases": [{"case_id": "p_03", "labels": {"head": {"dice": 0.8}, "tail": {"dice": None}}}]},
-        "model": {"run_id": run_id, "weights_sha256": B, "sha256": C}}}
+        **{name: {"run_id": run_id} for name in ("headline", "robustness", "explain")}, "model": {"run_id": run_id, "weights_sha256": B, "sha256": C},
+        "openings": bundle.openings(run_id, [opening(run_id)])}}
+
+
+def opening(run_id: str, cases_sha256: str = A) -> dict:
+    """A line of the ledger."""
+    return {"run_id": run_id, "cases_sha256": cases_sha256}
 
 
 def test_records_that_agree_contradict_nothing():
@@ -41,7 +47,9 @@ def test_records_that_agree_contradict_nothing():
 @pytest.mark.parametrize(("way", "value", "expected"), [
     (("sources", "metrics", "run_id"), OTHER, "run_id of metrics.json"),
     (("sources", "cases", "run_id"), OTHER, "run_id of cases.json"),
+    (("sources", "headline", "run_id"), OTHER, "run_id of headline.json"),
     (("sources", "model", "run_id"), OTHER, "run_id of model.json"),
+    (("sources", "openings", "openings"), [], "openings of the test part"),
     (("files", WEIGHTS), OTHER, "SHA-256 of weights.safetensors"),
     (("sources", "model", "weights_sha256"), OTHER, "weights behind model.onnx"),
     (("files", ONNX), OTHER, "SHA-256 of model.onnx"),
@@ -56,7 +64,7 @@ def test_records_that_agree_contradict_nothing():
     (("sources", "metrics", "dice", "tail", "mean"), 0.9, "mean Dice of tail"),
     (("provenance", 4, "inputs", SPLIT), OTHER, f"{SPLIT}, read by evaluate"),
     (("provenance", 4, "inputs", "build/other.json"), D, "build/other.json, read by evaluate"),
-    (("provenance", 5, "requirements_sha256"), OTHER, "pins of export"),
+    (("provenance", 8, "requirements_sha256"), OTHER, "pins of export"),
 ])
 def test_contradiction_is_found(way, value, expected):
     run = agreeing()
@@ -170,3 +178,8 @@ def test_evidence_needs_neither_torch_nor_images():
     modules = [f"radiotrace.evidence.{path.stem}" for path in (ROOT / "radiotrace/evidence").glob("[a-z]*.py")]
     code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'SimpleITK', 'matplotlib'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_openings_of_other_test_parts_do_not_count():          # two models on this part, one of them twice, one on another fold
+    found = bundle.openings(A, [opening(B), opening(B), opening(C, cases_sha256=E), opening(A)])
+    assert (found["n_models"], [line["run_id"] for line in found["openings"]]) == (2, [B, B, A])

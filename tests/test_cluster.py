@@ -22,7 +22,8 @@ STAGES = {  # inputs are those of the run in one process, because provenance.jso
     "train": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--split", "one/split/split.json",
               "--checkpoints", ".checkpoints", "--tensorboard", "{out}/tensorboard", "--out", "{out}/train"],
     "evaluate": ["--data", "data", "--dataset", "one/ingest/dataset.json", "--split", "one/split/split.json", "--train", "one/train/train.json",
-                 "--weights", "one/train/weights.safetensors", "--out", "{out}/evaluate", "--metrics", "{out}/metrics"]}
+                 "--weights", "one/train/weights.safetensors", "--openings", "{out}/openings.jsonl", "--out", "{out}/evaluate",
+                 "--metrics", "{out}/metrics"]}
 PER_CASE = ["ingest", "validate", "evaluate"]
 ONE_AFTER_ANOTHER = """
 import copy, importlib, json, sys

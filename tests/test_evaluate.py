@@ -1,123 +1,50 @@
-"""evaluate: comparison, summary and choice of cases, by hand."""
+"""evaluate: what it decides on which part, which groups and cases it shows, and what it refuses."""
+import csv
+import json
+import shutil
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
-from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.images import volumes
-from radiotrace.learning import networks, numerics
-from radiotrace.stage import StageError
 from stages import evaluate
-from tests import phantoms
+from tests import phantoms, projects
+from tests.test_results import CASES
 
-LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-ISOTROPIC = (1.0, 1.0, 1.0)
-
-
-def case(case_id: str, anterior, posterior, subject_id=None) -> dict:
-    """A case; each label is (Dice, reference mm³, prediction mm³); its surface Dice is as its Dice, its HD95 is 10 times 1 - Dice."""
-    rows = {name: dict(zip(("dice", "reference_mm3", "prediction_mm3"), row, strict=True))
-                  | {"surface_dice": row[0], "hausdorff95_mm": None if row[0] is None else 10 * (1 - row[0])}
-            for name, row in (("anterior", anterior), ("posterior", posterior))}
-    return {"case_id": case_id, "subject_id": subject_id or case_id, "labels": rows}
+P = {"dropout_passes": 30, "augmentation_passes": 0, "flag_share": 0.25}
 
 
-def ranked(**dice) -> list[dict]:
-    """Cases with the Dice of both labels."""
-    return [case(case_id, (one, 1, 1), (other, 1, 1)) for case_id, (one, other) in dice.items()]
+def observed(score: float) -> dict:
+    """A validation case: two voxels, one of them wrong, of a network that gives the winner odds of 9 to 1."""
+    scores = {"dropout": {"score": score}, "prediction": {"score": 2 * score}}
+    return {"entry": {"uncertainty": scores}, "logits": np.log([[0.9, 0.9], [0.1, 0.1]]), "truth": np.array([0, 1])}
 
 
-# c has no anterior in the reference, and none predicted.
-CASES = [case("a", (0.5, 100, 150), (0.75, 200, 100), "one"), case("b", (0.75, 200, 100), (0.5, 100, 110), "one"),
-         case("c", (None, 0, 0), (0.5, 400, 400), "two")]
+def test_the_temperature_is_of_the_validation_part():          # half of the voxels are right, so that no odds are the best
+    decided = evaluate.decide([observed(0.1), observed(0.2)], P)
+    assert (decided["part"], decided["n_cases"]) == ("validation", 2)
+    assert decided["temperature"] > 10
 
 
-@pytest.fixture(scope="module")
-def summary():
-    return evaluate.summarise(CASES, resamples=200, seed=0)
+def test_the_threshold_lets_a_share_of_the_validation_part_through():        # the highest of four
+    assert evaluate.decide([observed(score) for score in (0.4, 0.1, 0.3, 0.2)], P)["flag_above"] == {"dropout": 0.3, "prediction": 0.6}
 
 
-def test_compare_of_shifted_boxes_gives_dice_of_each_label():  # shifted by one voxel along x: 5 of 6 and 4 of 5 columns remain
-    found = evaluate.compare(phantoms.label_array(), phantoms.label_array((1, 0, 0)), LABELS, ISOTROPIC, 1)
-    assert {name: row["dice"] for name, row in found.items()} == pytest.approx({"anterior": 5 / 6, "posterior": 4 / 5})
+def test_without_a_validation_part_nothing_is_decided():
+    assert evaluate.decide([], P) == {"part": "validation", "n_cases": 0, "temperature": None, "flag_above": {"dropout": None, "prediction": None}}
 
 
-@pytest.mark.parametrize(("label", "name"), [(1, "anterior"), (2, "posterior")])
-def test_compare_gives_volumes_in_mm3(label, name):
-    found = evaluate.compare(phantoms.label_array(), np.zeros_like(phantoms.label_array()), LABELS, volumes.to_zyx(phantoms.SPACING_XYZ), 1)
-    assert (found[name]["reference_mm3"], found[name]["prediction_mm3"]) == pytest.approx((phantoms.VOLUMES_MM3[label], 0))
-
-
-def test_compare_leaves_out_the_background():
-    assert set(evaluate.compare(phantoms.label_array(), phantoms.label_array(), LABELS, ISOTROPIC, 1)) == {"anterior", "posterior"}
-
-
-def test_compare_gives_what_a_record_takes():
-    found = evaluate.compare(phantoms.label_array(), phantoms.label_array(), LABELS, volumes.to_zyx(phantoms.SPACING_XYZ), 1)
-    assert records.dumps(found)
-
-
-def test_summary_counts_cases_and_subjects(summary):
-    assert (summary["n_cases"], summary["n_subjects"]) == (3, 2)
-
-
-@pytest.mark.parametrize(("measure", "label", "expected"), [
-    ("dice", "anterior", (0.5 + 0.75) / 2),                    # c is undefined
-    ("dice", "posterior", (0.75 + 0.5 + 0.5) / 3),
-    ("dice", "mean_of_labels", (0.625 + 0.625 + 0.5) / 3),     # c counts with its posterior alone
-    ("surface_dice", "anterior", (0.5 + 0.75) / 2),
-    ("hausdorff95_mm", "posterior", (2.5 + 5 + 5) / 3),
-    ("hausdorff95_mm", "mean_of_labels", (3.75 + 3.75 + 5) / 3),
-    ("volume_error_mm3", "anterior", (50 - 100 + 0) / 3),
-    ("volume_error_mm3", "posterior", (-100 + 10 + 0) / 3),
-    ("volume_error_mm3", "mean_of_labels", (-25 - 45 + 0) / 3),
-    ("volume_error_percent", "anterior", (50 - 50) / 2),       # of nothing there is no percentage
-    ("volume_error_percent", "posterior", (-50 + 10 + 0) / 3),
-    ("volume_error_percent", "mean_of_labels", (0 - 20 + 0) / 3),
-])
-def test_summary_has_the_mean_of(summary, measure, label, expected):
-    assert summary[measure][label]["mean"] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("measure", ["dice", "surface_dice", "hausdorff95_mm", "volume_error_percent"])
-def test_summary_counts_what_is_undefined(summary, measure):
-    assert [summary[measure][label]["n_undefined"] for label in ("anterior", "posterior", "mean_of_labels")] == [1, 0, 0]
-
-
-def test_summary_of_one_label_resamples_subjects(summary):     # anterior is defined for one subject alone
-    assert summary["dice"]["anterior"]["ci95_low"] is None
-
-
-def test_summary_of_cases_without_any_defined_dice():
-    found = evaluate.summarise([case("a", (None, 0, 0), (None, 0, 0)), case("b", (None, 0, 0), (None, 0, 0))], 200, 0)
-    assert found["dice"]["mean_of_labels"]["mean"] is None
-
-
-def test_worst_median_and_best_are_ranked_by_mean_dice():      # means 0.7, 0.2, 0.9, 0.5, 0.6
-    cases = ranked(a=(0.6, 0.8), b=(0.1, 0.3), c=(0.9, 0.9), d=(0.0, 1.0), e=(0.5, 0.7))
-    assert evaluate.worst_median_best(cases) == {"worst": "b", "median": "e", "best": "c"}
-
-
-def test_an_undefined_label_is_left_out_of_a_rank():
-    assert evaluate.worst_median_best(ranked(a=(0.5, 0.5), b=(None, 0.9), c=(0.6, 0.6)))["best"] == "b"
-
-
-def test_a_case_without_any_dice_is_the_worst():
-    assert evaluate.worst_median_best(ranked(a=(0.0, 0.0), b=(None, None), c=(0.6, 0.6)))["worst"] == "b"
-
-
-def test_equal_cases_are_ranked_by_name():
-    assert evaluate.worst_median_best(ranked(c=(0.5, 0.5), a=(0.5, 0.5), b=(0.5, 0.5))) == {"worst": "a", "median": "b", "best": "c"}
-
-
-def test_one_case_is_worst_median_and_best():
-    assert set(evaluate.worst_median_best(ranked(a=(0.5, 0.5))).values()) == {"a"}
-
-
-def test_a_title_says_which_dice_is_undefined():
-    assert evaluate.dice_text(CASES[2]["labels"]) == "anterior undefined, posterior 0.50"
+def test_groups_are_the_attributes_and_what_every_image_has():
+    test = {case_id: {"attributes": {"site": site}} for case_id, site in (("a", "north"), ("b", ""), ("c", "south"))}
+    dataset = {"cases": [{"case_id": case_id, "image": {"pixel_type": "float", "intensity": {"p99_5": scale}}}
+                         for case_id, scale in (("a", 255.0), ("b", 99.0), ("c", 1e5), ("d", 1.0))]}
+    observed = [{"entry": one, "monitored": {"features": {"input": {"snr": snr}}}} for one, snr in zip(CASES, (20, None, 10), strict=True)]
+    assert evaluate.groups_of(test, dataset, observed) == {         # both volumes of the references: 300, 300, 400
+        "site": {"a": "north", "c": "south"}, "derived_pixel_type": dict.fromkeys("abc", "float"),
+        "derived_intensity_scale": {"a": "10^2 to 10^3", "b": "10^1 to 10^2", "c": "10^5 to 10^6"},
+        "derived_reference_volume": {"a": "low", "b": "low", "c": "high"}, "derived_snr": {"a": "high", "c": "low"}}
 
 
 @pytest.fixture
@@ -136,48 +63,80 @@ def test_a_figure_has_its_spacing_in_array_order(turned_row):
     assert turned_row["spacing_zyx"] == pytest.approx((1.7, 1.1, 0.9))
 
 
-# A process that predicts
+# The stage, on phantoms
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
-
-
-@pytest.fixture
-def weights(tmp_path, one_thread):
-    """Path of untrained weights."""
-    save_file(networks.state(networks.build(SPEC, seed=1)), tmp_path / "weights.safetensors")
-    evaluate.load_network.cache_clear()
-    return str(tmp_path / "weights.safetensors")
+INPUTS = ["--dataset", "build/ingest/dataset.json", "--split", "build/split/split.json", "--train", "build/train/train.json",
+          "--weights", "build/train/weights.safetensors", "--data", "data", "--params", "params.yaml", "--requirements", "requirements.txt"]
 
 
-def test_the_network_is_loaded_once_per_process(weights):
-    first, again = (evaluate.load_network(records.dumps(SPEC), weights, records.sha256(weights)) for _ in range(2))
-    assert first is again
+@pytest.fixture(scope="module")
+def project(reproduced, tmp_path_factory):
+    """A copy of a project that has run."""
+    return shutil.copytree(reproduced, tmp_path_factory.mktemp("evaluate") / "project", symlinks=True)
 
 
-def test_the_network_has_the_weights_of_the_file(weights):
-    network = evaluate.load_network(records.dumps(SPEC), weights, records.sha256(weights))
-    assert all(value.equal(networks.state(networks.build(SPEC, seed=1))[name]) for name, value in networks.state(network).items())
+def run(project, **changed):
+    """The stage's records metrics and cases, with other inputs or outputs."""
+    options = {"openings": "again/openings.jsonl", "out": "again/evaluate", "metrics": "again/metrics"} | changed
+    projects.run(project, "python", "-m", "stages.evaluate", *INPUTS, *(word for name, value in options.items() for word in (f"--{name}", value)))
+    return [json.loads((project / options["metrics"] / f"{name}.json").read_text()) for name in ("metrics", "cases")]
 
 
-def test_weights_of_another_run_are_refused(weights):
-    with pytest.raises(StageError, match="was changed after training"):
-        evaluate.load_network(records.dumps(SPEC), weights, "0" * 64)
+@pytest.mark.slow
+def test_other_labels_of_the_test_part_change_no_decision(project):
+    split, dataset = (json.loads((project / path).read_text()) for path in ("build/split/split.json", "build/ingest/dataset.json"))
+    before, cases = run(project)
+    shutil.copytree(project / "data", project / "other/data")
+    for case in dataset["cases"]:
+        if split["cases"][case["case_id"]]["part"] == "test":
+            path = project / "other/data" / case["label_map"]["path"]
+            volume = sitk.ReadImage(str(path))
+            volumes.write(volumes.from_array(np.roll(volumes.array_zyx(volume), 3, axis=2), volume), path)
+            case["label_map"]["sha256"] = records.sha256(path)
+    (project / "other.json").write_text(json.dumps(dataset))
+    after, others = run(project, data="other/data", dataset="other.json", out="other/evaluate", metrics="other/metrics")
+    assert after["decisions"] == before["decisions"]
+    assert [case["flagged"] for case in others["cases"]] == [case["flagged"] for case in cases["cases"]]
+    assert [case["prediction_sha256"] for case in others["cases"]] == [case["prediction_sha256"] for case in cases["cases"]]
+    assert after["dice"] != before["dice"]
 
 
-def test_a_process_with_the_same_instruction_set_may_predict(deterministic):
-    evaluate.configure("native", 1, numerics.configure("native", 1))  # raises where it may not
-    assert torch.are_deterministic_algorithms_enabled()
+def test_each_kind_of_uncertainty_has_its_maps(reproduced):
+    cases = json.loads((reproduced / "metrics/cases.json").read_text())["cases"]
+    names = {path.name for path in (reproduced / "build/evaluate/results/uncertainty").iterdir()}
+    assert names == {f"{case['case_id']}.{kind}.{name}.nii.gz" for case in cases for kind in ("dropout", "augmentation")
+                     for name in ("entropy", "mutual_information")}
 
 
-def test_a_process_with_another_instruction_set_is_refused(deterministic):
-    with pytest.raises(StageError, match="expected an abacus"):
-        evaluate.configure("native", 1, "an abacus")
+def test_a_map_of_entropy_is_in_nats_on_the_canonical_grid(reproduced):       # two decimals
+    cases = json.loads((reproduced / "metrics/cases.json").read_text())["cases"]
+    found = volumes.array_zyx(sitk.ReadImage(str(reproduced / f"build/evaluate/results/uncertainty/{cases[0]['case_id']}.dropout.entropy.nii.gz")))
+    assert found.shape == phantoms.SIZE_XYZ[::-1]
+    assert 0 < found.max() < np.log(3) + 0.005
 
 
-def test_a_process_that_cannot_take_up_the_numerics_is_refused(deterministic, monkeypatch):
-    def fail(name, threads):
-        raise RuntimeError("portable numerics need AVX2, torch uses AVX512")
+def test_each_opening_is_counted_once(reproduced, project):
+    path = "design/test_openings.jsonl"
+    lines = [json.loads(line) for line in (reproduced / path).read_text().splitlines()]
+    run_id = json.loads((reproduced / "build/train/train.json").read_text())["run_id"]
+    digests = {line["stage"]: line["metrics_sha256"] for line in lines if line["run_id"] == run_id}
+    assert digests == {"evaluate": records.sha256(reproduced / "metrics/metrics.json"),
+                       "robustness": records.sha256(reproduced / "metrics/robustness.json"),
+                       "explain": records.sha256(reproduced / "build/explain/explain.json")}
+    run(project, openings=path)
+    assert (project / path).read_bytes() == (reproduced / path).read_bytes()
 
-    monkeypatch.setattr(numerics, "configure", fail)
-    with pytest.raises(StageError, match="portable numerics need AVX2"):
-        evaluate.configure("portable", 1, "AVX2, fp32")
+
+def test_a_site_of_cases_csv_is_a_subgroup(reproduced):
+    with open(reproduced / "data/cases.csv", newline="") as file:
+        sites = {row["site"] for row in csv.DictReader(file)}
+    assert set(json.loads((reproduced / "metrics/metrics.json").read_text())["subgroups"]["site"]) == sites
+
+
+def test_the_reference_for_monitoring_is_of_the_held_out_cases(reproduced):
+    found = json.loads((reproduced / "build/evaluate/results/reference.json").read_text())
+    split = json.loads((reproduced / "build/split/split.json").read_text())["cases"].values()
+    held_out = [row["subject_id"] for row in split if row["part"] != "train"]
+    assert (found["parts"], found["n_cases"], found["n_subjects"]) == (["test", "validation"], len(held_out), len(set(held_out)))
+    decided = json.loads((reproduced / "metrics/metrics.json").read_text())["decisions"]
+    assert found["flagging"] == {"feature": "entropy", "above": decided["flag_above"]["prediction"]}

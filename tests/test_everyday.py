@@ -32,7 +32,9 @@ def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
 
 @pytest.mark.parametrize(("section", "change", "stages"), [
     ("export", {"parity_cases": 3}, ["export", "evidence"]),
-    ("evaluate", {"resamples": 150}, ["evaluate", "evidence"]),
+    ("explain", {"level": 2}, ["explain", "report", "evidence"]),
+    ("report", {"pixels_per_mm": {"small": 3, "large": 5}}, ["report", "evidence"]),
+    ("evaluate", {"resamples": 150}, ["evaluate", "report", "evidence"]),
     ("validate", {"outlier_mad": 4}, ["validate", "evidence"])])
 def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, change, stages):
     projects.set_params(project, **{section: change})
@@ -44,7 +46,8 @@ def test_an_exclusion_is_named_in_every_later_record(project):
     projects.set_params(project, validate={"exclude": excluded})
     projects.run(project, "dvc", "repro")
     for path in ("build/validate/findings.json", "build/validate/accepted.json", "build/split/split.json", "build/train/train.json",
-                 "build/export/model.json", "metrics/metrics.json", "metrics/cases.json", "evidence/acceptance.json"):
+                 "build/explain/explain.json", "build/export/model.json", "metrics/metrics.json", "metrics/cases.json", "metrics/robustness.json",
+                 "evidence/acceptance.json"):
         assert json.loads((project / path).read_text())["excluded"] == excluded, path
     assert "phantom_02" not in json.loads((project / "build/split/split.json").read_text())["cases"]
     assert "1 cases were excluded: phantom_02" in projects.run(project, "python", "-m", "radiotrace", "results").stdout
@@ -52,14 +55,17 @@ def test_an_exclusion_is_named_in_every_later_record(project):
 
 def test_an_experiment_with_other_epochs_trains_again_and_shows_in_the_diffs(project):
     done = projects.run(project, "dvc", "exp", "run", "--set-param", "train.epochs=3")
-    assert stages_run(done) == ["train", "evaluate", "export", "evidence"]
+    assert sorted(stages_run(done)) == ["evaluate", "evidence", "explain", "export", "report", "robustness", "train"]
     assert len(json.loads((project / "build/train/train.json").read_text())["history"]) == 3
     parameters = json.loads(projects.run(project, "dvc", "params", "diff", "main", "--json").stdout)
     assert parameters["params.yaml"]["train.epochs"] == {"old": 2, "new": 3, "diff": 1}
-    metrics = json.loads(projects.run(project, "dvc", "metrics", "diff", "main", "--json", "--all").stdout)["metrics/metrics.json"]
-    assert {"dice.anterior.mean", "dice.posterior.ci95_low", "volume_error_mm3.anterior.mean", "dice.mean_of_labels.mean"} <= metrics.keys()
-    assert metrics["dice.anterior.mean"]["old"] != metrics["dice.anterior.mean"]["new"]
-    assert "| metrics/metrics.json" in projects.run(project, "dvc", "metrics", "diff", "main", "--md").stdout
+    metrics = json.loads(projects.run(project, "dvc", "metrics", "diff", "main", "--json", "--all").stdout)
+    headline, gates = metrics["metrics/headline.json"], metrics["metrics/gates.json"]
+    assert {"dice.anterior.mean", "dice.posterior.ci95_low", "volume_error_percent.anterior.mean", "dice.mean_of_labels.mean",
+            "calibration.before.expected_error", "subgroup_gap_dice.site.north"} <= headline.keys()
+    assert headline["dice.anterior.mean"]["old"] != headline["dice.anterior.mean"]["new"]
+    assert gates["requirements.SRS-SEG-1.verdict"]["new"] in ("met", "not met", "cannot say")
+    assert "| metrics/headline.json" in projects.run(project, "dvc", "metrics", "diff", "main", "--md").stdout
     # dvclive and the experiment leave the pipeline itself alone.
     assert projects.run(project, "git", "diff", "--name-only", "main", "--", "dvc.yaml", "data.dvc", ".gitignore").stdout == ""
 
@@ -82,10 +88,10 @@ def test_a_queued_sweep_over_two_values_shows_both(project):
 def test_plots_are_pictures_that_open_offline(project):
     projects.run(project, "dvc", "plots", "show", "--out", "dvc_plots")
     page = (project / "dvc_plots/index.html").read_text()
-    assert page.count("<img") == 2
+    assert page.count("<img") == 10
     assert "http://" not in page
     assert "https://" not in page
-    assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 2
+    assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 10
     projects.run(project, "dvc", "plots", "diff", "HEAD", "--out", "dvc_plots")
     assert "<img" in (project / "dvc_plots/index.html").read_text()
 

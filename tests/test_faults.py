@@ -99,7 +99,7 @@ def test_a_path_that_leaves_the_data_folder_is_refused(project):
     refused(project, "ingest", "phantom_03", "leaves the data folder")
 
 
-@pytest.mark.parametrize("name", ["ingest", "validate", "split", "train", "evaluate", "export", "evidence"])
+@pytest.mark.parametrize("name", ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export", "evidence"])
 def test_a_misspelt_and_a_mistyped_parameter_are_named_by_every_stage(project, name):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("  epochs: 2", "  epoch: 2").replace("seed: 0", "seed: zero"))
@@ -153,7 +153,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.parametrize(("name", "bytes_left"), [
-    ("ingest", 1000), ("ingest", 20000), ("split", 1000), ("train", 10000), ("evaluate", 500), ("export", 10000)])
+    ("ingest", 1000), ("ingest", 20000), ("split", 1000), ("train", 10000), ("evaluate", 500), ("robustness", 500), ("export", 10000)])
 def test_a_disk_without_room_leaves_everything_as_it_was(project, name, bytes_left):
     before = contents(project)
     command = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]["cmd"].split()[2:]

@@ -165,3 +165,43 @@ def test_predict_gives_float32():
 
 def test_predict_takes_an_image_that_the_network_halves_to_one_voxel():  # 4 -> 2 -> 1: instance norm takes no single voxel
     assert inference.predict(noise(4, 4, 4), networks.build(NETWORK, 0).eval(), SPEC).shape == (3, 4, 4, 4)
+
+
+@pytest.mark.parametrize("changes", [{}, {"patch_voxels": [16, 20, 12]}, {"patch_voxels": [14, 25, 17]}], ids=["rounded", "patch", "odd"])
+def test_one_pass_is_what_predict_hands_to_the_network(changes):
+    image, spec = noise(10, 17, 13), SPEC | changes
+    (expected,) = seen(image, spec)
+    assert torch.equal(inference.one_pass(image, spec, (0, 0, 0))[0], expected[0, 0])
+
+
+def test_one_pass_of_an_image_that_fits_has_all_of_it():
+    image = noise(10, 17, 13)
+    patch, part, inside = inference.one_pass(image, SPEC | {"patch_voxels": [16, 20, 12]}, (9, 0, 4))
+    assert torch.equal(image[part], image)
+    assert torch.equal(patch[inside], image)
+
+
+# z: 10 becomes 12, 1 before and 1 behind; y: 40 > 24, around 30 18 … 42 is moved back to 16 … 40; x: 30 > 16, 8 … 24 around 16.
+def test_one_pass_of_a_larger_image_is_the_window_around_a_place():
+    image = noise(10, 40, 30)
+    patch, part, inside = inference.one_pass(image, SPEC | {"window_voxels": [16, 24, 32]}, (5, 30, 16))
+    assert part == (slice(0, 10), slice(16, 40), slice(8, 24))
+    assert inside == (slice(1, 11), slice(0, 24), slice(0, 16))
+    assert patch.shape == (12, 24, 16)
+    assert torch.equal(patch[inside], image[part])
+
+
+def test_one_pass_does_not_leave_the_image():
+    _, part, _ = inference.one_pass(noise(40, 40, 40), SPEC | {"window_voxels": [16, 16, 16]}, (0, 39, 20))
+    assert part == (slice(0, 16), slice(24, 40), slice(12, 28))
+
+
+@pytest.mark.parametrize("shape", [(14, 22, 18), (20, 40, 37), (5, 6, 7)], ids=["one window", "several windows", "smaller than a patch"])
+def test_with_a_gradient_the_logits_are_the_same(shape):
+    network, image = networks.build(NETWORK, seed=1).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    spec = SPEC | {"logit_offsets": [0.5, 0, -1]}
+    image.requires_grad_()
+    found = inference.differentiable(image, network, spec)
+    assert found.detach().equal(inference.predict(image.detach(), network, spec))
+    found.sum().backward()
+    assert image.grad.abs().max() > 0

@@ -46,12 +46,13 @@ def test_every_file_below_build_that_it_names_is_an_output():
     outs = {out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for out in stage["outs"]}
     named = set(re.findall(r"build/[\w./]+\w", README))
     assert named
-    assert all(any(path.startswith(f"{out}/") for out in outs) for path in named)
+    assert all(any(f"{path}/".startswith(f"{out}/") for out in outs) for path in named)
 
 
 def test_every_parameter_that_it_names_exists():
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    named = set(re.findall(r"\b((?:ingest|validate|split|train|evaluate|export)\.[a-z_]+)\b", README)) - {"train.py"}
+    named = set(re.findall(r"\b((?:ingest|validate|split|train|evaluate|robustness|explain|report|export)\.[a-z_]+)\b", README))
+    named -= {"train.py", "robustness.json", "report.html"}
     assert named
     assert [name for name in named if name.split(".")[1] not in params[name.split(".")[0]]] == []
 

@@ -30,10 +30,11 @@ def test_two_clones_at_two_paths_end_in_the_same_bytes(reproduced, tmp_path):
     assert projects.run(other, "git", "status", "--porcelain").stdout == ""
 
 
-def test_all_seven_stages_left_their_outputs(reproduced):
+def test_all_stages_left_their_outputs(reproduced):
     found = contents(reproduced)
     assert {"build/ingest/dataset.json", "build/validate/findings.json", "build/split/split.json", "build/train/weights.safetensors",
-            "build/export/model.onnx", "metrics/metrics.json", "evidence/manifest.json", "dvc.lock"} <= found.keys()
+            "build/explain/explain.json", "build/evaluate/report.html", "build/export/model.onnx", "metrics/metrics.json", "metrics/robustness.json",
+            "evidence/manifest.json", "dvc.lock"} <= found.keys()
 
 
 def test_no_output_names_a_path_a_host_or_a_user_of_this_machine(reproduced):
@@ -50,15 +51,16 @@ def test_no_record_holds_a_clock_time(reproduced):
     assert [path for path, content in records.items() if clock.search(content)] == []
 
 
-@pytest.mark.parametrize("name", ["ingest", "validate", "split", "train", "evaluate", "export", "evidence"])
+@pytest.mark.parametrize("name", ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export", "evidence"])
 def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_bytes(reproduced, tmp_path, name):
     project = projects.clone(reproduced, tmp_path / "killed")
     projects.run(project, "dvc", "pull", "-q")
     stage = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]
-    folder = project / ("evidence" if name == "evidence" else f"build/{name}")
-    shutil.rmtree(folder)  # as DVC does before it runs a stage
-    assert die_at(project, "os.rename", 1, stage["cmd"].split()[2:]).returncode == -signal.SIGKILL
-    assert not folder.exists()
+    command = stage["cmd"].split()[2:]
+    made = project / command[command.index("--out") + 1]
+    shutil.rmtree(made) if made.is_dir() else made.unlink()  # as DVC does before it runs a stage
+    assert die_at(project, "os.replace" if name == "report" else "os.rename", 1, command).returncode == -signal.SIGKILL
+    assert not made.exists()
     done = projects.run(project, "dvc", "repro", "--force", "--single-item", name)
     assert f"Running stage '{name}'" in done.stdout + done.stderr
     assert contents(project) == contents(reproduced)

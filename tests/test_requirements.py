@@ -142,3 +142,21 @@ def test_every_fault_of_the_file_is_named(tmp_path, required):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(StageError, match=r"requirements.yaml is missing"):
         requirements.load(tmp_path / "requirements.yaml")
+
+
+def test_gates_are_the_verdicts_by_requirement():
+    acceptance = json.loads((CASES / "acceptance/valid/cannot_say.json").read_text("utf-8"))
+    found = requirements.gates(acceptance)
+    assert found["release_blocked"]
+    assert found["requirements"] == {result["requirement"]: {"verdict": result["verdict"], "observed": result["observed"],
+                                                             "threshold": result["threshold"]} for result in acceptance["results"]}
+    assert records.faults(found, "gates") == []
+
+
+def test_a_number_that_is_made_of_all_cases_can_be_required():
+    metrics = json.loads((CASES / "metrics/valid/all_defined.json").read_text("utf-8"))
+    requirement = {"id": "SRS-CAL-1", "title": "Calibration", "acceptance": {
+        "metric": "calibration.after.expected_error", "part": "test", "bound": "upper", "op": "<=", "threshold": 1, "min_subjects": 2}}
+    found = requirements.judge(requirement, metrics)
+    estimate = metrics["calibration"]["after"]["expected_error"]
+    assert (found["verdict"], found["mean"], found["observed"]) == ("met", estimate["value"], estimate["ci95_high"])

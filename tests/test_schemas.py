@@ -41,8 +41,9 @@ def open_objects(schema, where=(), closed_above=False):
     closed = schema.get("additionalProperties") is False or isinstance(schema.get("additionalProperties"), dict)
     if is_object and not closed and not closed_above:
         yield "/".join(where)
-    for name, value in schema.get("properties", {}).items():
-        yield from open_objects(value, (*where, "properties", name), closed_above)
+    for keyword in ("properties", "$defs"):
+        for name, value in schema.get(keyword, {}).items():
+            yield from open_objects(value, (*where, keyword, name), closed_above)
     for keyword in ("items", "additionalProperties", "if", "then", "else"):
         if isinstance(schema.get(keyword), dict):
             yield from open_objects(schema[keyword], (*where, keyword), closed_above or (keyword in NARROWING and closed))

@@ -59,7 +59,7 @@ def test_values_of_a_summary_are_python_numbers():             # a record refuse
 
 
 def test_equal_values_are_their_own_interval():
-    assert interval({"a": 0.7, "b": 0.7, "c": 0.7}) == (0.7, 0.7)
+    assert interval({"a": 0.7, "b": 0.7, "c": 0.7}) == pytest.approx((0.7, 0.7), abs=1e-15)
 
 
 def test_subjects_of_equal_means_are_their_own_interval():     # values differ within a subject; every resample has mean 0.5
@@ -123,3 +123,50 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():  # 200 intervals o
         low, high = interval(normal(30, seed), seed=seed)
         covered += low <= 0.8 <= high
     assert 0.88 <= covered / 200 <= 0.99
+
+
+def ratio(totals):
+    return totals[0] / totals[1]
+
+
+def test_the_interval_of_a_ratio_contains_it():
+    rng = np.random.default_rng(0)
+    below = rng.uniform(1, 2, 30)
+    low, high = statistics.interval(np.stack([below * rng.normal(0.5, 0.1, 30), below]), ratio, 500, 0)
+    assert 0.4 < low < 0.5 < high < 0.6
+
+
+def test_the_interval_of_a_difference_of_strata():             # each side keeps its 10; without strata a resample may have none of one
+    rng = np.random.default_rng(0)
+    inside = np.arange(20) < 3
+    value = np.where(inside, 0.9, 0.8) + 0.01 * rng.standard_normal(20)
+    sums = np.stack([value * inside, inside, value * ~inside, ~inside])
+
+    def gap(totals):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return totals[0] / totals[1] - totals[2] / totals[3]
+
+    low, high = statistics.interval(sums, gap, 500, 0, inside)
+    assert 0.08 < low < 0.1 < high < 0.12
+    assert statistics.interval(sums, gap, 500, 0) == (None, None)
+
+
+def test_a_stratum_of_one_joins_another():
+    sums = np.stack([np.arange(10.0), np.ones(10)])
+    low, high = statistics.interval(sums, ratio, 300, 0, [0] * 9 + [1])
+    assert (low, high) == statistics.interval(sums, ratio, 300, 0)
+
+
+def test_cases_of_a_subject_add_up():
+    found = statistics.by_subject({"a": (1, 2), "b": (3, 4), "c": (5, 6)}, {"a": "two", "b": "one", "c": "two"})
+    assert found.tolist() == [[3, 6], [4, 8]]                  # "one", then "two"
+
+
+def test_the_median_and_its_interval_of_ten_values():          # 2nd and 9th: between them with 1 - 2·(1 + 10)/2^10 = 97.9 %, 3rd and 8th 89.1 %
+    assert statistics.median(np.arange(1.0, 11)[::-1]) == {"median": 5.5, "ci95_low": 2, "ci95_high": 9}
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, (None, None)), (5, (2.0, None)), (6, (2.5, 0.0))])   # all of 6: 1 - 2/2^6 = 96.9 %
+def test_few_values_have_no_interval_of_the_median_and_none_have_no_median(count, expected):
+    found = statistics.median(np.arange(float(count)))
+    assert (found["median"], found["ci95_low"]) == expected

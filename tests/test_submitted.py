@@ -40,7 +40,8 @@ def test_sha256sum_accepts_the_bundle():
 
 def test_the_code_that_the_run_records_is_the_code_of_this_clone():
     stages = json.loads((ROOT / "evidence/run.json").read_text())["stages"]
-    assert [stage["stage"] for stage in stages] == ["ingest", "validate", "split", "train", "evaluate", "export", "evidence"]
+    assert [stage["stage"] for stage in stages] == ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export",
+                                                    "evidence"]
     for stage in stages:
         closure = runs.code_closure(ROOT / f"stages/{stage['stage']}.py")
         assert stage["code"] == {path: records.sha256(ROOT / path) for path in closure}

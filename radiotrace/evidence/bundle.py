@@ -8,7 +8,7 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     """Where records of one run contradict each other or the files beside them; [] when they agree.
 
     Args:
-        sources: name -> record, of dataset, split, train, metrics, cases and model.
+        sources: name -> record, of dataset, split, train, metrics, headline, cases, robustness, explain, model and openings.
         provenance: the record 'provenance' of each stage.
         files: path -> SHA-256 as the file is now, of everything that a record states a hash of.
     """
@@ -21,7 +21,7 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     train, model, dataset = sources["train"], sources["model"], sources["dataset"]
     made = {record["stage"]: record for record in provenance}
     same("run_id of build/train/train.json", train["run_id"], runs.run_id(made["train"]))
-    for name in ("metrics", "cases", "model"):
+    for name in ("metrics", "headline", "cases", "robustness", "explain", "model"):
         same(f"run_id of {name}.json", sources[name]["run_id"], train["run_id"])
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
     same("weights behind model.onnx", model["weights_sha256"], train["weights_sha256"])
@@ -32,6 +32,8 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)
     if seen := sorted(set(test) & {case_id for case_ids in train["cases"].values() for case_id in case_ids}):
         found.append(f"test cases that training saw: {', '.join(seen)}")
+    if not any(line["run_id"] == train["run_id"] for line in sources["openings"]["openings"]):
+        found.append(f"openings of the test part: none of run {train['run_id'][:12]}, expected one")
     if not found:  # the cases are known to be the right ones
         for name, summary in sources["metrics"]["dice"].items():
             if name != "mean_of_labels":
@@ -70,6 +72,17 @@ def checkpoints(train: dict) -> dict:
     return {"run_id": train["run_id"], "selection": train["selection"], "selected_epoch": train["history"][-1]["epoch"],
             "checkpoints": [{"epoch": row["epoch"], "sha256": row["checkpoint_sha256"]} for row in train["history"]],
             "weights_sha256": train["weights_sha256"]}
+
+
+def openings(run_id: str, lines: list[dict]) -> dict:
+    """The record 'openings': every time that a model was shown the test part of this run, and how many models that were.
+
+    Args:
+        lines: of the ledger, those of other test parts (of folds, of another split) among them.
+    """
+    part = {line["cases_sha256"] for line in lines if line["run_id"] == run_id}
+    same = [line for line in lines if line["cases_sha256"] in part]
+    return {"run_id": run_id, "n_models": len({line["run_id"] for line in same}), "openings": same}
 
 
 def manifest(run_id: str, folder: Path, name: str, schema_of: dict[str, str], vouched: dict[str, Path]) -> dict:

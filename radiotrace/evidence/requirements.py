@@ -53,7 +53,7 @@ def judge(requirement: dict, metrics: dict) -> dict:
     else:
         verdict = "met" if OPERATORS[criterion["op"]](observed, criterion["threshold"]) else "not met"
         reason = f"{criterion['bound']} 95 % bound {observed:.4g} {criterion['op']} {criterion['threshold']:g}"
-    return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean"), "observed": observed,
+    return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean", summary.get("value")), "observed": observed,
             "n_subjects": subjects, "verdict": verdict, "reason": reason,
             **{key: criterion[key] for key in ("metric", "part", "bound", "op", "threshold", "min_subjects")}}
 
@@ -63,3 +63,10 @@ def acceptance(requirements: dict, metrics: dict) -> dict:
     results = [judge(requirement, metrics) for requirement in requirements["requirements"]]
     return {"run_id": metrics["run_id"], "requirements_sha256": records.digest(requirements), "results": results, "excluded": metrics["excluded"],
             "release_blocked": any(result["verdict"] != "met" for result in results)}
+
+
+def gates(acceptance: dict) -> dict:
+    """The record 'gates': what `dvc metrics diff` shows of the requirements, such as a verdict that goes from met to not met."""
+    return {"run_id": acceptance["run_id"], "release_blocked": acceptance["release_blocked"],
+            "requirements": {result["requirement"]: {key: result[key] for key in ("verdict", "observed", "threshold")}
+                             for result in acceptance["results"]}}

@@ -1,0 +1,12 @@
+"""Tables: rows of text in columns, as people read them on a terminal."""
+
+
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """The rows as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number to so many digits; "undefined" for None."""
+    return "undefined" if value is None else f"{value:.{digits}g}"

@@ -1,0 +1,50 @@
+"""Agreement of two measurements of one thing, such as the volumes of a reference and of a prediction."""
+import numpy as np
+
+
+def bland_altman(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float | None]:
+    """Bias and limits of agreement of prediction minus reference, in their unit.
+
+    Args:
+        reference, prediction: (n,) of one unit.
+
+    Returns:
+        bias: mean difference. sd: of the differences. limit_low, limit_high: bias ∓ 1.96 SD, between which 95 % of differences
+        lie where they are normal. slope: of the difference against the mean of both, 0 where the bias does not depend on the
+        size. None where undefined: all for n = 0; all but the bias for n = 1; the slope where all means are equal.
+
+    Source: Bland and Altman 1999, doi:10.1177/096228029900800204.
+    """
+    found = dict.fromkeys(("bias", "sd", "limit_low", "limit_high", "slope"))
+    difference, mean = prediction - reference, (prediction + reference) / 2
+    if len(difference):
+        found["bias"] = float(difference.mean())
+    if len(difference) > 1:
+        found["sd"] = float(difference.std(ddof=1))
+        found["limit_low"], found["limit_high"] = (found["bias"] + sign * 1.96 * found["sd"] for sign in (-1, 1))
+        if mean.std() > 0:
+            found["slope"] = float(np.polyfit(mean, difference, 1)[0])
+    return found
+
+
+def moments(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Sums that concordance is a function of, (6,): n, Σx, Σy, Σx², Σy², Σxy. Sums of groups add up."""
+    return np.array([len(reference), reference.sum(), prediction.sum(), (reference**2).sum(), (prediction**2).sum(), (reference * prediction).sum()])
+
+
+def concordance(moments: np.ndarray) -> np.ndarray:
+    """Lin's concordance correlation coefficient, 2 s_xy / (s_x² + s_y² + (x̄ - ȳ)²), with moments over n.
+
+    Args:
+        moments: (6, …), as `moments` gives them.
+
+    Returns:
+        (…): 1 where both agree in every case, less where they scatter, differ in scale or are biased; NaN where both are one
+        and the same constant.
+
+    Source: Lin 1989, doi:10.2307/2532051.
+    """
+    n, x, y, xx, yy, xy = moments
+    x, y = x / n, y / n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 2 * (xy / n - x * y) / (xx / n - x**2 + yy / n - y**2 + (x - y) ** 2)

@@ -1,0 +1,181 @@
+"""Results: from what was found in each case to the record 'metrics'. Every number has its n and its interval over subjects."""
+from collections import defaultdict
+
+import numpy as np
+
+from radiotrace.evaluation import agreement, calibration, detection, overlap, ranking, statistics, subgroups, surfaces, uncertainty
+
+MEASURES = ("dice", "iou", "surface_dice", "boundary_f1", "hausdorff95_mm", "average_surface_distance_mm", "sensitivity", "specificity", "ppv",
+            "npv", "volume_error_mm3", "volume_error_percent", "volume_error_absolute_percent", "prediction_components")
+MACRO = "mean_of_labels"
+
+
+def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], spacing_zyx, tolerance_mm: float,
+            overlap_min: float) -> dict[str, dict]:
+    """Everything that is measured of each label but the background, by name.
+
+    Args:
+        reference_zyx, prediction_zyx: integer label maps of one shape.
+        labels: value -> name.
+        spacing_zyx: edges of a voxel, in mm.
+        tolerance_mm: as surfaces.compare takes it.
+        overlap_min: as detection.objects takes it.
+
+    Returns:
+        Name -> MEASURES, both volumes, the reference's components, and objects; None where undefined. Errors of volume are
+        prediction minus reference, in percent of the reference.
+    """
+    voxel_mm3 = float(np.prod(spacing_zyx))
+
+    def row(reference, prediction):
+        found = overlap.confusion(reference, prediction)
+        volumes = int(reference.sum()) * voxel_mm3, int(prediction.sum()) * voxel_mm3
+        percent = 100 * (volumes[1] - volumes[0]) / volumes[0] if volumes[0] else None
+        objects = detection.objects(reference, prediction, overlap_min)
+        return {**{name: getattr(found, name) for name in ("dice", "iou", "sensitivity", "specificity", "ppv", "npv")},
+                **surfaces.compare(reference, prediction, spacing_zyx, tolerance_mm),
+                "reference_mm3": volumes[0], "prediction_mm3": volumes[1], "volume_error_mm3": volumes[1] - volumes[0],
+                "volume_error_percent": percent, "volume_error_absolute_percent": None if percent is None else abs(percent),
+                "reference_components": overlap.components(reference), "prediction_components": overlap.components(prediction),
+                "objects_found": objects.found, "objects_false_positive": objects.false_positive}
+
+    return {name: row(reference_zyx == int(value), prediction_zyx == int(value)) for value, name in labels.items() if value != "0"}
+
+
+class Summary:
+    """Summaries of the rows of one part, which share cases, subjects and bootstrap.
+
+    Args:
+        cases: entries of the record 'cases'.
+        resamples, seed: of the bootstrap.
+    """
+
+    def __init__(self, cases: list[dict], resamples: int, seed: int):
+        self.cases, self.resamples, self.seed = cases, resamples, seed
+        self.names = list(cases[0]["labels"])
+        self.subject_of = {case["case_id"]: case["subject_id"] for case in cases}
+
+    def _estimate(self, rows: dict, statistic, n_undefined: int = 0, stratum_of=None) -> dict:
+        return statistics.estimate(rows, statistic, self.subject_of, self.resamples, self.seed, n_undefined, stratum_of)
+
+    def measures(self) -> dict[str, dict]:
+        """Measure -> label, and the mean of a case's labels -> statistics.summary."""
+        def values(measure, name):
+            return {case["case_id"]: ranking.macro(case, measure) if name == MACRO else case["labels"][name][measure] for case in self.cases}
+
+        return {measure: {name: statistics.summary(values(measure, name), self.subject_of, self.resamples, self.seed)
+                          for name in (*self.names, MACRO)} for measure in MEASURES}
+
+    def volume_agreement(self) -> dict[str, dict]:
+        """Label -> Bland-Altman of the volumes in mm³, and Lin's concordance with its interval."""
+        found = {}
+        for name in self.names:
+            pairs = {case["case_id"]: (case["labels"][name]["reference_mm3"], case["labels"][name]["prediction_mm3"]) for case in self.cases}
+            limits = agreement.bland_altman(*np.array(list(pairs.values())).T)
+            sums = {case: agreement.moments(*np.array([pair]).T) for case, pair in pairs.items()}
+            found[name] = {"bland_altman_mm3": limits, "concordance": self._estimate(sums, agreement.concordance)}
+        return found
+
+    def detection(self) -> dict[str, dict]:
+        """Label -> how many objects there are, were found and were made up; sensitivity and false positives a case, with intervals."""
+        found = {}
+        for name in self.names:
+            rows = {case["case_id"]: (row["reference_components"], row["objects_found"], row["objects_false_positive"], 1)
+                    for case in self.cases for row in [case["labels"][name]]}
+            totals = np.sum(list(rows.values()), 0)
+            found[name] = {"n_objects": int(totals[0]), "n_found": int(totals[1]), "n_false_positive": int(totals[2]),
+                           "sensitivity": self._estimate(rows, lambda total: _ratio(total[1], total[0])),
+                           "false_positives_per_case": self._estimate(rows, lambda total: _ratio(total[2], total[3]))}
+        return found
+
+    def calibration(self, tallies: dict[str, calibration.Tally], labels: dict[str, str]) -> dict:
+        """Errors of calibration over all voxels that count, and the bins of the reliability diagram.
+
+        Args:
+            tallies: case -> sums.
+            labels: value -> name, with the background.
+
+        Returns:
+            n_voxels; expected_error of the label that wins, and of each label against the others; brier and
+            negative_log_likelihood_nats of a voxel, by mean; reliability: bins of the winning label.
+        """
+        total = sum(tallies.values(), calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())))
+
+        def error(row):
+            rows = {case: np.concatenate([one.voxels[row], one.confidence[row] - one.hits[row]]) for case, one in tallies.items()}
+            return self._estimate(rows, lambda sums: _ratio(np.abs(sums[len(sums) // 2:]).sum(0), sums[:len(sums) // 2].sum(0)))
+
+        def mean(name):
+            rows = {case: (getattr(one, name), one.voxels[0].sum()) for case, one in tallies.items()}
+            return self._estimate(rows, lambda sums: _ratio(sums[0], sums[1]))
+
+        bins = total.voxels.shape[1]
+        return {"n_voxels": int(total.voxels[0].sum()), "expected_error": error(0),
+                "expected_error_of_label": {name: error(1 + int(value)) for value, name in labels.items()},
+                "brier": mean("brier"), "negative_log_likelihood_nats": mean("nll"),
+                "reliability": [{"from": index / bins, "to": (index + 1) / bins, "n_voxels": int(voxels),
+                                 "mean_probability": confidence / voxels if voxels else None, "share_right": hits / voxels if voxels else None}
+                                for index, (voxels, confidence, hits) in enumerate(zip(*(one[0] for one in total.sums()[:3]), strict=True))]}
+
+    def uncertainty(self, kind: str, poor_below: float, limit: float | None) -> dict:
+        """Whether a score finds the bad cases.
+
+        Args:
+            kind: of the scores in the cases' entry "uncertainty".
+            poor_below: mean Dice of labels below which a case is poor.
+            limit: the score above which a case goes to an expert; None where no part was there to set it.
+
+        Returns:
+            aurc, with aurc_best of scores that know the Dice and aurc_random of scores that know nothing; spearman, with the
+            Dice; auroc, of poor cases: each with its interval; the risk-coverage curve, of risk 1 - Dice; and
+            uncertainty.flagging. Cases without a Dice are counted and left out.
+        """
+        known = [case for case in self.cases if ranking.macro(case, "dice") is not None]
+        scores, dice = np.array([case["uncertainty"][kind]["score"] for case in known]), np.array([ranking.macro(case, "dice") for case in known])
+        risks, poor = 1 - dice, dice < poor_below
+        units = {case["case_id"]: unit for case, unit in zip(known, np.eye(len(known)), strict=True)}
+        with_poor = {case["subject_id"] for case, one in zip(known, poor, strict=True) if one}
+        strata = {subject: subject in with_poor for subject in self.subject_of.values()}  # every resample has poor cases, or none has
+
+        def number(statistic, stratum_of=None):
+            return self._estimate(units, statistics.of_rows(statistic), len(self.cases) - len(known), stratum_of)
+
+        return {"aurc": number(lambda rows: uncertainty.aurc(scores[rows], risks[rows])),
+                "aurc_best": number(lambda rows: uncertainty.aurc(risks[rows], risks[rows])),
+                "aurc_random": number(lambda rows: risks[rows].mean() if len(rows) else np.nan),
+                "spearman": number(lambda rows: uncertainty.spearman(scores[rows], dice[rows])),
+                "auroc": number(lambda rows: uncertainty.auroc(scores[rows], poor[rows]), strata),
+                "poor_below_dice": poor_below, "n_poor": int(poor.sum()), "risk_coverage": uncertainty.risk_coverage(scores, risks).tolist(),
+                "flag_above": limit, "flagging": None if limit is None else uncertainty.flagging(scores, dice, limit, poor_below)}
+
+    def subgroups(self, groups: dict[str, dict[str, str]], n_min: int) -> dict[str, dict]:
+        """Attribute -> group -> row of subgroups.compare, of the mean Dice of labels."""
+        found = defaultdict(dict)
+        values = {case["case_id"]: ranking.macro(case, "dice") for case in self.cases}
+        for row in subgroups.compare(values, groups, self.subject_of, n_min, self.resamples, self.seed):
+            found[row["attribute"]][row["group"]] = {key: value for key, value in row.items() if key not in ("attribute", "group")}
+        return dict(found)
+
+
+def headline(metrics: dict) -> dict:
+    """The record 'headline': the few numbers that `dvc metrics diff` shows.
+
+    Args:
+        metrics: the record 'metrics'.
+    """
+    shown = ("mean", "ci95_low", "ci95_high")
+    return {"run_id": metrics["run_id"], "n_cases": metrics["n_cases"], "n_subjects": metrics["n_subjects"],
+            **{measure: {name: {key: summary[key] for key in shown} for name, summary in metrics[measure].items()}
+               for measure in ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")},
+            "volume_concordance": {name: row["concordance"]["value"] for name, row in metrics["volume_agreement"].items()},
+            "calibration": {when: {name: found[name]["value"] for name in ("expected_error", "brier", "negative_log_likelihood_nats")}
+                            for when, found in metrics["calibration"].items() if found is not None},
+            "uncertainty": {kind: {name: found[name]["value"] for name in ("aurc", "spearman", "auroc")}
+                            for kind, found in metrics["uncertainty"].items()},
+            "subgroup_gap_dice": {attribute: {group: row["gap"] for group, row in rows.items()} for attribute, rows in metrics["subgroups"].items()}}
+
+
+def _ratio(above, below):
+    """above / below, NaN where nothing is below the line."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)

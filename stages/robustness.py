@@ -1,0 +1,162 @@
+"""robustness: how accuracy falls when test images are corrupted or attacked, and how repeatable predictions are under small shifts.
+
+Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors
+Writes  build/robustness/: cases.json, provenance.json
+        metrics/: robustness.json, envelope.svg
+State   design/test_openings.jsonl: one line for each model that was shown the test part
+Params  seed, robustness.*
+Stops   when a raw file was changed after ingest
+Corrupted and shifted images are compared on the grid of the original image, without what was moved out of it; attacked ones on the canonical grid,
+where the network sees them.
+"""
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from radiotrace import parallel, params, records, runs, stage
+from radiotrace.evaluation import adversarial, corruptions, figures_robustness, metrics, openings, parts, robustness
+from radiotrace.images import intensity, volumes
+from radiotrace.learning import inference, numerics, trained
+
+STEPS_REACH = 2.5  # length of all steps of PGD together, in eps, as Madry et al. chose: more than from one border to the other
+
+
+def generator(seed: int, *purpose: str) -> np.random.Generator:
+    """The generator of one purpose, such as a corruption of a case."""
+    number = int.from_bytes(hashlib.sha256("\n".join(purpose).encode()).digest()[:8], "big")
+    return np.random.default_rng([seed, number])
+
+
+def measure(case: dict, raw: Path, weights: str, train: dict, p: dict, names: list[str], attacked: list[str], instructions: str) -> dict:
+    """The entry of one case in the record 'robustness_cases'.
+
+    Args:
+        case: of parts.cases.
+        train: facts of the training run.
+        p: the section robustness of params.yaml, and the seed.
+        names: corruptions.
+        attacked: cases to attack.
+        instructions: what numerics.configure says on the machine that runs the stage.
+    """
+    network = trained.ready(train, weights, p["threads"], instructions)
+    volume, label_map = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
+    image_zyx, reference_zyx = volumes.array_zyx(volume), volumes.array_zyx(label_map)
+    spacing_zyx = volumes.to_zyx(volume.GetSpacing())
+
+    def scores(image_zyx, movement=None) -> dict:
+        found = predict(image_zyx, movement, volume, network, train["preprocessing"])
+        return {"dice": metrics.dice_per_label(reference_zyx[found["known"]], found["label_zyx"][found["known"]], train["labels"]),
+                "volume_mm3": {name: int((found["moved_zyx"] == int(value)).sum()) * float(np.prod(spacing_zyx))
+                               for value, name in train["labels"].items() if value != "0"}}
+
+    def corrupted(name):
+        return [scores(*corruptions.apply(name, severity, image_zyx, spacing_zyx, generator(p["seed"], name, case["case_id"])))["dice"]
+                for severity in corruptions.SEVERITIES]
+
+    def shifted(shift_voxels):
+        movement = (np.eye(3), -np.array(volumes.to_zyx(shift_voxels), float))
+        return {"shift_voxels": shift_voxels, **scores(corruptions.moved(image_zyx, movement), movement)}
+
+    clean = scores(image_zyx.astype(np.float32))
+    shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, robustness.SHIFTS_VOXELS)]
+    return {"case_id": case["case_id"], "subject_id": case["subject_id"], "clean": clean["dice"],
+            "corruptions": {name: corrupted(name) for name in names},
+            "shifts": shifts, "repeatability": robustness.repeatability(shifts),
+            "adversarial": attack(case["case_id"], volume, label_map, network, train, p) if case["case_id"] in attacked else None}
+
+
+def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dict[str, np.ndarray]:
+    """Label maps of an image whose content may have been moved.
+
+    Args:
+        movement: as of corruptions.apply.
+        volume: the image as it was handed in, for its grid.
+
+    Returns:
+        moved_zyx: as predicted; label_zyx: brought back to where the content was; known: bool, the part of it that was seen.
+    """
+    changed = volumes.from_array(image_zyx, volume)
+    prediction, logits = inference.segment(changed, network, spec)
+    found = volumes.array_zyx(prediction)
+    if movement is None:
+        return {"moved_zyx": found, "label_zyx": found, "known": np.ones(found.shape, bool)}
+    turned = volumes.canonical(changed, spec["orientation"], spec["spacing_mm"], is_label_map=False)
+    shares = [volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), volumes.grid(volume)))
+              for channel in torch.softmax(torch.from_numpy(logits), 0).numpy()]
+    back, known = corruptions.moved_back(np.stack(shares), movement)
+    return {"moved_zyx": found, "label_zyx": np.argmax(back, 0), "known": known}
+
+
+def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> dict:
+    """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
+    spec = train["preprocessing"]
+    turned, reference = (volumes.array_zyx(volumes.canonical(one, spec["orientation"], spec["spacing_mm"], is_label_map=one is label_map))
+                         for one in (volume, label_map))
+    image = torch.from_numpy(intensity.normalise(turned, spec["clip_percentiles"]))[None, None]
+    target, steps = torch.from_numpy(reference.astype(np.int64))[None], p["adversarial"]["steps"]
+
+    def logits_of(attacked):
+        return inference.differentiable(attacked[0, 0], network, spec)[None]
+
+    def dice(attacked):
+        prediction = inference.predict(attacked[0, 0], network, spec).argmax(0).numpy()
+        return metrics.dice_per_label(reference, prediction, train["labels"])
+
+    def of(name, eps):
+        rng, step = generator(p["seed"], name, case_id), STEPS_REACH * eps / steps
+        return {"noise": lambda: adversarial.noise(image, eps, rng),
+                "fgsm": lambda: adversarial.fgsm(logits_of, image, target, eps),
+                "pgd": lambda: adversarial.pgd(logits_of, image, target, eps, step, steps, rng),
+                "segpgd": lambda: adversarial.segpgd(logits_of, image, target, eps, step, steps, rng)}[name]()
+
+    return {"clean": dice(image), "attacks": {name: [{"eps_sd": eps, "dice": dice(of(name, eps))} for eps in p["adversarial"]["eps_sd"]]
+                                              for name in ("noise", "fgsm", "pgd", "segpgd")}}
+
+
+def main(args):
+    p = params.load(args.params, "robustness", seed=True)
+    train, dataset = records.read(args.train, "train"), records.read(args.dataset, "dataset")
+    instructions = numerics.configure(train["params"]["numerics"], p["threads"])
+    openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
+    test = parts.cases(dataset, records.read(args.split, "split"), "test")
+    chosen = parts.spread(list(test), p["cases"])
+    names = p["corruptions"] or corruptions.names(dataset["dataset"]["modality"])
+    head = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
+    with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
+        cases = []
+        for case in each(measure, [test[case_id] for case_id in chosen], raw=Path(args.data), weights=args.weights, train=trained.facts(train), p=p,
+                         names=names, attacked=parts.spread(chosen, p["adversarial"]["cases"]), instructions=instructions):
+            cases.append(case)
+            stage.log(f"robustness: {len(cases)}/{len(chosen)} cases")
+        summary = robustness.summarise(cases, p["criterion_dice"], p["resamples"], p["seed"])
+        for name, rows in summary["corruptions"].items():
+            rows |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
+        summary["adversarial"] |= {"steps": p["adversarial"]["steps"], "step_per_eps": STEPS_REACH / p["adversarial"]["steps"]}
+        record = {**head, **summary}
+        records.write(out / "cases.json", {**head, "cases": cases}, "robustness_cases")
+        records.write(out / "provenance.json", runs.provenance(
+            __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
+        # Counted before a number can be seen.
+        openings.add(args.openings, train["run_id"], "robustness", list(test), records.digest(record), "accuracy under corruption, shift and attack")
+        records.write_bytes(Path(args.metrics) / "envelope.svg", figures_robustness.envelope(summary))
+        records.write(Path(args.metrics) / "robustness.json", record, "robustness")
+    stage.log(f"robustness: wrote {args.metrics}/robustness.json, {args.metrics}/envelope.svg and {args.out}/")
+
+
+parser = argparse.ArgumentParser(prog="robustness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                 parents=[parallel.options()])
+parser.add_argument("--data", required=True, help="folder of raw data")
+parser.add_argument("--dataset", required=True, help="record of the data set")
+parser.add_argument("--split", required=True, help="record of the split")
+parser.add_argument("--train", required=True, help="record of the training run")
+parser.add_argument("--weights", required=True, help="trained weights")
+parser.add_argument("--out", required=True, help="folder to write")
+parser.add_argument("--openings", required=True, help="ledger of what the test part was shown to")
+parser.add_argument("--metrics", required=True, help="folder of the small files that git keeps")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))

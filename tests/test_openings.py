@@ -1,0 +1,74 @@
+"""openings: lines are added, never for the same run twice, and a broken ledger is refused."""
+import json
+
+import pytest
+
+from radiotrace.evaluation import openings
+from radiotrace.stage import StageError
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return tmp_path / "openings.jsonl"
+
+
+def add(ledger, run_id=A, stage="evaluate", case_ids=("p_02", "p_01"), metrics_sha256=B):
+    return openings.add(ledger, run_id, stage, list(case_ids), metrics_sha256, "accuracy")
+
+
+def test_without_a_file_nothing_was_opened(ledger):
+    assert openings.read(ledger) == []
+
+
+def test_an_opening_is_a_line(ledger):
+    assert add(ledger)
+    assert {key: openings.read(ledger)[0][key] for key in ("run_id", "stage", "n_cases", "metrics_sha256", "what_for")} == {
+        "run_id": A, "stage": "evaluate", "n_cases": 2, "metrics_sha256": B, "what_for": "accuracy"}
+
+
+def test_a_run_that_is_repeated_adds_nothing(ledger):
+    add(ledger)
+    before = ledger.read_bytes()
+    assert not add(ledger, metrics_sha256=A)
+    assert ledger.read_bytes() == before
+
+
+@pytest.mark.parametrize("other", [{"run_id": B}, {"stage": "robustness"}], ids=["another run", "another stage"])
+def test_another_opening_is_added_behind(ledger, other):
+    add(ledger)
+    before = ledger.read_text()
+    assert add(ledger, **other)
+    assert ledger.read_text().startswith(before)
+    assert len(openings.read(ledger)) == 2
+
+
+def test_the_cases_are_known_in_any_order(ledger):
+    add(ledger)
+    add(ledger, run_id=B, case_ids=("p_01", "p_02"))
+    add(ledger, run_id="c" * 64, case_ids=("p_01", "p_03"))
+    one, same, other = (line["cases_sha256"] for line in openings.read(ledger))
+    assert one == same != other
+
+
+def test_every_broken_line_is_named(ledger):
+    add(ledger)
+    line = json.loads(ledger.read_text())
+    ledger.write_text("\n".join([json.dumps(line), "{", json.dumps(line | {"n_cases": 0}), json.dumps(line)]) + "\n")
+    with pytest.raises(StageError) as caught:
+        openings.read(ledger)
+    assert [fault.split(":")[0] for fault in caught.value.findings] == ["line 2", "line 3"]
+
+
+def test_nothing_is_added_to_a_broken_ledger(ledger):
+    ledger.write_text("{\n")
+    with pytest.raises(StageError, match="is broken"):
+        add(ledger)
+    assert ledger.read_text() == "{\n"
+
+
+def test_what_is_no_opening_is_refused(ledger):
+    with pytest.raises(ValueError, match="metrics_sha256"):
+        add(ledger, metrics_sha256="unknown")
+    assert not ledger.exists()

@@ -1,0 +1,186 @@
+"""report: what it says, and that a real browser opens it without asking anybody for anything."""
+import copy
+import json
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from radiotrace.evaluation import report
+from tests import projects
+
+CASES = projects.ROOT / "tests/schema_cases"
+BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
+
+
+def record(schema: str, name: str) -> dict:
+    return json.loads((CASES / schema / "valid" / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def metrics() -> dict:
+    return record("metrics", "all_defined")
+
+
+@pytest.fixture
+def robustness() -> dict:
+    def curve(*severities):
+        return {"breaks_at": {"mean_of_labels": severities[0]}}
+
+    return {"criterion_dice": 0.85, "n_cases": 10, "corruptions": {"blur": curve(4), "missing_slices": curve(2), "gamma": curve(None)},
+            "adversarial": {"n_cases": 2, "clean": {"mean_of_labels": {"mean": 0.9}},
+                            "attacks": {name: [{"eps_sd": 0.1, "dice": {"mean_of_labels": {"mean": 0.8}}},
+                                               {"eps_sd": 0.3, "dice": {"mean_of_labels": {"mean": dice}}}]
+                                        for name, dice in (("fgsm", 0.7), ("noise", 0.89))}}}
+
+
+def said(metrics, robustness, acceptance="met", n_models=3) -> str:
+    return "\n".join(report.findings(metrics, record("acceptance", acceptance), robustness, n_models))
+
+
+def test_a_release_that_is_blocked_is_said_first(metrics, robustness):
+    acceptance = record("acceptance", "cannot_say")
+    first = report.findings(metrics, acceptance, robustness, 3)[0]
+    assert "the release is blocked" in first
+    assert all(result["requirement"] in first for result in acceptance["results"] if result["verdict"] != "met")
+
+
+def test_the_worst_case_is_named(metrics, robustness):
+    assert f"The worst case is {metrics['worst_cases'][0]['case_id']}" in said(metrics, robustness)
+
+
+@pytest.mark.parametrize(("high", "judgement"), [(-0.1, "tells bad cases from good ones"), (0.1, "has not been shown to tell")])
+def test_an_interval_decides_whether_uncertainty_is_of_use(metrics, robustness, high, judgement):
+    metrics["uncertainty"]["dropout"]["spearman"] |= {"value": -0.3, "ci95_low": -0.5, "ci95_high": high}
+    assert judgement in said(metrics, robustness)
+
+
+@pytest.mark.parametrize(("temperature", "judgement"), [(1.5, "too sure"), (0.8, "not sure enough")])
+def test_the_temperature_says_on_which_side_the_network_errs(metrics, robustness, temperature, judgement):
+    metrics["decisions"]["temperature"] = temperature
+    assert f"the network is {judgement}" in said(metrics, robustness)
+
+
+def test_without_a_validation_part_there_is_no_temperature(metrics, robustness):
+    metrics["calibration"]["after"] = None
+    assert "no validation part to fit a temperature on" in said(metrics, robustness)
+
+
+def test_a_gap_that_does_not_stand_after_correction_is_not_called_one(metrics, robustness):
+    row = metrics["subgroups"]["site"]["north"]
+    row |= {"gap": -0.05, "gap_ci95_low": -0.09, "gap_ci95_high": -0.01, "p": 0.02, "p_adjusted": 0.3}
+    text = said(metrics, robustness)
+    assert "furthest below the rest is north of site, by 0.050 of Dice (−0.090 to −0.010)" in text
+    assert "none of 2 gaps stands" in text
+    row["p_adjusted"] = 0.01
+    assert "1 of 2 gaps stand after correction" in said(metrics, robustness)
+
+
+def test_a_data_set_without_attributes_is_said_to_have_none(metrics, robustness):
+    metrics["subgroups"] = {"derived_snr": metrics["subgroups"]["site"]}
+    assert "says nothing of sex, age, site or scanner" in said(metrics, robustness)
+
+
+def test_corruptions_are_named_from_the_first_to_break_the_criterion(metrics, robustness):
+    assert "missing slices from severity 2; blur from severity 4. It holds under gamma." in said(metrics, robustness)
+
+
+def test_of_an_attack_the_largest_step_is_told_and_no_safety(metrics, robustness):
+    text = said(metrics, robustness)
+    assert "at most 0.3 SD, Dice of 2 cases goes from 0.900 to: random signs 0.890, FGSM 0.700. That is no statement of safety." in text
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "undefined"), (-0.5, "−0.500"), (0.1234, "0.123")])
+def test_numbers_for_people(value, text):
+    assert report.number(value) == text
+
+
+def test_a_table_has_the_lowest_dice_first():
+    rows = copy.deepcopy(record("cases", "undefined_dice")["cases"]) * 2
+    rows[1] = copy.deepcopy(rows[1]) | {"case_id": "p_04"}
+    rows[1]["labels"]["anterior"]["dice"] = 0.2
+    found = report.cases(rows, "dropout", dict.fromkeys(("p_03", "p_04"), b""))
+    assert [row["case_id"] for row in found] == ["p_04", "p_03"]
+    assert found[0]["labels"][1]["dice"] == "undefined"
+
+
+# In a browser
+
+@pytest.fixture(scope="module")
+def opened(reproduced):
+    """The report of a phantom project as a browser shows it: the page, what it asked for, and what went wrong."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert browser, "no browser; install Chromium or Chrome, or run 'make browser'"
+    requests, errors = [], []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.goto((reproduced / "build/evaluate/report.html").as_uri(), wait_until="networkidle")
+        yield page, requests, errors
+        chromium.close()
+
+
+@pytest.mark.slow
+def test_nothing_leaves_the_page(opened):
+    page, requests, _ = opened
+    assert [url for url in requests if not url.startswith(("data:", "file:"))] == []
+    assert [url for url in requests if url.startswith("file:")] == [page.url]
+
+
+@pytest.mark.slow
+def test_the_page_has_no_error(opened):
+    assert opened[2] == []
+
+
+@pytest.mark.slow
+def test_every_picture_is_shown(opened):
+    sizes = opened[0].eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")
+    assert len(sizes) > 15
+    assert min(sizes) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 800, 400])
+def test_no_text_runs_out_of_the_page(opened, width):           # wide tables scroll by themselves
+    page = opened[0]
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+def test_every_link_leads_somewhere(opened):
+    page = opened[0]
+    targets = page.eval_on_selector_all("nav a", "all => all.map(one => one.getAttribute('href'))")
+    assert len(targets) > 10
+    assert all(page.query_selector(target) for target in targets)
+
+
+@pytest.mark.slow
+def test_the_page_has_every_test_case_with_its_dice(opened, reproduced):
+    cases = json.loads((reproduced / "metrics/cases.json").read_text())["cases"]
+    rows = opened[0].eval_on_selector_all("#cases tbody tr", "all => all.map(one => one.innerText)")
+    assert len(rows) == len(cases)
+    for case in cases:
+        row = next(text for text in rows if case["case_id"] in text)
+        assert all(report.number(label["dice"]) in row for label in case["labels"].values())
+
+
+@pytest.mark.slow
+def test_the_page_names_its_run_and_the_hashes_of_its_records(opened, reproduced):
+    text = opened[0].inner_text("#how")
+    manifest = {entry["path"]: entry["sha256"] for entry in json.loads((reproduced / "evidence/manifest.json").read_text())["files"]}
+    assert json.loads((reproduced / "metrics/metrics.json").read_text())["run_id"] in text
+    assert all(manifest[path] in text for path in ("metrics/metrics.json", "metrics/cases.json", "metrics/robustness.json"))
+    assert "build/evaluate/report.html" in manifest
+
+
+@pytest.mark.slow
+def test_the_page_has_no_clock_and_no_path_of_this_machine(opened, reproduced):
+    text = (reproduced / "build/evaluate/report.html").read_text()
+    text = re.sub(r"data:image/[^\"]+", "", text)
+    assert str(reproduced) not in text
+    assert re.findall(r"\d\d:\d\d:\d\d|20\d\d-\d\d-\d\d", text) == []

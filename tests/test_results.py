@@ -1,0 +1,239 @@
+"""results: what is measured of a case, and summaries of cases, by hand."""
+import numpy as np
+import pytest
+
+from radiotrace import records
+from radiotrace.evaluation import calibration, results, uncertainty
+from radiotrace.images import volumes
+from tests import phantoms
+
+LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
+ISOTROPIC = (1.0, 1.0, 1.0)
+SPACING_ZYX = volumes.to_zyx(phantoms.SPACING_XYZ)
+
+
+def row(dice, reference_mm3, prediction_mm3) -> dict:
+    """What is measured of a label; all that is not given follows from the Dice: HD95 is 10 times 1 - Dice."""
+    error = prediction_mm3 - reference_mm3
+    percent = 100 * error / reference_mm3 if reference_mm3 else None
+    distance = None if dice is None else 10 * (1 - dice)
+    return {**dict.fromkeys(("dice", "iou", "surface_dice", "boundary_f1", "sensitivity", "specificity", "ppv", "npv"), dice),
+            "hausdorff95_mm": distance, "average_surface_distance_mm": distance, "reference_mm3": reference_mm3, "prediction_mm3": prediction_mm3,
+            "volume_error_mm3": error, "volume_error_percent": percent, "volume_error_absolute_percent": None if percent is None else abs(percent),
+            "reference_components": int(reference_mm3 > 0), "prediction_components": int(prediction_mm3 > 0),
+            "objects_found": int(bool(dice)), "objects_false_positive": int(prediction_mm3 > 0 and not dice)}
+
+
+def case(case_id: str, anterior, posterior, subject_id=None, score=0.1) -> dict:
+    """A case; each label is (Dice, reference mm³, prediction mm³)."""
+    return {"case_id": case_id, "subject_id": subject_id or case_id, "labels": {"anterior": row(*anterior), "posterior": row(*posterior)},
+            "uncertainty": {"dropout": {"score": score, "mutual_information": score / 10}}, "flagged": {"dropout": score > 0.15},
+            "prediction": f"{case_id}.nii.gz", "prediction_sha256": "b" * 64}
+
+
+# c has no anterior in the reference, and none predicted.
+CASES = [case("a", (0.5, 100, 150), (0.75, 200, 100), "one", 0.1), case("b", (0.75, 200, 100), (0.5, 100, 110), "one", 0.2),
+         case("c", (None, 0, 0), (0.5, 400, 400), "two", 0.3)]
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return results.Summary(CASES, resamples=200, seed=0)
+
+
+# A case
+
+@pytest.fixture(scope="module")
+def shifted() -> dict:
+    """Boxes shifted by one voxel along x: of 6 and of 5 columns, 5 and 4 remain."""
+    return results.compare(phantoms.label_array(), phantoms.label_array((1, 0, 0)), LABELS, ISOTROPIC, 1, 0.5)
+
+
+@pytest.mark.parametrize(("measure", "anterior", "posterior"), [
+    ("dice", 5 / 6, 4 / 5), ("iou", 5 / 7, 4 / 6), ("sensitivity", 5 / 6, 4 / 5), ("ppv", 5 / 6, 4 / 5), ("hausdorff95_mm", 1, 1),
+    ("volume_error_mm3", 0, 0), ("volume_error_percent", 0, 0), ("reference_components", 1, 1), ("objects_found", 1, 1),
+    ("objects_false_positive", 0, 0), ("specificity", 1 - 20 / (18 * 22 * 14 - 120), 1 - 24 / (18 * 22 * 14 - 120))])
+def test_of_shifted_boxes_each_label_has(shifted, measure, anterior, posterior):
+    assert [shifted[name][measure] for name in ("anterior", "posterior")] == pytest.approx([anterior, posterior])
+
+
+def test_every_measure_is_there_and_goes_into_a_record(shifted):
+    assert all(set(results.MEASURES) <= set(found) for found in shifted.values())
+    assert records.dumps(shifted)
+
+
+def test_the_background_is_left_out(shifted):
+    assert set(shifted) == {"anterior", "posterior"}
+
+
+@pytest.mark.parametrize(("label", "name"), [(1, "anterior"), (2, "posterior")])
+def test_volumes_are_in_mm3(label, name):
+    found = results.compare(phantoms.label_array(), np.zeros_like(phantoms.label_array()), LABELS, SPACING_ZYX, 1, 0.5)[name]
+    assert [found[key] for key in ("reference_mm3", "prediction_mm3", "volume_error_mm3", "volume_error_percent")] == pytest.approx(
+        [phantoms.VOLUMES_MM3[label], 0, -phantoms.VOLUMES_MM3[label], -100])
+
+
+def test_of_nothing_there_is_no_percentage():
+    empty = np.zeros_like(phantoms.label_array())
+    assert results.compare(empty, phantoms.label_array(), LABELS, ISOTROPIC, 1, 0.5)["anterior"]["volume_error_percent"] is None
+
+
+@pytest.mark.parametrize(("measure", "sign"), [("dice", 1), ("iou", 1), ("surface_dice", 1), ("boundary_f1", 1), ("sensitivity", 1),
+                                               ("average_surface_distance_mm", -1)])
+def test_a_voxel_more_in_the_right_place_moves_the_right_way(measure, sign):
+    reference, poor = phantoms.label_array(), phantoms.label_array()
+    poor[4:8, 4:9, 5:7] = 0                                    # two columns of the anterior box are missing
+    better = poor.copy()
+    better[4, 4, 6] = 1
+    before, after = (results.compare(reference, one, LABELS, ISOTROPIC, 0.5, 0.5)["anterior"][measure] for one in (poor, better))
+    assert sign * (after - before) > 0
+
+
+@pytest.mark.parametrize("measure", ["dice", "iou", "ppv", "specificity"])
+def test_a_voxel_more_in_a_wrong_place_lowers(measure):
+    right, wrong = phantoms.label_array(), phantoms.label_array()
+    wrong[0, 0, 0] = 1
+    before, after = (results.compare(right, one, LABELS, ISOTROPIC, 1, 0.5)["anterior"][measure] for one in (right, wrong))
+    assert after < before == 1
+
+
+@pytest.mark.parametrize("measure", ["dice", "iou", "surface_dice", "boundary_f1", "hausdorff95_mm", "average_surface_distance_mm"])
+def test_symmetric_measures_stay_when_reference_and_prediction_are_swapped(measure):
+    one, other = phantoms.label_array(), phantoms.label_array((1, 2, 0))
+    found = [results.compare(*pair, LABELS, SPACING_ZYX, 1, 0.5)["posterior"][measure] for pair in ((one, other), (other, one))]
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+
+
+def test_sensitivity_and_ppv_change_places_when_swapped():
+    one, other = phantoms.label_array(), np.where(phantoms.label_array((2, 0, 0)) == 1, 1, 0)
+    there, back = (results.compare(*pair, LABELS, ISOTROPIC, 1, 0.5)["anterior"] for pair in ((one, other), (other, one)))
+    assert (there["sensitivity"], there["ppv"]) == (back["ppv"], back["sensitivity"])
+
+
+def test_an_object_that_is_hardly_covered_is_missed():         # 5 of 6 columns
+    found = results.compare(phantoms.label_array(), phantoms.label_array((1, 0, 0)), LABELS, ISOTROPIC, 1, 0.9)["anterior"]
+    assert (found["objects_found"], found["objects_false_positive"]) == (0, 1)
+
+
+# Summaries
+
+@pytest.mark.parametrize(("measure", "label", "expected"), [
+    ("dice", "anterior", (0.5 + 0.75) / 2),                    # c is undefined
+    ("dice", "posterior", (0.75 + 0.5 + 0.5) / 3),
+    ("dice", "mean_of_labels", (0.625 + 0.625 + 0.5) / 3),     # c counts with its posterior alone
+    ("hausdorff95_mm", "posterior", (2.5 + 5 + 5) / 3),
+    ("hausdorff95_mm", "mean_of_labels", (3.75 + 3.75 + 5) / 3),
+    ("volume_error_mm3", "anterior", (50 - 100 + 0) / 3),
+    ("volume_error_mm3", "posterior", (-100 + 10 + 0) / 3),
+    ("volume_error_mm3", "mean_of_labels", (-25 - 45 + 0) / 3),
+    ("volume_error_percent", "anterior", (50 - 50) / 2),       # of nothing there is no percentage
+    ("volume_error_percent", "posterior", (-50 + 10 + 0) / 3),
+    ("volume_error_percent", "mean_of_labels", (0 - 20 + 0) / 3),
+    ("volume_error_absolute_percent", "anterior", (50 + 50) / 2),
+    ("prediction_components", "anterior", 2 / 3),
+])
+def test_the_mean_of(summary, measure, label, expected):
+    assert summary.measures()[measure][label]["mean"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("measure", ["dice", "surface_dice", "hausdorff95_mm", "volume_error_percent"])
+def test_what_is_undefined_is_counted(summary, measure):
+    assert [summary.measures()[measure][label]["n_undefined"] for label in ("anterior", "posterior", "mean_of_labels")] == [1, 0, 0]
+
+
+def test_subjects_are_resampled(summary):                      # anterior is defined for one subject alone
+    assert summary.measures()["dice"]["anterior"]["ci95_low"] is None
+
+
+def test_cases_without_any_defined_dice():
+    found = results.Summary([case("a", (None, 0, 0), (None, 0, 0)), case("b", (None, 0, 0), (None, 0, 0))], 200, 0)
+    assert found.measures()["dice"]["mean_of_labels"]["mean"] is None
+    assert found.uncertainty("dropout", 0.5, None)["aurc"] == {
+        "n_cases": 0, "n_subjects": 0, "n_undefined": 2, "value": None, "ci95_low": None, "ci95_high": None}
+
+
+def test_agreement_of_volumes(summary):                        # differences -100, 10, 0
+    found = summary.volume_agreement()["posterior"]
+    assert found["bland_altman_mm3"]["bias"] == pytest.approx(-30)
+    x, y = np.array([200, 100, 400]), np.array([100, 110, 400])
+    lin = 2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    assert found["concordance"]["value"] == pytest.approx(lin)
+
+
+def test_objects_are_counted_over_cases(summary):              # three posterior ones, all found; two anterior ones
+    assert {name: (found["n_objects"], found["n_found"], found["n_false_positive"]) for name, found in summary.detection().items()} == {
+        "anterior": (2, 2, 0), "posterior": (3, 3, 0)}
+
+
+def test_objects_that_are_made_up():                           # one in two cases
+    found = results.Summary([case("a", (0, 0, 50), (1, 1, 1)), case("b", (None, 0, 0), (1, 1, 1))], 200, 0).detection()["anterior"]
+    assert (found["sensitivity"]["value"], found["false_positives_per_case"]["value"]) == (None, 0.5)
+
+
+@pytest.fixture(scope="module")
+def calibrated(summary):
+    """Three cases of the same four voxels, each 0.8 of background; three of them are background."""
+    logits = np.log(np.array([0.8, 0.15, 0.05]))[:, None, None, None] * np.ones((1, 1, 1, 4))
+    one = calibration.tally(logits, np.array([[[0, 0, 0, 1]]]), np.ones((1, 1, 4), bool))
+    return summary.calibration(dict.fromkeys("abc", one), LABELS)
+
+
+def test_calibration_by_hand(calibrated):                      # |0.8 - 0.75|; 3 of 4: .04 + .0225 + .0025, 1 of 4: .64 + .7225 + .0025
+    assert calibrated["n_voxels"] == 12
+    assert calibrated["expected_error"]["value"] == pytest.approx(0.05)
+    assert calibrated["brier"]["value"] == pytest.approx((3 * 0.065 + 1.365) / 4)
+    assert calibrated["negative_log_likelihood_nats"]["value"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.15)) / 4)
+
+
+def test_calibration_of_each_label(calibrated):                # probability .8 .15 .05 against shares 3/4 1/4 0
+    assert {name: found["value"] for name, found in calibrated["expected_error_of_label"].items()} == pytest.approx(
+        {"background": 0.05, "anterior": 0.1, "posterior": 0.05})
+
+
+def test_the_reliability_diagram_has_its_bin(calibrated):      # .8 is in the thirteenth of fifteen
+    filled = [found for found in calibrated["reliability"] if found["n_voxels"]]
+    assert [(found["n_voxels"], found["mean_probability"], found["share_right"]) for found in filled] == [(12, pytest.approx(0.8), 0.75)]
+    assert filled[0]["from"] <= 0.8 <= filled[0]["to"]
+
+
+def test_a_score_that_misleads(summary):                       # scores .1 .2 .3 and mean Dice .625 .625 .5: the worst has the highest
+    found = summary.uncertainty("dropout", 0.6, 0.25)
+    assert found["auroc"]["value"] == 1
+    assert found["risk_coverage"] == pytest.approx([0.375, 0.375, 1.25 / 3])
+    assert found["aurc"]["value"] == found["aurc_best"]["value"] < found["aurc_random"]["value"]
+    assert found["flagging"] == {"flagged": 1, "flagged_share": pytest.approx(1 / 3), "poor": 1, "caught": 1, "mean_dice_kept": 0.625}
+
+
+def test_every_resample_has_poor_cases_where_there_are_any():
+    cases = [case(f"{number:02d}", (0.5 if number in (7, 9) else 0.9, 1, 1), (0.9, 1, 1), score=number / 100) for number in range(20)]
+    found = results.Summary(cases, 500, 0).uncertainty("dropout", 0.8, None)["auroc"]
+    assert found["value"] == pytest.approx((7 + 8) / (2 * 18))
+    assert found["ci95_low"] < found["value"] < found["ci95_high"]
+
+
+def test_the_interval_of_a_rank_statistic_holds_its_value():
+    rng = np.random.default_rng(0)
+    quality = rng.uniform(0.5, 1, 40)
+    cases = [case(f"{number:02d}", (one, 1, 1), (one, 1, 1), score=1 - one + 0.1 * rng.standard_normal()) for number, one in enumerate(quality)]
+    found = results.Summary(cases, 500, 0).uncertainty("dropout", 0.7, None)["spearman"]
+    scores, dice = np.array([one["uncertainty"]["dropout"]["score"] for one in cases]), quality
+    assert found["value"] == pytest.approx(uncertainty.spearman(scores, dice))
+    assert -1 <= found["ci95_low"] < found["value"] < found["ci95_high"] < -0.4
+
+
+def test_subgroups_are_of_the_mean_dice(summary):
+    found = summary.subgroups({"site": {"a": "north", "b": "north", "c": "south"}}, n_min=1)
+    assert found["site"]["north"]["mean"] == 0.625
+    assert found["site"]["south"]["gap"] == pytest.approx(-0.125)
+
+
+def test_the_headline_has_the_gaps_and_the_means(summary):
+    metrics = {"run_id": "a" * 64, "n_cases": 3, "n_subjects": 2, **summary.measures(), "volume_agreement": summary.volume_agreement(),
+               "calibration": {"before": summary.calibration({"a": calibration.tally(np.zeros((3, 1, 1, 1)), np.zeros((1, 1, 1), int),
+                                                                                      np.ones((1, 1, 1), bool))}, LABELS), "after": None},
+               "uncertainty": {"dropout": summary.uncertainty("dropout", 0.6, None)},
+               "subgroups": summary.subgroups({"site": {"a": "north", "b": "north", "c": "south"}}, n_min=1)}
+    found = results.headline(metrics)
+    assert found["subgroup_gap_dice"]["site"] == {"north": pytest.approx(0.125), "south": pytest.approx(-0.125)}
+    assert found["dice"]["posterior"]["mean"] == metrics["dice"]["posterior"]["mean"]
+    assert records.faults(records.canonical(found), "headline") == []

@@ -1,0 +1,113 @@
+"""uncertainty: entropies by hand, and scores that know, do not know, and mislead."""
+import numpy as np
+import pytest
+from scipy import stats
+
+from radiotrace.evaluation import uncertainty
+
+LOG2 = np.log(2)
+
+
+def passes(*predictions) -> uncertainty.Passes:
+    """Predictions of one voxel."""
+    found = uncertainty.Passes()
+    for one in predictions:
+        found.add(np.array(one, float)[:, None, None, None])
+    return found
+
+
+def test_predictions_that_agree_share_no_information():
+    found = passes([0.5, 0.5], [0.5, 0.5])
+    assert found.entropy.item() == pytest.approx(LOG2)
+    assert found.mutual_information.item() == pytest.approx(0, abs=1e-12)
+
+
+def test_sure_predictions_that_disagree_are_all_mutual_information():
+    found = passes([1, 0], [0, 1])
+    assert found.entropy.item() == found.mutual_information.item() == pytest.approx(LOG2)
+
+
+def test_in_between_by_hand():                                 # means .5 .5: log 2, minus the entropy of .9 .1
+    assert passes([0.9, 0.1], [0.1, 0.9]).mutual_information.item() == pytest.approx(LOG2 + 0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+
+
+def test_the_mean_is_of_all_passes():
+    found = passes([0.9, 0.1], [0.6, 0.4], [0.3, 0.7])
+    assert found.mean.ravel() == pytest.approx([0.6, 0.4])
+    assert found.number == 3
+
+
+@pytest.mark.parametrize("labels", [2, 3, 7])
+def test_entropy_has_its_maximum_where_all_labels_are_alike(labels):
+    assert uncertainty.entropy(np.full((labels, 1), 1 / labels)).item() == pytest.approx(np.log(labels))
+
+
+def test_certainty_has_no_entropy():
+    assert uncertainty.entropy(np.array([[1.0], [0.0]])).item() == 0
+
+
+def test_the_score_is_the_mean_over_the_region():
+    maps, region = np.array([1.0, 3.0, 100.0]), np.array([True, True, False])
+    assert uncertainty.case_score(maps, region) == 2
+    assert uncertainty.case_score(maps, np.zeros(3, bool)) == 0
+
+
+DICE = np.array([0.9, 0.5, 0.8, 0.7])
+
+
+def test_the_curve_by_hand():                                  # surest first: risks .1, .2, .5, .3
+    found = uncertainty.risk_coverage(np.array([1, 3, 2, 4]), 1 - DICE)
+    assert found == pytest.approx([0.1, 0.15, 0.8 / 3, 1.1 / 4])
+
+
+def test_scores_that_are_equal_keep_no_order():                # whatever stands first in the list
+    found = uncertainty.risk_coverage(np.zeros(4), 1 - DICE)
+    assert found == pytest.approx(np.full(4, 1.1 / 4))
+
+
+def test_a_score_that_knows_is_best_and_one_that_is_upside_down_is_worst():
+    risks, poor = 1 - DICE, DICE < 0.6
+    assert uncertainty.aurc(risks, risks) == pytest.approx((0.1 + 0.15 + 0.2 + 0.275) / 4)
+    assert uncertainty.aurc(risks, risks) < risks.mean() < uncertainty.aurc(-risks, risks)
+    assert [uncertainty.spearman(sign * DICE, DICE) for sign in (-1, 1)] == pytest.approx([-1, 1])
+    assert [uncertainty.auroc(sign * DICE, poor) for sign in (-1, 1)] == [1, 0]
+
+
+def test_a_score_that_knows_nothing_is_as_good_as_chance():
+    assert uncertainty.aurc(np.zeros(4), 1 - DICE) == pytest.approx((1 - DICE).mean())
+    assert np.isnan(uncertainty.spearman(np.zeros(4), DICE))
+    assert uncertainty.auroc(np.zeros(4), DICE < 0.75) == 0.5
+
+
+def test_rank_statistics_are_scipy_s():
+    rng = np.random.default_rng(0)
+    scores, dice = rng.integers(0, 9, 30).astype(float), rng.integers(0, 9, 30) / 9
+    assert uncertainty.spearman(scores, dice) == pytest.approx(stats.spearmanr(scores, dice).statistic)
+    poor = dice < 0.4
+    assert uncertainty.auroc(scores, poor) == pytest.approx(
+        stats.mannwhitneyu(scores[poor], scores[~poor]).statistic / (poor.sum() * (~poor).sum()))
+
+
+@pytest.mark.parametrize("poor", [np.zeros(4, bool), np.ones(4, bool)], ids=["none is poor", "all are"])
+def test_without_poor_cases_or_without_others_there_is_nothing_to_tell_apart(poor):
+    assert np.isnan(uncertainty.auroc(-DICE, poor))
+
+
+def test_no_cases_are_undefined():
+    nothing = np.array([])
+    assert np.isnan([uncertainty.aurc(nothing, nothing), uncertainty.spearman(nothing, nothing), uncertainty.auroc(nothing, nothing > 0)]).all()
+
+
+@pytest.mark.parametrize(("share", "flagged"), [(0.2, 2), (0.25, 2), (0.0, 0), (1.0, 9)])   # of 10 scores; of all, the lowest is the limit
+def test_at_most_so_many_cases_lie_above_the_threshold(share, flagged):
+    scores = np.arange(10.0)
+    assert (scores > uncertainty.threshold(scores, share)).sum() == flagged
+
+
+def test_what_flagging_catches_and_costs():
+    found = uncertainty.flagging(np.array([1, 9, 8, 2]), DICE, 5, 0.75)
+    assert found == {"flagged": 2, "flagged_share": 0.5, "poor": 2, "caught": 1, "mean_dice_kept": pytest.approx(0.8)}
+
+
+def test_flagging_everything_keeps_nothing():
+    assert uncertainty.flagging(np.ones(4), DICE, 0, 0.75)["mean_dice_kept"] is None
