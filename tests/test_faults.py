@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import yaml
 
 from tests import phantoms, projects
-from tests.test_reproducible import contents
+from tests.test_reproducible import STAGES, contents
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,7 @@ def test_a_path_that_leaves_the_data_folder_is_refused(project):
     refused(project, "ingest", "phantom_03", "leaves the data folder")
 
 
-@pytest.mark.parametrize("name", ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export", "evidence"])
+@pytest.mark.parametrize("name", STAGES)
 def test_a_misspelt_and_a_mistyped_parameter_are_named_by_every_stage(project, name):
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("  epochs: 2", "  epoch: 2").replace("seed: 0", "seed: zero"))

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
-import torch
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
@@ -16,6 +14,7 @@ from radiotrace.images import volumes
 from radiotrace.learning import inference, networks, trained
 from stages import robustness
 from tests import phantoms, projects
+from tests.test_inference import phantom, thresholds
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -162,26 +161,6 @@ def test_the_shifts_are_halves_and_wholes_along_each_axis():
 
 
 # Predictions
-
-def phantom(orientation="LPS") -> tuple[sitk.Image, sitk.Image]:
-    """An image without noise, of intensities 0.2, 1.0 and 0.7 for labels 0, 1 and 2, and its label map."""
-    labels = phantoms.label_array()
-    image = np.choose(labels, [0.2, 1.0, 0.7]).astype(np.float32)
-    return tuple(sitk.DICOMOrient(phantoms.volume(array), orientation) for array in (image, labels))
-
-
-def thresholds(image):
-    """A network that undoes the normalisation and tells the labels of `phantom` apart by their intensity."""
-    values = volumes.array_zyx(image).astype(float)
-    mean, deviation = values.mean(), values.std()
-
-    def network(patch):
-        intensity = patch[:, 0] * deviation + mean
-        label = torch.where(intensity > 0.85, 1, torch.where(intensity > 0.45, 2, 0))
-        return 20 * torch.nn.functional.one_hot(label, 3).movedim(-1, 1).float()
-
-    return network
-
 
 @pytest.mark.parametrize("orientation", ["LPS", "RAS", "PIR"])
 def test_a_prediction_that_was_shifted_comes_back_in_any_orientation(orientation):
