@@ -17,7 +17,7 @@ import numpy as np
 from markupsafe import Markup
 
 from radiotrace import params, records, runs, stage
-from radiotrace.evaluation import charts, figures, openings, parts, ranking, report, thumbnails
+from radiotrace.evaluation import charts, figures, openings, parts, ranking, report, thumbnails, uncertainty
 from radiotrace.evidence import bundle, requirements
 from radiotrace.images import volumes
 from radiotrace.stage import StageError
@@ -36,11 +36,11 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
         flag_by: the kind of uncertainty to show.
     """
     names = list(cases[0]["labels"])
-    calibration, uncertainty = metrics["calibration"], metrics["uncertainty"][flag_by]
+    calibration, found = metrics["calibration"], metrics["uncertainty"][flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
     dice, scores = (np.array([of(case) for case in defined]) for of in (
         lambda case: ranking.macro(case, "dice"), lambda case: case["uncertainty"][flag_by]["score"]))
-    risks, kept = 1 - dice, uncertainty["flagging"] and 1 - uncertainty["flagging"]["flagged_share"]
+    risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]
     rows = [{"attribute": report.readable(attribute), "group": group, **row}
             for attribute, of in metrics["subgroups"].items() for group, row in of.items()]
     return {
@@ -51,10 +51,10 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
         "calibration": charts.reliability(*([{"voxels": row["n_voxels"], "confidence": row["mean_probability"], "share_right": row["share_right"]}
                                             for row in (calibration[when] or {"reliability": []})["reliability"]] for when in ("before", "after")),
                                           metrics["decisions"]["temperature"]),
-        "uncertainty": charts.uncertainty_scatter(scores, dice, uncertainty["flag_above"], uncertainty["poor_below_dice"],
+        "uncertainty": charts.uncertainty_scatter(scores, dice, found["flag_above"], found["poor_below_dice"],
                                                   [case["case_id"] for case in defined]),
-        "risk_coverage": charts.risk_coverage(np.array(uncertainty["risk_coverage"]), charts.uncertainty.risk_coverage(risks, risks),
-                                              uncertainty["aurc_random"]["value"], kept),
+        "risk_coverage": charts.risk_coverage(np.array(found["risk_coverage"]), uncertainty.risk_coverage(risks, risks),
+                                              found["aurc_random"]["value"], kept),
         "subgroups": charts.forest(rows, "Dice, mean of labels", metrics["dice"][report.MACRO])}
 
 
