@@ -6,13 +6,14 @@ PYTHON ?= python3.11
 BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.dvc/tmp/site
-PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile
+COMPILE = .venv/bin/python -m compileall -q -j 0 .venv/lib > /dev/null || true  # on all cores, where pip takes one; some files are templates, which fail
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
-	dvc pull --quiet data.dvc
+	dvc pull --quiet data.dvc $(wildcard members/*.dvc)
 	dvc repro $(if $(wildcard build),,--force)
 	@echo; python -m radiotrace results
 
@@ -49,10 +50,12 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@echo "installing requirements.txt into .venv (a minute or two)" >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@$(PIP) -r requirements.txt
+	@$(COMPILE)
 	@touch $@
 
 .venv/dev: .venv/runtime requirements-dev.txt requirements-cluster.txt
 	@$(PIP) -r requirements-dev.txt
+	@$(COMPILE)
 	@touch $@
 
 clean: ## remove outputs, checkpoints and .venv; keep the data

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from radiotrace import datastore, records
-from radiotrace.commands import compare, monitor, tables
+from radiotrace.commands import compare, members, monitor, tables
 from radiotrace.stage import StageError
 
 
@@ -50,7 +50,8 @@ def main(argv=None) -> int:
         command.set_defaults(function=function)
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default}")
-    for name, function, options in (("monitor", monitor.monitor, monitor.options), ("compare", compare.compare, compare.options)):
+    for name, function, options in (("monitor", monitor.monitor, monitor.options), ("compare", compare.compare, compare.options),
+                                    ("members", members.members, members.options)):
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         options(command)

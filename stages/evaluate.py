@@ -1,11 +1,11 @@
 """evaluate: predicts the test part on the grid of the original images, compares with the reference, and says how sure it is.
 
-Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors
+Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors, members/
 Writes  build/evaluate/results/: predictions/, uncertainty/, reference.json (what later cases are compared with), provenance.json
         metrics/: headline.json, metrics.json, cases.json, training.svg, test_cases.svg
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, evaluate.*
-Stops   when a raw file was changed after ingest
+Stops   when a raw file was changed after ingest, or when a member of the ensemble saw the test part
 Temperature and thresholds are set on the validation part, before the test part is opened.
 """
 import argparse
@@ -15,22 +15,24 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import parallel, params, records, runs, stage
-from radiotrace.evaluation import calibration, features, figures, monitoring, openings, parts, ranking, results, subgroups, uncertainty
+from radiotrace.evaluation import calibration, features, figures, methods, monitoring, openings, parts, ranking, results, subgroups, uncertainty
 from radiotrace.images import volumes
-from radiotrace.learning import embedding, inference, numerics, sampling, trained
+from radiotrace.learning import embedding, inference, members, numerics, sampling, trained
 
 KINDS = {"dropout": sampling.with_dropout, "augmentation": sampling.with_augmentation}
+ENSEMBLE = "ensemble"  # the uncertainty by several networks; there when there are members
 ITSELF = "prediction"  # the uncertainty of the prediction itself, which costs nothing more and is what monitoring has
 DECIMALS = 2  # of uncertainty maps, in nats: they go to the datastore with each run
 
 
-def observe(case: dict, raw: Path, weights: str, train: dict, p: dict, instructions: str, decided: dict | None = None,
-            out: Path | None = None) -> dict:
+def observe(case: dict, raw: Path, weights: str, train: dict, others: list[dict], p: dict, instructions: str,
+            decided: dict | None = None, out: Path | None = None) -> dict:
     """What is found in one case: its entry of the record 'cases', and what only summaries need.
 
     Args:
         case: of parts.cases.
         train: facts of the training run.
+        others: facts of the members of the ensemble, each with the path of its weights.
         p: the section evaluate of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
         decided: of `decide`; None before that.
@@ -50,6 +52,8 @@ def observe(case: dict, raw: Path, weights: str, train: dict, p: dict, instructi
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
     region = calibration.region(truth_zyx, predicted_zyx, p["calibration_margin_voxels"])
     found = {kind: passes_of(kind, case["case_id"], image, network, train, p) for kind in KINDS if p[f"{kind}_passes"]}
+    if others:
+        found[ENSEMBLE] = passes_of_networks(image, [train | {"weights": weights}, *others])
     who = {key: case[key] for key in ("case_id", "subject_id")}
     monitored = {**who, "embedding": embedded(), "features": features.describe(image, prediction, logits, train["labels"], spec["orientation"])}
     entry = {**who, "labels": labels, "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in found.items()} | {
@@ -74,6 +78,21 @@ def passes_of(kind: str, case_id: str, image, network, train: dict, p: dict) -> 
     return found
 
 
+def passes_of_networks(image, networks: list[dict]) -> uncertainty.Passes:
+    """A prediction of an image by each network, as inference makes it.
+
+    Args:
+        networks: facts of training runs, each with the path of its weights; of one grid and one set of labels.
+
+    Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
+    """
+    found = uncertainty.Passes()
+    for one in networks:
+        _, prepared = inference.prepare(image, one["preprocessing"])
+        found.add(sampling.probabilities(prepared, trained.network(one, one["weights"]), one["preprocessing"]))
+    return found
+
+
 def scores(passes: uncertainty.Passes, predicted: np.ndarray) -> dict:
     """The uncertainty of a case: means over the voxels that are predicted to be of a label; the score is that of the entropy."""
     return {"score": uncertainty.case_score(passes.entropy, predicted),
@@ -95,22 +114,28 @@ def written(out: Path, case_id: str, prediction, maps_of: dict[str, dict]) -> di
     return {"prediction": f"{case_id}.nii.gz", "prediction_sha256": records.sha256(out / "predictions" / f"{case_id}.nii.gz")}
 
 
-def decide(observed: list[dict], p: dict) -> dict:
+def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dict:
     """Temperature and thresholds, from the validation part alone.
 
     Args:
         observed: of `observe`, for each validation case; none where the split has no such part.
+        unseen: cases that no member of the ensemble has learnt from, which its threshold is set on: a network is surer of
+            what it has learnt. None without members.
 
     Returns:
         temperature, and flag_above for each kind of uncertainty that is in use; None without a case.
     """
-    kinds = [*(kind for kind in KINDS if p[f"{kind}_passes"]), ITSELF]
-    if not observed:
-        return {"part": "validation", "n_cases": 0, "temperature": None, "flag_above": dict.fromkeys(kinds)}
-    return {"part": "validation", "n_cases": len(observed),
-            "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed]),
-            "flag_above": {kind: uncertainty.threshold(np.array([one["entry"]["uncertainty"][kind]["score"] for one in observed]), p["flag_share"])
-                           for kind in kinds}}
+    def limit(kind):
+        scores = [entry["uncertainty"][kind]["score"] for entry in entries_of[kind]]
+        return uncertainty.threshold(np.array(scores), p["flag_share"]) if scores else None
+
+    entries = [one["entry"] for one in observed]
+    entries_of = dict.fromkeys([*(kind for kind in KINDS if p[f"{kind}_passes"]), ITSELF], entries)
+    if unseen is not None:
+        entries_of[ENSEMBLE] = [entry for entry in entries if entry["case_id"] in unseen]
+    return {"part": "validation", "n_cases": len(observed), "n_cases_ensemble": None if unseen is None else len(entries_of[ENSEMBLE]),
+            "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed]) if observed else None,
+            "flag_above": {kind: limit(kind) for kind in entries_of}}
 
 
 def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict[str, str]]:
@@ -165,12 +190,14 @@ def main(args):
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
     test, validation = (parts.cases(dataset, split, part) for part in ("test", "validation"))
-    facts = trained.facts(train)
-    common = {"raw": raw, "weights": args.weights, "train": facts, "p": p,
+    facts, runs_beside = trained.facts(train), members.read(args.members, train, split)
+    others = [trained.facts(one) | {"weights": f"{args.members}/{name}/{members.WEIGHTS}"} for name, one in runs_beside.items()]
+    unseen = members.strangers(runs_beside, split, "validation") if runs_beside else None
+    common = {"raw": raw, "weights": args.weights, "train": facts, "others": others, "p": p,
               "instructions": numerics.configure(facts["numerics"], p["threads"])}
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
         held_out = followed(each(observe, validation.values(), **common), len(validation), "validation")
-        decided = decide(held_out, p)
+        decided = decide(held_out, p, unseen)
         observed = followed(each(observe, test.values(), **common, decided=decided, out=out), len(test), "test")
         cases = [one["entry"] for one in observed]
         rows_of = {case["case_id"]: case["labels"] for case in cases}
@@ -180,14 +207,16 @@ def main(args):
                  for rank, case_id in ranking.worst_median_best(cases).items()]
         pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
         about = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
-        summary = {**about, "surface_tolerance_mm": p["surface_tolerance_mm"],
+        summary = {**about, "methods": methods.texts(p), "surface_tolerance_mm": p["surface_tolerance_mm"],
+                   "members": [{key: one[key] for key in ("run_id", "weights_sha256")} for one in runs_beside.values()],
                    **summarise(observed, decided, groups_of(test, dataset, observed), labels, p)}
         flagging = None if decided["flag_above"][ITSELF] is None else {"feature": "entropy", "above": decided["flag_above"][ITSELF]}
         records.write(out / "reference.json", monitoring.reference(
             [one["monitored"] for one in held_out + observed], train["run_id"], train["weights_sha256"],
             ["validation", "test"] if held_out else ["test"], p["seed"], flagging), "reference")
         records.write(out / "provenance.json", runs.provenance(
-            __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
+            __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights, *(
+                f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS))]), "provenance")
         # Counted before a number can be seen.
         openings.add(args.openings, train["run_id"], "evaluate", list(test), records.digest(summary), "accuracy, calibration, uncertainty, subgroups")
         for name, content in pictures.items():
@@ -214,6 +243,7 @@ parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--split", required=True, help="record of the split")
 parser.add_argument("--train", required=True, help="record of the training run")
 parser.add_argument("--weights", required=True, help="trained weights")
+parser.add_argument("--members", required=True, help="folder of other runs, which form an ensemble with this one")
 parser.add_argument("--out", required=True, help="folder to write")
 parser.add_argument("--openings", required=True, help="ledger of what the test part was shown to")
 parser.add_argument("--metrics", required=True, help="folder of the small files that git keeps")

@@ -1,6 +1,6 @@
 """evidence: gathers the records of a run, finds that they agree, judges the requirements, and hashes it all.
 
-Reads   the records of every stage, the model, design/requirements.yaml, design/test_openings.jsonl
+Reads   the records of every stage, the model, members/, design/requirements.yaml, design/test_openings.jsonl
 Writes  evidence/, metrics/gates.json
 Stops   when records contradict each other or a file beside them; not when a requirement is missed: that is evidence too
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import openings
 from radiotrace.evidence import bundle, requirements
+from radiotrace.learning import members
 from radiotrace.stage import StageError
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
@@ -24,11 +25,13 @@ def main(args):
     sources["train"] = records.read(args.train, "train")
     run_id = sources["train"]["run_id"]
     sources["openings"] = bundle.openings(run_id, openings.read(args.openings))
+    runs_beside = members.read(args.members, sources["train"], sources["split"])  # none of them saw the test part
     provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
     required = requirements.load(args.design)
     vouched = {Path(path).as_posix(): Path(path) for path in (
         args.weights, args.onnx, args.train, args.manifest, args.requirements, args.openings, args.design,
-        *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.further)}
+        *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.further,
+        *(f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS)))}
     files = {path: records.sha256(file) for path, file in vouched.items()}
     if broken := bundle.contradictions(sources, provenance, files):
         raise StageError("records of this run contradict each other", broken, "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.")
@@ -61,8 +64,9 @@ for option, what in {"manifest": "SHA-256 of every raw file", "dataset": "record
                      "accepted": "record of accepted cases", "split": "record of the split", "train": "record of the training run",
                      "weights": "trained weights", "metrics": "record of metrics", "headline": "record of the headline",
                      "robustness": "record of robustness", "explain": "record of explanations", "cases": "record of test cases",
-                     "model": "record of the model", "onnx": "the model", "design": "requirements.yaml",
-                     "openings": "ledger of what the test part was shown to", "gates": "record of verdicts to write"}.items():
+                     "model": "record of the model", "members": "folder of other runs, which form an ensemble with this one", "onnx": "the model",
+                     "design": "requirements.yaml", "openings": "ledger of what the test part was shown to",
+                     "gates": "record of verdicts to write"}.items():
     parser.add_argument(f"--{option}", required=True, help=what)
 for name in STAGES:
     parser.add_argument(f"--{name}-provenance", required=True, help=f"what decided the outputs of {name}")

@@ -10,25 +10,18 @@ Corrupted and shifted images are compared on the grid of the original image, wit
 where the network sees them.
 """
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from radiotrace import parallel, params, records, runs, stage
+from radiotrace import parallel, params, randomness, records, runs, stage
 from radiotrace.evaluation import adversarial, corruptions, figures_robustness, metrics, openings, parts, robustness
-from radiotrace.images import intensity, volumes
+from radiotrace.images import volumes
 from radiotrace.learning import inference, numerics, trained
 
 STEPS_REACH = 2.5  # length of all steps of PGD together, in eps, as Madry et al. chose: more than from one border to the other
-
-
-def generator(seed: int, *purpose: str) -> np.random.Generator:
-    """The generator of one purpose, such as a corruption of a case."""
-    number = int.from_bytes(hashlib.sha256("\n".join(purpose).encode()).digest()[:8], "big")
-    return np.random.default_rng([seed, number])
 
 
 def measure(case: dict, raw: Path, weights: str, train: dict, p: dict, names: list[str], attacked: list[str], instructions: str) -> dict:
@@ -54,8 +47,10 @@ def measure(case: dict, raw: Path, weights: str, train: dict, p: dict, names: li
                                for value, name in train["labels"].items() if value != "0"}}
 
     def corrupted(name):
-        return [scores(*corruptions.apply(name, severity, image_zyx, spacing_zyx, generator(p["seed"], name, case["case_id"])))["dice"]
-                for severity in corruptions.SEVERITIES]
+        def drawn():
+            return randomness.generator(p["seed"], f"{name}\n{case['case_id']}")
+
+        return [scores(*corruptions.apply(name, severity, image_zyx, spacing_zyx, drawn()))["dice"] for severity in corruptions.SEVERITIES]
 
     def shifted(shift_voxels):
         movement = (np.eye(3), -np.array(volumes.to_zyx(shift_voxels), float))
@@ -94,9 +89,8 @@ def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dic
 def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> dict:
     """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
     spec = train["preprocessing"]
-    turned, reference = (volumes.array_zyx(volumes.canonical(one, spec["orientation"], spec["spacing_mm"], is_label_map=one is label_map))
-                         for one in (volume, label_map))
-    image = torch.from_numpy(intensity.normalise(turned, spec["clip_percentiles"]))[None, None]
+    image = inference.prepare(volume, spec)[1][None, None]
+    reference = volumes.array_zyx(volumes.canonical(label_map, spec["orientation"], spec["spacing_mm"], is_label_map=True))
     target, steps = torch.from_numpy(reference.astype(np.int64))[None], p["adversarial"]["steps"]
 
     def logits_of(attacked):
@@ -107,7 +101,7 @@ def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> di
         return metrics.dice_per_label(reference, prediction, train["labels"])
 
     def of(name, eps):
-        rng, step = generator(p["seed"], name, case_id), STEPS_REACH * eps / steps
+        rng, step = randomness.generator(p["seed"], f"{name}\n{case_id}"), STEPS_REACH * eps / steps
         return {"noise": lambda: adversarial.noise(image, eps, rng),
                 "fgsm": lambda: adversarial.fgsm(logits_of, image, target, eps),
                 "pgd": lambda: adversarial.pgd(logits_of, image, target, eps, step, steps, rng),

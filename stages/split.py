@@ -2,7 +2,7 @@
 
 Reads   build/validate/accepted.json
 Writes  build/split/: split.json, provenance.json
-Params  seed, split.scheme, split.fractions, split.folds, split.fold
+Params  seed, split.scheme, split.fractions, split.folds, split.fold, split.parts_seed
 Stops   when the fractions are not 1 together, when a part would be empty, or when two parts share a subject or an identical image
 """
 import argparse
@@ -92,13 +92,14 @@ def leakage(cases: list[dict], part_of: dict[str, str]) -> list[dict]:
 
 def main(args):
     p = params.load(args.params, "split", seed=True)
+    seed = p["seed"] if p["parts_seed"] is None else p["parts_seed"]
     accepted = records.read(args.accepted, "accepted")
     cases = accepted["cases"]
     if p["fold"] is not None and p["fold"] >= p["folds"]:
         raise StageError(f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml.")
     if abs(sum(p["fractions"].values()) - 1) > 1e-9:
         raise StageError(f"split.fractions: found a sum of {sum(p['fractions'].values()):g}, expected 1", way_out="Correct params.yaml.")
-    part_of, fold_of = split(cases, p)
+    part_of, fold_of = split(cases, p | {"seed": seed})
     by_part = {part: sorted(case_id for case_id in part_of if part_of[case_id] == part) for part in PARTS}
     subject_of = {case["case_id"]: case["subject_id"] for case in cases}
     needed = ("train", "test") if p["scheme"] in CROSS_VALIDATION else PARTS
@@ -115,7 +116,7 @@ def main(args):
         stage.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
     with stage.output_folder(args.out) as out:
         records.write(out / "split.json", {
-            "scheme": p["scheme"], "seed": p["seed"], "fold": p["fold"], "unit": "case" if p["scheme"] == "nnunet" else "subject",
+            "scheme": p["scheme"], "seed": seed, "fold": p["fold"], "unit": "case" if p["scheme"] == "nnunet" else "subject",
             "cases": {case_id: {"subject_id": subject_of[case_id], "part": part_of[case_id], "fold": fold_of[case_id]} for case_id in subject_of},
             "counts": {part: {"cases": len(by_part[part]), "subjects": len({subject_of[case_id] for case_id in by_part[part]})} for part in PARTS},
             "leakage": shared, "excluded": accepted["excluded"], "labels": accepted["labels"]}, "split")

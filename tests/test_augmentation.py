@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from radiotrace import randomness
 from radiotrace.learning import augmentation, dataset
 from tests import phantoms
 
@@ -213,13 +214,13 @@ def test_a_shift_is_at_most_shift_voxels_along_each_axis(rng):
 
 def test_one_generator_seed_gives_one_patch():
     image, label = phantom()
-    first, second = (draw(image, label, (12, 20, 16), dataset.generator(0, dataset.PATCH, 1, "a"), **WILD) for _ in range(2))
+    first, second = (draw(image, label, (12, 20, 16), randomness.generator(0, dataset.PATCH, 1, "a"), **WILD) for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 def test_another_epoch_gives_another_patch():
     image, label = phantom()
-    first, second = (draw(image, label, (12, 20, 16), dataset.generator(0, dataset.PATCH, epoch, "a"), **WILD) for epoch in (1, 2))
+    first, second = (draw(image, label, (12, 20, 16), randomness.generator(0, dataset.PATCH, epoch, "a"), **WILD) for epoch in (1, 2))
     assert not torch.equal(first[0], second[0])
 
 

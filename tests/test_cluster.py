@@ -22,8 +22,8 @@ STAGES = {  # inputs are those of the run in one process, because provenance.jso
     "train": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--split", "one/split/split.json",
               "--checkpoints", ".checkpoints", "--tensorboard", "{out}/tensorboard", "--out", "{out}/train"],
     "evaluate": ["--data", "data", "--dataset", "one/ingest/dataset.json", "--split", "one/split/split.json", "--train", "one/train/train.json",
-                 "--weights", "one/train/weights.safetensors", "--openings", "{out}/openings.jsonl", "--out", "{out}/evaluate",
-                 "--metrics", "{out}/metrics"]}
+                 "--weights", "one/train/weights.safetensors", "--members", "members", "--openings", "{out}/openings.jsonl",
+                 "--out", "{out}/evaluate", "--metrics", "{out}/metrics"]}
 PER_CASE = ["ingest", "validate", "evaluate"]
 ONE_AFTER_ANOTHER = """
 import copy, importlib, json, sys
@@ -61,6 +61,7 @@ def project(tmp_path_factory) -> Path:
     """A folder with phantoms in which one process has run the stages, alone into one/ and with two workers into two/."""
     folder = tmp_path_factory.mktemp("cluster")
     phantoms.write_dataset(folder / "data", CASES)
+    (folder / "members").mkdir()
     for name in ("params.yaml", "requirements.txt"):
         (folder / name).write_bytes((projects.ROOT / name).read_bytes())
     projects.set_params(folder, **projects.TINY | {"train": projects.TINY["train"] | {"epochs": 1}})

@@ -6,8 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
+from ruamel.yaml import YAML
 
 from radiotrace import records
+from radiotrace.evaluation import methods
 from radiotrace.images import volumes
 from stages import evaluate
 from tests import phantoms, projects
@@ -16,10 +19,10 @@ from tests.test_results import CASES
 P = {"dropout_passes": 30, "augmentation_passes": 0, "flag_share": 0.25}
 
 
-def observed(score: float) -> dict:
+def observed(score: float, case_id: str = "a") -> dict:
     """A validation case: two voxels, one of them wrong, of a network that gives the winner odds of 9 to 1."""
-    scores = {"dropout": {"score": score}, "prediction": {"score": 2 * score}}
-    return {"entry": {"uncertainty": scores}, "logits": np.log([[0.9, 0.9], [0.1, 0.1]]), "truth": np.array([0, 1])}
+    scores = {"dropout": {"score": score}, "prediction": {"score": 2 * score}, "ensemble": {"score": 3 * score}}
+    return {"entry": {"case_id": case_id, "uncertainty": scores}, "logits": np.log([[0.9, 0.9], [0.1, 0.1]]), "truth": np.array([0, 1])}
 
 
 def test_the_temperature_is_of_the_validation_part():          # half of the voxels are right, so that no odds are the best
@@ -33,7 +36,34 @@ def test_the_threshold_lets_a_share_of_the_validation_part_through():        # t
 
 
 def test_without_a_validation_part_nothing_is_decided():
-    assert evaluate.decide([], P) == {"part": "validation", "n_cases": 0, "temperature": None, "flag_above": {"dropout": None, "prediction": None}}
+    assert evaluate.decide([], P) == {"part": "validation", "n_cases": 0, "n_cases_ensemble": None, "temperature": None,
+                                      "flag_above": {"dropout": None, "prediction": None}}
+
+
+@pytest.mark.parametrize(("unseen", "limit"), [({"a", "b", "c"}, 0.9), ({"a", "b"}, 0.6), ({"b", "elsewhere"}, 0.3), (set(), None)])
+def test_the_threshold_of_an_ensemble_is_of_cases_that_no_member_has_learnt_from(unseen, limit):
+    found = evaluate.decide([observed(0.2, "a"), observed(0.1, "b"), observed(0.3, "c")], P, unseen)
+    assert found["flag_above"]["ensemble"] == (None if limit is None else pytest.approx(limit))
+    assert found["flag_above"]["dropout"] == 0.3
+    assert (found["n_cases"], found["n_cases_ensemble"]) == (3, len(unseen & set("abc")))
+
+
+@pytest.mark.parametrize(("logits", "entropy", "mutual_information"), [
+    ([(30, 0), (0, 30)], np.log(2), np.log(2)),         # each is sure, of the opposite
+    ([(0, 0), (0, 0)], np.log(2), 0),                   # each is unsure, of the same
+    ([(30, 0), (30, 0)], 0, 0)])
+def test_networks_that_disagree_are_uncertain(monkeypatch, logits, entropy, mutual_information):
+    def constant(facts, weights):
+        return lambda patch: torch.tensor(weights, dtype=torch.float32).view(1, 2, 1, 1, 1).repeat(1, 1, *patch.shape[2:])
+
+    monkeypatch.setattr(evaluate.trained, "network", constant)
+    spec = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "patch_voxels": [16, 24, 16], "window_voxels": [32, 32, 32],
+            "multiple": 8}
+    image, _ = phantoms.pair(1)
+    found = evaluate.passes_of_networks(image, [{"preprocessing": spec, "weights": one} for one in logits])
+    assert found.entropy.shape == phantoms.SIZE_XYZ[::-1]
+    assert found.entropy == pytest.approx(entropy, abs=1e-6)
+    assert found.mutual_information == pytest.approx(mutual_information, abs=1e-6)
 
 
 def test_groups_are_the_attributes_and_what_every_image_has():
@@ -66,7 +96,8 @@ def test_a_figure_has_its_spacing_in_array_order(turned_row):
 # The stage, on phantoms
 
 INPUTS = ["--dataset", "build/ingest/dataset.json", "--split", "build/split/split.json", "--train", "build/train/train.json",
-          "--weights", "build/train/weights.safetensors", "--data", "data", "--params", "params.yaml", "--requirements", "requirements.txt"]
+          "--weights", "build/train/weights.safetensors", "--data", "data", "--members", "members",
+          "--params", "params.yaml", "--requirements", "requirements.txt"]
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +171,18 @@ def test_the_reference_for_monitoring_is_of_the_held_out_cases(reproduced):
     assert (found["parts"], found["n_cases"], found["n_subjects"]) == (["test", "validation"], len(held_out), len(set(held_out)))
     decided = json.loads((reproduced / "metrics/metrics.json").read_text())["decisions"]
     assert found["flagging"] == {"feature": "entropy", "above": decided["flag_above"]["prediction"]}
+
+
+def test_every_measure_says_how_it_was_made(reproduced):
+    metrics = json.loads((reproduced / "metrics/metrics.json").read_text())
+    counts_and_names = {"run_id", "part", "excluded", "n_cases", "n_subjects", "members", "methods", "surface_tolerance_mm", "worst_cases"}
+    assert set(metrics) - counts_and_names <= set(metrics["methods"])
+
+
+def test_methods_state_the_parameters_that_were_used():
+    with open(projects.ROOT / "params.yaml") as file:
+        p = YAML(typ="safe").load(file)["evaluate"] | {"seed": 3, "resamples": 1234, "surface_tolerance_mm": 2.5, "dropout_passes": 17}
+    found = methods.texts(p)
+    assert "1234 resamples, seed 3" in found["interval"]
+    assert "within 2.5 mm" in found["surface_dice"]
+    assert "17 passes" in found["uncertainty"]

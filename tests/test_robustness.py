@@ -182,11 +182,6 @@ def test_a_prediction_that_was_not_moved_is_that_of_segment():
     assert found["known"].all()
 
 
-def test_the_purposes_of_a_case_have_generators_of_their_own():
-    drawn = {robustness.generator(seed, *purpose).random() for seed in (0, 1) for purpose in (("blur", "a"), ("blur", "b"), ("shift", "a"))}
-    assert len(drawn) == 6
-
-
 # The stage
 
 def example(schema: str, name: str) -> dict:

@@ -340,6 +340,13 @@ def test_another_seed_is_another_record(project):
     assert run()["cases"] != before
 
 
+def test_the_parts_may_keep_a_seed_of_their_own(project):
+    before = (run(), (project / "split/split.json").read_bytes())[1]
+    projects.set_params(".", seed=1, split={"parts_seed": 0})
+    run()
+    assert (project / "split/split.json").read_bytes() == before
+
+
 def test_scheme_nnunet_records_the_leak_and_goes_on(project, capsys):
     record = run(scheme="nnunet", fold=1)
     shared = next(row["shared_subjects"] for row in record["leakage"] if row["parts"] == ["train", "test"])

@@ -10,7 +10,7 @@ MEASURES = {  # measure -> name for people, unit, digits
     "volume_error_mm3": ("Volume error", "mm³", 0), "volume_error_percent": ("Volume error", "%", 1),
     "volume_error_absolute_percent": ("Volume error, absolute", "%", 1), "prediction_components": ("Components predicted", "", 2)}
 ATTACKS = {"noise": "random signs", "fgsm": "FGSM", "pgd": "PGD", "segpgd": "SegPGD"}
-KINDS = {"dropout": "Monte-Carlo dropout", "augmentation": "test-time augmentation", "prediction": "one prediction"}
+KINDS = {"dropout": "Monte-Carlo dropout", "augmentation": "test-time augmentation", "ensemble": "deep ensemble", "prediction": "one prediction"}
 
 
 def number(value: float | None, digits: int = 3) -> str:

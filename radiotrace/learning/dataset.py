@@ -1,5 +1,4 @@
 """Cases through a bounded cache, and the steps of an epoch as a function of (seed, epoch) alone."""
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from radiotrace import randomness
 from radiotrace.images import intensity, volumes
 from radiotrace.learning import augmentation
 
@@ -77,16 +77,10 @@ def foreground(label_zyx: torch.Tensor, case_id: str) -> list[torch.Tensor]:
             continue
         voxels = (label_zyx == label).nonzero().to(torch.int32)
         if len(voxels) > FOREGROUND_VOXELS:
-            kept = generator(0, FOREGROUND, 0, case_id).choice(len(voxels), FOREGROUND_VOXELS, replace=False)
+            kept = randomness.generator(0, FOREGROUND, 0, case_id).choice(len(voxels), FOREGROUND_VOXELS, replace=False)
             voxels = voxels[np.sort(kept)]
         found.append(voxels)
     return found
-
-
-def generator(seed: int, purpose: int, epoch: int, name: str = "") -> np.random.Generator:
-    """The generator of one purpose in one epoch, for one case where a name is given. Order of use does not matter."""
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return np.random.default_rng([seed, purpose, epoch, number])
 
 
 @dataclass(frozen=True)
@@ -118,7 +112,7 @@ class Plan:
 
     def epoch(self, cases: int, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
         """For each step, its patches as (case index, which patch of the case), in a new order each epoch."""
-        order = generator(seed, ORDER, epoch).permutation(cases * self.patches_per_case)
+        order = randomness.generator(seed, ORDER, epoch, "").permutation(cases * self.patches_per_case)
         size = self.size(cases)
         return [[(int(number) % cases, int(number) // cases) for number in order[start:start + size]]
                 for start in range(0, len(order) - size + 1, size)]
@@ -141,7 +135,7 @@ def epoch(cases: Cases, plan: Plan, process: int, patch_zyx: tuple, labels: int,
         micro_batches = []
         for part in range(plan.accumulate):
             shares = plan.shares(patches, part)
-            rngs = [generator(seed, PATCH, epoch, f"{cases.case_ids[index]}/{number}") for index, number in shares[process]]
+            rngs = [randomness.generator(seed, PATCH, epoch, f"{cases.case_ids[index]}/{number}") for index, number in shares[process]]
             images, targets = zip(*(augmentation.draw_patch(cases[index], patch_zyx, labels, settings, rng)
                                     for (index, _), rng in zip(shares[process], rngs, strict=True)), strict=True)
             case_ids = [cases.case_ids[index] for share in shares for index, _ in share]

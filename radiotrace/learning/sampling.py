@@ -1,10 +1,10 @@
 """Several predictions of one image, which differ as much as the network is unsure."""
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
+from radiotrace import randomness
 from radiotrace.learning import augmentation, dropout, inference
 
 SHIFT_VOXELS = 1  # along each axis, at most; as far as the default recipe shifts its patches
@@ -12,8 +12,7 @@ SHIFT_VOXELS = 1  # along each axis, at most; as far as the default recipe shift
 
 def generators(seed: int, kind: str, case_id: str, passes: int) -> list[np.random.Generator]:
     """A generator for each pass of one kind over one case; the first ones stay when more are asked for."""
-    number = int.from_bytes(hashlib.sha256(f"{kind} {case_id}".encode()).digest()[:8], "big")
-    return [np.random.default_rng([seed, number, one]) for one in range(passes)]
+    return [randomness.generator(seed, f"{kind} {case_id}", one) for one in range(passes)]
 
 
 def with_dropout(image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool) -> Iterator[np.ndarray]:

@@ -33,6 +33,18 @@ def ready(facts: dict, weights: str, threads: int, instructions: str):
         StageError: as configure and load.
     """
     configure(facts["numerics"], threads, instructions)
+    return network(facts, weights)
+
+
+def network(facts: dict, weights: str):
+    """The network, in a process that computes already as it should.
+
+    Args:
+        facts, weights: as ready takes them.
+
+    Raises:
+        StageError: as load.
+    """
     return load(records.dumps(facts["network"]), weights, facts["weights_sha256"])
 
 
@@ -51,7 +63,7 @@ def configure(name: str, threads: int, expected: str) -> None:
                          "Use machines of one kind; restart workers that have run with other numerics.")
 
 
-@lru_cache(maxsize=1)  # once per process; the hash, because a worker of a cluster outlives the file
+@lru_cache(maxsize=16)  # once per process, each member of an ensemble; the hash, because a worker of a cluster outlives the file
 def load(spec_json: str, weights: str, sha256: str):
     """The network in evaluation mode.
 
@@ -65,6 +77,6 @@ def load(spec_json: str, weights: str, sha256: str):
     if (found := records.sha256(weights)) != sha256:
         raise StageError(f"{weights} was changed after training", [f"SHA-256 found {found}, expected {sha256}"],
                          "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.")
-    network = networks.build(json.loads(spec_json), seed=0)
-    networks.load_state(network, load_file(weights))
-    return network.eval()
+    built = networks.build(json.loads(spec_json), seed=0)
+    networks.load_state(built, load_file(weights))
+    return built.eval()

@@ -1,0 +1,46 @@
+"""Methods: how the numbers of the record 'metrics' were made, in words, for who has the record and not the code."""
+
+
+def texts(p: dict) -> dict[str, str]:
+    """Key of the record -> what it is, when it is undefined, and its source.
+
+    Args:
+        p: the section evaluate of params.yaml, and the seed.
+    """
+    tolerance, margin = f"{p['surface_tolerance_mm']:g} mm", p["calibration_margin_voxels"]
+    return {
+        "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: of the mean over a case's labels",
+        "interval": f"95 %, ci95_low to ci95_high: BCa bootstrap that draws whole subjects, {p['resamples']} resamples, seed {p['seed']}; "
+                    "undefined for one subject (Efron 1987, doi:10.1080/01621459.1987.10478410)",
+        "dice": "2 TP / (2 TP + FP + FN), in voxels; undefined where both masks are empty (Dice 1945, doi:10.2307/1932409)",
+        "iou": "TP / (TP + FP + FN); undefined where both masks are empty (Jaccard 1912, doi:10.1111/j.1469-8137.1912.tb05611.x)",
+        "sensitivity": "TP / (TP + FN); undefined without reference", "specificity": "TN / (TN + FP); grows with the empty ground around an organ",
+        "ppv": "TP / (TP + FP); undefined without prediction", "npv": "TN / (TN + FN); grows with the empty ground around an organ",
+        "hausdorff95_mm": "95th percentile of the distances of surface voxels to the other surface, the larger of both ways; undefined where a mask "
+                          "is empty (Huttenlocher et al. 1993, doi:10.1109/34.232073)",
+        "average_surface_distance_mm": "mean of the same distances, pooled over both ways; undefined where a mask is empty "
+                                       "(Heimann et al. 2009, doi:10.1109/TMI.2009.2013851)",
+        "surface_dice": f"share of both surfaces, by area, within {tolerance} of the other; 0 where one mask is empty, undefined where both are "
+                        "(Nikolov et al. 2021, doi:10.2196/26151)",
+        "boundary_f1": f"harmonic mean of the shares of either surface's voxels within {tolerance} of the other; as surface_dice where masks are "
+                       "empty (Csurka et al. 2013, doi:10.5244/C.27.32)",
+        "volume_error_mm3": "prediction minus reference", "volume_error_percent": "of the reference; undefined without reference",
+        "volume_error_absolute_percent": "its amount", "prediction_components": "connected by faces, edges or corners",
+        "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, doi:10.1177/096228029900800204); "
+                            "concordance: Lin 1989, doi:10.2307/2532051",
+        "detection": "objects are connected components; one is found, and a predicted one is right, where at least "
+                     f"{p['object_overlap_min']:g} of its voxels lie in the other mask",
+        "calibration": f"over voxels of a label, by reference or prediction, and within {margin} voxels around them; expected_error: 15 bins of "
+                       "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602); brier: sum over labels of (probability - truth)^2, by mean; "
+                       "after: logits divided by the temperature (Guo et al. 2017, arXiv:1706.04599)",
+        "uncertainty": "score: mean entropy in nats over the voxels that are predicted to be of a label. dropout: "
+                       f"{p['dropout_passes']} passes (Gal and Ghahramani 2016, arXiv:1506.02142); augmentation: {p['augmentation_passes']} passes "
+                       "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those of members (Lakshminarayanan et al. "
+                       "2017, arXiv:1612.01474); prediction: of one prediction, the voxels around it among them. aurc: mean of the risk-coverage "
+                       "curve, risk 1 - Dice (Geifman and El-Yaniv 2017, arXiv:1705.08500); spearman: of score and Dice; auroc: of cases with a "
+                       f"Dice below {p['poor_dice']:g}",
+        "subgroups": "mean of a case's labels; gap: the group minus all other cases that have a group; p: Mann-Whitney of the means of subjects; "
+                     "p_adjusted: over all rows (Benjamini and Yekutieli 2001, doi:10.1214/aos/1013699998); insufficient_n: fewer than "
+                     f"{p['subgroup_subjects_min']} subjects on a side. derived_: of the images and references themselves, low to high by terciles",
+        "decisions": "made on the validation part alone, before the test part was opened; flag_above: what a share of "
+                     f"{p['flag_share']:g} of its cases exceeds, at most"}
