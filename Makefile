@@ -1,5 +1,5 @@
 # Everyday commands. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help run pull test browser lint check diff manifest install clean
+.PHONY: help run pull verify test verification negative-controls browser lint check diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -10,7 +10,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-c
 COMPILE = .venv/bin/python -m compileall -q -j 0 .venv/lib > /dev/null || true  # on all cores, where pip takes one; some files are templates, which fail
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
 	dvc pull --quiet data.dvc $(wildcard members/*.dvc)
@@ -21,8 +21,19 @@ pull: .venv/runtime ## bring the data, the submitted model and every output; run
 	dvc pull
 	@echo; python -m radiotrace results
 
-test: .venv/dev browser ## the whole test suite
-	python -m pytest
+verify: .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'
+	python -m radiotrace verify
+
+test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
+	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
+
+verification: .venv/dev browser ## record what the tests of requirements and the negative controls come to; then 'dvc repro evidence'
+	python -m pytest -m requirement --record verification/tests.json --junitxml execution/tests.junit.xml
+	dvc pull --quiet --allow-missing
+	python -m radiotrace negative-controls
+
+negative-controls: .venv/dev ## seed every fault that was not yet seen with this code; each must turn its requirement red
+	python -m radiotrace negative-controls
 
 browser: ## Chromium, which opens the report in a test; installed with apt-get where there is no browser and this is root
 	@command -v chromium google-chrome chromium-browser google-chrome-stable > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null \
@@ -32,9 +43,11 @@ lint: .venv/dev ## ruff, and actionlint over the workflows
 	ruff check .
 	actionlint
 
-check: .venv/runtime ## dvc.lock fits the code and the parameters, and the datastore holds what is locked
+check: .venv/runtime ## dvc.lock fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
 	dvc repro --dry --allow-missing
 	python -m radiotrace datastore
+	@test ! -f execution/tests.json || cmp execution/tests.json verification/tests.json \
+	  || { echo "the tests came to something else than verification/tests.json says: 'make verification', then 'dvc repro evidence'" >&2; exit 1; }
 
 diff: .venv/runtime ## metrics and parameters against another revision (BASE=main), as Markdown
 	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
@@ -46,10 +59,10 @@ manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.
 
 install: .venv/dev ## .venv with runtime and test tools; the other commands do it by themselves
 
-.venv/runtime: requirements.txt
+.venv/runtime: requirements.txt requirements-evidence.txt
 	@echo "installing requirements.txt into .venv (a minute or two)" >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@$(PIP) -r requirements.txt
+	@$(PIP) -r requirements.txt -r requirements-evidence.txt
 	@$(COMPILE)
 	@touch $@
 

@@ -1,28 +1,10 @@
 """The command line: `python -m radiotrace COMMAND`."""
 import argparse
 import sys
-from pathlib import Path
 
 from radiotrace import datastore, records
-from radiotrace.commands import compare, members, monitor, tables
+from radiotrace.commands import compare, members, monitor, negative_controls, results, review, sign, trace, verify
 from radiotrace.stage import StageError
-
-
-def results(args) -> None:
-    """Prints the requirements of the last run with what was measured."""
-    acceptance = records.read(Path(args.evidence) / "acceptance.json", "acceptance")
-    rows = [("requirement", "metric", "mean", "95 % bound", "needed", "n", "verdict")]
-    rows += [(result["requirement"], result["metric"], tables.number(result["mean"]), f"{tables.number(result['observed'])} ({result['bound']})",
-              f"{result['op']} {result['threshold']:g}", f"{result['n_subjects']} subjects", result["verdict"])
-             for result in acceptance["results"]]
-    print(tables.aligned(rows))
-    print(f"\nrun {acceptance['run_id'][:12]}, "
-          + ("release blocked: a requirement is not met" if acceptance["release_blocked"] else "all requirements met"))
-    if acceptance["excluded"]:
-        print(f"{len(acceptance['excluded'])} cases were excluded: " + ", ".join(entry["case_id"] for entry in acceptance["excluded"]))
-    print("build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  every number\n"
-          "build/export/model.onnx     the model                                   metrics/cases.json    each test case\n"
-          "evidence/                   the proof; start with manifest.json         metrics/*.svg         charts and pictures")
 
 
 def manifest(args) -> None:
@@ -43,7 +25,7 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, function, options in (
-            ("results", results, {"--evidence": "evidence"}),
+            ("results", results.results, {"--evidence": "evidence"}),
             ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
             ("datastore", check_datastore, {"--project": "."})):
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
@@ -51,7 +33,10 @@ def main(argv=None) -> int:
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default}")
     for name, function, options in (("monitor", monitor.monitor, monitor.options), ("compare", compare.compare, compare.options),
-                                    ("members", members.members, members.options)):
+                                    ("members", members.members, members.options), ("review", review.review, review.options),
+                                    ("negative-controls", negative_controls.run, negative_controls.options),
+                                    ("sign", sign.sign, sign.options), ("trace", trace.trace, trace.options),
+                                    ("verify", verify.run, verify.options)):
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         options(command)

@@ -1,8 +1,8 @@
-"""evidence: gathers the records of a run, finds that they agree, judges the requirements, and hashes it all.
+"""evidence: gathers the records of a run, finds that they agree, traces the requirements to tests and numbers, and hashes it all.
 
-Reads   the records of every stage, the model, members/, design/requirements.yaml, design/test_openings.jsonl
+Reads   the records of every stage, the model, members/, design/, verification/ (what tests and negative controls came to), the code and the tests
 Writes  evidence/, metrics/gates.json
-Stops   when records contradict each other or a file beside them; not when a requirement is missed: that is evidence too
+Stops   when records contradict each other or a file beside them, or design/ itself; not when a requirement is missed: that is evidence too
 """
 import argparse
 import sys
@@ -10,53 +10,82 @@ from pathlib import Path
 
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import openings
-from radiotrace.evidence import bundle, requirements
+from radiotrace.evidence import bundle, canonical, design, dossier, requirements, tests, trace
 from radiotrace.learning import members
 from radiotrace.stage import StageError
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 # Records that go into the bundle as they are; each is named for its schema, and so is its option.
 RECORDS = ("dataset", "findings", "accepted", "split", "cases", "metrics", "headline", "robustness", "explain", "model")
+# What came of tests and seeded faults, and its schema.
+SEEN = {"tests": "tests", "negative_controls": "negative_control_outcomes"}
+SCHEMA_OF = {**SEEN, "seeded_faults": "negative_controls"}  # every other file is named for its schema
 
 
 def main(args):
     params.read(args.params)  # evidence has no parameter of its own; a broken file stops it too
-    sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
-    sources["train"] = records.read(args.train, "train")
-    run_id = sources["train"]["run_id"]
-    sources["openings"] = bundle.openings(run_id, openings.read(args.openings))
-    runs_beside = members.read(args.members, sources["train"], sources["split"])  # none of them saw the test part
+    stage.check_environment(args.runtime)
+    sources = {name: records.read(getattr(args, name), name) for name in (*RECORDS, "train")}
+    train, run_id = sources["train"], sources["train"]["run_id"]
+    runs_beside = members.read(args.members, train, sources["split"])  # none of them saw the test part
     provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
-    required = requirements.load(args.design)
-    vouched = {Path(path).as_posix(): Path(path) for path in (
-        args.weights, args.onnx, args.train, args.manifest, args.requirements, args.openings, args.design,
-        *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.further,
-        *(f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS)))}
+    written, opened = design.load(args.design), openings.read(f"{args.design}/test_openings.jsonl")
+    sources["openings"] = bundle.openings(run_id, opened)
+    seen = {name: records.read(f"{args.verification}/{name}.json", schema) for name, schema in SEEN.items()}
+    vouched = vouched_for(args, runs_beside)
     files = {path: records.sha256(file) for path, file in vouched.items()}
     if broken := bundle.contradictions(sources, provenance, files):
         raise StageError("records of this run contradict each other", broken, "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.")
 
-    train = sources["train"]
-    provenance.append(runs.provenance(__file__, {}, args.requirements, list(vouched.values())))
-    acceptance = requirements.acceptance(required, sources["metrics"])
-    made = {name: (sources[name], name) for name in RECORDS} | {
-        "requirements": (required, "requirements"), "acceptance": (acceptance, "acceptance"), "openings": (sources["openings"], "openings"),
-        "run": (bundle.run_record(train, sources["dataset"], provenance), "run"),
-        "hyperparameters": (bundle.hyperparameters(run_id, provenance), "hyperparameters"),
-        "epochs": ({"run_id": run_id, "epochs": train["history"]}, "epochs"),
-        "checkpoints": (bundle.checkpoints(train), "checkpoints")}
+    provenance.append(runs.provenance(__file__, {}, args.runtime, list(vouched.values())))
+    acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, bundle.test_part(run_id, opened))
+    texts = {path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")}
+    traced = trace.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
+                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts)
+    made = dossier.Bundle()
+    for name, record in {
+            **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,
+            "run": bundle.run_record(train, sources["dataset"], provenance), "hyperparameters": bundle.hyperparameters(run_id, provenance),
+            "epochs": {"run_id": run_id, "epochs": train["history"]}, "checkpoints": bundle.checkpoints(train),
+            "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"), **seen, "traceability": traced}.items():
+        made.add(f"{name}.json", record, SCHEMA_OF.get(name, name))
+    released = Path(args.design) / "released.json"
+    dossier.of_people(made, written, texts, records.read(released, "pccp_baseline") if released.exists() else None)
+    dossier.of_software(made, written, {Path(path).name: Path(path) for path in (args.runtime, args.requirements, *args.tools)},
+                        records.read(f"{args.design}/wheels.json", "wheels"))
+    dossier.of_standards(made, written)
+    dossier.of_readers(made)
+    dossier.of_the_run(made, written, Path(args.workflow), vouched, files, Path(args.out).name)
     with stage.output_folder(args.out) as out:
-        for name, (record, schema) in made.items():
-            records.write(out / f"{name}.json", record, schema)
-        schema_of = {f"{name}.json": schema for name, (_, schema) in made.items()}
-        records.write(out / "manifest.json", bundle.manifest(run_id, out, Path(args.out).name, schema_of, vouched), "manifest")
+        for name, content in made.bytes.items():
+            records.write_bytes(out / name, content)
+        canonical.write(out / "manifest.json", bundle.manifest(run_id, out, Path(args.out).name, made.schema, vouched), "manifest")
         records.write_bytes(out / "SHA256SUMS", bundle.checksums(out).encode())
-        records.write(args.gates, requirements.gates(acceptance), "gates")
-    missed = [result for result in acceptance["results"] if result["verdict"] != "met"]
-    for result in missed:
-        stage.log(f"evidence: {result['requirement']} {result['verdict']}: {result['reason']}")
-    stage.log(f"evidence: {sources['openings']['n_models']} models were shown this test part so far")
-    stage.log(f"evidence: wrote {args.out}/, {len(acceptance['results']) - len(missed)} of {len(acceptance['results'])} requirements met")
+        records.write(args.gates, requirements.gates(acceptance, traced), "gates")
+    said(args.out, traced, sources["openings"]["n_models"])
+
+
+def vouched_for(args, runs_beside) -> dict[str, Path]:
+    """Every file outside of the bundle whose hash it states: path as it stands in the repository -> file."""
+    return {Path(path).as_posix(): Path(path) for path in (
+        args.weights, args.onnx, args.train, args.manifest, args.requirements, args.runtime, *args.tools, args.workflow, args.readme,
+        *design.files(args.design), *(f"{args.verification}/{name}.json" for name in SEEN),
+        *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.further,
+        *(f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS)))}
+
+
+def said(out, traced: dict, n_models: int) -> None:
+    """What a person waiting should know: what is not verified, each with its first reason."""
+    rows = traced["requirements"]
+    for name, row in rows.items():
+        if row["reasons"]:
+            more = f" (and {len(row['reasons']) - 1} more)" if len(row["reasons"]) > 1 else ""
+            stage.log(f"evidence: {name} is not verified: {row['reasons'][0]}{more}")
+    for name, state in list(traced["unreviewed"].items())[:3]:
+        stage.log(f"evidence: {name} is {state}: 'python -m radiotrace review' lists all that wait")
+    stage.log(f"evidence: {n_models} models were shown this test part so far")
+    stage.log(f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of {len(rows)} requirements verified, "
+              f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
 
 
 parser = argparse.ArgumentParser(prog="evidence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,11 +94,15 @@ for option, what in {"manifest": "SHA-256 of every raw file", "dataset": "record
                      "weights": "trained weights", "metrics": "record of metrics", "headline": "record of the headline",
                      "robustness": "record of robustness", "explain": "record of explanations", "cases": "record of test cases",
                      "model": "record of the model", "members": "folder of other runs, which form an ensemble with this one", "onnx": "the model",
-                     "design": "requirements.yaml", "openings": "ledger of what the test part was shown to",
+                     "design": "folder of design controls", "verification": "folder of what came of tests and negative controls",
+                     "tests": "folder of the tests", "runtime": "pins of the stages before", "workflow": "dvc.yaml",
+                     "readme": "what users are told first",
                      "gates": "record of verdicts to write"}.items():
     parser.add_argument(f"--{option}", required=True, help=what)
 for name in STAGES:
     parser.add_argument(f"--{name}-provenance", required=True, help=f"what decided the outputs of {name}")
+parser.add_argument("--tools", nargs="+", required=True, help="pins of what tests and clusters need")
+parser.add_argument("--code", nargs="+", required=True, help="code that the tests ran on")
 parser.add_argument("--further", nargs="+", required=True, help="what else the bundle vouches for: report, pictures")
 parser.add_argument("--out", required=True, help="folder to write")
 

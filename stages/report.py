@@ -1,7 +1,8 @@
 """report: one page that says how good the model is and where it fails, and the charts on it.
 
 Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and explain, their figures,
-        build/evaluate/results/predictions/, design/requirements.yaml, design/test_openings.jsonl, stages/report.html
+        build/evaluate/results/predictions/, design/requirements.yaml, design/reviews.jsonl,
+        design/test_openings.jsonl, stages/report.html
 Writes  build/evaluate/report.html, which opens offline; build/report/provenance.json
         metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg, subgroups.svg
 Params  report.*
@@ -18,7 +19,7 @@ from markupsafe import Markup
 
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import charts, figures, openings, parts, ranking, report, thumbnails, uncertainty
-from radiotrace.evidence import bundle, requirements
+from radiotrace.evidence import bundle, requirements, reviews
 from radiotrace.images import volumes
 from radiotrace.stage import StageError
 
@@ -103,8 +104,10 @@ def main(args):
         raise StageError(f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics['uncertainty'])}", [],
                          "Correct params.yaml, or give that kind some passes in its section evaluate.")
     test = parts.cases(found["dataset"], found["split"], "test")
-    acceptance = requirements.acceptance(requirements.load(args.design), metrics)
-    seen = bundle.openings(run_id, openings.read(args.openings))
+    opened = openings.read(args.openings)
+    acceptance = requirements.acceptance(requirements.load(args.design), metrics, reviews.read(args.reviews), opened,
+                                         bundle.test_part(run_id, opened))
+    seen = bundle.openings(run_id, opened)
     pictures = drawn(metrics, cases, flag_by)
     given = {name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")}
     shown = {entry["case_id"]: pictured(test[entry["case_id"]], entry, train["labels"], Path(args.data), Path(args.predictions), p["pixels_per_mm"])
@@ -124,7 +127,7 @@ def main(args):
     for name, picture in pictures.items():
         records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", picture)
     records.write(args.provenance, runs.provenance(__file__, p, args.requirements, [
-        args.template, args.design, args.openings, args.evaluate_provenance, args.envelope, args.explanations, args.training,
+        args.template, args.design, args.reviews, args.openings, args.evaluate_provenance, args.envelope, args.explanations, args.training,
         *(getattr(args, name) for name in RECORDS)]), "provenance")
     stage.log(f"report: wrote {args.out}, {len(content) / 1e6:.1f} MB")
 
@@ -134,7 +137,8 @@ for option, what in {"data": "folder of raw data", "dataset": "record of the dat
                      "train": "record of the training run", "metrics": "record of metrics", "cases": "record of test cases",
                      "robustness": "record of robustness", "explain": "record of explanations", "predictions": "folder of predicted label maps",
                      "evaluate-provenance": "what decided the outputs of evaluate", "envelope": "figure", "explanations": "figure",
-                     "training": "figure", "design": "requirements.yaml", "openings": "ledger of what the test part was shown to",
+                     "training": "figure", "design": "requirements.yaml",
+                     "reviews": "what of the design was reviewed", "openings": "ledger of what the test part was shown to",
                      "template": "the page", "out": "page to write", "provenance": "record to write",
                      "metrics-folder": "folder of the small files that git keeps"}.items():
     parser.add_argument(f"--{option}", required=True, help=what)

@@ -4,6 +4,14 @@ import pytest
 from tests import projects
 
 
+@pytest.hookimpl(tryfirst=True)  # before '-m' looks at marks
+def pytest_collection_modifyitems(items):
+    """A test that waits for all stages is slow, whether it says so or not."""
+    for item in items:
+        if "reproduced" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
     """A phantom project in which all stages have run and are committed. Tests that change it clone it first."""

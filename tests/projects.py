@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from tests import phantoms
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = ("datastore/", "data.dvc", "data.sha256", "dvc.lock", "metrics/", "evidence/", "tests/")
+LEFT_OUT = ("datastore/", "data.dvc", "data.sha256", "dvc.lock", "metrics/", "evidence/", "signatures/", "keys/")
 TINY = {
     "train": {"features": [4, 8, 8], "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "threads": 1},
     "split": {"fractions": {"train": 0.5, "validation": 0.2, "test": 0.3}},
@@ -62,6 +62,7 @@ def create(folder: Path, cases: int = 16) -> Path:
         if name and not name.startswith(LEFT_OUT) and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
+    (folder / "design/test_openings.jsonl").write_text("")  # nobody was shown the phantoms yet
     phantoms.write_dataset(folder / "data", cases)
     set_params(folder, **TINY)
     run(folder, "git", "init", "-q", "-b", "main")

@@ -44,6 +44,7 @@ def test_records_that_agree_contradict_nothing():
     assert bundle.contradictions(**agreeing()) == []
 
 
+@pytest.mark.requirement("SRS-EVI-1")
 @pytest.mark.parametrize(("way", "value", "expected"), [
     (("sources", "metrics", "run_id"), OTHER, "run_id of metrics.json"),
     (("sources", "cases", "run_id"), OTHER, "run_id of cases.json"),
@@ -75,6 +76,7 @@ def test_contradiction_is_found(way, value, expected):
     assert [line.split(":")[0] for line in bundle.contradictions(**run)] == [expected]
 
 
+@pytest.mark.requirement("SRS-EVI-1")
 @pytest.mark.parametrize("key", ["code", "params"])
 def test_run_id_that_is_not_of_the_provenance_is_found(key):  # someone trained with other code or parameters
     run = agreeing()
@@ -82,6 +84,7 @@ def test_run_id_that_is_not_of_the_provenance_is_found(key):  # someone trained 
     assert [line.split(":")[0] for line in bundle.contradictions(**run)] == ["run_id of build/train/train.json"]
 
 
+@pytest.mark.requirement("SRS-EVI-1")
 def test_changed_record_is_found_by_every_stage_that_read_it():
     run = agreeing()
     run["files"][SPLIT] = OTHER
@@ -94,6 +97,7 @@ def test_contradiction_gives_both_values():
     assert bundle.contradictions(**run) == [f"SHA-256 of model.onnx: found {OTHER}, expected {C}"]
 
 
+@pytest.mark.requirement("SRS-SPLIT-3")
 def test_test_cases_that_training_saw_are_named():
     run = agreeing()
     run["sources"]["train"]["cases"]["train"] = ["p_03", "p_01"]
@@ -159,6 +163,7 @@ def manifest(folder):
     return bundle.manifest(A, folder, "evidence", {"run.json": "run", "acceptance.json": "acceptance"}, {ONNX: folder.parent / "model.onnx"})
 
 
+@pytest.mark.requirement("SRS-EVI-4")
 def test_manifest_lists_files_by_the_path_they_will_have(folder):
     assert manifest(folder)["files"] == [
         {"path": ONNX, "sha256": ABC, "bytes": 3, "schema": None, "in_bundle": False},
@@ -170,6 +175,7 @@ def test_manifest_satisfies_its_schema(folder):
     assert records.faults(manifest(folder), "manifest") == []
 
 
+@pytest.mark.requirement("SRS-EVI-4")
 def test_checksums_are_sorted_by_name(folder):
     assert bundle.checksums(folder) == f"{NOTHING}  acceptance.json\n{ABC}  run.json\n"
 
@@ -180,6 +186,7 @@ def test_evidence_needs_neither_torch_nor_images():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.requirement("SRS-EVI-3")
 def test_openings_of_other_test_parts_do_not_count():          # two models on this part, one of them twice, one on another fold
     found = bundle.openings(A, [opening(B), opening(B), opening(C, cases_sha256=E), opening(A)])
     assert (found["n_models"], [line["run_id"] for line in found["openings"]]) == (2, [B, B, A])

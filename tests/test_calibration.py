@@ -26,11 +26,13 @@ def drawn(n: int, temperature: float, seed=0):
     return logits, (rng.random(n) > p.cumsum(0)).sum(0)
 
 
+@pytest.mark.requirement("SRS-CAL-2")
 def test_the_error_by_hand():                                  # bins of .9: |.9 - 1/2| twice; of .7: |.7 - 1| twice
     found = calibration.tally(*FOUR, EVERYWHERE)
     assert calibration.expected_error(found)[0] == pytest.approx((2 * 0.4 + 2 * 0.3) / 4)
 
 
+@pytest.mark.requirement("SRS-CAL-2")
 def test_the_error_of_a_label_by_hand():                       # label 1: .9 .9 (one of two), .7 (it is), .3 (it is not)
     found = calibration.tally(*FOUR, EVERYWHERE)
     assert calibration.expected_error(found)[2] == pytest.approx((2 * 0.4 + 0.3 + 0.3) / 4)
@@ -67,6 +69,7 @@ def test_sums_of_two_parts_are_those_of_the_whole():
         assert one == pytest.approx(other)
 
 
+@pytest.mark.requirement("SRS-CAL-2")
 def test_bins_are_monai_s():
     logits, reference = drawn(500, 1)
     found = calibration.tally(logits[:, None, None], reference[None, None], np.ones((1, 1, 500), bool), bins=10)
@@ -88,6 +91,7 @@ def test_the_temperature_that_labels_were_drawn_with_is_found(temperature):
     assert calibration.fit_temperature([drawn(20000, temperature, 0), drawn(20000, temperature, 1)]) == pytest.approx(temperature, rel=0.03)
 
 
+@pytest.mark.requirement("SRS-CAL-2")
 def test_the_fitted_temperature_takes_the_error_away():
     logits, reference = drawn(50000, 2.5)
     fitted = calibration.fit_temperature([(logits, reference)])

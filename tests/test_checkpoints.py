@@ -90,6 +90,7 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.requirement("SRS-TRAIN-2")
 @FORMATS
 @pytest.mark.parametrize("part", ["network", "ema", "optimizer"])
 def test_resume_restores_bitwise(tmp_path, part, memory_format):
@@ -163,6 +164,7 @@ def test_epochs_are_ordered_as_numbers(tmp_path):
     assert len(Run().resume(tmp_path)) == 2
 
 
+@pytest.mark.requirement("SRS-TRAIN-2")
 @pytest.mark.parametrize("damage", [truncate, flip_a_byte, change_the_history, lambda path: path.write_bytes(b""),
                                     lambda path: path.write_bytes(bytes(path.stat().st_size))],
                          ids=["truncated", "flipped", "history", "empty", "zeros"])

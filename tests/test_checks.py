@@ -80,6 +80,7 @@ def test_limits_of_spacing_belong_to_what_is_allowed(spacing, ok):
     assert names(of_case(case)) == ([] if ok else [("spacing", "error")])
 
 
+@pytest.mark.requirement("SRS-DATA-3")
 @pytest.mark.parametrize(("difference", "ok"), [(0.25, True), (0.2501, False)])      # 77.25 - 77 is exact in binary
 def test_the_grid_tolerance_belongs_to_what_is_allowed(difference, ok):
     case = broken("label_map", grid={"origin_mm": [-31.5, 12.25, 77.0 + difference]})
@@ -91,6 +92,7 @@ def test_a_finding_gives_case_both_values_and_order():
     assert finding == ("case_00", "grid_spacing_mm", "label map 0.9 1.1 1.8", "image 0.9 1.1 1.7", "error")
 
 
+@pytest.mark.requirement("SRS-DATA-4")
 def test_unknown_labels_are_listed_by_value():      # as text, 10 would come before 9
     finding, = of_case(broken("label_map", label_volumes_mm3={"1": 1.0, "2": 1.0, "10": 1.0, "9": 1.0}))
     assert finding.found == "label map has 9, 10"
@@ -100,6 +102,7 @@ def test_a_missing_label_is_a_warning_where_not_every_case_has_all():
     assert names(of_case(broken("label_map", label_volumes_mm3={"1": 1.0}), every_label=False)) == [("labels_present", "warning")]
 
 
+@pytest.mark.requirement("SRS-DATA-4")
 def test_an_empty_label_map_misses_every_label():
     assert names(of_case(broken("label_map", label_volumes_mm3={}))) == [("labels_present", "error")] * 2
 
@@ -116,6 +119,7 @@ def test_a_damaged_image_does_not_hide_the_text_in_the_header_of_its_label_map()
     assert names(of_case(case)) == [("readable", "error"), ("header", "error")]
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 def test_an_image_of_nothing_but_nan_is_a_finding():      # its range is null
     case = broken("image", non_finite_voxels=18 * 22 * 14, intensity=dict.fromkeys(INTENSITY))
     assert ("finite", "error") in names(of_case(case))
@@ -205,6 +209,7 @@ def test_one_case_is_a_set():
     assert of_set(cases(1)) == []
 
 
+@pytest.mark.requirement("SRS-DATA-5")
 def test_an_image_under_two_ids_is_an_error_of_both():
     made = cases()
     made[7]["image"]["voxels_sha256"] = made[3]["image"]["voxels_sha256"]
@@ -212,6 +217,7 @@ def test_an_image_under_two_ids_is_an_error_of_both():
                             ("case_07", "duplicate_image", "same voxels as case_03", "one id for an image", "error")]
 
 
+@pytest.mark.requirement("SRS-DATA-5")
 def test_an_image_under_three_ids_names_the_two_others():
     made = cases()
     for number in (3, 5, 7):
@@ -233,6 +239,7 @@ def test_damaged_cases_are_no_duplicates_of_each_other():
     assert of_set(made) == []
 
 
+@pytest.mark.requirement("SRS-DATA-5")
 def test_a_subject_spelled_two_ways_is_an_error_of_every_case_of_it():
     made = cases()
     made[3]["subject_id"], made[7]["subject_id"] = "Sub-007", "sub_7"

@@ -79,6 +79,7 @@ def change(name: str, severity: int) -> float:
     return float(np.abs(movement[0] @ voxels + movement[1][:, None] - voxels).mean())
 
 
+@pytest.mark.requirement("SRS-ROB-1")
 @EVERY
 def test_each_severity_changes_the_image_more_than_the_one_before(name):  # 14 slices: severities 1 and 2 both miss one
     changes = [0, *(change(name, severity) for severity in corruptions.SEVERITIES)]

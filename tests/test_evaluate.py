@@ -25,12 +25,14 @@ def observed(score: float, case_id: str = "a") -> dict:
     return {"entry": {"case_id": case_id, "uncertainty": scores}, "logits": np.log([[0.9, 0.9], [0.1, 0.1]]), "truth": np.array([0, 1])}
 
 
+@pytest.mark.requirement("SRS-CAL-1")
 def test_the_temperature_is_of_the_validation_part():          # half of the voxels are right, so that no odds are the best
     decided = evaluate.decide([observed(0.1), observed(0.2)], P)
     assert (decided["part"], decided["n_cases"]) == ("validation", 2)
     assert decided["temperature"] > 10
 
 
+@pytest.mark.requirement("SRS-CAL-1")
 def test_the_threshold_lets_a_share_of_the_validation_part_through():        # the highest of four
     assert evaluate.decide([observed(score) for score in (0.4, 0.1, 0.3, 0.2)], P)["flag_above"] == {"dropout": 0.3, "prediction": 0.6}
 
@@ -113,6 +115,7 @@ def run(project, **changed):
     return [json.loads((project / options["metrics"] / f"{name}.json").read_text()) for name in ("metrics", "cases")]
 
 
+@pytest.mark.requirement("SRS-CAL-1")
 @pytest.mark.slow
 def test_other_labels_of_the_test_part_change_no_decision(project):
     split, dataset = (json.loads((project / path).read_text()) for path in ("build/split/split.json", "build/ingest/dataset.json"))
@@ -146,6 +149,7 @@ def test_a_map_of_entropy_is_in_nats_on_the_canonical_grid(reproduced):       # 
     assert 0 < found.max() < np.log(3) + 0.005
 
 
+@pytest.mark.requirement("SRS-EVI-3")
 def test_each_opening_is_counted_once(reproduced, project):
     path = "design/test_openings.jsonl"
     lines = [json.loads(line) for line in (reproduced / path).read_text().splitlines()]
@@ -158,6 +162,7 @@ def test_each_opening_is_counted_once(reproduced, project):
     assert (project / path).read_bytes() == (reproduced / path).read_bytes()
 
 
+@pytest.mark.requirement("SRS-SUB-1")
 def test_a_site_of_cases_csv_is_a_subgroup(reproduced):
     with open(reproduced / "data/cases.csv", newline="") as file:
         sites = {row["site"] for row in csv.DictReader(file)}

@@ -56,6 +56,7 @@ def moved(volume):
     return volume
 
 
+@pytest.mark.requirement("SRS-UI-1")
 def test_all_faults_of_the_data_come_in_one_message(project):
     spoil(project, "phantom_01", with_voxel(float("nan")))
     spoil(project, "phantom_02", moved, "labelsTr")
@@ -77,6 +78,7 @@ def test_all_faults_of_the_data_come_in_one_message(project):
     assert len(json.loads((project / "build/validate/accepted.json").read_text())["excluded"]) == 8
 
 
+@pytest.mark.requirement("SRS-SPLIT-1")
 def test_an_identical_image_under_two_subjects_cannot_stand_in_two_parts(project):
     path = project / "build/validate/accepted.json"
     record = json.loads(path.read_text())
@@ -127,6 +129,7 @@ def test_a_patch_that_the_network_cannot_halve_is_refused(project):
     refused(project, "train", "train.patch_voxels: found [15, 20, 12], expected multiples of 4")
 
 
+@pytest.mark.requirement("SRS-EVI-1")
 def test_records_of_two_runs_are_not_bundled(project):
     path = project / "metrics/metrics.json"
     path.write_text(path.read_text().replace('"run_id": "', '"run_id": "0000')[: -1].replace('0000', '0000', 1) + "\n")
@@ -135,6 +138,7 @@ def test_records_of_two_runs_are_not_bundled(project):
     refused(project, "evidence", "run_id of metrics.json")
 
 
+@pytest.mark.requirement("SRS-EVI-1")
 def test_weights_changed_by_one_bit_are_not_bundled(project):
     path = project / "build/train/weights.safetensors"
     content = bytearray(path.read_bytes())
@@ -152,6 +156,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.requirement("SRS-UI-1")
 @pytest.mark.parametrize(("name", "bytes_left"), [
     ("ingest", 1000), ("ingest", 20000), ("split", 1000), ("train", 10000), ("evaluate", 500), ("robustness", 500), ("export", 10000)])
 def test_a_disk_without_room_leaves_everything_as_it_was(project, name, bytes_left):

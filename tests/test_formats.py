@@ -234,6 +234,7 @@ def test_a_folder_is_no_image(msd):
     assert faults(msd) == ["phantom_01: imagesTr/phantom_01.nii.gz is missing"]
 
 
+@pytest.mark.requirement("SRS-SEC-1")
 @pytest.mark.parametrize("way", ["../outside", "imagesTr/../../outside", "absolute"])
 def test_a_path_out_of_the_data_folder_is_refused_though_the_file_is_there(msd, way):
     touch(msd.parent, "outside/phantom_00.nii.gz")
@@ -242,11 +243,13 @@ def test_a_path_out_of_the_data_folder_is_refused_though_the_file_is_there(msd, 
     assert faults(msd) == [f"phantom_00: {way}/phantom_00.nii.gz leaves the data folder"]
 
 
+@pytest.mark.requirement("SRS-SEC-1")
 def test_an_absolute_path_is_refused_even_if_it_points_inside(msd):
     declare(msd, training=[{"image": str(msd / "imagesTr/phantom_00.nii.gz"), "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
     assert len(faults(msd)) == 1
 
 
+@pytest.mark.requirement("SRS-SEC-1")
 @pytest.mark.parametrize("what", ["imagesTr/phantom_00.nii.gz", "imagesTr"], ids=["file", "folder"])
 def test_a_link_out_of_the_data_folder_is_refused(msd, what):
     (msd / what).rename(msd.parent / "outside")

@@ -17,6 +17,7 @@ def with_text(text: str, key: str = "descrip") -> sitk.Image:
     return volume
 
 
+@pytest.mark.requirement("SRS-DATA-6")
 @pytest.mark.parametrize(("text", "kind"), [
     ("DOE^JANE", NAME), ("Patient: Smith", NAME), ("name=smith", NAME), ("Mr Smith", NAME), ("Mrs. Smith", NAME), ("Dr. Jones", NAME),
     ("19800131", DATE), ("1980-01-31", DATE), ("31.01.1980", DATE), ("1/31/1980", DATE), ("acquired 2019/12/24", DATE),
@@ -36,6 +37,7 @@ def test_several_kinds_in_several_places_are_all_named_and_sorted():
     assert headers.identifying_text(volume) == [f"aux_file: {NUMBER}", f"descrip: {DATE}", f"descrip: {NUMBER}", f"descrip: {NAME}"]
 
 
+@pytest.mark.requirement("SRS-DATA-6")
 @pytest.mark.parametrize("key", ["aux_file", "intent_name", "db_name", "ITK_FileNotes", "Comment", "PatientID", "0010|0010", "patient_birth"])
 def test_every_place_of_free_text_is_looked_at(key):
     assert headers.identifying_text(with_text("DOE^JANE", key)) == [f"{key}: {NAME}"]

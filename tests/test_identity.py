@@ -46,10 +46,12 @@ def test_sha256sum_finds_what_the_manifest_finds(project):
     assert subprocess.run(["sha256sum", "--strict", "-c", "data.sha256"], capture_output=True).returncode == 1
 
 
+@pytest.mark.requirement("SRS-DATA-1")
 def test_an_unchanged_folder_agrees_with_its_manifest(project):
     assert identity.check_manifest("data", "data.sha256") is None
 
 
+@pytest.mark.requirement("SRS-DATA-1")
 def test_changed_missing_and_extra_files_are_named_at_once(project):
     (project / "data/one").write_text("1")
     (project / "data/two").unlink()
@@ -63,11 +65,13 @@ def test_a_changed_file_shows_both_digests(project):
     assert faults() == [f"data/one: changed, SHA-256 found {two}…, expected {SHA256_OF_ONE[:12]}…"]
 
 
+@pytest.mark.requirement("SRS-DATA-1")
 def test_a_renamed_file_is_missing_and_extra(project):
     (project / "data/one").rename(project / "data/ONE")
     assert faults() == ["data/one: missing", "data/ONE: not in the manifest"]
 
 
+@pytest.mark.requirement("SRS-DATA-1")
 def test_swapped_contents_are_two_changes(project):
     (project / "data/one").write_text("two")
     (project / "data/two").write_text("one")

@@ -111,6 +111,7 @@ def test_a_nifti_of_colours_is_a_fault(tmp_path):      # datatype 128: three byt
     assert bring_in(tmp_path, "raw.nii.gz")["fault"].startswith("3-D (18 x 22 x 14), 3")
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 def test_a_cut_file_is_a_fault(tmp_path):
     sitk.WriteImage(phantoms.pair(0)[0], str(tmp_path / "raw.nii.gz"))
     whole = (tmp_path / "raw.nii.gz").read_bytes()
@@ -137,6 +138,7 @@ def test_a_damaged_file_leaves_no_volume(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha"])
 def test_a_voxel_that_is_not_finite_is_counted(tmp_path, ending):
     array = phantoms.image_array(phantoms.label_array(), 0)
@@ -145,6 +147,7 @@ def test_a_voxel_that_is_not_finite_is_counted(tmp_path, ending):
     assert bring_in(tmp_path, f"raw.{ending}")["non_finite_voxels"] == 2
 
 
+@pytest.mark.requirement("SRS-DATA-6")
 @pytest.mark.parametrize("orientation", ["LPS", "RAS"])
 def test_text_of_the_header_is_recorded_by_kind(tmp_path, orientation):
     volume = phantoms.pair(0)[0]
@@ -153,6 +156,7 @@ def test_text_of_the_header_is_recorded_by_kind(tmp_path, orientation):
     assert bring_in(tmp_path, "raw.nii.gz", p=P | {"orientation": orientation})["identifying_text"] == ["aux_file: a person's name"]
 
 
+@pytest.mark.requirement("SRS-DATA-6")
 def test_text_of_the_header_does_not_travel_on(tmp_path):
     volume = phantoms.pair(0)[0]
     volume.SetMetaData("aux_file", "DOE^JANE")
@@ -248,6 +252,7 @@ def centre_of_label(path, value: int) -> np.ndarray:
     return np.array(volume.TransformContinuousIndexToPhysicalPoint(indices.tolist()))
 
 
+@pytest.mark.requirement("SRS-DATA-7")
 @pytest.mark.parametrize("value", phantoms.BOXES_XYZ)
 def test_the_boxes_of_every_case_stay_where_they_are_in_the_world(done, value):
     for case in record(done)["cases"]:
@@ -339,6 +344,7 @@ def test_an_image_of_extreme_values_is_recorded(small, fill):
     assert run() == 0
 
 
+@pytest.mark.requirement("SRS-DATA-1")
 def test_data_that_differ_from_the_manifest_stop_it(small, capsys):
     Path("data/imagesTr/phantom_00.nii.gz").write_bytes(b"")
     Path("data/labelsTr/phantom_01.nii.gz").unlink()
@@ -349,6 +355,7 @@ def test_data_that_differ_from_the_manifest_stop_it(small, capsys):
     assert "data/labelsTr/phantom_01.nii.gz: missing" in message
 
 
+@pytest.mark.requirement("SRS-UI-1")
 @pytest.mark.parametrize("damage", ["manifest", "tables"])
 def test_a_run_that_stops_leaves_the_earlier_one(small, damage):
     run()
@@ -368,6 +375,7 @@ def test_an_empty_data_folder_stops_it(small, capsys):
     assert capsys.readouterr().err.startswith("ingest: 0 files in data/\n")
 
 
+@pytest.mark.requirement("SRS-SEC-1")
 def test_a_path_that_leaves_the_data_folder_stops_it(small, capsys):
     sitk.WriteImage(phantoms.pair(0)[0], "outside.nii.gz")
     declared = json.loads(Path("data/dataset.json").read_text())

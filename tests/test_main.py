@@ -2,6 +2,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from radiotrace.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
-ACCEPTANCE = Path(__file__).resolve().parent / "schema_cases/acceptance/valid"
+CASES = Path(__file__).resolve().parent / "schema_cases"
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 
 
@@ -21,10 +22,11 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def results(here, capsys, name, **changes):
-    record = json.loads((ACCEPTANCE / f"{name}.json").read_text("utf-8")) | changes
+def results(here, capsys, name, **traced):
     (here / "evidence").mkdir()
-    (here / "evidence/acceptance.json").write_text(json.dumps(record))
+    shutil.copy(CASES / f"acceptance/valid/{name}.json", here / "evidence/acceptance.json")
+    found = json.loads((ROOT / "evidence/traceability.json").read_text("utf-8"))
+    (here / "evidence/traceability.json").write_text(json.dumps(found | traced))
     assert main(["results"]) == 0
     return capsys.readouterr().out
 
@@ -35,11 +37,17 @@ def test_results_show_mean_bound_and_verdict(here, capsys):
 
 
 def test_results_of_a_run_that_meets_everything(here, capsys):
-    assert f"run {'a' * 12}, all requirements met\n" in results(here, capsys, "met")
+    said = results(here, capsys, "met", release_blocked=False)
+    assert f"run {'a' * 12}, all criteria met; " in said
+    assert said.split("requirements verified, ")[1].startswith("release not blocked\nbuild/")
 
 
 def test_results_of_a_run_that_does_not(here, capsys):
-    assert f"run {'a' * 12}, release blocked" in results(here, capsys, "cannot_say")
+    gaps = [{"item": f"SRS-X-{number}", "gap": "not verified: nobody ran it; nobody wrote it"} for number in range(7)]
+    said = results(here, capsys, "cannot_say", release_blocked=True, gaps=gaps)
+    assert f"run {'a' * 12}, not all criteria met" in said
+    assert "release blocked\n  SRS-X-0: not verified: nobody ran it\n" in said
+    assert "  … and 2 more in evidence/traceability.json\n" in said
 
 
 def test_results_call_undefined_what_is_undefined(here, capsys):
@@ -87,6 +95,7 @@ def test_command_must_be_named(capsys):
     assert "COMMAND" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("SRS-UI-1")
 def test_exit_status_reaches_the_shell_without_a_traceback(tmp_path):
     done = subprocess.run([sys.executable, "-m", "radiotrace", "datastore", "--project", tmp_path], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)

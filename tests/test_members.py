@@ -45,6 +45,7 @@ def test_members_are_sorted_by_name(tmp_path):
     assert list(members.read(tmp_path, TRAIN, SPLIT).items()) == [("one", one), ("two", two)]
 
 
+@pytest.mark.requirement("SRS-UNC-1")
 @pytest.mark.parametrize(("changed", "expected"), [
     ({"labels": {"0": "background", "1": "posterior", "2": "anterior"}}, "one: labels: found {'0': 'background', '1': 'posterior'"),
     ({"preprocessing": {"spacing_mm": [2, 2, 2]}}, "one: spacing_mm: found [2, 2, 2], expected [1.0, 1.0, 1.2]"),

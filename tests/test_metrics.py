@@ -17,6 +17,7 @@ def cube(edge: int, shift_zyx=(0, 0, 0)) -> np.ndarray:
 EMPTY = np.zeros((9, 10, 11), bool)
 
 
+@pytest.mark.requirement("SRS-MET-1")
 @pytest.mark.parametrize("shift_zyx", [(1, 0, 0), (0, 1, 0), (0, 0, 1)], ids=["z", "y", "x"])
 def test_dice_of_two_cubes_shifted_by_one_voxel(shift_zyx):    # 2·48 / (64 + 64)
     assert metrics.dice(cube(4), cube(4, shift_zyx)) == 0.75
@@ -34,10 +35,12 @@ def test_dice_of_masks_apart_is_0():
     assert metrics.dice(cube(2), cube(2, (3, 3, 3))) == 0.0
 
 
+@pytest.mark.requirement("SRS-MET-1")
 def test_dice_of_two_empty_masks_is_undefined():
     assert metrics.dice(EMPTY, EMPTY) is None
 
 
+@pytest.mark.requirement("SRS-MET-1")
 @pytest.mark.parametrize(("reference", "prediction"), [(EMPTY, cube(3)), (cube(3), EMPTY)], ids=["reference", "prediction"])
 def test_dice_with_one_empty_mask_is_0(reference, prediction):
     assert metrics.dice(reference, prediction) == 0.0
@@ -68,6 +71,7 @@ def test_dice_per_label_of_an_absent_label_is_undefined():
     assert metrics.dice_per_label(cube(2).astype(np.uint8), cube(2).astype(np.uint8), LABELS)["posterior"] is None
 
 
+@pytest.mark.requirement("SRS-MET-1")
 def test_dice_per_label_counts_swapped_labels_as_wrong():
     label_map = cube(2).astype(np.uint8)
     assert metrics.dice_per_label(label_map, 2 * label_map, LABELS) == {"anterior": 0.0, "posterior": 0.0}

@@ -49,6 +49,7 @@ def of_values(values, kind="input") -> list[dict]:
 
 # --- Kolmogorov-Smirnov
 
+@pytest.mark.requirement("SRS-MON-1")
 def test_ks_by_hand():       # 0 … 9 and 5 … 14: D = 1/2, exact p = 2 (C(20, 5) - C(20, 0)) / C(20, 10) (Gnedenko and Korolyuk 1951)
     row = report_of(of_values(range(10)), of_values(range(5, 15)), flagging=None)["input"]["a"]
     assert (row["ks"], row["p"]) == pytest.approx((0.5, 2 * (15504 - 1) / 184756))
@@ -231,6 +232,7 @@ def at_most(share: float, of: int) -> int:
     return int(stats.binom.ppf(0.999, of, share))
 
 
+@pytest.mark.requirement("SRS-MON-1")
 @pytest.mark.slow
 def test_sites_like_the_reference_hear_no_more_alarms_than_is_said(few_permutations):
     rng = np.random.default_rng(0)
@@ -240,6 +242,7 @@ def test_sites_like_the_reference_hear_no_more_alarms_than_is_said(few_permutati
     assert levels.count("ok") < 200                            # a rule that never speaks would hold to any rate
 
 
+@pytest.mark.requirement("SRS-MON-1")
 @pytest.mark.parametrize(("shift", "heard"), [(1.0, 10), (1.5, 18)])    # in SDs of the features; of 20 sites, at least
 def test_sites_that_differ_hear_alarms(few_permutations, shift, heard):
     rng = np.random.default_rng(1)

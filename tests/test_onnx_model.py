@@ -40,15 +40,18 @@ def texts(content: bytes, field: str) -> list:
     return [getattr(message, field) for message in messages(onnx.load_from_string(content)) if getattr(message, field, None)]
 
 
+@pytest.mark.requirement("SRS-EXPORT-2")
 def test_two_exports_are_the_same_bytes(torch_network, content):
     assert onnx_model.export(torch_network, networks.multiple(SPEC), 20) == content
 
 
+@pytest.mark.requirement("SRS-SEC-4")
 @pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
 def test_the_file_holds_no_trace_of_where_it_was_written(content, trace):
     assert trace.encode() not in content
 
 
+@pytest.mark.requirement("SRS-SEC-4")
 @pytest.mark.parametrize("field", ["metadata_props", "doc_string"])
 def test_free_text_is_empty_at_every_level(content, field):
     assert texts(content, field) == []
@@ -78,6 +81,7 @@ def test_the_weights_are_in_the_file(content):
     assert all(not one.external_data for one in onnx.load_from_string(content).graph.initializer)
 
 
+@pytest.mark.requirement("SRS-EXPORT-1")
 @pytest.mark.parametrize("shape", [(1, 1, 16, 20, 12), (3, 1, 8, 24, 28)])
 def test_onnx_runtime_computes_what_torch_computes(torch_network, content, shape):
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -98,6 +102,7 @@ def other(request):
     return network, multiple, onnx_model.export(network, multiple, 20)
 
 
+@pytest.mark.requirement("SRS-EXPORT-1")
 def test_another_network_computes_what_torch_computes(other):
     network, _, content = other
     image = torch.randn(3, 1, 8, 24, 28, generator=torch.Generator().manual_seed(0))
@@ -105,6 +110,7 @@ def test_another_network_computes_what_torch_computes(other):
         assert torch.allclose(onnx_model.network(content, threads=1)(image), network(image), rtol=0, atol=1e-4)
 
 
+@pytest.mark.requirement("SRS-EXPORT-2")
 def test_two_exports_of_another_network_are_the_same_bytes(other):
     network, multiple, content = other
     assert onnx_model.export(network, multiple, 20) == content

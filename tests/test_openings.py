@@ -28,6 +28,7 @@ def test_an_opening_is_a_line(ledger):
         "run_id": A, "stage": "evaluate", "n_cases": 2, "metrics_sha256": B, "what_for": "accuracy"}
 
 
+@pytest.mark.requirement("SRS-EVI-3")
 def test_a_run_that_is_repeated_adds_nothing(ledger):
     add(ledger)
     before = ledger.read_bytes()
@@ -35,6 +36,7 @@ def test_a_run_that_is_repeated_adds_nothing(ledger):
     assert ledger.read_bytes() == before
 
 
+@pytest.mark.requirement("SRS-EVI-3")
 @pytest.mark.parametrize("other", [{"run_id": B}, {"stage": "robustness"}], ids=["another run", "another stage"])
 def test_another_opening_is_added_behind(ledger, other):
     add(ledger)
@@ -52,6 +54,7 @@ def test_the_cases_are_known_in_any_order(ledger):
     assert one == same != other
 
 
+@pytest.mark.requirement("SRS-EVI-3")
 def test_every_broken_line_is_named(ledger):
     add(ledger)
     line = json.loads(ledger.read_text())

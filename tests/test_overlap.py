@@ -26,6 +26,7 @@ def test_shares(shifted, name, value):
     assert getattr(shifted, name) == value
 
 
+@pytest.mark.requirement("SRS-MET-1")
 def test_what_is_missed_and_what_is_too_much_are_told_apart():  # 8 of 64 found, nothing too much; and the other way round
     inside, around = overlap.confusion(cube(4), cube(2)), overlap.confusion(cube(2), cube(4))
     assert (inside.sensitivity, inside.ppv) == (1 / 8, 1)
@@ -53,6 +54,7 @@ def test_one_voxel_more_moves_each_share_the_right_way(shifted):
     assert worse.sensitivity == shifted.sensitivity
 
 
+@pytest.mark.requirement("SRS-MET-1")
 @pytest.mark.parametrize(("name", "theirs"), [("sensitivity", "sensitivity"), ("specificity", "specificity"), ("ppv", "precision"),
                                               ("npv", "negative predictive value"), ("dice", "f1 score"), ("iou", "threat score")])
 def test_shares_are_monai_s(name, theirs):

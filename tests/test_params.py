@@ -37,6 +37,7 @@ def test_no_is_text_not_false(edited):  # YAML 1.1 reads it as false
     assert findings(edited(every_label="no")) == ["validate.every_label: 'no' is not of type 'boolean'"]
 
 
+@pytest.mark.requirement("SRS-SEC-2")
 def test_number_in_quotes_is_not_a_number(edited):
     assert findings(edited(epochs='"3"')) == ["train.epochs: '3' is not of type 'integer'"]
 
@@ -51,6 +52,7 @@ def test_count_written_as_a_float_is_refused(edited, count):  # range(3.0) would
     assert [line.split(": ")[0] for line in findings(edited(epochs=count))] == ["train.epochs"]
 
 
+@pytest.mark.requirement("SRS-SEC-2")
 def test_key_that_stands_twice_is_an_error(edited):
     path = edited()
     path.write_text(path.read_text("utf-8") + "seed: 1\n", "utf-8")
@@ -65,6 +67,7 @@ def test_line_that_is_not_yaml_is_named(tmp_path):
         params.load(tmp_path / "params.yaml", "train")
 
 
+@pytest.mark.requirement("SRS-SEC-2")
 def test_misspelt_key_is_named(edited):
     path = edited()
     path.write_text(path.read_text("utf-8").replace("  gradient_clip:", "  gradient_clap:"), "utf-8")
@@ -72,11 +75,13 @@ def test_misspelt_key_is_named(edited):
                               "train: Additional properties are not allowed ('gradient_clap' was unexpected)"]
 
 
+@pytest.mark.requirement("SRS-SEC-2")
 def test_faults_of_all_sections_are_listed_at_once(edited):
     path = edited(folds=1, epochs=0, opset=17, seed=-1)
     assert [line.split(": ")[0] for line in findings(path)] == ["export.opset", "seed", "split.folds", "train.epochs"]
 
 
+@pytest.mark.requirement("SRS-SEC-2")
 def test_fault_in_another_section_stops_a_stage(edited):
     assert findings(edited(epochs=0), section="export") == ["train.epochs: 0 is less than the minimum of 1"]
 

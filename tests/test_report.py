@@ -39,6 +39,7 @@ def said(metrics, robustness, acceptance="met", n_models=3) -> str:
     return "\n".join(report.findings(metrics, record("acceptance", acceptance), robustness, n_models))
 
 
+@pytest.mark.requirement("SRS-UI-2")
 def test_a_release_that_is_blocked_is_said_first(metrics, robustness):
     acceptance = record("acceptance", "cannot_say")
     first = report.findings(metrics, acceptance, robustness, 3)[0]
@@ -124,6 +125,7 @@ def opened(reproduced):
         chromium.close()
 
 
+@pytest.mark.requirement("SRS-UI-2")
 @pytest.mark.slow
 def test_nothing_leaves_the_page(opened):
     page, requests, _ = opened
@@ -136,6 +138,7 @@ def test_the_page_has_no_error(opened):
     assert opened[2] == []
 
 
+@pytest.mark.requirement("SRS-UI-2")
 @pytest.mark.slow
 def test_every_picture_is_shown(opened):
     sizes = opened[0].eval_on_selector_all("img", "all => all.map(one => one.naturalWidth)")

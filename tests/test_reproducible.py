@@ -24,6 +24,7 @@ def contents(folder: Path, names=OUTPUTS) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.requirement("SRS-TRAIN-1")
 def test_two_clones_at_two_paths_end_in_the_same_bytes(reproduced, tmp_path):
     other = projects.clone(reproduced, tmp_path / "a path of another length" / "clone")
     projects.run(other, "dvc", "repro", "--force")
@@ -38,6 +39,7 @@ def test_all_stages_left_their_outputs(reproduced):
             "evidence/manifest.json", "dvc.lock"} <= found.keys()
 
 
+@pytest.mark.requirement("SRS-SEC-4")
 def test_no_output_names_a_path_a_host_or_a_user_of_this_machine(reproduced):
     host, user = os.uname().nodename, Path.home().name
     marks = [str(reproduced), str(Path.home()) + "/", projects.sys.prefix, "site-packages", f"{user}@", *([host] if len(host) > 6 else [])]
@@ -69,6 +71,7 @@ def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_byte
 
 
 # Two files are replaced after each of two epochs, the checkpoint and the history. 6 or more patches are drawn in each.
+@pytest.mark.requirement("SRS-TRAIN-2")
 @pytest.mark.parametrize(("function", "call", "epochs_done"), [
     pytest.param("radiotrace.learning.augmentation.draw_patch", 2, 0, id="in epoch 1"),
     pytest.param("os.replace", 1, 0, id="writing checkpoint 1"),

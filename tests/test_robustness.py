@@ -65,12 +65,14 @@ def test_pooled_deviation_is_the_root_mean_square():           # √((9 + 16) / 
     assert 3 <= found["ci95_low"] <= found["ci95_high"] <= 4
 
 
+@pytest.mark.requirement("SRS-ROB-2")
 def test_repeatability_of_a_case():                            # 1, 2, 3: SD 1, half of the mean; 0.5, 0.75, 1: SD 0.25
     shifts = [{"volume_mm3": dice(volume, 0.0), "dice": dice(value, None if volume == 2 else 0.0)}
               for volume, value in ((1.0, 0.5), (2.0, 0.75), (3.0, 1.0))]
     assert summaries.repeatability(shifts) == {"volume_cv_percent": dice(50.0, None), "dice_sd": dice(0.25, None)}
 
 
+@pytest.mark.requirement("SRS-ROB-1")
 @pytest.mark.parametrize(("values", "expected"), [
     ([0.9, 0.86, 0.84, 0.87, 0.8, 0.1], 2),                    # the first, although 3 is above again
     ([0.84, 0.9, 0.9, 0.9, 0.9, 0.9], 0),                      # the clean images break it already
@@ -128,16 +130,19 @@ def test_the_mean_degradation_over_severities(summary):        # a: mean of 0.8,
     assert summary["corruptions"]["blur"]["mean_relative_degradation_percent"]["value"] == pytest.approx(100 * (1 - 1.05 / 1.6))
 
 
+@pytest.mark.requirement("SRS-ROB-1")
 def test_where_the_criterion_breaks(summary):
     # Means: anterior 0.85; 0.85, 0.8, 0.7 …; posterior 0.7, below 0.75 when clean; both 0.8; 0.8, 0.75, 0.475 …
     assert summary["corruptions"]["blur"]["breaks_at"] == {"anterior": 3, "posterior": 0, "mean_of_labels": 3}
 
 
+@pytest.mark.requirement("SRS-ROB-1")
 def test_where_the_lower_bound_breaks_the_criterion(summary):  # posterior: one subject, whose bounds are undefined until b has a false positive
     found = summary["corruptions"]["blur"]["breaks_at_ci95_low"]
     assert found == {"anterior": 3, "posterior": 3, "mean_of_labels": 2}
 
 
+@pytest.mark.requirement("SRS-ROB-2")
 def test_repeatability_of_volumes_and_dice(summary):           # 90, 100, 110: SD 10; 0.8, 0.9, 1: SD 0.1; the same in both cases
     found = summary["repeatability"]
     assert found["n_predictions"] == 3
@@ -152,6 +157,7 @@ def test_attacks_are_compared_with_the_cases_that_were_attacked(summary):      #
     assert [level["relative_degradation_percent"]["value"] for level in found["attacks"]["pgd"]] == pytest.approx([12.5, 62.5])
 
 
+@pytest.mark.requirement("SRS-ROB-2")
 def test_the_shifts_are_halves_and_wholes_along_each_axis():
     for axis in range(3):
         along = [shift[axis] for shift in summaries.SHIFTS_VOXELS if shift[axis]]

@@ -37,6 +37,10 @@ def places(path):
 
 def open_objects(schema, where=(), closed_above=False):
     """Where a schema lets keys in that it does not describe."""
+    if isinstance(schema, bool):  # false lets nothing in
+        if schema:
+            yield "/".join(where)
+        return
     is_object = schema.get("type") == "object" or "properties" in schema
     closed = schema.get("additionalProperties") is False or isinstance(schema.get("additionalProperties"), dict)
     if is_object and not closed and not closed_above:

@@ -29,6 +29,7 @@ def twins(count: int) -> list[dict]:
 
 # Parts
 
+@pytest.mark.requirement("SRS-SPLIT-2")
 def test_a_subject_keeps_its_part_when_others_go():
     whole = split.assign_parts(SUBJECTS, FRACTIONS, 0)
     rng = np.random.default_rng(1)
@@ -37,6 +38,7 @@ def test_a_subject_keeps_its_part_when_others_go():
         assert split.assign_parts(some, FRACTIONS, 0) == {subject: whole[subject] for subject in some}
 
 
+@pytest.mark.requirement("SRS-SPLIT-2")
 def test_a_subject_keeps_its_part_when_others_come():
     before = split.assign_parts(SUBJECTS, FRACTIONS, 0)
     after = split.assign_parts([f"new-{number}" for number in range(300)] + SUBJECTS, FRACTIONS, 0)
@@ -95,6 +97,7 @@ def test_a_share_of_0_takes_nobody():
     assert "test" not in split.assign_parts(MANY, {"train": 0.5, "validation": 0.5, "test": 0}, 0).values()
 
 
+@pytest.mark.requirement("SRS-SPLIT-1")
 def test_twins_are_in_one_part():
     parts, _ = split.split(twins(400), PARAMS)
     assert all(parts[f"case_{number:03d}"] == parts[f"case_{number + 1:03d}"] for number in range(0, 400, 2))
@@ -231,11 +234,13 @@ def test_disjoint_parts_leak_nothing():
         ("train", "validation"), ("train", "test"), ("validation", "test"))]
 
 
+@pytest.mark.requirement("SRS-SPLIT-1")
 def test_a_shared_subject_is_found():
     found = split.leakage(CASES, {"a": "train", "b": "test", "c": "validation", "d": "test"})
     assert [row["shared_subjects"] for row in found] == [[], ["S1"], []]
 
 
+@pytest.mark.requirement("SRS-SPLIT-1")
 def test_a_shared_image_is_found():
     found = split.leakage(CASES, {"a": "train", "b": "validation", "c": "validation", "d": "train"})
     assert [row["shared_images"] for row in found] == [["y"], [], []]
@@ -317,6 +322,7 @@ def test_shares_may_miss_1_by_rounding(project):      # 0.1 + 0.2 + 0.7 is 0.999
     assert run(fractions={"train": 0.7, "validation": 0.2, "test": 0.1})["counts"]["train"]["cases"] > 0
 
 
+@pytest.mark.requirement("SRS-SPLIT-1")
 def test_an_image_in_two_parts_stops_it(project):
     cases = twins(120)
     parts, _ = split.split(cases, PARAMS)

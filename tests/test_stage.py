@@ -63,11 +63,13 @@ def test_params_must_be_named(capsys):
     assert "--params" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("SRS-UI-1")
 def test_fault_that_a_user_can_mend_exits_1_with_its_message_only(run, capsys):
     assert run(raising(StageError("parts are not independent", ["train and test share s_01"], "Correct cases.csv."))) == 1
     assert capsys.readouterr() == ("", "split: parts are not independent\n  train and test share s_01\nCorrect cases.csv.\n")
 
 
+@pytest.mark.requirement("SRS-UI-1")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG])
 def test_file_that_cannot_be_written_exits_1_and_is_named(run, capsys, number):
     assert run(raising(OSError(number, os.strerror(number), "build/split.partial"))) == 1
@@ -91,18 +93,21 @@ def test_fault_of_the_program_shows_its_traceback(run, error):
     assert caught.value is error
 
 
+@pytest.mark.requirement("SRS-SEC-3")
 def test_wrong_pin_stops_the_stage_and_is_named_with_both_versions(run, capsys, installed):
     installed(numpy="2.3.1")
     assert run(forbidden, "numpy==2.4.0\n") == 1
     assert "  numpy: found 2.3.1, pinned ==2.4.0\n" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("SRS-SEC-3")
 def test_pinned_package_that_is_missing_is_named(run, capsys, installed):
     installed()
     assert run(forbidden, "numpy==2.4.0\n") == 1
     assert "  numpy: found nothing, pinned ==2.4.0\n" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("SRS-SEC-3")
 def test_all_wrong_pins_are_named_at_once(run, capsys, installed):
     installed(numpy="2.3.1", scipy="1.16.0", dvc="3.67.1")
     run(forbidden, "numpy==2.4.0\nscipy==1.17.0\ndvc==3.67.1\n")
@@ -166,6 +171,7 @@ def test_output_folder_replaces_the_earlier_one_whole(tmp_path):
     assert tree(tmp_path) == {"split/new": "1", "split/both": "1"}
 
 
+@pytest.mark.requirement("SRS-UI-1")
 def test_failing_block_keeps_the_earlier_folder_and_nothing_else(tmp_path):
     (tmp_path / "split").mkdir()
     fill(tmp_path / "split", old="0")

@@ -27,6 +27,7 @@ def test_summary_of_four_cases(key, expected):
     assert summary(FOUR)[key] == pytest.approx(expected, abs=1e-15)
 
 
+@pytest.mark.requirement("SRS-MET-1")
 @pytest.mark.parametrize(("key", "expected"), [("n_cases", 4), ("n_undefined", 2), ("mean", 0.75), ("min", 0.5)])
 def test_undefined_values_are_counted_and_left_out(key, expected):
     assert summary(FOUR | {"e": None, "f": None})[key] == expected
@@ -92,12 +93,14 @@ def test_the_interval_does_not_depend_on_the_order_of_cases():
     assert interval(values) == interval(dict(reversed(values.items())))
 
 
+@pytest.mark.requirement("SRS-MET-2")
 def test_two_equal_cases_of_each_subject_are_no_more_than_one():         # the same subjects are drawn, each counts twice
     values = normal(20)
     doubled = {case + side: value for case, value in values.items() for side in "lr"}
     assert interval(doubled, {case: case[:-1] for case in doubled}) == pytest.approx(interval(values))
 
 
+@pytest.mark.requirement("SRS-MET-2")
 def test_subjects_of_two_equal_cases_have_a_wider_interval_than_as_many_subjects():   # by about the root of 2
     doubled = {case + side: value for case, value in normal(20).items() for side in "lr"}
     (low, high), (low_apart, high_apart) = interval(doubled, {case: case[:-1] for case in doubled}, 2000), interval(doubled, None, 2000)
@@ -117,6 +120,7 @@ def test_a_subject_counts_by_its_cases():
     assert low < 0.25 < high < 0.5
 
 
+@pytest.mark.requirement("SRS-MET-2")
 def test_the_interval_covers_the_truth_as_often_as_it_says():  # 200 intervals of nominally 95 %; 3 binomial SDs are 0.046
     covered = 0
     for seed in range(200):

@@ -32,6 +32,7 @@ def test_a_real_gap_has_an_interval_without_0_and_a_small_p():
     assert row["p"] < row["p_adjusted"] < 0.001
 
 
+@pytest.mark.requirement("SRS-SUB-1")
 def test_chance_is_rarely_taken_for_a_finding():               # 20 attributes that mean nothing, 10 times
     rng = np.random.default_rng(1)
     found = 0
@@ -41,12 +42,14 @@ def test_chance_is_rarely_taken_for_a_finding():               # 20 attributes t
     assert found <= 2
 
 
+@pytest.mark.requirement("SRS-SUB-1")
 def test_a_small_group_stays_and_says_so():
     row = compare(noisy(), {"site": SITE | {"00": "island", "01": "island"}})["site", "island"]
     assert (row["insufficient_n"], row["n_cases"], row["gap"], row["p"], row["p_adjusted"]) == (True, 2, None, None, None)
     assert row["mean"] is not None
 
 
+@pytest.mark.requirement("SRS-SUB-1")
 def test_subjects_count_and_not_cases():                       # 20 cases of 4 subjects in the north
     subject_of = OWN | {case: f"s{int(case) % 4}" for case in NAMES if SITE[case] == "north"}
     row = compare(noisy(), {"site": SITE}, subject_of)["site", "north"]

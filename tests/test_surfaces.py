@@ -48,6 +48,7 @@ def test_distance_of_two_plates():                             # 3 slices of 5 m
     assert found == dict(zip(NAMES, [15, 15, 1, 1], strict=True))
 
 
+@pytest.mark.requirement("SRS-MET-1")
 @SHIFTS
 @pytest.mark.parametrize("tolerance_mm", [0, 5, 8])
 def test_shifted_cubes_by_hand(shift_zyx, shift_mm, tolerance_mm):
@@ -65,6 +66,7 @@ def test_one_small_island_far_away_hardly_moves_the_mean_but_the_mean_knows():
     assert found["boundary_f1"] == pytest.approx(2 * (56 / 57) / (1 + 56 / 57))
 
 
+@pytest.mark.requirement("SRS-MET-1")
 @pytest.mark.filterwarnings("ignore:monai.metrics.utils get_mask_edges:FutureWarning")
 def test_distances_are_monai_s():
     rng = np.random.default_rng(0)
@@ -97,6 +99,7 @@ def test_surface_dice_is_a_share_of_area():
     assert surfaces.compare(reference, prediction, (1, 1, 1), 1)["surface_dice"] == pytest.approx(1 - off / area, abs=1e-6)
 
 
+@pytest.mark.requirement("SRS-MET-1")
 def test_concentric_spheres_lie_their_difference_of_radii_apart():          # in mm, on a grid of 1 x 0.8 x 1.25
     spacing_zyx = (1.0, 0.8, 1.25)
     radius = np.linalg.norm((np.indices((49, 49, 49)) - 24) * np.reshape(spacing_zyx, (3, 1, 1, 1)), axis=0)
@@ -121,6 +124,7 @@ def test_a_voxel_in_the_right_place_brings_the_surfaces_nearer():
     assert after["surface_dice"] > before["surface_dice"]
 
 
+@pytest.mark.requirement("SRS-MET-1")
 def test_two_empty_masks_are_undefined():
     assert set(surfaces.compare(EMPTY, EMPTY, SPACING_ZYX, 1).values()) == {None}
 

@@ -130,6 +130,7 @@ def test_every_shape_that_does_not_fit_is_named():
     assert [fault.split(":")[0] for fault in faults((41, 40, 40), (16, 20, 16))] == ["train.patch_voxels", "train.window_voxels"]
 
 
+@pytest.mark.requirement("SRS-TRAIN-1")
 def test_training_twice_gives_the_same_weights(uninterrupted, tmp_path):
     assert fit(tmp_path)[0] == uninterrupted[0]
 
@@ -138,6 +139,7 @@ def test_training_twice_gives_the_same_history(uninterrupted, tmp_path):
     assert fit(tmp_path)[1] == uninterrupted[1]
 
 
+@pytest.mark.requirement("SRS-TRAIN-1")
 def test_another_seed_gives_other_weights(uninterrupted, tmp_path):
     assert fit(tmp_path, P | {"seed": 1})[0] != uninterrupted[0]
 
@@ -195,6 +197,7 @@ def killed(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.requirement("SRS-TRAIN-2")
 def test_a_killed_run_ends_in_the_same_weights(uninterrupted, killed):
     assert fit(killed)[0] == uninterrupted[0]
 
@@ -208,6 +211,7 @@ def test_a_killed_run_says_where_it_goes_on(killed, capsys):
     assert "going on after epoch 1\n" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("SRS-TRAIN-2")
 def test_a_killed_run_does_not_repeat_an_epoch(killed, capsys):
     capsys.readouterr()
     fit(killed)
@@ -218,11 +222,13 @@ def test_a_finished_run_is_not_trained_further(uninterrupted):
     assert fit(uninterrupted[2]) == uninterrupted[:2]
 
 
+@pytest.mark.requirement("SRS-TRAIN-3")
 def test_a_loss_that_is_not_finite_names_epoch_and_step(broken_fit):
     error, step = broken_fit
     assert error.headline == f"loss is nan in epoch 1, step {step} of 3"
 
 
+@pytest.mark.requirement("SRS-TRAIN-3")
 def test_a_loss_that_is_not_finite_names_the_cases(broken_fit):
     assert broken_fit[0].findings[0] == "cases b"
 
@@ -231,11 +237,13 @@ def test_a_loss_that_is_not_finite_names_the_partial_history(broken_fit, tmp_pat
     assert broken_fit[0].findings[1] == f"the epochs before are in {tmp_path / 'history.json'}"
 
 
+@pytest.mark.requirement("SRS-TRAIN-3")
 def test_exploding_gradients_stop_the_run(tmp_path):
     with pytest.raises(StageError, match=r"gradient norm is .* in epoch 1, step 1 of 3"):
         fit(tmp_path, P | {"gradient_limit": 1e-6})
 
 
+@pytest.mark.requirement("SRS-TRAIN-3")
 def test_a_validation_dice_that_stays_0_stops_the_run_and_keeps_the_history(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "validation_dice", lambda *args: {"anterior": 0.0, "posterior": 0.0})
     with pytest.raises(StageError, match="validation Dice has been 0 for 2 epochs in epoch 2"):

@@ -55,6 +55,7 @@ def test_the_score_is_the_mean_over_the_region():
 DICE = np.array([0.9, 0.5, 0.8, 0.7])
 
 
+@pytest.mark.requirement("SRS-UNC-1")
 def test_the_curve_by_hand():                                  # surest first: risks .1, .2, .5, .3
     found = uncertainty.risk_coverage(np.array([1, 3, 2, 4]), 1 - DICE)
     assert found == pytest.approx([0.1, 0.15, 0.8 / 3, 1.1 / 4])
@@ -65,6 +66,7 @@ def test_scores_that_are_equal_keep_no_order():                # whatever stands
     assert found == pytest.approx(np.full(4, 1.1 / 4))
 
 
+@pytest.mark.requirement("SRS-UNC-1")
 def test_a_score_that_knows_is_best_and_one_that_is_upside_down_is_worst():
     risks, poor = 1 - DICE, DICE < 0.6
     assert uncertainty.aurc(risks, risks) == pytest.approx((0.1 + 0.15 + 0.2 + 0.275) / 4)
@@ -79,6 +81,7 @@ def test_a_score_that_knows_nothing_is_as_good_as_chance():
     assert uncertainty.auroc(np.zeros(4), DICE < 0.75) == 0.5
 
 
+@pytest.mark.requirement("SRS-UNC-1")
 def test_rank_statistics_are_scipy_s():
     rng = np.random.default_rng(0)
     scores, dice = rng.integers(0, 9, 30).astype(float), rng.integers(0, 9, 30) / 9
@@ -104,6 +107,7 @@ def test_at_most_so_many_cases_lie_above_the_threshold(share, flagged):
     assert (scores > uncertainty.threshold(scores, share)).sum() == flagged
 
 
+@pytest.mark.requirement("SRS-UNC-1")
 def test_what_flagging_catches_and_costs():
     found = uncertainty.flagging(np.array([1, 9, 8, 2]), DICE, 5, 0.75)
     assert found == {"flagged": 2, "flagged_share": 0.5, "poor": 2, "caught": 1, "mean_dice_kept": pytest.approx(0.8)}

@@ -49,6 +49,7 @@ def noise(direction=RAS) -> sitk.Image:
 
 # Orientation
 
+@pytest.mark.requirement("SRS-DATA-7")
 @every_direction
 def test_canonical_leaves_a_marked_voxel_where_it_is_in_the_world(direction):
     before = marked((3, 17, 2), direction)
@@ -69,11 +70,13 @@ def test_canonical_points_the_axes_where_it_is_told():       # R, A, S are -1, -
     assert np.allclose(np.reshape(turned.GetDirection(), (3, 3)), RAS)
 
 
+@pytest.mark.requirement("SRS-DATA-7")
 def test_canonical_permutes_size_and_spacing_together():     # PIR: x is P, y is I, z is R, so that LPS takes z, x, y
     turned = volumes.canonical(marked((0, 0, 0), PIR), "LPS", None, False)
     assert (turned.GetSize(), turned.GetSpacing()) == ((14, 18, 22), (1.7, 0.9, 1.1))
 
 
+@pytest.mark.requirement("SRS-DATA-7")
 @every_direction
 def test_onto_the_original_grid_undoes_canonical(direction):
     before = noise(direction)
@@ -98,6 +101,7 @@ def test_resampling_to_half_the_spacing_keeps_both_outer_corners(direction):
     assert np.allclose(extent_corners(after), extent_corners(turned), rtol=0, atol=1e-9)
 
 
+@pytest.mark.requirement("SRS-DATA-7")
 def test_resampling_keeps_the_centre_of_the_volume_in_the_world():
     before = noise(OBLIQUE)
     after = volumes.canonical(before, "LPS", HALF, False)
@@ -181,6 +185,7 @@ def test_arrays_are_z_y_x():
     assert volumes.array_zyx(marked((3, 17, 2), RAS))[2, 17, 3] == 42.5
 
 
+@pytest.mark.requirement("SRS-DATA-7")
 def test_to_zyx_turns_the_order():
     assert volumes.to_zyx([18, 22, 14]) == (14, 22, 18)
 
@@ -207,10 +212,12 @@ def grid(**changes) -> dict:
             "direction": [1.0, 0, 0, 0, 1, 0, 0, 0, 1]} | changes
 
 
+@pytest.mark.requirement("SRS-DATA-3")
 def test_equal_grids_have_no_fault():
     assert volumes.grid_faults(grid(), grid(), 0, 0) == []
 
 
+@pytest.mark.requirement("SRS-DATA-3")
 @pytest.mark.parametrize(("name", "value"), [
     ("size_voxels", [18, 22, 15]), ("spacing_mm", [0.9, 1.102, 1.7]), ("origin_mm", [-31.5, 12.25, 77.002]),
     ("direction", [1.0, 0.0002, 0, 0, 1, 0, 0, 0, 1])])
@@ -233,6 +240,7 @@ def test_a_grid_fault_shows_both_values_in_x_y_z():
     assert faults == [("spacing_mm", "0.9 1.1 1.7", "0.9 1.1 1.8")]
 
 
+@pytest.mark.requirement("SRS-DATA-3")
 def test_all_differences_of_two_grids_are_named_at_once():
     other = grid(size_voxels=[1, 2, 3], spacing_mm=[1, 1, 1], origin_mm=[0, 0, 0], direction=[-1, 0, 0, 0, 1, 0, 0, 0, 1])
     assert [fault[0] for fault in volumes.grid_faults(grid(), other, 0.001, 0.0001)] == ["size_voxels", "spacing_mm", "origin_mm", "direction"]
@@ -279,6 +287,7 @@ def test_a_write_that_fails_keeps_the_earlier_file_and_nothing_else(tmp_path, mo
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"volume.nii.gz": b"earlier"}
 
 
+@pytest.mark.requirement("SRS-DATA-6")
 def test_write_leaves_free_text_behind(tmp_path):
     volume = noise()
     for key in ("descrip", "aux_file", "intent_name", "ITK_FileNotes", "0010|0010"):
@@ -319,6 +328,7 @@ def read_to_the_end(path) -> sitk.Image:
     return volume
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.99])
 @pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha"])
 def test_a_cut_file_is_refused(tmp_path, ending, share):      # ITK fills what is missing of a NIfTI with zeros
@@ -329,6 +339,7 @@ def test_a_cut_file_is_refused(tmp_path, ending, share):      # ITK fills what i
         read_to_the_end(tmp_path / f"volume.{ending}")
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("ending", ["nii.gz", "nii"])
 def test_a_file_without_its_last_byte_is_refused(tmp_path, ending):
     volumes.write(noise(), tmp_path / f"volume.{ending}")
@@ -337,6 +348,7 @@ def test_a_file_without_its_last_byte_is_refused(tmp_path, ending):
         read_to_the_end(tmp_path / f"volume.{ending}")
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.9])
 def test_a_flipped_byte_of_compressed_data_is_refused(tmp_path, place):
     volumes.write(noise(), tmp_path / "volume.nii.gz")
@@ -353,6 +365,7 @@ def test_a_whole_file_of_finite_values_is_no_finding(tmp_path, ending):
     assert volumes.check_stored(tmp_path / f"volume.{ending}") == 0
 
 
+@pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("ending", ["nii.gz", "nii"])
 def test_values_that_are_not_finite_are_counted_in_the_file(tmp_path, ending):      # ITK reads them as 0
     array = volumes.array_zyx(noise())

@@ -2,32 +2,12 @@
 
 A file of one JSON object a line, in git, to which lines are only ever added.
 """
-import json
-from pathlib import Path
-
-from radiotrace import records
-from radiotrace.stage import StageError
+from radiotrace import ledgers, records
 
 
 def read(path) -> list[dict]:
-    """The openings so far, each of schema 'opening'; [] where there is no file yet.
-
-    Raises:
-        StageError: names every line that is no opening.
-    """
-    if not Path(path).exists():
-        return []
-    found, broken = [], []
-    for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            broken.append(f"line {number}: no JSON")
-            continue
-        broken += [f"line {number}: {fault}" for fault in records.faults(found[-1], "opening")]
-    if broken:
-        raise StageError(f"{path} is broken", broken, f"Restore it with 'git checkout {path}'; lines are only ever added.")
-    return found
+    """The openings so far, as ledgers.read gives them."""
+    return ledgers.read(path, "opening")
 
 
 def add(path, run_id: str, stage: str, case_ids: list[str], metrics_sha256: str, what_for: str) -> bool:
@@ -42,13 +22,8 @@ def add(path, run_id: str, stage: str, case_ids: list[str], metrics_sha256: str,
     Returns:
         Whether a line was added.
     """
-    before = read(path)
-    if any((line["run_id"], line["stage"]) == (run_id, stage) for line in before):
+    if any((line["run_id"], line["stage"]) == (run_id, stage) for line in read(path)):
         return False
-    line = {"run_id": run_id, "stage": stage, "n_cases": len(case_ids), "cases_sha256": records.digest(sorted(case_ids)),
-            "metrics_sha256": metrics_sha256, "what_for": what_for}
-    if broken := records.faults(line, "opening"):
-        raise ValueError(f"not an opening: {broken}")
-    text = "".join(json.dumps(one, sort_keys=True, ensure_ascii=False) + "\n" for one in (*before, line))
-    records.write_bytes(path, text.encode())
+    ledgers.add(path, [{"run_id": run_id, "stage": stage, "n_cases": len(case_ids), "cases_sha256": records.digest(sorted(case_ids)),
+                        "metrics_sha256": metrics_sha256, "what_for": what_for}], "opening")
     return True

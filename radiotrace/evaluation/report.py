@@ -64,8 +64,8 @@ def findings(metrics: dict, acceptance: dict, robustness: dict, n_models: int) -
 def _requirements(acceptance: dict) -> list[str]:
     missed = [result for result in acceptance["results"] if result["verdict"] != "met"]
     if not missed:
-        return [f"All {len(acceptance['results'])} requirements are met, each by the bound of its interval."]
-    return [f"{len(missed)} of {len(acceptance['results'])} requirements are not met, and the release is blocked: "
+        return [f"All {len(acceptance['results'])} performance requirements are met, each by the bound of its interval."]
+    return [f"{len(missed)} of {len(acceptance['results'])} performance requirements are not met, and the release is blocked: "
             + "; ".join(f"{result['requirement']} ({result['reason']})" for result in missed) + "."]
 
 

@@ -74,6 +74,11 @@ def checkpoints(train: dict) -> dict:
             "weights_sha256": train["weights_sha256"]}
 
 
+def test_part(run_id: str, lines: list[dict]) -> str:
+    """The test part that a run was shown, as the ledger names it; nothing where the ledger does not know the run."""
+    return next((line["cases_sha256"] for line in lines if line["run_id"] == run_id), "")
+
+
 def openings(run_id: str, lines: list[dict]) -> dict:
     """The record 'openings': every time that a model was shown the test part of this run, and how many models that were.
 

@@ -1,11 +1,13 @@
-"""Requirements: design/requirements.yaml, and the verdict on each from the metrics of a run."""
+"""Requirements: design/requirements.yaml, and the verdict on each performance requirement from the metrics of a run."""
 import operator
 
 from radiotrace import params, records
+from radiotrace.evidence import reviews
 from radiotrace.stage import StageError
 
 OPERATORS = {">=": operator.ge, "<=": operator.le}
 BOUNDS = {"lower": "ci95_low", "upper": "ci95_high"}
+LATE = "a criterion that was set after the test part was opened"
 
 
 def load(path) -> dict:
@@ -17,23 +19,26 @@ def load(path) -> dict:
     found = params.load_yaml(path)
     broken = records.faults(found, "requirements")
     if not broken:
-        ids = [requirement["id"] for requirement in found["requirements"]]
+        ids = [one["id"] for one in (*found["user_needs"], *found["requirements"])]
         broken = [f"{one} stands twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
     if broken:
         raise StageError(f"{path} breaks schemas/requirements.schema.json", broken, f"Correct {path}.")
     return found
 
 
-def judge(requirement: dict, metrics: dict) -> dict:
-    """The verdict on one requirement.
+def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE) -> dict:
+    """The verdict on one performance requirement.
 
     Args:
-        requirement: an entry of the record 'requirements'.
+        requirement: an entry of the record 'requirements' that has a criterion.
         metrics: the record 'metrics'.
+        prespecified: whether the criterion, and the cases, stood before the test part was opened.
+        late: what came afterwards.
 
     Returns:
         An entry of the record 'acceptance'. The verdict is 'cannot say', never 'met', where the metric is of another
-        part, missing or undefined, or stands on too few subjects.
+        part, missing or undefined, or stands on too few subjects; it is 'post-hoc' where the criterion is met but it,
+        or the choice of cases, came after the test part was opened.
     """
     criterion = requirement["acceptance"]
     summary = metrics
@@ -53,20 +58,31 @@ def judge(requirement: dict, metrics: dict) -> dict:
     else:
         verdict = "met" if OPERATORS[criterion["op"]](observed, criterion["threshold"]) else "not met"
         reason = f"{criterion['bound']} 95 % bound {observed:.4g} {criterion['op']} {criterion['threshold']:g}"
+        if verdict == "met" and not prespecified:
+            verdict, reason = "post-hoc", f"{reason}, {late}"
     return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean", summary.get("value")), "observed": observed,
-            "n_subjects": subjects, "verdict": verdict, "reason": reason,
-            **{key: criterion[key] for key in ("metric", "part", "bound", "op", "threshold", "min_subjects")}}
+            "n_subjects": subjects, "verdict": verdict, "reason": reason, "prespecified": prespecified,
+            **{key: criterion[key] for key in ("metric", "part", "bound", "op", "threshold", "min_subjects", "ci", "multiplicity")}}
 
 
-def acceptance(requirements: dict, metrics: dict) -> dict:
-    """The record 'acceptance': a release is blocked unless every requirement is met."""
-    results = [judge(requirement, metrics) for requirement in requirements["requirements"]]
+def acceptance(requirements: dict, metrics: dict, reviewed: list[dict], opened: list[dict], cases_sha256: str) -> dict:
+    """The record 'acceptance': the verdict on each performance requirement.
+
+    Args:
+        reviewed, opened: lines of design/reviews.jsonl and of the ledger of the test part.
+        cases_sha256: of the test part, as an opening names it.
+    """
+    left_out = reviews.left_out(opened, cases_sha256, metrics["excluded"])
+    results = [judge(one, metrics, not left_out and reviews.prespecified(one, reviewed), left_out or LATE)
+               for one in requirements["requirements"] if "acceptance" in one]
     return {"run_id": metrics["run_id"], "requirements_sha256": records.digest(requirements), "results": results, "excluded": metrics["excluded"],
-            "release_blocked": any(result["verdict"] != "met" for result in results)}
+            "all_met": all(result["verdict"] == "met" for result in results)}
 
 
-def gates(acceptance: dict) -> dict:
+def gates(acceptance: dict, traceability: dict) -> dict:
     """The record 'gates': what `dvc metrics diff` shows of the requirements, such as a verdict that goes from met to not met."""
-    return {"run_id": acceptance["run_id"], "release_blocked": acceptance["release_blocked"],
+    statuses = [row["status"] for row in traceability["requirements"].values()]
+    return {"run_id": acceptance["run_id"], "release_blocked": traceability["release_blocked"],
+            "n_requirements": len(statuses), "n_verified": statuses.count("verified"),
             "requirements": {result["requirement"]: {key: result[key] for key in ("verdict", "observed", "threshold")}
                              for result in acceptance["results"]}}

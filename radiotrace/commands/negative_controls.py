@@ -1,0 +1,170 @@
+"""negative-controls: applies each seeded fault of design/, and sees whether the tests and criteria of its requirements notice."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from radiotrace import records
+from radiotrace.commands import tables
+from radiotrace.evidence import design, negative_controls, requirements, tests
+from radiotrace.stage import StageError, log
+
+LEFT_OUT = ("datastore/",)  # tests of requirements read no more of it than a phantom's
+RECORD = "negative_control_outcomes"
+TIMEOUT_S = 600
+
+
+def run(args) -> None:
+    """Seeds every fault that was not yet seen with this code and these tests; a fault that nobody notices ends with status 1."""
+    from joblib import Parallel, delayed  # here, because it imports numpy, which the other commands need not wait for
+    found, known = design.load(args.design), tests.declared("tests")
+    stop_at(args.controls, found["negative_controls"])
+    code, before = tests.tree(".", (*tests.CODE, *tests.TESTS)), records.read(args.out, RECORD)["controls"] if Path(args.out).exists() else {}
+    chosen = {name: found["negative_controls"][name] for name in args.controls} if args.controls else found["negative_controls"]
+    evaluated = Evaluated(args)
+    outcomes, todo = {}, []
+    for name, control in found["negative_controls"].items():
+        seen = negative_controls.seen_sha256(control, found["requirements"], code, known, evaluated.run_id)
+        entry = {"control_sha256": records.digest(control), "seen_sha256": seen}
+        ids = [one["id"] for one in negative_controls.users(name, found["requirements"])]
+        verdicts = before[name]["requirements"] if name in before else {}
+        noticed = set(ids) == set(verdicts) and all(one["verdict"] == "red" for one in verdicts.values())
+        if verdicts and noticed and entry == {key: before[name][key] for key in entry} and not args.all:
+            outcomes[name] = before[name]
+        elif name in chosen and ids:
+            todo.append((control, ids, entry))
+
+    def files(requirement_id):
+        return sorted({test.split("::")[0] for test, entry in known.items() if requirement_id in entry["verifies"]})
+
+    def seeded(name, verdicts):  # written one by one: nothing is lost when it is interrupted
+        outcomes[name] = entries[name] | {"requirements": verdicts}
+        records.write(args.out, {"controls": outcomes}, RECORD)
+
+    log(f"negative-controls: {len(todo)} faults to seed, {len(outcomes)} seen before")
+    entries = {control["id"]: entry for control, _, entry in todo}
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [delayed(of_code)(control, {one: files(one) for one in ids}, Path(folder) / control["id"])
+                for control, ids, _ in todo if "file" in control]
+        for name, verdicts in Parallel(args.jobs, return_as="generator_unordered")(jobs):
+            seeded(name, verdicts)
+    for control, ids, _ in todo:
+        if "predictions" in control:
+            seeded(control["id"], evaluated.under(control, ids, found["requirements"]))
+    records.write(args.out, {"controls": outcomes}, RECORD)
+    missed = [f"{name}: {one} stays {verdict['verdict']}" for name, entry in sorted(outcomes.items())
+              for one, verdict in entry["requirements"].items() if verdict["verdict"] != "red"]
+    print(tables.aligned([("fault", "requirement", "verdict", "noticed by"), *(
+        (name, one, verdict["verdict"], verdict["red"][0] if verdict["red"] else "")
+        for name, entry in sorted(outcomes.items()) for one, verdict in entry["requirements"].items())]))
+    if missed:
+        raise StageError(f"{len(missed)} faults were not noticed", missed, "Write a test that fails under the fault, or correct the fault.")
+
+
+def stop_at(named: list[str], known: dict[str, dict]) -> None:
+    """Stops, before an hour of work, at a control that is not there or that does not fit the code."""
+    broken = [f"{name}: not in negative_controls.yaml" for name in named if name not in known]
+    for control in (control for control in known.values() if "file" in control):
+        try:
+            negative_controls.apply(control, Path(control["file"]).read_text("utf-8"))
+        except StageError as error:
+            broken.append(f"{control['id']}: {control['file']}: {error.findings[0]}")
+        except OSError as error:
+            broken.append(f"{control['id']}: {error}")
+    if broken:
+        raise StageError(f"{len(broken)} negative controls cannot be applied", broken, "Correct design/negative_controls.yaml.")
+
+
+def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tuple[str, dict]:
+    """What a fault does to the tests of its requirements, in a copy of the repository.
+
+    Args:
+        files_of: requirement -> files in which its tests stand.
+
+    Returns:
+        id of the fault; requirement -> verdict and the tests that noticed. A test counts as having noticed only if it passes in the same
+        copy once the fault is taken out again.
+    """
+    copy(folder)
+    faulted = folder / control["file"]
+    text = faulted.read_text("utf-8")
+    verdicts = {}
+    for one in files_of:
+        faulted.write_text(negative_controls.apply(control, text), "utf-8")
+        status, red = outcomes(folder, "-m", "not slow", "--requirement", one, *files_of[one])
+        if not red:  # only then the slow ones: most faults are noticed within seconds
+            status, red = outcomes(folder, "--requirement", one, *files_of[one])
+        faulted.write_text(text, "utf-8")
+        if status == 1 and red:
+            status, still = outcomes(folder, *red[:1])
+            verdicts[one] = {"verdict": "red", "red": red[:1]} if status == 0 and not still else {"verdict": "broken", "red": []}
+        else:
+            verdicts[one] = {"verdict": "green" if status == 0 else "broken", "red": []}
+        log(f"negative-controls: {control['id']}: {one} is {verdicts[one]['verdict']}")
+    shutil.rmtree(folder)
+    return control["id"], verdicts
+
+
+def outcomes(folder: Path, *which: str) -> tuple[int, list[str]]:
+    """pytest's exit status, and the tests that failed, up to the first. Status 1: some failed; 0: none."""
+    record = folder / "outcomes.json"
+    record.unlink(missing_ok=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
+    try:
+        done = subprocess.run([sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider", "--record", str(record), *which],
+                              cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return 124, []  # as timeout(1) says it
+    found = records.read(record, "tests")["tests"] if record.exists() else {}
+    return done.returncode, sorted(test for test, entry in found.items() if entry["failed"])
+
+
+def copy(folder: Path) -> None:
+    """The files of this repository that tests need, as a repository of its own."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in listed:
+        if name and not name.startswith(LEFT_OUT) and Path(name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(name, folder / name)
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+class Evaluated:
+    """The run that stands in this clone, and the criteria under faults of its predictions."""
+
+    def __init__(self, args):
+        self.metrics, self.cases = records.read(args.metrics, "metrics"), records.read(args.cases, "cases")["cases"]
+        self.run_id, self.args = self.metrics["run_id"], args
+
+    def under(self, control: dict, requirement_ids: list[str], required: dict) -> dict:
+        """What a fault of the predictions does to the criteria of its requirements: requirement -> verdict."""
+        from radiotrace.evaluation import recompute  # here, because it imports torch
+        args, fault = self.args, control["predictions"]
+        p = records.read(args.provenance, "provenance")["params"]
+        split = records.read(args.split, "split")
+        made = list(recompute.entries(self.cases, records.read(args.dataset, "dataset"), split, split["labels"], Path(args.data),
+                                      Path(args.predictions), p, fault))
+        metrics = self.metrics | recompute.summaries(made, self.metrics["decisions"], p)
+        by_id = {one["id"]: one for one in required["requirements"]}
+        verdicts = {one: requirements.judge(by_id[one], metrics, True) for one in requirement_ids}
+        for one, result in verdicts.items():
+            log(f"negative-controls: {control['id']}: {one} {result['verdict']}: {result['reason']}")
+        return {one: {"verdict": "red", "red": [result["reason"]]} if result["verdict"] != "met" else {"verdict": "green", "red": []}
+                for one, result in verdicts.items()}
+
+
+def options(parser) -> None:
+    """The command's arguments."""
+    parser.add_argument("controls", metavar="ID", nargs="*", help="of design/negative_controls.yaml; default: all")
+    parser.add_argument("--all", action="store_true", help="seed again what was seen before, too")
+    parser.add_argument("--jobs", type=int, default=2, help="faults at a time; default: 2")
+    for name, default, what in (
+            ("design", "design", "folder of design controls"), ("out", "verification/negative_controls.json", "record to write"),
+            ("metrics", "metrics/metrics.json", "record of metrics"), ("cases", "metrics/cases.json", "record of test cases"),
+            ("dataset", "build/ingest/dataset.json", "record of the data set"), ("split", "build/split/split.json", "record of the split"),
+            ("data", "data", "folder of raw data"), ("predictions", "build/evaluate/results/predictions", "folder of predictions"),
+            ("provenance", "build/evaluate/results/provenance.json", "what decided the outputs of evaluate")):
+        parser.add_argument(f"--{name}", default=default, help=f"{what}; default: {default}")

@@ -1,0 +1,183 @@
+"""verify: what holds of the evidence in this clone, and what was not checked, up to a level.
+
+level 0  coreutils and openssl, by hand: README
+level 1  the bundle is whole          level 4  metrics and intervals follow from the predictions
+level 2  signatures                   level 5  the predictions follow from the model
+level 3  it follows from this clone   level 6  everything follows from the data: 'dvc repro' in another clone
+"""
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from radiotrace import records
+from radiotrace.evidence import beside, history, keys, signing, verify
+from radiotrace.evidence.verify import Check
+from radiotrace.stage import StageError, log
+
+NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
+         5: "predictions follow from the model", 6: "everything follows from the data"}
+SHOWN = 12  # faults of one check
+WIDTH = 400  # characters of one line
+DIGITS = 1e-6  # relative: numbers made on another kind of processor
+
+
+def run(args) -> int:
+    """Checks the evidence up to a level, and prints what holds, what does not, and what was not checked."""
+    root = Path(args.project)
+    evidence = root / args.evidence
+    checks, said = attempted(1, "the bundle is whole", verify.whole, evidence), []
+    if args.level >= 2:
+        checks += attempted(2, "every signature fits its key and what it is over", signed, args, root, evidence, said)
+    if args.level >= 3:
+        log("verify: making the evidence again from this clone")
+        for what, function, places in (("every file that it vouches for has its SHA-256", verify.vouched, (evidence, root)),
+                                       ("made again from this clone it has the same bytes", verify.derived, (evidence, root)),
+                                       ("what its records name is here", beside.named, (evidence, root)), ("dvc.lock fits", beside.locked, (root,)),
+                                       ("ledgers only grew", history.check, (root,)), ("nothing blocks the release", verify.release, (evidence,))):
+            checks += attempted(3, what, function, *places)
+    if args.level >= 4:
+        log("verify: measuring the predictions again")
+        checks += attempted(4, "metrics and intervals follow from predictions and references", measured, root)
+        checks[-1].skipped.append("calibration and subgroups: they need logits and image features, level 6")
+    if args.level >= 5:
+        log("verify: predicting again")
+        checks += attempted(5, "the model predicts what was measured", predicted, root)
+    if args.level >= 6:
+        log("verify: running everything again in another clone; this takes as long as 'make run'")
+        checks += attempted(6, "another clone ends in the same bytes", reproduced, root)
+    checks += [Check(level, NAMES[level], skipped=["not asked for"], looked=False) for level in range(args.level + 1, 7)]
+    print("\n".join(map(printable, [*lines(checks), *said])))
+    if args.json:
+        records.write_bytes(args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode())
+    return int(any(check.faults for check in checks))
+
+
+def printable(line: str) -> str:
+    """A line as it may go to a terminal: names in a bundle could hold line breaks, which would forge a line of ours, or commands to the terminal."""
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    return text if len(text) <= WIDTH else f"{text[:WIDTH]} …"
+
+
+def lines(checks: list[Check]) -> list[str]:
+    """A line for each check, its faults and what was left out below it; then the sum."""
+    text = []
+    for check in checks:
+        word = "FAILS" if check.faults else "holds" if check.looked else "-----"
+        text.append(f"level {check.level}  {word}  {check.what}")
+        text += [f"                {fault}" for fault in check.faults[:SHOWN]]
+        text += [f"                … and {len(check.faults) - SHOWN} more"] if len(check.faults) > SHOWN else []
+        text += [f"                not checked: {reason}" for reason in check.skipped]
+    failed = sum(bool(check.faults) for check in checks)
+    return [*text, "", f"{failed} of {len(checks)} checks fail" if failed else "nothing that was checked fails; see what was not checked"]
+
+
+def signed(args, root: Path, evidence: Path, said: list[str]) -> Check:
+    """Level 2. Without a signature there is nothing to check, unless the reader brought a key and so expects one."""
+    check = Check(2, "every signature fits its key and what it is over")
+    folder = root / args.signatures
+    if not folder.is_dir() and not args.pubkey:
+        return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
+    found = signing.verify(folder, evidence, keys.known(root / args.keys, args.pubkey or ()), root)
+    check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
+    check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
+    said += ["", *signing.lines(found)]
+    if any(one["key_source"] == "clone" for one in found):
+        check.skipped.append("whose key it is: a key from this clone shows integrity, not identity; give yours with --pubkey")
+    return check
+
+
+def attempted(level: int, what: str, function, *places) -> list[Check]:
+    """What a function finds: checks, or a list of faults.
+
+    Its inputs come from strangers and may be missing or of any shape. Where it cannot go on, the check has failed, and the others go on.
+    """
+    try:
+        found = function(*places)
+    except StageError as error:
+        found = [error.headline, *error.findings]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError) as error:  # RecursionError is a RuntimeError
+        found = [f"cannot be looked at: {type(error).__name__}: {error}"]
+    found = found if isinstance(found, list) else [found]
+    return found if all(isinstance(one, Check) for one in found) and found else [Check(level, what, found)]
+
+
+def _records(root: Path) -> dict:
+    """What levels 4 and 5 start from: the records as they stand in this clone."""
+    build, metrics = root / "build", root / "metrics"
+    return {"dataset": records.read(build / "ingest/dataset.json", "dataset"), "split": records.read(build / "split/split.json", "split"),
+            "train": records.read(build / "train/train.json", "train"), "cases": records.read(metrics / "cases.json", "cases"),
+            "metrics": records.read(metrics / "metrics.json", "metrics"),
+            "p": records.read(build / "evaluate/results/provenance.json", "provenance")["params"]}
+
+
+def measured(root: Path) -> list[str]:
+    """Level 4: each case's measures and all summaries, made again from label maps."""
+    found = _records(root)
+    from radiotrace.evaluation import recompute  # here, because it imports torch
+    made = list(recompute.entries(found["cases"]["cases"], found["dataset"], found["split"], found["split"]["labels"], root / "data",
+                                  root / "build/evaluate/results/predictions", found["p"]))
+    again = json.loads(records.dumps(made))
+    faults = [f"metrics/cases.json: {case['case_id']}{place}" for case, other in zip(found["cases"]["cases"], again, strict=True)
+              for place in differences(case, other, "")]
+    # From the measures before they are rounded, as evaluate does it: rounding makes and breaks ties between resamples, which move an interval.
+    summaries = json.loads(records.dumps(recompute.summaries(made, found["metrics"]["decisions"], found["p"])))
+    return faults + [f"metrics/metrics.json: {name}{place}" for name, value in summaries.items()
+                     for place in differences(found["metrics"].get(name), value, "")]
+
+
+def differences(stated, found, place: str) -> list[str]:
+    """Every place at which two records differ, numbers by more than rounding."""
+    if isinstance(stated, dict) and isinstance(found, dict) and stated.keys() == found.keys():
+        return [line for key in stated for line in differences(stated[key], found[key], f"{place}/{key}")]
+    if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
+        return [line for number, pair in enumerate(zip(stated, found, strict=True)) for line in differences(*pair, f"{place}/{number}")]
+    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (stated, found))
+    same_kind = isinstance(stated, bool) == isinstance(found, bool)  # else true would be 1
+    if (stated == found and same_kind) or (numbers and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))):
+        return []
+    return [f" at {place or '/'} states {json.dumps(stated)[:60]}, found {json.dumps(found)[:60]}"]
+
+
+def predicted(root: Path) -> list[str]:
+    """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
+    found = _records(root)
+    from radiotrace.evaluation import parts
+    from radiotrace.images import volumes
+    from radiotrace.learning import inference, numerics, trained
+    facts, threads = trained.facts(found["train"]), found["p"]["threads"]
+    network = trained.ready(facts, str(root / "build/train/weights.safetensors"), threads, numerics.configure(facts["numerics"], threads))
+    test, faults = parts.cases(found["dataset"], found["split"], "test"), []
+    for case in found["cases"]["cases"]:
+        stored = volumes.read_canonical(root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"])
+        again, _ = inference.segment(parts.original(test[case["case_id"]], "image", root / "data"), network, facts["preprocessing"])
+        one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
+        if one.shape != other.shape or (one != other).any():
+            faults.append(f"{case['prediction']}: {int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} differ")
+    return faults
+
+
+def reproduced(root: Path) -> list[str]:
+    """Level 6: the commit of this clone, run from the data in a temporary clone."""
+    dvc = [sys.executable, "-m", "dvc"]
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        for where, words in ((root, ["git", "clone", "-q", str(root.resolve()), str(clone)]), (clone, [*dvc, "pull", "-q", "data.dvc"]),
+                             (clone, [*dvc, "repro", "-q", "-f"])):
+            done = subprocess.run(words, cwd=where, capture_output=True, text=True, check=False)
+            if done.returncode:
+                return [f"{' '.join(words[-3:])}: exit {done.returncode}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ''}"]
+        before, after = ({path.name: records.sha256(path) for path in (one / "evidence").glob("*") if path.is_file()} for one in (root, clone))
+    return [f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected {before.get(name, 'nothing')[:12]}"
+            for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+
+
+def options(parser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--level", type=int, choices=range(1, 7), default=4, help="how far to go; default: 4")
+    parser.add_argument("--pubkey", action="append", metavar="FILE", help="public key that came to you by another way; may be given several times")
+    parser.add_argument("--json", metavar="FILE", help="write what was found as JSON, too")
+    for name, default, what in (("project", ".", "the clone"), ("evidence", "evidence", "the bundle"), ("signatures", "signatures", "the signatures"),
+                                ("keys", "keys", "public keys of the clone")):
+        parser.add_argument(f"--{name}", default=default, help=f"{what}; default: {default}")

@@ -1,0 +1,87 @@
+"""Beside the bundle: files whose hashes stand in its records or in DVC's lock, although the manifest does not list them."""
+import hashlib
+import json
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from radiotrace import params, records
+from radiotrace.evidence import tests
+from radiotrace.evidence.verify import Check
+from radiotrace.stage import StageError
+
+PREDICTIONS, RAW = "build/evaluate/results/predictions", "data"
+
+
+def named(evidence, root) -> Check:
+    """Level 3: predictions, raw files, code and tests are those that the records of the bundle name.
+
+    Code and tests only where the bundle says that the tests ran on them as they are; where they did not, the release is blocked for it.
+    """
+    check, root = Check(3, "predictions, raw data, code and tests are those that its records name"), Path(root)
+    try:
+        cases, dataset, tested, traced = (records.read(Path(evidence) / f"{name}.json", name)
+                                          for name in ("cases", "dataset", "tests", "traceability"))
+    except StageError as error:
+        return Check(3, check.what, [error.headline, *error.findings])
+    kinds = {PREDICTIONS: {case["prediction"]: case["prediction_sha256"] for case in cases["cases"]},
+             RAW: {case[kind]["path"]: case[kind]["sha256"] for case in dataset["cases"] for kind in ("image", "label_map")},
+             "": {} if traced["stale"] else tested["files"]}
+    for folder, files in kinds.items():
+        if folder and not (root / folder).is_dir():
+            check.skipped.append(f"{len(files)} files of {folder}/, which is not there: run 'make pull'")
+            continue
+        for name, expected in sorted(files.items()):
+            if fault := _fault(root / folder, name, expected):
+                check.faults.append(f"{folder and folder + '/'}{name}: {fault}")
+    if not traced["stale"]:
+        now = tests.tree(root, [name for name in (*tests.CODE, *tests.TESTS) if (root / name).exists()])
+        check.faults += [f"{name}: new since the tests ran" for name in sorted(now.keys() - tested["files"].keys())]
+    return check
+
+
+def _fault(folder: Path, name: str, expected: str) -> str | None:
+    if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+        return "leads out of the clone"
+    if not (folder / name).is_file():
+        return "missing"
+    found = records.sha256(folder / name)
+    return None if found == expected else f"SHA-256 found {found[:12]}…, expected {expected[:12]}…"
+
+
+def locked(root) -> Check:
+    """Level 3: what DVC's lock says of files, folders and parameters is so. A signature cannot cover the lock, since DVC writes it last."""
+    hashes = cache(_md5)  # several stages read the same file
+    check, root = Check(3, "dvc.lock is of the files and parameters that are here"), Path(root)
+    try:
+        stages = params.load_yaml(root / "dvc.lock")["stages"]
+        entries = {(name, one["path"]): one["md5"] for name, stage in stages.items() for kind in ("deps", "outs") for one in stage.get(kind, [])}
+        values = [(name, file, key, value) for name, stage in stages.items() for file, chosen in stage.get("params", {}).items()
+                  for key, value in chosen.items()]
+        now = {file: params.load_yaml(root / file) for file in {file for _, file, _, _ in values} if PurePosixPath(file).parts[:1] != ("..",)}
+    except (StageError, LookupError, TypeError, AttributeError) as error:
+        return Check(3, check.what, [f"dvc.lock: cannot be read: {str(error).splitlines()[0]}"])
+    for (name, path), expected in sorted(entries.items()):
+        if ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
+            check.faults.append(f"dvc.lock: {name}: {path} leads out of the clone")
+        elif (root / path).exists() and hashes(root / path) != expected:
+            check.faults.append(f"{path}: not what dvc.lock has for the stage {name}")
+    check.faults += [f"{file}: {key} is not what dvc.lock has for the stage {name}" for name, file, key, value in values
+                     if _value(now.get(file), key) != value]
+    return check
+
+
+def _md5(path: Path) -> str:
+    """MD5 as DVC has it: of a folder, that of a list of its files. What Python caches is left out, as .dvcignore has it."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc")
+        rows = [{"md5": _md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
+        text = json.dumps(sorted(rows, key=lambda row: row["relpath"].split("/")), sort_keys=True)
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _value(found, key: str):
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found

@@ -1,0 +1,77 @@
+"""Negative controls: seeded faults, under each of which the tests or the criteria of its requirements must fail.
+
+A test that passes says little until it has been seen to fail. 'make negative-controls' sees to that, and writes the record
+'negative_control_outcomes'; an outcome is believed only while fault, faulted file and tests are those that it was seen with.
+"""
+import re
+
+from radiotrace import params, records
+from radiotrace.stage import StageError
+
+SHARED = re.compile(r"tests/(?!(?:.*/)?test_)[a-z0-9_/]+\.py")  # fixtures and helpers of tests
+
+
+def load(path) -> dict[str, dict]:
+    """The seeded faults of design/negative_controls.yaml, by id.
+
+    Raises:
+        StageError: the file breaks its schema, or an id stands twice; names every fault.
+    """
+    found = params.load_yaml(path)
+    broken = records.faults(found, "negative_controls")
+    if not broken:
+        ids = [control["id"] for control in found["negative_controls"]]
+        broken = [f"{one} stands twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
+    if broken:
+        raise StageError(f"{path} breaks schemas/negative_controls.schema.json", broken, f"Correct {path}.")
+    return {control["id"]: control for control in found["negative_controls"]}
+
+
+def apply(control: dict, text: str) -> str:
+    """A file's text with the fault in it.
+
+    Raises:
+        StageError: the text that the fault replaces does not stand there exactly once, or the fault changes nothing.
+    """
+    if (count := text.count(control["old"])) != 1 or control["new"] == control["old"]:
+        raise StageError(f"{control['id']} cannot be applied to {control['file']}",
+                         [f"the text under 'old' stands there {count} times, expected 1" if count != 1 else "'new' is the same as 'old'"],
+                         "Correct design/negative_controls.yaml.")
+    return text.replace(control["old"], control["new"])
+
+
+def users(control_id: str, requirements: dict) -> list[dict]:
+    """The requirements that name a control."""
+    return [one for one in requirements["requirements"] if control_id in one["verification"]["negative_controls"]]
+
+
+def seen_sha256(control: dict, requirements: dict, files: dict[str, str], known_tests: dict[str, dict], run_id: str) -> str:
+    """Digest of what an outcome depends on: for a fault of code the faulted file, the tests with their files, and what tests share;
+    for one of predictions the run and the criteria.
+
+    Args:
+        files: path -> SHA-256 of code and tests.
+        known_tests: of tests.declared().
+    """
+    mine = users(control["id"], requirements)
+    if "file" in control:
+        ids = {one["id"] for one in mine}
+        used = [test for test, entry in known_tests.items() if ids & set(entry["verifies"])]
+        beside = {test.split("::")[0] for test in used} | {path for path in files if SHARED.fullmatch(path)}  # a helper may stop to assert
+        return records.digest({"file": files.get(control["file"]), "tests": sorted(used), "files": {path: files.get(path) for path in beside}})
+    return records.digest({"run_id": run_id, "criteria": {one["id"]: one["acceptance"] for one in mine if "acceptance" in one}})
+
+
+def verdict(control: dict, requirement_id: str, outcomes: dict, seen: str) -> str:
+    """'red' (the fault was noticed), 'green' (it was not), 'broken' (no test could run), 'not run' or 'stale'.
+
+    Args:
+        outcomes: the record 'negative_control_outcomes'.
+        seen: seen_sha256 as it is now.
+    """
+    entry = outcomes["controls"].get(control["id"])
+    if entry is None or requirement_id not in entry["requirements"]:
+        return "not run"
+    if (entry["control_sha256"], entry["seen_sha256"]) != (records.digest(control), seen):
+        return "stale"
+    return entry["requirements"][requirement_id]["verdict"]

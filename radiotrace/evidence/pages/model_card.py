@@ -1,0 +1,76 @@
+"""The model card: what a user should know. Every number is a reference of the record 'model_card', and leads where the reference leads."""
+from radiotrace.evidence.pages.parts import Block, Page, Records, Row, Section, Span, facts, listed, said, table, text
+
+MEASURES = {"dice": "Dice", "surface_dice": "surface Dice", "hausdorff95_mm": "HD95, mm", "volume_error_percent": "volume error, %"}
+
+
+def page(records: Records) -> Page:
+    """The document."""
+    card = records["model_card"]
+    return Page("model_card", "Model card", "What a user of the model should know. Texts have the status that stands with them.", [
+        Section("device", "The model", (_prose(card["device"]["about"]), _references(card["device"]))),
+        Section("use", "Intended use", (_prose(card["intended_use"]),)),
+        Section("limits", "Limits", (_prose(card["limits"]),)),
+        Section("data", "Development data", (_references(card["development_data"]), _parts(card))),
+        Section("performance", "Performance", _performance(card)),
+        Section("requirements", "Requirements of performance", (_requirements(card),)),
+        Section("risks", "Risks", _risks(card))])
+
+
+def refer(reference: dict, look: str = "") -> Span:
+    """The value of a reference, with the place it is from."""
+    value = reference["value"]
+    text_of = f"{len(value)} entries" if isinstance(value, (list, dict)) else said(value)
+    is_hash = isinstance(value, str) and len(value) == 64
+    return Span(text_of, f"{reference['file']}#{reference['pointer']}", look or ("code" if is_hash else ""))
+
+
+def _prose(block: dict) -> Block:
+    """Texts that people wrote, with the status that they have."""
+    return Block("facts", rows=(Row(("status of this text", Span(block["status"], f"{block['file']}#/status"))),
+                                *(Row((name.replace("_", " "), _told(value, f"{block['file']}#/{name}"))) for name, value in block["text"].items())))
+
+
+def _told(value, source: str) -> list:
+    """A text, or entries with what they say, a line each."""
+    if isinstance(value, list):
+        return [line for one in value for line in _told(one, source)] or [Span("none", source)]
+    if isinstance(value, dict):
+        return [(Span(f"{name.replace('_', ' ')}: ", "", "soft"), Span(said(entry), source)) for name, one in value.items()
+                for entry in (one if isinstance(one, list) and any(entry.endswith(".") for entry in one) else [one])]  # sentences stand alone
+    return [Span(said(value), source)]
+
+
+def _references(block: dict) -> Block:
+    return facts(*((name.replace("_", " ").replace("sha256", "SHA-256"), refer(one)) for name, one in block.items() if "pointer" in one))
+
+
+def _parts(card: dict) -> Block:
+    return table("Parts of the split.", ("part", "cases", "subjects"), [
+        (part, refer(one["cases"]), refer(one["subjects"])) for part, one in card["development_data"]["parts"].items()])
+
+
+def _performance(card: dict) -> tuple:
+    found = card["performance"]
+    rows = [(MEASURES.get(measure, measure), label.replace("_", " "), refer(one["mean"]), (refer(one["ci95_low"]), " to ", refer(one["ci95_high"])),
+             refer(one["n_subjects"])) for measure, labels in found["measures"].items() for label, one in labels.items()]
+    calibration = [(f"calibration error, {when} scaling: ", refer(one)) for when, one in sorted(found["calibration_error"].items(), reverse=True)]
+    n_models = refer(found["models_that_saw_this_test_part"])
+    return (text(("Part of the split: ", refer(found["part"]), ". Models that were shown this test part: ", n_models, ".")),
+            table("Means over cases with 95 % intervals over subjects.", ("measure", "label", "mean", "95 % interval", "subjects"), rows),
+            listed(calibration), table("The cases with the lowest Dice.", ("case", "Dice"), [
+                (name, refer(one)) for name, one in sorted(found["lowest_dice"].items(), key=lambda item: item[1]["value"])]))
+
+
+def _requirements(card: dict) -> Block:
+    return table("The report on verification has the criteria as a whole.", ("requirement", "bound", "threshold", "verdict", "set before opening"), [
+        (name, refer(one["observed"]), refer(one["threshold"]), refer(one["verdict"], "good" if one["verdict"]["value"] == "met" else "bad"),
+         refer(one["prespecified"])) for name, one in card["requirements"].items()])
+
+
+def _risks(card: dict) -> tuple:
+    gaps, anomalies = card["risks"]["unacceptable_or_open"], card["risks"]["anomalies"]
+    return (listed([("Risks that are not acceptable or open: ", refer(gaps)), ("Known anomalies: ", refer(anomalies)),
+                    ("Release blocked: ", refer(card["release_blocked"], "bad" if card["release_blocked"]["value"] else "good"))]),
+            table("Known anomalies.", ("anomaly", "what it is", "decision"), [
+                (one["id"], one["title"], one["decision"]) for one in anomalies["value"]]))

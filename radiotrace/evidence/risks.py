@@ -1,0 +1,143 @@
+"""Risks: which controls are effective, and the risk that is left of each hazard, computed from the requirements of this run."""
+from collections import Counter
+
+from radiotrace import records
+
+
+def faults(risks: dict, requirement_ids_with_controls: dict[str, list[str]]) -> list[str]:
+    """Cross-references of design/risks.yaml that lead nowhere or cannot be meant; [] when all hold.
+
+    What is only missing, such as a hazard without a control, is no fault here but a gap of `report`.
+
+    Args:
+        risks: design/risks.yaml, which holds its schema.
+        requirement_ids_with_controls: id of a requirement -> the controls that it names.
+    """
+    controls, hazards = ([entry["id"] for entry in risks[kind]] for kind in ("controls", "hazards"))
+    found = [f"{one} stands twice" for one, times in Counter(controls + hazards).items() if times > 1]
+    for hazard in risks["hazards"]:
+        name = hazard["id"]
+        found += [f"{name} names {one} twice" for one, times in Counter(hazard["controls"]).items() if times > 1]
+        found += [f"{name} names {one}, which is no control" for one in sorted(set(hazard["controls"]) - set(controls))]
+        for new in hazard["new_risks"]:
+            found += [f"{name}: new risk by {new['control']}, which is none of its controls"] * (new["control"] not in hazard["controls"])
+            found += [f"{name}: new risk {new['hazard']}, which is no other hazard"] * (new["hazard"] not in set(hazards) - {name})
+        for scale in ("severity", "probability"):  # S1 to S5, P1 to P5
+            before, after = hazard["before"][scale], hazard["after"][scale]
+            if after > before and not hazard.get("residual_reason"):
+                found.append(f"{name}: {scale} {after} after its controls, {before} before them, and no residual_reason")
+        if not hazard["controls"] and hazard["after"] != hazard["before"]:
+            found.append(f"{name}: its risk changes without a control")
+    for requirement, named in sorted(requirement_ids_with_controls.items()):
+        found += [f"{requirement} names {one}, which is no control" for one in sorted(set(named) - set(controls))]
+    return found
+
+
+def unknown(entries: list[dict], known: dict[str, set[str]]) -> list[str]:
+    """Ids that stand twice, or name what is not there, in a list of anomalies or of the like.
+
+    Args:
+        entries: each with id and, under the keys of `known`, lists of ids.
+        known: key -> the ids that there are.
+    """
+    times = Counter(entry["id"] for entry in entries)
+    return [f"{one} stands twice" for one in times if times[one] > 1] + [
+        f"{entry['id']}.{key} names {one}, which is not there"
+        for entry in entries for key, ids in known.items() for one in entry[key] if one not in ids]
+
+
+def unlinked(risks: dict, requirements: dict) -> list[dict]:
+    """Hazards without a control, and controls that neither a requirement nor information for users puts into effect."""
+    named = {one for requirement in requirements["requirements"] for one in requirement["risk_controls"]}
+    rows = [(hazard["id"], "no control") for hazard in risks["hazards"] if not hazard["controls"]]
+    rows += [(one["id"], "no requirement and no information stands behind this control") for one in risks["controls"]
+             if one["id"] not in named and not one["informed_by"]]
+    return [{"item": item, "gap": gap} for item, gap in rows]
+
+
+def level(risks: dict, estimate: dict) -> str:
+    """What the matrix says of a severity and a probability: "low", "medium" or "high"."""
+    return risks["acceptability"][estimate["probability"]][estimate["severity"]]
+
+
+def information_files(risks: dict) -> list[str]:
+    """The files in which information for safety is said to stand; sorted."""
+    return sorted({place["file"] for control in risks["controls"] for place in control["informed_by"]})
+
+
+def report(risks: dict, requirements: dict, requirement_status: dict[str, dict], *, run_id: str, texts: dict[str, str]) -> dict:
+    """The record 'risk_report': the risk file of a run, in which a risk counts as reduced only while its controls are effective.
+
+    Args:
+        risks: design/risks.yaml, without `faults`.
+        requirements: design/requirements.yaml; a requirement without the key risk_controls has none.
+        requirement_status: id -> {"status": "verified" or "not verified", "reasons"}. One that is not there was not verified.
+        texts: content of each of `information_files`; a file that is not there holds no information.
+    """
+    of_control = {control["id"]: [requirement["id"] for requirement in requirements["requirements"]
+                                  if control["id"] in requirement.get("risk_controls", [])] for control in risks["controls"]}
+    controls = {control["id"]: _control(control, of_control[control["id"]], requirement_status, texts, risks["hazards"])
+                for control in risks["controls"]}
+    hazards = {hazard["id"]: _hazard(risks, hazard, controls) for hazard in risks["hazards"]}
+    return {"run_id": run_id, "risks_sha256": records.digest(risks), "scales": risks["scales"], "acceptability": risks["acceptability"],
+            "levels": risks["levels"], "controls": controls, "hazards": hazards, "gaps": _gaps(controls, hazards),
+            "completeness": _completeness(controls, hazards), "overall_residual_risk": {"status": "manual", **risks["overall_residual_risk"]}}
+
+
+def _control(control: dict, requirements: list[str], status: dict[str, dict], texts: dict[str, str], hazards: list[dict]) -> dict:
+    """Effective: there is something that shows it, all of its requirements are verified, and all of its information stands where it should."""
+    missing = {"status": "not verified", "reasons": ["no status of this requirement"]}
+    reasons = [f"{one} is not verified: {'; '.join(found['reasons']) or 'no reason given'}" for one in requirements
+               if (found := status.get(one, missing))["status"] != "verified"]
+    information = [{**place, "found": _words(place["phrase"]) in _words(texts.get(place["file"], ""))} for place in control["informed_by"]]
+    reasons += [f"{place['file']} does not say: {place['phrase']}" for place in information if not place["found"]]
+    if not requirements and not information:
+        reasons = ["no requirement and no information stands behind it"]
+    return {"title": control["title"], "type": control["type"], "requirements": requirements, "informed_by": information,
+            "hazards": [hazard["id"] for hazard in hazards if control["id"] in hazard["controls"]], "effective": not reasons, "reasons": reasons}
+
+
+def _words(text: str) -> str:
+    """Line breaks and their comment or list marks do not matter to a reader."""
+    return " ".join(text.split())
+
+
+def _hazard(risks: dict, hazard: dict, controls: dict[str, dict]) -> dict:
+    """The residual risk is the one after the controls while all of them are effective; else it is the one before."""
+    idle = [one for one in hazard["controls"] if not controls[one]["effective"]]
+    estimate = hazard["before"] if idle else hazard["after"]
+    found = level(risks, estimate)
+    rule = risks["levels"][found]["acceptable"]
+    # Why a medium risk is acceptable was said of the risk after the controls; it says nothing of the one before.
+    acceptable = rule == "yes" or (rule == "with a reason" and bool(hazard.get("residual_reason")) and not idle)
+    return {**{key: hazard[key] for key in ("title", "situation", "harm", "basis", "controls", "new_risks")},
+            "residual_reason": hazard.get("residual_reason"),
+            "before": {**hazard["before"], "level": level(risks, hazard["before"])},
+            "after_if_effective": {**hazard["after"], "level": level(risks, hazard["after"])},
+            "controls_effective": not idle, "residual": {**estimate, "level": found}, "acceptable": acceptable,
+            "reasons": [f"{one} is not effective, so that the risk before it counts" for one in idle]}
+
+
+def _gaps(controls: dict[str, dict], hazards: dict[str, dict]) -> list[dict]:
+    rows = [(name, "no control") for name, hazard in hazards.items() if not hazard["controls"]]
+    for name, control in controls.items():
+        rows += [(name, "no requirement")] * (not control["requirements"] and control["type"] != "information for safety")
+        rows += [(name, "no hazard names it")] * (not control["hazards"])
+        rows += [(name, "not effective")] * (not control["effective"])
+    gaps = [{"item": item, "gap": gap} for item, gap in rows] + unacceptable({"hazards": hazards})
+    return sorted(gaps, key=lambda row: (row["item"], row["gap"]))
+
+
+def unacceptable(report: dict) -> list[dict]:
+    """Hazards of the record 'risk_report' whose residual risk is not acceptable as things are; each is a gap that blocks a release."""
+    return [{"item": name, "gap": f"residual risk is not acceptable: {hazard['residual']['level']}"}
+            for name, hazard in report["hazards"].items() if not hazard["acceptable"]]
+
+
+def _completeness(controls: dict[str, dict], hazards: dict[str, dict]) -> dict:
+    """Counts after which a person can ask whether every hazardous situation was dealt with (iso14971@2019:7.6)."""
+    return {"n_hazards": len(hazards), "n_hazards_with_controls": sum(bool(hazard["controls"]) for hazard in hazards.values()),
+            "n_hazards_controls_effective": sum(bool(hazard["controls"]) and hazard["controls_effective"] for hazard in hazards.values()),
+            "n_hazards_acceptable": sum(hazard["acceptable"] for hazard in hazards.values()),
+            "n_controls": len(controls), "n_controls_effective": sum(control["effective"] for control in controls.values()),
+            "n_new_risks": sum(len(hazard["new_risks"]) for hazard in hazards.values())}

@@ -1,0 +1,38 @@
+"""Ledgers: files of one JSON object a line, in git, to which lines are only ever added."""
+import json
+from pathlib import Path
+
+from radiotrace import records
+from radiotrace.stage import StageError
+
+
+def read(path, schema: str) -> list[dict]:
+    """The lines so far; [] where there is no file yet.
+
+    Raises:
+        StageError: names every line that is not of the schema.
+    """
+    found, broken = [], []
+    for number, line in enumerate(Path(path).read_text("utf-8").splitlines() if Path(path).exists() else [], 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            broken.append(f"line {number}: no JSON")
+            continue
+        broken += [f"line {number}: {fault}" for fault in records.faults(found[-1], schema)]
+    if broken:
+        raise StageError(f"{path} is broken", broken, f"Restore it with 'git checkout {path}'; lines are only ever added.")
+    return found
+
+
+def add(path, lines: list[dict], schema: str) -> None:
+    """Adds lines behind those that are there.
+
+    Raises:
+        StageError: the ledger is broken.
+        ValueError: a line is not of the schema.
+    """
+    before = read(path, schema)
+    if broken := [fault for line in lines for fault in records.faults(line, schema)]:
+        raise ValueError(f"not of schema {schema}: {broken}")
+    records.write_bytes(path, "".join(json.dumps(one, sort_keys=True, ensure_ascii=False) + "\n" for one in (*before, *lines)).encode())

@@ -1,0 +1,195 @@
+"""Negative controls: faults are seeded as they are written, and an outcome counts only for what it was seen with."""
+from pathlib import Path
+
+import pytest
+
+from radiotrace import records
+from radiotrace.commands import negative_controls as command
+from radiotrace.evidence import design, negative_controls, tests
+from radiotrace.stage import StageError
+from tests import tiny
+from tests.traced import OTHER, RUN_ID, STATUS, Project, example
+
+ROOT = Path(__file__).resolve().parent.parent
+FAULT = {"id": "NC-UI-1", "what": "twice is thrice", "file": "radiotrace/sums.py", "old": "2 * value", "new": "3 * value"}
+
+
+@pytest.fixture
+def project():
+    return Project()
+
+
+def load(folder, content):
+    (folder / "negative_controls.yaml").write_text(records.dumps(content))  # JSON is YAML
+    return negative_controls.load(folder / "negative_controls.yaml")
+
+
+def test_controls_are_known_by_their_ids(tmp_path):
+    found = load(tmp_path, example("negative_controls/valid/code_and_predictions"))
+    assert {name: control["id"] for name, control in found.items()} == {"NC-UI-1": "NC-UI-1", "NC-SEG-1": "NC-SEG-1"}
+
+
+def test_an_id_that_stands_twice_is_refused(tmp_path):
+    content = example("negative_controls/valid/code_and_predictions")
+    with pytest.raises(StageError) as caught:
+        load(tmp_path, content | {"negative_controls": content["negative_controls"] + content["negative_controls"][:1]})
+    assert caught.value.findings == ["NC-UI-1 stands twice"]
+
+
+def test_a_broken_file_is_refused_with_every_fault(tmp_path):
+    with pytest.raises(StageError, match=r"breaks schemas/negative_controls.schema.json") as caught:
+        load(tmp_path, {"schema": "radiotrace-negative-controls/1.0", "negative_controls": [], "seed": 0})
+    assert [fault.split(":")[0] for fault in caught.value.findings] == ["record", "negative_controls"]
+
+
+def test_a_fault_takes_the_place_of_the_text():
+    assert negative_controls.apply(FAULT, tiny.SUMS) == "def double(value):\n    return 3 * value\n"
+
+
+@pytest.mark.parametrize(("changes", "text", "expected"), [
+    ({}, "", "stands there 0 times"), ({}, 2 * tiny.SUMS, "stands there 2 times"), ({"new": "2 * value"}, tiny.SUMS, "'new' is the same as 'old'")])
+def test_a_fault_that_does_not_fit_is_refused(changes, text, expected):
+    with pytest.raises(StageError, match="NC-UI-1 cannot be applied") as caught:
+        negative_controls.apply(FAULT | changes, text)
+    assert expected in caught.value.findings[0]
+
+
+@pytest.mark.parametrize("control", [one for one in negative_controls.load(ROOT / "design/negative_controls.yaml").values() if "file" in one],
+                         ids=lambda control: control["id"])
+def test_every_fault_of_this_repository_fits_its_code(control):
+    text = (ROOT / control["file"]).read_text("utf-8")
+    assert negative_controls.apply(control, text) != text
+
+
+def test_users_are_the_requirements_that_name_a_control(project):
+    assert [one["id"] for one in negative_controls.users("NC-UI-1", project.written["requirements"])] == ["SRS-UI-1"]
+    assert negative_controls.users("NC-UI-9", project.written["requirements"]) == []
+
+
+@pytest.mark.parametrize("change", [
+    lambda project: project.now.update({"radiotrace/stage.py": OTHER}), lambda project: project.now.update({"tests/test_stage.py": OTHER}),
+    lambda project: project.now.update({"tests/phantoms.py": OTHER}), lambda project: project.known.pop(STATUS)],
+    ids=["faulted file", "file of a test", "helper of tests", "a test less"])
+def test_an_outcome_of_code_depends_on(project, change):
+    before = project.seen("NC-UI-1")
+    change(project)
+    assert project.seen("NC-UI-1") != before
+
+
+@pytest.mark.parametrize("change", [
+    lambda project: project.now.update({"radiotrace/records.py": OTHER}), lambda project: project.now.update({"tests/test_records.py": OTHER}),
+    lambda project: project.requirement("SRS-UI-1").update(title="Another title")], ids=["another file", "another file of tests", "a title"])
+def test_an_outcome_of_code_does_not_depend_on(project, change):
+    before = project.seen("NC-UI-1")
+    change(project)
+    assert project.seen("NC-UI-1") == before
+
+
+def test_an_outcome_of_predictions_depends_on_run_and_criteria(project):
+    control, required = project.written["negative_controls"]["NC-SEG-1"], project.written["requirements"]
+
+    def seen(run_id=RUN_ID):
+        return negative_controls.seen_sha256(control, required, project.now, project.known, run_id)
+
+    before = seen()
+    project.now["radiotrace/stage.py"] = OTHER
+    assert seen() == before
+    assert seen(run_id=OTHER) != before
+    project.requirement("SRS-SEG-1")["acceptance"]["threshold"] = 0.5
+    assert seen() != before
+
+
+def verdict(project, requirement_id="SRS-UI-1"):
+    control = project.written["negative_controls"]["NC-UI-1"]
+    return negative_controls.verdict(control, requirement_id, project.outcomes, project.seen("NC-UI-1"))
+
+
+def test_an_outcome_is_red_for_what_it_was_seen_with(project):
+    assert verdict(project) == "red"
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+def test_an_outcome_of_another_fault_or_other_tests_is_stale(project):
+    project.written["negative_controls"]["NC-UI-1"] = project.written["negative_controls"]["NC-UI-1"] | {"new": "return 2"}
+    assert verdict(project) == "stale"
+    project = Project()
+    project.now["tests/test_stage.py"] = OTHER
+    assert verdict(project) == "stale"
+
+
+def test_without_an_outcome_a_control_was_not_run(project):
+    assert verdict(project, "SRS-UI-2") == "not run"
+    project.outcomes["controls"] = {}
+    assert verdict(project) == "not run"
+
+
+@pytest.mark.parametrize("found", ["green", "broken"])
+def test_what_was_seen_is_the_verdict(project, found):
+    project.outcomes["controls"]["NC-UI-1"]["requirements"]["SRS-UI-1"] = {"verdict": found, "red": []}
+    assert verdict(project) == found
+
+
+TESTS = {
+    "test_sums": tiny.marked("test_double") + tiny.marked("test_of_zero", "assert sums.double(0) == 0", ids='"SRS-UI-2"'),
+    "test_wrong": tiny.marked("test_fails_anyway", "assert sums.double(2) == 5", ids='"SRS-UI-2"')}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("tiny"), **TESTS)
+
+
+def seeded(repository, monkeypatch, tmp_path, files, **changes):
+    """Verdicts of a fault of double()."""
+    monkeypatch.chdir(repository)
+    control = FAULT | changes
+    name, found = command.of_code(control, files, tmp_path / "copy")
+    assert name == control["id"]
+    assert not (tmp_path / "copy").exists()
+    assert (repository / "radiotrace/sums.py").read_text() == tiny.SUMS
+    return found
+
+
+def test_a_fault_that_a_test_notices_is_red_and_one_that_none_notices_is_green(repository, monkeypatch, tmp_path):  # 3 * 0 is 2 * 0
+    found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"], "SRS-UI-2": ["tests/test_sums.py"]})
+    assert found == {"SRS-UI-1": {"verdict": "red", "red": ["tests/test_sums.py::test_double"]}, "SRS-UI-2": {"verdict": "green", "red": []}}
+
+
+def test_a_fault_under_which_no_test_can_be_collected_proves_nothing(repository, monkeypatch, tmp_path):
+    found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"]}, new="2 * value +")
+    assert found == {"SRS-UI-1": {"verdict": "broken", "red": []}}
+
+
+def test_a_test_that_fails_without_the_fault_too_proves_nothing(repository, monkeypatch, tmp_path):
+    assert seeded(repository, monkeypatch, tmp_path, {"SRS-UI-2": ["tests/test_wrong.py"]}) == {"SRS-UI-2": {"verdict": "broken", "red": []}}
+
+
+def test_a_requirement_without_a_test_proves_nothing(repository, monkeypatch, tmp_path):
+    assert seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_wrong.py"]}) == {"SRS-UI-1": {"verdict": "broken", "red": []}}
+
+
+def test_a_fault_that_never_ends_proves_nothing(repository, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "TIMEOUT_S", 0.2)
+    assert seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"]}) == {"SRS-UI-1": {"verdict": "broken", "red": []}}
+
+
+def test_controls_that_are_unknown_or_do_not_fit_stop_the_command_at_once(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    known = {"NC-UI-1": FAULT, "NC-UI-2": FAULT | {"id": "NC-UI-2", "old": "4 * value"}, "NC-SEG-1": {"id": "NC-SEG-1", "predictions": "erode"},
+             "NC-UI-3": FAULT | {"id": "NC-UI-3", "file": "radiotrace/gone.py"}}
+    with pytest.raises(StageError, match="3 negative controls cannot be applied") as caught:
+        command.stop_at(["NC-UI-9"], known)
+    assert [line.split()[0].rstrip(":") for line in caught.value.findings] == ["NC-UI-9", "NC-UI-2", "NC-UI-3"]
+
+
+def test_every_requirement_of_this_repository_has_a_control_of_its_own_kind():
+    found = design.load(ROOT / "design")
+    assert not [one["id"] for one in found["requirements"]["requirements"] if not one["verification"]["negative_controls"]]
+    assert not [name for name in found["negative_controls"] if not negative_controls.users(name, found["requirements"])]
+
+
+def test_what_tests_share_is_told_from_tests():
+    paths = tests.tree(ROOT, tests.TESTS)
+    shared = {path for path in paths if negative_controls.SHARED.fullmatch(path)}
+    assert {"tests/conftest.py", "tests/phantoms.py", "tests/requirement_plugin.py"} <= shared
+    assert not any("test_" in Path(path).name or "schema_cases" in path for path in shared)

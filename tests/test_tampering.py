@@ -1,0 +1,298 @@
+"""Tampering: what an attacker may change of a release, and at which level verify finds it. The table is benchmarks/tampering.md."""
+import json
+from pathlib import Path
+
+import pytest
+
+from radiotrace.evidence import keys
+from tests import bundles, projects, tampering
+from tests.tampering import BUNDLE, bytewise, edit, flipped, lines, replaced
+
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED, MADE = "benchmarks/tampering.md", "execution/tampering.md"
+HEX = "0" * 64
+
+
+def inside(name: str, pointer: str, value):
+    return edit(f"{BUNDLE}/{name}.json", pointer, value)
+
+
+def other_run(folder):
+    """Every record says that it is of another run."""
+    run_id = json.loads((folder / BUNDLE / "run.json").read_bytes())["run_id"]
+    for path in (folder / BUNDLE).glob("*.json"):
+        path.write_bytes(path.read_bytes().replace(run_id.encode(), HEX.encode()))
+
+
+def requirement(name: str, key: str, value):
+    """Sets a value of a requirement in the traceability."""
+    return inside("traceability", f"/requirements/{name}/{key}", value)
+
+
+def forged_test(folder, path):
+    """A test that failed has passed."""
+    record = json.loads((folder / path).read_bytes())
+    failed = next(name for name, row in record["tests"].items() if row["failed"])
+    record["tests"][failed] |= {"passed": 1, "failed": 0}
+    tampering.write(folder / path, record)
+
+
+def forged_control(folder, path):
+    """A fault that no test noticed was noticed."""
+    record = json.loads((folder / path).read_bytes())
+    row = next(row for control in record["controls"].values() for row in control["requirements"].values() if row["verdict"] == "green")
+    row |= {"verdict": "red", "red": ["tests/test_metrics.py::test_dice"]}
+    tampering.write(folder / path, record)
+
+
+def linked(folder):
+    path = folder / BUNDLE / "metrics.json"
+    (folder / "elsewhere.json").write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to("../elsewhere.json")
+
+
+def in_subfolder(folder):
+    (folder / BUNDLE / "more").mkdir()
+    (folder / BUNDLE / "more/verdict.json").write_text("{}")
+
+
+def swapped(folder):
+    one, other = (folder / BUNDLE / name for name in ("sbom.runtime.cdx.json", "sbom.build.cdx.json"))
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+def other_prediction(folder):
+    one, other, *_ = sorted((folder / "build/evaluate/results/predictions").iterdir())
+    one.write_bytes(other.read_bytes())
+
+
+def signed_by_another(folder):
+    """The attacker lowers a threshold, makes it all fit, signs with a key of their own and puts it where the signer's was."""
+    inside("acceptance", "/results/0/threshold", 0.1)(folder)
+    tampering.reseal(folder, False)
+    key = folder.parent / "attacker.pem"
+    if not key.exists():
+        bundles.private_key(key)
+    for path in [*(folder / "keys").iterdir(), *(folder / "signatures").rglob("*.json")]:
+        path.unlink()
+    projects.run(folder, "python", "-m", "radiotrace", "sign", "--test-key", **{keys.VARIABLE: str(key)})
+
+
+def unsigned(folder):
+    for path in (folder / "signatures").rglob("*.json"):
+        path.unlink()
+
+
+def key_twice(content: bytes) -> bytes:
+    return content[:1] + b'"run_id":"' + HEX.encode() + b'",' + content[1:]
+
+
+EVIDENCE = {
+    "threshold lowered": inside("acceptance", "/results/0/threshold", 0.1),
+    "subjects needed lowered": inside("acceptance", "/results/0/min_subjects", 2),
+    "verdict turned to met": inside("acceptance", "/results/0/verdict", "met"),
+    "criterion called prespecified": inside("acceptance", "/results/0/prespecified", lambda old: not old),
+    "observed bound raised": inside("acceptance", "/results/0/observed", 0.95),
+    "interval narrowed": inside("metrics", "/dice/anterior/ci95_low", lambda old: old + 0.01),
+    "mean of the headline raised": inside("headline", "/dice/anterior/mean", 0.95),
+    "Dice of one case raised": inside("cases", "/cases/0/labels/anterior/dice", 0.99),
+    "worst case removed": inside("cases", "/cases/0", None),
+    "case moved to another part": inside("split", "/cases/*/part", lambda old: "train" if old != "train" else "test"),
+    "accepted case removed": inside("accepted", "/cases/0", None),
+    "checked cases counted up": inside("findings", "/cases_checked", 999),
+    "root of the data set": inside("dataset", "/dataset/root_sha256", HEX),
+    "hash of a raw file": inside("dataset", "/cases/0/image/sha256", HEX),
+    "digest of the model in the provenance": inside("provenance.slsa", "/subject/0/digest/sha256", HEX),
+    "run_id of one record": inside("run", "/run_id", HEX),
+    "run_id of every record": other_run,
+    "hash of a stage's code": inside("run", "/stages/0/code/*", HEX),
+    "parameter of training": inside("hyperparameters", "/stages/train/epochs", 300),
+    "version in the bill of materials": inside("sbom.runtime.cdx", "/components/5/version", "99.0"),
+    "component left out of the bill": inside("sbom.runtime.cdx", "/components/5", None),
+    "vulnerabilities waved through": inside("vex", "/compositions/0/aggregate", "complete"),
+    "support of a component": inside("soup", "/soup/0/end_of_support", "2099-01"),
+    "risk level lowered": inside("risks", "/hazards/*/residual/level", "low"),
+    "hazard removed": inside("risks", "/hazards/*", None),
+    "requirement called verified": requirement("SRS-SEG-1", "status", "verified"),
+    "reasons against a requirement removed": requirement("SRS-SEG-1", "reasons", []),
+    "release unblocked": inside("traceability", "/release_blocked", False),
+    "requirement reworded": inside("requirements", "/requirements/0/statement", "The software may refuse files."),
+    "outcome of a test forged": lambda folder: forged_test(folder, f"{BUNDLE}/tests.json"),
+    "outcome of a negative control forged": lambda folder: forged_control(folder, f"{BUNDLE}/negative_controls.json"),
+    "number in the model card": inside("model_card", "/performance/measures/dice/anterior/mean/value", 0.95),
+    "limit of use removed": inside("intended_use", "/limits/0", None),
+    "row of a checklist turned": inside("compliance_gmlp", "/rows/0/status", "evidenced"),
+    "gap removed from a checklist": inside("compliance_gmlp", "/rows/1", None),
+    "claim of an attestation reworded": inside("attestations.cdx", "/declarations/claims/0/predicate", "All clauses are met."),
+    "anomaly removed": inside("anomalies", "/anomalies/0", None),
+    "pointer of the index": inside("index", "/pointers/release_blocked/pointer", "/run_id"),
+    "hash in the data set's card": inside("dataset.croissant", "/distribution/0/sha256", HEX),
+    "known bias of the data removed": inside("dataset_card", "/facts/biases", lambda old: old | {"text": "None is known."}),
+    "entry of the crate removed": inside("ro-crate-metadata", "/@graph/5", None),
+    "epoch removed": inside("epochs", "/epochs/0", None),
+    "another checkpoint selected": inside("checkpoints", "/selected_epoch", 1),
+    "opening of the test part removed": inside("openings", "/openings/0", None),
+    "models that saw the test part": inside("openings", "/n_models", 99),
+    "robustness raised": inside("robustness", "/clean/anterior/mean", 0.95),
+    "difference of the export hidden": inside("model", "/parity/max_logit_difference", 0.5),
+    "resamples of the plan": inside("statistical_plan", "/interval/resamples", 5000),
+    "change called within the plan": inside("pccp", "/within_plan", True),
+    "number in the model's bill": inside("mlbom.cdx", "/metadata/component/modelCard/quantitativeAnalysis/performanceMetrics/0/value", "0.95"),
+    "signed by another": signed_by_another,
+}
+SOURCES = {
+    "metrics.json: mean raised": edit("metrics/metrics.json", "/dice/anterior/mean", 0.95),
+    "metrics.json: bound raised": edit("metrics/metrics.json", "/dice/anterior/ci95_low", 0.95),
+    "metrics cases.json: Dice of a case": edit("metrics/cases.json", "/cases/0/labels/anterior/dice", 0.99),
+    "weights: one bit": flipped("build/train/weights.safetensors"),
+    "model.onnx: one bit": flipped("build/export/model.onnx"),
+    "prediction replaced": other_prediction,
+    "split.json: case moved": edit("build/split/split.json", "/cases/*/part", lambda old: "train" if old != "train" else "test"),
+    "provenance of training: a parameter": edit("build/train/provenance.json", "/params/epochs", 300),
+    "history of training: an epoch removed": edit("build/train/train.json", "/history/0", None),
+    "report.html: a word": replaced("build/evaluate/report.html", "</title>", " </title>"),
+    "chart: one bit": flipped("metrics/bland_altman.svg"),
+    "gates.json: verdict": edit("metrics/gates.json", "/requirements/SRS-SEG-1/verdict", "met"),
+    "data.sha256: a digest": bytewise("data.sha256", lambda old: b"0" * 64 + old[64:]),
+    "raw image: one bit": flipped("data/imagesTr/*.nii.gz"),
+    "requirements.yaml: threshold lowered": replaced("design/requirements.yaml", "threshold: 0.85", "threshold: 0.05"),
+    "requirements.yaml: fewer subjects": replaced("design/requirements.yaml", "min_subjects: 30", "min_subjects: 2"),
+    "reviews.jsonl: a line removed": lines("design/reviews.jsonl", lambda old: old[1:]),
+    "test_openings.jsonl: a line removed": lines("design/test_openings.jsonl", lambda old: old[:-1]),
+    "test_openings.jsonl: a line put before": lines("design/test_openings.jsonl", lambda old: [old[0].replace(old[0][18:28], "0" * 10), *old]),
+    "risks.yaml: a hazard's probability": replaced("design/risks.yaml", "probability: P4", "probability: P1"),
+    "risks.yaml: what is acceptable": replaced("design/risks.yaml", "S5: high", "S5: low"),
+    "intended_use.yaml: a word": replaced("design/intended_use.yaml", "Research", "Clinical use"),
+    "test emptied": replaced("tests/test_metrics.py", "assert ", "assert True or "),
+    "test skipped": replaced("tests/test_metrics.py", "\ndef test_", "\n@pytest.mark.skip\ndef test_"),
+    "code of a stage changed": replaced("stages/evaluate.py", "import argparse", "import argparse  # changed"),
+    "schema loosened": replaced("schemas/acceptance.schema.json", '"additionalProperties": false', '"additionalProperties": true'),
+    "requirements.txt: a pin": replaced("requirements.txt", "==", ">="),
+    "tests.json: an outcome forged": lambda folder: forged_test(folder, "verification/tests.json"),
+    "negative_controls.json: an outcome forged": lambda folder: forged_control(folder, "verification/negative_controls.json"),
+    "dvc.yaml: evidence made by another program": replaced("dvc.yaml", "python -m stages.evidence", "python -m stages.export"),
+    "dvc.lock: a hash": replaced("dvc.lock", "md5: ", "md5: 0"),
+    "params.yaml: epochs": replaced("params.yaml", "epochs: 2", "epochs: 3"),
+    "README: a warning": replaced("README.md", "not ", ""),
+}
+STRUCTURE = {
+    "file added": bytewise(f"{BUNDLE}/run.json", lambda old: old),  # filled in below
+    ".gitattributes added": None,
+    "file removed": lambda folder: (folder / BUNDLE / "anomalies.json").unlink(),
+    "file renamed": lambda folder: (folder / BUNDLE / "anomalies.json").rename(folder / BUNDLE / "anomaly.json"),
+    "link in place of a file": linked,
+    "file in a subfolder": in_subfolder,
+    "two files swapped": swapped,
+    "key that stands twice": bytewise(f"{BUNDLE}/run.json", key_twice),
+    "NaN": bytewise(f"{BUNDLE}/headline.json", lambda old: old[:-1] + b',"x":NaN}'),
+    "white space": bytewise(f"{BUNDLE}/acceptance.json", lambda old: old.replace(b",", b", ", 1)),
+    "byte order mark": bytewise(f"{BUNDLE}/acceptance.json", lambda old: b"\xef\xbb\xbf" + old),
+    "line break at the end": bytewise(f"{BUNDLE}/acceptance.json", lambda old: old + b"\n"),
+    "escape in a text": bytewise(f"{BUNDLE}/acceptance.json", lambda old: old.replace(b'"all_met"', b'"\\u0061ll_met"')),
+    "number spelt otherwise": bytewise(f"{BUNDLE}/acceptance.json", lambda old: old.replace(b"0.85", b"8.5e-1", 1)),
+    "bytes that are no UTF-8": bytewise(f"{BUNDLE}/acceptance.json", lambda old: old.replace(b'"all_met"', b'"all_met\xff"')),
+    "signatures removed": unsigned,
+}
+
+
+def added(name: str):
+    return lambda folder: (folder / BUNDLE / name).write_text("{}")
+
+
+STRUCTURE |= {"file added": added("approval.json"), ".gitattributes added": added(".gitattributes")}
+ATTACKS = [(kind, name, act) for kind, attacks in (("evidence", EVIDENCE), ("sources", SOURCES), ("structure", STRUCTURE))
+           for name, act in attacks.items()]
+# What a seal over the bundle does not concern, because no manifest lists it: an attacker who re-seals changes nothing more.
+NO_SEAL = {"signatures removed", "signed by another", "dvc.lock: a hash", "params.yaml: epochs", "gates.json: verdict"}
+# How a file is spelt, or a reference: making the records fit would undo it.
+AS_IT_IS = {"number in the model card", *(name for name in STRUCTURE if name not in (
+    "file added", ".gitattributes added", "file removed", "file renamed", "two files swapped"))}
+
+
+@pytest.fixture(scope="module")
+def table(reproduced, tmp_path_factory):
+    """Attack -> way -> level -> whether it was found, for every attack in every way that makes sense."""
+    with pytest.MonkeyPatch.context() as patch:
+        tampering.cached(patch)
+        one = tampering.release(reproduced, tmp_path_factory.mktemp("tampering") / "release")
+        derivations, rows = tampering.Derivations(one.state), {}
+        untouched = tampering.found(one, derivations)
+        for kind, name, act in ATTACKS:
+            rows[kind, name] = ways(one, derivations, kind, name, act)
+        return untouched, rows
+
+
+def ways(one, derivations, kind, name, act) -> dict:
+    """The levels that find one attack, by way."""
+    row, derivations.in_sources = {}, kind == "sources"
+    act(one.folder)
+    row["plain"] = levels(tampering.found(one, derivations))
+    if name not in NO_SEAL:
+        tampering.reseal(one.folder, name in AS_IT_IS)
+        row["re-sealed"] = levels(tampering.found(one, derivations, is_locked=False))
+    if kind == "sources" and name not in NO_SEAL:
+        row["remade"] = tampering.remade(one, derivations) or levels(tampering.found(one, derivations, is_locked=False))
+    tampering.restore(one.folder, one.state)
+    return row
+
+
+def levels(found: dict[str, list[str]]) -> dict[str, bool]:
+    return {level: bool(faults) for level, faults in found.items()}
+
+
+def written(rows: dict) -> str:
+    """The table for people."""
+    def word(found, level):
+        return "–" if found is None else found if isinstance(found, str) else "yes" if found[level] else "no"
+
+    text = ["# Tampering: what is done to a release, and which level of `verify` finds it", "",
+            "Made by tests/test_tampering.py, which fails when it comes out otherwise. The release is a phantom project, signed with a test key.",
+            "", "- plain: the change alone. Re-sealed: canonical bytes, references, index, manifest, SHA256SUMS and dvc.lock were made to fit it.",
+            "- L1: the bundle alone. Signed: level 2 with the signer's key, and files whose SHA-256 stands in what was signed: in the manifest, "
+            "and in the records that it lists (predictions, raw data, code, tests). L3: made again from the clone, without any key.",
+            "- Remade: of a change of a source, the stage `evidence` was run again on it, and DVC locked it. 'stops': the stage refuses. "
+            "'says so': the new evidence gives a new reason against a release. 'no': level 3 cannot know it without a key; a signature does.", "",
+            "| attack on | what | plain L1 | plain signed | plain L3 | re-sealed L1 | re-sealed signed | re-sealed L3 | remade L3 |",
+            "|---|---|---|---|---|---|---|---|---|"]
+    for (kind, name), row in rows.items():
+        cells = [word(row.get(way), level) for way in ("plain", "re-sealed") for level in ("1", "signed", "3")]
+        text.append(f"| {kind} | {name} | {' | '.join([*cells, word(row.get('remade'), '3')])} |")
+    count = {way: [row[way] for row in rows.values() if way in row] for way in ("plain", "re-sealed", "remade")}
+    text += ["", *(f"{way}: {len(found)} attacks; " + ", ".join(
+        f"{what} finds {sum(isinstance(one, str) or one[level] for one in found)}" for level, what in (("1", "L1"), ("signed", "signed"), ("3", "L3"))
+        if way != "remade" or level == "3") for way, found in count.items())]
+    return "\n".join(text) + "\n"
+
+
+@pytest.mark.slow
+def test_release_that_nobody_touched_holds(table):
+    assert table[0] == {"1": [], "2": [], "signed": [], "3": []}
+
+
+@pytest.mark.slow
+def test_there_are_enough_attacks():
+    assert len(ATTACKS) >= 45
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["plain", "re-sealed"])
+def test_signed_hashes_find_every_attack(table, way):
+    assert [name for (_, name), row in table[1].items() if way in row and not row[way]["signed"]] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["plain", "re-sealed"])
+def test_level_3_finds_nine_tenths_without_a_key(table, way):
+    tried = [row[way] for row in table[1].values() if way in row]
+    assert sum(found["3"] for found in tried) >= 0.9 * len(tried)
+
+
+@pytest.mark.slow
+def test_published_table_is_that_of_the_attacks(table):
+    text = written(table[1])
+    (ROOT / MADE).parent.mkdir(exist_ok=True)
+    (ROOT / MADE).write_text(text, "utf-8")
+    assert (ROOT / PUBLISHED).read_text("utf-8") == text, f"if this is meant: cp {MADE} {PUBLISHED}"
