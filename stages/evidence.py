@@ -10,7 +10,7 @@ from pathlib import Path
 
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import openings
-from radiotrace.evidence import bundle, canonical, design, dossier, requirements, tests, trace
+from radiotrace.evidence import bundle, canonical, design, dossier, requirements, selection, tests, trace
 from radiotrace.learning import members
 from radiotrace.stage import StageError
 
@@ -46,7 +46,7 @@ def main(args):
     for name, record in {
             **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,
             "run": bundle.run_record(train, sources["dataset"], provenance), "hyperparameters": bundle.hyperparameters(run_id, provenance),
-            "epochs": {"run_id": run_id, "epochs": train["history"]}, "checkpoints": bundle.checkpoints(train),
+            "epochs": {"run_id": run_id, "epochs": train["history"]}, "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
             "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"), **seen, "traceability": traced}.items():
         made.add(f"{name}.json", record, SCHEMA_OF.get(name, name))
     released = Path(args.design) / "released.json"

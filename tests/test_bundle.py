@@ -28,7 +28,8 @@ def agreeing() -> dict:
     return {"provenance": provenance, "files": {WEIGHTS: B, ONNX: C, SPLIT: D, "requirements.txt": C}, "sources": {
         "dataset": {"dataset": {"root_sha256": merkle.root(raw)}, "cases": [{"image": image, "label_map": label_map}]},
         "split": {"cases": {"p_01": {"part": "train"}, "p_02": {"part": "validation"}, "p_03": {"part": "test"}}},
-        "train": {"run_id": run_id, "weights_sha256": B, "cases": {"train": ["p_01"], "validation": ["p_02"]}},
+        "train": {"run_id": run_id, "weights_sha256": B, "cases": {"train": ["p_01"], "validation": ["p_02"]},
+                  "params": {"epochs": 1, "patience_epochs": None}, "history": [{"epoch": 1, "validation_dice": {"head": 0.8}}]},
         "metrics": {"run_id": run_id, "dice": {"head": {"mean": 0.8}, "tail": {"mean": None}, "mean_of_labels": {"mean": 0.8}}},
         "cases": {"run_id": run_id, "cases": [{"case_id": "p_03", "labels": {"head": {"dice": 0.8}, "tail": {"dice": None}}}]},
         **{name: {"run_id": run_id} for name in ("headline", "robustness", "explain")}, "model": {"run_id": run_id, "weights_sha256": B, "sha256": C},
@@ -51,6 +52,8 @@ def test_records_that_agree_contradict_nothing():
     (("sources", "headline", "run_id"), OTHER, "run_id of headline.json"),
     (("sources", "model", "run_id"), OTHER, "run_id of model.json"),
     (("sources", "openings", "openings"), [], "openings of the test part"),
+    (("sources", "train", "params", "epochs"), 2, "epoch that became the model"),
+    (("sources", "train", "history", 0, "epoch"), 2, "epochs of build/train/train.json"),
     (("files", WEIGHTS), OTHER, "SHA-256 of weights.safetensors"),
     (("sources", "model", "weights_sha256"), OTHER, "weights behind model.onnx"),
     (("files", ONNX), OTHER, "SHA-256 of model.onnx"),
@@ -132,17 +135,6 @@ def test_hyperparameters_are_those_that_the_stages_recorded(made):
     train, _, provenance = copy.deepcopy(made)
     provenance[3]["params"] = {"epochs": 2}
     assert bundle.hyperparameters(train["run_id"], provenance)["stages"]["train"] == {"epochs": 2}
-
-
-def test_checkpoints_satisfy_their_schema(made):
-    assert records.faults(bundle.checkpoints(made[0]), "checkpoints") == []
-
-
-def test_last_epoch_is_the_one_that_became_the_model(made):
-    train, _, _ = made
-    train["history"] = [train["history"][0] | {"epoch": epoch, "checkpoint_sha256": digest} for epoch, digest in ((1, A), (2, B))]
-    found = bundle.checkpoints(train)
-    assert (found["selected_epoch"], found["checkpoints"]) == (2, [{"epoch": 1, "sha256": A}, {"epoch": 2, "sha256": B}])
 
 
 @pytest.fixture

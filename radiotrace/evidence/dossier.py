@@ -139,7 +139,8 @@ POINTERS = {
     "gaps": ("traceability.json", "/gaps"), "criteria": ("acceptance.json", "/results"), "risks": ("risks.json", "/hazards"),
     "risk_controls": ("risks.json", "/controls"), "anomalies": ("anomalies.json", "/anomalies"), "soup": ("soup.json", "/soup"),
     "tests": ("tests.json", "/tests"), "negative_controls": ("negative_controls.json", "/controls"), "openings": ("openings.json", "/openings"),
-    "model_sha256": ("model.json", "/sha256"), "within_plan": ("pccp.json", "/within_plan"), "stages": ("run.json", "/stages"),
+    "model_sha256": ("model.json", "/sha256"), "tensors_sha256": ("checkpoints.json", "/tensors/sha256"),
+    "within_plan": ("pccp.json", "/within_plan"), "stages": ("run.json", "/stages"),
     "cases": ("cases.json", "/cases"), "dice": ("metrics.json", "/dice"), "parts": ("split.json", "/cases")}
 
 

@@ -32,6 +32,7 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
         "run_id": metrics["run_id"], "notice": intended_use["notice"],
         "device": {"about": prose("name", "version", "release_date", "medical_device", "safety_class"),
                    "model_sha256": refer("model.json", "/sha256"), "weights_sha256": refer("model.json", "/weights_sha256"),
+                   "tensors_sha256": refer("checkpoints.json", "/tensors/sha256"),
                    "network": refer("model.json", "/network/name")},
         "intended_use": prose("purpose", "medical_indication", "users", "population", "environment", "inputs", "outputs", "autonomy"),
         "limits": prose("must_not_be_used", "limits"),

@@ -1,0 +1,54 @@
+"""verify, levels 4 to 6, on a phantom project: they hold where nobody touched it, and name what somebody did."""
+import json
+import re
+
+import pytest
+import SimpleITK as sitk
+
+from radiotrace import records
+from tests import projects
+from tests.tampering import edit
+
+
+@pytest.fixture
+def clone(reproduced, tmp_path):
+    """A clone with every output pulled."""
+    folder = projects.clone(reproduced, tmp_path / "clone")
+    projects.run(folder, "dvc", "pull", "-q")
+    return folder
+
+
+def found(folder, level: int) -> dict[int, list[str]]:
+    """Level -> faults, of levels 4 and up."""
+    projects.run(folder, "python", "-m", "radiotrace", "verify", "--level", level, "--json", folder / "execution/found.json", check=False)
+    checks = json.loads((folder / "execution/found.json").read_text())
+    assert [check["level"] for check in checks if check["level"] >= 4 and check["looked"]] == list(range(4, level + 1))
+    return {check["level"]: check["faults"] for check in checks if check["level"] >= 4}
+
+
+def test_numbers_predictions_and_a_second_clone_agree_and_one_that_differs_is_named(clone):
+    (clone / "evidence/vex.json").write_text("{}")  # of the evidence, the only file that the second clone will make otherwise
+    faults = found(clone, 6)
+    assert (faults[4], faults[5]) == ([], [])
+    assert [fault.split(":")[0] for fault in faults[6]] == ["evidence/vex.json"]
+
+
+def test_numbers_that_do_not_follow_are_named(clone):
+    edit("metrics/cases.json", "/cases/0/labels/anterior/dice", 0.99)(clone)
+    edit("metrics/metrics.json", "/dice/posterior/ci95_low", 0.01)(clone)
+    faults = found(clone, 4)[4]
+    case_id = json.loads((clone / "metrics/cases.json").read_text())["cases"][0]["case_id"]
+    assert any(re.match(rf"metrics/cases\.json: {case_id} at /labels/anterior/dice states 0\.99, found ", fault) for fault in faults)
+    assert any(fault.startswith("metrics/metrics.json: dice at /posterior/ci95_low states 0.01, found ") for fault in faults)
+
+
+def test_a_prediction_that_the_model_does_not_make_is_named(clone):
+    case = json.loads((clone / "metrics/cases.json").read_text())["cases"][0]
+    path = clone / "build/evaluate/results/predictions" / case["prediction"]
+    prediction = sitk.ReadImage(str(path))
+    prediction[0, 0, 0] = 1 - prediction[0, 0, 0]
+    path.unlink()  # it may be a link into the cache
+    sitk.WriteImage(prediction, str(path), useCompression=True)
+    edit("metrics/cases.json", "/cases/0/prediction_sha256", records.sha256(path))(clone)
+    size = prediction.GetNumberOfPixels()
+    assert found(clone, 5)[5] == [f"{case['prediction']}: 1 voxels of {size} differ"]
