@@ -27,7 +27,9 @@ VARIANTS = {
     "wider-below-equal-time": {"train.features": "[16,48,96,192]", "train.epochs": 6},
     "features-24": {"train.features": "[24,48,96,192]"},
     "features-24-equal-time": {"train.features": "[24,48,96,192]", "train.epochs": 5},
+    "features-32-equal-time": {"train.features": "[32,64,128,256]", "train.epochs": 3},
     "mirror-x": {"train.augmentation.mirror_axes": "[x]"},
+    "mirror-all": {"train.augmentation.mirror_axes": "[x,y,z]"},
     "batch-1-rate-0.001": {"train.batch_size": 1, "train.learning_rate": 0.001},
     "rate-0.0005": {"train.learning_rate": 0.0005},
     "rate-0.003": {"train.learning_rate": 0.003},
@@ -40,9 +42,12 @@ VARIANTS = {
     "deep-supervision-2": {"train.deep_supervision": 2},
     "group-norm": {"train.norm": "group"},
     "pixelshuffle": {"train.upsampling": "pixelshuffle"},
+    "no-dropout": {"train.dropout": 0},
+    "patch-of-every-image": {"train.patch_voxels": "[48,64,48]"},
     "shift-4": {"train.augmentation.shift_voxels": 4},
     "no-augmentation": {"train.augmentation.affine_share": 0, "train.augmentation.intensity": 0},
     "nnunet-augmentation": {"train.augmentation.affine_share": 0.6, "train.augmentation.intensity": 1},
+    "wider-affine": {"train.augmentation.rotation_degrees": 30, "train.augmentation.scale_min": 0.75, "train.augmentation.scale_max": 1.33},
     "weight-decay-0.3": {"train.weight_decay": 0.3},
     "dice-focal": {"train.loss": "dice_focal"},
     "tversky": {"train.loss": "tversky"},
@@ -80,18 +85,23 @@ def collect(args) -> None:
     crossval.write(PATH, rows)
 
 
-def table(args) -> None:
-    """Prints each variant with its mean Dice and its difference from the baseline, as Markdown."""
-    rows = crossval.read(PATH)
+def ledger(rows: list[dict]) -> str:
+    """Each variant with its mean Dice and its difference from the baseline, as Markdown."""
     of_variant = {name: [row for row in rows if row["variant"] == name] for name in VARIANTS}
-    print("| variant | changes | Dice, mean | minus baseline, case by case |\n|---|---|---|---|")
+    lines = ["| variant | changes | Dice, mean | minus baseline, case by case |", "|---|---|---|---|"]
     for name, changed in VARIANTS.items():
         settings = ", ".join(f"`{key}={value}`" for key, value in changed.items())
+        dice = difference = ""
         if found := of_variant[name]:
+            dice = f"{crossval.mean(found, 'dice'):.4f}"
             difference = "" if name == "baseline" else crossval.difference(of_variant["baseline"], found)
-            print(f"| {name} | {settings} | {crossval.mean(found, 'dice'):.4f} | {difference} |")
-        else:
-            print(f"| {name} | {settings} | none | |")
+        lines.append(f"| {name} | {settings} | {dice or 'none'} | {difference} |")
+    return "\n".join(lines)
+
+
+def table(args) -> None:
+    """Prints each variant with its mean Dice and its difference from the baseline, as Markdown."""
+    print(ledger(crossval.read(PATH)))
 
 
 def main() -> None:
@@ -101,8 +111,10 @@ def main() -> None:
         command = commands.add_parser(function.__name__, help=function.__doc__)
         command.set_defaults(function=function)
         if function is queue:
-            command.add_argument("variants", nargs="*", choices=list(VARIANTS), metavar="VARIANT", help=", ".join(VARIANTS))
+            command.add_argument("variants", nargs="*", metavar="VARIANT", help=", ".join(VARIANTS))
     args = parser.parse_args()
+    if unknown := sorted(set(getattr(args, "variants", [])) - set(VARIANTS)):  # choices would refuse an empty list
+        parser.error(f"found {', '.join(unknown)}; expected names out of {', '.join(VARIANTS)}")
     args.function(args)
 
 

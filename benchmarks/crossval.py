@@ -3,7 +3,8 @@
     python -m benchmarks.crossval run nnunet                       # five folds of nnU-Net -> benchmarks/crossval/nnunet.csv
     python -m benchmarks.crossval run subjects                     # five folds that share no subject -> subjects.csv
     python -m benchmarks.crossval run nnunet --folds 0             # one fold again: 'git diff' stays empty, or shows what differs
-    python -m benchmarks.crossval run nnunet --folds 0 --seeds 0 1 2 --out benchmarks/crossval/seeds.csv
+    python -m benchmarks.crossval run nnunet --folds 0 --seeds 1 2 --out benchmarks/crossval/seeds.csv
+                                                                   # other seeds than the 0 of nnunet.csv
     python -m benchmarks.crossval table                            # means, intervals and differences of what the files hold
 
 A fold trains as params.yaml says, but for 36 passes over its cases: as many as 20 minutes on two cores hold; those of
@@ -100,7 +101,7 @@ def run(args) -> None:
 
 def labels(rows: list[dict]) -> list[str]:
     """Names of the labels, as the columns have them."""
-    return [key.removeprefix("reference_mm3_") for key in rows[0] if key.startswith("reference_mm3_")]
+    return [key.removeprefix("dice_") for key in rows[0] if key.startswith("dice_")]
 
 
 def of_case(row: dict, measure: str) -> float | None:
@@ -152,7 +153,7 @@ def volumes_line(rows: list[dict]) -> str:
 
 
 def seeds_table(rows: list[dict]) -> str:
-    """Mean Dice of each seed, its difference from the first with an interval, and the SD over seeds, as Markdown."""
+    """Mean Dice of each seed on the same cases, its difference from the first with an interval, and mean and SD over seeds, as Markdown."""
     by_seed = {seed: [row for row in rows if row["seed"] == seed] for seed in sorted({row["seed"] for row in rows})}
     first, *others = by_seed
     lines = [f"| seed | cases | Dice, mean | minus seed {first}, case by case |", "|---|---|---|---|"]
@@ -160,6 +161,12 @@ def seeds_table(rows: list[dict]) -> str:
               for seed, found in by_seed.items()]
     means = [mean(found, "dice") for found in by_seed.values()]
     return "\n".join([*lines, f"| mean, SD | | {np.mean(means):.4f}, {np.std(means, ddof=1):.4f} | |"])
+
+
+def with_first_seed(others: list[dict], rows: list[dict]) -> list[dict]:
+    """Rows of other seeds, and before them those of the same folds in nnunet.csv."""
+    folds = {row["fold"] for row in others}
+    return [row for row in rows if row["fold"] in folds] + others
 
 
 def table(args) -> None:
@@ -170,7 +177,7 @@ def table(args) -> None:
     if {"nnunet", "subjects"} <= schemes.keys():
         print(f"Dice with subjects kept together minus Dice on nnU-Net's folds, case by case: {difference(schemes['nnunet'], schemes['subjects'])}\n")
     if (path := FOLDER / "seeds.csv").exists():
-        print(f"seeds\n\n{seeds_table(read(path))}")
+        print(f"seeds\n\n{seeds_table(with_first_seed(read(path), schemes['nnunet']))}")
 
 
 def main() -> None:

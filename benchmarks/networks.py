@@ -4,11 +4,12 @@
     python -m benchmarks.networks --train       # and Dice: each is trained on nnU-Net's fold 0 for 12 passes, as a DVC experiment
 
 Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml. Seconds are medians on this machine; rerun the whole
-table to compare. Dice is of the 52 cases that fold 0 holds out.
+table to compare. Dice is of the 52 cases that fold 0 holds out; --train writes each to benchmarks/networks.csv.
 """
 import argparse
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from radiotrace import params, records
 from radiotrace.learning import dataset, inference, networks
 from stages.train import network_spec
 
+PATH = Path("benchmarks/networks.csv")
 EPOCHS = 12  # enough to tell networks apart, in a third of the time of benchmarks.crossval
 
 
@@ -34,11 +36,11 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
     return float(np.median(found))
 
 
-def mean_dice(network: str) -> float:
-    """Mean Dice on nnU-Net's fold 0, of a training run of its own."""
+def trained(network: str) -> list[dict]:
+    """The cases of nnU-Net's fold 0, after a training run of its own."""
     experiment = f"network-{network}"
-    crossval.experiment(experiment, {"split.scheme": "nnunet", "split.fold": 0, "train.epochs": EPOCHS, "train.network": network})
-    return crossval.read_experiment(experiment, "metrics/metrics.json")["dice"]["mean_of_labels"]["mean"]
+    crossval.experiment(experiment, {"split.scheme": "nnunet", "split.fold": 0, "train.epochs": EPOCHS, "train.network": network} | crossval.PLAIN)
+    return crossval.rows_of(crossval.read_experiment(experiment, "metrics/cases.json")["cases"], variant=network)
 
 
 def main() -> None:
@@ -47,14 +49,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="training steps to time")
     args = parser.parse_args()
     p = params.load("params.yaml", "train", seed=True)
-    print("| train.network | weights | s a patch, training | s a case, inference | Dice, mean |\n|---|---|---|---|---|", flush=True)
+    first, *_ = networks.BUILDERS
+    titles = ("train.network", "weights", "s a patch, training", "s a case, inference", "Dice, mean", f"minus {first}, case by case")
+    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|", flush=True)
+    rows = []
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
     for name in networks.BUILDERS:
         chosen = p | {"network": name, "deep_supervision": None}
         weights = sum(parameter.numel() for parameter in networks.build(network_spec(chosen, labels), 0).parameters())
         training = sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
-        dice = f"{mean_dice(name):.4f}" if args.train else ""
-        print(f"| {name} | {weights:,} | {training:.3f} | {seconds_per_case(chosen):.3f} | {dice} |", flush=True)
+        inference_s, dice, minus = seconds_per_case(chosen), "", ""
+        if args.train:
+            found = trained(name)
+            rows += found
+            dice = f"{crossval.mean(found, 'dice'):.4f}"
+            minus = "" if name == first else crossval.difference([row for row in rows if row["variant"] == first], found)
+            crossval.write(PATH, rows)
+        print(f"| {name} | {weights:,} | {training:.3f} | {inference_s:.3f} | {dice} | {minus} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 Makes .benchmarks/nnunet/ with an environment of its own for nnU-Net, plans and preprocesses there (not counted), then trains
 Radiotrace with the recipe of benchmarks.crossval, and nnU-Net's 3d_fullres for as many seconds. Both are judged on the
 held-out cases by the same metrics. nnU-Net gets what it lacks in so short a time: its learning rate falls to 0 within the
-budget instead of over 1000 epochs. Neither mirrors at test time. Reads data/ and build/ (of 'make run' or 'make pull').
+budget instead of over 1000 epochs. Neither mirrors at test time. Reads data/ and build/ (of 'make run' or 'make pull'), prints a
+table and writes the Dice of each case to benchmarks/nnunet.csv.
 """
 import argparse
 import json
@@ -16,7 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from ruamel.yaml import YAML
 
 from benchmarks import crossval
@@ -25,6 +25,7 @@ from radiotrace.evaluation import metrics
 from radiotrace.images import volumes
 
 FOLDER = Path(".benchmarks/nnunet")
+PATH = Path("benchmarks/nnunet.csv")
 VERSION = "2.8.1"
 DATASET = "Dataset004_Hippocampus"
 
@@ -82,7 +83,8 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
     seconds = stage("train", dataset="build/ingest/dataset.json", volumes="build/ingest/volumes", split=folder / "split/split.json",
                     checkpoints=folder / "checkpoints", tensorboard=folder / "tensorboard", out=folder / "train")
     stage("evaluate", data="data", dataset="build/ingest/dataset.json", split=folder / "split/split.json", train=folder / "train/train.json",
-          weights=folder / "train/weights.safetensors", out=folder / "evaluate", metrics=folder / "metrics")
+          weights=folder / "train/weights.safetensors", members="members", openings=folder / "openings.jsonl", out=folder / "evaluate",
+          metrics=folder / "metrics")
     return seconds, folder / "evaluate/predictions"
 
 
@@ -97,13 +99,14 @@ def train_nnunet(python: Path, fold: int, seconds: float, threads: int) -> tuple
     return json.loads(report.read_text()), out
 
 
-def mean_dice(entries: list[dict], predictions: Path, labels: dict[str, str]) -> list[float]:
-    """Mean over labels of each case's Dice, of the cases that have a prediction."""
+def rows_of(entries: list[dict], predictions: Path, labels: dict[str, str], variant: str) -> list[dict]:
+    """Dice of each label, of the cases that have a prediction."""
     found = []
     for entry in entries:
         if (path := predictions / f"{entry['case_id']}.nii.gz").exists():
             reference, prediction = (volumes.array_zyx(volumes.read(file)) for file in (Path("data") / entry["label_map"]["path"], path))
-            found.append(metrics.mean_defined(metrics.dice_per_label(reference, prediction, labels).values()))
+            found.append({"case_id": entry["case_id"], "subject_id": entry["subject_id"], "variant": variant,
+                          **{f"dice_{name}": dice for name, dice in metrics.dice_per_label(reference, prediction, labels).items()}})
     return found
 
 
@@ -121,10 +124,14 @@ def main() -> None:
     trained = records.read(FOLDER / "radiotrace/train/train.json", "train")
     patches = len(trained["history"]) * (len(trained["cases"]["train"]) // p["batch_size"]) * p["batch_size"]
     print("\n| | minutes of training | patches seen | s a patch | Dice, mean | cases |\n|---|---|---|---|---|---|")
+    rows = {}
     for name, spent, seen, predictions in (("Radiotrace", seconds, patches, ours),
                                            (f"nnU-Net {VERSION}, 3d_fullres", theirs["seconds"], theirs["patches"], theirs_predictions)):
-        dice = mean_dice(entries, predictions, labels)
-        print(f"| {name} | {spent / 60:.1f} | {seen:,} | {spent / seen:.3f} | {np.mean(dice):.4f} | {len(dice)} |")
+        rows[name] = rows_of(entries, predictions, labels, name)
+        print(f"| {name} | {spent / 60:.1f} | {seen:,} | {spent / seen:.3f} | {crossval.mean(rows[name], 'dice'):.4f} | {len(rows[name])} |")
+    one, other = rows.values()
+    print(f"\nDice of Radiotrace minus nnU-Net's, case by case: {crossval.difference(other, one)}")
+    crossval.write(PATH, one + other)
 
 
 if __name__ == "__main__":
