@@ -163,6 +163,22 @@ def seeds_table(rows: list[dict]) -> str:
     return "\n".join([*lines, f"| mean, SD | | {np.mean(means):.4f}, {np.std(means, ddof=1):.4f} | |"])
 
 
+def leaked(rows: list[dict]) -> list[dict]:
+    """Rows of the cases whose subject has another case in another fold, which the network has learnt from."""
+    folds = {}
+    for row in rows:
+        folds.setdefault(row["subject_id"], set()).add(row["fold"])
+    return [row for row in rows if len(folds[row["subject_id"]]) > 1]
+
+
+def leak_line(apart: list[dict], together: list[dict]) -> str:
+    """What it is worth to have learnt from the other cases of a subject: of all cases, and of those that this concerns."""
+    concerned = leaked(apart)
+    return ("Dice with subjects kept together minus Dice on nnU-Net's folds, case by case: "
+            f"all {len(apart)} cases {difference(apart, together)}; "
+            f"the {len(concerned)} whose subject was learnt from on nnU-Net's folds {difference(concerned, together)}")
+
+
 def with_first_seed(others: list[dict], rows: list[dict]) -> list[dict]:
     """Rows of other seeds, and before them those of the same folds in nnunet.csv."""
     folds = {row["fold"] for row in others}
@@ -175,7 +191,7 @@ def table(args) -> None:
     for name, rows in schemes.items():
         print(f"{name}\n\n{folds_table(rows)}\n\n{volumes_line(rows)}\n")
     if {"nnunet", "subjects"} <= schemes.keys():
-        print(f"Dice with subjects kept together minus Dice on nnU-Net's folds, case by case: {difference(schemes['nnunet'], schemes['subjects'])}\n")
+        print(f"{leak_line(schemes['nnunet'], schemes['subjects'])}\n")
     if (path := FOLDER / "seeds.csv").exists():
         print(f"seeds\n\n{seeds_table(with_first_seed(read(path), schemes['nnunet']))}")
 

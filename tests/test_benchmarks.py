@@ -1,17 +1,21 @@
 """benchmarks: the tables say what the rows hold."""
+import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import ablations, crossval, errors
+from benchmarks import ablations, crossval, errors, nnunet
 from radiotrace import params
 from tests import phantoms
 
 ROOT = Path(__file__).resolve().parent.parent
-PUBLISHED = crossval.read(ROOT / "benchmarks/crossval/nnunet.csv")
+PUBLISHED = {name: crossval.read(ROOT / f"benchmarks/crossval/{name}.csv") for name in ("nnunet", "subjects")}
+BENCHMARKS = (ROOT / "benchmarks/README.md").read_text("utf-8")
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 
 
@@ -54,6 +58,21 @@ def test_a_difference_is_taken_case_by_case():                 # 0.1 in each cas
     assert crossval.difference(ROWS, better) == "0.1000 (0.1000 to 0.1000)"
 
 
+def test_cases_whose_subject_was_learnt_from_are_compared_by_themselves():     # b gains 0.1, the others nothing: 0.1 / 5 and 0.1 / 4
+    where = {"a": ("one", 0), "b": ("two", 0), "c": ("two", 1), "d": ("one", 1), "e": ("three", 1)}
+    apart = [ROWS[0] | {"case_id": case, "subject_id": subject, "fold": fold} for case, (subject, fold) in where.items()]
+    together = [row | {"dice_anterior": 1.1} if row["case_id"] == "b" else row for row in apart]                 # was 0.9
+    assert [row["case_id"] for row in crossval.leaked(apart)] == ["a", "b", "c", "d"]
+    line = crossval.leak_line(apart, together)
+    assert "all 5 cases 0.0200 (" in line
+    assert "the 4 whose subject was learnt from on nnU-Net's folds 0.0250 (" in line
+
+
+def test_other_seeds_stand_beside_the_first_on_the_same_fold():
+    others = [row | {"seed": 1} for row in ROWS if row["fold"] == 1]
+    assert [(row["case_id"], row["seed"]) for row in crossval.with_first_seed(others, ROWS)] == [("c", 0), ("c", 1)]
+
+
 def test_seeds_have_a_mean_and_an_sd():
     other = [row | {"seed": 1, "dice_anterior": row["dice_anterior"] - 0.2} for row in ROWS]
     assert crossval.seeds_table(ROWS + other).splitlines()[-1] == "| mean, SD | | 0.6500, 0.0943 | |"   # 0.7167 and 0.5833
@@ -66,6 +85,46 @@ def test_an_ablation_changes_parameters_that_exist(name):
         for part in key.split("."):
             assert part in found, key
             found = found[part]
+
+
+@pytest.mark.parametrize("named", [[], ["mirror-x", "float32"]], ids=["all", "named"])
+def test_variants_are_queued_but_those_that_are_there(named, monkeypatch):
+    queued = []
+
+    def run(command, **_):
+        if command[:3] == ["dvc", "exp", "run"]:
+            queued.append(command[command.index("--name") + 1])
+        return SimpleNamespace(stdout="ablation-float32\n" if command[:3] == ["dvc", "exp", "list"] else "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["ablations", "queue", *named])
+    ablations.main()
+    assert queued == [ablations.experiment(name) for name in named or ablations.VARIANTS if name != "float32"]
+
+
+def test_a_variant_of_another_name_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ablations", "queue", "baseline", "mirror-q"])
+    with pytest.raises(SystemExit, match="2"):
+        ablations.main()
+    assert "found mirror-q; expected names out of baseline, seed-1" in capsys.readouterr().err
+
+
+def test_the_ledger_has_each_variant_against_the_baseline():      # 0.1 in each case
+    better = [row | {f"dice_{name}": row[f"dice_{name}"] and row[f"dice_{name}"] + 0.1 for name in ("anterior", "posterior")} for row in ROWS]
+    lines = ablations.ledger([row | {"variant": "baseline"} for row in ROWS] + [row | {"variant": "mirror-x"} for row in better]).splitlines()
+    assert lines[2] == "| baseline |  | 0.7167 |  |"                # (0.85 + 0.7 + 0.6) / 3
+    assert "| mirror-x | `train.augmentation.mirror_axes=[x]` | 0.8167 | 0.1000 (0.1000 to 0.1000) |" in lines
+    assert "| float32 | `train.precision=fp32` | none |  |" in lines
+
+
+def test_the_stages_that_run_beside_nnunet_know_their_options(monkeypatch, tmp_path):
+    commands = []
+    monkeypatch.setattr(nnunet, "FOLDER", tmp_path)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    nnunet.train_radiotrace(0)
+    assert [command[2] for command in commands] == ["stages.split", "stages.train", "stages.evaluate"]
+    for _, _, module, _, _, _, _, *options in commands:             # --params and --requirements are those of every stage
+        importlib.import_module(module).parser.parse_args(options)  # ends the process where one is missing or unknown
 
 
 @pytest.mark.parametrize("shift_xyz", [(1, 0, 0), (0, -1, 0), (1, 0, -1)])
@@ -98,17 +157,53 @@ def test_another_recipe_or_seed_does_not_go_into_the_published_rows(options, mon
     assert "--out is needed" in capsys.readouterr().err
 
 
-def test_the_published_rows_hold_every_case_once():
+@pytest.mark.parametrize("scheme", PUBLISHED)
+def test_the_published_rows_hold_every_case_once(scheme):
     split = json.loads((ROOT / "evidence/split.json").read_text())
-    assert [row["case_id"] for row in PUBLISHED] == sorted(split["cases"])
+    assert [row["case_id"] for row in PUBLISHED[scheme]] == sorted(split["cases"])
 
 
-def test_the_published_table_is_that_of_the_rows():
-    assert crossval.folds_table(PUBLISHED) in (ROOT / "benchmarks/README.md").read_text("utf-8")
-    assert crossval.volumes_line(PUBLISHED) in (ROOT / "benchmarks/README.md").read_text("utf-8")
+def test_only_the_folds_by_subject_keep_subjects_together():
+    assert (len(crossval.leaked(PUBLISHED["nnunet"])), len(crossval.leaked(PUBLISHED["subjects"]))) == (154, 0)  # 36 + 33 + 31 + 26 + 28
+
+
+@pytest.mark.parametrize("scheme", PUBLISHED)
+def test_the_published_table_is_that_of_the_rows(scheme):
+    assert crossval.folds_table(PUBLISHED[scheme]) in BENCHMARKS
+    assert crossval.volumes_line(PUBLISHED[scheme]) in BENCHMARKS
+
+
+def test_the_published_difference_between_the_folds_is_that_of_the_rows():
+    assert crossval.leak_line(PUBLISHED["nnunet"], PUBLISHED["subjects"]) in BENCHMARKS
+
+
+def test_the_published_seeds_are_three_on_the_same_cases_and_their_table_is_that_of_the_rows():
+    rows = crossval.with_first_seed(crossval.read(ROOT / "benchmarks/crossval/seeds.csv"), PUBLISHED["nnunet"])
+    cases = {seed: [row["case_id"] for row in rows if row["seed"] == seed] for seed in (0, 1, 2)}
+    assert len(rows) == 3 * len(cases[0]) > 0
+    assert cases[0] == cases[1] == cases[2]
+    assert crossval.seeds_table(rows) in BENCHMARKS
+
+
+def test_the_published_comparison_with_nnunet_is_that_of_the_rows():
+    rows = crossval.read(ROOT / "benchmarks/nnunet.csv")
+    one, other = ([row for row in rows if row["variant"] == name] for name in dict.fromkeys(row["variant"] for row in rows))
+    assert [row["case_id"] for row in one] == [row["case_id"] for row in other] == [row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0]
+    for found in (one, other):
+        [line] = [line for line in BENCHMARKS.splitlines() if line.startswith(f"| {found[0]['variant']} |")]
+        assert line.endswith(f"| {crossval.mean(found, 'dice'):.4f} | {len(found)} |")
+    assert f"Dice of Radiotrace minus nnU-Net's, case by case: {crossval.difference(other, one)}" in BENCHMARKS
+
+
+def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():   # two trainings, same bytes
+    def dice(rows):
+        return [(row["case_id"], row["dice_anterior"], row["dice_posterior"]) for row in rows]
+
+    beside = [row for row in crossval.read(ROOT / "benchmarks/nnunet.csv") if row["variant"] == "Radiotrace"]
+    assert dice(beside) == dice(row for row in PUBLISHED["nnunet"] if row["fold"] == 0)
 
 
 def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():
     tested = {case["case_id"] for case in json.loads((ROOT / "metrics/cases.json").read_text())["cases"]}
-    chosen_on = {row["case_id"] for row in PUBLISHED if row["fold"] == 0}
+    chosen_on = {row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0}
     assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (ROOT / "README.md").read_text("utf-8")
