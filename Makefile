@@ -7,7 +7,7 @@ BASE ?= main
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.dvc/tmp/site
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile
-COMPILE = .venv/bin/python -m compileall -q -j 0 .venv/lib > /dev/null || true  # on all cores, where pip takes one; some files are templates, which fail
+COMPILE = .venv/bin/python -m compileall -q -j 0 -x '/tests?/' .venv/lib > /dev/null || true  # on all cores, where pip takes one; some files are templates, which fail
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20

@@ -8,7 +8,7 @@
     python -m benchmarks.crossval table                            # means, intervals and differences of what the files hold
 
 A fold trains as params.yaml says, but for 36 passes over its cases: as many as 20 minutes on two cores hold; those of
-params.yaml leave 'make run' within 20 with all stages. Here the pipeline runs up to evaluate, without uncertainty. It is
+params.yaml leave 'make run' within 15 with all stages. Here the pipeline runs up to evaluate, without uncertainty. It is
 'dvc exp run --temp', so it stands in 'dvc exp show' with everything that it was made of. A fold that was killed goes on
 from its last epoch. The CSV holds rows of folds and seeds that were not run as they were.
 """
@@ -114,9 +114,10 @@ def mean(rows: list[dict], measure: str) -> float:
 
 
 def interval(values: dict[str, float | None], subjects: dict[str, str], digits: int = 4) -> str:
-    """Mean and 95 % interval over subjects, as text."""
+    """Mean and 95 % interval over subjects, as text; the mean alone where all cases are of one subject."""
     found = statistics.summary(values, subjects, RESAMPLES, seed=0)
-    return f"{found['mean']:.{digits}f} ({found['ci95_low']:.{digits}f} to {found['ci95_high']:.{digits}f})"
+    mean, low, high = (None if found[key] is None else f"{found[key]:z.{digits}f}" for key in ("mean", "ci95_low", "ci95_high"))
+    return mean if low is None else f"{mean} ({low} to {high})"
 
 
 def difference(one: list[dict], other: list[dict]) -> str:

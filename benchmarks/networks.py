@@ -43,6 +43,13 @@ def trained(network: str) -> list[dict]:
     return crossval.rows_of(crossval.read_experiment(experiment, "metrics/cases.json")["cases"], variant=network)
 
 
+def judged(name: str, rows: list[dict]) -> tuple[str, str]:
+    """Mean Dice of a network, and its difference from the first of networks.BUILDERS, case by case; that of the first is empty."""
+    first, *_ = networks.BUILDERS
+    one, other = ([row for row in rows if row["variant"] == variant] for variant in (first, name))
+    return f"{crossval.mean(other, 'dice'):.4f}", "" if name == first else crossval.difference(one, other)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", action="store_true", help="train each, and give its Dice")
@@ -51,21 +58,20 @@ def main() -> None:
     p = params.load("params.yaml", "train", seed=True)
     first, *_ = networks.BUILDERS
     titles = ("train.network", "weights", "s a patch, training", "s a case, inference", "Dice, mean", f"minus {first}, case by case")
-    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|", flush=True)
-    rows = []
+    lines, rows = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"], []
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
     for name in networks.BUILDERS:
+        print(f"networks: {name}", file=sys.stderr, flush=True)
         chosen = p | {"network": name, "deep_supervision": None}
         weights = sum(parameter.numel() for parameter in networks.build(network_spec(chosen, labels), 0).parameters())
         training = sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
         inference_s, dice, minus = seconds_per_case(chosen), "", ""
         if args.train:
-            found = trained(name)
-            rows += found
-            dice = f"{crossval.mean(found, 'dice'):.4f}"
-            minus = "" if name == first else crossval.difference([row for row in rows if row["variant"] == first], found)
+            rows += trained(name)
             crossval.write(PATH, rows)
-        print(f"| {name} | {weights:,} | {training:.3f} | {inference_s:.3f} | {dice} | {minus} |", flush=True)
+            dice, minus = judged(name, rows)
+        lines.append(f"| {name} | {weights:,} | {training:.3f} | {inference_s:.3f} | {dice} | {minus} |")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

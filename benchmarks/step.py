@@ -36,9 +36,9 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     optimizer = torch.optim.AdamW(network.parameters(), lr=p["learning_rate"], weight_decay=p["weight_decay"], betas=(0.9, 0.99), foreach=True)
     loss_of = losses.build(loss_settings(p), labels).to(fabric.device)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
-    cases = dataset.Cases("build/ingest/volumes", described["cases"], p["clip_percentiles"], p["cache_mb"])
-    for index in range(min(len(cases), (steps + warm_up) * p["batch_size"])):
-        cases[index]  # into the cache: an epoch reads a case once, all others do not
+    cases = dataset.Cases("build/ingest/volumes", described["cases"][:(steps + warm_up) * p["batch_size"]], p["clip_percentiles"], p["cache_mb"])
+    for index in range(len(cases)):
+        cases[index]  # into the cache: only the first epoch reads a case
     drawn = steps_for_ever(cases, dataset.Plan(p["batch_size"], 1, 1, p["patches_per_case"]), labels, p)
     network.train()
     found = {part: [] for part in PARTS}

@@ -11,6 +11,7 @@ where the network sees them.
 """
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +22,20 @@ from radiotrace.evaluation import adversarial, corruptions, figures_robustness, 
 from radiotrace.images import volumes
 from radiotrace.learning import inference, numerics, trained
 
+SHIFTS, ATTACKS = "shifts", "adversarial"  # what is done to a case beside corrupting it
 STEPS_REACH = 2.5  # length of all steps of PGD together, in eps, as Madry et al. chose: more than from one border to the other
 
 
-def measure(case: dict, raw: Path, weights: str, train: dict, p: dict, names: list[str], attacked: list[str], instructions: str) -> dict:
-    """The entry of one case in the record 'robustness_cases'.
+def measure(work: tuple[dict, str], raw: Path, weights: str, train: dict, p: dict, instructions: str) -> dict:
+    """A part of the entry of a case in the record 'robustness_cases'.
 
     Args:
-        case: of parts.cases.
+        work: a case of parts.cases; and which part: a corruption, SHIFTS (and the image as it is), or ATTACKS.
         train: facts of the training run.
         p: the section robustness of params.yaml, and the seed.
-        names: corruptions.
-        attacked: cases to attack.
         instructions: what numerics.configure says on the machine that runs the stage.
     """
+    case, part = work
     network = trained.ready(train, weights, p["threads"], instructions)
     volume, label_map = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
     image_zyx, reference_zyx = volumes.array_zyx(volume), volumes.array_zyx(label_map)
@@ -46,22 +47,28 @@ def measure(case: dict, raw: Path, weights: str, train: dict, p: dict, names: li
                 "volume_mm3": {name: int((found["moved_zyx"] == int(value)).sum()) * float(np.prod(spacing_zyx))
                                for value, name in train["labels"].items() if value != "0"}}
 
-    def corrupted(name):
-        def drawn():
-            return randomness.generator(p["seed"], f"{name}\n{case['case_id']}")
-
-        return [scores(*corruptions.apply(name, severity, image_zyx, spacing_zyx, drawn()))["dice"] for severity in corruptions.SEVERITIES]
+    def corrupted(severity):
+        rng = randomness.generator(p["seed"], f"{part}\n{case['case_id']}")
+        return scores(*corruptions.apply(part, severity, image_zyx, spacing_zyx, rng))["dice"]
 
     def shifted(shift_voxels):
         movement = (np.eye(3), -np.array(volumes.to_zyx(shift_voxels), float))
         return {"shift_voxels": shift_voxels, **scores(corruptions.moved(image_zyx, movement), movement)}
 
-    clean = scores(image_zyx.astype(np.float32))
-    shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, robustness.SHIFTS_VOXELS)]
-    return {"case_id": case["case_id"], "subject_id": case["subject_id"], "clean": clean["dice"],
-            "corruptions": {name: corrupted(name) for name in names},
-            "shifts": shifts, "repeatability": robustness.repeatability(shifts),
-            "adversarial": attack(case["case_id"], volume, label_map, network, train, p) if case["case_id"] in attacked else None}
+    if part == ATTACKS:
+        return {ATTACKS: attack(case["case_id"], volume, label_map, network, train, p)}
+    if part == SHIFTS:
+        clean = scores(image_zyx.astype(np.float32))
+        shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, robustness.SHIFTS_VOXELS)]
+        return {"clean": clean["dice"], SHIFTS: shifts, "repeatability": robustness.repeatability(shifts)}
+    return {"corruptions": {part: [corrupted(severity) for severity in corruptions.SEVERITIES]}}
+
+
+def entry(case: dict, found: list[dict]) -> dict:
+    """The entry of a case, out of its parts."""
+    return {"case_id": case["case_id"], "subject_id": case["subject_id"], ATTACKS: None,
+            **{key: value for part in found for key, value in part.items()},
+            "corruptions": {name: rows for part in found for name, rows in part.get("corruptions", {}).items()}}
 
 
 def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dict[str, np.ndarray]:
@@ -121,10 +128,14 @@ def main(args):
     names = p["corruptions"] or corruptions.names(dataset["dataset"]["modality"])
     head = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
+        attacked = parts.spread(chosen, p["adversarial"]["cases"])
+        # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no processor idle.
+        work = {case_id: [SHIFTS, *([ATTACKS] if case_id in attacked else []), *names] for case_id in chosen}
+        found = each(measure, [(test[case_id], part) for case_id in chosen for part in work[case_id]], raw=Path(args.data), weights=args.weights,
+                     train=trained.facts(train), p=p, instructions=instructions)
         cases = []
-        for case in each(measure, [test[case_id] for case_id in chosen], raw=Path(args.data), weights=args.weights, train=trained.facts(train), p=p,
-                         names=names, attacked=parts.spread(chosen, p["adversarial"]["cases"]), instructions=instructions):
-            cases.append(case)
+        for case_id in chosen:
+            cases.append(entry(test[case_id], list(islice(found, len(work[case_id])))))
             stage.log(f"robustness: {len(cases)}/{len(chosen)} cases")
         summary = robustness.summarise(cases, p["criterion_dice"], p["resamples"], p["seed"])
         for name, rows in summary["corruptions"].items():

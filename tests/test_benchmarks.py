@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks import ablations, crossval, errors, nnunet
+from benchmarks import networks as networks_table
 from radiotrace import params
+from radiotrace.learning import networks
+from stages.train import network_spec
 from tests import phantoms
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +59,11 @@ def test_a_difference_is_taken_case_by_case():                 # 0.1 in each cas
     better = [row | {f"dice_{name}": None if row[f"dice_{name}"] is None else row[f"dice_{name}"] + 0.1 for name in ("anterior", "posterior")}
               for row in ROWS]
     assert crossval.difference(ROWS, better) == "0.1000 (0.1000 to 0.1000)"
+
+
+def test_a_difference_of_one_subject_has_no_interval_and_one_that_rounds_to_nothing_no_sign():
+    [row] = crossval.rows_of(CASES[:1], fold=0, seed=0)
+    assert crossval.difference([row], [row | {"dice_anterior": row["dice_anterior"] - 0.00001}]) == "0.0000"
 
 
 def test_cases_whose_subject_was_learnt_from_are_compared_by_themselves():     # b gains 0.1, the others nothing: 0.1 / 5 and 0.1 / 4
@@ -201,6 +209,28 @@ def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():   
 
     beside = [row for row in crossval.read(ROOT / "benchmarks/nnunet.csv") if row["variant"] == "Radiotrace"]
     assert dice(beside) == dice(row for row in PUBLISHED["nnunet"] if row["fold"] == 0)
+
+
+@pytest.mark.parametrize("name", networks.BUILDERS)
+def test_the_published_row_of_a_network_is_that_of_its_cases(name):
+    rows = crossval.read(ROOT / "benchmarks/networks.csv")
+    assert [row["case_id"] for row in rows if row["variant"] == name] == [row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0]
+    spec = network_spec(params.load(ROOT / "params.yaml", "train", seed=True) | {"network": name}, len(LABELS))
+    weights = sum(parameter.numel() for parameter in networks.build(spec, 0).parameters())
+    [line] = [line for line in BENCHMARKS.splitlines() if line.startswith(f"| {name} | {weights:,} |")]
+    assert line.endswith("| {} | {} |".format(*networks_table.judged(name, rows)))
+
+
+def test_the_published_ledger_is_that_of_the_rows():
+    rows = crossval.read(ROOT / "benchmarks/ablations.csv")
+    assert ablations.ledger(rows) in (ROOT / "benchmarks/ablations.md").read_text("utf-8")
+
+
+def test_every_ablation_was_judged_on_the_same_cases():
+    cases = {}
+    for row in crossval.read(ROOT / "benchmarks/ablations.csv"):
+        cases.setdefault(row["variant"], []).append(row["case_id"])
+    assert set(map(tuple, cases.values())) == {tuple(row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0)}
 
 
 def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():

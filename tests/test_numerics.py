@@ -17,10 +17,12 @@ BF16_ERROR = 0.05  # of the norm: bfloat16 rounds by 2^-9 in each of about 20 la
 @pytest.fixture(autouse=True)
 def torch_settings():
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def relative_error(found, expected) -> float:
@@ -49,6 +51,14 @@ def test_configure_asks_for_deterministic_algorithms():
     torch.use_deterministic_algorithms(False)
     numerics.configure("native", 1)
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_configure_spares_new_tensors_what_determinism_fills_them_with():
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.use_deterministic_algorithms(True)
+    assert torch.empty(8).isnan().all()
+    numerics.configure("native", 1)
+    assert not torch.utils.deterministic.fill_uninitialized_memory
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
