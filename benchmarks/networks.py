@@ -19,6 +19,7 @@ from radiotrace.learning import dataset, inference, networks
 from stages.train import network_spec
 
 PATH = Path("benchmarks/networks.csv")
+FIRST = next(iter(networks.BUILDERS))  # the default, which the others are compared with
 EPOCHS = 12  # enough to tell networks apart, in a third of the time of benchmarks.crossval
 
 
@@ -44,10 +45,9 @@ def trained(network: str) -> list[dict]:
 
 
 def judged(name: str, rows: list[dict]) -> tuple[str, str]:
-    """Mean Dice of a network, and its difference from the first of networks.BUILDERS, case by case; that of the first is empty."""
-    first, *_ = networks.BUILDERS
-    one, other = ([row for row in rows if row["variant"] == variant] for variant in (first, name))
-    return f"{crossval.mean(other, 'dice'):.4f}", "" if name == first else crossval.difference(one, other)
+    """Mean Dice of a network, and its difference from FIRST, case by case; that of FIRST is empty."""
+    one, other = ([row for row in rows if row["variant"] == variant] for variant in (FIRST, name))
+    return f"{crossval.mean(other, 'dice'):.4f}", "" if name == FIRST else crossval.difference(one, other)
 
 
 def main() -> None:
@@ -56,8 +56,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="training steps to time")
     args = parser.parse_args()
     p = params.load("params.yaml", "train", seed=True)
-    first, *_ = networks.BUILDERS
-    titles = ("train.network", "weights", "s a patch, training", "s a case, inference", "Dice, mean", f"minus {first}, case by case")
+    titles = ("train.network", "weights", "s a patch, training", "s a case, inference", "Dice, mean", f"minus {FIRST}, case by case")
     lines, rows = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"], []
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
     for name in networks.BUILDERS:
