@@ -9,21 +9,45 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+LINES_MAX = 100  # of a list that is printed
+LINE_LENGTH_MAX = 1000  # of one finding that is printed
+
+
+def shown(text: str) -> str:
+    """A text that came from outside, as it may be printed: what steers a terminal, or is not seen, is written as \\x1b is."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def listed(lines) -> list[str]:
+    """The first lines of a list, each fit to be printed, and how many more there are."""
+    lines = list(lines)
+    first = [_shortened(shown(line)) for line in lines[:LINES_MAX]]
+    return [*first, f"and {len(lines) - LINES_MAX} more"] if len(lines) > LINES_MAX else first
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LINE_LENGTH_MAX else f"{line[:LINE_LENGTH_MAX]}… ({len(line) - LINE_LENGTH_MAX} more characters)"
+
 
 class StageError(Exception):
-    """A fault that a user can mend: a headline, every finding on a line of its own, the way out."""
+    """A fault that a user can mend: a headline, every finding on a line of its own, the way out.
+
+    `findings` has all of them; its text, which is printed, has as many as anybody reads, and no character that is not seen.
+    """
 
     def __init__(self, headline: str, findings=(), way_out: str = ""):
         self.headline, self.findings, self.way_out = headline, list(findings), way_out
-        super().__init__("\n".join([headline, *(f"  {line}" for line in self.findings), *([way_out] if way_out else [])]))
+        way_outs = way_out.split("\n") if way_out else []
+        super().__init__("\n".join([*map(shown, headline.split("\n")), *(f"  {line}" for line in listed(self.findings)),
+                                    *map(shown, way_outs)]))
 
     def __reduce__(self):
         return StageError, (self.headline, self.findings, self.way_out)  # else a worker's error would lose its parts on the way
 
 
 def log(message: str) -> None:
-    """One line for the person waiting, on stderr, shown at once."""
-    print(message, file=sys.stderr, flush=True)
+    """A line for the person waiting, on stderr, shown at once."""
+    print("\n".join(map(shown, message.split("\n"))), file=sys.stderr, flush=True)
 
 
 def run(main, parser, argv=None) -> int:

@@ -2,8 +2,8 @@
 
 Reads   data/, data.sha256
 Writes  build/ingest/: dataset.json, volumes/images/, volumes/label_maps/, provenance.json
-Params  ingest.orientation, ingest.spacing_mm
-Stops   when data/ differs from its manifest, or dataset.json and cases.csv contradict each other or the files
+Params  ingest.orientation, ingest.spacing_mm, ingest.missing_words, ingest.bands
+Stops   when data/ differs from its manifest, also while it is read, or dataset.json and cases.csv contradict each other or the files
 A damaged image does not stop it: it is recorded, so that validate can list it among all other faults.
 """
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import merkle, parallel, params, records, runs, stage
-from radiotrace.images import formats, headers, identity, volumes
+from radiotrace.images import content, decoding, formats, headers, identity, volumes
 
 
 def describe_image(array_zyx: np.ndarray) -> dict:
@@ -48,16 +48,25 @@ def compact(volume, array_zyx: np.ndarray):
 
 
 def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str) -> dict:
-    """Writes one file's canonical volume and returns its description; a fault takes the place of what is unknown."""
-    source = {"path": path, "sha256": records.sha256(raw / path), "fault": None, "grid": None, "pixel_type": None,
+    """Writes one file's canonical volume and returns its description; a fault takes the place of what is unknown.
+
+    The file is read once: the volume is decoded from the bytes of which the hash is recorded. `warnings` is there where the
+    header leaves a doubt.
+    """
+    source = {"path": path, "sha256": None, "fault": None, "grid": None, "pixel_type": None,
               "volume": None, "volume_sha256": None, "voxels_sha256": None,
               "non_finite_voxels": None, "identifying_text": []}
     source |= {"label_volumes_mm3": None} if is_label_map else {"intensity": None}
     try:
-        original = volumes.read(raw / path)
-        non_finite = volumes.check_stored(raw / path)
-    except volumes.VolumeError as error:
-        return source | {"fault": str(error)}
+        file_content = content.read(raw / path)
+    except content.VolumeError as error:
+        return source | {"sha256": records.sha256(raw / path), "fault": str(error)}
+    source["sha256"] = file_content.sha256
+    try:
+        decoded = decoding.decode(file_content.data, path)
+    except content.VolumeError as error:
+        return source | {"fault": stage.shown(str(error))}
+    original = decoded.volume
     if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
         size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
         return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} value(s) a voxel"}
@@ -71,8 +80,9 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     return source | describe | {
         "grid": volumes.grid(original), "pixel_type": original.GetPixelIDTypeAsString(),
         "volume": volume_path, "volume_sha256": records.sha256(file),
-        "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": non_finite or int((~np.isfinite(array)).sum()),
-        "identifying_text": headers.identifying_text(original)}
+        "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
+        "identifying_text": headers.identifying_text(original, decoded.free_text)} | (
+            {"warnings": list(decoded.warnings)} if decoded.warnings else {})
 
 
 def bring_in_case(case: dict, raw: Path, p: dict, out: Path) -> dict:
@@ -86,12 +96,15 @@ def main(args):
     p = params.load(args.params, "ingest")
     with stage.output_folder(args.out) as out, parallel.pool(args) as each:
         identity.check_manifest(args.data, args.manifest)
-        dataset, cases = formats.read_dataset(args.data), []
+        dataset, cases = formats.read_dataset(args.data, p["missing_words"], p["bands"]), []
+        for note in dataset.notes:
+            stage.log(f"ingest: {note}")
         for number, case in enumerate(each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
                 stage.log(f"ingest: {number}/{len(dataset.cases)} cases")
         files = {source["path"]: source["sha256"] for case in cases for source in (case["image"], case["label_map"])}
+        identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
         records.write(out / "dataset.json", {
             "dataset": dataset.identity | {"labels": dataset.labels, "cases": len(cases), "root_sha256": merkle.root(files),
                                            "subjects": len({case["subject_id"] for case in cases})},

@@ -18,8 +18,9 @@ def clean(number: int = 0) -> dict:
     """An entry of the record 'dataset' that passes every check."""
     source = {"path": f"{number}.nii.gz", "fault": None, "grid": copy.deepcopy(GRID), "non_finite_voxels": 0, "identifying_text": []}
     return {"case_id": f"case_{number:02d}", "subject_id": f"S{number}",
-            "image": copy.deepcopy(source) | {"intensity": dict(INTENSITY), "voxels_sha256": f"{number:064x}"},
-            "label_map": copy.deepcopy(source) | {"label_volumes_mm3": {"1": 200.0, "2": 300.0}, "voxels_sha256": f"{number:064x}"}}
+            "image": copy.deepcopy(source) | {"intensity": dict(INTENSITY), "voxels_sha256": f"{number:064x}", "sha256": f"{number:064x}"},
+            "label_map": copy.deepcopy(source) | {"label_volumes_mm3": {"1": 200.0, "2": 300.0}, "voxels_sha256": f"{number + 1000:064x}",
+                                                  "sha256": f"{number + 1000:064x}"}}
 
 
 def broken(kind: str, **changes) -> dict:
@@ -52,6 +53,8 @@ def test_a_clean_case_gives_nothing():
     ("image", {"non_finite_voxels": 37}, "finite"),
     ("label_map", {"non_finite_voxels": 1}, "finite"),
     ("image", {"intensity": {"min": 3.0, "max": 3.0}}, "not_constant"),
+    ("label_map", {"sha256": f"{0:064x}"}, "label_map_is_image"),
+    ("label_map", {"voxels_sha256": f"{0:064x}"}, "label_map_is_image"),
     ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "3": 1.0}}, "labels_known"),
     ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "1.5": 1.0}}, "labels_known"),
     ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "-1": 1.0}}, "labels_known"),
@@ -62,6 +65,11 @@ def test_a_clean_case_gives_nothing():
     ("label_map", {"grid": {"direction": list(phantoms.rotation(11))}}, "grid_direction")])
 def test_each_check_is_broken_by_its_case_alone(kind, changes, check):
     assert names(of_case(broken(kind, **changes))) == [(check, "error")]
+
+
+def test_a_doubt_about_the_place_is_a_warning_with_its_text():
+    finding, = of_case(broken("label_map", warnings=["qform and sform place a corner 10 mm apart"]))
+    assert finding == ("case_00", "placement", "label map: qform and sform place a corner 10 mm apart", "one place and side in the world", "warning")
 
 
 @pytest.mark.parametrize(("size", "ok"), [(7, False), (8, True), (1024, True), (1025, False)])

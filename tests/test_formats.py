@@ -98,8 +98,9 @@ def test_an_msd_image_may_have_a_label_map_of_another_name(msd):
 
 
 def test_labels_are_sorted_by_value_and_not_as_text(nnunet):      # as text, 10 would come before 2
-    names = {f"label {value}": value for value in reversed(range(12))}
-    assert list(formats.read_dataset(declare(nnunet, labels=names)).labels.items()) == [(str(value), f"label {value}") for value in range(12)]
+    names = {**{f"label {value}": value for value in reversed(range(1, 12))}, "background": 0}
+    assert list(formats.read_dataset(declare(nnunet, labels=names)).labels.items()) == [
+        ("0", "background"), *((str(value), f"label {value}") for value in range(1, 12))]
 
 
 @pytest.mark.parametrize(("keys", "name"), [
@@ -225,13 +226,15 @@ def test_an_nnunet_label_map_without_image_is_named(nnunet):
 
 def test_a_second_channel_is_refused(nnunet):
     touch(nnunet, "imagesTr/phantom_01_0001.nii.gz")
-    assert "imagesTr/phantom_01_0001.nii.gz: only one channel (_0000) is supported" in faults(nnunet)
+    assert faults(nnunet) == ["imagesTr/: 1 files, such as phantom_01_0001.nii.gz, are of a second channel; only one channel (_0000) is supported. "
+                              "Keep one channel, as _0000"]
 
 
 def test_a_folder_is_no_image(msd):
     (msd / "imagesTr/phantom_01.nii.gz").unlink()
     (msd / "imagesTr/phantom_01.nii.gz").mkdir()
-    assert faults(msd) == ["phantom_01: imagesTr/phantom_01.nii.gz is missing"]
+    assert faults(msd) == ["imagesTr/phantom_01.nii.gz: folders, not files. "
+                           "A folder of DICOM files becomes one file by conversion, for example with dcm2niix"]
 
 
 @pytest.mark.requirement("SRS-SEC-1")

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.evaluation import features, monitoring
+from radiotrace.images import volumes
 from radiotrace.learning import embedding, inference, networks, trained
 from tests import phantoms
 from tests.projects import ROOT
@@ -154,6 +155,10 @@ def test_every_fault_is_named_at_once(run):
     (run.folder / "empty").mkdir()
     (run.folder / "cases.csv").write_text("case_id,subject_id\ncase_0,a\ncase_1,b\ncase_2,\ncase_3,d\n")
     status, out, error = run("new", "more", "scan.dcm", "empty", "absent.nii", subjects="cases.csv")
+    with pytest.raises(volumes.VolumeError) as damage:
+        volumes.read(run.folder / "new/case_0.nii.gz")
+    cut = str(damage.value)
+    assert cut.startswith("cut: ")
     assert (status, out) == (1, "")
     assert error.splitlines() == [
         "radiotrace: 10 faults in NEW_CASES",
@@ -163,14 +168,14 @@ def test_every_fault_is_named_at_once(run):
         "  absent.nii: no such file",
         "  cases.csv: no subject_id of case_2",
         "  cases.csv: no subject_id of flat",
-        "  new/case_0.nii.gz: damaged (500 bytes): EOFError",
+        f"  new/case_0.nii.gz: {cut}",
         "  new/case_1.nii.gz: 1 voxels are NaN or infinite",
         "  new/case_3.nii.gz: the same bytes as new/case_2.nii.gz",
         "  new/flat.nrrd: found 2-D with 1 channels, expected 3-D with 1",
         "Correct them, or leave them out."]
 
 
-@pytest.mark.parametrize(("table", "message"), [("id,subject_id\n1,2\n", "cases.csv: no column 'case_id'"), (None, "No such file or directory")])
+@pytest.mark.parametrize(("table", "message"), [("id,subject_id\n1,2\n", "cases.csv: column case_id missing; found id, subject_id"), (None, "No such file or directory")])
 def test_a_table_that_is_no_good_is_a_fault(run, table, message):
     write(run.folder / "new", [0])
     if table:

@@ -1,14 +1,14 @@
 """monitor: whether new cases look like those that the model was evaluated on."""
-import csv
 import re
 import textwrap
 from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.stage import StageError, log
+from radiotrace.stage import StageError, listed, log
 
-FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|mha)$")
+FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
+UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)  # images that nobody would want to be passed over
 SEED = 0
 STATUS = {"ok": 0, "watch": 0, "alarm": 3, "insufficient_n": 4}  # 1 and 2 are faults of input and of the command line
 ACTIONS = {
@@ -31,24 +31,25 @@ def monitor(args) -> int:
                          "Name the reference that was written with this model.")
     if not Path(args.weights).is_file():
         raise StageError(f"{args.weights} is missing", way_out="Run 'dvc pull' for the submitted run, or name the weights by --weights.")
-    paths, subject_of, hashes = inputs(args.new_cases, args.subjects)
+    paths, subject_of, hash_of = inputs(args.new_cases, args.subjects)
     threads = train["params"]["threads"]
     network = trained.ready(trained.facts(train), args.weights, threads, numerics.configure(train["params"]["numerics"], threads))
     cases = []
     for number, (case_id, path) in enumerate(paths.items(), 1):
-        image = volumes.read(path)
+        image = volumes.read_canonical(path, hash_of[case_id])
         with embedding.watch(network, train["network"]) as embedded:
             label_map, logits = inference.segment(image, network, train["preprocessing"])
         cases.append({"case_id": case_id, "subject_id": subject_of.get(case_id), "embedding": embedded(),
                       "features": features.describe(image, label_map, logits, train["labels"], train["preprocessing"]["orientation"])})
         if number % 10 == 0 or number == len(paths):
             log(f"monitor: {number}/{len(paths)} cases")
-    found = monitoring.report(reference, cases, hashes, SEED)
+    found = monitoring.report(reference, cases, sorted(hash_of.values()), SEED)
     print(text(found))
     if reference["flagging"]:
         feature, limit = reference["flagging"]["feature"], reference["flagging"]["above"]
         flagged = [case["case_id"] for case in cases if case["features"]["output"][feature] > limit]
-        print(f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})" + "".join(f"\n  {one}" for one in flagged))
+        print(f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})"
+              + "".join(f"\n  {case_id}" for case_id in listed(flagged)))
     if args.out:
         records.write(args.out, found, "monitoring")
     return STATUS[found["level"]]
@@ -64,7 +65,7 @@ def options(parser) -> None:
     parser.add_argument("--out", help="file to write the record 'monitoring' to; it names no case")
 
 
-def inputs(named: list[str], table: str | None) -> tuple[dict[str, Path], dict[str, str], list[str]]:
+def inputs(named: list[str], table: str | None) -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
     """What the command was given, after a look at all of it.
 
     Args:
@@ -73,7 +74,7 @@ def inputs(named: list[str], table: str | None) -> tuple[dict[str, Path], dict[s
 
     Returns:
         case_id -> path, sorted; a case_id is the name without its ending, with the folders below the one that was named.
-        case_id -> subject_id; {} without a table. SHA-256 of every image, sorted.
+        case_id -> subject_id; {} without a table. case_id -> SHA-256 of the image.
 
     Raises:
         StageError: a path or an image is no good, or the table is not, or it lacks a case; every fault.
@@ -92,7 +93,9 @@ def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
     for path in map(Path, named):
         if path.is_dir():
             inside = {one.relative_to(path): one for one in sorted(path.rglob("*")) if one.is_file() and FORMATS.search(one.name)}
-            faults += [] if inside else [f"{path}: 0 images"]
+            unread = sorted(one for one in path.rglob("*") if one.is_file() and UNREAD.search(one.name))
+            faults += [f"{path}: {len(unread)} images are of a format that is not read, such as {unread[0]}"] if unread else []
+            faults += [] if inside or unread else [f"{path}: 0 images"]
         else:
             inside = {Path(path.name): path} if path.is_file() and FORMATS.search(path.name) else {}
             faults += [] if inside else [f"{path}: " + ("not .nii.gz, .nii, .nrrd or .mha" if path.is_file() else "no such file")]
@@ -104,38 +107,48 @@ def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _subjects(table: str, paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
+def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
+    from radiotrace.images import checks, tables
     try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            found = {row["case_id"]: row["subject_id"] for row in csv.DictReader(file)}
-    except KeyError as error:
-        faults.append(f"{table}: no column {error}")
+        table = tables.read(Path(name).read_bytes(), name, faults)
+    except OSError as error:
+        faults.append(f"{name}: {error.strerror}")
         return {}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        faults.append(f"{table}: {error}")
+    if table is None:
         return {}
-    faults += [f"{table}: no subject_id of {case_id}" for case_id in paths if not found.get(case_id)]
-    return found
+    faults += [f"{name}: no subject_id of {case_id}" for case_id in paths if not table.subject_of.get(case_id)]
+    spellings: dict[tuple, set[str]] = {}
+    for case_id in paths:
+        if subject_id := table.subject_of.get(case_id):
+            spellings.setdefault(checks.subject_key(subject_id), set()).add(subject_id)
+    faults += [f"{name}: one subject in {len(several)} spellings: {', '.join(map(repr, sorted(several)))}"
+               for several in spellings.values() if len(several) > 1]
+    return table.subject_of
 
 
-def _checked(paths: dict[str, Path], faults: list[str]) -> list[str]:
+def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
     import numpy as np
 
     from radiotrace.images import volumes
-    hashes: dict[str, str] = {}
+    hash_of: dict[str, str] = {}
+    first_with: dict[str, str] = {}
     for case_id, path in paths.items():
         try:
-            image, n_wrong = volumes.read(path), volumes.check_stored(path)
+            decoded, hash_of[case_id] = volumes.open_file(path)
         except volumes.VolumeError as error:
             faults.append(f"{path}: {error}")
             continue
+        image = decoded.volume
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             faults.append(f"{path}: found {image.GetDimension()}-D with {image.GetNumberOfComponentsPerPixel()} channels, expected 3-D with 1")
-        elif n_wrong := n_wrong or int((~np.isfinite(volumes.array_zyx(image))).sum()):
+        elif n_wrong := decoded.n_non_finite or int((~np.isfinite(volumes.array_zyx(image))).sum()):
             faults.append(f"{path}: {n_wrong} voxels are NaN or infinite")
-        if (other := hashes.setdefault(records.sha256(path), case_id)) != case_id:
+        else:
+            for warning in decoded.warnings:
+                log(f"monitor: {path}: {warning}")
+        if (other := first_with.setdefault(hash_of[case_id], case_id)) != case_id:
             faults.append(f"{path}: the same bytes as {paths[other]}")
-    return sorted(hashes)
+    return hash_of
 
 
 def text(found: dict) -> str:

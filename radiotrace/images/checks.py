@@ -1,5 +1,6 @@
 """Checks of cases and of the set they form. Each gives findings; none stops: the stage does, with all of them."""
 import re
+import unicodedata
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -38,11 +39,15 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
             continue
         for text in source["identifying_text"]:
             add("header", f"{name} {text}", "no identifying text")
+        for text in source.get("warnings", ()):
+            add("placement", f"{name}: {text}", "one place and side in the world", "warning")
         if source["non_finite_voxels"]:
             add("finite", f"{name}: {source['non_finite_voxels']} voxels are NaN or infinite", "finite values")
     if case["image"]["fault"] or case["label_map"]["fault"]:
         return findings
     image = case["image"]
+    if any(image[key] == case["label_map"][key] for key in ("sha256", "voxels_sha256")):
+        add("label_map_is_image", "image and label map are the same", "a label map that was drawn on the image")
     if image["intensity"]["min"] is not None and image["intensity"]["min"] == image["intensity"]["max"]:
         add("not_constant", f"every voxel is {image['intensity']['min']:g}", "at least two values")
     low, high = limits["size_voxels_min"], limits["size_voxels_max"]
@@ -56,7 +61,7 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
         add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
     volumes_mm3 = case["label_map"]["label_volumes_mm3"]
     if unknown := sorted(volumes_mm3.keys() - labels.keys(), key=float):
-        add("labels_known", f"label map has {', '.join(unknown)}", f"only {', '.join(labels)}")
+        add("labels_known", f"label map has {_some(unknown)}", f"only {', '.join(labels)}")
     for value, name in labels.items():
         if value != "0" and value not in volumes_mm3:
             add("labels_present", f"label {value} ({name}) has no voxel", "every label",
@@ -107,9 +112,14 @@ def _duplicates(cases: list[dict]) -> list[Finding]:
     groups = defaultdict(list)
     for case in cases:
         groups[case["image"]["voxels_sha256"]].append(case["case_id"])
-    return [Finding(case_id, "duplicate_image", f"same voxels as {', '.join(other for other in group if other != case_id)}",
+    return [Finding(case_id, "duplicate_image", f"same voxels as {_some([other for other in group if other != case_id])}",
                     "one id for an image", "error")
             for group in groups.values() if len(group) > 1 for case_id in group]
+
+
+def _some(names: list[str], n_max: int = 5) -> str:
+    """Names in a row, no more than somebody reads."""
+    return ", ".join(names[:n_max]) + (f" and {len(names) - n_max} more" if len(names) > n_max else "")
 
 
 def _spellings(cases: list[dict]) -> list[Finding]:
@@ -122,9 +132,9 @@ def _spellings(cases: list[dict]) -> list[Finding]:
 
 
 def subject_key(subject_id: str) -> tuple:
-    """What remains of a subject id when case, separators and leading zeros are ignored: 'Sub-007' and 'sub_7' are one."""
-    return tuple(part.lstrip("0") or "0" if part.isdigit() else part
-                 for part in re.findall(r"\d+|[^\W\d_]+", subject_id.casefold()))
+    """What remains of a subject id when case, separators, leading zeros and the form of Unicode are ignored: 'Sub-007' and 'sub_7' are one."""
+    text = unicodedata.normalize("NFKC", subject_id).casefold()
+    return tuple(part.lstrip("0") or "0" if part.isdigit() else part for part in re.findall(r"\d+|[^\W\d_]+", text))
 
 
 def _outliers(values: dict[str, float], check: str, limit: float) -> list[tuple[str, str, str, str]]:

@@ -18,16 +18,24 @@ IDENTIFYING = {
 }
 
 
-def identifying_text(volume: sitk.Image) -> list[str]:
+# Programs write numbers, dates and ids of their own into extensions of NIfTI: only a name or a mark is a sign there.
+IN_EXTENSIONS = ("a person's name", "a mark of identity (DOB, MRN, SSN)")
+
+
+def identifying_text(volume: sitk.Image, free_text: dict[str, str] | None = None) -> list[str]:
     """What in a volume's header may identify somebody, such as "descrip: a date"; sorted; [] when nothing does.
 
     Says where and of what kind, not what: the answer goes into records that are published. A pattern search finds what
     it was told to look for; it is no proof that a header is clean.
+
+    Args:
+        free_text: by place, what ITK does not report: comments and extensions, as decoding gives them.
     """
-    found = set()
-    for key in volume.GetMetaDataKeys():
-        if TECHNICAL.fullmatch(key) or not FREE_TEXT.search(key):
-            continue
-        text = SOFTWARE.sub("", volume.GetMetaData(key))
-        found |= {f"{key}: {kind}" for kind, pattern in IDENTIFYING.items() if pattern.search(text)}
-    return sorted(found)
+    texts = {key: volume.GetMetaData(key) for key in volume.GetMetaDataKeys()
+             if FREE_TEXT.search(key) and not TECHNICAL.fullmatch(key)}
+    identified = set()
+    for place, text in {**texts, **(free_text or {})}.items():
+        kinds = IN_EXTENSIONS if place == "extension" else IDENTIFYING
+        bare = SOFTWARE.sub("", text)
+        identified |= {f"{place}: {kind}" for kind in kinds if IDENTIFYING[kind].search(bare)}
+    return sorted(identified)

@@ -4,64 +4,51 @@ A volume is a SimpleITK.Image: its header is in x, y, z and mm, its world is LPS
 head), as in DICOM. An array taken from it is z, y, x.
 """
 import errno
-import gzip
 import os
 import tempfile
-import zlib
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from radiotrace import records
+from radiotrace.images import content, decoding
+from radiotrace.images.content import VolumeError
 from radiotrace.stage import StageError
 
-sitk.ProcessObject.GlobalWarningDisplayOff()  # ITK's own warnings name no case; the checks do
+__all__ = ["VolumeError"]  # of content; those who read volumes need not know it
 
 
-class VolumeError(ValueError):
-    """A file that is not a readable volume."""
+class ChangedError(VolumeError):
+    """A file whose bytes are not those that were recorded."""
+
+
+def open_file(path, sha256: str | None = None) -> tuple[decoding.Decoded, str]:
+    """A volume from outside, decoded from the very bytes that were hashed, and their SHA-256.
+
+    Args:
+        path: of a file in one of the formats that decoding knows.
+        sha256: that the bytes must have; None takes any.
+
+    Raises:
+        VolumeError: the file is missing, is not the one that was recorded, or holds no volume; one line, without the path.
+    """
+    read = content.read(path)
+    if sha256 is not None and read.sha256 != sha256:
+        raise ChangedError(f"SHA-256 found {read.sha256}, expected {sha256}")
+    return decoding.decode(read.data, Path(path).name), read.sha256
 
 
 def read(path) -> sitk.Image:
-    """A volume of any format and dimension that SimpleITK reads.
+    """A volume of any dimension, as open_file takes it.
 
     Raises:
-        VolumeError: the file is missing, damaged or of an unknown format; one line, without the path.
+        VolumeError: as open_file.
     """
-    try:
-        return sitk.ReadImage(str(path))
-    except RuntimeError:
-        if not Path(path).is_file():
-            raise VolumeError("no such file") from None
-        raise VolumeError(f"damaged or of an unknown format ({Path(path).stat().st_size} bytes)") from None
-
-
-def check_stored(path) -> int:
-    """Reads a NIfTI file to its last byte, because SimpleITK does not: it fills a cut file and turns NaN into 0.
-
-    Returns:
-        How many stored values are NaN or infinite; 0 for other formats, where SimpleITK keeps them and cut files fail.
-
-    Raises:
-        VolumeError: the file is cut short, or its checksum does not hold.
-    """
-    if not str(path).endswith((".nii", ".nii.gz")):
-        return 0
-    try:
-        if str(path).endswith(".gz"):
-            with gzip.open(path) as file:
-                while file.read(2**20):  # to the end, where the checksum stands
-                    pass
-        stored = np.asanyarray(nibabel.load(path).dataobj)
-    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise VolumeError(f"damaged ({Path(path).stat().st_size} bytes): {type(error).__name__}") from None
-    return int((~np.isfinite(stored)).sum()) if stored.dtype.names is None else 0  # colours are whole numbers
+    return open_file(path)[0].volume
 
 
 def read_canonical(path, sha256: str) -> sitk.Image:
-    """A volume that ingest wrote, after a check that its bytes are those that ingest recorded.
+    """A volume that was recorded with its hash: ingest's own, or a raw file. It is decoded from the bytes that have this hash.
 
     Raises:
         StageError: the file is missing, changed or damaged.
@@ -69,9 +56,12 @@ def read_canonical(path, sha256: str) -> sitk.Image:
     way_out = "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again."
     if not Path(path).is_file():
         raise StageError(f"{path} is missing", way_out=way_out)
-    if (found := records.sha256(path)) != sha256:
-        raise StageError(f"{path} was changed after ingest", [f"SHA-256 found {found}, expected {sha256}"], way_out)
-    return read(path)
+    try:
+        return open_file(path, sha256)[0].volume
+    except ChangedError as error:
+        raise StageError(f"{path} was changed after ingest", [str(error)], way_out) from None
+    except VolumeError as error:
+        raise StageError(f"{path} cannot be read", [str(error)], way_out) from None
 
 
 def write(volume: sitk.Image, path) -> None:
@@ -86,7 +76,7 @@ def write(volume: sitk.Image, path) -> None:
     for key in clean.GetMetaDataKeys():
         clean.EraseMetaData(key)
     with tempfile.TemporaryDirectory(suffix=".partial", dir=path.parent) as folder:  # not a temporary name: its ending is the format
-        unfinished = Path(folder) / path.name
+        unfinished = Path(folder) / f"volume{decoding.ENDINGS.search(path.name)[0]}"  # neutral: ITK takes "a.img.nii.gz" for a pair
         try:
             sitk.WriteImage(clean, str(unfinished), useCompression=True)
         except RuntimeError as error:
@@ -185,8 +175,15 @@ def _resampled(volume: sitk.Image, spacing_xyz, is_label_map: bool) -> sitk.Imag
     origin = np.array(volume.GetOrigin()) + direction @ ((new - old) / 2)
     interpolator = sitk.sitkLabelLinear if is_label_map else sitk.sitkLinear
     pixel_type = volume.GetPixelID() if is_label_map else sitk.sitkFloat32
-    return sitk.Resample(volume, size.tolist(), sitk.Transform(), interpolator, origin.tolist(), new.tolist(),
-                         volume.GetDirection(), 0, pixel_type)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(size.tolist())
+    resampler.SetOutputSpacing(new.tolist())
+    resampler.SetOutputOrigin(origin.tolist())
+    resampler.SetOutputDirection(volume.GetDirection())
+    resampler.SetInterpolator(interpolator)
+    resampler.SetOutputPixelType(pixel_type)
+    resampler.SetUseNearestNeighborExtrapolator(True)  # a size that was rounded up ends beyond the last centre, where there would be 0
+    return resampler.Execute(volume)
 
 
 def onto(volume: sitk.Image, original_grid: dict) -> sitk.Image:
