@@ -70,7 +70,7 @@ def test_all_faults_of_the_data_come_in_one_message(project):
     projects.run(project, "python", "-m", "radiotrace", "manifest")
     assert run_stage(project, "ingest").returncode == 0
     refused(project, "validate", "phantom_01", "1 voxels are NaN", "phantom_02", "grid_origin", "phantom_03", "label map has 7",
-            "phantom_04", "same voxels as phantom_05", "phantom_06", "damaged", "phantom_07", "every voxel is 1", "phantom_08", "4-D",
+            "phantom_04", "same voxels as phantom_05", "phantom_06", "cut: ", "phantom_07", "every voxel is 1", "phantom_08", "4-D",
             "8 of 16 cases fail", "validate.exclude")
     # The way out that the message names is one.
     projects.set_params(project, validate={"exclude": [{"case_id": f"phantom_0{number}", "reason": "spoilt"} for number in range(1, 9)]})

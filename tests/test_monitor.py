@@ -166,7 +166,7 @@ def test_every_fault_is_named_at_once(run):
         "  scan.dcm: not .nii.gz, .nii, .nrrd or .mha",
         "  empty: 0 images",
         "  absent.nii: no such file",
-        "  cases.csv: no subject_id of case_2",
+        "  case_2: no subject_id in cases.csv",
         "  cases.csv: no subject_id of flat",
         f"  new/case_0.nii.gz: {cut}",
         "  new/case_1.nii.gz: 1 voxels are NaN or infinite",
@@ -175,7 +175,8 @@ def test_every_fault_is_named_at_once(run):
         "Correct them, or leave them out."]
 
 
-@pytest.mark.parametrize(("table", "message"), [("id,subject_id\n1,2\n", "cases.csv: column case_id missing; found id, subject_id"), (None, "No such file or directory")])
+@pytest.mark.parametrize(("table", "message"), [
+    ("id,subject_id\n1,2\n", "cases.csv: column case_id missing; found id, subject_id"), (None, "No such file or directory")])
 def test_a_table_that_is_no_good_is_a_fault(run, table, message):
     write(run.folder / "new", [0])
     if table:

@@ -116,7 +116,7 @@ def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str,
         return {}
     if table is None:
         return {}
-    faults += [f"{name}: no subject_id of {case_id}" for case_id in paths if not table.subject_of.get(case_id)]
+    faults += [f"{name}: no subject_id of {case_id}" for case_id in paths if case_id not in table.subject_of]
     spellings: dict[tuple, set[str]] = {}
     for case_id in paths:
         if subject_id := table.subject_of.get(case_id):

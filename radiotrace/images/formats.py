@@ -278,7 +278,8 @@ def _same_when_folded(pairs: dict) -> list[str]:
     both = sorted(images.keys() & label_maps.keys())
     if both:
         more = f" (and {len(both) - 1} more files)" if len(both) > 1 else ""
-        faults.append(f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of {label_maps[both[0]]}{more}; a file has one role")
+        faults.append(f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of {label_maps[both[0]]}{more}; "
+                      "a file has one role")
     return faults
 
 
