@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from radiotrace import records
 from radiotrace.images import formats
 from radiotrace.stage import StageError
 from tests import phantoms
@@ -271,6 +272,18 @@ def test_a_data_folder_may_be_a_link_itself(msd, tmp_path):
     assert formats.read_dataset(tmp_path / "data") == formats.read_dataset(msd)
 
 
+@pytest.mark.parametrize("path", ["imagesTr/\ud800.nii.gz", "imagesTr/\0.nii.gz", "imagesTr/a\nb.nii.gz"])
+def test_a_path_that_no_file_can_have_is_refused_without_traceback(msd, path):
+    declare(msd, training=[{"image": "imagesTr/phantom_00.nii.gz", "label": path}, *map(entry, IDS[1:])])
+    fault, = faults(msd)
+    assert fault == f"phantom_00: {path!r} holds ':', a backslash, or characters that are not seen"
+
+
+def test_a_path_that_is_too_long_for_any_file_is_missing(msd):
+    declare(msd, training=[{"image": "imagesTr/phantom_00.nii.gz", "label": f"labelsTr/{'x' * 300}.nii.gz"}, *map(entry, IDS[1:])])
+    assert faults(msd) == [f"phantom_00: labelsTr/{'x' * 300}.nii.gz is missing"]
+
+
 @pytest.mark.parametrize("image", ["imagesTr/../imagesTr/phantom_00.nii.gz", "images:Tr/phantom_00.nii.gz", "images\\Tr/phantom_00.nii.gz"])
 def test_a_path_that_no_record_may_hold_is_refused(msd, image):      # the pattern of paths in schemas/dataset.schema.json
     touch(msd, image)
@@ -353,3 +366,244 @@ def test_the_headline_counts_the_faults(msd):
     (msd / "imagesTr/phantom_01.nii.gz").unlink()
     (msd / "labelsTr/phantom_01.nii.gz").unlink()
     assert headline(msd) == f"2 faults in {msd}/dataset.json and {msd}/cases.csv"
+
+
+# What strangers handed in
+
+def test_a_byte_order_mark_is_accepted_in_dataset_json_too(msd):
+    expected = formats.read_dataset(msd)
+    (msd / "dataset.json").write_bytes(b"\xef\xbb\xbf" + (msd / "dataset.json").read_bytes())
+    assert formats.read_dataset(msd) == expected
+
+
+def test_a_key_that_stands_twice_in_dataset_json_is_named(msd):
+    text = (msd / "dataset.json").read_text()
+    (msd / "dataset.json").write_text(text.replace('"labels": {', '"labels": {"0": "background", "1": "liver"}, "labels": {"1": "x", ', 1))
+    with pytest.raises(StageError) as error:
+        formats.read_dataset(msd)
+    assert "stand twice" in error.value.headline
+    assert error.value.findings == ["1", "labels"]
+
+
+@pytest.mark.parametrize("bracket", ["[", '{"a":'])
+def test_a_dataset_json_of_a_hundred_thousand_brackets_is_refused_without_traceback(msd, bracket):
+    (msd / "dataset.json").write_text(bracket * 100_000)
+    assert "nested too deeply" in headline(msd)
+
+
+@pytest.mark.parametrize("labels", [{"0": "liver", "1": "background"}, {"liver": 0, "background": 1}])
+def test_labels_that_are_mixed_up_are_refused(msd, labels):
+    assert "0 is 'liver', expected background" in faults(declare(msd, labels=labels))[0]
+
+
+def test_the_label_ignore_of_nnunet_is_refused_with_the_reason(nnunet):
+    fault, = faults(declare(nnunet, labels={"background": 0, "organ": 1, "ignore": 2}))
+    assert "2 is 'ignore', which marks voxels that nobody labelled" in fault
+
+
+def test_regions_of_nnunet_are_refused_with_the_reason(nnunet):
+    fault, = faults(declare(nnunet, labels={"background": 0, "whole": [1, 2], "core": 2}))
+    assert "regions of several values (nnU-Net) are not supported" in fault
+
+
+@pytest.mark.parametrize("name", [
+    "left/right", "a\\b", "$x$", "..", ".hidden", "_x", " ", "a\x1b[31m", "a\nb", "a\u202eb", "a:b", "a*", "x" * 65, "<b>"])
+def test_a_label_name_that_no_file_or_figure_can_have_is_refused_with_what_is_allowed(msd, name):
+    found = faults(declare(msd, labels={"0": "background", "1": "organ", "2": name}))
+    assert len(found) == 1
+    assert "a name begins with a letter or digit" in found[0] or "each with a name of its own" in found[0]
+
+
+@pytest.mark.parametrize("name", ["Großhirn (links)", "hippocampus_ant-1", "GTV+5mm", "L. atrium, 2", "3rd ventricle"])
+def test_ordinary_label_names_are_read(msd, name):
+    assert formats.read_dataset(declare(msd, labels={"0": "background", "1": name})).labels["1"] == name
+
+
+@pytest.mark.parametrize("pair", [("Organ", "organ"), ("M\u00fcller", "Mu\u0308ller"), ("\uff21", "A")], ids=["case", "NFC and NFD", "width"])
+def test_label_names_that_differ_in_spelling_only_are_refused(msd, pair):
+    fault, = faults(declare(msd, labels={"0": "background", "1": pair[0], "2": pair[1]}))
+    assert "one name" in fault or "a name of its own" in fault
+
+
+def test_a_label_of_the_name_of_the_mean_is_refused(msd):
+    assert "a word of the records" in faults(declare(msd, labels={"0": "background", "1": "mean_of_labels"}))[0]
+
+
+@pytest.mark.parametrize("modality", [{"0": "T1", "1": "T2"}, ["T1", "T2"]])
+def test_two_modalities_that_are_declared_are_one_fault_with_what_to_do(msd, modality):
+    fault, = faults(declare(msd, modality=modality))
+    assert fault.startswith("dataset.json: 2 modalities or channels are declared (T1, T2); one is supported. Keep one image of each case")
+
+
+def test_two_channels_of_nnunet_are_one_fault(nnunet):
+    touch(nnunet, *(f"imagesTr/{name}_0001.nii.gz" for name in IDS))
+    declare(nnunet, channel_names={"0": "T1", "1": "T2"})
+    fault, = faults(nnunet)
+    assert "2 modalities or channels are declared (T1, T2)" in fault
+
+
+def test_nnunet_images_without_a_channel_are_one_fault(nnunet):
+    for name in IDS:
+        (nnunet / f"imagesTr/{name}_0000.nii.gz").rename(nnunet / f"imagesTr/{name}.nii.gz")
+    assert "imagesTr/: 3 files, such as phantom_00.nii.gz, do not end in _0000.nii.gz" in faults(nnunet)[0]
+
+
+def test_nnunet_files_of_another_ending_than_declared_are_named(nnunet):
+    for path in [*nnunet.glob("imagesTr/*"), *nnunet.glob("labelsTr/*")]:
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".nrrd")))
+    assert "imagesTr/ has 3 files, such as phantom_00_0000.nrrd, none of which ends in .nii.gz (file_ending)" in faults(nnunet)
+
+
+def test_nnunet_of_pictures_is_one_fault(nnunet):
+    table(nnunet, "case_id,subject_id")
+    fault, = faults(declare(nnunet, file_ending=".png"))
+    assert fault.startswith("dataset.json: file_ending '.png': a picture, one slice each. Make 3-D volumes")
+
+
+@pytest.mark.parametrize(("ending", "words"), [
+    (".png", "a picture, one slice each"), (".hdr", "a pair .hdr and .img"), (".dcm", "dcm2niix"), (".mgz", "mri_convert"),
+    (".xyz", "files that end in .xyz")])
+def test_images_of_a_format_that_is_not_read_are_one_fault_with_what_to_do(msd, ending, words):
+    touch(msd, *(f"imagesTr/{name}{ending}" for name in IDS))
+    declare(msd, training=[{"image": f"imagesTr/{name}{ending}", "label": f"labelsTr/{name}.nii.gz"} for name in IDS])
+    table(msd, "case_id,subject_id", *(f"{name}{ending},{name}" for name in IDS))
+    fault, = faults(msd)
+    assert fault.startswith(f"imagesTr/phantom_00{ending} and 2 more: ")
+    assert words in fault
+
+
+def test_folders_of_dicom_files_are_one_fault(msd):
+    for name in IDS:
+        (msd / "imagesTr" / name).mkdir()
+    declare(msd, training=[{"image": f"imagesTr/{name}", "label": f"labelsTr/{name}.nii.gz"} for name in IDS])
+    fault, = faults(msd)
+    assert fault.startswith("imagesTr/phantom_00 and 2 more: folders, not files. A folder of DICOM files")
+
+
+def test_a_data_set_one_folder_too_deep_is_one_fault_with_what_to_move(tmp_path, msd):
+    (tmp_path / "data").mkdir()
+    msd.rename(tmp_path / "data/Task04")
+    with pytest.raises(StageError) as error:
+        formats.read_dataset(tmp_path / "data")
+    assert "the data set lies too deep" in error.value.headline
+    assert error.value.way_out.startswith(f"Move what is in {tmp_path}/data/Task04/ to {tmp_path}/data/")
+
+
+def test_files_one_folder_too_deep_are_one_fault(msd):
+    (msd / "Task04").mkdir()
+    for kind in ("imagesTr", "labelsTr"):
+        (msd / kind).rename(msd / "Task04" / kind)
+    fault, = faults(msd)
+    assert fault.startswith("all 6 files are missing, but")
+
+
+def test_a_folder_of_dicom_without_dataset_json_is_named(tmp_path):
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series/IM0001").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    with pytest.raises(StageError) as error:
+        formats.read_dataset(tmp_path)
+    assert "a DICOM file" in error.value.headline
+    assert "dcm2niix" in error.value.way_out
+
+
+@pytest.mark.parametrize("cases", [IDS[:1], IDS], ids=["one", "all"])
+def test_an_image_that_is_its_own_label_map_is_one_fault(msd, cases):
+    declare(msd, training=[entry(name) | ({"label": f"imagesTr/{name}.nii.gz"} if name in cases else {}) for name in IDS])
+    fault, = faults(msd)
+    assert fault.startswith("dataset.json: imagesTr/phantom_00.nii.gz is the image of phantom_00 and the label map of phantom_00")
+
+
+@pytest.mark.parametrize(("file", "case_id"), [("x.nii.nii.gz", "x.nii"), ("a.img.nii.gz", "a.img"), ("a.hdr.nii", "a.hdr"), ("B.NII.GZ", "B")])
+def test_a_case_id_is_the_name_without_the_ending_of_its_format(msd, file, case_id):
+    touch(msd, f"imagesTr/{file}", f"labelsTr/{file}")
+    declare(msd, training=[{"image": f"imagesTr/{file}", "label": f"labelsTr/{file}"}])
+    table(msd, "case_id,subject_id", f"{case_id},s")
+    assert [case.case_id for case in formats.read_dataset(msd).cases] == [case_id]
+
+
+@pytest.mark.parametrize(("length", "ok"), [(128, True), (129, False), (220, False)])
+def test_a_case_id_that_is_too_long_for_the_names_of_files_is_refused_with_the_limit(msd, length, ok):
+    name = "x" * length
+    touch(msd, f"imagesTr/{name}.nii.gz", f"labelsTr/{name}.nii.gz")
+    declare(msd, training=[entry(name)])
+    table(msd, "case_id,subject_id", f"{name},s")
+    if ok:
+        assert len(formats.read_dataset(msd).cases) == 1
+    else:
+        assert faults(msd) == [f"{name}: a case id of {length} characters; at most 128, because files are named after it"]
+
+
+def test_case_ids_that_differ_in_capitals_only_are_refused(msd):
+    touch(msd, "imagesTr/Phantom_00.nii.gz", "labelsTr/Phantom_00.nii.gz")
+    declare(msd, training=[*map(entry, IDS), entry("Phantom_00")])
+    table(msd, "case_id,subject_id", *(f"{name},{name}" for name in [*IDS, "Phantom_00"]))
+    assert faults(msd) == ["Phantom_00 and phantom_00: case ids that differ in capitals only"]
+
+
+@pytest.mark.parametrize(("key", "value"), [("name", "a\x1b]0;b"), ("licence", {"name": "MIT"}), ("reference", "\ud800"), ("modality", "MR\x1b[31m")])
+def test_an_identity_that_no_page_can_show_is_refused(msd, key, value):
+    assert len(faults(declare(msd, **{key: value}))) == 1
+
+
+def test_surplus_rows_are_listed_up_to_a_hundred(msd):
+    table(msd, "case_id,subject_id", *(f"{name},{name}" for name in IDS), *(f"more_{number:06d},s" for number in range(100_000)))
+    with pytest.raises(StageError) as error:
+        formats.read_dataset(msd)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 103      # headline, 100 of them, "and N more", the way out
+    assert lines[-2] == "  and 99900 more"
+
+
+def test_the_bytes_that_were_read_are_hashed(msd):
+    expected = {name: records.sha256(msd / name) for name in ("dataset.json", "cases.csv")}
+    assert formats.read_dataset(msd).tables_sha256 == expected
+
+
+# Links
+
+def cached(msd, cache, name: str, at: str) -> None:
+    """Puts a file into a cache, and a link in its place, as `dvc config cache.type symlink` does."""
+    place = cache / at
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (msd / name).rename(place)
+    (msd / name).symlink_to(place)
+
+
+AT = "files/md5/0a/" + "b" * 30
+
+
+@pytest.fixture
+def project_with_links(msd, tmp_path):
+    from radiotrace.images import links
+    links._cache.cache_clear()
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("")
+    yield tmp_path
+    links._cache.cache_clear()
+
+
+def test_a_link_into_the_cache_of_dvc_is_data(msd, project_with_links):
+    cached(msd, project_with_links / ".dvc/cache", "imagesTr/phantom_00.nii.gz", AT)
+    assert [case.case_id for case in formats.read_dataset(msd).cases] == IDS
+
+
+@pytest.mark.parametrize("named", ["absolute", "../elsewhere"])
+@pytest.mark.parametrize("file", ["config", "config.local"])
+def test_a_link_into_a_cache_that_is_configured_elsewhere_is_data(msd, project_with_links, tmp_path, file, named):
+    cache = tmp_path / "elsewhere"
+    (project_with_links / ".dvc" / file).write_text(f"[cache]\n    dir = {cache if named == 'absolute' else named}\n    type = symlink\n")
+    cached(msd, cache, "imagesTr/phantom_00.nii.gz", AT)
+    assert [case.case_id for case in formats.read_dataset(msd).cases] == IDS
+
+
+@pytest.mark.requirement("SRS-SEC-1")
+@pytest.mark.parametrize("at", ["config", "files/md5/0a/short", "files/md5/../../secret", "tmp/" + "b" * 30])
+def test_a_link_to_anything_else_near_the_cache_leaves_the_data_folder(msd, project_with_links, at):
+    cached(msd, project_with_links / ".dvc/cache", "imagesTr/phantom_00.nii.gz", at)
+    assert faults(msd) == ["phantom_00: imagesTr/phantom_00.nii.gz leaves the data folder"]
+
+
+@pytest.mark.requirement("SRS-SEC-1")
+def test_a_link_into_a_folder_that_looks_like_a_cache_leaves_the_data_folder(msd, project_with_links, tmp_path):
+    cached(msd, tmp_path / "no_cache", "imagesTr/phantom_00.nii.gz", AT)
+    assert faults(msd) == ["phantom_00: imagesTr/phantom_00.nii.gz leaves the data folder"]

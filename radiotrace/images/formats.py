@@ -2,6 +2,7 @@
 import hashlib
 import json
 import re
+import stat
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -291,20 +292,30 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
     for case_id, paths in sorted(pairs.items()):
         for path in dict.fromkeys(paths):
             ending = PurePosixPath(path).suffix.lower()
-            if PurePosixPath(path).is_absolute() or links.leaves(folder, path):
+            if not path.isprintable() or (not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)):
+                faults.append(f"{case_id}: {path!r} holds ':', a backslash, or characters that are not seen")
+            elif PurePosixPath(path).is_absolute() or links.leaves(folder, path):
                 faults.append(f"{case_id}: {path} leaves the data folder")
-            elif not PLAIN_PATH.fullmatch(path) or not path.isprintable():
-                faults.append(f"{case_id}: {path!r} holds '..', ':', a backslash, or characters that are not seen")
-            elif (folder / path).is_dir():
-                shared["folders, not files", "A folder of DICOM files becomes one file by conversion, for example with dcm2niix"].append(path)
-            elif not (folder / path).is_file():
+            elif not PLAIN_PATH.fullmatch(path):
+                faults.append(f"{case_id}: {path!r} holds '..'")
+            elif (mode := _mode(folder / path)) is None:
                 missing.append((case_id, path))
+            elif stat.S_ISDIR(mode):
+                shared["folders, not files", "A folder of DICOM files becomes one file by conversion, for example with dcm2niix"].append(path)
             elif not decoding.ENDINGS.search(path):
                 what = UNREAD.get(ending, (f"files that end in {ending or 'nothing'}, which is not read", f"Convert them to {decoding.READABLE}"))
                 shared[what].append(path)
     for (what, way_out), paths in shared.items():
         faults.append(f"{paths[0]} and {len(paths) - 1} more: {what}. {way_out}" if len(paths) > 1 else f"{paths[0]}: {what}. {way_out}")
     return faults + _missing_faults(folder, missing, 2 * len(pairs))
+
+
+def _mode(path: Path) -> int | None:
+    """What a path leads to, as os.stat says; None where there is nothing, or no such name can be."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return None
 
 
 def _missing_faults(folder: Path, missing: list[tuple[str, str]], n_files: int) -> list[str]:

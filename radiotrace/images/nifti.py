@@ -114,7 +114,7 @@ def _non_finite(voxels: bytes, dtype: np.dtype) -> int:
 
 
 def _as_version_1(header, order: str) -> bytes:
-    """A NIfTI-1 header and an empty extension, of the same volume.
+    """The NIfTI-1 header of the same volume.
 
     Raises:
         VolumeError: an edge is longer than NIfTI-1 can say.
@@ -125,7 +125,7 @@ def _as_version_1(header, order: str) -> bytes:
     for name in set(nifti1.header_dtype.names) & set(nifti2.header_dtype.names) - {"sizeof_hdr", "magic", "vox_offset"}:
         other[name] = header[name]
     other["sizeof_hdr"], other["magic"], other["vox_offset"] = 348, b"n+1", 352
-    return other.tobytes() + b"\0" * 4
+    return other.tobytes()
 
 
 def placement(data: bytes, read_ras: np.ndarray) -> list[str]:

@@ -10,7 +10,7 @@ KEYS = ("case_id", "subject_id")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 GROUPS_MAX = 6  # more different numbers than this are no groups but a quantity
 MANY_GROUPS = 20
-TEXT_LENGTH_MAX = 200
+TEXT_LENGTH_MAX = 255
 FORBIDDEN = re.compile(r"[$\\]")  # in names and groups: charts would read them as formulas
 
 
