@@ -36,6 +36,7 @@ class Check:
         faults: what is wrong, each with its place; [] where it holds.
         skipped: why some of it could not be looked at; [] where all was.
         looked: False where nothing could.
+        believed: what was taken as it stands and not made again, a line each; the last lines of the command name them.
     """
 
     level: int
@@ -43,6 +44,17 @@ class Check:
     faults: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     looked: bool = True
+    believed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Clone:
+    """What is verified: the folder of a clone and the folders in it. Nothing of it is imported."""
+
+    root: Path
+    evidence: Path
+    signatures: Path
+    keys: Path
 
 
 def whole(evidence) -> list[Check]:
