@@ -123,7 +123,7 @@ def _each_key_once(pairs: list[tuple]) -> dict:
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"{ascii(next(key for key in keys if keys.count(key) > 1))} stands twice")
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!a} stands twice")
     return record
 
 

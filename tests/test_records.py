@@ -152,7 +152,7 @@ def test_number_too_large_for_a_float_is_refused(tmp_path):  # json reads 1e400 
 @pytest.mark.parametrize("text", ['{"run_id": "a", "run_id": "b"}', '{"epochs": [{"epoch": 1, "epoch": 1}]}'])
 def test_key_that_stands_twice_is_refused(tmp_path, text):  # readers take one or the other
     (tmp_path / "epochs.json").write_text(text)
-    with pytest.raises(StageError, match="is not JSON: '(run_id|epoch)' stands twice"):
+    with pytest.raises(StageError, match=r"is not JSON: '(run_id|epoch)' stands twice"):
         records.read(tmp_path / "epochs.json", "epochs")
 
 
