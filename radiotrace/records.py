@@ -10,7 +10,8 @@ import jsonschema
 
 from radiotrace.stage import StageError
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+_ROOT = Path(__file__).resolve().parent
+SCHEMAS = _ROOT / "schemas" if (_ROOT / "schemas").is_dir() else _ROOT.parent / "schemas"  # the first where it was installed from a wheel
 
 
 def canonical(value):

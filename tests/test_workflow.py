@@ -17,7 +17,9 @@ def clone(tmp_path):
     """What the check reads, and nothing else."""
     for name in ("radiotrace", "stages", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    for name in ("dvc.yaml", *workflow.machinery(ROOT)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
@@ -76,6 +78,11 @@ def test_import_that_is_new_becomes_a_dep(clone):  # what 'make deps' is for
     assert "dvc.yaml: split: deps: lacks radiotrace/more.py" in workflow.check(clone).faults
     (clone / "dvc.yaml").write_text(workflow.written(clone))
     assert workflow.check(clone).faults == []
+
+
+def test_bundle_vouches_for_a_program_that_ci_starts(clone):
+    (clone / ".ci/after").touch()
+    assert "dvc.yaml: evidence: deps: lacks .ci/after" in workflow.check(clone).faults
 
 
 def test_description_that_dvc_would_not_read_back_is_refused(clone, monkeypatch):

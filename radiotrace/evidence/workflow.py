@@ -40,9 +40,10 @@ PATHS = {
     "volumes": "build/ingest/volumes", "weights": "build/train/weights.safetensors", "workflow": WORKFLOW}
 # Neither dep nor out: state that no result depends on, and dvc.yaml itself, which DVC takes for no dep.
 STATE = ("checkpoints", "tensorboard", "workflow")
-# Of the repository itself: what people and programs start in it. The bundle vouches for it.
-MACHINERY = (".ci/run .dvc/.gitignore .dvc/config .dvc/plots.html .dvcignore .gitattributes .github/workflows/checks.yml "
-             ".github/workflows/diff.yml .gitignore Makefile")
+# Of the repository itself: what people and programs start in it, and settings. The bundle vouches for each that is there.
+MACHINERY = (".ci/*", ".dvc/.gitignore", ".dvc/config", ".dvc/plots.html", ".dvcignore", ".gitattributes", ".github/workflows/*", ".gitignore",
+             "Makefile")
+MACHINES = "MACHINERY"  # stands for them in an option
 PICTURES = ("metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg metrics/envelope.svg metrics/explanations.svg "
             "metrics/risk_coverage.svg metrics/subgroups.svg metrics/test_cases.svg metrics/training.svg metrics/uncertainty.svg")
 
@@ -67,19 +68,26 @@ class Stage:
     adds: bool = True
     requirements: str = "requirements.txt"
 
-    def values(self) -> dict[str, list[str]]:
+    def values(self, root: Path) -> dict[str, list[str]]:
         """Option -> the words that it gets."""
         pairs = (option.partition("=") for option in self.options.split())
-        return {name: (value.replace("+", " ") or PATHS[name]).split() for name, _, value in pairs}
+        machines = " ".join(machinery(root)) if MACHINES in self.options else ""
+        return {name: (value.replace("+", " ").replace(MACHINES, machines) or PATHS[name]).split() for name, _, value in pairs}
 
-    def command(self, name: str) -> list[str]:
+    def command(self, name: str, root: Path) -> list[str]:
         """The words of its command, an option and its values together."""
         groups = [f"python -m stages.{name} --params {PARAMS} --requirements {self.requirements}"]
-        return groups + [f"--{option} {' '.join(words)}" for option, words in self.values().items()]
+        return groups + [f"--{option} {' '.join(words)}" for option, words in self.values(root).items()]
 
     def writes(self) -> set[str]:
         """Every out."""
         return {*self.outs.split(), *self.kept.split(), *self.metrics.split()}
+
+
+def machinery(root: Path) -> list[str]:
+    """The files of MACHINERY that are there, sorted."""
+    files = (path for pattern in MACHINERY for path in root.glob(pattern) if path.is_file())
+    return sorted(path.relative_to(root).as_posix() for path in files)
 
 
 def _joined(*texts: str) -> str:
@@ -114,7 +122,7 @@ STAGES = {
         "code=radiotrace+stages+schemas+pyproject.toml+requirements.txt+requirements-evidence.txt workflow readme "
         "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance robustness-provenance "
         "explain-provenance report-provenance export-provenance "
-        f"further={_joined('build/evaluate/report.html stages/report.html build/evaluate/results/reference.json', PICTURES, MACHINERY)} "
+        f"further={_joined('build/evaluate/report.html stages/report.html build/evaluate/results/reference.json', PICTURES, MACHINES)} "
         "gates out=evidence",
         kept="evidence", metrics="metrics/gates.json", requirements="requirements-evidence.txt")}
 
@@ -125,7 +133,7 @@ def expected(root) -> dict[str, dict]:
 
 
 def _entry(name: str, stage: Stage, root: Path) -> dict:
-    entry = {"cmd": " ".join(stage.command(name)), "deps": _deps(name, stage, root)}
+    entry = {"cmd": " ".join(stage.command(name, root)), "deps": _deps(name, stage, root)}
     if stage.params:
         entry["params"] = stage.params.split()
     outs = [*stage.outs.split(), *({path: {"cache": False}} for path in stage.kept.split())]
@@ -143,7 +151,7 @@ def _deps(name: str, stage: Stage, root: Path) -> list[str]:
     closure = runs.code_closure(root / f"stages/{name}.py", root)
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
     left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
-    paths = {word for option, words in stage.values().items() if option not in left_out for word in words}
+    paths = {word for option, words in stage.values(root).items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
     return sorted(code | {stage.requirements} | (paths - written))
 
@@ -232,7 +240,7 @@ def written(root) -> str:
     lines = ["stages:"]
     for name, entry in expected(root).items():
         lines += [f"  {name}:", f"    desc: {described[name]['desc']}", "    cmd: >-"]
-        lines += [f"      {line}" for group in STAGES[name].command(name) for line in textwrap.wrap(group, 130, break_on_hyphens=False)]
+        lines += [f"      {line}" for group in STAGES[name].command(name, Path(root)) for line in textwrap.wrap(group, 130, break_on_hyphens=False)]
         for key in ("deps", "params", "outs", "metrics"):
             if key in entry:
                 lines += [f"    {key}:", *(line for item in entry[key] for line in _item(item))]
