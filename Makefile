@@ -1,5 +1,5 @@
 # Everyday commands. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help run pull verify test verification negative-controls browser lint check diff manifest install clean
+.PHONY: help run pull verify test verification negative-controls browser lint check deps diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -22,7 +22,7 @@ pull: .venv/runtime ## bring the data, the submitted model and every output; run
 	@echo; python -m radiotrace results
 
 verify: .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'
-	python -m radiotrace verify
+	python -I radiotrace/__main__.py verify
 
 test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
@@ -52,6 +52,9 @@ check: .venv/runtime ## dvc.lock fits the code and the parameters, the datastore
 diff: .venv/runtime ## metrics and parameters against another revision (BASE=main), as Markdown
 	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
 	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
+
+deps: .venv/runtime ## write what follows from the code into dvc.yaml: commands, deps, outs; after a change of imports
+	python -m radiotrace.evidence.workflow
 
 manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc
 	python -m radiotrace manifest

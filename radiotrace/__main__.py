@@ -1,6 +1,16 @@
-"""The command line: `python -m radiotrace COMMAND`."""
-import argparse
+"""The command line: `python -m radiotrace COMMAND`.
+
+verify and sign go on in an interpreter that imports nothing else from this folder (isolated.py). They also run as
+`python -I PATH/radiotrace/__main__.py verify --clone OTHER`, from any folder: then not even the first import can be one of OTHER's.
+"""
+import os
 import sys
+
+if __name__ == "__main__" and (sys.flags.isolated or sys.argv[1:2] in (["verify"], ["sign"])):
+    isolated = os.path.abspath(__file__).replace("__main__.py", "isolated.py")  # noqa: PTH100
+    os.execv(sys.executable, [sys.executable, "-I", "-B", isolated, "radiotrace", *sys.argv[1:]])  # noqa: S606
+
+import argparse
 
 from radiotrace import datastore, records
 from radiotrace.commands import compare, members, monitor, negative_controls, results, review, sign, trace, verify

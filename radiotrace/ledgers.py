@@ -15,9 +15,9 @@ def read(path, schema: str) -> list[dict]:
     found, broken = [], []
     for number, line in enumerate(Path(path).read_text("utf-8").splitlines() if Path(path).exists() else [], 1):
         try:
-            found.append(json.loads(line))
-        except ValueError:
-            broken.append(f"line {number}: no JSON")
+            found.append(records.parse(line))
+        except ValueError as error:
+            broken.append(f"line {number}: no JSON: {error}")
             continue
         broken += [f"line {number}: {fault}" for fault in records.faults(found[-1], schema)]
     if broken:

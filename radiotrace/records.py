@@ -10,7 +10,8 @@ import jsonschema
 
 from radiotrace.stage import StageError
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+_ROOT = Path(__file__).resolve().parent
+SCHEMAS = _ROOT / "schemas" if (_ROOT / "schemas").is_dir() else _ROOT.parent / "schemas"  # the first where it was installed from a wheel
 
 
 def canonical(value):
@@ -71,12 +72,16 @@ def write(path, record, schema: str) -> None:
 
 
 def write_bytes(path, content: bytes) -> None:
-    """Writes to a temporary name in the same folder, flushes to disk, then renames."""
+    """Writes to a temporary name in the same folder, flushes to disk, then renames.
+
+    A link that somebody put under the temporary name is taken away, never followed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
     try:
-        with open(partial, "wb") as file:
+        with open(partial, "xb") as file:  # x: a link that appears meanwhile is an error
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -89,11 +94,11 @@ def read(path, schema: str):
     """The record in a file, checked against its schema.
 
     Raises:
-        StageError: the file is missing, is not JSON, or breaks its schema; names every fault.
+        StageError: the file is missing, is not JSON, has a key twice, or breaks its schema; names every fault.
     """
     path = Path(path)
     try:
-        record = json.loads(path.read_text("utf-8"), parse_constant=_refuse_constant)
+        record = parse(path.read_text("utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path} is missing", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run.") from None
     except ValueError as error:
@@ -104,6 +109,23 @@ def read(path, schema: str):
 
 
 _REMAKE = "Run 'dvc checkout' to restore the file, or 'dvc repro' to make it again."
+
+
+def parse(text: str):
+    """The JSON value in a text.
+
+    Raises:
+        ValueError: it is not JSON, holds a NaN, or has a key twice, of which readers take one or the other.
+    """
+    return json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
+
+
+def _each_key_once(pairs: list[tuple]) -> dict:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!a} stands twice")
+    return record
 
 
 def _refuse_constant(name: str):

@@ -116,6 +116,9 @@ def output_folder(path):
     """
     path = Path(path)
     partial, previous = (path.with_name(f"{path.name}{suffix}") for suffix in (".partial", ".previous.partial"))
+    for name in (partial, previous):
+        if name.is_symlink():  # somebody put it there: taken away, never followed
+            name.unlink()
     if previous.exists() and not path.exists():  # killed between the two renames below
         os.rename(previous, path)
     for leftover in (partial, previous):

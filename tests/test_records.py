@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import records
+from radiotrace import ledgers, records
 from radiotrace.stage import StageError
 
 EPOCHS = json.loads((Path(__file__).parent / "schema_cases/epochs/valid/one_epoch.json").read_text("utf-8"))
@@ -147,3 +147,24 @@ def test_number_too_large_for_a_float_is_refused(tmp_path):  # json reads 1e400 
     (tmp_path / "epochs.json").write_text(text)
     with pytest.raises(StageError, match=r"epochs\.json breaks"):
         records.read(tmp_path / "epochs.json", "epochs")
+
+
+@pytest.mark.parametrize("text", ['{"run_id": "a", "run_id": "b"}', '{"epochs": [{"epoch": 1, "epoch": 1}]}'])
+def test_key_that_stands_twice_is_refused(tmp_path, text):  # readers take one or the other
+    (tmp_path / "epochs.json").write_text(text)
+    with pytest.raises(StageError, match=r"is not JSON: '(run_id|epoch)' stands twice"):
+        records.read(tmp_path / "epochs.json", "epochs")
+
+
+def test_planted_link_under_the_temporary_name_is_not_followed(tmp_path):
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / "train.json.partial").symlink_to(tmp_path / "mine")
+    records.write_bytes(tmp_path / "train.json", b"{}")
+    assert ((tmp_path / "mine").read_text(), (tmp_path / "train.json").read_text()) == ("kept", "{}")
+    assert not (tmp_path / "train.json").is_symlink()
+
+
+def test_key_that_stands_twice_in_a_line_of_a_ledger_is_refused(tmp_path):
+    (tmp_path / "test_openings.jsonl").write_text('{"run_id": "a", "run_id": "b"}\n')
+    with pytest.raises(StageError, match="line 1: no JSON: 'run_id' stands twice"):
+        ledgers.read(tmp_path / "test_openings.jsonl", "opening")

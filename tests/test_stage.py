@@ -216,3 +216,14 @@ def test_earlier_folder_survives_when_the_new_one_cannot_be_renamed(tmp_path, mo
     with pytest.raises(PermissionError), stage.output_folder(tmp_path / "split") as out:
         fill(out, new="1")
     assert tree(tmp_path) == {"split/old": "0"}
+
+
+@pytest.mark.parametrize("suffix", [".partial", ".previous.partial"])
+def test_planted_link_under_a_temporary_name_of_an_output_folder_is_not_followed(tmp_path, suffix):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/kept").touch()
+    (tmp_path / f"split{suffix}").symlink_to(tmp_path / "mine")
+    (tmp_path / "split").mkdir()
+    with stage.output_folder(tmp_path / "split") as out:
+        (out / "split.json").write_text("{}")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["mine", "mine/kept", "split", "split/split.json"]

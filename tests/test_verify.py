@@ -423,18 +423,41 @@ def test_prediction_that_was_replaced_is_found(tmp_path):
     assert [fault.split(" found")[0] for fault in found] == [f"{beside.PREDICTIONS}/{case['prediction']}: SHA-256"]
 
 
-@pytest.mark.parametrize(("lock", "expected"), [
-    ("stages: {x: {deps: [{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}]}}", []),  # RFC 1321 has no such text; md5sum says so
-    ("stages: {x: {deps: [{path: a, md5: 0}]}}", ["a: not what dvc.lock has for the stage x"]),
-    ("stages: {x: {deps: [{path: ../a, md5: 0}]}}", ["dvc.lock: x: ../a leads out of the clone"]),
-    ("stages: {x: {params: {params.yaml: {train.epochs: 3}}}}", ["params.yaml: train.epochs is not what dvc.lock has for the stage x"]),
-    ("stages: {x: {params: {params.yaml: {train.epochs: 2}}}}", []), ("7", 1), ("stages: [7]", 1), ("stages: {x: {deps: 7}}", 1)])
-def test_lock_is_held_against_files_and_parameters(tmp_path, lock, expected):
+STAGE = "cmd: c, deps: [a], params: [train.epochs], outs: [{b: {cache: false}}]"
+LOCKED = "cmd: c, deps: [{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}], params: {params.yaml: {train.epochs: 2}}, outs: [{path: b, md5: 0}]"
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [
+    ("", "", []),  # RFC 1321 has no such text; md5sum says so
+    ("9e107d9d372bb6826bd81d3542a419d6", "0", ["a: not what dvc.lock has for the stage x"]),
+    ("path: b", "path: ../b", ["dvc.lock: x: outs: not those of dvc.yaml", "dvc.lock: x: ../b leads out of the clone"]),
+    ("train.epochs: 2", "train.epochs: 3", ["params.yaml: train.epochs is not what dvc.lock has for the stage x"]),
+    ("train.epochs: 2", "", ["dvc.lock: x: params: not those of dvc.yaml"]),
+    ("cmd: c", "cmd: d", ["dvc.lock: x: cmd: not those of dvc.yaml"]),
+    ("{x: {", "{y: {cmd: c}, x: {", ["dvc.lock: y: dvc.yaml has no such stage"]),
+    ("stages: {x", "more: 7\nstages: {x", ["dvc.lock: more: found a key that DVC's lock does not have"]),
+    ("[{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}]", "7", 1), ("stages", "stage", 1)])
+def test_lock_is_held_against_files_parameters_and_dvc_yaml(tmp_path, old, new, expected):
     (tmp_path / "a").write_text("The quick brown fox jumps over the lazy dog")
     (tmp_path / "params.yaml").write_text("train: {epochs: 2}")
-    (tmp_path / "dvc.lock").write_text(lock)
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}}}")
+    (tmp_path / "dvc.lock").write_text(f"stages: {{x: {{{LOCKED}}}}}".replace(old, new))
     found = beside.locked(tmp_path).faults
     assert (len(found) if expected == 1 else found) == expected
+
+
+@pytest.mark.parametrize("lock", ["7", "stages: [7]", "stages: {x: 7}", "stages: {x: {cmd: c}, x: {cmd: c}}"])
+def test_lock_of_any_shape_is_refused_without_a_crash(tmp_path, lock):
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}}}")
+    (tmp_path / "dvc.lock").write_text(lock)
+    assert [fault.split(":")[:2] for fault in beside.locked(tmp_path).faults] == [["dvc.lock", " cannot be read"]]
+
+
+def test_stage_that_is_not_locked_is_found(tmp_path):  # a lock with one stage left held
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}, y: {{{STAGE}}}}}")
+    (tmp_path / "params.yaml").write_text("train: {epochs: 2}")
+    (tmp_path / "dvc.lock").write_text(f"stages: {{x: {{{LOCKED}}}}}")
+    assert beside.locked(tmp_path).faults == ["dvc.lock: y: not locked"]
 
 
 # The command

@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from radiotrace import records
-from radiotrace.evidence import beside, history, keys, signing, verify
-from radiotrace.evidence.verify import Check
+from radiotrace import isolated, records
+from radiotrace.evidence import beside, closed_world, history, keys, signing, verifier, verify, workflow
+from radiotrace.evidence.verify import Check, Clone
 from radiotrace.stage import StageError, log
 
 NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
@@ -29,33 +29,32 @@ def run(args) -> int:
     if args.level == 0:
         print(f"# Level 0 is yours to run, in this folder, without any of our code. Nothing was checked yet.\n{BY_HAND.read_text('utf-8')}", end="")
         return 0
-    root = Path(args.project)
-    evidence = root / args.evidence
-    checks, said = attempted(1, "the bundle is whole", verify.whole, evidence), []
-    if args.level >= 2:
-        checks += attempted(2, "every signature fits its key and what it is over", signed, args, root, evidence, said)
-    if args.level >= 3:
-        log("verify: making the evidence again from this clone")
-        for what, function, places in (("every file that it vouches for has its SHA-256", verify.vouched, (evidence, root)),
-                                       ("made again from this clone it has the same bytes", verify.derived, (evidence, root)),
-                                       ("what its records name is here", beside.named, (evidence, root)), ("dvc.lock fits", beside.locked, (root,)),
-                                       ("ledgers only grew", history.check, (root,)), ("nothing blocks the release", verify.release, (evidence,))):
-            checks += attempted(3, what, function, *places)
-    if args.level >= 4:
-        log("verify: measuring the predictions again")
-        checks += attempted(4, "metrics and intervals follow from predictions and references", measured, root)
-        checks[-1].skipped.append("calibration and subgroups: they need logits and image features, level 6")
-    if args.level >= 5:
-        log("verify: predicting again")
-        checks += attempted(5, "the model predicts what was measured", predicted, root)
-    if args.level >= 6:
-        log("verify: running everything again in another clone; this takes as long as 'make run'")
-        checks += attempted(6, "another clone ends in the same bytes", reproduced, root)
+    clone, checks, said, signers = the_clone(args), [], [], []
+    for level in range(1, args.level + 1):
+        if level in ANNOUNCED:
+            log(f"verify: {ANNOUNCED[level]}")
+        if level == 2:
+            checks += attempted(2, "every signature fits its key and what it is over", signed, args, clone, said, signers)
+        for what, function in CHECKS.get(level, ()):
+            checks += attempted(level, what, function, clone)
     checks += [Check(level, NAMES[level], skipped=["not asked for"], looked=False) for level in range(args.level + 1, 7)]
-    print("\n".join(map(printable, [*lines(checks), *said])))
+    first = [*(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]), verifier.line(clone), ""]
+    print("\n".join(map(printable, [*first, *lines(checks), *said, *believed(checks)])))
     if args.json:
         records.write_bytes(args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode())
     return int(any(check.faults for check in checks))
+
+
+def the_clone(args) -> Clone:
+    """Where everything lies that is looked at."""
+    root = Path(args.project)
+    return Clone(root, root / args.evidence, root / args.signatures, root / args.keys)
+
+
+def believed(checks: list[Check]) -> list[str]:
+    """The last lines: what was taken as it stands."""
+    taken = [line for check in checks for line in check.believed]
+    return ["", "believed, not made again:", *(f"  {line}" for line in dict.fromkeys(taken))] if taken else []
 
 
 def printable(line: str) -> str:
@@ -77,18 +76,25 @@ def lines(checks: list[Check]) -> list[str]:
     return [*text, "", f"{failed} of {len(checks)} checks fail" if failed else "nothing that was checked fails; see what was not checked"]
 
 
-def signed(args, root: Path, evidence: Path, said: list[str]) -> Check:
-    """Level 2. Without a signature there is nothing to check, unless the reader brought a key and so expects one."""
+def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
+    """Level 2. Without a signature there is nothing to check, unless the reader brought a key and so expects one.
+
+    Args:
+        said: gets a line for each signature; signers: gets the first lines, on whose key it is.
+    """
     check = Check(2, "every signature fits its key and what it is over")
-    folder = root / args.signatures
-    if not folder.is_dir() and not args.pubkey:
+    brought = [*(args.pubkey or ()), *([args.fingerprints] if args.fingerprints else [])]
+    keys.outside(brought, clone.root)
+    if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
-    found = signing.verify(folder, evidence, keys.known(root / args.keys, args.pubkey or ()), root)
+    known = keys.known(clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None)
+    found = signing.verify(clone.signatures, clone.evidence, known, clone.root)
+    signers += signing.whose(found)
     check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
     check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
     said += ["", *signing.lines(found)]
     if any(one["key_source"] == "clone" for one in found):
-        check.skipped.append("whose key it is: a key from this clone shows integrity, not identity; give yours with --pubkey")
+        check.skipped.append("whose key it is: a key from this clone shows integrity, not identity; give yours with --pubkey or --fingerprints")
     return check
 
 
@@ -116,8 +122,9 @@ def _records(root: Path) -> dict:
             "p": records.read(build / "evaluate/results/provenance.json", "provenance")["params"]}
 
 
-def measured(root: Path) -> list[str]:
+def measured(clone: Clone) -> Check:
     """Level 4: each case's measures and all summaries, made again from label maps."""
+    root = clone.root
     found = _records(root)
     from radiotrace.evaluation import recompute  # here, because it imports torch
     made = list(recompute.entries(found["cases"]["cases"], found["dataset"], found["split"], found["split"]["labels"], root / "data",
@@ -127,8 +134,9 @@ def measured(root: Path) -> list[str]:
               for place in differences(case, other, "")]
     # From the measures before they are rounded, as evaluate does it: rounding makes and breaks ties between resamples, which move an interval.
     summaries = json.loads(records.dumps(recompute.summaries(made, found["metrics"]["decisions"], found["p"])))
-    return faults + [f"metrics/metrics.json: {name}{place}" for name, value in summaries.items()
-                     for place in differences(found["metrics"].get(name), value, "")]
+    faults += [f"metrics/metrics.json: {name}{place}" for name, value in summaries.items()
+               for place in differences(found["metrics"].get(name), value, "")]
+    return Check(4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 6"])
 
 
 def differences(stated, found, place: str) -> list[str]:
@@ -144,8 +152,9 @@ def differences(stated, found, place: str) -> list[str]:
     return [f" at {place or '/'} states {json.dumps(stated)[:60]}, found {json.dumps(found)[:60]}"]
 
 
-def predicted(root: Path) -> list[str]:
+def predicted(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
+    root = clone.root
     found = _records(root)
     from radiotrace.evaluation import parts
     from radiotrace.images import volumes
@@ -162,27 +171,67 @@ def predicted(root: Path) -> list[str]:
     return faults
 
 
-def reproduced(root: Path) -> list[str]:
-    """Level 6: the commit of this clone, run from the data in a temporary clone."""
-    dvc = [sys.executable, "-m", "dvc"]
+def reproduced(clone: Clone) -> Check:
+    """Level 6: the commit of this clone, run from the data in a temporary clone, from nothing: no checkpoint, no cache, no setting of ours.
+
+    It runs what the clone has, so it begins only where that was found to be what the verifier has.
+    """
+    root, what = clone.root.resolve(), "another clone ends in the same bytes"
+    dvc = [sys.executable, "-I", "-B", "-m", "dvc"]
     with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
-        pulled = ["data.dvc", *(path.relative_to(root).as_posix() for path in sorted((root / "members").glob("*.dvc")))]
-        for where, words in ((root, ["git", "clone", "-q", str(root.resolve()), str(clone)]), (clone, [*dvc, "pull", "-q", *pulled]),
-                             (clone, [*dvc, "repro", "-q", "-f"])):
-            done = subprocess.run(words, cwd=where, capture_output=True, text=True, check=False)
-            if done.returncode:
-                return [f"{' '.join(words[-3:])}: exit {done.returncode}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ''}"]
-        before, after = ({path.name: records.sha256(path) for path in (one / "evidence").glob("*") if path.is_file()} for one in (root, clone))
-    return [f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected {before.get(name, 'nothing')[:12]}"
-            for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+        again = Path(folder) / "clone"
+        environment = isolated.environment(DVC_SITE_CACHE_DIR=f"{folder}/site", DVC_NO_ANALYTICS="1")
+        members = (path.relative_to(root).as_posix() for path in sorted((root / "members").glob("*.dvc")))
+        if fault := _run(folder, ["git", "clone", "-q", "--no-hardlinks", str(root), str(again)], environment):
+            return Check(6, what, [fault])
+        fresh = Clone(again, again / clone.evidence.name, again / clone.signatures.name, again / clone.keys.name)
+        fit = [verifier.check(fresh), closed_world.check(fresh), workflow.check(again)]
+        if faults := [fault for check in fit for fault in check.faults]:
+            return Check(6, what, ["nothing was run, because:", *faults])
+        for words in ([*dvc, "pull", "-q", "data.dvc", *members], [*dvc, "repro", "-q", "-f", "--no-run-cache"]):
+            if fault := _run(again, words, environment):
+                return Check(6, what, [fault])
+        before, after = ({path.name: records.sha256(path) for path in (one / clone.evidence.name).glob("*") if path.is_file()}
+                         for one in (root, again))
+    return Check(6, what, [f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected {before.get(name, 'nothing')[:12]}"
+                           for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)])
+
+
+def _run(where, words: list[str], environment: dict[str, str]) -> str:
+    """What a command said last, where it failed; else nothing."""
+    done = subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    lines_said = done.stderr.strip().splitlines() or [""]
+    return f"{' '.join(words[-3:])}: exit {done.returncode}: {lines_said[-1]}" if done.returncode else ""
+
+
+MEASURED = "metrics and intervals follow from predictions and references"
+ANNOUNCED = {3: "making the evidence again from this clone", 4: "measuring the predictions again", 5: "predicting again",
+             6: "running everything again in another clone; this takes as long as 'make run'"}
+# Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check, several, or a list of faults.
+# Level 2 is `signed`, which also takes the reader's keys.
+CHECKS = {
+    1: (("the bundle is whole", lambda clone: verify.whole(clone.evidence)),),
+    3: (("its code is that of the verifier", verifier.check),
+        ("every file of the clone is listed", closed_world.check),
+        ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.root)),
+        ("every file that it vouches for has its SHA-256", lambda clone: verify.vouched(clone.evidence, clone.root)),
+        ("made again from this clone it has the same bytes", lambda clone: verify.derived(clone.evidence, clone.root)),
+        ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.root)),
+        ("dvc.lock fits", lambda clone: beside.locked(clone.root)),
+        ("ledgers only grew", lambda clone: history.check(clone.root)),
+        ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
+    4: ((MEASURED, measured),),
+    5: (("the model predicts what was measured", predicted),),
+    6: (("another clone ends in the same bytes", reproduced),)}
 
 
 def options(parser) -> None:
     """The command's arguments."""
     parser.add_argument("--level", type=int, choices=range(7), default=4, help="how far to go, 0 to 6; 0 prints commands; default: 4")
     parser.add_argument("--pubkey", action="append", metavar="FILE", help="public key that came to you by another way; may be given several times")
+    parser.add_argument("--fingerprints", metavar="FILE", help="lines of fingerprint and name, of keys that you know by another way than the clone")
+    parser.add_argument("--clone", "--project", dest="project", metavar="FOLDER", default=".", help="the clone, not trusted in anything; default: .")
     parser.add_argument("--json", metavar="FILE", help="write what was found as JSON, too")
-    for name, default, what in (("project", ".", "the clone"), ("evidence", "evidence", "the bundle"), ("signatures", "signatures", "the signatures"),
+    for name, default, what in (("evidence", "evidence", "the bundle"), ("signatures", "signatures", "the signatures"),
                                 ("keys", "keys", "public keys of the clone")):
         parser.add_argument(f"--{name}", default=default, help=f"{what}; default: {default}")

@@ -49,17 +49,23 @@ def _fault(folder: Path, name: str, expected: str) -> str | None:
 
 
 def locked(root) -> Check:
-    """Level 3: what DVC's lock says of files, folders and parameters is so. A signature cannot cover the lock, since DVC writes it last."""
-    hashes = cache(_md5)  # several stages read the same file
-    check, root = Check(3, "dvc.lock is of the files and parameters that are here"), Path(root)
+    """Level 3: DVC's lock has every stage of dvc.yaml, and what it says of files, folders and parameters is so.
+
+    A signature cannot cover the lock, since DVC writes it last.
+    """
+    check, root = Check(3, "dvc.lock has every stage, and is of the files and parameters that are here"), Path(root)
     try:
-        stages = params.load_yaml(root / "dvc.lock")["stages"]
-        entries = {(name, one["path"]): one["md5"] for name, stage in stages.items() for kind in ("deps", "outs") for one in stage.get(kind, [])}
+        lock, described = (params.load_yaml(root / name) for name in ("dvc.lock", "dvc.yaml"))
+        check.faults = _unlocked(lock, described["stages"])
+        stages = lock["stages"]
+        entries = {(name, entry["path"]): entry["md5"] for name, stage in stages.items() for kind in ("deps", "outs")
+                   for entry in stage.get(kind, [])}
         values = [(name, file, key, value) for name, stage in stages.items() for file, chosen in stage.get("params", {}).items()
                   for key, value in chosen.items()]
         now = {file: params.load_yaml(root / file) for file in {file for _, file, _, _ in values} if PurePosixPath(file).parts[:1] != ("..",)}
     except (StageError, LookupError, TypeError, AttributeError) as error:
         return Check(3, check.what, [f"dvc.lock: cannot be read: {str(error).splitlines()[0]}"])
+    hashes = cache(_md5)  # several stages read the same file
     for (name, path), expected in sorted(entries.items()):
         if ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
             check.faults.append(f"dvc.lock: {name}: {path} leads out of the clone")
@@ -68,6 +74,28 @@ def locked(root) -> Check:
     check.faults += [f"{file}: {key} is not what dvc.lock has for the stage {name}" for name, file, key, value in values
                      if _value(now.get(file), key) != value]
     return check
+
+
+def _unlocked(lock: dict, described: dict) -> list[str]:
+    """Where the lock leaves out, or has beside, what dvc.yaml says of a stage: DVC would run it again, or believe what nobody ran."""
+    faults = [f"dvc.lock: {key}: found a key that DVC's lock does not have" for key in lock.keys() - {"schema", "stages"}]
+    for name in sorted(described.keys() | lock["stages"].keys(), key=str):
+        wanted, found = described.get(name), lock["stages"].get(name)
+        if wanted is None or found is None:
+            faults.append(f"dvc.lock: {name}: {'not locked' if found is None else 'dvc.yaml has no such stage'}")
+            continue
+        for kind, said in {"cmd": (wanted["cmd"], found["cmd"]), "deps": (_paths(wanted, "deps"), _paths(found, "deps")),
+                           "outs": (_paths(wanted, "outs", "metrics", "plots"), _paths(found, "outs")),
+                           "params": ({"params.yaml": sorted(wanted.get("params", []))} if wanted.get("params") else {},
+                                      {file: sorted(chosen) for file, chosen in found.get("params", {}).items()})}.items():
+            if said[0] != said[1]:
+                faults.append(f"dvc.lock: {name}: {kind}: not those of dvc.yaml")
+    return faults
+
+
+def _paths(stage: dict, *kinds: str) -> list[str]:
+    entries = [entry for kind in kinds for entry in stage.get(kind, [])]
+    return sorted(entry if isinstance(entry, str) else entry.get("path") or next(iter(entry)) for entry in entries)
 
 
 def _md5(path: Path) -> str:

@@ -5,6 +5,7 @@ can put another key there, and mark it. A key that the reader got from the signe
 """
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 from typing import NamedTuple
@@ -24,12 +25,16 @@ SHORT = 16  # digits of a fingerprint in a file name and for people
 
 
 class Key(NamedTuple):
-    """A public key: what it is, how it is marked (test, release, unmarked), where it came from (clone, given)."""
+    """A public key: what it is, how the clone marks it (test, release, unmarked), where it came from (clone, given).
+
+    given: the reader brought the key, or its fingerprint, from elsewhere. name is what the reader calls it, "" without one.
+    """
 
     public: ec.EllipticCurvePublicKey
     fingerprint: str
     trust: str
     source: str
+    name: str = ""
 
 
 def pem(public: ec.EllipticCurvePublicKey) -> bytes:
@@ -42,12 +47,13 @@ def fingerprint(public: ec.EllipticCurvePublicKey) -> str:
     return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def known(folder, given=()) -> dict[str, Key]:
+def known(folder, given=(), fingerprints=None) -> dict[str, Key]:
     """The public keys that signatures may be of, by fingerprint.
 
     Args:
         folder: keys/ of the clone: *.pub, and *.json that mark them (record 'signing_key').
         given: files of keys that the reader got by another way. When there is one, keys of the clone count no more.
+        fingerprints: fingerprint -> name, of keys that the reader knows by these; then those of the clone that are among them count, too.
 
     Raises:
         StageError: a file is not what it should be; names every one.
@@ -57,17 +63,53 @@ def known(folder, given=()) -> dict[str, Key]:
         record = _record(path, faults)
         if record and trust.setdefault(record["fingerprint_sha256"], record["trust"]) != record["trust"]:
             faults.append(f"{path}: found trust {record['trust']}, expected {trust[record['fingerprint_sha256']]} as another file has it")
-    for path in map(Path, given or sorted(folder.glob("*.pub"))):
+    brought, lying = [Path(path) for path in given], sorted(folder.glob("*.pub")) if fingerprints is not None or not given else []
+    for path in [*brought, *lying]:
         try:
             public = _checked(serialization.load_pem_public_key(path.read_bytes()), path)
         except (OSError, ValueError, UnsupportedAlgorithm, StageError) as error:
             faults.append(str(error) if isinstance(error, (OSError, StageError)) else f"{path}: found no public key in PEM")
             continue
-        name = fingerprint(public)
-        found[name] = Key(public, name, trust.get(name, "unmarked"), "given" if given else "clone")
+        name, listed = fingerprint(public), fingerprints or {}
+        if path in brought or fingerprints is None or name in listed:
+            source = "given" if path in brought or name in listed else "clone"
+            found.setdefault(name, Key(public, name, trust.get(name, "unmarked"), source, listed.get(name, "")))
     if faults:
         raise StageError("public keys cannot be used", faults, "Restore them with git, or name other ones.")
     return found
+
+
+def fingerprints(path) -> dict[str, str]:
+    """Keys that a reader knows: a file of lines 'fingerprint name', where the name may be missing; # begins a comment.
+
+    Raises:
+        StageError: a line is something else, or there is none; names every one.
+    """
+    known_keys, faults = {}, []
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StageError(f"{path} cannot be read", [str(error)], "Name a file of fingerprints.") from None
+    for number, line in enumerate(lines, 1):
+        digits, _, name = line.partition("#")[0].strip().partition(" ")
+        if re.fullmatch("[0-9a-f]{64}", digits):
+            known_keys[digits] = name.strip()
+        elif digits:
+            faults.append(f"line {number}: found {dsse.shown(digits)}, expected 64 hexadecimal digits")
+    if faults or not known_keys:
+        raise StageError(f"{path} is no list of fingerprints", faults or ["found no fingerprint"], "A line has a fingerprint and a name.")
+    return known_keys
+
+
+def outside(paths, root) -> None:
+    """Keys and lists that the reader brings must not lie in what they vouch for: whoever made that could have put them there.
+
+    Raises:
+        StageError: one lies in the clone; names every one.
+    """
+    if inside := [str(path) for path in paths if Path(path).resolve().is_relative_to(Path(root).resolve())]:
+        raise StageError("keys of the clone show that nothing changed, not whose they are", [f"{path}: lies in the clone" for path in inside],
+                         "Name a file outside of it, which came to you by another way.")
 
 
 def _record(path: Path, faults: list[str]) -> dict | None:

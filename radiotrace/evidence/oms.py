@@ -26,7 +26,7 @@ def listing(folder) -> tuple[dict[str, str], list[str]]:
     """Every file below a folder, and what must not be there.
 
     Returns:
-        {path with "/", relative: SHA-256}; faults: links, what is neither file nor folder, names that cannot be printed.
+        {path with "/", relative: SHA-256}; faults: links, what is neither file nor folder, names beyond printable ASCII.
     """
     folder = Path(folder)
     if folder.is_symlink() or not folder.is_dir():
@@ -34,8 +34,8 @@ def listing(folder) -> tuple[dict[str, str], list[str]]:
     files, faults = {}, []
     for path in sorted(folder.rglob("*"), key=os.fsencode):
         name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
-        if not name.isprintable():  # a name that is not UTF-8 is not printable either
-            faults.append(f"{dsse.shown(name)}: the name has characters that cannot be printed")
+        if not (name.isascii() and name.isprintable()):  # among others, a letter that looks like one of ours
+            faults.append(f"{dsse.shown(name)}: the name has characters other than the printable ones of ASCII")
         elif stat.S_ISLNK(mode):
             faults.append(f"{name}: found a symbolic link, expected a file")
         elif stat.S_ISREG(mode):

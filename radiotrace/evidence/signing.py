@@ -16,7 +16,7 @@ from radiotrace.evidence.keys import SHORT, Key
 from radiotrace.evidence.statements import MANIFEST, SLSA_FILE
 
 OMS, PROVENANCE, REVIEWS = "evidence.oms.json", "provenance.dsse.json", "reviews"
-TRUST = {"test": "TEST KEY", "release": "release key", "unmarked": "unmarked key"}
+TRUST = {"test": "TEST KEY", "release": "called a release key by the clone", "unmarked": "unmarked key"}
 SOURCE = {"clone": "from this clone: integrity, not identity", "given": "given by the reader"}
 
 
@@ -30,7 +30,8 @@ def verify(signatures, evidence, public_keys: dict[str, Key], root) -> list[dict
 
     Returns:
         One finding for each signature that is there or should be: file, kind (oms, provenance, review, unknown), ok, faults, notes (what could not
-        be looked at); of the key fingerprint, trust (test, release, unmarked), key_source (clone, given), None where no signature fits; says is the
+        be looked at); of the key fingerprint, trust (test, release, unmarked), key_source (clone, given), None where no signature fits, and key_name,
+        what the reader calls it; says is the
         payload of a review that holds, else None. ok says nothing about the key: a test key, or one from the clone, makes it no less ok.
     """
     signatures, evidence = Path(signatures), Path(evidence)
@@ -40,7 +41,7 @@ def verify(signatures, evidence, public_keys: dict[str, Key], root) -> list[dict
     found = []
     for name in sorted(expected | present.keys()):
         finding = {"file": f"{signatures.name}/{name}", "kind": _kind(name), "faults": [], "notes": [],
-                   "fingerprint": None, "trust": None, "key_source": None, "says": None}
+                   "fingerprint": None, "trust": None, "key_source": None, "key_name": "", "says": None}
         try:
             content = dsse.parse(_bytes(present.get(name)))
             CHECKS[finding["kind"]](content, evidence, files, public_keys, Path(root), finding)
@@ -81,7 +82,7 @@ def _open(envelope, payload_type, public_keys, finding, hint=None) -> bytes:
 
     used = {}
     payload = dsse.opened(envelope, payload_type, lambda keyid: used.setdefault("key", of(keyid)).public)
-    finding.update(fingerprint=used["key"].fingerprint, trust=used["key"].trust, key_source=used["key"].source)
+    finding.update(fingerprint=used["key"].fingerprint, trust=used["key"].trust, key_source=used["key"].source, key_name=used["key"].name)
     return payload
 
 
@@ -133,6 +134,21 @@ def lines(findings: list[dict]) -> list[str]:
         if finding["fingerprint"]:
             words[2] = f"key {finding['fingerprint'][:SHORT]}, {TRUST[finding['trust']]}, {SOURCE[finding['key_source']]}"
         if says := finding["says"]:
-            words.append(f"{says['meaning']} by {says['name']} at {says['time_utc']}")
+            who = says["name"] if finding["key_source"] == "given" else f"somebody who says to be {says['name']}"
+            words.append(f"{says['meaning']} by {who} at {says['time_utc']}")
         found += ["  ".join(words), *(f"  {fault}" for fault in finding["faults"]), *(f"  not checked: {note}" for note in finding["notes"])]
     return found
+
+
+def whose(findings: list[dict]) -> list[str]:
+    """Whose keys signed: for the first lines, before anything that a signature is taken to show. Keys of the clone never count as known."""
+    signers = {(row["fingerprint"], row["key_source"], row["key_name"]) for row in findings if row["fingerprint"]}
+    text = []
+    for name, source, called in sorted(signers):
+        if source == "given":
+            text.append(f"signed by: key {name}, which you {f'know as {called}' if called else 'brought'}")
+        else:
+            text.append(f"signed by: UNKNOWN KEY {name}: it lies in the clone itself, where anybody can put one. Ask its owner for the "
+                        "fingerprint by another way, then give --pubkey FILE or --fingerprints FILE")
+    unsigned = [row["file"] for row in findings if not row["fingerprint"]]
+    return text + ([f"signed by: nobody whose key is known: {', '.join(unsigned)}"] if unsigned else [])

@@ -6,19 +6,18 @@ level 3  it follows from this clone: made again from records, design, code and t
 Level 2, the signatures, is radiotrace/evidence/signing.py; the ledgers are history.py. Levels 4 to 6 need images and torch:
 radiotrace/commands/verify.py.
 
-What is looked at may be made to mislead. It is read, never run and never written to; level 3 runs the code of the clone, which is why the clone
-should be one that the reader trusts.
+What is looked at may be made to mislead. It is read, never run and never written to: level 3 runs the stage of the verifier (isolated.py), which
+is the clone's own only where the reader verifies a clone with itself. Only level 6 runs what the clone has, and not before it was found to be
+the verifier's.
 """
 import json
-import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from radiotrace import params, records
+from radiotrace import isolated, params, records
 from radiotrace.evidence import canonical, compliance, dsse, oms, statements
 from radiotrace.evidence.statements import MANIFEST
 from radiotrace.stage import StageError
@@ -36,6 +35,7 @@ class Check:
         faults: what is wrong, each with its place; [] where it holds.
         skipped: why some of it could not be looked at; [] where all was.
         looked: False where nothing could.
+        believed: what was taken as it stands and not made again, a line each; the last lines of the command name them.
     """
 
     level: int
@@ -43,6 +43,17 @@ class Check:
     faults: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     looked: bool = True
+    believed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Clone:
+    """What is verified: the folder of a clone and the folders in it. Nothing of it is imported."""
+
+    root: Path
+    evidence: Path
+    signatures: Path
+    keys: Path
 
 
 def whole(evidence) -> list[Check]:
@@ -162,10 +173,16 @@ def vouched(evidence, root) -> Check:
     return check
 
 
-def started(root: Path, words: list[str]) -> tuple[int, str]:
-    """Exit status and stderr of the stage in a process of its own, which leaves no compiled code in the clone."""
-    done = subprocess.run([sys.executable, *words], cwd=root, capture_output=True, text=True, errors="replace", check=False,
-                          env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
+def started(root: Path, words: list[str], code: Path = isolated.ROOT) -> tuple[int, str]:
+    """Exit status and stderr of the stage in a process of its own, which leaves no compiled code in the clone.
+
+    Args:
+        root: of the clone, the current folder of the process; nothing is imported from there.
+        words: of the stage's command, without 'python': -m, the module, its options.
+        code: root of the repository whose stage runs: that of the verifier.
+    """
+    done = subprocess.run(isolated.command(*words[1:], root=code), cwd=root, capture_output=True, text=True, errors="replace",
+                          check=False, env=isolated.environment())
     return done.returncode, done.stderr
 
 

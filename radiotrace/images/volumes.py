@@ -86,8 +86,9 @@ def write(volume: sitk.Image, path) -> None:
 
 def _errno_of_full_disk(path: Path) -> int:
     """SimpleITK hides errno; writing the same place again with Python tells why."""
+    path.with_name(path.name + ".partial").unlink(missing_ok=True)  # it may be a link to elsewhere
     try:
-        with open(path.with_name(path.name + ".partial"), "wb") as probe:
+        with open(path.with_name(path.name + ".partial"), "xb") as probe:
             probe.write(b"\0" * 2**20)
             probe.flush()
     except OSError as error:
