@@ -16,7 +16,7 @@ from tests import submitted
 ROOT = Path(__file__).resolve().parent.parent
 REAL = {name: params.load_yaml(ROOT / f"design/{name}.yaml") for name in ("risks", "intended_use", "statistical_plan", "pccp", "anomalies")}
 REQUIREMENTS = params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]
-PARAMS = params.load_yaml(ROOT / "params.yaml")
+PARAMS = params.load_yaml(submitted.folder() / "params.yaml")  # those of the workspace may be an experiment's
 A = "a" * 64
 # What design/requirements.yaml says of controls, requirement by requirement, until it has the field.
 CONTROLS_OF = {
