@@ -1,5 +1,5 @@
 # Everyday commands. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help run pull verify test verification negative-controls browser lint check deps diff manifest install clean
+.PHONY: help run pull verify trace review test after-run verification negative-controls browser lint check deps diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -26,6 +26,9 @@ verify: .venv/runtime ## what holds of the evidence, and what was not checked; a
 
 test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
+
+after-run: .venv/dev browser ## 'make run', then 'make test', where a run does not give our bytes: in a clone of HEAD, with a short run and the fast tests
+	.ci/after-run
 
 verification: .venv/dev browser ## record what the tests of requirements and the negative controls come to; then 'dvc repro evidence'
 	python -m pytest -m requirement --record verification/tests.json --junitxml execution/tests.junit.xml

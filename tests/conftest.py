@@ -1,7 +1,42 @@
-"""Fixtures that several files use."""
+"""Fixtures that several files use, and a rule: no test opens what a run makes in this clone."""
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests import projects
+from tests import projects, submitted
+
+OPENED: list[str] = []  # what this process opened of the outputs of a run in this clone, since a test ended last
+
+
+def of_a_run(path) -> bool:
+    """Whether a path leads into what a run makes in this clone."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        return False
+    name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links stay what they are called
+    return name.startswith(f"{submitted.ROOT}{os.sep}") and Path(name).relative_to(submitted.ROOT).parts[0] in submitted.RUN_MAKES
+
+
+def heard(event: str, arguments: tuple) -> None:
+    """Notes what is opened and listed. Whatever a test reads that a run rewrites, it would judge the submitted run by another one."""
+    if event not in ("open", "os.listdir", "os.scandir") or not of_a_run(arguments[0]):
+        return
+    if event == "open" and arguments[1] is None and not Path(os.fsdecode(arguments[0])).is_absolute():
+        return  # os.open, whose name may start from another folder than this one, as where a temporary folder is removed
+    OPENED.append(os.fsdecode(arguments[0]))
+
+
+sys.addaudithook(heard)
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_a_run_is_opened():
+    """Fails a test that opened outputs of a run in this clone, or whose file did so as it was collected."""
+    yield
+    opened = sorted(set(OPENED))
+    OPENED.clear()
+    assert opened == [], "a run changes these: read them by tests/submitted.py, which has them as they are committed"
 
 
 @pytest.hookimpl(tryfirst=True)  # before '-m' looks at marks

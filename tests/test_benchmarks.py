@@ -1,6 +1,5 @@
 """benchmarks: the tables say what the rows hold."""
 import importlib
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from benchmarks import networks as networks_table
 from radiotrace import params
 from radiotrace.learning import networks
 from stages.train import network_spec
-from tests import phantoms
+from tests import phantoms, submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = {name: crossval.read(ROOT / f"benchmarks/crossval/{name}.csv") for name in ("nnunet", "subjects")}
@@ -167,7 +166,7 @@ def test_another_recipe_or_seed_does_not_go_into_the_published_rows(options, mon
 
 @pytest.mark.parametrize("scheme", PUBLISHED)
 def test_the_published_rows_hold_every_case_once(scheme):
-    split = json.loads((ROOT / "evidence/split.json").read_text())
+    split = submitted.json_of("evidence/split.json")
     assert [row["case_id"] for row in PUBLISHED[scheme]] == sorted(split["cases"])
 
 
@@ -234,6 +233,6 @@ def test_every_ablation_was_judged_on_the_same_cases():
 
 
 def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():
-    tested = {case["case_id"] for case in json.loads((ROOT / "metrics/cases.json").read_text())["cases"]}
+    tested = {case["case_id"] for case in submitted.json_of("metrics/cases.json")["cases"]}
     chosen_on = {row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0}
-    assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (ROOT / "README.md").read_text("utf-8")
+    assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (submitted.folder() / "README.md").read_text("utf-8")

@@ -7,11 +7,12 @@ import pytest
 
 from radiotrace import params, records
 from radiotrace.evidence import compliance
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDARDS = {path.stem: params.load_yaml(path) for path in sorted((ROOT / "design/compliance").glob("*.yaml"))}
-BUNDLE = {path.name: json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "evidence").glob("*.json"))}
-DIGESTS = {name: records.sha256(ROOT / "evidence" / name) for name in BUNDLE}
+BUNDLE = {path.name: json.loads(path.read_text("utf-8")) for path in sorted((submitted.folder() / "evidence").glob("*.json"))}
+DIGESTS = {name: records.sha256(submitted.folder() / "evidence" / name) for name in BUNDLE}
 # Stand in the record of acceptance from the next run of the stage on.
 COMING = ("/prespecified", "/multiplicity")
 # RFC 6901, section 5

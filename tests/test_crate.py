@@ -8,6 +8,7 @@ from rocrate.rocrate import ROCrate
 
 from radiotrace import params, records
 from radiotrace.evidence import crate
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 CARD = json.loads((ROOT / "tests/schema_cases/dataset_card/valid/one_fact.json").read_text("utf-8"))
@@ -39,7 +40,7 @@ def made(of=None, files=FILES, date="2026-11-22") -> dict:
 
 def listed() -> list[dict]:
     """What the manifest of the example lists, as the crate takes it."""
-    rows = records.read(ROOT / "evidence/manifest.json", "manifest")["files"]
+    rows = records.read(submitted.folder() / "evidence/manifest.json", "manifest")["files"]
     return [row for row in rows if row["path"] not in ("dvc.yaml", "evidence/ro-crate-metadata.json")]
 
 
@@ -47,7 +48,7 @@ def listed() -> list[dict]:
 def example() -> dict:
     """The crate of the example's bundle."""
     workflow = {"path": "dvc.yaml", "sha256": records.sha256(ROOT / "dvc.yaml"), "bytes": (ROOT / "dvc.yaml").stat().st_size}
-    return crate.crate(records.read(ROOT / "evidence/run.json", "run"), params.load_yaml(ROOT / "dvc.yaml"), [*listed(), workflow],
+    return crate.crate(records.read(submitted.folder() / "evidence/run.json", "run"), params.load_yaml(ROOT / "dvc.yaml"), [*listed(), workflow],
                        params.load_yaml(ROOT / "design/dataset_card.yaml"), "2026-11-22")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from radiotrace import merkle, params, records
 from radiotrace.evidence import croissant
+from tests import submitted
 
 # rdflib warns of a class of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
@@ -72,7 +73,7 @@ def test_mlcroissant_knows_all_terms_of_the_context(on_disk, caplog):     # it l
 
 
 def test_mlcroissant_finds_no_fault_in_the_example(tmp_path):
-    found = croissant.croissant(*(records.read(ROOT / f"evidence/{name}.json", name) for name in ("dataset", "split")),
+    found = croissant.croissant(*(records.read(submitted.folder() / f"evidence/{name}.json", name) for name in ("dataset", "split")),
                                 params.load_yaml(ROOT / "design/dataset_card.yaml"))
     (tmp_path / "found.json").write_text(json.dumps(found))
     assert faults(tmp_path / "found.json") == ([], [])
@@ -104,8 +105,8 @@ def test_file_with_other_bytes_is_refused(on_disk):
 
 
 def test_every_raw_file_of_the_example_stands_with_the_hash_of_the_manifest():
-    dataset, split = (records.read(ROOT / f"evidence/{name}.json", name) for name in ("dataset", "split"))
-    listed = dict(reversed(line.split("  ")) for line in (ROOT / "data.sha256").read_text().splitlines())
+    dataset, split = (records.read(submitted.folder() / f"evidence/{name}.json", name) for name in ("dataset", "split"))
+    listed = dict(reversed(line.split("  ")) for line in (submitted.folder() / "data.sha256").read_text().splitlines())
     found = croissant.croissant(dataset, split, params.load_yaml(ROOT / "design/dataset_card.yaml"))
     stated = {f"data/{one['@id']}": one["sha256"] for one in found["distribution"] if one["@type"] == "cr:FileObject"}
     assert stated == {path: digest for path, digest in listed.items() if path.startswith(("data/imagesTr/", "data/labelsTr/"))}

@@ -1,6 +1,7 @@
 """The datastore in git: every object is what its name says, and everything that is locked is in it."""
 import hashlib
 import json
+import subprocess
 
 import pytest
 
@@ -133,3 +134,41 @@ def test_lock_that_locks_nothing_fails(project, lock):  # a check that looked at
     if lock is not None:
         (project.folder / "dvc.lock").write_text(lock)
     assert project.faults() == ["nothing is locked, so nothing was checked"]
+
+
+def commit(folder):
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "run"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+
+
+def test_outputs_of_a_run_that_nobody_committed_are_one_fault_with_two_ways_out(project):
+    project.lock("build/weights", project.put(b"weights"))
+    commit(project.folder)
+    for number in range(20):
+        project.lock(f"build/{number:02}", md5(b"%d" % number))
+    with pytest.raises(StageError, match="the run in this folder is not the committed one") as caught:
+        datastore.check(project.folder)
+    assert caught.value.findings == ["dvc.lock differs from HEAD, and the datastore lacks 20 of what it locks, such as build/00"]
+    assert "To keep this run: 'dvc push'" in caught.value.way_out
+    assert "To go back to the committed one: 'git stash'" in caught.value.way_out
+
+
+def test_what_is_missing_of_the_committed_run_is_a_fault_of_the_datastore(project):
+    project.lock("build/weights", md5(b"weights"))
+    commit(project.folder)
+    assert project.faults() == [f"build/weights: locked as {md5(b'weights')}, but not in the datastore"]
+
+
+def test_an_object_that_was_changed_is_named_whatever_was_committed(project):
+    project.lock("build/weights", project.put(b"weights"))
+    commit(project.folder)
+    project.lock("build/more", md5(b"more"))
+    project.object(md5(b"weights")).write_bytes(b"")
+    assert [fault.split(": ")[0].split("/")[0] for fault in project.faults()] == ["datastore", "build"]
+
+
+def test_many_faults_of_a_kind_are_cut_and_counted(project):
+    for number in range(20):
+        project.lock(f"build/{number:02}", md5(b"%d" % number))
+    found = project.faults()
+    assert (len(found), found[-1]) == (13, "… and 8 more")

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from radiotrace.evidence import compliance, documents, negative_controls
 from radiotrace.evidence.pages import parts
-from tests import projects
+from tests import projects, submitted
 
 NAMES = {"traceability", "verification", "risks", "sbom", "model_card", "compliance"}
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
@@ -21,7 +21,7 @@ VOID = {"meta", "link", "br"}
 
 @pytest.fixture(scope="module")
 def bundle() -> dict:
-    found = {path.name: json.loads(path.read_text("utf-8")) for path in sorted((projects.ROOT / "evidence").glob("*.json"))}
+    found = {path.name: json.loads(path.read_text("utf-8")) for path in sorted((submitted.folder() / "evidence").glob("*.json"))}
     described = negative_controls.load(projects.ROOT / "design/negative_controls.yaml")
     return found | {"seeded_faults.json": {"schema": "radiotrace-negative-controls/1.0", "negative_controls": list(described.values())}}
 

@@ -17,7 +17,7 @@ from radiotrace.images import volumes
 from radiotrace.learning import inference, levels, losses, networks
 from radiotrace.stage import StageError
 from stages import explain as explain_stage
-from tests import phantoms, projects
+from tests import phantoms, projects, submitted
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -391,6 +391,6 @@ def test_the_stage_refuses_a_label_that_is_not_there(project, tmp_path):
 
 
 def test_the_submitted_network_s_maps_come_from_what_it_has_learnt():
-    record = records.read(projects.ROOT / "evidence/explain.json", "explain")
+    record = records.read(submitted.folder() / "evidence/explain.json", "explain")
     found = [label["spearman_random_weights"]["mean"] for case in record["cases"] for label in case["labels"].values()]
     assert max(map(abs, found)) < 0.5

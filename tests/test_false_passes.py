@@ -17,7 +17,7 @@ from radiotrace import records
 from radiotrace.evidence import bundle, compliance, design, requirements, reviews, risks, sbom, tests, verify
 from radiotrace.evidence import history as ledgers
 from radiotrace.stage import StageError
-from tests import bills, bundles
+from tests import bills, bundles, submitted
 from tests.traced import OTHER, OTHER_PART, PART, STATUS, SUMMARY, Project, example, opening, outcome
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -310,7 +310,7 @@ def test_a_record_has_no_place_for_host_and_time(name, key):
 
 
 def test_the_bundle_names_no_machine_and_no_moment():
-    texts = {path.name: path.read_text("utf-8") for path in (ROOT / "evidence").iterdir()}
+    texts = {path.name: path.read_text("utf-8") for path in (submitted.folder() / "evidence").iterdir()}
     moment = re.compile(r"20\d\d-\d\d-\d\dT(?!00:00:00)\d\d:\d\d")
     place = re.compile(rf"/(?:root|home|tmp|Users)/|\b{re.escape(socket.gethostname())}\b")
     assert not {name: found[0] for name, text in texts.items() if (found := moment.search(text) or place.search(text))}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace.__main__ import main
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).resolve().parent / "schema_cases"
@@ -25,7 +26,7 @@ def here(tmp_path, monkeypatch):
 def results(here, capsys, name, **traced):
     (here / "evidence").mkdir()
     shutil.copy(CASES / f"acceptance/valid/{name}.json", here / "evidence/acceptance.json")
-    found = json.loads((ROOT / "evidence/traceability.json").read_text("utf-8"))
+    found = submitted.json_of("evidence/traceability.json")
     (here / "evidence/traceability.json").write_text(json.dumps(found | traced))
     assert main(["results"]) == 0
     return capsys.readouterr().out

@@ -6,10 +6,10 @@ import pytest
 
 from radiotrace import records
 from radiotrace.evidence import mlbom
-from tests import bills
+from tests import bills, submitted
 
 CASES = bills.ROOT / "tests/schema_cases"
-REAL = {name: json.loads((bills.ROOT / f"evidence/{name}.json").read_text("utf-8"))
+REAL = {name: submitted.json_of(f"evidence/{name}.json")
         for name in ("model", "dataset", "metrics", "split", "intended_use")}
 
 

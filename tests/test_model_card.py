@@ -1,13 +1,13 @@
 """The model card: every number is a reference into the bundle, every prose says what it is worth."""
 import copy
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
 
 from radiotrace import records
 from radiotrace.evidence import canonical, compliance, model_card
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("metrics.json", "split.json", "model.json", "dataset.json", "openings.json", "acceptance.json", "risks.json", "anomalies.json",
@@ -18,12 +18,12 @@ PROSE = ("device/about", "intended_use", "limits", "notice", "run_id")
 @pytest.fixture(scope="module")
 def bundle():
     """Files of the submitted bundle that the card is made from."""
-    return {name: json.loads((ROOT / "evidence" / name).read_text("utf-8")) for name in FILES}
+    return {name: submitted.json_of(f"evidence/{name}") for name in FILES}
 
 
 @pytest.fixture(scope="module")
 def intended_use():
-    return json.loads((ROOT / "evidence/intended_use.json").read_text("utf-8"))
+    return submitted.json_of("evidence/intended_use.json")
 
 
 def made(intended_use, bundle):

@@ -7,6 +7,7 @@ import pytest
 
 from radiotrace import params, records
 from radiotrace.evidence import pccp
+from tests.submitted import json_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAN = params.load_yaml(ROOT / "design/pccp.yaml")
@@ -197,7 +198,7 @@ def test_cross_references_of_the_plan_that_lead_nowhere(change, fault):
 
 @pytest.fixture(scope="module")
 def submitted():
-    return {name: json.loads((ROOT / f"evidence/{name}.json").read_text("utf-8")) for name in ("run", "dataset", "split", "model", "acceptance")}
+    return {name: json_of(f"evidence/{name}.json") for name in ("run", "dataset", "split", "model", "acceptance")}
 
 
 def test_baseline_of_the_submitted_run(submitted):

@@ -8,6 +8,7 @@ import pytest
 
 from radiotrace import params, records
 from radiotrace.evidence import provenance
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 A, B, C, D, E, F = ("abcdef"[number] * 64 for number in range(6))
@@ -82,7 +83,8 @@ def test_statement_breaks_no_rule():
 
 
 def test_statement_of_the_example_breaks_no_rule():
-    found = provenance.slsa(records.read(ROOT / "evidence/run.json", "run"), records.read(ROOT / "evidence/model.json", "model"),
+    found = provenance.slsa(records.read(submitted.folder() / "evidence/run.json", "run"),
+                            records.read(submitted.folder() / "evidence/model.json", "model"),
                             params.load_yaml(ROOT / "dvc.yaml"), records.sha256(ROOT / "dvc.yaml"))
     assert check(found) == []
 

@@ -11,11 +11,12 @@ import pytest
 from radiotrace import params, records
 from radiotrace.evaluation import statistics, subgroups
 from radiotrace.evidence import pccp, risks
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = {name: params.load_yaml(ROOT / f"design/{name}.yaml") for name in ("risks", "intended_use", "statistical_plan", "pccp", "anomalies")}
 REQUIREMENTS = params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]
-PARAMS = params.load_yaml(ROOT / "params.yaml")
+PARAMS = params.load_yaml(submitted.folder() / "params.yaml")  # those of the workspace may be an experiment's
 A = "a" * 64
 # What design/requirements.yaml says of controls, requirement by requirement, until it has the field.
 CONTROLS_OF = {
@@ -227,7 +228,7 @@ def test_anomalies_name_requirements_and_hazards_that_are_there():
 
 
 def pointed(file, pointer):
-    found = json.loads((ROOT / file).read_text("utf-8"))
+    found = submitted.json_of(file)
     for key in pointer.strip("/").split("/"):
         found = found[key]
     return found

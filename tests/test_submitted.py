@@ -1,4 +1,4 @@
-"""The submitted run, as it stands in this clone: the lock, the datastore and the bundle agree."""
+"""The submitted run, as it is committed: the lock, the datastore and the bundle agree. Nothing here looks at what a run has made since."""
 import hashlib
 import json
 import shutil
@@ -9,31 +9,37 @@ import pytest
 
 from radiotrace import datastore, records, runs
 from radiotrace.evidence import keys, signing, verify
+from tests import submitted
 
-ROOT = Path(__file__).resolve().parent.parent
-BY_HAND = ROOT / "radiotrace/evidence/templates/by_hand.sh"
-MANIFEST = json.loads((ROOT / "evidence/manifest.json").read_text()) if (ROOT / "evidence/manifest.json").is_file() else {"files": []}
+HEAD = submitted.folder()
+BY_HAND = HEAD / "radiotrace/evidence/templates/by_hand.sh"
+MANIFEST = submitted.json_of("evidence/manifest.json") if (HEAD / "evidence/manifest.json").is_file() else {"files": []}
 BUNDLE = [entry for entry in MANIFEST["files"] if entry["in_bundle"]]
 
 
 def test_the_bundle_holds_what_its_manifest_lists_and_nothing_else():
     listed = {entry["path"] for entry in BUNDLE} | {"evidence/manifest.json", "evidence/SHA256SUMS"}
-    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "evidence").iterdir()} == listed
+    assert {path.relative_to(HEAD).as_posix() for path in (HEAD / "evidence").iterdir()} == listed
     assert len(BUNDLE) >= 12
 
 
 @pytest.mark.parametrize("entry", BUNDLE, ids=lambda entry: entry["path"])
 def test_each_file_of_the_bundle_has_its_hash_and_fits_its_schema(entry):
-    content = (ROOT / entry["path"]).read_bytes()
+    content = (HEAD / entry["path"]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == entry["sha256"]
     assert entry["schema"] is None or records.faults(json.loads(content), entry["schema"]) == []
 
 
 def test_each_file_in_git_that_the_bundle_vouches_for_has_its_hash():
-    tracked = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines())
-    vouched = [entry for entry in MANIFEST["files"] if entry["path"] in tracked]
+    vouched = [entry for entry in MANIFEST["files"] if (HEAD / entry["path"]).is_file()]
     assert len(vouched) >= 16
-    assert [entry["path"] for entry in vouched if records.sha256(ROOT / entry["path"]) != entry["sha256"]] == []
+    assert [entry["path"] for entry in vouched if records.sha256(HEAD / entry["path"]) != entry["sha256"]] == []
+
+
+def test_each_file_that_the_bundle_vouches_for_and_dvc_keeps_has_its_hash_in_the_datastore():
+    kept = [entry for entry in MANIFEST["files"] if not (HEAD / entry["path"]).is_file()]
+    assert len(kept) >= 16
+    assert [entry["path"] for entry in kept if records.sha256(submitted.stored()[entry["path"]]) != entry["sha256"]] == []
 
 
 def test_every_record_of_ours_in_the_bundle_has_a_schema():
@@ -43,15 +49,15 @@ def test_every_record_of_ours_in_the_bundle_has_a_schema():
 
 
 def test_the_bundle_is_whole_by_verify():
-    assert [fault for check in verify.whole(ROOT / "evidence") for fault in check.faults] == []
+    assert [fault for check in verify.whole(HEAD / "evidence") for fault in check.faults] == []
 
 
 def test_every_requirement_is_verified_and_nothing_blocks_the_release():
-    assert verify.release(ROOT / "evidence").faults == []
+    assert verify.release(HEAD / "evidence").faults == []
 
 
 def test_the_signatures_fit_the_bundle():
-    found = signing.verify(ROOT / "signatures", ROOT / "evidence", keys.known(ROOT / "keys"), ROOT)
+    found = signing.verify(HEAD / "signatures", HEAD / "evidence", keys.known(HEAD / "keys"), HEAD)
     assert [finding["kind"] for finding in found] == ["oms", "provenance"]
     assert [fault for finding in found for fault in finding["faults"]] == []
     assert {finding["trust"] for finding in found} == {"test"}
@@ -64,12 +70,12 @@ def by_hand(folder: Path):
 
 def copied(folder: Path) -> Path:
     for name in ("evidence", "signatures", "keys"):
-        shutil.copytree(ROOT / name, folder / name)
+        shutil.copytree(HEAD / name, folder / name)
     return folder
 
 
 def test_readme_has_the_commands_of_level_0():
-    assert f"```\n{BY_HAND.read_text()}```" in (ROOT / "design/README.md").read_text()
+    assert f"```\n{BY_HAND.read_text()}```" in (HEAD / "design/README.md").read_text()
 
 
 def test_coreutils_and_openssl_accept_the_bundle(tmp_path):
@@ -89,29 +95,28 @@ def test_coreutils_and_openssl_refuse_a_changed_bundle(tmp_path, resealed):
     assert "listed" not in done.stdout.splitlines()
 
 
-def test_the_code_that_the_run_records_is_the_code_of_this_clone():
-    stages = json.loads((ROOT / "evidence/run.json").read_text())["stages"]
+def test_the_code_that_the_run_records_is_the_code_that_is_committed():
+    stages = submitted.json_of("evidence/run.json")["stages"]
     assert [stage["stage"] for stage in stages] == ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export",
                                                     "evidence"]
     for stage in stages:
-        closure = runs.code_closure(ROOT / f"stages/{stage['stage']}.py")
-        assert stage["code"] == {path: records.sha256(ROOT / path) for path in closure}
+        closure = runs.code_closure(HEAD / f"stages/{stage['stage']}.py", HEAD)
+        assert stage["code"] == {path: records.sha256(HEAD / path) for path in closure}
 
 
 def test_the_datastore_is_whole_and_holds_everything_that_is_locked():
-    objects, locked = datastore.check(ROOT)
+    objects, locked = datastore.check(HEAD)
     assert objects > 700
     assert locked > 800
 
 
 def test_the_datastore_is_light():
-    assert sum(path.stat().st_size for path in (ROOT / "datastore").rglob("*") if path.is_file()) < 100e6
-
+    sizes = [int(line.split()[3]) for line in submitted.git("ls-tree", "-r", "-l", "HEAD", "datastore").decode().splitlines()]
+    assert 1e6 < sum(sizes) < 100e6
 
 
 def test_the_data_in_the_datastore_are_those_of_the_manifest():
-    listed = dict(reversed(line.split("  ")) for line in (ROOT / "data.sha256").read_text().splitlines())
+    listed = dict(reversed(line.split("  ")) for line in (HEAD / "data.sha256").read_text().splitlines())
     assert len(listed) == 524
-    locked = json.loads(next(path for path in sorted((ROOT / "datastore/files/md5").rglob("*.dir")) if b"imagesTr" in path.read_bytes()).read_bytes())
-    stored = {f"data/{entry['relpath']}": ROOT / "datastore/files/md5" / entry["md5"][:2] / entry["md5"][2:] for entry in locked}
-    assert {path: records.sha256(file) for path, file in stored.items()} == listed
+    kept = {path: file for path, file in submitted.stored().items() if path.startswith("data/")}
+    assert {path: records.sha256(file) for path, file in kept.items()} == listed

@@ -1,6 +1,5 @@
 """trace: what an id, a file, a case or a subject is linked to, held against the evidence of this repository."""
 import argparse
-import json
 
 import pytest
 
@@ -8,7 +7,7 @@ from radiotrace import params
 from radiotrace.commands import trace
 from radiotrace.evidence import lineage, links, negative_controls
 from radiotrace.stage import StageError
-from tests import projects
+from tests import projects, submitted
 
 WORKFLOW = {"stages": {  # a -> b -> c, and d that stands on nothing of them
     "a": {"deps": ["data", "code.py"], "outs": ["build/a"]},
@@ -20,7 +19,7 @@ WORKFLOW = {"stages": {  # a -> b -> c, and d that stands on nothing of them
 @pytest.fixture(scope="module")
 def bundle() -> dict:
     described = negative_controls.load(projects.ROOT / "design/negative_controls.yaml")
-    return trace.read(projects.ROOT / "evidence") | {
+    return trace.read(submitted.folder() / "evidence") | {
         "seeded_faults.json": {"schema": "radiotrace-negative-controls/1.0", "negative_controls": list(described.values())}}
 
 
@@ -32,7 +31,9 @@ def workflow() -> dict:
 @pytest.fixture
 def asked(bundle, workflow):
     """A function that asks for a thing: title of each table that is not empty -> its rows."""
-    return lambda thing, root=projects.ROOT: {title: rows for title, rows in trace.answer(bundle, workflow, root, thing) if rows}
+    def tables(thing, root=None) -> dict:
+        return {title: rows for title, rows in trace.answer(bundle, workflow, root or submitted.folder(), thing) if rows}
+    return tables
 
 
 def first_column(rows) -> list[str]:
@@ -158,7 +159,7 @@ def test_a_file_that_changed_is_said_to_be_another_one(asked, tmp_path):
 
 
 def test_a_path_may_be_absolute_or_start_inside_the_data(asked):
-    assert asked(str(projects.ROOT / "radiotrace/stage.py")) == asked("radiotrace/stage.py")
+    assert asked(str(submitted.folder() / "radiotrace/stage.py")) == asked("radiotrace/stage.py")
     assert asked("imagesTr/hippocampus_001.nii.gz") == asked("data/imagesTr/hippocampus_001.nii.gz")
 
 
@@ -224,8 +225,8 @@ def test_a_file_that_is_no_json_is_named(tmp_path):
 def test_the_command_prints_tables_in_columns(capsys):
     parser = argparse.ArgumentParser()
     trace.options(parser)
-    trace.trace(parser.parse_args(["RC-17", "--project", str(projects.ROOT)]))
+    trace.trace(parser.parse_args(["RC-17", "--project", str(submitted.folder())]))
     text = capsys.readouterr().out
-    title = json.loads((projects.ROOT / "evidence/risks.json").read_text())["controls"]["RC-17"]["title"]
+    title = submitted.json_of("evidence/risks.json")["controls"]["RC-17"]["title"]
     assert text.startswith(f"risk control\n  RC-17      {title}\n  kind       ")
     assert "\n\nupward: hazards\n  HAZ-9   " in text

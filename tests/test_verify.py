@@ -13,7 +13,7 @@ from radiotrace import records
 from radiotrace.commands import verify as command
 from radiotrace.evidence import beside, bundle, canonical, history, verify
 from radiotrace.evidence.verify import Check
-from tests import bundles
+from tests import bundles, submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 HEX = "0" * 64
@@ -29,7 +29,7 @@ def small(tmp_path_factory):
     evidence = tmp_path_factory.mktemp("small") / "evidence"
     evidence.mkdir()
     for name in KEPT:
-        shutil.copy(ROOT / "evidence" / f"{name}.json", evidence / f"{name}.json")
+        shutil.copy(submitted.folder() / "evidence" / f"{name}.json", evidence / f"{name}.json")
     index, manifest = (json.loads((evidence / f"{name}.json").read_bytes()) for name in ("index", "manifest"))
     index["files"] = {name: entry for name, entry in index["files"].items() if (evidence / name).exists()}
     index["pointers"] = {name: to for name, to in index["pointers"].items() if (evidence / to["file"]).exists()}
@@ -415,11 +415,11 @@ def test_requirements_of_any_shape_are_refused_without_a_crash(repository, conte
 # Beside the bundle
 
 def test_prediction_that_was_replaced_is_found(tmp_path):
-    case = json.loads((ROOT / "evidence/cases.json").read_bytes())["cases"][0]
+    case = submitted.json_of("evidence/cases.json")["cases"][0]
     path = tmp_path / beside.PREDICTIONS / case["prediction"]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x")
-    found = [fault for fault in beside.named(ROOT / "evidence", tmp_path).faults if case["prediction"] in fault]
+    found = [fault for fault in beside.named(submitted.folder() / "evidence", tmp_path).faults if case["prediction"] in fault]
     assert [fault.split(" found")[0] for fault in found] == [f"{beside.PREDICTIONS}/{case['prediction']}: SHA-256"]
 
 

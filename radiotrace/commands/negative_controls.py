@@ -128,7 +128,8 @@ def copy(folder: Path) -> None:
         if name and not name.startswith(LEFT_OUT) and Path(name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, folder / name)
-    for command in (["init", "-q"], ["add", "-A"]):
+    by = ["-c", "user.name=negative controls", "-c", "user.email=none@example.org", "-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null"]
+    for command in (["init", "-q"], ["add", "-A"], [*by, "commit", "-q", "-m", "copy"]):  # tests of the submitted run read what is committed
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
