@@ -10,6 +10,7 @@ Temperature and thresholds are set on the validation part, before the test part 
 """
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def observe(case: dict, raw: Path, weights: str, train: dict, others: list[dict]
         out: folder for the prediction and the maps of uncertainty; None writes none.
 
     Returns:
-        entry; monitored, as monitoring.reference takes it; tally: of calibration, before and after decided["temperature"];
+        entry; monitored, as monitoring.reference takes it; tally: of calibration, before and after decided["temperature"], and
+        tally_inside, of the voxels of a label alone;
         logits (labels, n) and truth (n,) of the voxels that count for calibration, where nothing is decided yet.
     """
     network, spec = trained.ready(train, weights, p["threads"], instructions), train["preprocessing"]
@@ -64,8 +66,10 @@ def observe(case: dict, raw: Path, weights: str, train: dict, others: list[dict]
     entry["flagged"] = {kind: None if limit is None else entry["uncertainty"][kind]["score"] > limit for kind, limit in decided["flag_above"].items()}
     if out is not None:
         entry |= written(out, case["case_id"], prediction, {kind: maps(passes, canonical) for kind, passes in found.items()})
+    inside = calibration.region(truth_zyx, predicted_zyx, 0)
     return {"entry": entry, "monitored": monitored,
-            "tally": {when: calibration.tally(logits, truth_zyx, region, by) for when, by in temperatures.items()}}
+            "tally": {when: calibration.tally(logits, truth_zyx, region, by) for when, by in temperatures.items()},
+            "tally_inside": {when: calibration.tally(logits, truth_zyx, inside, by) for when, by in temperatures.items()}}
 
 
 def passes_of(kind: str, case_id: str, image, network, train: dict, p: dict) -> uncertainty.Passes:
@@ -123,19 +127,19 @@ def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dic
             what it has learnt. None without members.
 
     Returns:
-        temperature, and flag_above for each kind of uncertainty that is in use; None without a case.
+        temperature; flag_above, as uncertainty.threshold sets it by subject for each kind of uncertainty that is in use, and
+        flag_rule: what that rests on and is worth. None without enough subjects.
     """
-    def limit(kind):
-        scores = [entry["uncertainty"][kind]["score"] for entry in entries_of[kind]]
-        return uncertainty.threshold(np.array(scores), p["flag_share"]) if scores else None
-
     entries = [one["entry"] for one in observed]
+    subject_of = {entry["case_id"]: entry["subject_id"] for entry in entries}
     entries_of = dict.fromkeys([*(kind for kind in KINDS if p[f"{kind}_passes"]), ITSELF], entries)
     if unseen is not None:
         entries_of[ENSEMBLE] = [entry for entry in entries if entry["case_id"] in unseen]
+    rules = {kind: asdict(uncertainty.threshold({entry["case_id"]: entry["uncertainty"][kind]["score"] for entry in of_kind},
+                                                subject_of, p["flag_share"])) for kind, of_kind in entries_of.items()}
     return {"part": "validation", "n_cases": len(observed), "n_cases_ensemble": None if unseen is None else len(entries_of[ENSEMBLE]),
             "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed]) if observed else None,
-            "flag_above": {kind: limit(kind) for kind in entries_of}}
+            "flag_above": {kind: rule.pop("above") for kind, rule in rules.items()}, "flag_share": p["flag_share"], "flag_rule": rules}
 
 
 def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict[str, str]]:
@@ -168,11 +172,12 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
     """
     cases = [one["entry"] for one in observed]
     summary = results.Summary(cases, p["resamples"], p["seed"])
-    tallies = {when: {one["entry"]["case_id"]: one["tally"][when] for one in observed} for when in observed[0]["tally"]}
+    tallies, inside = ({when: {one["entry"]["case_id"]: one[name][when] for one in observed} for when in observed[0][name]}
+                       for name in ("tally", "tally_inside"))
     return {"n_cases": len(cases), "n_subjects": len(set(summary.subject_of.values())), "decisions": decided, **summary.measures(),
             "volume_agreement": summary.volume_agreement(), "detection": summary.detection(),
-            "calibration": {"after": None} | {when: summary.calibration(found, labels) for when, found in tallies.items()},
-            "uncertainty": {kind: summary.uncertainty(kind, p["poor_dice"], limit) for kind, limit in decided["flag_above"].items()},
+            "calibration": {"after": None} | {when: summary.calibration(found, inside[when], labels) for when, found in tallies.items()},
+            "uncertainty": summary.uncertainties(decided, p["poor_dice"]),
             "subgroups": summary.subgroups(groups, p["subgroup_subjects_min"]),
             "worst_cases": [{"case_id": case["case_id"], "dice": ranking.macro(case, "dice")} for case in ranking.ranked(cases)[:10]]}
 

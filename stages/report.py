@@ -18,13 +18,16 @@ import numpy as np
 from markupsafe import Markup
 
 from radiotrace import params, records, runs, stage
-from radiotrace.evaluation import charts, figures, openings, parts, ranking, report, thumbnails, uncertainty
+from radiotrace.evaluation import agreement, charts, figures, openings, parts, ranking, report, thumbnails, uncertainty
 from radiotrace.evidence import bundle, requirements, reviews
 from radiotrace.images import volumes
 from radiotrace.stage import StageError
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
-CALIBRATION = (("expected calibration error", 4, lambda found: found["expected_error"]), ("Brier score", 4, lambda found: found["brier"]),
+CALIBRATION = (("expected calibration error, pooled over all these voxels", 4, lambda found: found["expected_error"]),
+               ("expected calibration error of one case, mean over cases", 4, lambda found: found["expected_error_of_case"]),
+               ("expected calibration error inside the organ alone", 4, lambda found: found["expected_error_inside"]),
+               ("Brier score", 4, lambda found: found["brier"]),
                ("negative log-likelihood, nats", 4, lambda found: found["negative_log_likelihood_nats"]))
 
 
@@ -41,7 +44,7 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
     dice, scores = (np.array([of(case) for case in defined]) for of in (
         lambda case: ranking.macro(case, "dice"), lambda case: case["uncertainty"][flag_by]["score"]))
-    risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]
+    risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]["value"]
     rows = [{"attribute": report.readable(attribute), "group": group, **row}
             for attribute, of in metrics["subgroups"].items() for group, row in of.items()]
     return {
@@ -57,6 +60,12 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
         "risk_coverage": charts.risk_coverage(np.array(found["risk_coverage"]), uncertainty.risk_coverage(risks, risks),
                                               found["aurc_random"]["value"], kept),
         "subgroups": charts.forest(rows, "Dice, mean of labels", metrics["dice"][report.MACRO])}
+
+
+def aims_of(metrics: dict) -> list[dict]:
+    """Of each kind of uncertainty: what it is worth, how far its predictions disagree, and whether its threshold does what it was meant to."""
+    return [{"kind": report.KINDS[kind], "worth": report.worth(row), "aim": report.aim(metrics["decisions"], kind, row),
+             "disagreement": report.disagreement(row), "hardly": report.hardly(row)} for kind, row in metrics["uncertainty"].items()]
 
 
 def pictured(case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]) -> dict[str, bytes]:
@@ -86,7 +95,7 @@ def page(template: str, **values) -> bytes:
             uri(values["pictures"][name], "svg+xml"), caption, caption)
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= {"number": report.number, "interval": report.interval, "readable": report.readable,
+    environment.filters |= {"number": report.number, "interval": report.interval, "percent": report.percent, "readable": report.readable,
                             "png": lambda content: uri(content, "png")}
     return environment.from_string(template).render(chart=chart, **values).encode()
 
@@ -119,7 +128,8 @@ def main(args):
     content = page(
         Path(args.template).read_text("utf-8"), run_id=run_id, dataset=found["dataset"]["dataset"], metrics=metrics, acceptance=acceptance,
         robustness=found["robustness"], findings=report.findings(metrics, acceptance, found["robustness"], seen["n_models"]),
-        measures=report.measures(metrics), cases=rows, worst=worst, labels=list(cases[0]["labels"]), kinds=report.KINDS, flag_by=flag_by,
+        measures=report.measures(metrics), aims=aims_of(metrics), kept=agreement.kept, cases=rows, worst=worst,
+        labels=list(cases[0]["labels"]), kinds=report.KINDS, flag_by=flag_by,
         pictures=pictures | given, colours=(figures.REFERENCE, figures.PREDICTION), calibration_rows=CALIBRATION,
         **{name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice", "resamples")},
         hashes={Path(getattr(args, name)).name: records.sha256(getattr(args, name)) for name in ("metrics", "cases", "robustness", "explain")})

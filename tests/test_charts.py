@@ -121,6 +121,12 @@ def test_a_chart_of_one_case_says(name, text):
     assert text.split("\n")[-1] in told(drawn("one", name))
 
 
+def test_bland_altman_has_the_line_of_its_slope():             # half of the distance from 150 is kept: -0.5 / 0.75
+    of_case = {str(size): (size, 150 + (size - 150) / 2) for size in (100.0, 150.0, 200.0)}
+    assert "slope −0.67" in told(charts.bland_altman({"anterior": of_case}))
+    assert "slope" not in told(charts.bland_altman({"anterior": {"a": (10.0, 12.0), "b": (10.0, 12.0)}}))
+
+
 def test_bland_altman_of_one_case_has_no_limits():
     assert "1.96" not in told(drawn("one", "bland_altman"))
 

@@ -22,7 +22,8 @@ P = {"dropout_passes": 30, "augmentation_passes": 0, "flag_share": 0.25}
 def observed(score: float, case_id: str = "a") -> dict:
     """A validation case: two voxels, one of them wrong, of a network that gives the winner odds of 9 to 1."""
     scores = {"dropout": {"score": score}, "prediction": {"score": 2 * score}, "ensemble": {"score": 3 * score}}
-    return {"entry": {"case_id": case_id, "uncertainty": scores}, "logits": np.log([[0.9, 0.9], [0.1, 0.1]]), "truth": np.array([0, 1])}
+    entry = {"case_id": case_id, "subject_id": f"of_{case_id}", "uncertainty": scores}
+    return {"entry": entry, "logits": np.log([[0.9, 0.9], [0.1, 0.1]]), "truth": np.array([0, 1])}
 
 
 @pytest.mark.requirement("SRS-CAL-1")
@@ -33,21 +34,31 @@ def test_the_temperature_is_of_the_validation_part():          # half of the vox
 
 
 @pytest.mark.requirement("SRS-CAL-1")
-def test_the_threshold_lets_a_share_of_the_validation_part_through():        # the highest of four
-    assert evaluate.decide([observed(score) for score in (0.4, 0.1, 0.3, 0.2)], P)["flag_above"] == {"dropout": 0.3, "prediction": 0.6}
+def test_the_threshold_is_of_the_subjects_of_the_validation_part():          # the highest of three, so that of new ones 1 in 4 lies above
+    found = evaluate.decide([observed(score, name) for score, name in ((0.4, "a"), (0.1, "b"), (0.3, "c"))], P)
+    assert found["flag_above"] == {"dropout": 0.4, "prediction": 0.8}
+    assert (found["flag_share"], found["flag_rule"]["dropout"]["n_subjects"], found["flag_rule"]["dropout"]["share_expected"]) == (0.25, 3, 0.25)
+
+
+@pytest.mark.requirement("SRS-CAL-1")
+def test_too_few_subjects_of_the_validation_part_set_no_threshold():         # a quarter takes three
+    found = evaluate.decide([observed(0.4, "a"), observed(0.1, "b")], P)
+    assert found["flag_above"] == {"dropout": None, "prediction": None}
+    assert (found["flag_rule"]["dropout"]["needed"], found["flag_rule"]["dropout"]["share_expected"]) == (3, None)
 
 
 def test_without_a_validation_part_nothing_is_decided():
-    assert evaluate.decide([], P) == {"part": "validation", "n_cases": 0, "n_cases_ensemble": None, "temperature": None,
-                                      "flag_above": {"dropout": None, "prediction": None}}
+    found = evaluate.decide([], P)
+    assert (found["n_cases"], found["n_cases_ensemble"], found["temperature"]) == (0, None, None)
+    assert found["flag_above"] == {"dropout": None, "prediction": None}
 
 
-@pytest.mark.parametrize(("unseen", "limit"), [({"a", "b", "c"}, 0.9), ({"a", "b"}, 0.6), ({"b", "elsewhere"}, 0.3), (set(), None)])
+@pytest.mark.parametrize(("unseen", "limit"), [({"a", "b", "c"}, 0.9), ({"a", "c", "d"}, 1.2), ({"a", "b"}, None), ({"b", "elsewhere"}, None)])
 def test_the_threshold_of_an_ensemble_is_of_cases_that_no_member_has_learnt_from(unseen, limit):
-    found = evaluate.decide([observed(0.2, "a"), observed(0.1, "b"), observed(0.3, "c")], P, unseen)
+    found = evaluate.decide([observed(0.2, "a"), observed(0.1, "b"), observed(0.3, "c"), observed(0.4, "d")], P, unseen)
     assert found["flag_above"]["ensemble"] == (None if limit is None else pytest.approx(limit))
-    assert found["flag_above"]["dropout"] == 0.3
-    assert (found["n_cases"], found["n_cases_ensemble"]) == (3, len(unseen & set("abc")))
+    assert found["flag_above"]["dropout"] == 0.4
+    assert (found["n_cases"], found["n_cases_ensemble"]) == (4, len(unseen & set("abcd")))
 
 
 @pytest.mark.parametrize(("logits", "entropy", "mutual_information"), [

@@ -204,7 +204,7 @@ def test_a_risk_control_of_a_requirement_that_is_not_verified_is_not_effective()
     status[named] = {"status": "not verified", "reasons": ["skipped"]}
     found = risks.report(written["risks"], written["requirements"], status, run_id="a" * 64, texts={})
     assert not found["hazards"][hazard["id"]]["controls_effective"]
-    assert any(row["item"] in hazard["controls"] and row["gap"] == "not effective" for row in found["gaps"])
+    assert any(row["item"] in hazard["controls"] and row["gap"] == "not shown effective" for row in found["gaps"])
 
 
 # Refused by the schema of design/requirements.yaml, so that every stage that reads it stops.

@@ -51,10 +51,86 @@ def test_the_worst_case_is_named(metrics, robustness):
     assert f"The worst case is {metrics['worst_cases'][0]['case_id']}" in said(metrics, robustness)
 
 
-@pytest.mark.parametrize(("high", "judgement"), [(-0.1, "tells bad cases from good ones"), (0.1, "has not been shown to tell")])
-def test_an_interval_decides_whether_uncertainty_is_of_use(metrics, robustness, high, judgement):
-    metrics["uncertainty"]["dropout"]["spearman"] |= {"value": -0.3, "ci95_low": -0.5, "ci95_high": high}
+@pytest.mark.parametrize(("low", "judgement"), [(0.52, "tells poor cases from others"), (0.5, "has not been shown to tell"),
+                                                (None, "has not been shown to tell")])
+def test_an_interval_decides_whether_uncertainty_is_of_use(metrics, robustness, low, judgement):
+    metrics["uncertainty"]["dropout"]["auroc"] |= {"value": 0.7, "ci95_low": low, "ci95_high": None if low is None else 0.9}
     assert judgement in said(metrics, robustness)
+
+
+def flagged(metrics, subjects: int, surprise: float) -> dict:
+    """The metrics of a threshold of 17 validation subjects, meant for a tenth, that flags so many of 35."""
+    row = metrics["uncertainty"]["dropout"]
+    row["flagging"] |= {"flagged": 13, "caught": 2, "poor": 6, "flagged_subjects": subjects, "n_subjects": 35, "surprise": surprise}
+    metrics["decisions"] |= {"flag_share": 0.1, "flag_rule": {"dropout": {
+        "n_subjects": 17, "needed": 9, "share_expected": 1 / 18, "share_ci95_low": 0.0015, "share_ci95_high": 0.195}}}
+    return metrics
+
+
+def test_a_threshold_that_flags_far_more_than_it_was_meant_to_is_said_to_have_failed_and_why(metrics, robustness):
+    text = said(flagged(metrics, 11, 0.003), robustness)
+    assert "meant to flag at most 10 % of subjects, its threshold flags 11 of 35 (31 %), 13 cases, and catches 2 of the 6" in text
+    assert "The aim failed: 17 validation subjects fix the share no closer than 0.1 % to 19.5 %" in text
+    assert "more are flagged than chance allows (p = 0.0030)" in text
+
+
+def test_a_threshold_that_chance_explains_is_not_blamed_on_the_validation_part(metrics, robustness):
+    text = said(flagged(metrics, 4, 0.2), robustness)
+    assert "The aim failed" in text
+    assert "within chance (p = 0.20)" in text
+    assert "cannot set this threshold" not in text
+
+
+def test_a_threshold_that_keeps_its_aim_is_not_said_to_have_failed(metrics, robustness):
+    assert "aim failed" not in said(flagged(metrics, 3, 0.4), robustness)
+
+
+def test_a_threshold_that_could_not_be_set_says_how_many_subjects_it_takes(metrics, robustness):
+    metrics["uncertainty"]["dropout"]["flagging"] = None
+    metrics["decisions"] |= {"flag_share": 0.1, "flag_rule": {"dropout": {"n_subjects": 4, "needed": 9}}}
+    assert "no threshold: 4 validation subjects, 9 needed to flag 10 % of subjects at most" in said(metrics, robustness)
+
+
+@pytest.mark.parametrize(("disagreed", "hardly"), [(0.0005, True), (0.05, False)])
+def test_predictions_that_hardly_differ_are_said_to(metrics, disagreed, hardly):
+    row = metrics["uncertainty"]["dropout"]
+    row["score_nats"]["value"], row["mutual_information_nats"]["value"] = 0.11, disagreed
+    assert report.hardly(row) is hardly
+    assert report.disagreement(row) == f"{disagreed:.4f} of 0.110"
+
+
+def test_volumes_are_told_label_by_label_with_bias_absolute_error_and_slope(metrics, robustness):
+    for name, bias in (("anterior", -4.0), ("posterior", 4.0)):
+        metrics["volume_error_percent"][name] |= {"mean": bias, "ci95_low": bias - 1, "ci95_high": bias + 1}
+        metrics["volume_error_absolute_percent"][name] |= {"mean": 5.0, "ci95_low": 4.0, "ci95_high": 6.0}
+        metrics["volume_agreement"][name]["slope"] |= {"value": -0.3, "ci95_low": -0.5, "ci95_high": -0.1}
+    text = said(metrics, robustness)
+    assert "Volume of anterior against the reference's: error −4.0 (−5.0 to −3.0) %, absolute error 5.0 (4.0 to 6.0) %" in text
+    assert "Volume of posterior against the reference's: error 4.0 (3.0 to 5.0) %" in text
+    assert text.count("slope of the error against the size −0.30 (−0.50 to −0.10): small ones come out too large and large ones too small; "
+                      "of a difference between groups it shows about 74 %") == 2           # (2 - 0.3) / (2 + 0.3)
+
+
+@pytest.mark.parametrize(("value", "bounds"), [(-0.3, (-0.7, 0.1)), (-0.3, (None, None)), (None, (None, None))])
+def test_a_slope_that_may_be_none_is_not_explained(metrics, robustness, value, bounds):
+    for row in metrics["volume_agreement"].values():
+        row["slope"] |= {"value": value, "ci95_low": bounds[0], "ci95_high": bounds[1]}
+    assert "come out too" not in said(metrics, robustness)
+
+
+def test_the_three_calibration_errors_are_told_apart(metrics, robustness):
+    row = metrics["calibration"]["after"]
+    for key, value in (("expected_error", 0.005), ("expected_error_of_case", 0.013), ("expected_error_inside", 0.08)):
+        row[key] |= {"value": value, "ci95_low": None, "ci95_high": None}
+    text = said(metrics, robustness)
+    assert re.search(r"0\.005 \(no interval.*?\) pooled over voxels, 0\.013 \(no.*?\) in a case, 0\.080 \(no.*?\) inside the organ", text)
+    assert "off by" not in text
+
+
+def test_a_number_without_an_interval_says_why():
+    row = {"mean": 0.5, "ci95_low": None, "ci95_high": None, "no_interval": "fewer than 10 subjects"}
+    assert report.interval(row) == "0.500 (no interval: fewer than 10 subjects)"
+    assert report.interval(row | {"no_interval": None}) == "0.500 (no interval)"
 
 
 @pytest.mark.parametrize(("temperature", "judgement"), [(1.5, "too sure"), (0.8, "not sure enough")])

@@ -160,6 +160,26 @@ def test_agreement_of_volumes(summary):                        # differences -10
     assert found["concordance"]["value"] == pytest.approx(lin)
 
 
+def test_the_slope_of_volumes_has_its_interval():              # small ones 20 % too large, large ones 20 % too small, as the sizes go
+    rng = np.random.default_rng(0)
+    sizes = rng.uniform(100, 200, 30)
+    cases = [case(f"{number:02d}", (0.9, size, 150 + 0.5 * (size - 150) + rng.normal()), (0.9, size, size + rng.normal()))
+             for number, size in enumerate(sizes)]
+    found = results.Summary(cases, 500, 0).volume_agreement()
+    shrunk, kept = (found[name]["slope"] for name in ("anterior", "posterior"))
+    assert shrunk["value"] == pytest.approx(-0.5 / 0.75, abs=0.02)
+    assert shrunk["ci95_low"] < shrunk["value"] < shrunk["ci95_high"] < -0.5
+    assert kept["ci95_low"] < 0 < kept["ci95_high"]
+
+
+def test_opposite_biases_of_two_labels_are_seen_label_by_label(summary):   # their mean would say that nothing is wrong
+    cases = [case(f"{number:02d}", (0.9, 100, 90 + number % 3), (0.9, 100, 110 - number % 3)) for number in range(12)]
+    found = results.Summary(cases, 200, 0).measures()["volume_error_percent"]
+    assert found["mean_of_labels"]["mean"] == 0
+    assert found["anterior"]["ci95_high"] < -5
+    assert found["posterior"]["ci95_low"] > 5
+
+
 def test_objects_are_counted_over_cases(summary):              # three posterior ones, all found; two anterior ones
     assert {name: (found["n_objects"], found["n_found"], found["n_false_positive"]) for name, found in summary.detection().items()} == {
         "anterior": (2, 2, 0), "posterior": (3, 3, 0)}
@@ -175,7 +195,7 @@ def calibrated(summary):
     """Three cases of the same four voxels, each 0.8 of background; three of them are background."""
     logits = np.log(np.array([0.8, 0.15, 0.05]))[:, None, None, None] * np.ones((1, 1, 1, 4))
     one = calibration.tally(logits, np.array([[[0, 0, 0, 1]]]), np.ones((1, 1, 4), bool))
-    return summary.calibration(dict.fromkeys("abc", one), LABELS)
+    return summary.calibration(dict.fromkeys("abc", one), dict.fromkeys("abc", one), LABELS)
 
 
 def test_calibration_by_hand(calibrated):                      # |0.8 - 0.75|; 3 of 4: .04 + .0225 + .0025, 1 of 4: .64 + .7225 + .0025
@@ -183,6 +203,29 @@ def test_calibration_by_hand(calibrated):                      # |0.8 - 0.75|; 3
     assert calibrated["expected_error"]["value"] == pytest.approx(0.05)
     assert calibrated["brier"]["value"] == pytest.approx((3 * 0.065 + 1.365) / 4)
     assert calibrated["negative_log_likelihood_nats"]["value"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.15)) / 4)
+
+
+def half_right(probability: float, right: int, n: int) -> calibration.Tally:
+    """n voxels of so sure a background, so many of which are right."""
+    logits = np.log(np.array([probability, 1 - probability - 1e-9, 1e-9]))[:, None, None, None] * np.ones((1, 1, 1, n))
+    return calibration.tally(logits, (np.arange(n) >= right).astype(int)[None, None], np.ones((1, 1, n), bool))
+
+
+@pytest.mark.requirement("SRS-CAL-2")
+def test_cases_that_err_to_both_sides_are_calibrated_only_when_pooled(summary):     # of 0.75, all or half are right: off by 0.25 each
+    tallies = {"a": half_right(0.75, 8, 8), "b": half_right(0.75, 4, 8), "c": half_right(0.75, 6, 8)}
+    found = summary.calibration(tallies, {case: half_right(0.75, 2, 4) for case in "abc"}, LABELS)
+    assert found["expected_error"]["value"] == pytest.approx(0, abs=1e-6)
+    assert found["expected_error_of_case"]["value"] == pytest.approx((0.25 + 0.25 + 0) / 3, abs=1e-6)
+    assert found["expected_error_inside"]["value"] == pytest.approx(0.25, abs=1e-6)
+    assert (found["n_voxels"], found["n_voxels_inside"]) == (24, 12)
+
+
+def test_a_case_without_a_voxel_has_no_calibration_and_is_counted(summary):
+    nothing = calibration.tally(np.zeros((3, 1, 1, 1)), np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), bool))
+    found = summary.calibration({"a": half_right(0.75, 6, 8), "b": nothing}, {"a": nothing, "b": nothing}, LABELS)
+    assert (found["expected_error_of_case"]["n_cases"], found["expected_error_of_case"]["n_undefined"]) == (1, 1)
+    assert found["expected_error_inside"]["value"] is None
 
 
 def test_calibration_of_each_label(calibrated):                # probability .8 .15 .05 against shares 3/4 1/4 0
@@ -197,11 +240,32 @@ def test_the_reliability_diagram_has_its_bin(calibrated):      # .8 is in the th
 
 
 def test_a_score_that_misleads(summary):                       # scores .1 .2 .3 and mean Dice .625 .625 .5: the worst has the highest
-    found = summary.uncertainty("dropout", 0.6, 0.25)
+    limit = uncertainty.Threshold(0.25, 9, 9, 0.1, 0.0, 0.3)
+    found = summary.uncertainty("dropout", 0.6, limit)
     assert found["auroc"]["value"] == 1
     assert found["risk_coverage"] == pytest.approx([0.375, 0.375, 1.25 / 3])
     assert found["aurc"]["value"] == found["aurc_best"]["value"] < found["aurc_random"]["value"]
-    assert found["flagging"] == {"flagged": 1, "flagged_share": pytest.approx(1 / 3), "poor": 1, "caught": 1, "mean_dice_kept": 0.625}
+    flagging = found["flagging"]
+    assert {key: flagging[key] for key in ("flagged", "poor", "caught", "mean_dice_kept")} == {
+        "flagged": 1, "poor": 1, "caught": 1, "mean_dice_kept": 0.625}
+    assert (flagging["flagged_share"]["value"], flagging["caught_share"]["value"]) == (pytest.approx(1 / 3), 1)
+    assert (flagging["flagged_subjects"], flagging["n_subjects"], flagging["surprise"]) == (1, 2, uncertainty.surprise(1, 2, limit))
+
+
+def test_passes_that_agree_are_told_by_their_mutual_information(summary):           # scores .1 .2 .3, a tenth of which they disagree about
+    found = summary.uncertainty("dropout", 0.6, None)
+    assert (found["score_nats"]["value"], found["mutual_information_nats"]["value"]) == pytest.approx((0.2, 0.02))
+
+
+def test_one_prediction_has_nothing_to_disagree_with():
+    cases = [one | {"uncertainty": {"prediction": {"score": 0.1, "mutual_information": None}}} for one in CASES]
+    assert results.Summary(cases, 200, 0).uncertainty("prediction", 0.6, None)["mutual_information_nats"] is None
+
+
+def test_a_case_without_a_dice_may_be_flagged():
+    cases = [case("a", (None, 0, 0), (None, 0, 0), score=0.9), case("b", (0.9, 1, 1), (0.9, 1, 1))]
+    flagging = results.Summary(cases, 200, 0).uncertainty("dropout", 0.6, uncertainty.Threshold(0.5, 9, 9, 0.1, 0.0, 0.3))["flagging"]
+    assert (flagging["flagged"], flagging["flagged_share"]["value"], flagging["caught_share"]["value"]) == (1, 0.5, None)
 
 
 def test_every_resample_has_poor_cases_where_there_are_any():
@@ -230,7 +294,8 @@ def test_subgroups_are_of_the_mean_dice(summary):
 def test_the_headline_has_the_gaps_and_the_means(summary):
     metrics = {"run_id": "a" * 64, "n_cases": 3, "n_subjects": 2, **summary.measures(), "volume_agreement": summary.volume_agreement(),
                "calibration": {"before": summary.calibration({"a": calibration.tally(np.zeros((3, 1, 1, 1)), np.zeros((1, 1, 1), int),
-                                                                                      np.ones((1, 1, 1), bool))}, LABELS), "after": None},
+                                                                                      np.ones((1, 1, 1), bool))}, {"a": half_right(0.9, 1, 1)},
+                                                     LABELS), "after": None},
                "uncertainty": {"dropout": summary.uncertainty("dropout", 0.6, None)},
                "subgroups": summary.subgroups({"site": {"a": "north", "b": "north", "c": "south"}}, n_min=1)}
     found = results.headline(metrics)

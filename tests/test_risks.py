@@ -18,19 +18,8 @@ REAL = {name: params.load_yaml(ROOT / f"design/{name}.yaml") for name in ("risks
 REQUIREMENTS = params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]
 PARAMS = params.load_yaml(submitted.folder() / "params.yaml")  # those of the workspace may be an experiment's
 A = "a" * 64
-# What design/requirements.yaml says of controls, requirement by requirement, until it has the field.
-CONTROLS_OF = {
-    "SRS-DATA-1": ["RC-1"], "SRS-DATA-2": ["RC-2"], "SRS-DATA-3": ["RC-3"], "SRS-DATA-4": ["RC-4"], "SRS-DATA-5": ["RC-5"],
-    "SRS-DATA-6": ["RC-6"], "SRS-DATA-7": ["RC-7"], "SRS-SEC-1": ["RC-8"], "SRS-SEC-2": ["RC-9"], "SRS-SEC-3": ["RC-10"],
-    "SRS-SEC-4": ["RC-11"], "SRS-SPLIT-1": ["RC-12"], "SRS-SPLIT-2": ["RC-12"], "SRS-SPLIT-3": ["RC-12"], "SRS-TRAIN-1": ["RC-13"],
-    "SRS-TRAIN-2": ["RC-13"], "SRS-TRAIN-3": ["RC-14"], "SRS-SEG-1": ["RC-15"], "SRS-SEG-2": ["RC-15"], "SRS-VOL-1": ["RC-15"],
-    "SRS-VOL-2": ["RC-15"], "SRS-MET-1": ["RC-16"], "SRS-MET-2": ["RC-16"], "SRS-CAL-1": ["RC-17"], "SRS-CAL-2": ["RC-17"],
-    "SRS-UNC-1": ["RC-18"], "SRS-SUB-1": ["RC-19"], "SRS-ROB-1": ["RC-20"], "SRS-ROB-2": ["RC-20"], "SRS-EXPORT-1": ["RC-21"],
-    "SRS-EXPORT-2": ["RC-21"], "SRS-MON-1": ["RC-22"], "SRS-EVI-1": ["RC-23"], "SRS-EVI-2": ["RC-15"], "SRS-EVI-3": ["RC-24"],
-    "SRS-EVI-4": ["RC-23"], "SRS-EVI-5": ["RC-23"], "SRS-EVI-6": ["RC-25"], "SRS-UI-1": ["RC-26"], "SRS-UI-2": ["RC-27"]}
-if any("risk_controls" in requirement for requirement in REQUIREMENTS):
-    CONTROLS_OF = {requirement["id"]: requirement.get("risk_controls", []) for requirement in REQUIREMENTS}
-REQUIRED = {"requirements": [{"id": one, "risk_controls": named} for one, named in CONTROLS_OF.items()]}
+CONTROLS_OF = {requirement["id"]: requirement["risk_controls"] for requirement in REQUIREMENTS}
+REQUIRED = {"requirements": REQUIREMENTS}
 TEXTS = {name: (ROOT / name).read_text("utf-8") for name in risks.information_files(REAL["risks"])}
 HAZARDS, CONTROLS = ({entry["id"] for entry in REAL["risks"][kind]} for kind in ("hazards", "controls"))
 
@@ -80,8 +69,8 @@ def test_one_requirement_that_is_not_verified_makes_its_control_idle_and_brings_
     assert [found["controls"][one]["effective"] for one in ("RC-1", "RC-2")] == [True, False]
     assert found["controls"]["RC-2"]["reasons"] == ["SRS-A-2 is not verified: test_x failed"]
     assert found["hazards"]["HAZ-1"]["residual"] == {"severity": "S3", "probability": "P4", "level": "high"}
-    assert found["hazards"]["HAZ-1"]["reasons"] == ["RC-2 is not effective, so that the risk before it counts"]
-    assert found["gaps"] == [{"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}, {"item": "RC-2", "gap": "not effective"}]
+    assert found["hazards"]["HAZ-1"]["reasons"] == ["RC-2 is not shown effective, so that the risk before it counts"]
+    assert found["gaps"] == [{"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}, {"item": "RC-2", "gap": "not shown effective"}]
 
 
 def test_a_requirement_of_which_nothing_is_known_is_not_verified():
@@ -93,6 +82,40 @@ def test_a_control_without_requirement_is_idle_and_a_gap():
     found = report(required={"requirements": [{"id": "SRS-A-1", "risk_controls": ["RC-1"]}]})
     assert found["controls"]["RC-2"]["reasons"] == ["no requirement and no information stands behind it"]
     assert {"item": "RC-2", "gap": "no requirement"} in found["gaps"]
+
+
+def test_a_control_that_needs_a_criterion_is_not_shown_effective_by_a_number_that_was_reported():
+    reported, judged = ({"requirements": [{"id": "SRS-A-1", "risk_controls": ["RC-1", "RC-2"]} | more]} for more in ({}, {"acceptance": {}}))
+    flags = [control(1, needs_criterion=True), control(2)]
+    found = report(controls=flags, required=reported)
+    assert [found["controls"][one]["effective"] for one in ("RC-1", "RC-2")] == [False, True]
+    assert found["controls"]["RC-1"]["reasons"] == ["no criterion on its performance stands behind it"]
+    assert found["hazards"]["HAZ-1"]["residual"] == {"severity": "S3", "probability": "P4", "level": "high"}
+    assert report(controls=flags, required=judged)["controls"]["RC-1"]["effective"] is True
+    assert report(controls=flags, required=judged, failing=["SRS-A-1"])["controls"]["RC-1"]["effective"] is False
+
+
+def test_flags_of_the_example_are_a_control_only_while_they_find_poor_cases():
+    found = real_report("SRS-UNC-2")
+    assert found["controls"]["RC-18"]["effective"] is False
+    assert found["controls"]["RC-32"]["effective"] is True                    # that no member saw the test part does not hang on it
+    assert {name for name, row in found["hazards"].items() if not row["controls_effective"]} == {"HAZ-5", "HAZ-10"}
+    assert not any(found["hazards"][name]["acceptable"] for name in ("HAZ-5", "HAZ-10"))
+
+
+@pytest.mark.parametrize("name", ["RC-15", "RC-18", "RC-33"])
+def test_controls_that_work_as_well_as_the_model_does_need_a_criterion(name):
+    [entry] = [entry for entry in REAL["risks"]["controls"] if entry["id"] == name]
+    assert entry["needs_criterion"] is True
+    assert any("acceptance" in one for one in REQUIREMENTS if name in one["risk_controls"])
+
+
+@pytest.mark.parametrize("label", ["anterior", "posterior"])
+def test_the_example_gates_each_part_s_volume_for_bias_slope_and_absolute_error(label):
+    gated = {(one["acceptance"]["metric"], one["acceptance"]["bound"]) for one in REQUIREMENTS if "acceptance" in one}
+    assert {(f"volume_error_percent.{label}", "lower"), (f"volume_error_percent.{label}", "upper"),
+            (f"volume_agreement.{label}.slope", "lower"), (f"volume_agreement.{label}.slope", "upper"),
+            (f"volume_error_absolute_percent.{label}", "upper")} <= gated
 
 
 def test_a_hazard_without_control_is_a_gap():
@@ -209,7 +232,7 @@ def test_a_missed_accuracy_of_the_example_reaches_every_hazard_that_rests_on_it(
     resting = {entry["id"] for entry in REAL["risks"]["hazards"] if set(CONTROLS_OF["SRS-SEG-2"]) & set(entry["controls"])}
     assert resting
     assert {name for name, row in found["hazards"].items() if not row["controls_effective"]} == resting
-    assert {row["item"] for row in found["gaps"] if row["gap"].startswith("residual")} >= {"HAZ-1", "HAZ-10"}
+    assert {row["item"] for row in found["gaps"] if row["gap"].startswith("residual")} >= {"HAZ-2", "HAZ-10"}
 
 
 @pytest.mark.parametrize("failing", [(), ("SRS-SEG-2", "SRS-DATA-1")], ids=["all_verified", "two_not"])
@@ -245,10 +268,10 @@ def test_what_shows_an_anomaly_is_there(place):
 
 
 @pytest.mark.parametrize(("title", "still"), [
-    ("Flags are about three times as many as asked for",
-     lambda: pointed("evidence/metrics.json", "uncertainty/dropout/flagging/flagged_share") > 2 * PARAMS["evaluate"]["flag_share"]),
+    ("Far more is flagged than was meant",
+     lambda: pointed("evidence/metrics.json", "uncertainty/dropout/flagging/flagged_share/value") > 2 * PARAMS["evaluate"]["flag_share"]),
     ("Adversarial figures are of four cases", lambda: pointed("evidence/robustness.json", "adversarial/n_cases") == 4),
-    ("A part on its own may miss the limit of volume bias",
+    ("Volumes of the parts are biased, and the more so the further a size is from the mean",
      lambda: pointed("evidence/metrics.json", "volume_error_percent/posterior/ci95_high") > 5),
     ("Accuracy is lost where slices are missing",
      lambda: pointed("evidence/robustness.json", "corruptions/missing_slices/breaks_at/mean_of_labels") == 1)])

@@ -101,16 +101,63 @@ def test_no_cases_are_undefined():
     assert np.isnan([uncertainty.aurc(nothing, nothing), uncertainty.spearman(nothing, nothing), uncertainty.auroc(nothing, nothing > 0)]).all()
 
 
-@pytest.mark.parametrize(("share", "flagged"), [(0.2, 2), (0.25, 2), (0.0, 0), (1.0, 9)])   # of 10 scores; of all, the lowest is the limit
-def test_at_most_so_many_cases_lie_above_the_threshold(share, flagged):
-    scores = np.arange(10.0)
-    assert (scores > uncertainty.threshold(scores, share)).sum() == flagged
+def of_subjects(scores, subject_of=None, share=0.1) -> uncertainty.Threshold:
+    """The threshold of scores, of a subject each or of those given."""
+    cases = [str(number) for number in range(len(scores))]
+    return uncertainty.threshold(dict(zip(cases, scores, strict=True)), dict(zip(cases, subject_of or cases, strict=True)), share)
+
+
+@pytest.mark.parametrize(("n", "share", "above"), [   # ceil((1 - share)(n + 1)) of 0, 1, …, n - 1
+    (19, 0.1, 17), (17, 0.1, 16), (9, 0.1, 8), (8, 0.1, None), (3, 0.25, 2), (2, 0.25, None), (4, 1.0, 0), (0, 0.5, None)])
+def test_the_threshold_is_the_split_conformal_quantile(n, share, above):
+    assert of_subjects(np.arange(float(n)), share=share).above == above
+
+
+@pytest.mark.parametrize(("n", "needed"), [(8, 9), (30, 9)])
+def test_a_threshold_says_how_many_subjects_it_takes(n, needed):                    # 1 / (9 + 1) is 10 %
+    assert of_subjects(np.arange(float(n))).needed == needed
+
+
+@pytest.mark.requirement("SRS-CAL-1")
+@pytest.mark.parametrize("n", [9, 17, 25, 40])
+def test_of_new_subjects_no_more_than_the_aim_lies_above_on_average(n):             # the guarantee, on skewed scores, 4,000 times
+    rng = np.random.default_rng(n)
+    shares = []
+    for _ in range(4000):
+        found = of_subjects(rng.lognormal(size=n))
+        shares.append(1 - stats.lognorm.cdf(found.above, 1))
+    assert np.mean(shares) == pytest.approx(found.share_expected, abs=0.005)
+    assert found.share_expected <= 0.1
+    inside = [found.share_ci95_low <= share <= found.share_ci95_high for share in shares]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.requirement("SRS-CAL-1")
+def test_a_threshold_counts_subjects_and_not_their_images():                        # 20 images of 8 subjects do not suffice
+    found = of_subjects(np.arange(20.0), [f"s{number % 8}" for number in range(20)])
+    assert (found.above, found.n_subjects, found.needed) == (None, 8, 9)
+
+
+def test_the_highest_image_stands_for_its_subject():
+    assert of_subjects([1, 5, 2, 3], ["a", "a", "b", "c"], share=0.5).above == 3    # of 2, 3, 5 the second
+
+
+def test_a_share_that_the_guarantee_makes_likely_is_no_surprise_and_a_third_is():
+    found = of_subjects(np.arange(17.0))                                            # above: 1 of 18 expected
+    assert uncertainty.surprise(0, 35, found) == 1
+    assert uncertainty.surprise(1, 35, found) > 0.6
+    assert uncertainty.surprise(11, 35, found) == pytest.approx(stats.betabinom.sf(10, 35, 1, 17))
+    assert uncertainty.surprise(11, 35, found) < 0.01
+
+
+def test_without_a_threshold_nothing_surprises():
+    assert uncertainty.surprise(3, 9, of_subjects([1.0])) is None
 
 
 @pytest.mark.requirement("SRS-UNC-1")
 def test_what_flagging_catches_and_costs():
     found = uncertainty.flagging(np.array([1, 9, 8, 2]), DICE, 5, 0.75)
-    assert found == {"flagged": 2, "flagged_share": 0.5, "poor": 2, "caught": 1, "mean_dice_kept": pytest.approx(0.8)}
+    assert found == {"flagged": 2, "poor": 2, "caught": 1, "mean_dice_kept": pytest.approx(0.8)}
 
 
 def test_flagging_everything_keeps_nothing():

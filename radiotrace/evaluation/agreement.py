@@ -10,21 +10,57 @@ def bland_altman(reference: np.ndarray, prediction: np.ndarray) -> dict[str, flo
 
     Returns:
         bias: mean difference. sd: of the differences. limit_low, limit_high: bias ∓ 1.96 SD, between which 95 % of differences
-        lie where they are normal. slope: of the difference against the mean of both, 0 where the bias does not depend on the
-        size. None where undefined: all for n = 0; all but the bias for n = 1; the slope where all means are equal.
+        lie where they are normal and do not depend on the size (`slope`). None where undefined: all for n = 0; all but the bias
+        for n = 1.
 
     Source: Bland and Altman 1999, doi:10.1177/096228029900800204.
     """
-    found = dict.fromkeys(("bias", "sd", "limit_low", "limit_high", "slope"))
-    difference, mean = prediction - reference, (prediction + reference) / 2
+    found = dict.fromkeys(("bias", "sd", "limit_low", "limit_high"))
+    difference = prediction - reference
     if len(difference):
         found["bias"] = float(difference.mean())
     if len(difference) > 1:
         found["sd"] = float(difference.std(ddof=1))
         found["limit_low"], found["limit_high"] = (found["bias"] + sign * 1.96 * found["sd"] for sign in (-1, 1))
-        if mean.std() > 0:
-            found["slope"] = float(np.polyfit(mean, difference, 1)[0])
     return found
+
+
+def slope_sums(reference: np.ndarray, prediction: np.ndarray, origin: float) -> np.ndarray:
+    """Sums that the slope is a function of, (5,): n, Σm, Σd, Σm², Σmd. Sums of groups of one origin add up.
+
+    Args:
+        reference, prediction: (n,) of one unit.
+        origin: a size amid those of all groups, from which m, the mean of both, is counted: squares of large numbers that
+            hardly differ would cancel.
+    """
+    mean, difference = (reference + prediction) / 2 - origin, prediction - reference
+    return np.array([len(mean), mean.sum(), difference.sum(), (mean**2).sum(), (mean * difference).sum()])
+
+
+def slope(sums: np.ndarray) -> np.ndarray:
+    """Proportional bias: the slope of the difference against the mean of both; 0 where the bias does not depend on the size.
+
+    Args:
+        sums: (5, …), as `slope_sums` gives them.
+
+    Returns:
+        (…): below 0 where small things come out too large and large ones too small; NaN where all sizes are one.
+
+    Source: Bland and Altman 1999, doi:10.1177/096228029900800204, section 3.2. It is 0 where both measurements vary alike, so
+    that scatter of either moves it: Bland and Altman 1995, doi:10.1016/S0140-6736(95)91748-9.
+    """
+    n, mean, difference, mean_squared, product = sums
+    spread = n * mean_squared - mean**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(spread > 1e-9 * n * mean_squared, (n * product - mean * difference) / spread, np.nan)
+
+
+def kept(slope: float) -> float:
+    """What share of a difference between two sizes is measured, where the bias has such a slope; for -2 < slope < 2.
+
+    Of d = a + s m follows prediction = (reference (2 + s) + 2 a) / (2 - s).
+    """
+    return (2 + slope) / (2 - slope)
 
 
 def moments(reference: np.ndarray, prediction: np.ndarray) -> np.ndarray:

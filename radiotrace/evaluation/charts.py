@@ -61,7 +61,7 @@ def bins(tally: calibration.Tally, row: int = 0) -> list[dict]:
 
 
 def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> bytes:
-    """Difference of two volumes against their mean, with bias and limits of agreement; the cases furthest from the bias are named.
+    """Difference of two volumes against their mean: bias, limits of agreement, the line that fits, and the names of the cases furthest off.
 
     Args:
         volumes_mm3: label -> case -> (reference, prediction).
@@ -80,6 +80,7 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
                 if found[key] is not None:
                     axes.axhline(found[key], color="black", lw=1, ls=dashes)
                     axes.text(1.01, found[key], _minus(f"{name}\n{found[key]:+,.{0 if abs(found[key]) >= 10 else 2}f} mm³"), **_beside(axes))
+            _fitted(axes, reference, prediction)
             axes.axhline(0, color=GREY, lw=0.8, ls=":")
             axes.margins(y=0.15)
             if not of_case:
@@ -87,6 +88,16 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
             axes.set(title=_titled(label, len(of_case)), ylabel="prediction − reference, mm³")
             _name(axes, "mean of reference and prediction, mm³", "furthest off", list(of_case), worst)
         return svg(figure)
+
+
+def _fitted(axes, reference: np.ndarray, prediction: np.ndarray) -> None:
+    """The line whose slope is the proportional bias, where it is defined."""
+    mean, difference = (reference + prediction) / 2, prediction - reference
+    slope = float(agreement.slope(agreement.slope_sums(reference, prediction, mean.mean()))) if len(mean) else np.nan
+    if np.isfinite(slope):
+        ends = np.array([mean.min(), mean.max()])
+        axes.plot(ends, difference.mean() + slope * (ends - mean.mean()), color=MARKED, lw=1.2, label=_minus(f"slope {slope:+.2f}"))
+        axes.legend(loc="upper right", fontsize=8, frameon=False)
 
 
 def forest(rows: list[dict], measure: str, overall: dict) -> bytes:

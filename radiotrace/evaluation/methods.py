@@ -26,21 +26,26 @@ def texts(p: dict) -> dict[str, str]:
                        "empty (Csurka et al. 2013, doi:10.5244/C.27.32)",
         "volume_error_mm3": "prediction minus reference", "volume_error_percent": "of the reference; undefined without reference",
         "volume_error_absolute_percent": "its amount", "prediction_components": "connected by faces, edges or corners",
-        "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, doi:10.1177/096228029900800204); "
+        "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, doi:10.1177/096228029900800204); slope: of "
+                            "the difference against the mean of both, below 0 where small ones come out too large and large ones too small; "
                             "concordance: Lin 1989, doi:10.2307/2532051",
         "detection": "objects are connected components; one is found, and a predicted one is right, where at least "
                      f"{p['object_overlap_min']:g} of its voxels lie in the other mask",
         "calibration": f"over voxels of a label, by reference or prediction, and within {margin} voxels around them; expected_error: 15 bins of "
-                       "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602); brier: sum over labels of (probability - truth)^2, by mean; "
-                       "after: logits divided by the temperature (Guo et al. 2017, arXiv:1706.04599)",
+                       "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602), pooled over all these voxels; expected_error_of_case: of one "
+                       "case, mean over cases; expected_error_inside: pooled over the voxels of a label alone, by reference or prediction; "
+                       "brier: sum over labels of (probability - truth)^2, by mean; after: logits divided by the temperature (Guo et al. 2017, arXiv:1706.04599)",
         "uncertainty": "score: mean entropy in nats over the voxels that are predicted to be of a label. dropout: "
                        f"{p['dropout_passes']} passes (Gal and Ghahramani 2016, arXiv:1506.02142); augmentation: {p['augmentation_passes']} passes "
                        "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those of members (Lakshminarayanan et al. "
                        "2017, arXiv:1612.01474); prediction: of one prediction, the voxels around it among them. aurc: mean of the risk-coverage "
                        "curve, risk 1 - Dice (Geifman and El-Yaniv 2017, arXiv:1705.08500); spearman: of score and Dice; auroc: of cases with a "
-                       f"Dice below {p['poor_dice']:g}",
+                       f"Dice below {p['poor_dice']:g}; mutual_information_nats: what the passes disagree about (Houlsby et al. 2011, "
+                       "arXiv:1112.5745); flagging: of subjects with a case above the threshold; surprise: chance of so many or more, had they "
+                       "been drawn as the validation subjects were (beta-binomial)",
         "subgroups": "mean of a case's labels; gap: the group minus all other cases that have a group; p: Mann-Whitney of the means of subjects; "
                      "p_adjusted: over all rows (Benjamini and Yekutieli 2001, doi:10.1214/aos/1013699998); insufficient_n: fewer than "
                      f"{p['subgroup_subjects_min']} subjects on a side. derived_: of the images and references themselves, low to high by terciles",
-        "decisions": "made on the validation part alone, before the test part was opened; flag_above: what a share of "
-                     f"{p['flag_share']:g} of its cases exceeds, at most"}
+        "decisions": "made on the validation part alone, before the test part was opened; flag_above: split-conformal by subject, whose highest "
+                     f"case counts, so that at most {p['flag_share']:g} of new subjects lie above on average over validation parts, where they "
+                     "are drawn alike (Vovk et al. 2005, doi:10.1007/b106715); share_ci95: of one such part (Vovk 2012, arXiv:1209.2673)"}

@@ -50,7 +50,7 @@ def summaries(cases: list[dict], decisions: dict, p: dict) -> dict:
     """What of the record 'metrics' follows from its cases alone: all but calibration and subgroups, which need logits and image features."""
     summary = results.Summary(cases, p["resamples"], p["seed"])
     return {**summary.measures(), "volume_agreement": summary.volume_agreement(), "detection": summary.detection(),
-            "uncertainty": {kind: summary.uncertainty(kind, p["poor_dice"], limit) for kind, limit in decisions["flag_above"].items()},
+            "uncertainty": summary.uncertainties(decisions, p["poor_dice"]),
             "worst_cases": [{"case_id": case["case_id"], "dice": ranking.macro(case, "dice")} for case in ranking.ranked(cases)[:10]]}
 
 

@@ -1,7 +1,8 @@
 """The report: what a person reads of an evaluation, from its records. Plain values in, text out."""
-from radiotrace.evaluation import ranking
+from radiotrace.evaluation import agreement, ranking
 
 MACRO = "mean_of_labels"
+RARE = 0.05  # a chance below this is no explanation
 
 MEASURES = {  # measure -> name for people, unit, digits
     "dice": ("Dice", "", 3), "iou": ("IoU", "", 3), "surface_dice": ("Surface Dice", "", 3), "boundary_f1": ("Boundary F1", "", 3),
@@ -19,10 +20,16 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(row: dict, digits: int = 3, of: str = "mean") -> str:
-    """A mean, or another number of a row, with its 95 % interval."""
+    """A mean, or another number of a row, with its 95 % interval, or with the reason why it has none."""
     if row["ci95_low"] is None:
-        return f"{number(row[of], digits)} (no interval)"
+        reason = row.get("no_interval")
+        return f"{number(row[of], digits)} (no interval{f': {reason}' if reason else ''})"
     return f"{number(row[of], digits)} ({number(row['ci95_low'], digits)} to {number(row['ci95_high'], digits)})"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share for people."""
+    return "undefined" if share is None else f"{number(100 * share, digits)} %"
 
 
 def measures(metrics: dict) -> list[dict]:
@@ -79,38 +86,89 @@ def _accuracy(metrics: dict) -> list[str]:
 
 
 def _volumes(metrics: dict) -> list[str]:
-    found = []
-    for name, row in metrics["volume_agreement"].items():
-        limits = row["bland_altman_mm3"]
-        if limits["limit_low"] is not None:
-            found.append(f"{name}: bias {number(limits['bias'], 0)} mm³, 95 % of differences between {number(limits['limit_low'], 0)} and "
-                         f"{number(limits['limit_high'], 0)} mm³, concordance {interval(row['concordance'], 2, 'value')}")
-    return [f"Volumes against the reference's, {'; '.join(found)}."] if found else []
+    """A sentence on each label: a bias of one makes up for that of another in their mean."""
+    return [f"Volume of {name} against the reference's: error {interval(metrics['volume_error_percent'][name], 1)} %, absolute error "
+            f"{interval(metrics['volume_error_absolute_percent'][name], 1)} %, on average; {_proportional(row['slope'])}."
+            for name, row in metrics["volume_agreement"].items()]
+
+
+def _proportional(slope: dict) -> str:
+    """What a slope of the error against the size means for who compares groups."""
+    text = f"slope of the error against the size {interval(slope, 2, 'value')}"
+    if slope["ci95_low"] is None or slope["ci95_low"] <= 0 <= slope["ci95_high"]:
+        return text
+    small, large = ("large", "small") if slope["value"] < 0 else ("small", "large")
+    shown = f"; of a difference between groups it shows about {percent(agreement.kept(slope['value']))}" if abs(slope["value"]) < 2 else ""
+    return f"{text}: small ones come out too {small} and large ones too {large}{shown}"
 
 
 def _calibration(metrics: dict) -> list[str]:
     before, after, temperature = metrics["calibration"]["before"], metrics["calibration"]["after"], metrics["decisions"]["temperature"]
-    text = f"Probabilities are off by {interval(before['expected_error'], 3, 'value')} on average (expected calibration error)"
     if after is None:
-        return [f"{text}; there was no validation part to fit a temperature on."]
+        return [f"Expected calibration error: {_errors(before)}; there was no validation part to fit a temperature on."]
     judgement = "too sure" if temperature > 1 else "not sure enough"
-    return [f"{text}: the network is {judgement}. With the temperature {number(temperature, 2)}, fitted on the validation part, it is "
-            f"{interval(after['expected_error'], 3, 'value')}."]
+    return [f"Expected calibration error: {_errors(before)}: the network is {judgement}. With the temperature {number(temperature, 2)}, fitted on "
+            f"the validation part: {_errors(after)}. The first is small because most voxels around an organ are surely background."]
+
+
+def _errors(row: dict) -> str:
+    """The three calibration errors, each by name."""
+    return ", ".join(f"{interval(row[key], 3, 'value')} {name}" for key, name in (
+        ("expected_error", "pooled over voxels"), ("expected_error_of_case", "in a case"), ("expected_error_inside", "inside the organ")))
 
 
 def _uncertainty(metrics: dict) -> list[str]:
-    found = []
-    for kind, row in metrics["uncertainty"].items():
-        spearman = row["spearman"]
-        if spearman["value"] is None or spearman["ci95_high"] is None:
-            continue
-        tells = "tells bad cases from good ones" if spearman["ci95_high"] < 0 else "has not been shown to tell bad cases from good ones"
-        text = f"The uncertainty by {KINDS[kind]} {tells}: rank correlation with Dice {interval(spearman, 2, 'value')}"
-        if flagging := row["flagging"]:
-            text += (f"; its threshold would send {flagging['flagged']} of {row['aurc']['n_cases']} cases to an expert and catch "
-                     f"{flagging['caught']} of the {flagging['poor']} with a Dice below {row['poor_below_dice']:g}")
-        found.append(f"{text}.")
-    return found
+    return [f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics['decisions'], kind, row)}."
+            for kind, row in metrics["uncertainty"].items() if row["auroc"]["value"] is not None]
+
+
+def worth(row: dict) -> str:
+    """Whether an uncertainty finds poor cases; the bound of an interval decides.
+
+    Args:
+        row: of one kind, in the record 'metrics'.
+    """
+    low = row["auroc"]["ci95_low"]
+    tells = "tells poor cases from others" if low is not None and low > 0.5 else "has not been shown to tell poor cases from others"
+    return f"{tells}: AUROC {interval(row['auroc'], 2, 'value')}, rank correlation with Dice {interval(row['spearman'], 2, 'value')}"
+
+
+def aim(decisions: dict, kind: str, row: dict) -> str:
+    """What the threshold was meant to flag, what it flags, and why not what was meant.
+
+    Args:
+        decisions, row: of the record 'metrics'; row of one kind of uncertainty.
+    """
+    rule, flagging, meant = decisions["flag_rule"][kind], row["flagging"], percent(decisions["flag_share"])
+    if flagging is None:
+        return f"no threshold: {rule['n_subjects']} validation subjects, {rule['needed']} needed to flag {meant} of subjects at most"
+    share = flagging["flagged_subjects"] / flagging["n_subjects"]
+    text = (f"meant to flag at most {meant} of subjects, its threshold flags {flagging['flagged_subjects']} of {flagging['n_subjects']} "
+            f"({percent(share)}), {flagging['flagged']} cases, and catches {flagging['caught']} of the {flagging['poor']} with a Dice below "
+            f"{row['poor_below_dice']:g}")
+    return text if share <= decisions["flag_share"] else f"{text}. The aim failed: {_why(rule, flagging)}"
+
+
+def _why(rule: dict, flagging: dict) -> str:
+    """Why a threshold flags more than it was meant to, as far as the numbers say."""
+    spread = (f"{rule['n_subjects']} validation subjects fix the share no closer than {percent(rule['share_ci95_low'], 1)} to "
+              f"{percent(rule['share_ci95_high'], 1)} (95 % of such parts)")
+    if flagging["surprise"] >= RARE:
+        return f"{spread}, and so many flags are within chance (p = {number(flagging['surprise'], 2)})"
+    return (f"{spread}, and even so many more are flagged than chance allows (p = {number(flagging['surprise'], 4)}): scores of the test part are "
+            "higher or spread wider than those of the validation part, which therefore cannot set this threshold")
+
+
+def disagreement(row: dict) -> str:
+    """How much of an uncertainty is that several predictions differ; "" of one prediction."""
+    if row["mutual_information_nats"] is None:
+        return ""
+    return f"{number(row['mutual_information_nats']['value'], 4)} of {number(row['score_nats']['value'], 3)}"
+
+
+def hardly(row: dict) -> bool:
+    """Whether the predictions hardly differ: a twentieth of the uncertainty or less is that they do."""
+    return row["mutual_information_nats"] is not None and row["mutual_information_nats"]["value"] <= 0.05 * row["score_nats"]["value"]
 
 
 def _subgroups(metrics: dict) -> list[str]:

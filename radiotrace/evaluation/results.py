@@ -4,10 +4,12 @@ from collections import defaultdict
 import numpy as np
 
 from radiotrace.evaluation import agreement, calibration, detection, overlap, ranking, statistics, subgroups, surfaces, uncertainty
+from radiotrace.evaluation.uncertainty import Threshold
 
 MEASURES = ("dice", "iou", "surface_dice", "boundary_f1", "hausdorff95_mm", "average_surface_distance_mm", "sensitivity", "specificity", "ppv",
             "npv", "volume_error_mm3", "volume_error_percent", "volume_error_absolute_percent", "prediction_components")
 MACRO = "mean_of_labels"
+CALIBRATION = ("expected_error", "expected_error_of_case", "expected_error_inside", "brier", "negative_log_likelihood_nats")
 
 
 def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], spacing_zyx, tolerance_mm: float,
@@ -67,14 +69,19 @@ class Summary:
                           for name in (*self.names, MACRO)} for measure in MEASURES}
 
     def volume_agreement(self) -> dict[str, dict]:
-        """Label -> Bland-Altman of the volumes in mm³, and Lin's concordance with its interval."""
+        """Label -> Bland-Altman of the volumes in mm³, the slope of its differences and Lin's concordance with their intervals."""
         found = {}
         for name in self.names:
             pairs = {case["case_id"]: (case["labels"][name]["reference_mm3"], case["labels"][name]["prediction_mm3"]) for case in self.cases}
             limits = agreement.bland_altman(*np.array(list(pairs.values())).T)
             sums = {case: agreement.moments(*np.array([pair]).T) for case, pair in pairs.items()}
-            found[name] = {"bland_altman_mm3": limits, "concordance": self._estimate(sums, agreement.concordance)}
+            found[name] = {"bland_altman_mm3": limits, "slope": self._slope(pairs), "concordance": self._estimate(sums, agreement.concordance)}
         return found
+
+    def _slope(self, pairs: dict[str, tuple[float, float]]) -> dict:
+        """agreement.slope of cases, each (reference, prediction), with its interval."""
+        origin = float(np.mean(list(pairs.values())))
+        return self._estimate({case: agreement.slope_sums(*np.array([pair]).T, origin) for case, pair in pairs.items()}, agreement.slope)
 
     def detection(self) -> dict[str, dict]:
         """Label -> how many objects there are, were found and were made up; sensitivity and false positives a case, with intervals."""
@@ -88,47 +95,63 @@ class Summary:
                            "false_positives_per_case": self._estimate(rows, lambda total: _ratio(total[2], total[3]))}
         return found
 
-    def calibration(self, tallies: dict[str, calibration.Tally], labels: dict[str, str]) -> dict:
-        """Errors of calibration over all voxels that count, and the bins of the reliability diagram.
+    def calibration(self, tallies: dict[str, calibration.Tally], inside: dict[str, calibration.Tally], labels: dict[str, str]) -> dict:
+        """Errors of calibration, and the bins of the reliability diagram.
 
         Args:
-            tallies: case -> sums.
+            tallies: case -> sums over the voxels that count, those around the organ among them.
+            inside: case -> sums over the voxels of a label alone, by reference or prediction.
             labels: value -> name, with the background.
 
         Returns:
-            n_voxels; expected_error of the label that wins, and of each label against the others; brier and
+            n_voxels, n_voxels_inside; expected_error of the label that wins, pooled over all voxels that count, most of which are sure
+            background; expected_error_of_case, the mean over cases of that of one case, in which cases cannot make up for each other;
+            expected_error_inside, pooled over the voxels inside; expected_error_of_label, of each against the others; brier and
             negative_log_likelihood_nats of a voxel, by mean; reliability: bins of the winning label.
         """
-        total = sum(tallies.values(), calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())))
+        total = _added(tallies)
 
-        def error(row):
-            rows = {case: np.concatenate([one.voxels[row], one.confidence[row] - one.hits[row]]) for case, one in tallies.items()}
+        def error(tallies_by_case, row):
+            rows = {case: np.concatenate([one.voxels[row], one.confidence[row] - one.hits[row]]) for case, one in tallies_by_case.items()}
             return self._estimate(rows, lambda sums: _ratio(np.abs(sums[len(sums) // 2:]).sum(0), sums[:len(sums) // 2].sum(0)))
 
         def mean(name):
             rows = {case: (getattr(one, name), one.voxels[0].sum()) for case, one in tallies.items()}
             return self._estimate(rows, lambda sums: _ratio(sums[0], sums[1]))
 
+        of_case = {case: (calibration.expected_error(one)[0], 1) for case, one in tallies.items() if one.voxels[0].any()}
         bins = total.voxels.shape[1]
-        return {"n_voxels": int(total.voxels[0].sum()), "expected_error": error(0),
-                "expected_error_of_label": {name: error(1 + int(value)) for value, name in labels.items()},
+        return {"n_voxels": int(total.voxels[0].sum()), "n_voxels_inside": int(_added(inside).voxels[0].sum()),
+                "expected_error": error(tallies, 0), "expected_error_inside": error(inside, 0),
+                "expected_error_of_case": self._estimate(of_case, lambda sums: _ratio(sums[0], sums[1]), len(tallies) - len(of_case)),
+                "expected_error_of_label": {name: error(tallies, 1 + int(value)) for value, name in labels.items()},
                 "brier": mean("brier"), "negative_log_likelihood_nats": mean("nll"),
                 "reliability": [{"from": index / bins, "to": (index + 1) / bins, "n_voxels": int(voxels),
                                  "mean_probability": confidence / voxels if voxels else None, "share_right": hits / voxels if voxels else None}
                                 for index, (voxels, confidence, hits) in enumerate(zip(*(one[0] for one in total.sums()[:3]), strict=True))]}
 
-    def uncertainty(self, kind: str, poor_below: float, limit: float | None) -> dict:
+    def uncertainties(self, decisions: dict, poor_below: float) -> dict[str, dict]:
+        """Kind of uncertainty -> `uncertainty`, for each on which something was decided.
+
+        Args:
+            decisions: flag_above and flag_rule of each kind, as evaluate decides them on the validation part.
+        """
+        return {kind: self.uncertainty(kind, poor_below, _threshold(limit, decisions["flag_rule"][kind]))
+                for kind, limit in decisions["flag_above"].items()}
+
+    def uncertainty(self, kind: str, poor_below: float, limit: Threshold | None) -> dict:
         """Whether a score finds the bad cases.
 
         Args:
             kind: of the scores in the cases' entry "uncertainty".
             poor_below: mean Dice of labels below which a case is poor.
-            limit: the score above which a case goes to an expert; None where no part was there to set it.
+            limit: where a subject goes to an expert; None where no part was there to set it.
 
         Returns:
             aurc, with aurc_best of scores that know the Dice and aurc_random of scores that know nothing; spearman, with the
-            Dice; auroc, of poor cases: each with its interval; the risk-coverage curve, of risk 1 - Dice; and
-            uncertainty.flagging. Cases without a Dice are counted and left out.
+            Dice; auroc, of poor cases: each with its interval; the risk-coverage curve, of risk 1 - Dice; score_nats and
+            mutual_information_nats, means over cases, the latter None where one prediction is all there is; and flagging. Cases
+            without a Dice are counted and left out.
         """
         known = [case for case in self.cases if ranking.macro(case, "dice") is not None]
         scores, dice = np.array([case["uncertainty"][kind]["score"] for case in known]), np.array([ranking.macro(case, "dice") for case in known])
@@ -138,15 +161,45 @@ class Summary:
         strata = {subject: subject in with_poor for subject in self.subject_of.values()}  # every resample has poor cases, or none has
 
         def number(statistic, stratum_of=None):
-            return self._estimate(units, statistics.of_rows(statistic), len(self.cases) - len(known), stratum_of)
+            return self._estimate(units, statistics.of_rows(statistic), len(self.cases) - len(known), stratum_of=stratum_of)
 
         return {"aurc": number(lambda rows: uncertainty.aurc(scores[rows], risks[rows])),
                 "aurc_best": number(lambda rows: uncertainty.aurc(risks[rows], risks[rows])),
                 "aurc_random": number(lambda rows: risks[rows].mean() if len(rows) else np.nan),
                 "spearman": number(lambda rows: uncertainty.spearman(scores[rows], dice[rows])),
                 "auroc": number(lambda rows: uncertainty.auroc(scores[rows], poor[rows]), strata),
+                "score_nats": self._mean_nats(kind, "score"), "mutual_information_nats": self._mean_nats(kind, "mutual_information"),
                 "poor_below_dice": poor_below, "n_poor": int(poor.sum()), "risk_coverage": uncertainty.risk_coverage(scores, risks).tolist(),
-                "flag_above": limit, "flagging": None if limit is None else uncertainty.flagging(scores, dice, limit, poor_below)}
+                "flag_above": None if limit is None else limit.above,
+                "flagging": None if limit is None else self._flagging(known, kind, limit, poor_below)}
+
+    def _mean_nats(self, kind: str, name: str) -> dict | None:
+        """Mean over cases of a number of their uncertainty; None where they have none."""
+        values = {case["case_id"]: case["uncertainty"][kind][name] for case in self.cases}
+        if None in values.values():
+            return None
+        return self._estimate({case: (value, 1) for case, value in values.items()}, lambda sums: _ratio(sums[0], sums[1]))
+
+    def _flagging(self, known: list[dict], kind: str, limit: Threshold, poor_below: float) -> dict:
+        """uncertainty.flagging of the cases with a Dice, with shares by case and by subject, and how the shares compare with the aim.
+
+        Returns:
+            also flagged_share, of all cases, and caught_share, of the poor ones, with intervals; flagged_subjects of n_subjects, those
+            with a flagged case; surprise, as uncertainty.surprise gives it of them.
+        """
+        scores, dice = np.array([case["uncertainty"][kind]["score"] for case in known]), np.array([ranking.macro(case, "dice") for case in known])
+        flagged_of = {case["case_id"]: case["uncertainty"][kind]["score"] > limit.above for case in self.cases}
+        poor_ids = {case["case_id"] for case, one in zip(known, dice, strict=True) if one < poor_below}
+        subjects = {self.subject_of[case] for case, flagged in flagged_of.items() if flagged}
+        n_subjects = len(set(self.subject_of.values()))
+        return {**uncertainty.flagging(scores, dice, limit.above, poor_below), "flagged": sum(flagged_of.values()),
+                "flagged_share": self._share(flagged_of), "caught_share": self._share({case: flagged_of[case] for case in poor_ids}),
+                "flagged_subjects": len(subjects), "n_subjects": n_subjects,
+                "surprise": uncertainty.surprise(len(subjects), n_subjects, limit)}
+
+    def _share(self, hits: dict[str, bool]) -> dict:
+        """The share of cases that are hit, with its interval over subjects."""
+        return self._estimate({case: (hit, 1) for case, hit in hits.items()}, lambda sums: _ratio(sums[0], sums[1]))
 
     def subgroups(self, groups: dict[str, dict[str, str]], n_min: int) -> dict[str, dict]:
         """Attribute -> group -> row of subgroups.compare, of the mean Dice of labels."""
@@ -168,11 +221,22 @@ def headline(metrics: dict) -> dict:
             **{measure: {name: {key: summary[key] for key in shown} for name, summary in metrics[measure].items()}
                for measure in ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")},
             "volume_concordance": {name: row["concordance"]["value"] for name, row in metrics["volume_agreement"].items()},
-            "calibration": {when: {name: found[name]["value"] for name in ("expected_error", "brier", "negative_log_likelihood_nats")}
+            "volume_slope": {name: row["slope"]["value"] for name, row in metrics["volume_agreement"].items()},
+            "calibration": {when: {name: found[name]["value"] for name in CALIBRATION}
                             for when, found in metrics["calibration"].items() if found is not None},
             "uncertainty": {kind: {name: found[name]["value"] for name in ("aurc", "spearman", "auroc")}
                             for kind, found in metrics["uncertainty"].items()},
             "subgroup_gap_dice": {attribute: {group: row["gap"] for group, row in rows.items()} for attribute, rows in metrics["subgroups"].items()}}
+
+
+def _threshold(above: float | None, rule: dict) -> Threshold | None:
+    """A threshold as evaluate decided it; None where there were too few subjects for one."""
+    return None if above is None else Threshold(above, **rule)
+
+
+def _added(tallies: dict[str, calibration.Tally]) -> calibration.Tally:
+    """The sums of all cases, one at least."""
+    return sum(tallies.values(), calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())))
 
 
 def _ratio(above, below):

@@ -1,4 +1,7 @@
 """Uncertainty: where several predictions of one case disagree, and whether that tells which cases are bad."""
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import special, stats
 
@@ -82,23 +85,75 @@ def auroc(scores: np.ndarray, poor: np.ndarray) -> float:
     return float((stats.rankdata(scores)[poor].sum() - among * (among + 1) / 2) / (among * others))
 
 
-def threshold(scores: np.ndarray, share: float) -> float:
-    """The score above which a case goes to an expert, so that at most this share of the cases at hand does.
+@dataclass(frozen=True)
+class Threshold:
+    """The score above which a subject goes to an expert, and how well that is known.
+
+    Attributes:
+        above: the score; None where too few subjects were there for the share that was asked for.
+        n_subjects: that it was set on. needed: the fewest on which it can be set.
+        share_expected: of new subjects above it, the mean over all calibration sets of that many; at most the share asked for.
+        share_ci95_low, share_ci95_high: where that share lies for 95 % of calibration sets.
+    """
+
+    above: float | None
+    n_subjects: int
+    needed: int
+    share_expected: float | None
+    share_ci95_low: float | None
+    share_ci95_high: float | None
+
+
+def threshold(scores: dict[str, float], subject_of: dict[str, str], share: float) -> Threshold:
+    """Split-conformal threshold by subject: a subject is above it where one of its cases is.
+
+    Of K subjects the k-th smallest score is taken, k = ceil((1 - share)(K + 1)). Where those and a new subject are drawn alike,
+    the new one lies above with a chance of at most (K + 1 - k) / (K + 1) <= share, whatever the scores' distribution. That is a mean
+    over calibration sets: of one set, the share above is a draw from Beta(K + 1 - k, k).
 
     Args:
-        scores: (n,), of the validation part, one case at least.
+        scores: case -> score, of the validation part.
+        subject_of: case -> subject; the cases of one are not independent, and its highest score stands for it.
+        share: of subjects that may lie above, in (0, 1].
+
+    Source: Vovk et al. 2005, doi:10.1007/b106715; Vovk 2012, arXiv:1209.2673, for one set.
     """
-    kept = int(share * len(scores) + 1e-9)  # 0.29 * 100 is a little below 29
-    return float(np.sort(scores)[::-1][min(kept, len(scores) - 1)])
+    highest = {}
+    for case, score in scores.items():
+        highest[subject_of[case]] = max(score, highest.get(subject_of[case], -np.inf))
+    number = len(highest)
+    needed = math.ceil(1 / share - 1 - 1e-9)
+    rank = max(math.ceil((1 - share) * (number + 1) - 1e-9), 1)  # 0.9 * 20 is a little above 18
+    if not number or rank > number:
+        return Threshold(None, number, max(needed, 1), None, None, None)
+    above = number + 1 - rank
+    low, high = stats.beta.ppf((0.025, 0.975), above, rank)
+    return Threshold(float(sorted(highest.values())[rank - 1]), number, max(needed, 1), above / (number + 1), float(low), float(high))
+
+
+def surprise(flagged: int, of: int, found: Threshold) -> float | None:
+    """Chance that so many new subjects or more lie above a threshold, had they been drawn like those that it was set on.
+
+    Args:
+        flagged, of: subjects.
+
+    Returns:
+        A share, small where the new ones are unlike the old ones or the old ones unlike what they were drawn from; None where
+        there is no threshold. Beta-binomial.
+    """
+    if found.above is None or not of:
+        return None
+    above = round(found.share_expected * (found.n_subjects + 1))
+    return float(stats.betabinom.sf(flagged - 1, of, above, found.n_subjects + 1 - above))
 
 
 def flagging(scores: np.ndarray, dice: np.ndarray, limit: float, poor_below: float) -> dict[str, float | int | None]:
     """What sending cases above a limit to an expert would have caught, and what it would have cost.
 
     Returns:
-        flagged: cases above the limit; flagged_share of all; poor: cases below poor_below; caught: poor ones among the flagged;
-        mean_dice_kept: of the others. None where there is nothing to take a share or a mean of.
+        flagged: cases above the limit; poor: cases below poor_below; caught: poor ones among the flagged; mean_dice_kept: of the
+        others, None where there are none.
     """
     flagged, poor = scores > limit, dice < poor_below
-    return {"flagged": int(flagged.sum()), "flagged_share": float(flagged.mean()) if len(dice) else None, "poor": int(poor.sum()),
-            "caught": int((flagged & poor).sum()), "mean_dice_kept": float(dice[~flagged].mean()) if (~flagged).any() else None}
+    return {"flagged": int(flagged.sum()), "poor": int(poor.sum()), "caught": int((flagged & poor).sum()),
+            "mean_dice_kept": float(dice[~flagged].mean()) if (~flagged).any() else None}

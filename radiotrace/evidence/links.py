@@ -144,7 +144,7 @@ def _needs(bundle: dict, names) -> list:
 
 def _controls(bundle: dict, names) -> list:
     known = bundle["risks.json"]["controls"]
-    return [(name, known[name]["title"], "effective" if known[name]["effective"] else "not effective") if name in known else (name, "unknown", "")
+    return [(name, known[name]["title"], "effective" if known[name]["effective"] else "not shown effective") if name in known else (name, "unknown", "")
             for name in names]
 
 

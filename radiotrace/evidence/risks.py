@@ -74,7 +74,7 @@ def report(risks: dict, requirements: dict, requirement_status: dict[str, dict],
         requirement_status: id -> {"status": "verified" or "not verified", "reasons"}. One that is not there was not verified.
         texts: content of each of `information_files`; a file that is not there holds no information.
     """
-    of_control = {control["id"]: [requirement["id"] for requirement in requirements["requirements"]
+    of_control = {control["id"]: [requirement for requirement in requirements["requirements"]
                                   if control["id"] in requirement.get("risk_controls", [])] for control in risks["controls"]}
     controls = {control["id"]: _control(control, of_control[control["id"]], requirement_status, texts, risks["hazards"])
                 for control in risks["controls"]}
@@ -84,17 +84,25 @@ def report(risks: dict, requirements: dict, requirement_status: dict[str, dict],
             "completeness": _completeness(controls, hazards), "overall_residual_risk": {"status": "manual", **risks["overall_residual_risk"]}}
 
 
-def _control(control: dict, requirements: list[str], status: dict[str, dict], texts: dict[str, str], hazards: list[dict]) -> dict:
-    """Effective: there is something that shows it, all of its requirements are verified, and all of its information stands where it should."""
+def _control(control: dict, requirements: list[dict], status: dict[str, dict], texts: dict[str, str], hazards: list[dict]) -> dict:
+    """Effective: something shows it, all of its requirements are verified, and all of its information stands where it should.
+
+    A control that works only as well as the model does (needs_criterion) is shown by a criterion on its performance; that a number was
+    measured and reported shows nothing.
+    """
     missing = {"status": "not verified", "reasons": ["no status of this requirement"]}
-    reasons = [f"{one} is not verified: {'; '.join(found['reasons']) or 'no reason given'}" for one in requirements
+    names = [one["id"] for one in requirements]
+    reasons = [f"{one} is not verified: {'; '.join(found['reasons']) or 'no reason given'}" for one in names
                if (found := status.get(one, missing))["status"] != "verified"]
     information = [{**place, "found": _words(place["phrase"]) in _words(texts.get(place["file"], ""))} for place in control["informed_by"]]
     reasons += [f"{place['file']} does not say: {place['phrase']}" for place in information if not place["found"]]
-    if not requirements and not information:
+    if not names and not information:
         reasons = ["no requirement and no information stands behind it"]
-    return {"title": control["title"], "type": control["type"], "requirements": requirements, "informed_by": information,
-            "hazards": [hazard["id"] for hazard in hazards if control["id"] in hazard["controls"]], "effective": not reasons, "reasons": reasons}
+    elif control.get("needs_criterion", False) and not any("acceptance" in one for one in requirements):
+        reasons.append("no criterion on its performance stands behind it")
+    return {"title": control["title"], "type": control["type"], "requirements": names, "informed_by": information,
+            "hazards": [hazard["id"] for hazard in hazards if control["id"] in hazard["controls"]],
+            "effective": not reasons, "reasons": reasons}
 
 
 def _words(text: str) -> str:
@@ -115,7 +123,7 @@ def _hazard(risks: dict, hazard: dict, controls: dict[str, dict]) -> dict:
             "before": {**hazard["before"], "level": level(risks, hazard["before"])},
             "after_if_effective": {**hazard["after"], "level": level(risks, hazard["after"])},
             "controls_effective": not idle, "residual": {**estimate, "level": found}, "acceptable": acceptable,
-            "reasons": [f"{one} is not effective, so that the risk before it counts" for one in idle]}
+            "reasons": [f"{one} is not shown effective, so that the risk before it counts" for one in idle]}
 
 
 def _gaps(controls: dict[str, dict], hazards: dict[str, dict]) -> list[dict]:
@@ -123,7 +131,7 @@ def _gaps(controls: dict[str, dict], hazards: dict[str, dict]) -> list[dict]:
     for name, control in controls.items():
         rows += [(name, "no requirement")] * (not control["requirements"] and control["type"] != "information for safety")
         rows += [(name, "no hazard names it")] * (not control["hazards"])
-        rows += [(name, "not effective")] * (not control["effective"])
+        rows += [(name, "not shown effective")] * (not control["effective"])
     gaps = [{"item": item, "gap": gap} for item, gap in rows] + unacceptable({"hazards": hazards})
     return sorted(gaps, key=lambda row: (row["item"], row["gap"]))
 

@@ -45,7 +45,7 @@ def _hazards(records: Records):
         rows.append(Row((records.tell(name, "risks", "hazards", name), what,
                          *(_level(records, name, when) for when in ("before", "residual", "after_if_effective")),
                          apart(one["controls"]), [acceptable, *one["reasons"], *([one["residual_reason"]] if one["residual_reason"] else [])]), name))
-    return table("Probability and severity, and the level that they make. As things are, a control that is not effective takes nothing away; the "
+    return table("Probability and severity, and the level that they make. As things are, a control that is not shown effective takes nothing away; the "
                  "column beside it says what would be left if all were.",
                  ("hazard", "situation and harm", "before", "as things are", "with all controls effective", "controls", "verdict and why"),
                  rows, wide=(1, 6))
@@ -76,7 +76,7 @@ def _controls(records: Records):
     rows = []
     for name, one in sorted(records["risks"]["controls"].items(), key=lambda item: (item[1]["effective"], int(item[0].rpartition("-")[2]))):
         told = [(f"{found['file']}: “{found['phrase']}” ", news("found" if found["found"] else "not found")) for found in one["informed_by"]]
-        verdict = records.tell("effective" if one["effective"] else "not effective", "risks", "controls", name, "effective",
+        verdict = records.tell("effective" if one["effective"] else "not shown effective", "risks", "controls", name, "effective",
                                look="good" if one["effective"] else "bad")
         unmet = [(requirement, ": ", records.verdict("traceability", "requirements", requirement, "status")) for requirement in one["requirements"]]
         what = [Span(one["title"], "", "strong"), one["type"]]
