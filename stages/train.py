@@ -231,12 +231,12 @@ def main(args):
     cases = {part: dataset.Cases(args.volumes, entries[part], p["clip_percentiles"], p["cache_mb"]) for part in entries}
     say(f"train: run {run_id[:12]}, {len(cases['train'])} cases, {len(cases['validation'])} for validation, "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} weights, "
-        f"{fabric.world_size} x {fabric.device.type} with {p['threads']} threads, {instructions}, {number_format}")
+        f"{fabric.world_size} x {devices.name(fabric.device)} with {p['threads']} threads, {instructions}, {number_format}")
     if number_format != p["precision"] and p["numerics"] == "native":
         say(f"train: this machine has no {p['precision']}; training in {number_format} takes two to three times as long and gives other bytes")
 
-    # A key holds the instruction set too: another processor rounds differently.
-    key = records.digest({"run_id": run_id, "device": fabric.device.type, "instructions": instructions, "number_format": number_format})
+    # A key holds the instruction set and the GPU too: another one rounds differently.
+    key = records.digest({"run_id": run_id, "device": devices.name(fabric.device), "instructions": instructions, "number_format": number_format})
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     tensorboard = Path(args.tensorboard) / run_id[:12] if p["tensorboard"] else None
     try:

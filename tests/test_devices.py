@@ -32,6 +32,15 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
     assert devices.on_gpu(P | {"accelerator": "auto"})
 
 
+def test_a_processor_is_named_by_its_instructions_alone():
+    assert devices.name(torch.device("cpu")) == "cpu"
+
+
+def test_a_gpu_has_its_own_name(monkeypatch):  # checkpoints of one must not be taken up on another
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU number {device.index}")
+    assert devices.name(torch.device("cuda", 1)) == "GPU number 1"
+
+
 def test_a_gpu_that_is_not_there_is_a_fault(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.faults(P | {"accelerator": "cuda"}) == ["train.accelerator: found cuda, expected auto or cpu; torch sees no GPU"]

@@ -17,12 +17,13 @@ BF16_ERROR = 0.05  # of the norm: bfloat16 rounds by 2^-9 in each of about 20 la
 @pytest.fixture(autouse=True)
 def torch_settings():
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    filled, tf32 = torch.utils.deterministic.fill_uninitialized_memory, torch.backends.cudnn.allow_tf32
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = filled
+    torch.backends.cudnn.allow_tf32 = tf32
 
 
 def relative_error(found, expected) -> float:
@@ -51,6 +52,12 @@ def test_configure_asks_for_deterministic_algorithms():
     torch.use_deterministic_algorithms(False)
     numerics.configure("native", 1)
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_configure_keeps_float32_whole_on_a_gpu():
+    torch.backends.cudnn.allow_tf32 = True
+    numerics.configure("native", 1)
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_configure_spares_new_tensors_what_determinism_fills_them_with():

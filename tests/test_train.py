@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision import MixedPrecision
 
 from radiotrace import randomness
 from radiotrace.learning import checkpoints, dataset, devices, inference, losses, networks
@@ -220,6 +222,35 @@ def test_a_killed_run_does_not_repeat_an_epoch(killed, capsys):
 
 def test_a_finished_run_is_not_trained_further(uninterrupted):
     assert fit(uninterrupted[2]) == uninterrupted[:2]
+
+
+@pytest.fixture
+def fp16(monkeypatch):
+    """Makes fit train in fp16 on the processor, which devices.faults would refuse, with a loss scale that is far too high at first."""
+    def launch(p):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**19, growth_interval=2)
+        return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)])
+
+    monkeypatch.setattr(devices, "launch", launch)
+    return P | {"precision": "fp16"}
+
+
+def left_out(history: list[dict]) -> list[tuple[int, int]]:
+    return [(row["epoch"], event["step"]) for row in history for event in row["events"] if event["kind"] == "step_left_out"]
+
+
+def test_fp16_leaves_out_steps_until_the_loss_scale_fits(fp16, tmp_path):
+    _, history = fit(tmp_path, fp16)
+    assert left_out(history)[0] == (1, 1)
+    assert all(row["gradient_norm_max"] < P["gradient_limit"] for row in history)  # steps were taken in each epoch
+
+
+def test_a_killed_fp16_run_goes_on_with_its_loss_scale(fp16, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        killed_after_saving(1, patch)
+        with pytest.raises(Killed):
+            fit(tmp_path / "killed", fp16)
+    assert fit(tmp_path / "killed", fp16) == fit(tmp_path / "whole", fp16)
 
 
 @pytest.mark.requirement("SRS-TRAIN-3")

@@ -34,6 +34,11 @@ def on_gpu(p: dict) -> bool:
     return p["accelerator"] in ("cuda", "gpu") or (p["accelerator"] == "auto" and torch.cuda.is_available())
 
 
+def name(device: torch.device) -> str:
+    """What computes there, as far as bytes depend on it: "cpu", whose instructions numerics.configure tells, or the name of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def number_format(p: dict) -> str:
     """What the network multiplies in, "bf16", "fp16" or "fp32": what was asked for, or fp32 where the device has not got it."""
     if p["numerics"] == "portable":
