@@ -24,7 +24,8 @@ def describe_image(array_zyx: np.ndarray) -> dict:
     if not finite.size:
         return {"intensity": dict.fromkeys(names)}
     peak = np.abs(finite).max() or 1.0  # scaled, because the square of a large value is beyond float64
-    values = [*np.percentile(finite, (0, 0.5, 50, 99.5, 100)), peak * (finite / peak).mean(), peak * (finite / peak).std()]
+    unit = peak if peak > 1e150 else 1.0  # the same for differences, where they need it
+    values = [*(unit * np.percentile(finite / unit, (0, 0.5, 50, 99.5, 100))), peak * (finite / peak).mean(), peak * (finite / peak).std()]
     return {"intensity": {name: float(value) for name, value in zip(names, values, strict=True)}}
 
 

@@ -53,6 +53,8 @@ def test_a_clean_case_gives_nothing():
     ("image", {"non_finite_voxels": 37}, "finite"),
     ("label_map", {"non_finite_voxels": 1}, "finite"),
     ("image", {"intensity": {"min": 3.0, "max": 3.0}}, "not_constant"),
+    ("image", {"intensity": {"max": 1e200}}, "range"),
+    ("image", {"intensity": {"min": -4e38}}, "range"),
     ("label_map", {"sha256": f"{0:064x}"}, "label_map_is_image"),
     ("label_map", {"voxels_sha256": f"{0:064x}"}, "label_map_is_image"),
     ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "3": 1.0}}, "labels_known"),
@@ -273,6 +275,12 @@ def test_two_subjects_have_two_keys(one, other):
 
 def test_a_subject_0_is_as_good_as_any():
     assert checks.subject_key("S000") == checks.subject_key("s0")
+
+
+@pytest.mark.requirement("SRS-DATA-5")
+@pytest.mark.parametrize("other", ["Mu\u0308ller1", "\uff2d\u00fcller1", "M\u00fcller\u200b1", "M\u00fcller\uff11", "M\u00fcller-01"])
+def test_a_subject_in_another_form_of_unicode_is_the_same_subject(other):
+    assert checks.subject_key(other) == checks.subject_key("M\u00fcller1")
 
 
 @pytest.mark.parametrize("factor", [100, 0.01])

@@ -1,4 +1,5 @@
 """Identity: the manifest is that of `sha256sum`, and every difference is named at once."""
+import os
 import subprocess
 
 import numpy as np
@@ -148,3 +149,29 @@ def test_one_other_value_makes_other_voxels():
 
 def test_minus_zero_is_zero():       # a masked float image holds -0.0 where its uint8 copy holds 0
     assert digest(np.full((2, 3, 4), -0.0, np.float32)) == digest(np.zeros((2, 3, 4), np.uint8))
+
+
+# Names and changes
+
+@pytest.mark.parametrize("name", ["line\nbreak", "red\x1b[31m", "right\u202eleft"])
+def test_a_file_whose_name_no_line_can_hold_is_refused(project, name):
+    (project / "data" / name).touch()
+    with pytest.raises(StageError) as error:
+        identity.manifest("data")
+    assert error.value.findings == [f"data/{name}"]
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_file_whose_name_is_not_utf_8_is_refused(project):
+    (project / "data" / os.fsdecode(b"\xff.nii")).touch()
+    with pytest.raises(StageError, match="1 names of files"):
+        identity.manifest("data")
+
+
+@pytest.mark.requirement("SRS-DATA-1")
+def test_bytes_that_were_read_and_are_not_those_of_the_manifest_are_named(project):
+    assert identity.check_read("data", "data.sha256", {"one": SHA256_OF_ONE}) is None
+    with pytest.raises(StageError) as error:
+        identity.check_read("data", "data.sha256", {"one": SHA256_OF_ONE, "two": SHA256_OF_ONE, "new": SHA256_OF_ONE})
+    read = f"SHA-256 read {SHA256_OF_ONE[:12]}…"
+    assert [finding.split(",")[0] for finding in error.value.findings] == [f"new: {read}", f"two: {read}"]

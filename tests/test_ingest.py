@@ -391,3 +391,106 @@ def test_main_raises_what_the_command_prints(small):
     args = argparse.Namespace(data="data", manifest="data.sha256", out="ingest", params="params.yaml", requirements="requirements.txt")
     with pytest.raises(StageError, match=r"^data.sha256 is not a manifest"):
         ingest.main(args)
+
+
+# What strangers handed in: each file gets through, or is a fault of its own case beside which the others stand
+
+def sheared() -> bytes:
+    made = nibabel.Nifti1Image(np.zeros((18, 22, 14), np.float32), None)
+    made.set_sform([[-1, 0.2, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], 1)
+    return made.to_bytes()
+
+
+def with_nan_in_its_origin() -> bytes:
+    made = bytearray(nibabel.Nifti1Image(np.zeros((18, 22, 14), np.float32), np.eye(4)).to_bytes())
+    made[292:296] = np.float32(np.nan).tobytes()      # the last number of srow_x
+    return bytes(made)
+
+
+@pytest.mark.parametrize(("make", "words"), [(sheared, "not at right angles"), (with_nan_in_its_origin, "not finite: sform")])
+def test_a_geometry_of_no_use_is_a_fault_of_its_case_and_the_other_stays(small, make, words):
+    Path("data/imagesTr/phantom_00.nii.gz").write_bytes(gzip.compress(make()))
+    make_manifest()
+    assert run() == 0
+    first, second = record(small)["cases"]
+    assert words in first["image"]["fault"]
+    assert second["image"]["fault"] is None
+
+
+def add_case(image_name: str, image: bytes, label_name: str, label_map: bytes) -> None:
+    """One more case, of a subject of its own."""
+    Path("data/imagesTr", image_name).write_bytes(image)
+    Path("data/labelsTr", label_name).write_bytes(label_map)
+    declared = json.loads(Path("data/dataset.json").read_text())
+    declared["training"].append({"image": f"imagesTr/{image_name}", "label": f"labelsTr/{label_name}"})
+    Path("data/dataset.json").write_text(json.dumps(declared))
+    case_id = image_name.removesuffix(".gz").removesuffix(".nii").removesuffix(".mha")
+    Path("data/cases.csv").write_text(Path("data/cases.csv").read_text() + f"{case_id},{case_id},north\n")
+    make_manifest()
+
+
+@pytest.mark.requirement("SRS-SEC-1")
+def test_a_metaimage_that_points_to_a_file_of_the_machine_is_a_fault_and_no_volume(small):
+    header = (b"ObjectType = Image\nNDims = 3\nBinaryData = True\nElementSpacing = 1 1 1\nDimSize = 8 8 8\nElementType = MET_UCHAR\n"
+              b"ElementDataFile = /etc/services\n")
+    add_case("z.mha", header, "z.nii.gz", Path("data/labelsTr/phantom_00.nii.gz").read_bytes())
+    assert run() == 0
+    case = record(small)["cases"][-1]
+    assert "points to another file (ElementDataFile = /etc/services)" in case["image"]["fault"]
+    assert not (small / "ingest/volumes/images/z.nii.gz").exists()
+
+
+@pytest.mark.parametrize("case_id", ["x.nii", "a.img", "a.hdr"])
+def test_a_case_id_that_looks_like_an_ending_is_brought_in(small, case_id):
+    add_case(f"{case_id}.nii.gz", Path("data/imagesTr/phantom_01.nii.gz").read_bytes(), f"{case_id}.nii.gz",
+             Path("data/labelsTr/phantom_01.nii.gz").read_bytes())
+    assert run() == 0
+    case = next(case for case in record(small)["cases"] if case["case_id"] == case_id)
+    assert case["image"]["fault"] is None
+    assert records.sha256(small / f"ingest/volumes/images/{case_id}.nii.gz") == case["image"]["volume_sha256"]
+
+
+def test_a_doubt_about_the_place_travels_in_the_record(small):
+    made = nibabel.Nifti1Image(np.random.default_rng(0).normal(size=(18, 22, 14)).astype(np.float32), None)
+    made.set_qform(np.diag([-1, -1, 1, 1]), 1)
+    made.set_sform([[-1, 0, 0, 10], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], 1)
+    Path("data/imagesTr/phantom_00.nii.gz").write_bytes(gzip.compress(made.to_bytes()))
+    make_manifest()
+    assert run() == 0
+    assert "10 mm apart" in record(small)["cases"][0]["image"]["warnings"][0]
+    assert "warnings" not in record(small)["cases"][1]["image"]
+
+
+def test_text_of_a_header_that_steers_a_terminal_is_shown_in_the_record(small):
+    header = b"ObjectType = Image\nElementDataFile = /a\x1b[2J\n"
+    add_case("z.mha", header, "z.nii.gz", Path("data/labelsTr/phantom_00.nii.gz").read_bytes())
+    assert run() == 0
+    assert r"/a\x1b[2J" in record(small)["cases"][-1]["image"]["fault"]
+
+
+@pytest.mark.requirement("SRS-DATA-1")
+def test_a_file_that_changes_after_the_manifest_was_checked_stops_it(small, capsys, monkeypatch):
+    def check_then_change(*paths):
+        checked(*paths)
+        Path("data/imagesTr/phantom_00.nii.gz").write_bytes(Path("data/imagesTr/phantom_01.nii.gz").read_bytes())
+
+    checked = identity.check_manifest
+    monkeypatch.setattr(identity, "check_manifest", check_then_change)
+    assert run() == 1
+    assert "1 files of data/ changed while they were read" in capsys.readouterr().err
+
+
+def test_ages_become_bands_and_missing_words_nothing(small):
+    projects.set_params(small, ingest={"bands": {"age": [40, 65]}})
+    Path("data/cases.csv").write_text("case_id,subject_id,age\nphantom_00,s0,71\nphantom_01,s1,N/A\n")
+    make_manifest()
+    assert run() == 0
+    assert [case["attributes"] for case in record(small)["cases"]] == [{"age": "3: 65 or more"}, {}]
+
+
+def test_values_at_the_end_of_float64_are_recorded(small):
+    array = np.full((14, 22, 18), 1.7e308)
+    array[::2] = -1.7e308
+    sitk.WriteImage(phantoms.volume(array), "data/imagesTr/phantom_00.nii.gz")
+    make_manifest()
+    assert run() == 0

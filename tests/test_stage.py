@@ -227,3 +227,33 @@ def test_planted_link_under_a_temporary_name_of_an_output_folder_is_not_followed
     with stage.output_folder(tmp_path / "split") as out:
         (out / "split.json").write_text("{}")
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["mine", "mine/kept", "split", "split/split.json"]
+
+
+# What comes from outside is shown, not obeyed
+
+def test_what_steers_a_terminal_is_shown_in_a_finding():
+    text = str(stage.StageError("a\x1b[2Jb", ["case \x1b]0;owned\x07", "two\nlines", "right\u202eleft"], "Run\x08 it."))
+    assert text.splitlines() == [r"a\x1b[2Jb", r"  case \x1b]0;owned\x07", r"  two\nlines", r"  right\u202eleft", r"Run\x08 it."]
+
+
+def test_what_steers_a_terminal_is_shown_in_the_log(capsys):
+    stage.log("case \x1b[31mred\x1b[0m\nsecond line")
+    assert capsys.readouterr().err == "case \\x1b[31mred\\x1b[0m\nsecond line\n"
+
+
+def test_letters_of_every_script_stay_as_they_are():
+    assert stage.shown("Größe 1.5 µm, 患者 ≤ 3 …") == "Größe 1.5 µm, 患者 ≤ 3 …"
+
+
+@pytest.mark.parametrize(("count", "lines"), [(100, 101), (101, 102), (100_000, 102)])
+def test_a_list_of_more_than_a_hundred_ends_in_how_many_more(count, lines):
+    error = stage.StageError("headline", map(str, range(count)))
+    assert len(error.findings) == count
+    assert len(str(error).splitlines()) == lines
+    if count > 100:
+        assert str(error).splitlines()[-1] == f"  and {count - 100} more"
+
+
+def test_a_finding_of_a_megabyte_is_shortened():
+    line = str(stage.StageError("headline", ["x" * 10**6])).splitlines()[1]
+    assert line == f"  {'x' * 1000}… (999000 more characters)"

@@ -389,3 +389,24 @@ def test_read_canonical_refuses_a_changed_file(tmp_path):
 def test_read_canonical_says_that_a_file_is_missing(tmp_path):
     with pytest.raises(StageError, match=r"volume.nii.gz is missing"):
         volumes.read_canonical(tmp_path / "volume.nii.gz", "0" * 64)
+
+
+# Resampling to the edge
+
+@pytest.mark.requirement("SRS-DATA-7")
+@pytest.mark.parametrize("size", [34, 35, 36, 37])
+@pytest.mark.parametrize("is_label_map", [True, False])
+def test_a_resampled_volume_has_no_value_that_was_not_there(size, is_label_map):      # 35 x 1 mm: 17.5 planes of 2 mm, rounded up to 18
+    array = (np.arange(size**3).reshape(size, size, size) % 3 + 1).astype(np.uint8)
+    volume = phantoms.volume(array, (1, 1, 1), direction=phantoms.rotation(0))
+    after = volumes.array_zyx(volumes.canonical(volume, "LPS", (2, 2, 2), is_label_map))
+    assert after.min() >= 1
+    assert after.max() <= 3
+
+
+@pytest.mark.requirement("SRS-DATA-7")
+def test_a_label_in_the_last_plane_stays_where_the_size_is_rounded_up():
+    array = np.zeros((35, 35, 35), np.uint8)
+    array[-2:] = 4
+    after = volumes.array_zyx(volumes.canonical(phantoms.volume(array, (1, 1, 1), direction=phantoms.rotation(0)), "LPS", (2, 2, 2), True))
+    assert (after[-1] == 4).all()

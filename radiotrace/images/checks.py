@@ -9,6 +9,8 @@ from scipy import ndimage
 
 from radiotrace.images import volumes
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
+
 
 class Finding(NamedTuple):
     """What one check found in one case. Severity 'error' stops the run, 'warning' does not."""
@@ -50,6 +52,10 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
         add("label_map_is_image", "image and label map are the same", "a label map that was drawn on the image")
     if image["intensity"]["min"] is not None and image["intensity"]["min"] == image["intensity"]["max"]:
         add("not_constant", f"every voxel is {image['intensity']['min']:g}", "at least two values")
+    if image["intensity"]["min"] is not None:
+        largest = max(abs(image["intensity"][key]) for key in ("min", "max"))
+        if largest > FLOAT32_MAX:
+            add("range", f"values as large as {largest:g}", f"at most {FLOAT32_MAX:g}, as float32 holds them")
     low, high = limits["size_voxels_min"], limits["size_voxels_max"]
     if not all(low <= size <= high for size in image["grid"]["size_voxels"]):
         add("size", _xyz(image["grid"]["size_voxels"]) + " voxels", f"{low} to {high}")
@@ -142,7 +148,7 @@ def _outliers(values: dict[str, float], check: str, limit: float) -> list[tuple[
 
     The robust SD is 1.4826 times the median absolute deviation; fewer than 10 positive values give no verdict.
     """
-    positive = {case_id: value for case_id, value in values.items() if value > 0}
+    positive = {case_id: value for case_id, value in values.items() if 0 < value < np.inf}
     if len(positive) < 10:
         return []
     logs = np.log(list(positive.values()))

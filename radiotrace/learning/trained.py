@@ -1,8 +1,10 @@
 """The trained network, as the stages after train take it up: in their own process and in those of workers."""
+import hashlib
 import json
 from functools import lru_cache
+from pathlib import Path
 
-from safetensors.torch import load_file
+import safetensors.torch
 
 from radiotrace import records
 from radiotrace.learning import networks, numerics
@@ -74,9 +76,10 @@ def load(spec_json: str, weights: str, sha256: str):
     Raises:
         StageError: the weights are of another run.
     """
-    if (found := records.sha256(weights)) != sha256:
+    content = Path(weights).read_bytes()  # once: what is loaded is what was hashed
+    if (found := hashlib.sha256(content).hexdigest()) != sha256:
         raise StageError(f"{weights} was changed after training", [f"SHA-256 found {found}, expected {sha256}"],
                          "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.")
     built = networks.build(json.loads(spec_json), seed=0)
-    networks.load_state(built, load_file(weights))
+    networks.load_state(built, safetensors.torch.load(content))
     return built.eval()
