@@ -1,9 +1,10 @@
 """split: gives every subject to train, validation or test, and proves that parts share nothing.
 
-Reads   build/validate/accepted.json
+Reads   build/validate/accepted.json, design/requirements.yaml
 Writes  build/split/: split.json, provenance.json
 Params  seed, split.scheme, split.fractions, split.folds, split.fold, split.parts_seed
-Stops   when the fractions are not 1 together, when a part would be empty, or when two parts share a subject or an identical image
+Stops   when a criterion names a metric that these data cannot have, when the fractions are not 1 together,
+        when a part would be empty, or when two parts share a subject or an identical image
 """
 import argparse
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import params, records, runs, stage
+from radiotrace.evidence import criteria, requirements
 from radiotrace.stage import StageError
 
 PARTS = ("train", "validation", "test")
@@ -94,6 +96,9 @@ def main(args):
     p = params.load(args.params, "split", seed=True)
     seed = p["seed"] if p["parts_seed"] is None else p["parts_seed"]
     accepted = records.read(args.accepted, "accepted")
+    if unknown := criteria.unknown(requirements.load(args.design), accepted["labels"]):  # now: a criterion that comes after the opening is late
+        raise StageError(f"{len(unknown)} criteria are on metrics that there cannot be of these data", unknown,
+                         f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.")
     cases = accepted["cases"]
     if p["fold"] is not None and p["fold"] >= p["folds"]:
         raise StageError(f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml.")
@@ -120,12 +125,13 @@ def main(args):
             "cases": {case_id: {"subject_id": subject_of[case_id], "part": part_of[case_id], "fold": fold_of[case_id]} for case_id in subject_of},
             "counts": {part: {"cases": len(by_part[part]), "subjects": len({subject_of[case_id] for case_id in by_part[part]})} for part in PARTS},
             "leakage": shared, "excluded": accepted["excluded"], "labels": accepted["labels"]}, "split")
-        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted]), "provenance")
+        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]), "provenance")
     stage.log(f"split: wrote {Path(args.out)}/: " + ", ".join(f"{part} {len(by_part[part])} cases" for part in PARTS))
 
 
 parser = argparse.ArgumentParser(prog="split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--accepted", required=True, help="record of the accepted cases")
+parser.add_argument("--design", required=True, help="requirements.yaml, whose criteria name metrics")
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from radiotrace import params, records
-from radiotrace.evidence import compliance, croissant, negative_controls, pccp, requirements, reviews, risks
+from radiotrace.evidence import compliance, criteria, croissant, negative_controls, pccp, requirements, reviews, risks
 from radiotrace.stage import StageError
 
 WHOLE = ("intended_use", "statistical_plan", "risks", "pccp", "anomalies", "dataset_card")  # files of one record each, named for their schemas
@@ -63,6 +63,7 @@ def contradictions(design: dict) -> list[str]:
     broken += risks.faults(design["risks"], controls_of)
     broken += risks.unknown(design["anomalies"]["anomalies"], {"requirements": set(controls_of), "hazards": hazards})
     broken += pccp.faults(design["pccp"], set(controls_of), hazards, controls)
+    broken += criteria.unknown(design["requirements"], design["dataset_card"].get("dataset", {}).get("labels"))
     broken += croissant.card_faults(design["dataset_card"])
     return broken + [f"{standard['id']}: {fault}" for standard in design["compliance"] for fault in compliance.faults(standard)]
 
