@@ -79,7 +79,7 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
         subprocess.run(command, check=True)
         return time.monotonic() - start
 
-    stage("split", accepted="build/validate/accepted.json", out=folder / "split")
+    stage("split", accepted="build/validate/accepted.json", design="design/requirements.yaml", out=folder / "split")
     seconds = stage("train", dataset="build/ingest/dataset.json", volumes="build/ingest/volumes", split=folder / "split/split.json",
                     checkpoints=folder / "checkpoints", tensorboard=folder / "tensorboard", out=folder / "train")
     stage("evaluate", data="data", dataset="build/ingest/dataset.json", split=folder / "split/split.json", train=folder / "train/train.json",

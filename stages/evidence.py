@@ -10,7 +10,7 @@ from pathlib import Path
 
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import openings
-from radiotrace.evidence import bundle, canonical, design, dossier, requirements, selection, tests, trace
+from radiotrace.evidence import bundle, canonical, design, dossier, fit, requirements, selection, tests, trace
 from radiotrace.learning import members
 from radiotrace.stage import StageError
 
@@ -41,7 +41,8 @@ def main(args):
     acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, bundle.test_part(run_id, opened))
     texts = {path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")}
     traced = trace.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
-                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts)
+                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts,
+                          misfits := fit.misfits(written, sources["dataset"]["dataset"]))
     made = dossier.Bundle()
     for name, record in {
             **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,
@@ -62,7 +63,7 @@ def main(args):
         canonical.write(out / "manifest.json", bundle.manifest(run_id, out, Path(args.out).name, made.schema, vouched), "manifest")
         records.write_bytes(out / "SHA256SUMS", bundle.checksums(out).encode())
         records.write(args.gates, requirements.gates(acceptance, traced), "gates")
-    said(args.out, traced, sources["openings"]["n_models"])
+    said(args.out, traced, sources["openings"]["n_models"], misfits)
 
 
 def vouched_for(args, runs_beside) -> dict[str, Path]:
@@ -74,7 +75,7 @@ def vouched_for(args, runs_beside) -> dict[str, Path]:
         *(f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS)))}
 
 
-def said(out, traced: dict, n_models: int) -> None:
+def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
     """What a person waiting should know: what is not verified, each with its first reason."""
     rows = traced["requirements"]
     for name, row in rows.items():
@@ -83,6 +84,10 @@ def said(out, traced: dict, n_models: int) -> None:
             stage.log(f"evidence: {name} is not verified: {row['reasons'][0]}{more}")
     for name, state in list(traced["unreviewed"].items())[:3]:
         stage.log(f"evidence: {name} is {state}: 'python -m radiotrace review' lists all that wait")
+    if misfits:
+        lines = "".join(f"  {row['item']}  {row['gap']}\n" for row in misfits)
+        stage.log(f"evidence: design/ was written for another data set, so that the release is blocked: {len(misfits)} contradictions\n"
+                  f"{lines}{fit.WAY_OUT}")
     stage.log(f"evidence: {n_models} models were shown this test part so far")
     stage.log(f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of {len(rows)} requirements verified, "
               f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")

@@ -1,31 +1,39 @@
 """split: gives every subject to train, validation or test, and proves that parts share nothing.
 
-Reads   build/validate/accepted.json
+Reads   build/validate/accepted.json, design/requirements.yaml
 Writes  build/split/: split.json, provenance.json
 Params  seed, split.scheme, split.fractions, split.folds, split.fold, split.parts_seed
-Stops   when the fractions are not 1 together, when a part would be empty, or when two parts share a subject or an identical image
+Stops   when a criterion names a metric that these data cannot have, when the fractions are not 1 together,
+        when a part would be empty, or when two parts share a subject or an identical image
 """
 import argparse
 import sys
 from pathlib import Path
 
 from radiotrace import params, records, runs, splits, stage
+from radiotrace.evidence import criteria, requirements
+from radiotrace.stage import StageError
 
 
 def main(args):
     p = params.load(args.params, "split", seed=True)
     accepted = records.read(args.accepted, "accepted")
+    # Now: a criterion that comes after the test part was opened is late.
+    if unknown := criteria.unknown(requirements.load(args.design), accepted["labels"]):
+        raise StageError(f"{len(unknown)} criteria are on metrics that there cannot be of these data", unknown,
+                         f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.")
     made = splits.record(accepted, p)
     for line in splits.leaks(accepted["cases"], {case_id: row["part"] for case_id, row in made["cases"].items()}):
         stage.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
     with stage.output_folder(args.out) as out:
         records.write(out / "split.json", made, "split")
-        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted]), "provenance")
+        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]), "provenance")
     stage.log(f"split: wrote {Path(args.out)}/: " + ", ".join(f"{part} {count['cases']} cases" for part, count in made["counts"].items()))
 
 
 parser = argparse.ArgumentParser(prog="split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--accepted", required=True, help="record of the accepted cases")
+parser.add_argument("--design", required=True, help="requirements.yaml, whose criteria name metrics")
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

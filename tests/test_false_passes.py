@@ -97,8 +97,8 @@ OF_CONTROLS = {
 # Refused by radiotrace/evidence/requirements.py: judge.
 OF_CRITERIA = {
     "metrics of another part": (lambda project: project.metrics.update(part="validation"), "metrics are of the validation part"),
-    "metric absent": (lambda project: project.metrics["dice"].clear(), "has no lower bound"),
-    "metric renamed": (lambda project: project.metrics["dice"].update(Anterior=project.metrics["dice"].pop("anterior")), "has no lower bound"),
+    "metric absent": (lambda project: project.metrics["dice"].clear(), "there is no metric dice.anterior"),
+    "metric renamed": (lambda project: project.metrics["dice"].update(Anterior=project.metrics["dice"].pop("anterior")), "there is no metric dice.anterior; there are dice.Anterior"),
     "metric undefined": (dice(mean=None, ci95_low=None, ci95_high=None), "has no lower bound"),
     "metric not a number": (dice(ci95_low=float("nan")), "criterion not met"),
     "undefined cases left out": (dice(n_undefined=1), "undefined in 1 cases"),
@@ -106,7 +106,7 @@ OF_CRITERIA = {
     "many images of few subjects": (dice(n_subjects=20, n_cases=400), "20 subjects, 30 needed"),
     "point estimate meets, bound does not": (dice(mean=0.9, ci95_low=0.84), "criterion not met: lower 95 % bound 0.84 >= 0.85"),
     "upper bound meets, lower does not": (dice(ci95_low=0.8, ci95_high=0.99), "criterion not met"),
-    "subgroup silently missing": (asks(metric="subgroups.north.dice"), "has no lower bound"),
+    "subgroup silently missing": (asks(metric="subgroups.north.dice"), "there is no metric subgroups.north.dice"),
     "not judged at all": (lambda project: setattr(project, "acceptance", lambda: {"run_id": "a" * 64, "results": []}),
                           "its criterion was not judged"),
 }

@@ -59,6 +59,8 @@ def schemas_used(name: str) -> set[str]:
                 found.add(last.value)
             elif path.startswith("stages/"):  # the schema is looked up in a table of that file
                 found |= schemas_named([path])
+        found |= {node.value.removesuffix(".schema.json") for node in ast.walk(tree)  # a schema that is read itself, for what it says
+                  if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w+\.schema\.json", node.value)}
     # params.schema.json can only refuse, never change a result; as a dep it would retrain for an evaluate parameter.
     return found - {"params"}
 

@@ -1,7 +1,9 @@
 """The command review: what is waiting, what was reviewed, and what came too late."""
 import argparse
+import html
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,20 @@ from tests.traced import opening
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory):
     """This repository's design, of which everything was reviewed before anything was opened."""
-    made = shutil.copytree(ROOT / "design", tmp_path / "design")
+    made = shutil.copytree(ROOT / "design", tmp_path_factory.mktemp("reviewed") / "design")
     (made / "reviews.jsonl").unlink()
     (made / "test_openings.jsonl").unlink()
-    run(made, "--all")
+    written = design.load(made)
+    reviews.add(made / "reviews.jsonl", [reviews.line(name, content, 0) for name, content in design.items(written).items()])
     return made
+
+
+@pytest.fixture
+def folder(reviewed, tmp_path):
+    return shutil.copytree(reviewed, tmp_path / "design")
 
 
 def run(folder, *words):
@@ -45,8 +53,20 @@ def open_test_part(folder):
     (folder / "test_openings.jsonl").write_text(json.dumps(opening()) + "\n")
 
 
+def page(folder, capsys, *words) -> tuple[str, str]:
+    """The page of what waits, and its digest, which the command says."""
+    capsys.readouterr()
+    run(folder, *(words or ["--all"]), "--page", str(folder.parent / "page.html"))
+    said = capsys.readouterr().out
+    return (folder.parent / "page.html").read_text("utf-8"), said.split("--shown ")[1].split()[0]
+
+
 def test_all_reviews_every_item_as_it_stands(folder, capsys):
+    (folder / "reviews.jsonl").unlink()
+    _, digest = page(folder, capsys)
+    run(folder, "--all", "--as", "Ada Lovelace", "--shown", digest)
     items = design.items(design.load(folder))
+    assert {(one["by"], one["shown_sha256"]) for one in lines(folder)} == {("Ada Lovelace", digest)}
     assert {one["item"] for one in lines(folder)} == set(items)
     assert {reviews.status(name, content, lines(folder)) for name, content in items.items()} == {"reviewed"}
     capsys.readouterr()
@@ -112,5 +132,120 @@ def test_a_broken_ledger_stops_before_anything_is_written(folder):
     edit(folder, "title: Dice of the anterior hippocampus", "title: Dice of the head")
     before = (folder / "reviews.jsonl").read_bytes()
     with pytest.raises(StageError, match="is broken"):
-        run(folder, "--all")
+        run(folder, "SRS-SEG-1")
     assert (folder / "reviews.jsonl").read_bytes() == before
+
+
+# Many items, signed from a page
+
+OLD, NEW = "title: Dice of the anterior hippocampus", "title: Dice of the <b>head</b> & 'tail'"
+
+
+def commit(folder):
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "design"]):
+        subprocess.run(["git", *words], cwd=folder.parent, check=True)
+
+
+def test_the_page_shows_each_text_whole_and_what_changed_since_its_review(folder, capsys):
+    commit(folder)
+    edit(folder, OLD, NEW)
+    text, _ = page(folder, capsys)
+    assert "<del>-title: Dice of the anterior hippocampus</del>" in text
+    assert f"<ins>+{html.escape(NEW).replace('&#x27;', '&#39;')}</ins>" in text
+    statement = design.items(design.load(folder))["SRS-SEG-1"]["statement"]
+    assert " ".join(statement.split()) in " ".join(html.unescape(text).split())
+
+
+def test_a_text_of_design_cannot_become_part_of_the_page(folder, capsys):
+    edit(folder, OLD, NEW)
+    text, _ = page(folder, capsys)
+    assert "<b>head" not in text
+    assert "&lt;b&gt;head" in text
+
+
+def test_the_page_opens_offline(folder, capsys):
+    edit(folder, OLD, NEW)
+    text, _ = page(folder, capsys)
+    assert not any(word in text for word in ("<script", "src=", "@import", "url("))
+    assert 'href="http' not in text
+
+
+def test_a_text_that_the_history_does_not_know_is_said_to_be_unknown(folder, capsys):
+    edit(folder, OLD, NEW)
+    assert "The text that was reviewed is not in this history" in page(folder, capsys)[0]
+
+
+def test_to_write_the_page_signs_nothing(folder, capsys):
+    edit(folder, OLD, NEW)
+    before = (folder / "reviews.jsonl").read_bytes()
+    run(folder, "--all", "--as", "Ada", "--page", str(folder.parent / "page.html"))
+    assert "Nothing is signed yet" in capsys.readouterr().out
+    assert (folder / "reviews.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [
+    lambda folder: edit(folder, NEW, "title: Dice of the tail"),
+    lambda folder: edit(folder, "title: Dice of the posterior hippocampus", "title: Dice of the tail"),
+    open_test_part], ids=["the item", "another item", "the test part was opened"])
+def test_what_was_not_shown_cannot_be_signed(folder, capsys, change):
+    edit(folder, OLD, NEW)
+    _, digest = page(folder, capsys)
+    change(folder)
+    before = (folder / "reviews.jsonl").read_bytes()
+    with pytest.raises(StageError, match="what waits now is not what was shown") as caught:
+        run(folder, "--all", "--as", "Ada", "--shown", digest)
+    assert "SRS-SEG-1" in caught.value.findings[0]
+    assert (folder / "reviews.jsonl").read_bytes() == before
+
+
+def test_nobody_cannot_sign(folder, capsys):
+    edit(folder, OLD, NEW)
+    _, digest = page(folder, capsys)
+    with pytest.raises(StageError, match="nobody is named who signs"):
+        run(folder, "--all", "--shown", digest)
+
+
+def test_items_that_are_refused_go_on_waiting(folder, capsys):
+    edit(folder, OLD, NEW)
+    edit(folder, "title: Dice of the posterior hippocampus", "title: Dice of the tail")
+    _, digest = page(folder, capsys)
+    run(folder, "--all", "--as", "Ada", "--shown", digest, "--refuse", "SRS-SEG-2")
+    assert "1 items were refused and go on waiting: SRS-SEG-2" in capsys.readouterr().out
+    assert [one["item"] for one in lines(folder) if "by" in one] == ["SRS-SEG-1"]
+    run(folder)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()][1:] == [["SRS-SEG-2", "suspect"]]
+
+
+def test_a_page_of_some_items_signs_those(folder, capsys):
+    edit(folder, OLD, NEW)
+    edit(folder, "title: Dice of the posterior hippocampus", "title: Dice of the tail")
+    text, digest = page(folder, capsys, "SRS-SEG-2")
+    assert 'id="SRS-SEG-2"' in text
+    assert 'id="SRS-SEG-1"' not in text
+    run(folder, "SRS-SEG-2", "--as", "Ada", "--shown", digest)
+    assert [(one["item"], one["shown_sha256"]) for one in lines(folder) if "by" in one] == [("SRS-SEG-2", digest)]
+
+
+def test_one_item_is_reviewed_without_a_page_and_may_name_who(folder):
+    edit(folder, OLD, NEW)
+    run(folder, "SRS-SEG-1", "--as", "Ada")
+    assert (lines(folder)[-1]["item"], lines(folder)[-1]["by"]) == ("SRS-SEG-1", "Ada")
+
+
+def test_a_name_that_could_forge_a_line_is_refused(folder):
+    edit(folder, OLD, NEW)
+    before = (folder / "reviews.jsonl").read_bytes()
+    with pytest.raises(StageError, match="--as"):
+        run(folder, "SRS-SEG-1", "--as", "Ada\nLovelace")
+    assert (folder / "reviews.jsonl").read_bytes() == before
+
+
+def test_the_page_says_which_criterion_comes_too_late(folder, capsys):
+    open_test_part(folder)
+    edit(folder, "    threshold: 0.85\n", "    threshold: 0.8\n")
+    assert "it can only be post-hoc" in page(folder, capsys)[0]
+
+
+def test_all_and_names_together_are_refused(folder):
+    with pytest.raises(StageError, match="--all and names of items"):
+        run(folder, "SRS-SEG-1", "--all")

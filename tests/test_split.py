@@ -1,6 +1,7 @@
 """Split: a subject's part depends on its id and the seed alone, and parts share nothing."""
 import argparse
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -259,6 +260,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("params.yaml", "requirements.txt"):
         (tmp_path / name).write_bytes((projects.ROOT / name).read_bytes())
+    text = (projects.ROOT / "design/requirements.yaml").read_text("utf-8")
+    (tmp_path / "requirements.yaml").write_text(re.sub(r"\.(anterior|posterior)\b", ".organ", text), "utf-8")
     accept(twins(120))
     return tmp_path
 
@@ -269,7 +272,8 @@ def accept(cases: list[dict]) -> None:
 
 def run(**changes) -> dict:
     projects.set_params(".", split=changes)
-    split.main(argparse.Namespace(accepted="accepted.json", params="params.yaml", requirements="requirements.txt", out="split"))
+    split.main(argparse.Namespace(accepted="accepted.json", params="params.yaml", requirements="requirements.txt", design="requirements.yaml",
+                                  out="split"))
     return records.read("split/split.json", "split")
 
 
@@ -375,8 +379,23 @@ def test_a_broken_input_is_named(project):
 def test_the_command_ends_with_status_1_and_without_traceback(project):
     projects.set_params(".", split={"fold": 7})
     done = projects.run(projects.ROOT, "python", "-m", "stages.split", "--accepted", project / "accepted.json", "--out", project / "split",
+                        "--design", project / "requirements.yaml",
                         "--params", project / "params.yaml", "--requirements", "requirements.txt", check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "split: split.fold: found 7, expected 0 to 4\nCorrect params.yaml.\n")
+
+
+def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_learnt(project):
+    path = project / "requirements.yaml"
+    text = path.read_text("utf-8")
+    assert "metric: dice.organ" in text
+    text = text.replace("metric: dice.organ", "metric: dice.orgna").replace("metric: volume_error_percent.", "metric: volume_eror.")
+    path.write_text(text, "utf-8")
+    error = stopped()
+    assert error.headline.endswith("criteria are on metrics that there cannot be of these data")
+    assert error.findings[0].startswith("SRS-SEG-1: there is no metric dice.orgna; there are dice.organ, ")
+    assert any("there is no metric volume_eror.mean_of_labels; there are volume_error" in line for line in error.findings)
+    assert "a new criterion is post-hoc" in error.way_out
+    assert not (project / "split").exists()
 
 
 def test_the_ids_of_the_hippocampus_are_260_and_sorted():

@@ -83,10 +83,10 @@ class Project:
     def acceptance(self) -> dict:
         return requirements.acceptance(self.written["requirements"], self.metrics, self.written["reviews"], self.opened, PART)
 
-    def traced(self) -> dict:
+    def traced(self, misfits=()) -> dict:
         """The record 'traceability'."""
         stale = tests.changes(self.found, self.now)
-        return trace.matrix(self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts)
+        return trace.matrix(self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts, misfits)
 
     def reasons(self, name: str) -> list[str]:
         """Why a requirement is not verified."""

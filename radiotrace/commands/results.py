@@ -3,6 +3,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
+from radiotrace.evidence import fit
 
 SHOWN = 5  # reasons
 
@@ -20,6 +21,7 @@ def results(args) -> None:
           f"{statuses.count('verified')} of {len(statuses)} requirements verified, "
           f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
     gaps = traced["gaps"] if traced["release_blocked"] else []
+    gaps = sorted(gaps, key=lambda row: not row["gap"].startswith(fit.ANOTHER))  # first what would be said of the wrong data
     print("".join(f"  {one['item']}: {one['gap'].split(';')[0]}\n" for one in gaps[:SHOWN]), end="")
     if len(gaps) > SHOWN:
         print(f"  … and {len(gaps) - SHOWN} more in {args.evidence}/traceability.json")

@@ -1,41 +1,100 @@
-"""review: says that items of design/ were reviewed as they stand, or shows which were not."""
+"""review: says that items of design/ were reviewed as they stand, or shows which were not.
+
+Many items are signed from a page: 'review --all' writes it, and 'review --all --as NAME --shown DIGEST' signs what it showed, and nothing else.
+"""
+import shlex
 from pathlib import Path
 
+from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.evaluation import openings
-from radiotrace.evidence import design, reviews
+from radiotrace.evidence import design, review_page, reviews
 from radiotrace.stage import StageError
+
+SHOWN = 12  # names in one message
+NAME_LENGTH = 200
 
 
 def review(args) -> None:
     """Adds the items to design/reviews.jsonl as they are now; without an item, lists those that are suspect or were never reviewed."""
-    found = design.load(args.design)
-    items, ledger = design.items(found), Path(args.design) / "reviews.jsonl"
-    states = {name: reviews.status(name, content, found["reviews"]) for name, content in items.items()}
-    if unknown := sorted(set(args.items) - items.keys()):
+    written = design.load(args.design)
+    items = design.items(written)
+    states = {name: reviews.status(name, content, written["reviews"]) for name, content in items.items()}
+    if unknown := sorted({*args.items, *args.refuse} - items.keys()):
         raise StageError(f"{len(unknown)} items are not in {args.design}/", unknown, "'python -m radiotrace review' lists what is to be reviewed.")
+    if args.all and args.items:
+        raise StageError("--all and names of items were given", args.items, "Give one of the two; --refuse ITEM leaves items out of --all.")
+    if args.by is not None and not (args.by.isprintable() and 0 < len(args.by) <= NAME_LENGTH):
+        raise StageError(f"--as: found {args.by[:NAME_LENGTH]!a}, expected a name of 1 to {NAME_LENGTH} printable characters")
     waiting = [name for name, state in states.items() if state != "reviewed"]
-    chosen = waiting if args.all else [name for name in dict.fromkeys(args.items) if name in waiting]
     if not args.all and not args.items:
         print(tables.aligned([("item", "state"), *((name, states[name]) for name in waiting)]) if waiting else f"all {len(items)} items are reviewed")
         return
+    chosen = waiting if args.all else [name for name in dict.fromkeys(args.items) if name in waiting]
     opened = openings.read(args.openings)
-    lines = [reviews.line(name, items[name], len(opened)) for name in chosen]
+    if chosen and (args.all or args.shown or args.page):
+        sign_from_page(args, written, chosen, len(opened))
+    else:
+        add(args, written, chosen, len(opened), {"by": args.by} if args.by else {})
+
+
+def sign_from_page(args, written: dict, chosen: list[str], n_openings: int) -> None:
+    """Writes the page of these items; signs them where the reader gives the digest of what the page would show now, and a name.
+
+    Raises:
+        StageError: what is there is not what was shown; or a name, or the digest, is missing.
+    """
+    shown = review_page.shown(written, chosen, n_openings)
+    digest, asked = shown.digest(), "--all" if args.all else shlex.join(args.items)
+    if args.shown is None:
+        page = Path(args.page or "execution/review.html")
+        records.write_bytes(page, review_page.render(shown, asked).encode("utf-8"))
+        refused = f" --refuse {shlex.join(args.refuse)}" if args.refuse else ""
+        name = shlex.quote(args.by) if args.by else "NAME"
+        print(f"{page}: {len(chosen)} items, with what changed since their last review. Nothing is signed yet: read it, then\n"
+              f"python -m radiotrace review {asked} --as {name} --shown {digest}{refused}")
+        return
+    if not args.by:
+        raise StageError("nobody is named who signs", way_out="Add --as NAME.")
+    if args.shown != digest:
+        raise StageError("what waits now is not what was shown, so that nothing is signed",
+                         [f"shown {args.shown[:12]}…, now {digest[:12]}… of {len(chosen)} items: {_some(chosen)}"],
+                         f"Read it as it stands: 'python -m radiotrace review {asked}' writes the page.")
+    kept = [name for name in chosen if name not in args.refuse]
+    add(args, written, kept, n_openings, {"by": args.by, "shown_sha256": digest})
+    if refused := [name for name in chosen if name in args.refuse]:
+        print(f"{len(refused)} items were refused and go on waiting: {_some(refused)}")
+
+
+def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -> None:
+    """Adds a line for each item.
+
+    Args:
+        signed: who reviews, and the digest of the page; {} where nobody is named.
+    """
+    items, ledger = design.items(written), Path(args.design) / "reviews.jsonl"
+    lines = [reviews.line(name, items[name], n_openings) | signed for name in chosen]
     reviews.add(ledger, lines)
-    print(f"{ledger}: {len(lines)} items reviewed" + (f", {len(args.items) - len(lines)} were so already" if len(args.items) > len(lines) else ""))
-    late = [name for name, line in zip(chosen, lines, strict=True) if line["criterion_sha256"] and opened and _new(line, found["reviews"])]
+    already = len(args.items) - len(lines)
+    print(f"{ledger}: {len(lines)} items reviewed" + (f", {already} were so already" if already > 0 and not args.refuse else ""))
+    late = [name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])]
     if late:
         print(f"{', '.join(late)}: the criterion changed after the test part was opened, so that it can only be 'post-hoc'")
 
 
-def _new(line: dict, before: list[dict]) -> bool:
-    """Whether this criterion was never reviewed before."""
-    return all((one["item"], one["criterion_sha256"]) != (line["item"], line["criterion_sha256"]) for one in before)
+def _some(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def options(parser) -> None:
     """The command's arguments."""
     parser.add_argument("items", metavar="ITEM", nargs="*", help="id of a user need, a requirement, a negative control, …")
-    parser.add_argument("--all", action="store_true", help="every item that is suspect or was never reviewed")
+    parser.add_argument("--all", action="store_true", help="every item that is suspect or was never reviewed: writes a page of them to read")
+    parser.add_argument("--as", dest="by", metavar="NAME", help="who reviews; recorded with each review")
+    parser.add_argument("--shown", metavar="DIGEST", help="sign what the page showed: its digest, which stands on the page")
+    parser.add_argument("--refuse", metavar="ITEM", nargs="+", default=[], help="items of the page that are not signed")
+    parser.add_argument("--page", metavar="FILE", help="where to write the page; default: execution/review.html")
     parser.add_argument("--design", default="design", help="folder of design controls; default: design")
     parser.add_argument("--openings", default="design/test_openings.jsonl", help="ledger of what the test part was shown to")

@@ -2,10 +2,13 @@
 from pathlib import Path
 
 from radiotrace import params, records
-from radiotrace.evidence import compliance, croissant, negative_controls, pccp, requirements, reviews, risks
+from radiotrace.evidence import compliance, criteria, croissant, negative_controls, pccp, requirements, reviews, risks
 from radiotrace.stage import StageError
 
 WHOLE = ("intended_use", "statistical_plan", "risks", "pccp", "anomalies", "dataset_card")  # files of one record each, named for their schemas
+
+APART_OF_RISKS, APART_OF_PCCP = ("hazards", "controls"), ("modifications",)  # lists whose entries are reviewed one by one
+REVIEWED_APART = (APART_OF_RISKS, APART_OF_PCCP)
 
 
 def load(folder) -> dict:
@@ -60,6 +63,7 @@ def contradictions(design: dict) -> list[str]:
     broken += risks.faults(design["risks"], controls_of)
     broken += risks.unknown(design["anomalies"]["anomalies"], {"requirements": set(controls_of), "hazards": hazards})
     broken += pccp.faults(design["pccp"], set(controls_of), hazards, controls)
+    broken += criteria.unknown(design["requirements"], design["dataset_card"].get("dataset", {}).get("labels"))
     broken += croissant.card_faults(design["dataset_card"])
     return broken + [f"{standard['id']}: {fault}" for standard in design["compliance"] for fault in compliance.faults(standard)]
 
@@ -69,7 +73,7 @@ def items(design: dict) -> dict[str, dict]:
     entries = (*design["requirements"]["user_needs"], *design["requirements"]["requirements"], *design["negative_controls"].values(),
                *design["risks"]["hazards"], *design["risks"]["controls"], *design["anomalies"]["anomalies"], *design["pccp"]["modifications"])
     texts = {name: design[name] for name in ("intended_use", "statistical_plan", "dataset_card")}
-    texts |= {"risk_policy": _without(design["risks"], "hazards", "controls"), "pccp": _without(design["pccp"], "modifications")}
+    texts |= {"risk_policy": _without(design["risks"], *APART_OF_RISKS), "pccp": _without(design["pccp"], *APART_OF_PCCP)}
     return {one["id"]: one for one in entries} | texts | {f"compliance_{standard['id']}": standard for standard in design["compliance"]}
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from radiotrace.evidence import canonical
+from radiotrace.evidence import canonical, fit
 from radiotrace.evidence.pages import compliance, model_card, risks, sbom, traceability, verification
 from radiotrace.evidence.pages.parts import Page, Records, Span, counted, lines
 
@@ -57,6 +57,8 @@ def why_blocked(records: Records) -> list[Span]:
     missing = {kind: [name for name, row in traced[kind].items() if row["status"] != "verified"] for kind in ("requirements", "user_needs")}
     found = [records.tell(f"{len(missing[kind])} of {len(traced[kind])} {what} are not verified", "traceability", kind)
              for kind, what in (("requirements", "requirements"), ("user_needs", "user needs")) if missing[kind]]
+    if misfits := [gap for gap in traced["gaps"] if gap["gap"].startswith(fit.ANOTHER)]:
+        found.append(records.tell(f"design/ was written for another data set: {counted(len(misfits), 'contradiction')}", "traceability", "gaps"))
     if not records["tests"]["whole"]:
         found.append(records.tell("the tests did not run as a whole", "tests", "whole"))
     found += [records.tell(f"{len(traced[key])} {what}", "traceability", key) for key, what in (

@@ -2,7 +2,7 @@
 import operator
 
 from radiotrace import params, records
-from radiotrace.evidence import reviews
+from radiotrace.evidence import criteria, reviews
 from radiotrace.stage import StageError
 
 OPERATORS = {">=": operator.ge, "<=": operator.le}
@@ -49,6 +49,8 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
     observed, subjects = summary.get(BOUNDS[criterion["bound"]]), summary.get("n_subjects", 0)
     if metrics["part"] != criterion["part"]:
         verdict, reason = "cannot say", f"metrics are of the {metrics['part']} part"
+    elif BOUNDS[criterion["bound"]] not in summary:
+        verdict, reason = "cannot say", criteria.no_such(criterion["metric"], criteria.available(metrics))
     elif observed is None:
         verdict, reason = "cannot say", f"{criterion['metric']} has no {criterion['bound']} bound"
     elif summary["n_undefined"]:

@@ -40,6 +40,12 @@ def criterion_sha256(content: dict) -> str | None:
     return records.digest({key: content["acceptance"][key] for key in DECIDES})
 
 
+def new_criterion(item_id: str, content: dict, reviews: list[dict]) -> bool:
+    """Whether an item has a criterion that was never reviewed before as it stands."""
+    now = criterion_sha256(content)
+    return now is not None and all((line["item"], line["criterion_sha256"]) != (item_id, now) for line in reviews)
+
+
 def prespecified(requirement: dict, reviews: list[dict]) -> bool:
     """Whether a criterion was reviewed as it stands before any model was shown a test part.
 

@@ -97,7 +97,7 @@ def _joined(*texts: str) -> str:
 STAGES = {
     "ingest": Stage("data manifest out=build/ingest", outs="build/ingest", params="ingest"),
     "validate": Stage("dataset volumes out=build/validate", outs="build/validate", params="validate"),
-    "split": Stage("accepted out=build/split", outs="build/split", params="seed split"),
+    "split": Stage("accepted design=design/requirements.yaml out=build/split", outs="build/split", params="seed split"),
     "train": Stage("dataset volumes split checkpoints tensorboard out=build/train", outs="build/train", params="seed train"),
     "evaluate": Stage(
         "data dataset split train weights members openings out=build/evaluate/results metrics", outs="build/evaluate/results",

@@ -1,0 +1,112 @@
+"""Names of metrics that a criterion may have. Called before anything is learnt, so that a misspelt one costs no training and no opening of the
+test part, and again by the verdict, which knows the record itself.
+
+Which metrics there can be stands in schemas/metrics.schema.json; the names of labels come from the data set.
+"""
+import difflib
+import json
+from functools import cache
+
+from radiotrace import records
+
+ANY = "*"  # a key that the schema leaves open: a label, or a group of subjects
+MACRO = "mean_of_labels"
+BOUNDED = {"ci95_low", "ci95_high"}  # keys of what has an interval, so that a criterion can be set on it
+SHOWN = 6  # names that are offered for one that there is not
+
+
+@cache
+def _open_names() -> tuple[tuple[str, ...], ...]:
+    """Keys that lead to each summary that has an interval, as the schema has them."""
+    schema = json.loads((records.SCHEMAS / "metrics.schema.json").read_text("utf-8"))
+    return tuple(sorted(set(_below(schema, schema, ()))))
+
+
+def _below(node: dict, schema: dict, keys: tuple[str, ...]):
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    for choice in node.get("anyOf", ()):
+        yield from _below(choice, schema, keys)
+    properties = node.get("properties", {})
+    if properties.keys() >= BOUNDED:
+        yield keys
+        return
+    for key, value in properties.items():
+        yield from _below(value, schema, (*keys, key))
+    if isinstance(node.get("additionalProperties"), dict):
+        for key in node.get("propertyNames", {}).get("enum", (ANY,)):
+            yield from _below(node["additionalProperties"], schema, (*keys, key))
+
+
+def names(labels: dict[str, str]) -> list[str]:
+    """Every metric that data of these labels can have, sorted; not those of subgroups, which depend on who is in the test part.
+
+    Args:
+        labels: value -> name; "0" is the background.
+    """
+    of_parts = [name for value, name in labels.items() if value != "0"]
+    found = []
+    for keys in _open_names():
+        if keys.count(ANY) > 1:
+            continue
+        chosen = list(of_parts)
+        if keys[1:] == (ANY,):  # of a measure, which has a mean over labels, too
+            chosen.append(MACRO)
+        if "calibration" in keys:
+            chosen.append(labels["0"])
+        found += {".".join(name if key == ANY else key for key in keys) for name in chosen}
+    return sorted(set(found))
+
+
+def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:
+    """A line for each criterion that names a metric which there cannot be; [] when there are none.
+
+    Args:
+        requirements: the record 'requirements'.
+        labels: value -> name; None where they are not known, so that any label will do.
+    """
+    lines = []
+    for requirement in requirements["requirements"]:
+        if "acceptance" not in requirement:
+            continue
+        metric = requirement["acceptance"]["metric"]
+        known = names(labels) if labels else [".".join(keys) for keys in _open_names()]
+        if metric not in known and not any(_fits(metric, keys, labels) for keys in _open_names()):
+            lines.append(f"{requirement['id']}: {no_such(metric, known)}")
+    return lines
+
+
+def _fits(metric: str, keys: tuple[str, ...], labels: dict[str, str] | None) -> bool:
+    """Whether a name may be one of those that the schema leaves open: any label where none is known, any subgroup."""
+    if labels and keys.count(ANY) < 2:
+        return False  # names() has these
+    found = metric.split(".")
+    return len(found) == len(keys) and all(key in (ANY, part) for part, key in zip(found, keys, strict=True))
+
+
+def available(metrics: dict) -> list[str]:
+    """The metrics with an interval that a record 'metrics' has, sorted."""
+    return sorted(".".join(keys) for keys in _summaries(metrics, ()))
+
+
+def _summaries(node, keys: tuple[str, ...]):
+    if not isinstance(node, dict):
+        return
+    if node.keys() >= BOUNDED:
+        yield keys
+        return
+    for key, value in node.items():
+        yield from _summaries(value, (*keys, key))
+
+
+def no_such(metric: str, known: list[str]) -> str:
+    """What is said of a metric that there is not: which there are, the closest first."""
+    if not known:
+        return f"there is no metric {metric}, nor any other"
+    def distance(name: str) -> tuple:
+        """Those of the same measure first, and among them those that are spelt most alike."""
+        return name.partition(".")[0] != metric.partition(".")[0], -difflib.SequenceMatcher(None, metric, name).ratio(), name
+
+    closest = sorted(known, key=distance)
+    more = f" and {len(closest) - SHOWN} more" if len(closest) > SHOWN else ""
+    return f"there is no metric {metric}; there are {', '.join(closest[:SHOWN])}{more}"

@@ -1,0 +1,45 @@
+"""Fit: whether the design controls were written for the data set of this run. Called by the stage evidence; where they were not, the release is
+blocked: a new study would otherwise carry the name, the licence and the limits of another one.
+
+dataset_card.yaml repeats, under 'dataset', the name, licence, modality and labels of data/dataset.json; the other texts name the data set.
+"""
+CARD = "dataset_card"
+NAMED = ("requirements", "intended_use", "statistical_plan", "risks", "pccp")  # texts of people that are of one data set, by its name
+KEYS = ("name", "licence", "modality", "labels")
+ANOTHER = "of another data set"  # begins each gap, so that pages can count them
+WAY_OUT = ("Write design/ for these data, or correct data/dataset.json and run 'make manifest'; each file says under 'dataset' what it was written "
+           "for. Then 'dvc repro' and 'python -m radiotrace review --all'.")
+
+
+def misfits(design: dict, dataset: dict) -> list[dict[str, str]]:
+    """What the design controls say of their data set that is not so: item and gap, as rows of the record 'traceability'; [] when all fit.
+
+    Args:
+        design: of design.load.
+        dataset: the part 'dataset' of the record 'dataset': what data/dataset.json says.
+    """
+    found = []
+    described = design[CARD].get("dataset", {})
+    for key in KEYS:
+        if described.get(key) != dataset[key]:
+            found.append(_gap(CARD, f"dataset.{key}", described.get(key), key, dataset[key]))
+    for name in NAMED:
+        if design[name].get("dataset") != dataset["name"]:
+            found.append(_gap(name, "dataset", design[name].get("dataset"), "name", dataset["name"]))
+    for number, taken in enumerate(design["intended_use"]["inputs"]):
+        if taken["modality"] != dataset["modality"]:
+            found.append(_gap("intended_use", f"inputs[{number}].modality", taken["modality"], "modality", dataset["modality"]))
+    return found
+
+
+def _gap(item: str, place: str, written, key: str, actual) -> dict[str, str]:
+    return {"item": item, "gap": f"{ANOTHER}: design/{item}.yaml has {place} {_shown(written)}, data/dataset.json has {key} {_shown(actual)}"}
+
+
+def _shown(value) -> str:
+    """A value as a person wrote it; labels by their values."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return ", ".join(f"{number} {name}" for number, name in value.items())
+    return f"'{value}'"

@@ -1,0 +1,51 @@
+"""criteria: which metrics a criterion may name, and what is said of those that there are not."""
+import pytest
+
+from radiotrace.evidence import criteria
+from tests import submitted
+
+LABELS = {"0": "ground", "1": "left", "2": "right"}
+
+
+def requirements(*metrics):
+    return {"requirements": [{"id": f"SRS-SEG-{number}", "acceptance": {"metric": metric}} for number, metric in enumerate(metrics, 1)]
+            + [{"id": "SRS-UI-1"}]}
+
+
+def test_names_are_those_of_the_record_of_the_submitted_run():       # but for subgroups, and for uncertainty of an ensemble, which it has not
+    metrics = submitted.json_of("metrics/metrics.json")
+    labels = submitted.json_of("evidence/dataset.json")["dataset"]["labels"]
+    recorded = {name for name in criteria.available(metrics) if not name.startswith("subgroups.")}
+    assert recorded
+    assert set(criteria.names(labels)) - recorded == {f"uncertainty.ensemble.{name}" for name in ("aurc", "aurc_best", "aurc_random", "auroc",
+                                                                                                 "spearman")}
+    assert recorded - set(criteria.names(labels)) == set()
+
+
+@pytest.mark.parametrize("metric", ["dice.left", "dice.mean_of_labels", "detection.right.sensitivity", "calibration.after.expected_error",
+                                    "calibration.before.expected_error_of_label.ground", "subgroups.site.north", "uncertainty.dropout.auroc"])
+def test_a_metric_of_these_labels_is_known(metric):
+    assert criteria.unknown(requirements(metric), LABELS) == []
+
+
+@pytest.mark.parametrize(("metric", "closest"), [
+    ("dice.lfet", "dice.left"), ("dce.left", "dice.left"), ("dice", "dice.left"), ("dice.ground", "dice.right"), ("detection.left", "detection.left."),
+    ("dice.anterior", "dice."), ("dice.left.mean", "dice.left")])
+def test_what_is_no_metric_gets_those_that_there_are_the_closest_first(metric, closest):
+    [line] = criteria.unknown(requirements(metric), LABELS)
+    assert line.startswith(f"SRS-SEG-1: there is no metric {metric}; there are {closest}")
+    assert line.endswith(" more")
+
+
+def test_every_criterion_without_a_metric_is_named_at_once():
+    found = criteria.unknown(requirements("dice.left", "dice.centre", "volume.left"), LABELS)
+    assert [line.split(":")[0] for line in found] == ["SRS-SEG-2", "SRS-SEG-3"]
+
+
+def test_where_labels_are_not_known_any_will_do_but_not_any_measure():
+    found = criteria.unknown(requirements("dice.anything", "dcie.anything"), None)
+    assert [line.split(";")[0] for line in found] == ["SRS-SEG-2: there is no metric dcie.anything"]
+
+
+def test_a_record_without_any_metric_is_said_to_have_none():
+    assert criteria.no_such("dice.left", []) == "there is no metric dice.left, nor any other"
