@@ -29,7 +29,8 @@ def test_a_metric_of_these_labels_is_known(metric):
 
 
 @pytest.mark.parametrize(("metric", "closest"), [
-    ("dice.lfet", "dice.left"), ("dce.left", "dice.left"), ("dice", "dice.left"), ("dice.ground", "dice.right"), ("detection.left", "detection.left."),
+    ("dice.lfet", "dice.left"), ("dce.left", "dice.left"), ("dice", "dice.left"),
+    ("dice.ground", "dice.right"), ("detection.left", "detection.left."),
     ("dice.anterior", "dice."), ("dice.left.mean", "dice.left")])
 def test_what_is_no_metric_gets_those_that_there_are_the_closest_first(metric, closest):
     [line] = criteria.unknown(requirements(metric), LABELS)

@@ -98,7 +98,8 @@ OF_CONTROLS = {
 OF_CRITERIA = {
     "metrics of another part": (lambda project: project.metrics.update(part="validation"), "metrics are of the validation part"),
     "metric absent": (lambda project: project.metrics["dice"].clear(), "there is no metric dice.anterior"),
-    "metric renamed": (lambda project: project.metrics["dice"].update(Anterior=project.metrics["dice"].pop("anterior")), "there is no metric dice.anterior; there are dice.Anterior"),
+    "metric renamed": (lambda project: project.metrics["dice"].update(Anterior=project.metrics["dice"].pop("anterior")),
+                       "there is no metric dice.anterior; there are dice.Anterior"),
     "metric undefined": (dice(mean=None, ci95_low=None, ci95_high=None), "has no lower bound"),
     "metric not a number": (dice(ci95_low=float("nan")), "criterion not met"),
     "undefined cases left out": (dice(n_undefined=1), "undefined in 1 cases"),

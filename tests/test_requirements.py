@@ -70,7 +70,8 @@ def test_metrics_of_another_part_cannot_say():
 @pytest.mark.parametrize("metric", ["dice.whole", "surface.anterior", "dice.anterior.left"])
 def test_metric_that_is_missing_cannot_say(metric):
     found = judged(metric=metric)
-    assert (found["verdict"], found["observed"], found["n_subjects"], found["reason"]) == ("cannot say", None, 0, f"there is no metric {metric}; there are dice.anterior")
+    assert (found["verdict"], found["observed"], found["n_subjects"], found["reason"]) == (
+        "cannot say", None, 0, f"there is no metric {metric}; there are dice.anterior")
 
 
 def test_metric_that_names_a_number_cannot_say():  # its entry is dice.anterior

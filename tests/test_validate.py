@@ -174,7 +174,28 @@ def test_a_line_gives_found_and_expected(spoilt, capsys):
 
 def test_the_message_ends_with_the_way_out(spoilt, capsys):
     run()
-    assert capsys.readouterr().err.splitlines()[-1] == validate.WAY_OUT
+    assert capsys.readouterr().err.splitlines()[-1].removeprefix("The others: ") == validate.WAY_OUT
+
+
+def of_checks(*names):
+    return [checks.Finding("a", name, "label 1 (lesion) has no voxel", "every label", "error") for name in names]
+
+
+def test_a_healthy_case_is_not_advised_to_be_left_out():
+    said = validate.way_out(of_checks("labels_present", "labels_present"))
+    assert "validate.every_label: false" in said
+    assert "exclude" not in said
+
+
+def test_among_other_errors_an_absent_label_has_its_own_way_out_first():
+    said = validate.way_out(of_checks("labels_present", "grid_spacing_mm")).splitlines()
+    assert "validate.every_label: false" in said[0]
+    assert said[1] == f"The others: {validate.WAY_OUT}"
+
+
+def test_a_label_whose_absence_is_a_warning_changes_no_way_out():
+    warning = checks.Finding("a", "labels_present", "label 1 (lesion) has no voxel", "every label", "warning")
+    assert validate.way_out([warning, *of_checks("size")]) == validate.WAY_OUT
 
 
 def test_bad_cases_leave_the_earlier_run_as_it_was(spoilt):
