@@ -173,11 +173,17 @@ def leaked(rows: list[dict]) -> list[dict]:
 
 
 def leak_line(apart: list[dict], together: list[dict]) -> str:
-    """What it is worth to have learnt from the other cases of a subject: of all cases, and of those that this concerns."""
+    """What it is worth to have learnt from the other cases of a subject: of all cases, of those that this concerns, and of the others.
+
+    Nothing but chance should move the others: what they differ by is what two trainings differ by.
+    """
     concerned = leaked(apart)
+    ids = {row["case_id"] for row in concerned}
+    others = [row for row in apart if row["case_id"] not in ids]
     return ("Dice with subjects kept together minus Dice on nnU-Net's folds, case by case: "
             f"all {len(apart)} cases {difference(apart, together)}; "
-            f"the {len(concerned)} whose subject was learnt from on nnU-Net's folds {difference(concerned, together)}")
+            f"the {len(concerned)} whose subject was learnt from on nnU-Net's folds {difference(concerned, together)}"
+            + (f"; the {len(others)} others {difference(others, together)}" if others else ""))
 
 
 def with_first_seed(others: list[dict], rows: list[dict]) -> list[dict]:

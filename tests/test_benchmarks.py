@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import ablations, crossval, errors, nnunet
 from benchmarks import networks as networks_table
+from benchmarks import volumes as volumes_table
 from radiotrace import params
 from radiotrace.learning import networks
 from stages.train import network_spec
@@ -236,3 +237,49 @@ def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():
     tested = {case["case_id"] for case in submitted.json_of("metrics/cases.json")["cases"]}
     chosen_on = {row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0}
     assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (submitted.folder() / "README.md").read_text("utf-8")
+
+
+# Where volumes err
+
+def shrunk(factor: float, noise: float = 0.0, n: int = 400) -> volumes_table.Pairs:
+    """References that scatter around 1000, of subjects each, and predictions that keep a factor of the distance from it."""
+    rng = np.random.default_rng(0)
+    signal = 200 * rng.standard_normal(n)
+    return volumes_table.Pairs([str(number) for number in range(n)], 1000 + signal + noise * rng.standard_normal(n), 1000 + factor * signal)
+
+
+def test_a_mean_of_what_is_left_open_has_a_slope_below_0_though_references_lie_around_it():
+    found = shrunk(1, noise=200)                                # half of a reference's variance cannot be predicted: 2 (1 - 2) / (1 + 2 + 2)
+    assert np.polyfit(found.prediction, found.reference, 1)[0] == pytest.approx(1, abs=0.1)
+    assert float(volumes_table.slope_text(found).split()[0]) == pytest.approx(-0.4, abs=0.06)
+
+
+def test_what_volumes_err_by_is_of_the_border_and_of_the_outline():
+    reference = phantoms.label_array()
+    prediction = np.where(phantoms.label_array((1, 0, 0)) == 1, 1, np.where(reference == 2, 2, 0))
+    for value in (1, 2):
+        found = volumes_table.sources(reference, prediction, value)
+        assert found["border"] + found["outline"] == (prediction == value).sum() - (reference == value).sum()
+    swapped = volumes_table.sources(reference, np.choose(reference, [0, 2, 1]), 1)
+    assert swapped["outline"] == 0
+    assert swapped["border"] == (reference == 2).sum() - (reference == 1).sum()
+
+
+def test_the_layer_of_a_cube_is_its_surface():                  # of 4 x 4 x 4, all but 2 x 2 x 2
+    cube = np.zeros((6, 7, 8), int)
+    cube[1:5, 1:5, 1:5] = 1
+    assert volumes_table.sources(cube, cube, 1) == {"border": 0, "outline": 0, "layer": 56}
+
+
+@pytest.mark.parametrize("scheme", PUBLISHED)
+def test_the_published_shrinkage_is_that_of_the_rows(scheme):
+    [source] = [name for name, path in volumes_table.SOURCES.items() if path.endswith(f"{scheme}.csv")]
+    for line in volumes_table.shrinkage_table({source: volumes_table.of_rows(PUBLISHED[scheme])}).splitlines()[2:]:
+        assert line in BENCHMARKS
+
+
+def test_the_benchmarks_say_that_the_cross_validation_is_of_another_recipe():
+    epochs = params.load_yaml(ROOT / "params.yaml")["train"]["epochs"]
+    words = " ".join(BENCHMARKS.split())
+    assert f"they make {crossval.RECIPE['train.epochs']} passes over the cases (it makes {epochs})" in words
+    assert "cannot be told apart" in words

@@ -193,3 +193,22 @@ def test_what_tests_share_is_told_from_tests():
     shared = {path for path in paths if negative_controls.SHARED.fullmatch(path)}
     assert {"tests/conftest.py", "tests/phantoms.py", "tests/requirement_plugin.py"} <= shared
     assert not any("test_" in Path(path).name or "schema_cases" in path for path in shared)
+
+
+def judged(verdict: str, observed: float | None, op: str = ">=") -> dict:
+    return {"verdict": verdict, "observed": observed, "op": op}
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+@pytest.mark.parametrize(("without", "under", "noticed"), [
+    (judged("met", 0.9), judged("not met", 0.5), True),
+    (judged("met", 0.9), judged("met", 0.88), False),
+    (judged("not met", 0.8), judged("not met", 0.5), True),
+    (judged("not met", 0.8), judged("not met", 0.8), False),     # missed anyway: it has not seen the fault
+    (judged("not met", 0.8), judged("not met", 0.84), False),
+    (judged("not met", 6.0, "<="), judged("not met", 30.0, "<="), True),
+    (judged("not met", 6.0, "<="), judged("not met", 5.5, "<="), False),
+    (judged("met", 0.9), judged("cannot say", None), True),
+    (judged("cannot say", None), judged("cannot say", None), True)])
+def test_a_criterion_that_is_missed_anyway_notices_only_what_makes_it_worse(without, under, noticed):
+    assert negative_controls.noticed(without, under) is noticed

@@ -150,11 +150,11 @@ class Evaluated:
                                       Path(args.predictions), p, fault))
         metrics = self.metrics | recompute.summaries(made, self.metrics["decisions"], p)
         by_id = {one["id"]: one for one in required["requirements"]}
-        verdicts = {one: requirements.judge(by_id[one], metrics, True) for one in requirement_ids}
+        verdicts, without = ({one: requirements.judge(by_id[one], of, True) for one in requirement_ids} for of in (metrics, self.metrics))
         for one, result in verdicts.items():
             log(f"negative-controls: {control['id']}: {one} {result['verdict']}: {result['reason']}")
-        return {one: {"verdict": "red", "red": [result["reason"]]} if result["verdict"] != "met" else {"verdict": "green", "red": []}
-                for one, result in verdicts.items()}
+        return {one: {"verdict": "red", "red": [result["reason"]]} if negative_controls.noticed(without[one], result)
+                else {"verdict": "green", "red": []} for one, result in verdicts.items()}
 
 
 def options(parser) -> None:

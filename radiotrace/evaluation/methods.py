@@ -34,7 +34,8 @@ def texts(p: dict) -> dict[str, str]:
         "calibration": f"over voxels of a label, by reference or prediction, and within {margin} voxels around them; expected_error: 15 bins of "
                        "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602), pooled over all these voxels; expected_error_of_case: of one "
                        "case, mean over cases; expected_error_inside: pooled over the voxels of a label alone, by reference or prediction; "
-                       "brier: sum over labels of (probability - truth)^2, by mean; after: logits divided by the temperature (Guo et al. 2017, arXiv:1706.04599)",
+                       "brier: sum over labels of (probability - truth)^2, by mean; after: logits divided by the "
+                       "temperature (Guo et al. 2017, arXiv:1706.04599)",
         "uncertainty": "score: mean entropy in nats over the voxels that are predicted to be of a label. dropout: "
                        f"{p['dropout_passes']} passes (Gal and Ghahramani 2016, arXiv:1506.02142); augmentation: {p['augmentation_passes']} passes "
                        "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those of members (Lakshminarayanan et al. "

@@ -144,8 +144,8 @@ def _needs(bundle: dict, names) -> list:
 
 def _controls(bundle: dict, names) -> list:
     known = bundle["risks.json"]["controls"]
-    return [(name, known[name]["title"], "effective" if known[name]["effective"] else "not shown effective") if name in known else (name, "unknown", "")
-            for name in names]
+    words = {True: "effective", False: "not shown effective"}
+    return [(name, known[name]["title"], words[known[name]["effective"]]) if name in known else (name, "unknown", "") for name in names]
 
 
 def _hazards(bundle: dict, names) -> list:

@@ -62,6 +62,23 @@ def seen_sha256(control: dict, requirements: dict, files: dict[str, str], known_
     return records.digest({"run_id": run_id, "criteria": {one["id"]: one["acceptance"] for one in mine if "acceptance" in one}})
 
 
+def noticed(without: dict, under: dict) -> bool:
+    """Whether a criterion noticed a fault of the predictions: it is not met under it, and is worse than without it.
+
+    A criterion that is missed anyway notices nothing by being missed under a fault as well. One that has no bound, with the fault or
+    without it, says so: it is never met, so that it vouches for nothing.
+
+    Args:
+        without, under: of requirements.judge, without the fault and under it.
+    """
+    if under["verdict"] == "met":
+        return False
+    if without["verdict"] == "met" or None in (without["observed"], under["observed"]):
+        return True
+    worse = under["observed"] - without["observed"]
+    return worse < 0 if under["op"] == ">=" else worse > 0
+
+
 def verdict(control: dict, requirement_id: str, outcomes: dict, seen: str) -> str:
     """'red' (the fault was noticed), 'green' (it was not), 'broken' (no test could run), 'not run' or 'stale'.
 

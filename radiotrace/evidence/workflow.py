@@ -171,11 +171,13 @@ def _schemas(closure: list[str], root: Path) -> set[str]:
 
 @cache
 def _schemas_in(text: str) -> tuple[frozenset[str], frozenset[str], bool]:
-    """Schemas that calls in a source name, all its texts, and whether a call looks its schema up."""
+    """Schemas that a source names in calls or reads as files, all its texts, and whether a call looks its schema up."""
     named, literals, has_table = set(), set(), False
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             literals.add(node.value)
+            if re.fullmatch(r"\w+\.schema\.json", node.value):
+                named.add(node.value.removesuffix(".schema.json"))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in _CALLS:
             last = node.args[-1]
             named |= {last.value} if isinstance(last, ast.Constant) else set()

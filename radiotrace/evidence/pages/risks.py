@@ -45,8 +45,8 @@ def _hazards(records: Records):
         rows.append(Row((records.tell(name, "risks", "hazards", name), what,
                          *(_level(records, name, when) for when in ("before", "residual", "after_if_effective")),
                          apart(one["controls"]), [acceptable, *one["reasons"], *([one["residual_reason"]] if one["residual_reason"] else [])]), name))
-    return table("Probability and severity, and the level that they make. As things are, a control that is not shown effective takes nothing away; the "
-                 "column beside it says what would be left if all were.",
+    return table("Probability and severity, and the level that they make. As things are, a control that is not shown effective takes nothing away; "
+                 "the column beside it says what would be left if all were.",
                  ("hazard", "situation and harm", "before", "as things are", "with all controls effective", "controls", "verdict and why"),
                  rows, wide=(1, 6))
 
