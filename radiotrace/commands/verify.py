@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.evidence import beside, history, keys, signing, verify
+from radiotrace.evidence import beside, causes, history, keys, signing, verify
 from radiotrace.evidence.verify import Check
 from radiotrace.stage import StageError, log
 
@@ -41,6 +41,7 @@ def run(args) -> int:
                                        ("what its records name is here", beside.named, (evidence, root)), ("dvc.lock fits", beside.locked, (root,)),
                                        ("ledgers only grew", history.check, (root,)), ("nothing blocks the release", verify.release, (evidence,))):
             checks += attempted(3, what, function, *places)
+        causes.explain(checks, causes.another(evidence, root))
     if args.level >= 4:
         log("verify: measuring the predictions again")
         checks += attempted(4, "metrics and intervals follow from predictions and references", measured, root)

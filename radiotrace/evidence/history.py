@@ -11,6 +11,7 @@ from radiotrace.stage import StageError
 
 OPENINGS, REQUIREMENTS = "design/test_openings.jsonl", "design/requirements.yaml"
 LEDGERS = (OPENINGS, "design/reviews.jsonl")
+FEW = 3  # faults of a ledger that are listed one by one
 
 
 def check(root) -> Check:
@@ -22,13 +23,14 @@ def check(root) -> Check:
         return Check(3, what, skipped=[reason], looked=False)
     faults, first = [], None
     for ledger in LEDGERS:
-        now = _lines(Path(root) / ledger)
+        now, lost = _lines(Path(root) / ledger), []
         main_line = set(_commits(root, ledger, "--first-parent"))
         for commit in _commits(root, ledger):
             then = _git(root, "cat-file", "blob", f"{commit}:./{ledger}").splitlines()
             if ledger == OPENINGS and then:
                 first = commit
-            faults += _lost(ledger, commit, then, now, commit in main_line)
+            lost += _lost(ledger, commit, then, now, commit in main_line)
+        faults += _together(ledger, lost)
     return Check(3, what, faults + (_criteria(root, first) if first else []))
 
 
@@ -53,6 +55,15 @@ def _lost(ledger: str, commit: str, then: list[str], now: list[str], begins: boo
     if (begins and now[:len(then)] != then) or not all(line in rest for line in then):
         return [f"{ledger}: its lines are in another order than in commit {commit[:12]}, or some were put between them"]
     return []
+
+
+def _together(ledger: str, lost: list[str]) -> list[str]:
+    """What a ledger lacks: line by line where these are few, else once, with what to do."""
+    if len(lost) <= FEW:
+        return lost
+    gone = {fault.partition(" has: ")[2] for fault in lost if " has: " in fault}
+    return [f"{ledger}: lacks {len(gone)} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of its own it "
+            f"is another ledger, which belongs into a repository without this history: copy the files there, then 'git init'", lost[0]]
 
 
 def _criteria(root, commit: str) -> list[str]:
