@@ -2,6 +2,7 @@
 import os
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from radiotrace import params
@@ -61,8 +62,8 @@ def _together(ledger: str, lost: list[str]) -> list[str]:
     """What a ledger lacks: line by line where these are few, else once, with what to do."""
     if len(lost) <= FEW:
         return lost
-    gone = {fault.partition(" has: ")[2] for fault in lost if " has: " in fault}
-    return [f"{ledger}: lacks {len(gone)} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of its own it "
+    of_commit = Counter(fault.partition(" has: ")[0] for fault in lost)  # a ledger grows: the commit that lacks most has them all
+    return [f"{ledger}: lacks {max(of_commit.values())} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of its own it "
             f"is another ledger, which belongs into a repository without this history: copy the files there, then 'git init'", lost[0]]
 
 
