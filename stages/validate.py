@@ -15,8 +15,8 @@ from radiotrace import accepted, parallel, params, records, runs, stage
 from radiotrace.images import checks, volumes
 from radiotrace.stage import StageError
 
-ABSENT = ("Where a structure may rightly be absent, as in healthy people, set validate.every_label: false in params.yaml and keep these cases: without "
-          "them nobody would learn what the model makes up. Where it was forgotten, correct the label map. ")
+ABSENT = ("Where a structure may rightly be absent, as in healthy people, set validate.every_label: false in params.yaml and keep these cases: "
+          "without them nobody would learn what the model makes up. Where it was forgotten, correct the label map. ")
 RERUN = "Then run 'make manifest' if data changed, and 'dvc repro'."
 WAY_OUT = "Correct them, or list case_id and reason in params.yaml under validate.exclude; then run 'make manifest' if data changed, and 'dvc repro'."
 

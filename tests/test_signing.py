@@ -37,7 +37,8 @@ class Signed:
         fingerprint = keys.fingerprint(self.key.public_key())
         files, _ = oms.listing(self.evidence)
         manifest = (self.evidence / "manifest.json").read_bytes()
-        made = statements.provenance(SLSA, files["manifest.json"], statements.byproducts(self.root))
+        slsa = dsse.parse((self.evidence / "provenance.slsa.json").read_bytes())
+        made = statements.provenance(slsa, files["manifest.json"], statements.byproducts(self.root))
         said = statements.review("Jane Doe", "approved", "2026-01-31T12:00:00Z", manifest)
         self.write(signing.OMS, oms.sign("evidence", files, self.key))
         self.write(signing.PROVENANCE, dsse.seal(dsse.compact(made), IN_TOTO, self.key, fingerprint))
@@ -530,3 +531,32 @@ def test_lines_name_faults_and_what_was_not_checked(signed):
     (signed.evidence / "extra.json").touch()
     assert [line for line in signing.lines(signed.verify()) if line.startswith("  ")] == [
         "  extra.json: unlisted", "  not checked: execution/execution.json is not here: not compared with its signed digest"]
+
+
+# Signatures of an earlier run
+
+def run_again(signed, run_id: str) -> None:
+    """Makes the bundle that of a run: its records, what its provenance is of, its manifest."""
+    for name in ("run.json", "metrics.json"):
+        (signed.evidence / name).write_text(json.dumps({"run_id": run_id}) + "\n")
+    subject = SLSA["subject"][0] | {"annotations": {"radiotrace_run_id": run_id}}
+    (signed.evidence / "provenance.slsa.json").write_bytes(dsse.compact(SLSA | {"subject": [subject]}))
+    seal(signed.evidence)
+
+
+def test_signatures_of_an_earlier_run_are_said_to_be_that_and_what_to_do(signed):
+    run_again(signed, "d" * 64)
+    signed.sign()
+    assert signed.faults() == {}
+    run_again(signed, "e" * 64)
+    found = signed.faults()
+    for name in (signing.OMS, signing.PROVENANCE):
+        assert [fault.startswith(f"{signing.ANOTHER_RUN}: ") for fault in found[name]] == [True]
+    assert "python -m radiotrace sign" in signing.ANOTHER_RUN
+
+
+def test_a_changed_file_of_the_same_run_is_named_as_before(signed):
+    run_again(signed, "d" * 64)
+    signed.sign()
+    (signed.evidence / "metrics.json").write_text("{}\n")
+    assert any(fault.startswith("metrics.json: digest differs") for fault in signed.faults()[signing.OMS])

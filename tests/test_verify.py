@@ -406,6 +406,18 @@ def test_folder_without_history_is_said_and_no_fault(tmp_path):
     assert (found.looked, found.faults, len(found.skipped)) == (False, [], 1)
 
 
+@pytest.mark.parametrize("name", ["reviews", "test_openings"])
+def test_a_ledger_that_was_emptied_for_a_study_of_its_own_is_two_lines_and_says_what_to_do(repository, name):
+    ledger = repository / f"design/{name}.jsonl"
+    n_lines = len(ledger.read_text().splitlines())
+    assert n_lines > history.FEW
+    ledger.write_text("")
+    found = [fault for fault in history.check(repository).faults if fault.startswith("design/")]
+    assert len(found) == 2
+    assert found[0].startswith(f"design/{name}.jsonl: lacks {n_lines} lines that earlier commits have. Restore it: 'git checkout HEAD -- ")
+    assert "'git init'" in found[0]
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"7", b"requirements: 7", b"requirements: [7]", b"a: a: a", b""])
 def test_requirements_of_any_shape_are_refused_without_a_crash(repository, content):
     (repository / "design/requirements.yaml").write_bytes(content)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import isolated, records
-from radiotrace.evidence import beside, closed_world, history, keys, signing, verifier, verify, workflow
+from radiotrace.evidence import beside, causes, closed_world, history, keys, signing, verifier, verify, workflow
 from radiotrace.evidence.verify import Check, Clone
 from radiotrace.stage import StageError, log
 
@@ -37,6 +37,7 @@ def run(args) -> int:
             checks += attempted(2, "every signature fits its key and what it is over", signed, args, clone, said, signers)
         for what, function in CHECKS.get(level, ()):
             checks += attempted(level, what, function, clone)
+    causes.explain(checks, causes.another(clone.evidence, clone.root))
     checks += [Check(level, NAMES[level], skipped=["not asked for"], looked=False) for level in range(args.level + 1, 7)]
     first = [*(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]), verifier.line(clone), ""]
     print("\n".join(map(printable, [*first, *lines(checks), *said, *believed(checks)])))

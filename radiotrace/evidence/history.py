@@ -17,6 +17,7 @@ from radiotrace.stage import StageError
 
 OPENINGS, REQUIREMENTS, WHEELS = "design/test_openings.jsonl", "design/requirements.yaml", "design/wheels.json"
 LEDGERS = (OPENINGS, "design/reviews.jsonl")
+FEW = 3  # faults of a ledger that are listed one by one
 GREW = "ledgers only grew, and criteria stand as before the test part was opened"
 LOCKED = "no file of a package changed under its name"
 
@@ -108,8 +109,7 @@ def check(root) -> Check:
     for ledger in LEDGERS:
         now = _lines(Path(root) / ledger)
         states = _states(history, ledger)
-        for state in states:
-            result.faults += _lost(ledger, state, now)
+        result.faults += _together(ledger, {state.commit: _lost(ledger, state, now) for state in states})
         if unknown := _begins_with_lines(history, ledger, states):
             result.looked = False
             result.skipped.append(unknown)
@@ -162,6 +162,21 @@ def _lost(ledger: str, state: State, now: list[str]) -> list[str]:
     if (state.is_main_line and not begins) or not all(line in rest for line in state.lines):
         return [f"{ledger}: its lines are in another order than in commit {state.commit[:12]}, or some were put between them"]
     return []
+
+
+def _together(ledger: str, lost: dict[str, list[str]]) -> list[str]:
+    """What a ledger lacks: line by line where these are few, else once, with what to do.
+
+    Args:
+        lost: commit -> its faults.
+    """
+    faults = [fault for of_commit in lost.values() for fault in of_commit]
+    if len(faults) <= FEW:
+        return faults
+    # A ledger grows, so that the commit which has most of the lost lines has them all.
+    lines = max(len(of_commit) for of_commit in lost.values())
+    return [f"{ledger}: lacks {lines} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of its own "
+            "it is another ledger, which belongs into a repository without this history: copy the files there, then 'git init'", faults[0]]
 
 
 def _first_openings(history: History) -> list[str]:

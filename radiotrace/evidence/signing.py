@@ -17,6 +17,9 @@ from radiotrace.evidence.statements import MANIFEST, SLSA_FILE
 
 OMS, PROVENANCE, REVIEWS = "evidence.oms.json", "provenance.dsse.json", "reviews"
 TRUST = {"test": "TEST KEY", "release": "called a release key by the clone", "unmarked": "unmarked key"}
+OF_A_RUN = (MANIFEST, "run.json", "metrics.json")  # files that are others in every other run
+ANOTHER_RUN = ("it is of the evidence of another run. Sign this one: 'python -m radiotrace sign' (design/README.md), or take signatures/ away, which "
+               "leaves it unsigned")
 SOURCE = {"clone": "from this clone: integrity, not identity", "given": "given by the reader"}
 
 
@@ -89,12 +92,17 @@ def _open(envelope, payload_type, public_keys, finding, hint=None) -> bytes:
 def _check_oms(bundle, evidence, files, public_keys, root, finding):
     hint = oms.key_hint(bundle)
     signed = oms.contents(_open(bundle["dsseEnvelope"], oms.PAYLOAD_TYPE, public_keys, finding, hint))
-    finding["faults"] += oms.differences(signed, files)
+    differences = oms.differences(signed, files)
+    if all(signed.get(name) != files.get(name) for name in OF_A_RUN):
+        raise dsse.Refused(f"{ANOTHER_RUN}: {len(differences)} files differ, such as {differences[0]}")
+    finding["faults"] += differences
 
 
 def _check_provenance(envelope, evidence, files, public_keys, root, finding):
     signed = dsse.parse(_open(envelope, oms.PAYLOAD_TYPE, public_keys, finding))
     statements.check_slsa(signed)
+    if SLSA_FILE in files and (runs := _runs(signed)) and (now := _runs(dsse.parse((evidence / SLSA_FILE).read_bytes()))) and runs != now:
+        raise dsse.Refused(f"{ANOTHER_RUN}: found {', '.join(sorted(now))}, signed {', '.join(dsse.shown(run) for run in sorted(runs))}")
     if absent := [f"{evidence.name}/{name}: missing" for name in (SLSA_FILE, MANIFEST) if name not in files]:
         raise dsse.Refused(*absent)
     byproducts = statements.signed_byproducts(signed)
@@ -108,6 +116,18 @@ def _check_provenance(envelope, evidence, files, public_keys, root, finding):
             finding["faults"].append(f"{name}: digest differs: found {now}, signed {dsse.shown(digest)}")
         elif now != digest:  # whoever runs the tests in a clone gets a record of that
             finding["notes"].append(f"{name} is of another execution than the signed one, or was changed")
+
+
+def _runs(statement) -> set[str]:
+    """The runs that a statement says its subjects are of; none where it says nothing that can be read."""
+    subjects = statement.get("subject") if isinstance(statement, dict) else None
+    found = set()
+    for subject in subjects if isinstance(subjects, list) else ():
+        annotations = subject.get("annotations") if isinstance(subject, dict) else None
+        run = annotations.get("radiotrace_run_id") if isinstance(annotations, dict) else None
+        if isinstance(run, str):
+            found.add(run)
+    return found
 
 
 def _check_review(envelope, evidence, files, public_keys, root, finding):
