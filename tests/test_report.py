@@ -146,12 +146,22 @@ def test_without_a_validation_part_there_is_no_temperature(metrics, robustness):
 
 def test_a_gap_that_does_not_stand_after_correction_is_not_called_one(metrics, robustness):
     row = metrics["subgroups"]["site"]["north"]
-    row |= {"gap": -0.05, "gap_ci95_low": -0.09, "gap_ci95_high": -0.01, "p": 0.02, "p_adjusted": 0.3}
+    row |= {"gap": -0.05, "gap_simultaneous95_low": -0.11, "gap_simultaneous95_high": 0.01, "gap_no_interval": None, "p": 0.02,
+            "p_adjusted": 0.3, "also": ["derived_snr: low"]}
     text = said(metrics, robustness)
-    assert "furthest below the rest is north of site, by 0.050 of Dice (−0.090 to −0.010)" in text
-    assert "none of 2 gaps stands" in text
+    assert "Furthest below the rest is north of site (also snr: low), by 0.050 of Dice; its interval, which holds together" in text
+    assert "from −0.110 to 0.010" in text
+    assert "None of 2 gaps stands" in text
     row["p_adjusted"] = 0.01
     assert "1 of 2 gaps stand after correction" in said(metrics, robustness)
+
+
+def test_a_worst_group_without_an_interval_that_holds_for_all_is_not_quoted(metrics, robustness):
+    for row in metrics["subgroups"]["site"].values():
+        row |= {"gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "fewer than 10 subjects"}
+    text = said(metrics, robustness)
+    assert "urthest below" not in text
+    assert "No gap has enough subjects on both sides for an interval." in text
 
 
 def test_a_data_set_without_attributes_is_said_to_have_none(metrics, robustness):

@@ -180,12 +180,23 @@ def _subgroups(metrics: dict) -> list[str]:
         "The data set says nothing of sex, age, site or scanner; groups are derived from images and references alone.")
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
-    attribute, group, row = min(tested, key=lambda one: one[2]["gap"])
     found = [one for one in tested if one[2]["p_adjusted"] < 0.05]
     verdict = (f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons" if found else
                f"none of {len(tested)} gaps stands after correction for so many comparisons")
-    return [f"{known} The group that is furthest below the rest is {group} of {readable(attribute)}, by {number(-row['gap'])} of Dice "
-            f"({number(row['gap_ci95_low'])} to {number(row['gap_ci95_high'])}); {verdict}, and {small} of {len(rows)} groups are too small."]
+    return [f"{known}{_furthest(tested)} {verdict[0].upper()}{verdict[1:]}, and {small} of {len(rows)} groups are too small."]
+
+
+def _furthest(tested: list[tuple[str, str, dict]]) -> str:
+    """The group furthest below the rest, by the upper end of its interval, which holds together with those of all others; "" without one."""
+    with_interval = [one for one in tested if one[2]["gap_simultaneous95_high"] is not None]
+    if not with_interval:
+        return " No gap has enough subjects on both sides for an interval."
+    attribute, group, row = min(with_interval, key=lambda one: one[2]["gap"])
+    if row["gap"] >= 0:
+        return ""
+    also = f" (also {', '.join(map(readable, row['also']))})" if row["also"] else ""
+    return (f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row['gap'])} of Dice; its interval, which holds "
+            f"together with those of all gaps, goes from {number(row['gap_simultaneous95_low'])} to {number(row['gap_simultaneous95_high'])}.")
 
 
 def readable(name: str) -> str:
