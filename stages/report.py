@@ -45,7 +45,7 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
     dice, scores = (np.array([of(case) for case in defined]) for of in (
         lambda case: ranking.macro(case, "dice"), lambda case: case["uncertainty"][flag_by]["score"]))
     risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]["value"]
-    rows = [{"attribute": report.readable(attribute), "group": group, **row}
+    rows = [{"attribute": report.readable(attribute), "group": group, **row, "also": [report.readable(name) for name in row["also"]]}
             for attribute, of in metrics["subgroups"].items() for group, row in of.items()]
     return {
         "distribution": charts.distribution({name: {case["case_id"]: case["labels"][name]["dice"] for case in cases} for name in names},
@@ -63,9 +63,10 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
 
 
 def aims_of(metrics: dict) -> list[dict]:
-    """Of each kind of uncertainty: what it is worth, how far its predictions disagree, and whether its threshold does what it was meant to."""
+    """Of each kind of uncertainty: what it is worth, how far its predictions disagree, and whether its threshold keeps its aim."""
     return [{"kind": report.KINDS[kind], "worth": report.worth(row), "aim": report.aim(metrics["decisions"], kind, row),
-             "disagreement": report.disagreement(row), "hardly": report.hardly(row)} for kind, row in metrics["uncertainty"].items()]
+             "shares": report.shares(row), "disagreement": report.disagreement(row), "hardly": report.hardly(row)}
+            for kind, row in metrics["uncertainty"].items()]
 
 
 def pictured(case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]) -> dict[str, bytes]:

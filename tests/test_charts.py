@@ -98,7 +98,7 @@ def test_a_chart_has_no_date_and_no_absolute_path_and_loads_nothing(name):
 @pytest.mark.parametrize(("name", "texts"), [
     ("reliability", ["before temperature scaling", "after temperature scaling, T = 1.3", "n = 1,000,030 voxels", "n = 5 voxels", "voxels"]),
     ("bland_altman", ["anterior, n = 40 cases", "bias + 1.96 SD", "bias − 1.96 SD", "mean of reference and prediction, mm³", "1 case_"]),
-    ("forest", ["site:", "scanner:", "north", "old    4 / 2", "gap to the other cases", "too few subjects", "n = 40 / 20"]),
+    ("forest", ["site:", "scanner:", "north", "old    4 / 2", "gap to the others (all at once)", "too few subjects", "n = 40 / 20"]),
     ("risk_coverage", ["n = 40 cases", "the threshold keeps 90 %", "scores that know nothing: AURC 0.170", "share of cases kept"]),
     ("uncertainty_scatter", ["n = 40 cases", "threshold 0.25", "poor below 0.75", "not flagged", "worst: 1 case_"]),
     ("distribution", ["anterior", "n = 40", "n = 39", "1 undefined", "Dice", "worst: case_"])])

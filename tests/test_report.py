@@ -35,6 +35,11 @@ def robustness() -> dict:
                                         for name, dice in (("fgsm", 0.7), ("noise", 0.89))}}}
 
 
+def told(metrics) -> str:
+    """What the section on uncertainty says of dropout's threshold."""
+    return report.aim(metrics["decisions"], "dropout", metrics["uncertainty"]["dropout"])
+
+
 def said(metrics, robustness, acceptance="met", n_models=3) -> str:
     return "\n".join(report.findings(metrics, record("acceptance", acceptance), robustness, n_models))
 
@@ -45,6 +50,23 @@ def test_a_release_that_is_blocked_is_said_first(metrics, robustness):
     first = report.findings(metrics, acceptance, robustness, 3)[0]
     assert "the release is blocked" in first
     assert all(result["requirement"] in first for result in acceptance["results"] if result["verdict"] != "met")
+
+
+def test_a_criterion_that_was_set_afterwards_is_told_apart_from_one_that_is_missed(metrics, robustness):
+    acceptance = record("acceptance", "met")
+    [row] = acceptance["results"]
+    acceptance["results"] = [row, row | {"requirement": "SRS-VOL-3", "verdict": "post-hoc"},
+                             row | {"requirement": "SRS-VOL-6", "verdict": "not met", "reason": "upper 95 % bound 5.9 <= 5"}]
+    first = report.findings(metrics, acceptance, robustness, 3)[0]
+    assert first.startswith("Of 3 performance requirements, 1 are met, and the release is blocked: 1 are missed or undecided, "
+                            "SRS-VOL-6 (upper 95 % bound 5.9 <= 5); 1 are met only after the fact")
+    assert first.endswith("SRS-VOL-3.")
+
+
+def test_the_shares_of_flags_have_their_intervals(metrics):
+    text = report.shares(metrics["uncertainty"]["dropout"])
+    assert text.startswith("Of all cases a share of 0.62 (0.30 to 0.90) is flagged, of poor ones 0.00 (no interval")
+    assert report.shares({"flagging": None}) == ""
 
 
 def test_the_worst_case_is_named(metrics, robustness):
@@ -68,14 +90,15 @@ def flagged(metrics, subjects: int, surprise: float) -> dict:
 
 
 def test_a_threshold_that_flags_far_more_than_it_was_meant_to_is_said_to_have_failed_and_why(metrics, robustness):
-    text = said(flagged(metrics, 11, 0.003), robustness)
+    text = told(flagged(metrics, 11, 0.003))
+    assert "catches 2 of the 6 with a Dice below 0.85: the aim failed." in said(metrics, robustness)
     assert "meant to flag at most 10 % of subjects, its threshold flags 11 of 35 (31 %), 13 cases, and catches 2 of the 6" in text
     assert "The aim failed: 17 validation subjects fix the share no closer than 0.1 % to 19.5 %" in text
     assert "more are flagged than chance allows (p = 0.0030)" in text
 
 
-def test_a_threshold_that_chance_explains_is_not_blamed_on_the_validation_part(metrics, robustness):
-    text = said(flagged(metrics, 4, 0.2), robustness)
+def test_a_threshold_that_chance_explains_is_not_blamed_on_the_validation_part(metrics):
+    text = told(flagged(metrics, 4, 0.2))
     assert "The aim failed" in text
     assert "within chance (p = 0.20)" in text
     assert "cannot set this threshold" not in text
@@ -146,12 +169,22 @@ def test_without_a_validation_part_there_is_no_temperature(metrics, robustness):
 
 def test_a_gap_that_does_not_stand_after_correction_is_not_called_one(metrics, robustness):
     row = metrics["subgroups"]["site"]["north"]
-    row |= {"gap": -0.05, "gap_ci95_low": -0.09, "gap_ci95_high": -0.01, "p": 0.02, "p_adjusted": 0.3}
+    row |= {"gap": -0.05, "gap_simultaneous95_low": -0.11, "gap_simultaneous95_high": 0.01, "gap_no_interval": None, "p": 0.02,
+            "p_adjusted": 0.3, "also": ["derived_snr: low"]}
     text = said(metrics, robustness)
-    assert "furthest below the rest is north of site, by 0.050 of Dice (−0.090 to −0.010)" in text
-    assert "none of 2 gaps stands" in text
+    assert "Furthest below the rest is north of site (also snr: low), by 0.050 of Dice; its interval, which holds together" in text
+    assert "from −0.110 to 0.010" in text
+    assert "None of 2 gaps stands" in text
     row["p_adjusted"] = 0.01
     assert "1 of 2 gaps stand after correction" in said(metrics, robustness)
+
+
+def test_a_worst_group_without_an_interval_that_holds_for_all_is_not_quoted(metrics, robustness):
+    for row in metrics["subgroups"]["site"].values():
+        row |= {"gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "fewer than 10 subjects"}
+    text = said(metrics, robustness)
+    assert "urthest below" not in text
+    assert "No gap has enough subjects on both sides for an interval." in text
 
 
 def test_a_data_set_without_attributes_is_said_to_have_none(metrics, robustness):

@@ -313,8 +313,8 @@ def test_the_plan_has_the_parameters_of_evaluate():
 
 
 @pytest.mark.parametrize(("code", "words"), [
-    (statistics.interval, ('method="BCa"', "confidence_level=0.95")), (subgroups.compare, ('method="by"',)),
-    (subgroups._gap, ("mannwhitneyu", 'alternative="two-sided"'))], ids=["interval", "correction", "test"])
+    (statistics.interval, ('method="BCa"', "confidence_level=level")), (subgroups.compare, ('method="by"',)),
+    (subgroups._Sides.p, ("mannwhitneyu", 'alternative="two-sided"'))], ids=["interval", "correction", "test"])
 def test_the_plan_s_methods_are_those_of_the_code(code, words):
     assert all(word in inspect.getsource(code) for word in words)
 

@@ -28,8 +28,8 @@ def test_the_gap_is_of_the_group_against_the_rest():
 
 def test_a_real_gap_has_an_interval_without_0_and_a_small_p():
     row = compare(noisy(0.05), {"site": SITE})["site", "north"]
-    assert 0 < row["gap_ci95_low"] < 0.05 < row["gap_ci95_high"] < 0.1
-    assert row["p"] < row["p_adjusted"] < 0.001
+    assert 0 < row["gap_simultaneous95_low"] < 0.05 < row["gap_simultaneous95_high"] < 0.1
+    assert row["p"] == row["p_adjusted"] < 0.001                # of a single comparison
 
 
 @pytest.mark.requirement("SRS-SUB-1")
@@ -62,7 +62,40 @@ def test_the_interval_is_wider_where_cases_of_a_subject_go_together():
     of_subject = {subject: 0.05 * rng.standard_normal() for subject in sorted(set(subject_of.values()))}
     values = {case: 0.8 + of_subject[subject_of[case]] for case in NAMES}
     grouped, alone = (compare(values, {"site": SITE}, subjects)["site", "north"] for subjects in (subject_of, OWN))
-    assert grouped["gap_ci95_high"] - grouped["gap_ci95_low"] > 1.3 * (alone["gap_ci95_high"] - alone["gap_ci95_low"])
+    wide, narrow = (row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (grouped, alone))
+    assert wide > 1.3 * narrow
+
+
+@pytest.mark.requirement("SRS-SUB-1")
+def test_a_group_that_stands_under_two_names_is_compared_once_and_listed_once():
+    snr = {case: "high" if SITE[case] == "north" else "low" for case in NAMES}
+    alone, twice = compare(noisy(0.01), {"site": SITE}), compare(noisy(0.01), {"derived_snr": snr, "site": SITE})
+    assert list(twice) == [("site", "north"), ("site", "south")]          # the data set's own name comes first
+    assert twice["site", "north"]["also"] == ["derived_snr: high"]
+    assert {key: row | {"also": []} for key, row in twice.items()} == alone    # neither p nor interval is corrected for it
+
+
+def test_a_group_against_others_is_not_the_same_against_all():             # b of a, b is not b of a, b, c
+    some = {case: site for case, site in SITE.items() if case != "00"}
+    found = compare(noisy(), {"site": SITE, "place": some})
+    assert len(found) == 4
+    assert [row["also"] for row in found.values()] == [[]] * 4
+
+
+def test_two_groups_that_are_all_there_is_are_one_comparison():             # of p alone, Benjamini-Yekutieli changes nothing
+    rows = compare(noisy(0.01), {"site": SITE})
+    north, south = rows["site", "north"], rows["site", "south"]
+    assert north["p"] == north["p_adjusted"] == south["p"] == south["p_adjusted"]
+    assert north["gap_simultaneous95_low"] == pytest.approx(-south["gap_simultaneous95_high"], abs=0.002)
+
+
+def test_intervals_of_gaps_grow_with_the_number_of_comparisons():
+    rng = np.random.default_rng(3)
+    many = {f"a{number}": {case: str(rng.integers(2)) for case in NAMES} for number in range(10)} | {"site": SITE}
+    alone, among = (compare(noisy(), groups)["site", "north"] for groups in ({"site": SITE}, many))
+    widths = [row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (alone, among)]
+    # Student's at 1 - 0.05 / 11 against 0.95 with 38 degrees of freedom: 3.02 / 2.02
+    assert widths[1] / widths[0] == pytest.approx(1.49, abs=0.2)
 
 
 def test_undefined_values_are_counted_and_left_out():

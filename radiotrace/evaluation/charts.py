@@ -120,10 +120,11 @@ def forest(rows: list[dict], measure: str, overall: dict) -> bytes:
             if place - 1 not in places:
                 ticks[place - 1] = f"{row['attribute']}:", "black"
             colour = GREY if row["insufficient_n"] else "black"
-            ticks[place] = f"{row['group']}    {row['n_cases']} / {row['n_subjects']}", colour
+            also = "".join(f"\n= {name}" for name in row["also"])
+            ticks[place] = f"{row['group']}    {row['n_cases']} / {row['n_subjects']}{also}", colour
             axes.text(1.02, place, _gap_text(row), color=colour, **_beside(axes))
             _interval(axes, place, row, colour)
-        axes.text(1.02, 0, "gap to the other cases" if rows else "no groups", **_beside(axes))
+        axes.text(1.02, 0, "gap to the others (all at once)" if rows else "no groups", **_beside(axes))
         axes.set_yticks(list(ticks), [text for text, _ in ticks.values()])
         for tick, (_, colour) in zip(axes.get_yticklabels(), ticks.values(), strict=True):
             tick.set(color=colour, fontsize=8)
@@ -159,7 +160,8 @@ def _beside(axes) -> dict:
 def _gap_text(row: dict) -> str:
     if row["insufficient_n"]:
         return "too few subjects"
-    interval = "no interval" if row["gap_ci95_low"] is None else f"{row['gap_ci95_low']:+.3f} to {row['gap_ci95_high']:+.3f}"
+    low, high = row["gap_simultaneous95_low"], row["gap_simultaneous95_high"]
+    interval = f"no interval: {row['gap_no_interval']}" if low is None else f"{low:+.3f} to {high:+.3f}"
     return _minus(f"{row['gap']:+.3f} ({interval})")
 
 

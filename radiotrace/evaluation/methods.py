@@ -44,8 +44,11 @@ def texts(p: dict) -> dict[str, str]:
                        f"Dice below {p['poor_dice']:g}; mutual_information_nats: what the passes disagree about (Houlsby et al. 2011, "
                        "arXiv:1112.5745); flagging: of subjects with a case above the threshold; surprise: chance of so many or more, had they "
                        "been drawn as the validation subjects were (beta-binomial)",
-        "subgroups": "mean of a case's labels; gap: the group minus all other cases that have a group; p: Mann-Whitney of the means of subjects; "
-                     "p_adjusted: over all rows (Benjamini and Yekutieli 2001, doi:10.1214/aos/1013699998); insufficient_n: fewer than "
+        "subgroups": "mean of a case's labels, with the interval of each group by itself; gap: the group minus all other cases that have a group; "
+                     "gap_simultaneous95: all of these intervals hold at once (Bonferroni; Dunn 1961, doi:10.1080/01621459.1961.10482090); p: "
+                     "Mann-Whitney of the means of subjects; p_adjusted: over all comparisons (Benjamini and Yekutieli 2001, "
+                     "doi:10.1214/aos/1013699998); a group that stands under several names is compared once and listed once, with the others "
+                     f"under also, and two groups that are all there is are one comparison; insufficient_n: fewer than "
                      f"{p['subgroup_subjects_min']} subjects on a side. derived_: of the images and references themselves, low to high by terciles",
         "decisions": "made on the validation part alone, before the test part was opened; flag_above: split-conformal by subject, whose highest "
                      f"case counts, so that at most {p['flag_share']:g} of new subjects lie above on average over validation parts, where they "

@@ -69,11 +69,17 @@ def findings(metrics: dict, acceptance: dict, robustness: dict, n_models: int) -
 
 
 def _requirements(acceptance: dict) -> list[str]:
-    missed = [result for result in acceptance["results"] if result["verdict"] != "met"]
-    if not missed:
-        return [f"All {len(acceptance['results'])} performance requirements are met, each by the bound of its interval."]
-    return [f"{len(missed)} of {len(acceptance['results'])} performance requirements are not met, and the release is blocked: "
-            + "; ".join(f"{result['requirement']} ({result['reason']})" for result in missed) + "."]
+    results = acceptance["results"]
+    late = [result["requirement"] for result in results if result["verdict"] == "post-hoc"]
+    missed = [result for result in results if result["verdict"] not in ("met", "post-hoc")]
+    if not missed and not late:
+        return [f"All {len(results)} performance requirements are met, each by the bound of its interval."]
+    text = f"Of {len(results)} performance requirements, {len(results) - len(missed) - len(late)} are met, and the release is blocked"
+    if missed:
+        text += f": {len(missed)} are missed or undecided, " + "; ".join(f"{result['requirement']} ({result['reason']})" for result in missed)
+    if late:
+        text += f"; {len(late)} are met only after the fact (post-hoc: set, or cases chosen, after the test part was opened), {', '.join(late)}"
+    return [f"{text}."]
 
 
 def _accuracy(metrics: dict) -> list[str]:
@@ -118,7 +124,7 @@ def _errors(row: dict) -> str:
 
 
 def _uncertainty(metrics: dict) -> list[str]:
-    return [f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics['decisions'], kind, row)}."
+    return [f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics['decisions'], kind, row, brief=True)}."
             for kind, row in metrics["uncertainty"].items() if row["auroc"]["value"] is not None]
 
 
@@ -133,11 +139,12 @@ def worth(row: dict) -> str:
     return f"{tells}: AUROC {interval(row['auroc'], 2, 'value')}, rank correlation with Dice {interval(row['spearman'], 2, 'value')}"
 
 
-def aim(decisions: dict, kind: str, row: dict) -> str:
+def aim(decisions: dict, kind: str, row: dict, brief: bool = False) -> str:
     """What the threshold was meant to flag, what it flags, and why not what was meant.
 
     Args:
         decisions, row: of the record 'metrics'; row of one kind of uncertainty.
+        brief: without the reason.
     """
     rule, flagging, meant = decisions["flag_rule"][kind], row["flagging"], percent(decisions["flag_share"])
     if flagging is None:
@@ -146,7 +153,9 @@ def aim(decisions: dict, kind: str, row: dict) -> str:
     text = (f"meant to flag at most {meant} of subjects, its threshold flags {flagging['flagged_subjects']} of {flagging['n_subjects']} "
             f"({percent(share)}), {flagging['flagged']} cases, and catches {flagging['caught']} of the {flagging['poor']} with a Dice below "
             f"{row['poor_below_dice']:g}")
-    return text if share <= decisions["flag_share"] else f"{text}. The aim failed: {_why(rule, flagging)}"
+    if share <= decisions["flag_share"]:
+        return text
+    return f"{text}: the aim failed" if brief else f"{text}. The aim failed: {_why(rule, flagging)}"
 
 
 def _why(rule: dict, flagging: dict) -> str:
@@ -157,6 +166,14 @@ def _why(rule: dict, flagging: dict) -> str:
         return f"{spread}, and so many flags are within chance (p = {number(flagging['surprise'], 2)})"
     return (f"{spread}, and even so many more are flagged than chance allows (p = {number(flagging['surprise'], 4)}): scores of the test part are "
             "higher or spread wider than those of the validation part, which therefore cannot set this threshold")
+
+
+def shares(row: dict) -> str:
+    """The shares of cases that a threshold flags and of poor ones that it catches, with their intervals; "" without a threshold."""
+    if row["flagging"] is None:
+        return ""
+    flagged, caught = (interval(row["flagging"][key], 2, "value") for key in ("flagged_share", "caught_share"))
+    return f"Of all cases a share of {flagged} is flagged, of poor ones {caught}"
 
 
 def disagreement(row: dict) -> str:
@@ -180,12 +197,23 @@ def _subgroups(metrics: dict) -> list[str]:
         "The data set says nothing of sex, age, site or scanner; groups are derived from images and references alone.")
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
-    attribute, group, row = min(tested, key=lambda one: one[2]["gap"])
     found = [one for one in tested if one[2]["p_adjusted"] < 0.05]
     verdict = (f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons" if found else
                f"none of {len(tested)} gaps stands after correction for so many comparisons")
-    return [f"{known} The group that is furthest below the rest is {group} of {readable(attribute)}, by {number(-row['gap'])} of Dice "
-            f"({number(row['gap_ci95_low'])} to {number(row['gap_ci95_high'])}); {verdict}, and {small} of {len(rows)} groups are too small."]
+    return [f"{known}{_furthest(tested)} {verdict[0].upper()}{verdict[1:]}, and {small} of {len(rows)} groups are too small."]
+
+
+def _furthest(tested: list[tuple[str, str, dict]]) -> str:
+    """The group furthest below the rest, by the upper end of its interval, which holds together with those of all others; "" without one."""
+    with_interval = [one for one in tested if one[2]["gap_simultaneous95_high"] is not None]
+    if not with_interval:
+        return " No gap has enough subjects on both sides for an interval."
+    attribute, group, row = min(with_interval, key=lambda one: one[2]["gap"])
+    if row["gap"] >= 0:
+        return ""
+    also = f" (also {', '.join(map(readable, row['also']))})" if row["also"] else ""
+    return (f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row['gap'])} of Dice; its interval, which holds "
+            f"together with those of all gaps, goes from {number(row['gap_simultaneous95_low'])} to {number(row['gap_simultaneous95_high'])}.")
 
 
 def readable(name: str) -> str:

@@ -53,8 +53,9 @@ def by_subject(rows: dict[str, tuple], subject_of: dict[str, str]) -> np.ndarray
     return np.stack([sums[subject] for subject in sorted(sums)], 1) if sums else np.empty((0, 0))
 
 
-def interval(sums: np.ndarray, statistic, resamples: int, seed: int, strata=None) -> tuple[float | None, float | None]:
-    """95 % confidence interval by resampling subjects: both sides of a head are not independent. BCa bootstrap.
+def interval(sums: np.ndarray, statistic, resamples: int, seed: int, strata=None,
+             level: float = 0.95) -> tuple[float | None, float | None]:
+    """Confidence interval by resampling subjects: both sides of a head are not independent. BCa bootstrap.
 
     Args:
         sums: (k, subjects), what each subject adds to k totals.
@@ -62,6 +63,7 @@ def interval(sums: np.ndarray, statistic, resamples: int, seed: int, strata=None
         resamples, seed: of the bootstrap.
         strata: (subjects,), the stratum of each: every resample has as many subjects of a stratum as there are. None: one for
             all. A subject that is alone in its stratum goes to the largest.
+        level: of confidence.
 
     Returns:
         (low, high); (None, None) for fewer than two subjects, and where the statistic is not defined for a resample; its
@@ -84,7 +86,7 @@ def interval(sums: np.ndarray, statistic, resamples: int, seed: int, strata=None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # said by None
         result = stats.bootstrap([np.flatnonzero(strata == stratum) for stratum in np.unique(strata)], of_subjects, vectorized=True,
-                                 confidence_level=0.95, n_resamples=resamples, method="BCa", rng=np.random.default_rng(seed))
+                                 confidence_level=level, n_resamples=resamples, method="BCa", rng=np.random.default_rng(seed))
     low, high = float(result.confidence_interval.low), float(result.confidence_interval.high)
     return (low, high) if np.isfinite([low, high]).all() else (None, None)
 

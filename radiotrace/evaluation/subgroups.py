@@ -1,8 +1,36 @@
 """Subgroups: how a metric does in each group of each attribute, and how far it is from that of all others."""
+from collections import defaultdict
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import stats
 
 from radiotrace.evaluation import statistics
+
+SUMMARISED = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high")
+NOT_COMPARED = {"gap": None, "gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "too few subjects to compare",
+                "p": None, "p_adjusted": None}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases that stand together under an attribute, against the others that have a group of it.
+
+    Attributes:
+        attribute, name: of the group; also: "attribute: name" of the same comparison under other names.
+        inside, outside: ids of the cases.
+    """
+
+    attribute: str
+    name: str
+    also: tuple[str, ...]
+    inside: frozenset[str]
+    outside: frozenset[str]
+
+    @property
+    def comparison(self) -> frozenset:
+        """What is compared: of two groups that are all there is, both compare the same."""
+        return frozenset({self.inside, self.outside})
 
 
 def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int, resamples: int,
@@ -17,50 +45,95 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
         resamples, seed: of the bootstrap.
 
     Returns:
-        attribute, group; insufficient_n: whether it or the rest has fewer than n_min subjects; n_cases, n_subjects,
-        n_undefined, mean, ci95_low, ci95_high as statistics.summary; gap: mean of the group minus mean of the other cases that
-        have a group, with its interval over subjects, gap_ci95_low and gap_ci95_high; p: of a Mann-Whitney test of the means of
-        subjects, two-sided; p_adjusted: for all rows together, so that of the rows below a level no more than that share is
-        expected to be chance. A subject with cases in both counts on both sides.
+        attribute, group; also: other names of the same group against the same others, which has no row of its own;
+        insufficient_n: whether it or the rest has fewer than n_min subjects; n_cases, n_subjects, n_undefined, mean and its interval
+        as statistics.summary, of this group by itself; gap: mean of the group minus mean of the other cases that have a group, with an
+        interval over subjects that is simultaneous with those of all other gaps (gap_simultaneous95_low and _high, or
+        gap_no_interval): all of them hold at once in 95 % of samples at least; p: of a Mann-Whitney test of the means of subjects,
+        two-sided; p_adjusted: over all comparisons, so that of those below a level no more than that share is expected to be chance.
+        Two groups that are all there is are one comparison. A subject with cases in both counts on both sides.
 
-    Source: Benjamini and Yekutieli 2001, doi:10.1214/aos/1013699998, which holds for tests that depend on each other.
+    Source: Bonferroni for the intervals (Dunn 1961, doi:10.1080/01621459.1961.10482090); Benjamini and Yekutieli 2001,
+    doi:10.1214/aos/1013699998, for p: both hold for comparisons that depend on each other.
     """
+    found = named_once(groups)
+    sides = {group: _Sides(*(_defined(values, cases) for cases in (group.inside, group.outside)), subject_of) for group in found}
+    compared = sorted({group.comparison for group in found if sides[group].n_subjects >= n_min}, key=_order)
+    level = 1 - 0.05 / max(len(compared), 1)
+    p_of = {group.comparison: sides[group].p() for group in found if group.comparison in compared}
+    adjusted = stats.false_discovery_control([p_of[one] for one in compared], method="by") if compared else []
+    adjusted_of = dict(zip(compared, map(float, adjusted), strict=True))
     rows = []
-    for attribute, group_of in sorted(groups.items()):
-        for group in sorted(set(group_of.values())):
-            sides = [{case: value for case, value in values.items() if case in group_of and (group_of[case] == group) == inside}
-                     for inside in (True, False)]
-            about = statistics.summary(sides[0], subject_of, resamples, seed)
-            kept = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high")
-            row = {"attribute": attribute, "group": group, **{key: about[key] for key in kept}}
-            rows.append(row | _gap(*sides, subject_of, n_min, resamples, seed))
-    tested = [row for row in rows if row["p"] is not None]
-    if tested:
-        for row, adjusted in zip(tested, stats.false_discovery_control([row["p"] for row in tested], method="by"), strict=True):
-            row["p_adjusted"] = float(adjusted)
+    for group in found:
+        about = statistics.summary({case: values[case] for case in values if case in group.inside}, subject_of, resamples, seed)
+        row = {"attribute": group.attribute, "group": group.name, "also": list(group.also),
+               **{key: about[key] for key in SUMMARISED}, "insufficient_n": group.comparison not in compared, **NOT_COMPARED}
+        if not row["insufficient_n"]:
+            row |= sides[group].gap(level, resamples, seed) | {"p": p_of[group.comparison], "p_adjusted": adjusted_of[group.comparison]}
+        rows.append(row)
     return rows
 
 
-def _gap(inside: dict, outside: dict, subject_of: dict, n_min: int, resamples: int, seed: int) -> dict:
-    """The part of a row that compares the group with the rest."""
-    inside, outside = ({case: value for case, value in side.items() if value is not None} for side in (inside, outside))
-    row = {"insufficient_n": min(len({subject_of[case] for case in side}) for side in (inside, outside)) < n_min,
-           "gap": None, "gap_ci95_low": None, "gap_ci95_high": None, "p": None, "p_adjusted": None}
-    if row["insufficient_n"]:
-        return row
-    sums = statistics.by_subject({**{case: (value, 1, 0, 0) for case, value in inside.items()},
-                                  **{case: (0, 0, value, 1) for case, value in outside.items()}}, subject_of)
+def named_once(groups: dict[str, dict[str, str]]) -> list[Group]:
+    """The groups, sorted by attribute and name; one that stands under several names is there once, with all of them.
 
-    def gap(totals):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return totals[0] / totals[1] - totals[2] / totals[3]
+    Names that the data set gives come before those that are derived from images.
+    """
+    names = defaultdict(list)
+    for attribute, group_of in groups.items():
+        for name in sorted(set(group_of.values())):
+            inside = frozenset(case for case, group in group_of.items() if group == name)
+            names[inside, frozenset(group_of) - inside].append((attribute.startswith("derived_"), attribute, name))
+    found = []
+    for (inside, outside), aliases in names.items():
+        (_, attribute, name), *others = sorted(aliases)
+        found.append(Group(attribute, name, tuple(f"{one}: {group}" for _, one, group in others), inside, outside))
+    return sorted(found, key=lambda group: (group.attribute, group.name))
 
-    sides = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
-    low, high = statistics.interval(sums, gap, resamples, seed, sides)
-    means = [[totals[0] / totals[1] for totals in statistics.by_subject({case: (value, 1) for case, value in side.items()}, subject_of).T]
-             for side in (inside, outside)]
-    return row | {"gap": float(gap(sums.sum(1))), "gap_ci95_low": low, "gap_ci95_high": high,
-                  "p": float(stats.mannwhitneyu(*means, alternative="two-sided").pvalue)}
+
+def _order(comparison: frozenset) -> list[list[str]]:
+    """Sorts comparisons the same way every time."""
+    return sorted(sorted(side) for side in comparison)
+
+
+def _defined(values: dict[str, float | None], cases: frozenset[str]) -> dict[str, float]:
+    return {case: value for case, value in values.items() if case in cases and value is not None}
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The values of a group and of the others, case -> value."""
+
+    inside: dict[str, float]
+    outside: dict[str, float]
+    subject_of: dict[str, str]
+
+    @property
+    def n_subjects(self) -> int:
+        """Of the smaller side."""
+        return min(len({self.subject_of[case] for case in side}) for side in (self.inside, self.outside))
+
+    def p(self) -> float:
+        """Of a Mann-Whitney test of the means of subjects."""
+        means = []
+        for side in (self.inside, self.outside):
+            sums = statistics.by_subject({case: (value, 1) for case, value in side.items()}, self.subject_of)
+            means.append(sums[0] / sums[1])
+        return float(stats.mannwhitneyu(*means, alternative="two-sided").pvalue)
+
+    def gap(self, level: float, resamples: int, seed: int) -> dict:
+        """Mean of the group minus that of the others, with its interval."""
+        sums = statistics.by_subject({**{case: (value, 1, 0, 0) for case, value in self.inside.items()},
+                                      **{case: (0, 0, value, 1) for case, value in self.outside.items()}}, self.subject_of)
+        strata = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
+        low, high = statistics.interval(sums, _gap, resamples, seed, strata, level)
+        return {"gap": float(_gap(sums.sum(1))), "gap_simultaneous95_low": low, "gap_simultaneous95_high": high,
+                "gap_no_interval": "undefined" if low is None else None}
+
+
+def _gap(totals: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return totals[0] / totals[1] - totals[2] / totals[3]
 
 
 def groups(names: dict[str, dict[str, str]], numbers: dict[str, dict[str, float]]) -> dict[str, dict[str, str]]:
