@@ -21,12 +21,14 @@ def shown(text: str) -> str:
 def listed(lines) -> list[str]:
     """The first lines of a list, each fit to be printed, and how many more there are."""
     lines = list(lines)
-    first = [_shortened(shown(line)) for line in lines[:LINES_MAX]]
+    first = [shown_short(line) for line in lines[:LINES_MAX]]
     return [*first, f"and {len(lines) - LINES_MAX} more"] if len(lines) > LINES_MAX else first
 
 
-def _shortened(line: str) -> str:
-    return line if len(line) <= LINE_LENGTH_MAX else f"{line[:LINE_LENGTH_MAX]}… ({len(line) - LINE_LENGTH_MAX} more characters)"
+def shown_short(line: str) -> str:
+    """A text that came from outside, fit to be printed in a list."""
+    short = line if len(line) <= LINE_LENGTH_MAX else f"{line[:LINE_LENGTH_MAX]}… ({len(line) - LINE_LENGTH_MAX} more characters)"
+    return shown(short)
 
 
 class StageError(Exception):

@@ -66,14 +66,17 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     try:
         decoded = decoding.decode(file_content.data, path)
     except content.VolumeError as error:
-        return source | {"fault": stage.shown(str(error))}
+        return source | {"fault": stage.shown_short(str(error))}
     original = decoded.volume
     if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
         size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
         return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} value(s) a voxel"}
     if "complex" in original.GetPixelIDTypeAsString():
         return source | {"fault": f"holds values of type {original.GetPixelIDTypeAsString()}"}
-    volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
+    try:
+        volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
+    except content.VolumeError as error:
+        return source | {"fault": str(error)}
     array = volumes.array_zyx(volume)
     describe = describe_label_map(array, volume.GetSpacing()) if is_label_map else describe_image(array)
     file = out / "volumes" / volume_path

@@ -1,5 +1,6 @@
 """Decoding: only the bytes that are handed in count; what a header points to, hides or declares too much of is refused, with the reason."""
 import gzip
+import io
 import struct
 import time
 import tracemalloc
@@ -291,6 +292,39 @@ def test_text_headers_that_contradict_themselves_are_refused(data, name, words):
     assert words in reason(data, name)
 
 
+@pytest.mark.parametrize(("make", "name"), [(meta, "a.mha"), (nrrd, "a.nrrd")])
+def test_a_megabyte_of_spaces_in_a_header_is_refused_in_a_second(make, name):
+    begin = time.process_time()
+    assert "no field" in reason(make("a" + " " * 9 * 10**5 + "b"), name)
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(("make", "line", "name"), [(meta, "k{} = 1", "a.mha"), (nrrd, "k{}:=1", "a.nrrd")])
+def test_a_header_of_many_fields_is_read_in_a_second(make, line, name):
+    begin = time.process_time()
+    assert decoding.decode(make(*(line.format(number) for number in range(90_000))), name).volume.GetSize() == (2, 3, 4)
+    assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(("data", "name", "words"), [
+    (meta().replace(b"1 0 0 0 1 0 0 0 1", b"1 0 0"), "a.mha", "TransformMatrix has 3 numbers, expected 9"),
+    (meta().replace(b"1 0 0 0 1 0 0 0 1", b"1 0 0 0 1 0 0 0 0"), "a.mha", "span no space"),
+    (meta().replace(b"ElementSpacing = 1 1 1", b"ElementSpacing = -1 1 1"), "a.mha", "a spacing of -1 1 1 mm"),
+    (meta().replace(b"ElementSpacing = 1 1 1\n", b""), "a.mha", "no ElementSpacing"),
+    (nrrd().replace(b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b""), "a.nrrd", "neither space directions nor spacings"),
+    (nrrd().replace(b"space origin: (0,0,0)", b"space origin: (1e30,0,0)"), "a.nrrd", "places the volume at 1e+30")])
+def test_a_grid_that_is_none_or_that_nobody_states_is_refused(data, name, words):
+    assert words in reason(data, name)
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_text_headers_of_either_line_ending_are_read(newline):
+    for data, name, end in ((meta(), "a.mha", b"LOCAL\n"), (nrrd(), "a.nrrd", b"\n\n")):
+        split = data.index(end) + len(end)
+        changed = data[:split].replace(b"\n", newline) + data[split:]
+        assert volumes.array_zyx(decoding.decode(changed, name).volume).ravel().tolist() == list(range(24))
+
+
 @pytest.mark.parametrize("count", [23, 25])
 def test_voxels_as_text_are_counted(count):
     text = " ".join(map(str, range(count))).encode()
@@ -371,6 +405,10 @@ def test_nifti_that_is_not_compressed_though_its_name_says_so_is_named():
     assert reason(nifti(LEFT_BACK_HEAD), "a.nii.gz") == "not compressed, though its name ends in .gz. Let it end in .nii"
 
 
+def test_nifti_that_is_compressed_twice_is_named():
+    assert reason(gzip.compress(gzip.compress(nifti(LEFT_BACK_HEAD))), "a.nii.gz") == "compressed twice with gzip. Unpack it once"
+
+
 def test_a_png_in_gzip_is_named():
     assert "a PNG picture" in reason(gzip.compress(b"\x89PNG" + bytes(600)), "a.nii.gz")
 
@@ -405,7 +443,28 @@ def test_numbers_in_an_extension_of_nifti_are_no_alarm():      # AFNI writes ids
 
 
 @pytest.mark.requirement("SRS-DATA-6")
-@pytest.mark.parametrize("line", ["# Patient: Doe Jane", "content: DOE^JANE"])
+@pytest.mark.parametrize("line", ["# Patient: Doe Jane", "content: DOE^JANE", "PatientName:=DOE^JANE"])
 def test_a_name_in_a_comment_of_nrrd_is_found(line):
     decoded = decoding.decode(nrrd(line), "a.nrrd")
     assert len(headers.identifying_text(decoded.volume, decoded.free_text)) == 1
+
+
+def test_keys_of_3d_slicer_are_no_alarm():
+    decoded = decoding.decode(nrrd("Segment0_Color:=0.501961 0.682353 0.501961", "Segment0_ID:=Segment_1", "Segment0_Name:=liver"), "a.nrrd")
+    assert headers.identifying_text(decoded.volume, decoded.free_text) == []
+
+
+@pytest.mark.requirement("SRS-DATA-6")
+@pytest.mark.parametrize("line", ["Name = DOE^JANE", "Comment = DOE^JANE", "AcquisitionDate = 1970-01-31"])
+def test_a_name_in_a_field_of_metaimage_is_found(line):
+    decoded = decoding.decode(meta(line), "a.mha")
+    assert len(headers.identifying_text(decoded.volume, decoded.free_text)) == 1
+
+
+@pytest.mark.requirement("SRS-DATA-6")
+def test_a_name_in_the_header_of_gzip_is_found():
+    packed = io.BytesIO()
+    with gzip.GzipFile("DOE^JANE.nii", "wb", fileobj=packed) as file:
+        file.write(nifti(LEFT_BACK_HEAD))
+    decoded = decoding.decode(packed.getvalue(), "a.nii.gz")
+    assert headers.identifying_text(decoded.volume, decoded.free_text) == ["gzip: a person's name"]

@@ -299,7 +299,7 @@ def test_a_missing_cases_csv_is_the_only_fault(msd):
 
 
 @pytest.mark.parametrize(("first", "missing"), [
-    ("case_id,patient", "subject_id"), ("id,subject_id", "case_id"), ("case_id;subject_id", "case_id, subject_id"),
+    ("case_id,patient", "subject_id"), ("id,subject_id", "case_id"),
     ("Case_ID,Subject_ID", "case_id, subject_id")])
 def test_a_missing_column_is_named_with_what_was_found(msd, first, missing):
     table(msd, first, "phantom_00,s0")
@@ -607,3 +607,14 @@ def test_a_link_to_anything_else_near_the_cache_leaves_the_data_folder(msd, proj
 def test_a_link_into_a_folder_that_looks_like_a_cache_leaves_the_data_folder(msd, project_with_links, tmp_path):
     cached(msd, tmp_path / "no_cache", "imagesTr/phantom_00.nii.gz", AT)
     assert faults(msd) == ["phantom_00: imagesTr/phantom_00.nii.gz leaves the data folder"]
+
+
+def test_more_labels_than_a_label_map_holds_are_one_fault(msd):
+    assert faults(declare(msd, labels={"0": "background", **{str(value): f"l{value}" for value in range(1, 257)}})) == [
+        "dataset.json: labels: found 257, expected at most 256, background included"]
+
+
+def test_hidden_files_of_macos_are_one_fault_a_folder(nnunet):
+    touch(nnunet, *(f"imagesTr/._{name}_0000.nii.gz" for name in IDS))
+    fault, = faults(nnunet)
+    assert fault == "imagesTr/ has 3 hidden files, such as ._phantom_00_0000.nii.gz, as macOS leaves them behind. Remove them"

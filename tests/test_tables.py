@@ -134,3 +134,17 @@ def test_a_group_for_nearly_every_case_is_said():
     _, faults, notes = groups("scan", [f"scan {number}" for number in range(30)])
     assert faults == []
     assert notes == ["cases.csv: column scan has 30 groups in 30 cases; most are too small to be compared"]
+
+
+@pytest.mark.parametrize(("separator", "word"), [(";", "semicolons"), ("\t", "tabs")])
+def test_columns_that_are_not_separated_by_commas_are_named(separator, word):
+    assert f"Separate columns by commas, not by {word}" in read(separator.join(["case_id", "subject_id"]))[1][0]
+
+
+def test_a_table_that_is_not_utf_8_says_how_to_save_it():
+    assert read("case_id,subject_id", encoding="utf-16")[1] == ["cases.csv: not UTF-8 (invalid start byte at byte 0). Save it as 'CSV UTF-8'"]
+
+
+def test_a_subject_of_letters_that_look_alike_is_a_fault():      # Cyrillic dze in place of s: else two subjects, and a leak
+    fault, = read("case_id,subject_id", "a,subject_1", "b,\u0455ubject_1")[1]
+    assert "letters of CYRILLIC and LATIN that look alike" in fault

@@ -410,3 +410,10 @@ def test_a_label_in_the_last_plane_stays_where_the_size_is_rounded_up():
     array[-2:] = 4
     after = volumes.array_zyx(volumes.canonical(phantoms.volume(array, (1, 1, 1), direction=phantoms.rotation(0)), "LPS", (2, 2, 2), True))
     assert (after[-1] == 4).all()
+
+
+@pytest.mark.parametrize(("spacing", "wanted"), [((1e6, 1e6, 1e6), 1), ((1, 1, 1), 1e-4)])
+def test_a_resampling_that_no_memory_holds_is_refused_before_it_begins(spacing, wanted):
+    volume = phantoms.volume(np.zeros((14, 22, 18), np.uint8), spacing)
+    with pytest.raises(volumes.VolumeError, match="more than is ever read"):
+        volumes.canonical(volume, "LPS", (wanted,) * 3, is_label_map=False)

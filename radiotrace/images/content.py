@@ -109,6 +109,15 @@ class Inflater:
             raise VolumeError(f"{behind} bytes follow the compressed stream (a second gzip member, or text). Compress the volume anew, as one stream")
 
 
+def gzip_text(data: bytes) -> str:
+    """The file name and the comment that a gzip header may hold; '' where there is none. Source: RFC 1952, section 2.3."""
+    flags, at = data[3], 10
+    if flags & 4:  # an extra field, which begins with its length
+        at += 2 + int.from_bytes(data[at:at + 2], "little")
+    texts = data[at:at + 4096].split(b"\0")[:bool(flags & 8) + bool(flags & 16)]
+    return " ".join(text.decode("latin-1") for text in texts)
+
+
 class Plain:
     """Bytes as they are, taken piece by piece, as an Inflater is."""
 

@@ -17,6 +17,7 @@ from radiotrace.images.content import Checked, VolumeError
 sitk.ProcessObject.GlobalWarningDisplayOff()  # ITK's own warnings name no case; the checks do
 
 ENDINGS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
+ORIGIN_MM_MAX = 1e9  # beyond it, float64 cannot tell places apart by the tolerance of grids
 READABLE = ".nii.gz, .nii, .nrrd, .mha"
 
 
@@ -85,6 +86,8 @@ def _check_grid(volume: sitk.Image) -> None:
             raise VolumeError(f"the header holds a number that is not finite: {key} {' '.join(f'{value:g}' for value in values)}")
     if min(volume.GetSpacing()) <= 0:
         raise VolumeError(f"the header declares a spacing of {' '.join(f'{value:g}' for value in volume.GetSpacing())} mm; each must be above 0")
+    if np.abs(volume.GetOrigin()).max() > ORIGIN_MM_MAX:
+        raise VolumeError(f"the header places the volume at {' '.join(f'{value:g}' for value in volume.GetOrigin())} mm")
     if n >= 3:
         nifti.check_right_angles(np.reshape(volume.GetDirection(), (n, n))[:3, :3])
 

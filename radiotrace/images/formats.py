@@ -15,6 +15,7 @@ CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 CASE_ID_LENGTH_MAX = 128  # files are named CASE.augmentation.mutual_information.nii.gz and the like; file systems end at 255, some at 143
 LABEL_NAME = re.compile(r"[^\W_][\w .()+,-]*(?<! )")
 LABEL_LENGTH_MAX = 64
+LABELS_MAX = 256  # label maps are stored as bytes
 RESERVED = ("mean_of_labels",)  # stands beside the labels in the records
 PLAIN_PATH = re.compile(r"(?!.*\.\.)[^\\:]+")  # as the schemas of the records have it
 JSON_BYTES_MAX = 2**27
@@ -199,6 +200,9 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
     if len(pairs) < 2 or sorted(pairs) != list(range(len(pairs))) or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs):
         faults.append(f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each with a name of its own")
         return {}
+    if len(pairs) > LABELS_MAX:
+        faults.append(f"dataset.json: labels: found {len(pairs)}, expected at most {LABELS_MAX}, background included")
+        return {}
     if pairs[0].casefold() != "background":
         faults.append(f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a structure: are the values mixed up?")
     faults += _label_name_faults(pairs)
@@ -244,7 +248,10 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
         return {}
     names_in: dict[str, list[str]] = {}
     for kind in ("imagesTr", "labelsTr"):
-        files = sorted(path.name for path in (folder / kind).iterdir()) if (folder / kind).is_dir() else []
+        listed = sorted(path.name for path in (folder / kind).iterdir()) if (folder / kind).is_dir() else []
+        files = [name for name in listed if not name.startswith(".")]
+        if hidden := [name for name in listed if name.startswith(".") and name.endswith(ending)]:
+            faults.append(f"{kind}/ has {len(hidden)} hidden files, such as {hidden[0]}, as macOS leaves them behind. Remove them")
         names_in[kind] = [name.removesuffix(ending) for name in files if name.endswith(ending)]
         if not names_in[kind] and files:
             faults.append(f"{kind}/ has {len(files)} files, such as {files[0]}, none of which ends in {ending} (file_ending)")
@@ -294,12 +301,14 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
             ending = PurePosixPath(path).suffix.lower()
             if not path.isprintable() or (not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)):
                 faults.append(f"{case_id}: {path!r} holds ':', a backslash, or characters that are not seen")
-            elif PurePosixPath(path).is_absolute() or links.leaves(folder, path):
+            elif PurePosixPath(path).is_absolute() or (".." in path and links.leaves(folder, path)):
                 faults.append(f"{case_id}: {path} leaves the data folder")
             elif not PLAIN_PATH.fullmatch(path):
                 faults.append(f"{case_id}: {path!r} holds '..'")
             elif (mode := _mode(folder / path)) is None:
                 missing.append((case_id, path))
+            elif links.leaves(folder, path):
+                faults.append(f"{case_id}: {path} leaves the data folder")
             elif stat.S_ISDIR(mode):
                 shared["folders, not files", "A folder of DICOM files becomes one file by conversion, for example with dcm2niix"].append(path)
             elif not decoding.ENDINGS.search(path):

@@ -7,18 +7,20 @@ import SimpleITK as sitk
 FREE_TEXT = re.compile(r"descrip|aux_file|intent_name|db_name|ITK_FileNotes|comment|name|id|birth|date|\d{4}\|\d{4}", re.IGNORECASE)
 TECHNICAL = re.compile(r"(qform|sform)_code(_name)?|ITK_original_\w+|ITK_InputFilterName|xyzt_units|nifti_type|dim(_info|\[\d\])")
 # Texts of software that look like numbers of persons: FSL's version with its commit, dcm2niix's time of acquisition.
-SOFTWARE = re.compile(r"\b\d+(\.\d+){2,}:[0-9a-f]{8}\b|\bTime=\d+\.\d+")
+SOFTWARE = re.compile(r"\b\d{1,9}(\.\d{1,9}){2,5}:[0-9a-f]{8}\b|\bTime=\d{1,9}\.\d+")
 
+# Every repetition is bounded or begins at a word, so that a megabyte of one letter takes no longer than other text.
 IDENTIFYING = {
     "a person's name": re.compile(
-        r"[A-Za-z]{2,}\^[A-Za-z]|\b(name|patient)\b *[:=_-] *[A-Za-z]{2,}|\b(?-i:Mr|Mrs|Ms|Dr)\b[. ]+[A-Za-z]{2,}", re.IGNORECASE),
+        r"[A-Za-z]{2}\^[A-Za-z]|\b(name|patient)\b *[:=_-] *[A-Za-z]{2,}|\b(?-i:Mr|Mrs|Ms|Dr)\b[. ]+[A-Za-z]{2,}", re.IGNORECASE),
     "a date": re.compile(r"\b(19|20)\d{2}[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])\b|\b\d{1,2}[-/.]\d{1,2}[-/.](19|20)\d{2}\b"),
     "a number of six digits or more": re.compile(r"\d{6,}"),
     "a mark of identity (DOB, MRN, SSN)": re.compile(r"\b(dob|mrn|ssn|date of birth|birth)\b", re.IGNORECASE),
 }
 
 
-# Programs write numbers, dates and ids of their own into extensions of NIfTI: only a name or a mark is a sign there.
+# Programs write numbers, dates and ids of their own into extensions of NIfTI, and file names have them: only a name or a mark is a sign there.
+ALWAYS_TEXT = ("content", "extension", "gzip")
 IN_EXTENSIONS = ("a person's name", "a mark of identity (DOB, MRN, SSN)")
 
 
@@ -31,11 +33,12 @@ def identifying_text(volume: sitk.Image, free_text: dict[str, str] | None = None
     Args:
         free_text: by place, what ITK does not report: comments and extensions, as decoding gives them.
     """
-    texts = {key: volume.GetMetaData(key) for key in volume.GetMetaDataKeys()
-             if FREE_TEXT.search(key) and not TECHNICAL.fullmatch(key)}
+    texts = {**{key: volume.GetMetaData(key) for key in volume.GetMetaDataKeys()}, **(free_text or {})}
     identified = set()
-    for place, text in {**texts, **(free_text or {})}.items():
-        kinds = IN_EXTENSIONS if place == "extension" else IDENTIFYING
+    for place, text in texts.items():
+        if place not in ALWAYS_TEXT and (TECHNICAL.fullmatch(place) or not FREE_TEXT.search(place)):
+            continue
+        kinds = IN_EXTENSIONS if place in ("extension", "gzip") else IDENTIFYING
         bare = SOFTWARE.sub("", text)
         identified |= {f"{place}: {kind}" for kind in kinds if IDENTIFYING[kind].search(bare)}
     return sorted(identified)

@@ -31,7 +31,8 @@ def manifest(folder) -> str:
     if unseen := [f"{folder.as_posix()}/{path}" for path in paths if not path.isprintable()]:
         raise StageError(f"{len(unseen)} names of files in {folder}/ hold characters that are not seen, such as line breaks", unseen, "Rename them.")
     if dangling := [f"{folder.as_posix()}/{path}" for path in paths if not (folder / path).is_file()]:
-        raise StageError(f"{len(dangling)} links of {folder}/ point to no file", dangling, "Remove them, or put the files there.")
+        raise StageError(f"{len(dangling)} links of {folder}/ point to no file, or are pipes or devices", dangling,
+                         "Remove them, or put the files there.")
     return "".join(f"{records.sha256(folder / path)}  {folder.as_posix()}/{path}\n" for path in paths)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from nibabel import nifti1, nifti2
 from nibabel.spatialimages import HeaderDataError
 
-from radiotrace.images.content import Checked, Inflater, Plain, VolumeError, check_size, refusal, voxels_of
+from radiotrace.images.content import Checked, Inflater, Plain, VolumeError, check_size, gzip_text, refusal, voxels_of
 
 DTYPES = {348: nifti1.header_dtype, 540: nifti2.header_dtype}  # by the size of the header, which is its first number
 UNITS = {1: "metres", 3: "microns"}  # of xyzt_units; 0 is unknown, 2 is mm
@@ -34,6 +34,8 @@ def check(data: bytes, compressed: bool) -> Checked:
     stream = Inflater(data) if compressed else Plain(data)
     head = stream.take(348)
     if (about := _size_of_header(head)) is None:
+        if compressed and head.startswith(b"\x1f\x8b"):
+            raise VolumeError("compressed twice with gzip. Unpack it once")
         raise refusal(head + stream.take(512) if compressed else data)
     size, order = about
     head += stream.take(size - len(head))
@@ -46,12 +48,12 @@ def check(data: bytes, compressed: bool) -> Checked:
     n_bytes, start = check_size(n_values, dtype.itemsize), _start(header, size)
     extensions = stream.take(start - size)
     voxels = voxels_of(stream, n_bytes)
-    text = extensions[4:TEXT_BYTES_MAX].decode("latin-1")
+    text = {"extension": extensions[4:TEXT_BYTES_MAX].decode("latin-1").strip("\0"), "gzip": gzip_text(data) if compressed else ""}
     if header["sform_code"] > 0 >= header["qform_code"]:
         check_right_angles(np.array([header[f"srow_{axis}"][:3] for axis in "xyz"], float))
     if size == 540:
         head, extensions = _as_version_1(header, order), b"\0" * 4
-    return Checked(".nii", head + extensions + voxels, _non_finite(voxels, dtype), {"extension": text} if text.strip("\0") else {})
+    return Checked(".nii", head + extensions + voxels, _non_finite(voxels, dtype), text)
 
 
 def _size_of_header(raw: bytes) -> tuple[int, str] | None:

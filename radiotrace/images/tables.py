@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 KEYS = ("case_id", "subject_id")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+SEPARATORS = {";": "semicolons", "\t": "tabs"}
+SCRIPTS = {"LATIN", "CYRILLIC", "GREEK"}  # whose letters look alike
 GROUPS_MAX = 6  # more different numbers than this are no groups but a quantity
 MANY_GROUPS = 20
 TEXT_LENGTH_MAX = 255
@@ -53,7 +55,10 @@ def read(data: bytes, name: str, faults: list[str]) -> Table | None:
         for cells in lines:
             if cells:
                 _take(table, first, [plain(cell) for cell in cells], f"{name} line {lines.line_num}", name, faults)
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        faults.append(f"{name}: not UTF-8 ({error.reason} at byte {error.start}). Save it as 'CSV UTF-8'")
+        return None
+    except csv.Error as error:
         faults.append(f"{name}: {error}")
         return None
     return table
@@ -61,7 +66,9 @@ def read(data: bytes, name: str, faults: list[str]) -> Table | None:
 
 def _columns_are_good(columns: list[str], name: str, faults: list[str]) -> bool:
     if missing := sorted(set(KEYS) - set(columns)):
-        faults.append(f"{name}: column {', '.join(missing)} missing; found {', '.join(columns) or 'none'}")
+        way_out = next((f". Separate columns by commas, not by {word}" for sign, word in SEPARATORS.items()
+                        if any(sign in column for column in columns)), "")
+        faults.append(f"{name}: column {', '.join(missing)} missing; found {', '.join(columns) or 'none'}{way_out}")
         return False
     bad = []
     spellings = Counter(column.casefold() for column in columns)
@@ -90,6 +97,8 @@ def _take(table: Table, columns: list[str], cells: list[str], line: str, name: s
     case_id, subject_id = row.pop("case_id"), row.pop("subject_id")
     if case_id in table.subject_of:
         faults.append(f"{case_id}: stands twice in {name}")
+    if len(scripts := sorted(SCRIPTS & {unicodedata.name(letter, "").split(" ")[0] for letter in subject_id})) > 1:
+        faults.append(f"{case_id}: subject {subject_id!r} has letters of {' and '.join(scripts)} that look alike; write it in one script")
     if not subject_id:
         faults.append(f"{case_id}: no subject_id in {name}")
     table.subject_of[case_id] = subject_id

@@ -1,7 +1,7 @@
 """NRRD and MetaImage: a header of text and the voxels behind it. Both can point to other files, and here neither may.
 
 The header is read here, checked, and written again from the fields that are known, above voxels that are no longer
-compressed. ITK reads that, so that no field which it might understand otherwise reaches it.
+compressed; what else it says is kept as text that is searched for identity. ITK reads that, so that no field which it might understand otherwise reaches it.
 
 Sources: teem.sourceforge.net/nrrd/format.html; MetaIO, itk.org/Wiki/MetaIO/Documentation.
 """
@@ -38,8 +38,12 @@ NRRD_WORLDS = re.compile(r"(left|right)-(anterior|posterior)-superior|[LR][AP]S"
 
 META_TYPES = {"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
               "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8"}
-META_NUMBERS = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin", "TransformMatrix", "Rotation", "Orientation", "CenterOfRotation")
-META_DATA = ("ElementDataFile", "CompressedData", "CompressedDataSize", "HeaderSize", "BinaryData")
+META_SPACING, META_ORIGIN = ("ElementSpacing", "ElementSize"), ("Offset", "Position", "Origin")
+META_MATRIX, META_CENTRE = ("TransformMatrix", "Rotation", "Orientation"), ("CenterOfRotation",)
+META_KEPT = (*META_SPACING, *META_ORIGIN, *META_MATRIX, *META_CENTRE, "ObjectType", "NDims", "DimSize", "ElementType", "ElementNumberOfChannels",
+             "ElementByteOrderMSB", "BinaryDataByteOrderMSB", "AnatomicalOrientation")
+META_LEFT_OUT = ("CompressedData", "CompressedDataSize", "CompressionLevel", "HeaderSize", "BinaryData", "ObjectSubType", "ElementMin", "ElementMax",
+                 "DistanceUnits", "TransformType", "Color", "Modality", "ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset")
 
 
 def check_nrrd(data: bytes) -> Checked:
@@ -53,10 +57,16 @@ def check_nrrd(data: bytes) -> Checked:
         raise refusal(data)
     end = re.search(rb"\r?\n\r?\n", data[:HEADER_BYTES_MAX])
     lines = _lines(data[:end.start()] if end else data[:HEADER_BYTES_MAX])[1:]
-    comments = [line for line in lines if line.startswith("#")]
-    written = [line for line in lines if line.strip() and not line.startswith("#")]
-    values = [line for line in written if re.match(r"[^:]*:=", line)]
-    fields = _fields([line for line in written if line not in values], r"([^:=]+):\s*(.*)", str.lower)
+    comments, keys, written = [], {}, []
+    for line in lines:
+        if line.startswith("#"):
+            comments.append(line)
+        elif re.match(r"[^:]*:=", line):
+            key, _, value = line.partition(":=")
+            keys[key.strip()] = value
+        elif line.strip():
+            written.append(line)
+    fields = _fields(written, ":", str.lower)
     if pointing := [name for name in NRRD_POINTS if name in fields]:
         raise VolumeError(f"the header points to another file ({pointing[0]}: {fields[pointing[0]]}). {ONE_FILE}")
     if end is None:
@@ -69,9 +79,9 @@ def check_nrrd(data: bytes) -> Checked:
     encoding, body = fields["encoding"].lower(), data[end.end():]
     voxels = _nrrd_voxels(body, encoding, n_values, np.dtype(dtype))
     as_text = encoding in ("text", "txt", "ascii")
-    kept = [f"{name}: {fields[name]}" for name in fields if name in NRRD_KEPT] + [f"encoding: {'text' if as_text else 'raw'}", *values]
+    kept = [f"{name}: {fields[name]}" for name in fields if name in NRRD_KEPT] + [f"encoding: {'text' if as_text else 'raw'}"]
     header = "\n".join([data[:8].decode(), *kept, "", ""]).encode("utf-8", "surrogateescape")
-    text = {"comment": "\n".join(comments)} | {name: fields[name] for name in NRRD_TEXT if name in fields}
+    text = {**keys, "comment": "\n".join(comments), "content": fields.get("content", "")}
     world = fields.get("space", "")
     warnings = () if NRRD_WORLDS.fullmatch(world) else (
         f"space is {world or 'not there'!r}: which side is left is not known, the axes are read as left, back and head",)
@@ -89,6 +99,8 @@ def _check_nrrd_fields(fields: dict[str, str]) -> None:
     for name in NRRD_GEOMETRY:
         if re.search(r"nan|inf", fields.get(name, ""), re.IGNORECASE):
             raise VolumeError(f"the header holds a number that is not finite: {name} {fields[name]}")
+    if not {"space directions", "spacings"} & fields.keys():
+        raise VolumeError("the header has neither space directions nor spacings, so that no volume in mm is known")
 
 
 def _nrrd_voxels(body: bytes, encoding: str, n_values: int, dtype: np.dtype) -> bytes:
@@ -117,21 +129,19 @@ def check_metaimage(data: bytes) -> Checked:
     source = end[1].decode("utf-8", "replace").strip()
     if source.upper() != "LOCAL":
         raise VolumeError(f"the header points to another file (ElementDataFile = {source}). {ONE_FILE}")
-    fields = _fields(_lines(data[:end.start()]), r"([^=:]+?)\s*=\s*(.*)", str)
+    fields = _fields(_lines(data[:end.start()]), "=", str)
     if fields.get("ObjectType", "Image") != "Image":
         raise VolumeError(f"an object of type {fields['ObjectType']!r}, expected Image")
     if missing := [name for name in ("NDims", "DimSize", "ElementType") if name not in fields]:
         raise VolumeError(f"the header has no {', '.join(missing)}")
     if fields.get("HeaderSize", "0") != "0":
         raise VolumeError(f"the header leaves out part of the file (HeaderSize = {fields['HeaderSize']}). {ONE_FILE}")
-    for name in META_NUMBERS:
-        if not all(_finite(word) for word in fields.get(name, "").split()):
-            raise VolumeError(f"the header holds a number that is not finite: {name} {fields[name]}")
     if (dtype := META_TYPES.get(fields["ElementType"])) is None:
         raise VolumeError(f"values of type {fields['ElementType']!r}, which is not read")
     sizes = _whole(fields["DimSize"].split(), "DimSize")
     if [len(sizes)] != _whole([fields["NDims"]], "NDims") or len(sizes) > 7:
         raise VolumeError(f"NDims = {fields['NDims']}, but DimSize has {len(sizes)} numbers")
+    _check_meta_geometry(fields, len(sizes))
     n_values = math.prod(sizes) * math.prod(_whole([fields.get("ElementNumberOfChannels", "1")], "ElementNumberOfChannels"))
     n_bytes, body = check_size(n_values, np.dtype(dtype).itemsize), data[end.end():]
     as_text = fields.get("BinaryData", "False").lower() not in ("true", "1")
@@ -140,32 +150,52 @@ def check_metaimage(data: bytes) -> Checked:
     else:
         compressed = fields.get("CompressedData", "False").lower() in ("true", "1")
         voxels = voxels_of(Inflater(body) if compressed else Plain(body), n_bytes)
-    kept = [f"{name} = {value}" for name, value in fields.items() if name not in META_DATA]
+    kept = [f"{name} = {fields[name]}" for name in fields if name in META_KEPT]
+    text = {name: value for name, value in fields.items() if name not in (*META_KEPT, *META_LEFT_OUT)}
     header = "\n".join([*kept, f"BinaryData = {not as_text}", "CompressedData = False", "ElementDataFile = LOCAL", ""])
-    placed = {"TransformMatrix", "Rotation", "Orientation"} & fields.keys()
-    warnings = () if placed else ("no TransformMatrix: which side is left is not known, the axes are read as left, back and head",)
-    return Checked(".mha", header.encode("utf-8", "surrogateescape") + voxels, 0, {}, warnings)
+    warnings = () if set(META_MATRIX) & fields.keys() else (
+        "no TransformMatrix: which side is left is not known, the axes are read as left, back and head",)
+    return Checked(".mha", header.encode("utf-8", "surrogateescape") + voxels, 0, text, warnings)
+
+
+def _check_meta_geometry(fields: dict[str, str], n_axes: int) -> None:
+    for names, count in ((META_SPACING, n_axes), (META_ORIGIN, n_axes), (META_MATRIX, n_axes**2), (META_CENTRE, n_axes)):
+        for name in names:
+            words = fields[name].split() if name in fields else []
+            if not all(_finite(word) for word in words):
+                raise VolumeError(f"the header holds a number that is not finite: {name} {fields[name]}")
+            if name in fields and len(words) != count:
+                raise VolumeError(f"{name} has {len(words)} numbers, expected {count}")
+            if names == META_SPACING and not all(float(word) > 0 for word in words):
+                raise VolumeError(f"the header declares a spacing of {fields[name]} mm; each must be above 0")
+    if not set(META_SPACING) & fields.keys():
+        raise VolumeError("the header has no ElementSpacing, so that no volume in mm is known")
+    matrix = next((fields[name].split() for name in META_MATRIX if name in fields), None)
+    if matrix is not None and abs(np.linalg.det(np.reshape([float(word) for word in matrix], (n_axes, n_axes)))) < 1e-6:
+        raise VolumeError("the axes of the header span no space")
 
 
 def _lines(header: bytes) -> list[str]:
     return header.decode("utf-8", "surrogateescape").splitlines()
 
 
-def _fields(lines: list[str], pattern: str, name_of) -> dict[str, str]:
-    """Name -> value.
+def _fields(lines: list[str], sign: str, name_of) -> dict[str, str]:
+    """Name -> value, of lines "name SIGN value".
 
     Raises:
         VolumeError: a line is no field, or a field stands twice.
     """
     fields: dict[str, str] = {}
+    folded: set[str] = set()
     for line in lines:
-        parsed = re.fullmatch(pattern, line.strip())
-        if parsed is None:
+        written, found, value = line.partition(sign)
+        name = name_of(written.strip())
+        if not found or not name or set(name) & set(":="):
             raise VolumeError(f"the header has a line that is no field: {line[:60]!r}")
-        name = name_of(parsed[1].strip())
-        if name.casefold() in {other.casefold() for other in fields}:
-            raise VolumeError(f"the header says {name!r} twice")
-        fields[name] = parsed[2].strip()
+        if name.casefold() in folded:
+            raise VolumeError(f"the header says {name[:60]!r} twice")
+        folded.add(name.casefold())
+        fields[name] = value.strip()
     return fields
 
 

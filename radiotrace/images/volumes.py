@@ -160,6 +160,9 @@ def canonical(volume: sitk.Image, orientation: str, spacing_xyz, is_label_map: b
         orientation: three letters that say where x, y, z point to, such as "LPS" or "RAS".
         spacing_xyz: mm, or None to keep the volume's own.
         is_label_map: resample so that only the labels that are there come out.
+
+    Raises:
+        VolumeError: resampled, it would be larger than any volume that is read.
     """
     turned = sitk.DICOMOrient(volume, orientation)
     if spacing_xyz is None or np.allclose(turned.GetSpacing(), spacing_xyz, rtol=0, atol=1e-6):
@@ -171,7 +174,11 @@ def _resampled(volume: sitk.Image, spacing_xyz, is_label_map: bool) -> sitk.Imag
     """The volume on a grid of another spacing over the same extent: voxel corners are aligned, not voxel centres."""
     old = np.array(volume.GetSpacing())
     new = np.array(spacing_xyz, float)
-    size = np.maximum(np.round(np.array(volume.GetSize()) * old / new), 1).astype(int)
+    wanted = np.maximum(np.round(np.array(volume.GetSize()) * old / new), 1)
+    if wanted.prod() * 4 > content.DECODED_BYTES_MAX:
+        was, becomes, spacing = (" ".join(f"{value:g}" for value in values) for values in (old, wanted, new))
+        raise VolumeError(f"voxels of {was} mm would become {becomes} voxels of {spacing} mm, more than is ever read")
+    size = wanted.astype(int)
     direction = np.array(volume.GetDirection()).reshape(3, 3)
     origin = np.array(volume.GetOrigin()) + direction @ ((new - old) / 2)
     interpolator = sitk.sitkLabelLinear if is_label_map else sitk.sitkLinear
