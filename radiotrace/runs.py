@@ -1,5 +1,6 @@
 """What decides a result: code closure, parameters, pins, inputs; and the run_id that is their SHA-256."""
 import ast
+from functools import cache
 from pathlib import Path
 
 from radiotrace import records
@@ -25,23 +26,24 @@ def code_closure(script, root=ROOT) -> list[str]:
             continue
         found.add(path)
         todo += [parent / "__init__.py" for parent in path.parents if (root / parent / "__init__.py").is_file()]
-        for name in _imported(ast.parse((root / path).read_text("utf-8")), path.parent.parts):
+        for name in _imported((root / path).read_text("utf-8"), path.parent.parts):
             base = Path(*name.split("."))
             todo += [file for file in (base.with_suffix(".py"), base / "__init__.py") if (root / file).is_file()]
     return sorted(path.as_posix() for path in found)
 
 
-def _imported(tree, package: tuple[str, ...]) -> set[str]:
+@cache  # of several scripts, the closures share most files
+def _imported(text: str, package: tuple[str, ...]) -> frozenset[str]:
     """Dotted names that a module of a package may import from this repository; 'from a import b' yields both a and a.b."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package[:len(package) - node.level + 1] if node.level else ()
             module = ".".join([*above, *([node.module] if node.module else [])])
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] in PACKAGES}
+    return frozenset(name for name in names if name.split(".")[0] in PACKAGES)
 
 
 def provenance(script, params: dict, requirements, inputs: list) -> dict:

@@ -11,11 +11,26 @@ import hashlib
 import io
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from radiotrace import params, records, stage
-from radiotrace.evidence import beside, canonical, compliance, design, history, keys, negative_controls, signing, tests, verify
+from radiotrace.evidence import (
+    beside,
+    canonical,
+    closed_world,
+    compliance,
+    design,
+    history,
+    keys,
+    negative_controls,
+    signing,
+    tests,
+    verifier,
+    verify,
+    workflow,
+)
 from stages import evidence as stage_evidence
 from tests import bundles, projects
 
@@ -226,7 +241,7 @@ class Derivations:
         if key not in self.known:
             code = (name for name in self.original if name.startswith(("stages/", "radiotrace/", "schemas/")))
             is_code = any(self.original[name] != before.get(name) for name in code)
-            status, said = (verify.started if is_code else in_process)(root, words)
+            status, said = (partial(verify.started, code=root) if is_code else in_process)(root, words)
             made = {} if status else {path.name: path.read_bytes() for path in out[0].iterdir()}
             self.known[key] = status, said, made, b"" if status else out[1].read_bytes()
         status, said, made, gates = self.known[key]
@@ -259,6 +274,7 @@ def found(one: Release, derivations: Derivations, is_locked: bool = True) -> dic
     hashes = verify.vouched(inside, folder).faults + beside.named(inside, folder).faults
     again = verify.derived(inside, folder, derivations.run).faults
     told = history.check(folder).faults + (beside.locked(folder).faults if is_locked else []) if derivations.in_sources else []
+    told += beside.parameters(inside, folder).faults
     return {"1": whole, "2": signatures, "signed": signatures + hashes, "3": whole + hashes + again + told}
 
 
@@ -331,3 +347,172 @@ def cached(monkeypatch) -> None:
     monkeypatch.setattr(records, "read", file)
     monkeypatch.setattr(verify, "_record", record)
     monkeypatch.setattr(records, "faults", faults)
+
+
+# Attacks on code, pipeline and environment: files that a vendor puts around the evidence, or changes there, and commits
+
+class Link(str):
+    """A symbolic link to a path."""
+
+    __slots__ = ()
+
+
+def texts(old: str, new: str):
+    """A change of a file's text, which must be there."""
+    def change(content: bytes) -> bytes:
+        if old.encode() not in content:
+            raise AssertionError(f"{old!r} is not there, so the attack would change nothing")
+        return content.replace(old.encode(), new.encode(), 1)
+    return change
+
+
+def more(text: str):
+    """Lines behind those of a file."""
+    return lambda content: content + text.encode()
+
+
+EVIL = b"import os\n"
+CHECKPOINT = ".checkpoints/" + "0" * 64 + "/epoch_0020.safetensors"
+COMPILED = "radiotrace/__pycache__/records.cpython-311.pyc"
+TRAIN = "--out build/train\n"
+COMMAND = "    cmd: >-\n      python -m stages.train"
+ONE_STAGE = b"schema: '2.0'\nstages:\n  split:\n    cmd: python -m stages.split\n"
+# Attack -> path -> what is put there: content, a link, None (taken away), or a function of the content that is there.
+AROUND = {
+    "forged checkpoint in git": {CHECKPOINT: b"weights"},
+    "checkpoint folder that is a link": {".checkpoints": Link("vendor")},
+    "module of the standard library in the root": {"dataclasses.py": EVIL},
+    "module of the standard library beside ours": {"radiotrace/argparse.py": EVIL},
+    "package of others in the root": {"yaml/__init__.py": EVIL},
+    "sitecustomize.py": {"sitecustomize.py": EVIL},
+    "usercustomize.py": {"usercustomize.py": EVIL},
+    "file of paths": {"radiotrace.pth": b"import os\n"},
+    "conftest.py in the root": {"conftest.py": EVIL},
+    "conftest.py beside the stages": {"stages/conftest.py": EVIL},
+    "conftest.py in design/": {"design/conftest.py": EVIL},
+    "pytest.ini": {"pytest.ini": b"[pytest]\naddopts = -p vendor\n"},
+    "setup.cfg": {"setup.cfg": b"[tool:pytest]\n"},
+    "tox.ini": {"tox.ini": b"[pytest]\n"},
+    "ruff.toml": {"ruff.toml": b"select = []\n"},
+    ".env": {".env": b"RADIOTRACE_CHECKPOINTS=/tmp\n"},
+    "compiled code of our module": {COMPILED: b"\x00"},
+    "compiled code without a source": {"radiotrace/vendor.pyc": b"\x00"},
+    "extension module": {"radiotrace/records.cpython-311-x86_64-linux-gnu.so": b"\x00"},
+    "link among the stages": {"stages/split.py": Link("../vendor/split.py")},
+    "link in place of a schema": {"schemas/gates.schema.json": Link("metrics.schema.json")},
+    "module that differs in case": {"radiotrace/Records.py": EVIL},
+    "name that looks like another": {"stages/\u0435vidence.py": EVIL},
+    "program beside the code": {"vendor/put": b"#!/bin/sh\n"},
+    "virtual environment in git": {".venv/bin/python": b"#!/bin/sh\n"},
+    "outputs in git": {"build/train/more.json": b"{}"},
+    "submodules": {".gitmodules": b'[submodule "x"]\n\tpath = x\n\turl = https://example.org\n'},
+    "filter in .gitattributes": {".gitattributes": more("*.json filter=vendor\n")},
+    "text that git fills in": {".gitattributes": more("README.md export-subst\n")},
+    "attributes of a folder": {"design/.gitattributes": b"* -text\n"},
+    "files hidden from DVC": {".dvcignore": more("/data/imagesTr/hidden*\n")},
+    "DVC: cache elsewhere": {".dvc/config": more("[cache]\n    dir = ../vendor\n")},
+    "DVC: state that is unpickled": {".dvc/config": more("[core]\n    site_cache_dir = vendor\n")},
+    "DVC: git staged by itself": {".dvc/config": texts("autostage = false", "autostage = true")},
+    "DVC: remote not verified": {".dvc/config": texts("verify = true", "verify = false")},
+    "DVC: another remote": {".dvc/config": texts("url = ../datastore", "url = https://example.org")},
+    "Makefile": {"Makefile": more("\nverify:\n\t@echo all holds\n")},
+    "makefile that make prefers": {"GNUmakefile": b"verify:\n\t@echo all holds\n"},
+    "workflow of CI": {".github/workflows/checks.yml": more("# other\n")},
+    "dvc.yaml: a command behind a stage's": {"dvc.yaml": texts(TRAIN, f"{TRAIN.strip()} && python vendor/put\n")},
+    "dvc.yaml: weights from elsewhere": {"dvc.yaml": texts("--weights build/train", "--weights design")},
+    "dvc.yaml: a stage that is frozen": {"dvc.yaml": texts(COMMAND, f"    frozen: true\n{COMMAND}")},
+    "dvc.yaml: an output that is kept": {"dvc.yaml": texts("    - build/train\n", "    - build/train:\n        persist: true\n")},
+    "dvc.yaml: a dep less": {"dvc.yaml": texts("    - radiotrace/learning/losses.py\n", "")},
+    "dvc.yaml: variables": {"dvc.yaml": texts("stages:\n", "vars:\n- x: 1\nstages:\n")},
+    "dvc.yaml: a stage more": {"dvc.yaml": texts("\nplots:", "\n  put:\n    cmd: python vendor/put\n\nplots:")},
+    "dvc.lock: one stage left": {"dvc.lock": lambda content: ONE_STAGE},
+    "dvc.lock: another command": {"dvc.lock": texts("cmd: python -m stages.split", "cmd: python -m  stages.split")},
+    "params.yaml: other than locked": {"params.yaml": texts("epochs: 2", "epochs: 3")},
+    # Own ideas, of one who has read all that is above.
+    "second dvc.yaml, upstream of ours": {"design/dvc.yaml": b"stages:\n  put:\n    cmd: python put\n    outs: [../data.sha256]\n"},
+    "data.dvc with a command": {"data.dvc": more("cmd: python vendor/put\n")},
+    "data.dvc imported from elsewhere": {"data.dvc": more("deps:\n- path: data\n  repo:\n    url: https://example.org\n")},
+    "member that is imported": {"members/other.dvc": b"deps:\n- path: https://example.org/x\nouts:\n- md5: 0\n  path: other\n"},
+    "DVC's state in git": {".dvc/tmp/site/cache.db": b"pickled"},
+    "pins from another index": {"requirements.txt": more("--extra-index-url https://example.org/simple\n")},
+    "pin that is a program": {"requirements-evidence.txt": more("rfc8785 @ git+https://example.org/x\n")},
+    "builder of one's own": {"pyproject.toml": texts('build-backend = "setuptools.build_meta"', 'build-backend = "vendor"\nbackend-path = ["."]')},
+    "verifier that says yes": {"radiotrace/evidence/closed_world.py": texts("    return checked\n", "    return Check(3, what)\n")},
+    "schema that takes anything": {"schemas/gates.schema.json": lambda content: b"true\n"},
+    "stage that loads what it is told": {"stages/train.py": more("\n# other\n")},
+}
+
+
+def put(folder: Path, changes: dict) -> dict[str, bytes | None]:
+    """Does an attack, as a commit would deliver it, and gives what was there before."""
+    before = {}
+    for name, change in changes.items():
+        path = folder / name
+        before[name] = path.read_bytes() if path.is_file() else None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = change(before[name]) if callable(change) else change
+        path.unlink(missing_ok=True)
+        if isinstance(content, Link):
+            path.symlink_to(content)
+        elif content is not None:
+            path.write_bytes(content)
+    if changes:
+        projects.run(folder, "git", "add", "-A", "-f", "--", *changes)
+    return before
+
+
+def take_back(folder: Path, before: dict[str, bytes | None]) -> None:
+    """Undoes an attack."""
+    for name, content in before.items():
+        (folder / name).unlink(missing_ok=True)
+        if content is not None:
+            (folder / name).write_bytes(content)
+            continue
+        for parent in list((folder / name).relative_to(folder).parents)[:-1]:
+            with contextlib.suppress(OSError):  # others are in it
+                (folder / parent).rmdir()
+    projects.run(folder, "git", "reset", "-q")
+
+
+def vouch_again(folder: Path) -> dict[str, bytes | None]:
+    """Makes the evidence list everything that it can list, with its hash as it is now; gives what was there before.
+
+    So it would come out of the stage evidence, after whatever else the vendor did to make that run.
+    """
+    names = (f"{BUNDLE}/manifest.json", f"{BUNDLE}/tests.json")
+    before = {name: (folder / name).read_bytes() for name in names}
+    manifest, tested = (json.loads(content) for content in before.values())
+    rows = {row["path"]: row for row in manifest["files"]}
+    for path in (*design.files(folder / "design"), *(folder / name for name in workflow.machinery(folder))):
+        rows.setdefault(path.relative_to(folder).as_posix(), {"schema": None, "in_bundle": False})
+    for name, row in rows.items():
+        if (folder / name).is_file() and not row["in_bundle"]:
+            row |= {"path": name, "sha256": records.sha256(folder / name), "bytes": (folder / name).stat().st_size}
+    tested["files"] = tests.tree(folder, (*tests.CODE, *tests.TESTS))
+    write(folder / names[0], manifest | {"files": [rows[name] for name in sorted(rows)]})
+    write(folder / names[1], tested)
+    return before
+
+
+def clone_of(folder: Path) -> verify.Clone:
+    return verify.Clone(folder, folder / BUNDLE, folder / "signatures", folder / "keys")
+
+
+def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
+    """What finds an attack, and what is named as believed.
+
+    signed: hashes that were signed; 3: level 3 of the clone's own verify; fitted: the same after the vendor made lists and hashes fit;
+    apart: then, of a verifier that lies elsewhere; believed: the lines that end the output.
+    """
+    folder, clone = one.folder, clone_of(one.folder)
+    before = put(folder, changes)
+    hashes = verify.vouched(clone.evidence, folder).faults + beside.named(clone.evidence, folder).faults
+    signatures = [fault for row in signing.verify(clone.signatures, clone.evidence, one.given, folder) for fault in row["faults"]]
+    world, flow, lock = closed_world.check(clone), workflow.check(folder), beside.locked(folder).faults
+    taken = beside.parameters(clone.evidence, folder).faults
+    made = vouch_again(folder)
+    fitted = closed_world.check(clone).faults + flow.faults + taken + [fault for fault in lock if fault.startswith("dvc.lock")]
+    apart = verifier.check(clone).faults
+    take_back(folder, before | made)
+    return {"signed": signatures + hashes, "3": hashes + world.faults + flow.faults + lock + taken, "fitted": fitted, "apart": apart,
+            "believed": world.believed}

@@ -145,6 +145,7 @@ EVIDENCE = {
 }
 SOURCES = {
     "metrics.json: mean raised": edit("metrics/metrics.json", "/dice/anterior/mean", 0.95),
+    "metrics.json: key that stands twice": bytewise("metrics/metrics.json", lambda old: b'{"abstentions": null,' + old[1:]),
     "metrics.json: bound raised": edit("metrics/metrics.json", "/dice/anterior/ci95_low", 0.95),
     "metrics cases.json: Dice of a case": edit("metrics/cases.json", "/cases/0/labels/anterior/dice", 0.99),
     "weights: one bit": flipped("build/train/weights.safetensors"),
@@ -186,6 +187,7 @@ STRUCTURE = {
     "link in place of a file": linked,
     "file in a subfolder": in_subfolder,
     "two files swapped": swapped,
+    "letter of a name that only looks like ours": lambda folder: (folder / BUNDLE / "anomalies.json").rename(folder / BUNDLE / "anom\u0430lies.json"),
     "key that stands twice": bytewise(f"{BUNDLE}/run.json", key_twice),
     "NaN": bytewise(f"{BUNDLE}/headline.json", lambda old: old[:-1] + b',"x":NaN}'),
     "white space": bytewise(f"{BUNDLE}/acceptance.json", lambda old: old.replace(b",", b", ", 1)),
@@ -209,20 +211,35 @@ ATTACKS = [(kind, name, act) for kind, attacks in (("evidence", EVIDENCE), ("sou
 NO_SEAL = {"signatures removed", "signed by another", "dvc.lock: a hash", "params.yaml: epochs", "gates.json: verdict"}
 # How a file is spelt, or a reference: making the records fit would undo it.
 AS_IT_IS = {"number in the model card", *(name for name in STRUCTURE if name not in (
-    "file added", ".gitattributes added", "file removed", "file renamed", "two files swapped"))}
+    "file added", ".gitattributes added", "file removed", "file renamed", "two files swapped",
+    "letter of a name that only looks like ours"))}
 
 
 @pytest.fixture(scope="module")
-def table(reproduced, tmp_path_factory):
+def released(reproduced, tmp_path_factory):
+    """A release, before any attack."""
+    return tampering.release(reproduced, tmp_path_factory.mktemp("tampering") / "release")
+
+
+@pytest.fixture(scope="module")
+def table(released):
     """Attack -> way -> level -> whether it was found, for every attack in every way that makes sense."""
     with pytest.MonkeyPatch.context() as patch:
         tampering.cached(patch)
-        one = tampering.release(reproduced, tmp_path_factory.mktemp("tampering") / "release")
-        derivations, rows = tampering.Derivations(one.state), {}
+        one, rows = released, {}
+        derivations = tampering.Derivations(one.state)
         untouched = tampering.found(one, derivations)
         for kind, name, act in ATTACKS:
             rows[kind, name] = ways(one, derivations, kind, name, act)
         return untouched, rows
+
+
+@pytest.fixture(scope="module")
+def around(released):
+    """Attack on what is around the evidence -> what finds it."""
+    with pytest.MonkeyPatch.context() as patch:
+        tampering.cached(patch)
+        return {name: tampering.found_around(released, changes) for name, changes in {"nothing": {}, **tampering.AROUND}.items()}
 
 
 def ways(one, derivations, kind, name, act) -> dict:
@@ -267,6 +284,49 @@ def written(rows: dict) -> str:
     return "\n".join(text) + "\n"
 
 
+# Made to fit it passes the clone's own verify; this says so, or a verifier that lies elsewhere finds it.
+BELIEVED = {"Makefile": "Makefile, .ci/ and .github/: verify starts none of them",
+            "workflow of CI": "Makefile, .ci/ and .github/: verify starts none of them",
+            "DVC: another remote": ".dvc/config: remote \"datastore\" is https://example.org; what comes from there is held against hashes, not "
+                                   "against a place"}
+
+
+def written_around(rows: dict) -> str:
+    """The table of attacks on code, pipeline and environment, for people."""
+    text = ["", "## Code, pipeline and environment", "",
+            "What a vendor puts into the repository around the evidence, or changes there, and commits. "
+            "Fitted: all lists and hashes of the bundle were made to fit it, as by one who runs the stage `evidence` again, forges what the tests "
+            "came to, and signs with a key of their own. Apart: a verifier that lies elsewhere (docs/verify.md). "
+            "Believed: the last lines of `verify` name it.", "",
+            "| what | plain signed | plain L3 | fitted L3 | fitted, apart |", "|---|---|---|---|---|"]
+    for name, row in rows.items():
+        cells = ["yes" if row[way] else "believed" if name in BELIEVED and way in ("fitted", "apart") else "no"
+                 for way in ("signed", "3", "fitted", "apart")]
+        cells[3] = "yes" if row["fitted"] else cells[3]  # a verifier apart has the checks of level 3, too
+        text.append(f"| {name} | {' | '.join(cells)} |")
+    count = {way: sum(bool(row[way]) for row in rows.values()) for way in ("signed", "3", "fitted")}
+    text += ["", f"{len(rows)} attacks; signed finds {count['signed']}, L3 finds {count['3']}; fitted, L3 finds {count['fitted']}"]
+    return "\n".join(text) + "\n"
+
+
+@pytest.mark.slow
+def test_nothing_is_found_around_a_release_that_nobody_touched(around):
+    row = around["nothing"]
+    assert {way: row[way] for way in ("signed", "3", "fitted", "apart")} == {"signed": [], "3": [], "fitted": [], "apart": []}
+
+
+@pytest.mark.slow
+def test_level_3_finds_every_attack_around_the_evidence_without_a_key(around):
+    assert [name for name, row in around.items() if not row["3"]] == ["nothing"]
+    assert len(tampering.AROUND) >= 33
+
+
+@pytest.mark.slow
+def test_attack_that_was_made_to_fit_is_found_by_level_3_or_by_a_verifier_apart_or_is_said_to_be_believed(around):
+    passing = {name: row for name, row in around.items() if not (row["fitted"] or row["apart"]) and name != "nothing"}
+    assert {name: BELIEVED[name] in row["believed"] for name, row in passing.items()} == dict.fromkeys(BELIEVED, True)
+
+
 @pytest.mark.slow
 def test_release_that_nobody_touched_holds(table):
     assert table[0] == {"1": [], "2": [], "signed": [], "3": []}
@@ -291,8 +351,8 @@ def test_level_3_finds_nine_tenths_without_a_key(table, way):
 
 
 @pytest.mark.slow
-def test_published_table_is_that_of_the_attacks(table):
-    text = written(table[1])
+def test_published_table_is_that_of_the_attacks(table, around):
+    text = written(table[1]) + written_around({name: row for name, row in around.items() if name != "nothing"})
     (ROOT / MADE).parent.mkdir(exist_ok=True)
     (ROOT / MADE).write_text(text, "utf-8")
     assert (ROOT / PUBLISHED).read_text("utf-8") == text, f"if this is meant: cp {MADE} {PUBLISHED}"

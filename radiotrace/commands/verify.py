@@ -219,6 +219,7 @@ CHECKS = {
         ("made again from this clone it has the same bytes", lambda clone: verify.derived(clone.evidence, clone.root)),
         ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.root)),
         ("dvc.lock fits", lambda clone: beside.locked(clone.root)),
+        ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
         ("ledgers only grew", lambda clone: history.check(clone.root)),
         ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
     4: ((MEASURED, measured),),

@@ -76,6 +76,22 @@ def locked(root) -> Check:
     return check
 
 
+def parameters(evidence, root) -> Check:
+    """Level 3: params.yaml says what the stages recorded that they took; the lock says it too, but may be written to fit."""
+    check = Check(3, "params.yaml is what the stages took")
+    try:
+        recorded = records.read(Path(evidence) / "hyperparameters.json", "hyperparameters")["stages"]
+        values = json.loads(records.dumps(params.read(Path(root) / "params.yaml")))
+    except StageError as error:
+        return Check(3, check.what, [error.headline, *error.findings])
+    for stage, taken in recorded.items():
+        now = values.get(stage, {}) | ({"seed": values["seed"]} if "seed" in taken else {})
+        names = sorted(key for key in taken.keys() | now.keys() if taken.get(key) != now.get(key))
+        check.faults += [f"params.yaml: {stage}.{key}: found {json.dumps(now.get(key))[:60]}, the stage took {json.dumps(taken.get(key))[:60]}"
+                         for key in names]
+    return check
+
+
 def _unlocked(lock: dict, described: dict) -> list[str]:
     """Where the lock leaves out, or has beside, what dvc.yaml says of a stage: DVC would run it again, or believe what nobody ran."""
     faults = [f"dvc.lock: {key}: found a key that DVC's lock does not have" for key in lock.keys() - {"schema", "stages"}]

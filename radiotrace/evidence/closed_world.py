@@ -9,10 +9,12 @@ import os
 import re
 import stat
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from radiotrace import isolated, params, records
+from radiotrace.evidence import tests
 from radiotrace.evidence.verify import Check, Clone
 from radiotrace.stage import StageError
 
@@ -27,6 +29,10 @@ LISTED = {
     r"data\.dvc|members/[^/]+\.dvc|data\.sha256": "they name data by hash, and are read below",
     r"CHANGELOG\.md|LICENSE|STYLE\.md|(docs/([a-z0-9_-]+/)*|members/)[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
     r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage imports them, no record is theirs"}
+# Where code and settings may lie at all: a bundle that was made again vouches for whatever lies in design/, too.
+CODE_PLACES = re.compile(r"(radiotrace|stages|tests)/([a-z_0-9]+/)*[a-z_0-9]+\.py|benchmarks/[a-z_0-9]+\.py")
+SETTINGS_PLACES = re.compile(r"tests/conftest\.py|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|data\.dvc|"
+                             r"members/[A-Za-z0-9_-]+\.dvc")
 CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".pth", ".egg-link")
 # What a program that people start in a clone looks for by name.
 SETTINGS = re.compile(
@@ -36,6 +42,7 @@ ATTRIBUTES = re.compile(r"(#.*|\S+( (text=auto|eol=lf|-text|-diff|-merge|linguis
 IGNORED = ("/datastore", "/.checkpoints", "/execution", "__pycache__", "*.pyc", "/.venv", "/.benchmarks", "")
 PIN = re.compile(r"(#.*|-r requirements-[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; *[^#]+)?( *#.*)?)?")
 DVC = {"core": {"analytics": "false", "check_update": "false", "autostage": "false", "remote": None}, "plots": {"html_template": "plots.html"}}
+BUILD = (("requires", ["setuptools"]), ("build-backend", "setuptools.build_meta"))
 STORE, URL = "datastore", "../datastore"
 BELIEVED = ("Makefile, .ci/ and .github/: verify starts none of them", "benchmarks/, docs/, CHANGELOG.md, STYLE.md, LICENSE: no part of the proof",
             "verification/: what tests and seeded faults came to; 'make verification' runs them again")
@@ -102,7 +109,9 @@ def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
 def _vouched(clone: Clone) -> frozenset[str]:
     """What the bundle lists with a SHA-256, which other checks of level 3 compare: of the manifest, and the code and tests that ran."""
     manifest, tested = (records.read(clone.evidence / f"{name}.json", name) for name in ("manifest", "tests"))
-    return frozenset({row["path"] for row in manifest["files"] if not row["in_bundle"]} | tested["files"].keys())
+    tops = (*tests.CODE, *tests.TESTS)
+    code = {path for path in tested["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))}
+    return frozenset({row["path"] for row in manifest["files"] if not row["in_bundle"]} | code)
 
 
 def _faults(name: str, files: Files, vouched: frozenset[str], is_delivered: bool) -> list[str]:
@@ -114,13 +123,12 @@ def _faults(name: str, files: Files, vouched: frozenset[str], is_delivered: bool
         return [f"{name}: found a symbolic link, expected a file"]
     if "__pycache__" in name.split("/"):  # of git alone: the walk leaves it out, and nothing here reads it
         return [f"{name}: compiled code is tracked by git"]
+    kind, places = ("settings", SETTINGS_PLACES) if SETTINGS.fullmatch(name) else ("a module", CODE_PLACES) if name.endswith(CODE) else ("", None)
+    if kind and not places.fullmatch(name):
+        return [f"{name}: {kind} in a place where none belongs"]
     if name in vouched or any(re.fullmatch(pattern, name) for pattern in LISTED):
         return []
-    if name.endswith(CODE):
-        return [f"{name}: a module that nothing vouches for, which an import could find"]
-    if SETTINGS.fullmatch(name):
-        return [f"{name}: settings that nothing vouches for"]
-    return [f"{name}: nothing vouches for it"] if is_delivered else []
+    return [f"{name}: {kind or 'a file'} that nothing vouches for"] if kind or is_delivered else []
 
 
 def _names(delivered: list[str]) -> list[str]:
@@ -144,9 +152,24 @@ def _settings(root: Path) -> list[str]:
         lines = (root / name).read_text("utf-8", "replace").splitlines() if (root / name).is_file() else []
         faults += [f"{name}: line {number}: found {line[:60]!r}, which has no place there" for number, line in enumerate(lines, 1)
                    if not rule.fullmatch(line.rstrip())]
-    config = _config(root)
+    return [*faults, *_built(root), *_configured(_config(root))]
+
+
+def _built(root: Path) -> list[str]:
+    """What 'pip install' of the clone would start."""
+    try:
+        system = tomllib.loads((root / "pyproject.toml").read_text("utf-8")).get("build-system", {})
+    except (OSError, ValueError) as error:
+        return [f"pyproject.toml: cannot be read: {error}"]
+    return [f"pyproject.toml: [build-system] {key} = {str(value)[:60]}: ours does not say so" for key, value in system.items()
+            if (key, value) not in BUILD]
+
+
+def _configured(config: dict[str, dict[str, str]] | None) -> list[str]:
+    """Settings of DVC that ours do not have."""
     if config is None:
-        return [*faults, ".dvc/config: cannot be read"]
+        return [".dvc/config: cannot be read"]
+    faults = []
     for section, values in config.items():
         allowed = {"url": None, "verify": "true"} if section == f"'remote \"{STORE}\"'" else DVC.get(section)
         for key, value in values.items():
