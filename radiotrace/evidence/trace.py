@@ -2,12 +2,12 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from radiotrace.evidence import negative_controls, reviews, risks, tests
+from radiotrace.evidence import baseline, negative_controls, reviews, risks, tests
 from radiotrace.evidence.design import items
 
 
 def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_tests: dict[str, dict], stale: list[str],
-           texts: dict[str, str], misfits: Iterable[dict] = ()) -> dict:
+           texts: dict[str, str], misfits: Iterable[dict] = (), before: dict | None = None) -> dict:
     """The record 'traceability'. A requirement is verified when nothing speaks against it; a release is blocked while anything is missing.
 
     Args:
@@ -19,6 +19,7 @@ def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_te
         stale: of tests.changes(): files that are not those on which the tests ran.
         texts: path -> text, of the files that inform users of risks.
         misfits: of fit.misfits(): where the design controls were written for other data.
+        before: the record 'requirements_baseline'; None where nobody signed for requirements yet.
     """
     results = {result["requirement"]: result for result in acceptance["results"]}
     rows = {one["id"]: _row(one, design, found, outcomes, results.get(one["id"]), known_tests, acceptance["run_id"], stale)
@@ -35,9 +36,11 @@ def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_te
     gaps += _gaps(design, rows, needs, known_tests) + risks.unacceptable(residual)
     gaps += [{"item": name, "gap": f"the item is {state}"} for name, state in unreviewed.items()]
     gaps += misfits
+    changed = baseline.summary(before, design["requirements"], known_tests)
+    gaps += baseline.gaps(changed, design["requirements"], design["reviews"])
     not_red = sorted(f"{control} for {name}: {verdict}" for name, row in rows.items() for control, verdict in row["negative_controls"].items()
                      if verdict != "red")
-    return {"run_id": acceptance["run_id"], "stale": stale, "controls_not_red": not_red, "unreviewed": unreviewed,
+    return {"run_id": acceptance["run_id"], "stale": stale, "controls_not_red": not_red, "baseline": changed, "unreviewed": unreviewed,
             "requirements": rows, "user_needs": needs, "gaps": sorted(gaps, key=lambda gap: (gap["item"], gap["gap"])),
             "tests": {test: {"verifies": entry["verifies"], "outcome": tests.outcome(found["tests"].get(test))}
                       for test, entry in known_tests.items()},
