@@ -63,8 +63,8 @@ def _together(ledger: str, lost: list[str]) -> list[str]:
     if len(lost) <= FEW:
         return lost
     of_commit = Counter(fault.partition(" has: ")[0] for fault in lost)  # a ledger grows: the commit that lacks most has them all
-    return [f"{ledger}: lacks {max(of_commit.values())} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of its own it "
-            f"is another ledger, which belongs into a repository without this history: copy the files there, then 'git init'", lost[0]]
+    return [f"{ledger}: lacks {max(of_commit.values())} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of "
+            "its own it is another ledger, which belongs into a repository without this history: copy the files there, then 'git init'", lost[0]]
 
 
 def _criteria(root, commit: str) -> list[str]:
