@@ -24,6 +24,13 @@ pull: .venv/runtime ## bring the data, the submitted model and every output; run
 verify: .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'
 	python -I radiotrace/__main__.py verify
 
+trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirement, a risk, a test, a file, a case, a subject
+	@test -n '$(ITEM)' || { echo "say of what: make trace ITEM=SRS-SPLIT-1" >&2; exit 1; }
+	@python -m radiotrace trace '$(ITEM)'
+
+review: .venv/runtime ## a page of all items of design/ that wait for review, with what changed; it says how to sign them
+	@python -m radiotrace review --all
+
 test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
 

@@ -108,3 +108,55 @@ def test_the_figures_are_those_of_the_submitted_run(name):
     row = submitted.json_of("metrics/metrics.json")["dice"][name]
     cells = f"{row['mean']:.3f} | {row['ci95_low']:.3f} to {row['ci95_high']:.3f} | {row['median']:.3f} | {row['min']:.3f} |"
     assert cells in COMMITTED
+
+
+# Commands
+
+ACTIVATION = ". .venv/bin/activate"
+NEEDS_IT = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:python|dvc|pip|pytest|torchrun|srun|tensorboard|radiotrace)\s")
+DOCUMENTS = {"README.md": README, "design/README.md": (ROOT / "design/README.md").read_text("utf-8")}
+
+
+def blocks(text: str) -> list[list[str]]:
+    """The lines of each fenced block."""
+    return [block.strip("\n").splitlines() for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def unprepared(lines: list[str]) -> list[str]:
+    """The commands of a block that a plain shell does not find, since nothing before them activates the environment."""
+    ready, found = False, []
+    for line in lines:
+        ready = ready or line.startswith(ACTIVATION)
+        if NEEDS_IT.match(line) and not ready:
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_each_command_block_works_in_a_plain_shell(name):
+    found = blocks(DOCUMENTS[name])
+    assert any(NEEDS_IT.match(line) for lines in found for line in lines)
+    assert [line for lines in found for line in unprepared(lines)] == []
+
+
+def test_a_command_that_a_plain_shell_does_not_find_is_noticed():
+    assert unprepared(["make pull", "python -m radiotrace verify"]) == ["python -m radiotrace verify"]
+    assert unprepared(["RADIOTRACE_BACKEND=dask dvc repro"]) == ["RADIOTRACE_BACKEND=dask dvc repro"]
+    assert unprepared([f"{ACTIVATION} && cd x", "dvc repro", "make pull"]) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_it_says_that_other_commands_need_the_environment(name):
+    assert re.search(r"need (?:the environment that make builds: )?`\. \.venv/bin/activate` first", DOCUMENTS[name])
+
+
+@pytest.mark.parametrize("command", ["make verify", "make trace ITEM=SRS-SPLIT-1", "make pull", "make run"])
+def test_what_a_stranger_does_first_is_a_target_of_make(command):
+    assert f"`{command}`" in README or f"\n{command} " in README
+
+
+def test_every_command_of_radiotrace_that_it_names_is_there():
+    named = set(re.findall(r"python -m radiotrace ([a-z-]+)", "\n".join(DOCUMENTS.values())))
+    done = subprocess.run([sys.executable, "-m", "radiotrace", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(named) >= 5
+    assert {name for name in named if not re.search(rf"^    {name}\b", done.stdout, re.MULTILINE)} == set()

@@ -29,4 +29,4 @@ def results(args) -> None:
         print(f"{len(acceptance['excluded'])} cases were excluded: " + ", ".join(entry["case_id"] for entry in acceptance["excluded"]))
     print("build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  every number\n"
           "build/export/model.onnx     the model                                   metrics/cases.json    each test case\n"
-          "evidence/                   the proof; 'python -m radiotrace verify'    metrics/*.svg         charts and pictures")
+          "evidence/                   the proof; 'make verify' looks at it        metrics/*.svg         charts and pictures")
