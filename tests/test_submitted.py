@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace import datastore, records, runs
-from radiotrace.evidence import keys, signing, verify
+from radiotrace.evidence import closed_world, keys, signing, verify, workflow
 from tests import submitted
 
 HEAD = submitted.folder()
@@ -74,13 +74,38 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def test_readme_has_the_commands_of_level_0():
-    assert f"```\n{BY_HAND.read_text()}```" in (HEAD / "design/README.md").read_text()
+def test_documentation_has_the_commands_of_level_0():
+    assert f"```\n{BY_HAND.read_text()}```" in (HEAD / "docs/verify.md").read_text()
 
 
 def test_coreutils_and_openssl_accept_the_bundle(tmp_path):
     done = by_hand(copied(tmp_path))
-    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (["Verified OK", "listed"], "", 0)
+    fingerprint = next(iter(keys.known(HEAD / "keys")))
+    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (["Verified OK", fingerprint, "listed"], "", 0)
+
+
+@pytest.mark.parametrize("name", ["approval.json", "more/approval.json", ".gitattributes", "metr\u0456cs.json"])
+def test_coreutils_find_a_file_that_is_not_listed(tmp_path, name):  # sha256sum -c said nothing of it
+    path = copied(tmp_path) / "evidence" / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    done = by_hand(tmp_path)
+    assert (done.returncode, "listed" in done.stdout.splitlines()) == (1, False)
+
+
+def test_coreutils_find_a_listed_name_that_only_looks_like_ours(tmp_path):
+    evidence = copied(tmp_path) / "evidence"
+    (evidence / "metrics.json").rename(evidence / "metr\u0456cs.json")
+    sums = evidence / "SHA256SUMS"
+    sums.write_text("".join(sorted(sums.read_text("utf-8").replace("  metrics.json", "  metr\u0456cs.json").splitlines(True),
+                                   key=lambda line: line[66:])), "utf-8")
+    assert by_hand(tmp_path).returncode == 1
+
+
+def test_every_file_of_the_clone_is_listed_and_dvc_yaml_is_that_of_the_code():
+    clone = verify.Clone(HEAD, HEAD / "evidence", HEAD / "signatures", HEAD / "keys")
+    assert closed_world.check(clone).faults == []
+    assert workflow.check(HEAD).faults == []
 
 
 @pytest.mark.parametrize("resealed", [False, True])

@@ -11,8 +11,9 @@ import pytest
 from radiotrace import __main__ as program
 from radiotrace import records
 from radiotrace.commands import verify as command
-from radiotrace.evidence import beside, bundle, canonical, history, verify
+from radiotrace.evidence import beside, bundle, canonical, history, keys, verify
 from radiotrace.evidence.verify import Check
+from radiotrace.stage import StageError
 from tests import bundles, submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,6 +98,11 @@ def test_changed_byte_of_the_evidence_is_found_and_its_file_named(evidence):
     (evidence / "metrics.json").write_bytes(content.replace(b"0.9", b"0.8", 1))
     assert all("metrics.json: digest differs" in fault for fault in faults(evidence)[CLOSED])
     assert len(faults(evidence)[CLOSED]) == 2  # of the sums, and of the manifest
+
+
+def test_name_with_a_letter_that_looks_like_ours_is_found(evidence):
+    (evidence / "headline.json").rename(evidence / "h\u0435adline.json")
+    assert "the name has characters other than the printable ones of ASCII" in faults(evidence)[CLOSED][0]
 
 
 @pytest.mark.parametrize(("name", "content"), [("approval.json", b"{}"), (".gitattributes", b"* -text\n")])
@@ -503,6 +509,102 @@ def test_key_that_is_none_is_a_fault_and_the_other_checks_are_told(evidence, cap
     (tmp_path / "key.pub").write_text("no key")
     status, printed = run(capsys, "--project", evidence.parent, "--level", "2", "--pubkey", tmp_path / "key.pub")
     assert (status, "level 2  FAILS" in printed, printed.count("level 1  holds")) == (1, True, 5)
+
+
+# Whose key
+
+@pytest.fixture
+def signed(tmp_path, monkeypatch):
+    """A small bundle, signed; gives the folder, and the fingerprint of the key."""
+    evidence = bundles.write_bundle(tmp_path / "clone/evidence")
+    (evidence.parent / ".git").mkdir()
+    key = bundles.private_key(tmp_path / "key.pem")
+    monkeypatch.setenv(keys.VARIABLE, str(tmp_path / "key.pem"))
+    monkeypatch.chdir(evidence.parent)
+    program.main(["sign"])
+    return evidence.parent, keys.fingerprint(key.public_key())
+
+
+def first_line(capsys, clone, *words) -> str:
+    capsys.readouterr()
+    return run(capsys, "--clone", clone, "--level", "2", *words)[1].splitlines()[0]
+
+
+def test_first_line_says_that_nobody_knows_the_key_of_a_clone(signed, capsys):
+    clone, fingerprint = signed
+    (clone / f"keys/{fingerprint[:16]}.json").write_text(f'{{"fingerprint_sha256":"{fingerprint}","trust":"release"}}')
+    assert first_line(capsys, clone).startswith(f"signed by: UNKNOWN KEY {fingerprint}: it lies in the clone itself")
+    assert "release key" not in capsys.readouterr().out  # the clone's word
+
+
+def test_first_line_says_whose_key_the_reader_brought(signed, capsys, tmp_path):
+    clone, fingerprint = signed
+    assert first_line(capsys, clone, "--pubkey", tmp_path / "key.pub") == f"signed by: key {fingerprint}, which you brought"
+
+
+def test_first_line_says_whose_fingerprint_the_reader_knows(signed, capsys, tmp_path):
+    clone, fingerprint = signed
+    (tmp_path / "known").write_text(f"# from the printed manual\n{fingerprint} Ada Lovelace\n")
+    assert first_line(capsys, clone, "--fingerprints", tmp_path / "known") == f"signed by: key {fingerprint}, which you know as Ada Lovelace"
+
+
+def test_key_that_is_not_among_the_known_fingerprints_is_a_fault(signed, capsys, tmp_path):
+    (tmp_path / "known").write_text(f"{HEX}\n")
+    status, printed = run(capsys, "--clone", signed[0], "--level", "2", "--fingerprints", tmp_path / "known")
+    assert (status, "signed by: nobody whose key is known" in printed, "key mismatch" in printed) == (1, True, True)
+
+
+@pytest.mark.parametrize("option", ["--pubkey", "--fingerprints"])
+def test_key_of_the_clone_counts_for_none_that_the_reader_brought(signed, capsys, option):
+    clone, fingerprint = signed
+    (clone / "known").write_text(fingerprint)
+    file = clone / "known" if option == "--fingerprints" else clone / f"keys/{fingerprint[:16]}.pub"
+    status, printed = run(capsys, "--clone", clone, "--level", "2", option, file)
+    assert (status, f"{file}: lies in the clone" in printed) == (1, True)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", "found no fingerprint"), ("abc Ada", "line 1: found 'abc', expected 64 hexadecimal digits"),
+                                                (f"{HEX[:-1]}", "line 1: found")])
+def test_list_that_holds_no_fingerprints_is_refused(tmp_path, text, expected):
+    (tmp_path / "known").write_text(text)
+    with pytest.raises(StageError, match=expected):
+        keys.fingerprints(tmp_path / "known")
+
+
+def test_list_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(StageError, match="cannot be read"):
+        keys.fingerprints(tmp_path / "known")
+
+
+def test_review_of_an_unknown_key_is_by_somebody_who_says_to_be(signed, capsys):
+    program.main(["sign", "--review", "--name", "Prof. Nobody", "--meaning", "approved", "--time", "2026-01-31T13:00:00+01:00"])
+    printed = run(capsys, "--clone", signed[0], "--level", "2")[1]
+    assert "approved by somebody who says to be Prof. Nobody at" in printed
+
+
+def test_unsigned_bundle_is_signed_by_nobody(evidence, capsys):
+    assert first_line(capsys, evidence.parent) == "signed by: nobody"
+
+
+def test_below_level_2_nobody_looked_at_signatures(evidence, capsys):
+    assert run(capsys, "--clone", evidence.parent, "--level", "1")[1].startswith("signed by: not looked at before level 2\n")
+
+
+def test_last_lines_name_what_was_believed():
+    checks = [Check(3, "a", believed=["x: by its word", "y"]), Check(4, "b", believed=["y"])]
+    assert command.believed(checks) == ["", "believed, not made again:", "  x: by its word", "  y"]
+
+
+# Level 6
+
+def test_nothing_of_a_clone_runs_before_it_was_found_to_be_the_verifiers(tmp_path):
+    (tmp_path / "clone/stages").mkdir(parents=True)
+    (tmp_path / "clone/stages/ingest.py").write_text("raise SystemExit")
+    (tmp_path / "clone/dvc.yaml").write_text(f"stages: {{x: {{cmd: touch {tmp_path}/ran}}}}")
+    git(tmp_path / "clone", "init", "-q")
+    commit(tmp_path / "clone")
+    faults = command.reproduced(command.Clone(*(tmp_path / name for name in ("clone", "clone/evidence", "clone/signatures", "clone/keys")))).faults
+    assert (faults[0], "stages/ingest.py: not the verifier's" in faults, (tmp_path / "ran").exists()) == ("nothing was run, because:", True, False)
 
 
 def test_fault_ends_with_status_one_and_is_counted(evidence, capsys):

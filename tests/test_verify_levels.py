@@ -6,8 +6,19 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
-from tests import projects
+from tests import projects, tampering
 from tests.tampering import edit
+
+
+def test_level_6_runs_nothing_where_a_checkpoint_lies_in_git(clone):  # it was resumed from, and gave the forged bytes
+    tampering.recorded(clone)
+    forged = clone / ".checkpoints/0/epoch_0002.safetensors"
+    forged.parent.mkdir(parents=True)
+    forged.write_bytes(b"forged")
+    projects.run(clone, "git", "add", "-f", ".checkpoints")
+    projects.commit(clone, "forged")
+    faults = found(clone, 6)[6]
+    assert faults == ["nothing was run, because:", f"{forged.relative_to(clone)}: tracked by git, though it is of what runs leave behind"]
 
 
 @pytest.fixture
@@ -26,7 +37,9 @@ def found(folder, level: int) -> dict[int, list[str]]:
     return {check["level"]: check["faults"] for check in checks if check["level"] >= 4}
 
 
-def test_numbers_predictions_and_a_second_clone_agree_and_one_that_differs_is_named(clone):
+def test_numbers_predictions_and_a_second_clone_agree_and_one_that_differs_is_named(clone, monkeypatch):
+    tampering.recorded(clone)  # else the tests ran on other code than is there, and nothing runs that nobody vouches for
+    monkeypatch.setenv("RADIOTRACE_CHECKPOINTS", str(clone / "nowhere"))  # with all other variables of ours, level 6 clears it
     (clone / "evidence/vex.json").write_text("{}")  # of the evidence, the only file that the second clone will make otherwise
     faults = found(clone, 6)
     assert (faults[4], faults[5]) == ([], [])

@@ -1,0 +1,96 @@
+"""A verifier apart from the clone: installed or in another clone, known by one SHA-256, and trusting nothing of what it looks at."""
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from radiotrace.evidence import verifier
+from radiotrace.evidence.verify import Clone
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKED = (*verifier.CODE, "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+
+
+def copied(folder: Path) -> Path:
+    """What a wheel is made from."""
+    for name in PACKED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def as_clone(folder) -> Clone:
+    return Clone(folder, folder / "evidence", folder / "signatures", folder / "keys")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which the wheel was installed, without what it needs, which is here already."""
+    folder = tmp_path_factory.mktemp("wheel")
+    (folder / "source").mkdir()
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    for words in (["wheel", "--no-deps", "--no-build-isolation", "-w", "made", str(copied(folder / "source"))],
+                  ["install", "--no-deps", "--no-index", "--target", "site", "--find-links", "made", "radiotrace"]):
+        done = subprocess.run([*pip, *words], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+def verified(main: Path, *words) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-I", str(main), "verify", *map(str, words)], cwd=main.parent, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_installed_verifier_has_the_hash_of_the_clone_from_which_it_was_made(installed):
+    assert verifier.files(installed) == verifier.files(ROOT)
+
+
+@pytest.mark.slow
+def test_installed_verifier_verifies_a_clone_and_says_that_it_lies_apart(installed, tmp_path):
+    shutil.copytree(ROOT / "evidence", tmp_path / "evidence")
+    (tmp_path / "dataclasses.py").write_text("raise SystemExit(0)")
+    done = verified(installed / "radiotrace/__main__.py", "--level", 3, "--clone", tmp_path)
+    lines = done.stdout.splitlines()
+    assert lines[1] == f"verifier:  SHA-256 {verifier.sha256()}, apart from the clone"
+    assert lines.count("level 1  holds  every file of evidence/ is listed and has its SHA-256") == 1
+    assert "dataclasses.py: a module in a place where none belongs" in done.stdout
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
+def test_packages_of_the_wheel_are_those_that_there_are():
+    stated = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {".".join(path.relative_to(ROOT).parent.parts) for top in ("radiotrace", "stages") for path in (ROOT / top).rglob("__init__.py")}
+    assert stated == there | {"radiotrace.schemas"}
+
+
+def test_code_that_is_not_the_verifiers_is_named(tmp_path):
+    copied(tmp_path)
+    (tmp_path / "radiotrace/merkle.py").write_text("")
+    (tmp_path / "stages/more.py").write_text("")
+    (tmp_path / "schemas/gates.schema.json").unlink()
+    assert verifier.check(as_clone(tmp_path)).faults == [
+        "radiotrace/merkle.py: not the verifier's", "schemas/gates.schema.json: the clone has no such file",
+        "stages/more.py: this verifier has no such file"]
+
+
+def test_clone_of_the_same_code_holds(tmp_path):
+    assert verifier.check(as_clone(copied(tmp_path))).faults == []
+
+
+def test_clone_that_verifies_itself_is_told_so():
+    checked = verifier.check(as_clone(ROOT))
+    assert (checked.looked, len(checked.believed)) == (False, 1)
+    assert re.match("verifier:  SHA-256 [0-9a-f]{64}, OF THE CLONE ITSELF", verifier.line(as_clone(ROOT)))
+
+
+def test_hash_of_the_verifier_is_of_every_file_of_its_code(tmp_path):
+    before = verifier.files(copied(tmp_path))
+    (tmp_path / "radiotrace/evidence/templates/by_hand.sh").write_text("")
+    assert {path for path, digest in verifier.files(tmp_path).items() if before[path] != digest} == {"radiotrace/evidence/templates/by_hand.sh"}
+    assert {"radiotrace/records.py", "stages/report.html", "schemas/gates.schema.json"} <= before.keys()
