@@ -92,7 +92,8 @@ def test_stage_that_draws_gets_the_seed(edited, seed):  # 0 is a seed like any o
 
 
 def test_stage_that_does_not_draw_gets_its_section_only(edited):
-    assert params.load(edited(), "ingest") == {"orientation": "LPS", "spacing_mm": None}
+    assert params.load(edited(), "ingest") == {
+        "orientation": "LPS", "spacing_mm": None, "missing_words": ["n/a", "na", "nan", "unknown", "?"], "bands": {}}
 
 
 def test_empty_file_is_a_fault(tmp_path):

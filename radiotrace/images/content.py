@@ -2,6 +2,7 @@
 
 Below every format: what knows NIfTI, NRRD or MetaImage builds on this, and this knows none of them.
 """
+
 import hashlib
 import os
 import stat
@@ -19,6 +20,7 @@ class VolumeError(ValueError):
 @dataclass(frozen=True)
 class Content:
     """The bytes of a file, read once, and their SHA-256: what is decoded from `data` is what was hashed."""
+
     data: bytes
     sha256: str
 
@@ -30,6 +32,7 @@ class Checked:
     ending: of the format, such as ".nii". n_non_finite: stored values that are NaN or infinite. free_text: what a person or a
     program wrote into the file and ITK does not report, by place. warnings: about where the header places the volume.
     """
+
     ending: str
     data: bytes
     n_non_finite: int = 0
@@ -70,7 +73,9 @@ def check_size(n_values: int, bytes_a_value: int) -> int:
     """
     n_bytes = n_values * bytes_a_value
     if n_bytes > DECODED_BYTES_MAX:
-        raise VolumeError(f"the header declares {n_bytes} bytes of voxels; at most {DECODED_BYTES_MAX} are read")
+        raise VolumeError(
+            f"the header declares {n_bytes} bytes of voxels; at most {DECODED_BYTES_MAX} are read"
+        )
     return n_bytes
 
 
@@ -102,19 +107,23 @@ class Inflater:
             VolumeError: something follows what was taken, in the stream or behind it; the stream is cut or damaged.
         """
         if self.take(1):
-            raise VolumeError("more data follow the voxels in the compressed stream. Write the volume anew, without them")
+            raise VolumeError(
+                "more data follow the voxels in the compressed stream. Write the volume anew, without them"
+            )
         if not self._engine.eof:
             raise VolumeError("cut: the compressed stream has no end")
         if behind := len(self._engine.unused_data):
-            raise VolumeError(f"{behind} bytes follow the compressed stream (a second gzip member, or text). Compress the volume anew, as one stream")
+            raise VolumeError(
+                f"{behind} bytes follow the compressed stream (a second gzip member, or text). Compress the volume anew, as one stream"
+            )
 
 
 def gzip_text(data: bytes) -> str:
     """The file name and the comment that a gzip header may hold; '' where there is none. Source: RFC 1952, section 2.3."""
     flags, at = data[3], 10
     if flags & 4:  # an extra field, which begins with its length
-        at += 2 + int.from_bytes(data[at:at + 2], "little")
-    texts = data[at:at + 4096].split(b"\0")[:bool(flags & 8) + bool(flags & 16)]
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    texts = data[at : at + 4096].split(b"\0")[: bool(flags & 8) + bool(flags & 16)]
     return " ".join(text.decode("latin-1") for text in texts)
 
 
@@ -127,7 +136,7 @@ class Plain:
     def take(self, n_bytes: int) -> bytes:
         """The next bytes, fewer where there are no more."""
         begin, self._at = self._at, self._at + n_bytes
-        return self._data[begin:self._at]
+        return self._data[begin : self._at]
 
     def finish(self) -> None:
         """Raises VolumeError where bytes are left."""

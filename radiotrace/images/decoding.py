@@ -3,6 +3,7 @@
 Each format has a check that reads the header itself and takes exactly the voxels that it declares. What passes is written to
 a folder of its own, under a neutral name, and ITK reads that.
 """
+
 import re
 import tempfile
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Decoded:
     n_non_finite: stored values that are NaN or infinite, where ITK would read another value; else 0. free_text: by place.
     warnings: about where the header places the volume.
     """
+
     volume: sitk.Image
     n_non_finite: int
     free_text: dict[str, str]
@@ -80,14 +82,24 @@ def _read(checked: Checked) -> sitk.Image:
 def _check_grid(volume: sitk.Image) -> None:
     """Refuses a grid that is not finite, has no extent, or whose axes are not at right angles."""
     n = volume.GetDimension()
-    numbers = {"spacing": volume.GetSpacing(), "origin": volume.GetOrigin(), "direction": volume.GetDirection()}
+    numbers = {
+        "spacing": volume.GetSpacing(),
+        "origin": volume.GetOrigin(),
+        "direction": volume.GetDirection(),
+    }
     for key, values in numbers.items():
         if not np.isfinite(values).all():
-            raise VolumeError(f"the header holds a number that is not finite: {key} {' '.join(f'{value:g}' for value in values)}")
+            raise VolumeError(
+                f"the header holds a number that is not finite: {key} {' '.join(f'{value:g}' for value in values)}"
+            )
     if min(volume.GetSpacing()) <= 0:
-        raise VolumeError(f"the header declares a spacing of {' '.join(f'{value:g}' for value in volume.GetSpacing())} mm; each must be above 0")
+        raise VolumeError(
+            f"the header declares a spacing of {' '.join(f'{value:g}' for value in volume.GetSpacing())} mm; each must be above 0"
+        )
     if np.abs(volume.GetOrigin()).max() > ORIGIN_MM_MAX:
-        raise VolumeError(f"the header places the volume at {' '.join(f'{value:g}' for value in volume.GetOrigin())} mm")
+        raise VolumeError(
+            f"the header places the volume at {' '.join(f'{value:g}' for value in volume.GetOrigin())} mm"
+        )
     if n >= 3:
         nifti.check_right_angles(np.reshape(volume.GetDirection(), (n, n))[:3, :3])
 
@@ -103,4 +115,3 @@ def _affine_ras(volume: sitk.Image) -> np.ndarray:
 def case_name(file_name: str) -> str:
     """A file's name without the ending of its format: "x.nii" for "x.nii.nii.gz"."""
     return ENDINGS.sub("", file_name)
-

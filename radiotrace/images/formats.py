@@ -1,4 +1,5 @@
 """Data set layouts: Medical Segmentation Decathlon and nnU-Net v2, with cases.csv for subjects and attributes."""
+
 import hashlib
 import json
 import re
@@ -22,18 +23,29 @@ JSON_BYTES_MAX = 2**27
 WAY_OUT = "Correct the data set (README, 'Your own data'), then run 'make manifest' and 'dvc repro'."
 # By ending, what is not read, and what to do about it.
 UNREAD = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"), ("a picture, one slice each",
-                    "Make 3-D volumes of them, .nii.gz, with their spacing")),
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
+        ("a picture, one slice each", "Make 3-D volumes of them, .nii.gz, with their spacing"),
+    ),
     **dict.fromkeys((".dcm", ".dicom", ".ima"), content.DICOM),
-    **dict.fromkeys((".hdr", ".img"), ("a pair .hdr and .img (Analyze or NIfTI)", "Write each as one file, .nii.gz")),
+    **dict.fromkeys(
+        (".hdr", ".img"), ("a pair .hdr and .img (Analyze or NIfTI)", "Write each as one file, .nii.gz")
+    ),
     **dict.fromkeys((".mgz", ".mgh"), ("FreeSurfer's format", "Convert them with mri_convert to .nii.gz")),
-    **dict.fromkeys((".npy", ".npz", ".h5", ".hdf5", ".mat"), ("arrays without a grid", "Write them as .nii.gz with spacing and orientation")),
-    **dict.fromkeys((".mnc", ".gipl", ".par", ".rec", ".vtk"), ("a format that is not read", "Convert them to .nii.gz"))}
+    **dict.fromkeys(
+        (".npy", ".npz", ".h5", ".hdf5", ".mat"),
+        ("arrays without a grid", "Write them as .nii.gz with spacing and orientation"),
+    ),
+    **dict.fromkeys(
+        (".mnc", ".gipl", ".par", ".rec", ".vtk"), ("a format that is not read", "Convert them to .nii.gz")
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Case:
     """One image with its label map; paths are relative to the data folder."""
+
     case_id: str
     image: str
     label_map: str
@@ -47,6 +59,7 @@ class Dataset:
 
     tables_sha256: of dataset.json and cases.csv, of the very bytes that were read. notes: what to know that stops nothing.
     """
+
     identity: dict
     labels: dict[str, str]
     cases: list[Case]
@@ -76,7 +89,9 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     labels = _labels(declared.get("labels"), faults)
     identity = _identity(declared, faults)
     _check_modalities(declared, faults)
-    pairs = _pairs_msd(declared, faults) if "training" in declared else _pairs_nnunet(folder, declared, faults)
+    pairs = (
+        _pairs_msd(declared, faults) if "training" in declared else _pairs_nnunet(folder, declared, faults)
+    )
     csv_bytes, table = _cases_csv(folder, faults)
     if not pairs and not faults:
         raise StageError(f"0 cases in {folder}/", way_out=WAY_OUT)
@@ -84,18 +99,34 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
         if not CASE_ID.fullmatch(case_id):
             faults.append(f"{case_id!r}: a case id has letters, digits, '.', '_' and '-' only")
         elif len(case_id) > CASE_ID_LENGTH_MAX:
-            faults.append(f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because files are named after it")
+            faults.append(
+                f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because files are named after it"
+            )
     faults += _same_when_folded(pairs)
     faults += _file_faults(folder, pairs)
     groups_of: dict[str, dict[str, str]] = {}
     if table is not None:
-        faults += [f"{case_id}: not in cases.csv, so that its subject is unknown" for case_id in sorted(pairs.keys() - table.subject_of.keys())]
-        faults += [f"{case_id}: in cases.csv, but not in dataset.json" for case_id in sorted(table.subject_of.keys() - pairs.keys())]
+        faults += [
+            f"{case_id}: not in cases.csv, so that its subject is unknown"
+            for case_id in sorted(pairs.keys() - table.subject_of.keys())
+        ]
+        faults += [
+            f"{case_id}: in cases.csv, but not in dataset.json"
+            for case_id in sorted(table.subject_of.keys() - pairs.keys())
+        ]
         groups_of = tables.grouped(table, list(missing_words), bands or {}, faults, notes)
     if faults:
-        raise StageError(f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT)
-    cases = [Case(case_id, *pairs[case_id], table.subject_of[case_id], groups_of[case_id]) for case_id in sorted(pairs)]
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))}
+        raise StageError(
+            f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT
+        )
+    cases = [
+        Case(case_id, *pairs[case_id], table.subject_of[case_id], groups_of[case_id])
+        for case_id in sorted(pairs)
+    ]
+    hashes = {
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))
+    }
     return Dataset(identity, labels, cases, hashes, tuple(notes))
 
 
@@ -103,13 +134,19 @@ def _dataset_json_bytes(folder: Path) -> bytes:
     path = folder / "dataset.json"
     if path.is_file():
         if path.stat().st_size > JSON_BYTES_MAX:
-            raise StageError(f"{path} has {path.stat().st_size} bytes; at most {JSON_BYTES_MAX} are read", way_out=WAY_OUT)
+            raise StageError(
+                f"{path} has {path.stat().st_size} bytes; at most {JSON_BYTES_MAX} are read", way_out=WAY_OUT
+            )
         return path.read_bytes()
     if deeper := sorted([*folder.glob("*/dataset.json"), *folder.glob("*/*/dataset.json")]):
-        raise StageError(f"{path} is missing, but {deeper[0].as_posix()} is there: the data set lies too deep",
-                         way_out=f"Move what is in {deeper[0].parent.as_posix()}/ to {folder}/, then run 'make manifest' and 'dvc repro'.")
+        raise StageError(
+            f"{path} is missing, but {deeper[0].as_posix()} is there: the data set lies too deep",
+            way_out=f"Move what is in {deeper[0].parent.as_posix()}/ to {folder}/, then run 'make manifest' and 'dvc repro'.",
+        )
     if dicom := _first_dicom(folder):
-        raise StageError(f"{path} is missing; {dicom} is {content.DICOM[0]}", way_out=f"{content.DICOM[1]}. {WAY_OUT}")
+        raise StageError(
+            f"{path} is missing; {dicom} is {content.DICOM[0]}", way_out=f"{content.DICOM[1]}. {WAY_OUT}"
+        )
     raise StageError(f"{path} is missing", way_out=WAY_OUT)
 
 
@@ -142,21 +179,30 @@ def _parsed(data: bytes, path: Path) -> dict:
     if not isinstance(declared, dict):
         raise StageError(f"{path}: found {type(declared).__name__}, expected an object", way_out=WAY_OUT)
     if twice:
-        raise StageError(f"{path}: {len(twice)} keys stand twice, and nobody knows which is meant", twice, WAY_OUT)
+        raise StageError(
+            f"{path}: {len(twice)} keys stand twice, and nobody knows which is meant", twice, WAY_OUT
+        )
     return declared
 
 
 def _identity(declared: dict, faults: list[str]) -> dict:
     """Name, version, licence, citation and modality; null where the data set does not say."""
     texts: dict[str, str | None] = {}
-    for name, keys in {"name": ("name",), "version": ("release", "version"), "licence": ("licence", "license"),
-                       "citation": ("reference", "citation"), "description": ("description",)}.items():
+    for name, keys in {
+        "name": ("name",),
+        "version": ("release", "version"),
+        "licence": ("licence", "license"),
+        "citation": ("reference", "citation"),
+        "description": ("description",),
+    }.items():
         value = next((declared[key] for key in keys if declared.get(key)), None)
         texts[name] = None if value is None else str(value)
         if isinstance(value, (dict, list)):
             faults.append(f"dataset.json: {name}: found {type(value).__name__}, expected text")
         elif value is not None and not str(value).replace("\n", "").replace("\t", "").isprintable():
-            faults.append(f"dataset.json: {name} holds characters that are not seen, or that steer a terminal")
+            faults.append(
+                f"dataset.json: {name} holds characters that are not seen, or that steer a terminal"
+            )
     channels = _modalities(declared)
     modality = str(channels[0]) if channels else None
     if modality and not modality.isprintable():
@@ -176,8 +222,10 @@ def _check_modalities(declared: dict, faults: list[str]) -> None:
     channels = _modalities(declared)
     if len(channels) > 1:
         named = ", ".join(map(str, channels))
-        faults.append(f"dataset.json: {len(channels)} modalities or channels are declared ({named}); one is supported. "
-                      "Keep one image of each case (nnU-Net: rename it to CASE_0000; MSD: a 3-D file of it), and declare only that one")
+        faults.append(
+            f"dataset.json: {len(channels)} modalities or channels are declared ({named}); one is supported. "
+            "Keep one image of each case (nnU-Net: rename it to CASE_0000; MSD: a 3-D file of it), and declare only that one"
+        )
 
 
 def _labels(declared, faults: list[str]) -> dict[str, str]:
@@ -194,39 +242,62 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
             faults.append(f"dataset.json: labels: found {declared!r}, {reason}")
             return {}
     if ignored := [value for value, name in sorted(pairs.items()) if name.casefold() == "ignore"]:
-        faults.append(f"dataset.json: labels: {ignored[0]} is 'ignore', which marks voxels that nobody labelled (nnU-Net). It is not supported: they "
-                      "would be learnt as a structure. Leave these cases out, or label them")
+        faults.append(
+            f"dataset.json: labels: {ignored[0]} is 'ignore', which marks voxels that nobody labelled (nnU-Net). It is not supported: they "
+            "would be learnt as a structure. Leave these cases out, or label them"
+        )
         return {}
-    if len(pairs) < 2 or sorted(pairs) != list(range(len(pairs))) or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs):
-        faults.append(f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each with a name of its own")
+    if (
+        len(pairs) < 2
+        or sorted(pairs) != list(range(len(pairs)))
+        or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs)
+    ):
+        faults.append(
+            f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each with a name of its own"
+        )
         return {}
     if len(pairs) > LABELS_MAX:
-        faults.append(f"dataset.json: labels: found {len(pairs)}, expected at most {LABELS_MAX}, background included")
+        faults.append(
+            f"dataset.json: labels: found {len(pairs)}, expected at most {LABELS_MAX}, background included"
+        )
         return {}
     if pairs[0].casefold() != "background":
-        faults.append(f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a structure: are the values mixed up?")
+        faults.append(
+            f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a structure: are the values mixed up?"
+        )
     faults += _label_name_faults(pairs)
     return {str(value): pairs[value] for value in sorted(pairs)}
 
 
 def _label_name_faults(pairs: dict[int, str]) -> list[str]:
-    faults = [f"dataset.json: labels: {value} is {name[:80]!r}; a name begins with a letter or digit, has letters, digits, spaces and . _ - + , ( ) "
-              f"only, and at most {LABEL_LENGTH_MAX} characters" for value, name in sorted(pairs.items())
-              if not LABEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX]
-    faults += [f"dataset.json: labels: {value} is {name!r}, which is a word of the records; give it another name"
-               for value, name in sorted(pairs.items()) if name.casefold() in RESERVED]
+    faults = [
+        f"dataset.json: labels: {value} is {name[:80]!r}; a name begins with a letter or digit, has letters, digits, spaces and . _ - + , ( ) "
+        f"only, and at most {LABEL_LENGTH_MAX} characters"
+        for value, name in sorted(pairs.items())
+        if not LABEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX
+    ]
+    faults += [
+        f"dataset.json: labels: {value} is {name!r}, which is a word of the records; give it another name"
+        for value, name in sorted(pairs.items())
+        if name.casefold() in RESERVED
+    ]
     spellings = defaultdict(list)
     for value, name in sorted(pairs.items()):
         spellings[unicodedata.normalize("NFKC", name).casefold()].append(value)
-    return faults + [f"dataset.json: labels: {' and '.join(map(str, values))} have one name, but for its spelling: {pairs[values[0]]!r}"
-                     for values in spellings.values() if len(values) > 1]
+    return faults + [
+        f"dataset.json: labels: {' and '.join(map(str, values))} have one name, but for its spelling: {pairs[values[0]]!r}"
+        for values in spellings.values()
+        if len(values) > 1
+    ]
 
 
 def _pairs_msd(declared: dict, faults: list[str]) -> dict[str, tuple[str, str]]:
     pairs: dict[str, tuple[str, str]] = {}
     entries = declared["training"] if isinstance(declared["training"], list) else []
     for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("image", "label")):
+        if not isinstance(entry, dict) or not all(
+            isinstance(entry.get(key), str) for key in ("image", "label")
+        ):
             faults.append(f"dataset.json: training[{number}]: found {entry!r}, expected an image and a label")
             continue
         image, label_map = (PurePosixPath(entry[key]).as_posix() for key in ("image", "label"))
@@ -243,7 +314,9 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
         faults.append("dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there")
         return {}
     if not decoding.ENDINGS.fullmatch(ending):
-        what, way_out = UNREAD.get(ending.lower(), ("a format that is not read", "Convert the files to .nii.gz"))
+        what, way_out = UNREAD.get(
+            ending.lower(), ("a format that is not read", "Convert the files to .nii.gz")
+        )
         faults.append(f"dataset.json: file_ending {ending!r}: {what}. {way_out}")
         return {}
     names_in: dict[str, list[str]] = {}
@@ -251,10 +324,14 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
         listed = sorted(path.name for path in (folder / kind).iterdir()) if (folder / kind).is_dir() else []
         files = [name for name in listed if not name.startswith(".")]
         if hidden := [name for name in listed if name.startswith(".") and name.endswith(ending)]:
-            faults.append(f"{kind}/ has {len(hidden)} hidden files, such as {hidden[0]}, as macOS leaves them behind. Remove them")
+            faults.append(
+                f"{kind}/ has {len(hidden)} hidden files, such as {hidden[0]}, as macOS leaves them behind. Remove them"
+            )
         names_in[kind] = [name.removesuffix(ending) for name in files if name.endswith(ending)]
         if not names_in[kind] and files:
-            faults.append(f"{kind}/ has {len(files)} files, such as {files[0]}, none of which ends in {ending} (file_ending)")
+            faults.append(
+                f"{kind}/ has {len(files)} files, such as {files[0]}, none of which ends in {ending} (file_ending)"
+            )
     cases: set[str] = set()
     strange, channels = [], []
     for name in names_in["imagesTr"]:
@@ -262,18 +339,24 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
         if channel is None:
             strange.append(name)
             continue
-        cases.add(name[:channel.start()])
+        cases.add(name[: channel.start()])
         if channel[1] != "0000":
             channels.append(name)
     if channels and len(_modalities(declared)) <= 1:
-        faults.append(f"imagesTr/: {len(channels)} files, such as {channels[0]}{ending}, are of a second channel; "
-                      "only one channel (_0000) is supported. Keep one channel, as _0000")
+        faults.append(
+            f"imagesTr/: {len(channels)} files, such as {channels[0]}{ending}, are of a second channel; "
+            "only one channel (_0000) is supported. Keep one channel, as _0000"
+        )
     if strange:
-        faults.append(f"imagesTr/: {len(strange)} files, such as {strange[0]}{ending}, do not end in _0000{ending}, "
-                      "as nnU-Net names the first channel")
+        faults.append(
+            f"imagesTr/: {len(strange)} files, such as {strange[0]}{ending}, do not end in _0000{ending}, "
+            "as nnU-Net names the first channel"
+        )
         return {}
-    return {case_id: (f"imagesTr/{case_id}_0000{ending}", f"labelsTr/{case_id}{ending}")
-            for case_id in sorted(cases | set(names_in["labelsTr"]))}
+    return {
+        case_id: (f"imagesTr/{case_id}_0000{ending}", f"labelsTr/{case_id}{ending}")
+        for case_id in sorted(cases | set(names_in["labelsTr"]))
+    }
 
 
 def _same_when_folded(pairs: dict) -> list[str]:
@@ -281,13 +364,21 @@ def _same_when_folded(pairs: dict) -> list[str]:
     spellings = defaultdict(list)
     for case_id in sorted(pairs):
         spellings[case_id.casefold()].append(case_id)
-    faults = [f"{' and '.join(several)}: case ids that differ in capitals only" for several in spellings.values() if len(several) > 1]
-    images, label_maps = ({paths[kind]: case_id for case_id, paths in sorted(pairs.items())} for kind in (0, 1))
+    faults = [
+        f"{' and '.join(several)}: case ids that differ in capitals only"
+        for several in spellings.values()
+        if len(several) > 1
+    ]
+    images, label_maps = (
+        {paths[kind]: case_id for case_id, paths in sorted(pairs.items())} for kind in (0, 1)
+    )
     both = sorted(images.keys() & label_maps.keys())
     if both:
         more = f" (and {len(both) - 1} more files)" if len(both) > 1 else ""
-        faults.append(f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of {label_maps[both[0]]}{more}; "
-                      "a file has one role")
+        faults.append(
+            f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of {label_maps[both[0]]}{more}; "
+            "a file has one role"
+        )
     return faults
 
 
@@ -299,7 +390,9 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
     for case_id, paths in sorted(pairs.items()):
         for path in dict.fromkeys(paths):
             ending = PurePosixPath(path).suffix.lower()
-            if not path.isprintable() or (not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)):
+            if not path.isprintable() or (
+                not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)
+            ):
                 faults.append(f"{case_id}: {path!r} holds ':', a backslash, or characters that are not seen")
             elif PurePosixPath(path).is_absolute() or (".." in path and links.leaves(folder, path)):
                 faults.append(f"{case_id}: {path} leaves the data folder")
@@ -310,12 +403,25 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
             elif links.leaves(folder, path):
                 faults.append(f"{case_id}: {path} leaves the data folder")
             elif stat.S_ISDIR(mode):
-                shared["folders, not files", "A folder of DICOM files becomes one file by conversion, for example with dcm2niix"].append(path)
+                shared[
+                    "folders, not files",
+                    "A folder of DICOM files becomes one file by conversion, for example with dcm2niix",
+                ].append(path)
             elif not decoding.ENDINGS.search(path):
-                what = UNREAD.get(ending, (f"files that end in {ending or 'nothing'}, which is not read", f"Convert them to {decoding.READABLE}"))
+                what = UNREAD.get(
+                    ending,
+                    (
+                        f"files that end in {ending or 'nothing'}, which is not read",
+                        f"Convert them to {decoding.READABLE}",
+                    ),
+                )
                 shared[what].append(path)
     for (what, way_out), paths in shared.items():
-        faults.append(f"{paths[0]} and {len(paths) - 1} more: {what}. {way_out}" if len(paths) > 1 else f"{paths[0]}: {what}. {way_out}")
+        faults.append(
+            f"{paths[0]} and {len(paths) - 1} more: {what}. {way_out}"
+            if len(paths) > 1
+            else f"{paths[0]}: {what}. {way_out}"
+        )
     return faults + _missing_faults(folder, missing, 2 * len(pairs))
 
 
@@ -331,8 +437,10 @@ def _missing_faults(folder: Path, missing: list[tuple[str, str]], n_files: int) 
     if missing and len(missing) == n_files:
         below = next((path for path in sorted(folder.glob("*/")) if (path / missing[0][1]).is_file()), None)
         if below is not None:
-            return [f"all {n_files} files are missing, but {below.as_posix()}/{missing[0][1]} is there: "
-                    f"move what is in {below.as_posix()}/ to {folder}/"]
+            return [
+                f"all {n_files} files are missing, but {below.as_posix()}/{missing[0][1]} is there: "
+                f"move what is in {below.as_posix()}/ to {folder}/"
+            ]
     return [f"{case_id}: {path} is missing" for case_id, path in missing]
 
 
@@ -340,7 +448,9 @@ def _cases_csv(folder: Path, faults: list[str]) -> tuple[bytes, tables.Table | N
     """The bytes of cases.csv, and what they say; None when the file cannot be used at all."""
     path = folder / "cases.csv"
     if not path.is_file():
-        faults.append("cases.csv: missing; it says which cases are of one subject (columns case_id, subject_id)")
+        faults.append(
+            "cases.csv: missing; it says which cases are of one subject (columns case_id, subject_id)"
+        )
         return b"", None
     data = path.read_bytes()
     return data, tables.read(data, "cases.csv", faults)

@@ -1,4 +1,5 @@
 """Links: where a file of the data folder really lies. Only the folder itself and DVC's own cache are the data's places."""
+
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,11 @@ def leaves(folder: Path, path: str) -> bool:
     if real.is_relative_to(folder.resolve()):
         return False
     cache = _cache(folder.absolute())
-    return cache is None or not real.is_relative_to(cache) or not OBJECT.fullmatch(real.relative_to(cache).as_posix())
+    return (
+        cache is None
+        or not real.is_relative_to(cache)
+        or not OBJECT.fullmatch(real.relative_to(cache).as_posix())
+    )
 
 
 @lru_cache(maxsize=1)
@@ -25,7 +30,11 @@ def _cache(folder: Path) -> Path | None:
     root = next((parent for parent in (folder, *folder.parents) if (parent / ".dvc").is_dir()), None)
     if root is None:
         return None
-    from dvc.config import Config, ConfigError  # here, because it takes a quarter of a second and few data have links
+    from dvc.config import (
+        Config,
+        ConfigError,
+    )  # here, because it takes a quarter of a second and few data have links
+
     try:
         named = Config(str(root / ".dvc"))["cache"].get("dir")
     except ConfigError:

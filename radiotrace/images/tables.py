@@ -1,4 +1,5 @@
 """Tables: cases.csv, its subjects and its attributes. Text is brought to one form as it is read, and numbers to bands."""
+
 import csv
 import io
 import re
@@ -19,6 +20,7 @@ FORBIDDEN = re.compile(r"[$\\]")  # in names and groups: charts would read them 
 @dataclass(frozen=True)
 class Table:
     """Rows by case_id, in the order of the file: subject_id, and attributes by column; '' where a cell is empty."""
+
     subject_of: dict[str, str] = field(default_factory=dict)
     attributes_of: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -54,7 +56,14 @@ def read(data: bytes, name: str, faults: list[str]) -> Table | None:
         table = Table()
         for cells in lines:
             if cells:
-                _take(table, first, [plain(cell) for cell in cells], f"{name} line {lines.line_num}", name, faults)
+                _take(
+                    table,
+                    first,
+                    [plain(cell) for cell in cells],
+                    f"{name} line {lines.line_num}",
+                    name,
+                    faults,
+                )
     except UnicodeDecodeError as error:
         faults.append(f"{name}: not UTF-8 ({error.reason} at byte {error.start}). Save it as 'CSV UTF-8'")
         return None
@@ -66,47 +75,75 @@ def read(data: bytes, name: str, faults: list[str]) -> Table | None:
 
 def _columns_are_good(columns: list[str], name: str, faults: list[str]) -> bool:
     if missing := sorted(set(KEYS) - set(columns)):
-        way_out = next((f". Separate columns by commas, not by {word}" for sign, word in SEPARATORS.items()
-                        if any(sign in column for column in columns)), "")
-        faults.append(f"{name}: column {', '.join(missing)} missing; found {', '.join(columns) or 'none'}{way_out}")
+        way_out = next(
+            (
+                f". Separate columns by commas, not by {word}"
+                for sign, word in SEPARATORS.items()
+                if any(sign in column for column in columns)
+            ),
+            "",
+        )
+        faults.append(
+            f"{name}: column {', '.join(missing)} missing; found {', '.join(columns) or 'none'}{way_out}"
+        )
         return False
     bad = []
     spellings = Counter(column.casefold() for column in columns)
     if twice := sorted(column for column, count in spellings.items() if count > 1):
-        bad.append(f"{name}: column {', '.join(repr(column) for column in twice)} stands twice in the first line")
+        bad.append(
+            f"{name}: column {', '.join(repr(column) for column in twice)} stands twice in the first line"
+        )
     for number, column in enumerate(columns, 1):
         if not column:
             bad.append(f"{name}: column {number} has no name")
         elif reason := text_fault(column) or (FORBIDDEN.search(column) and "holds '$' or a backslash"):
             bad.append(f"{name}: the name of column {number} {reason}")
         elif column.casefold().startswith("derived_"):
-            bad.append(f"{name}: column {column!r}: names that begin with derived_ are those of attributes that the evaluation derives; rename it")
+            bad.append(
+                f"{name}: column {column!r}: names that begin with derived_ are those of attributes that the evaluation derives; rename it"
+            )
     faults += bad
     return not bad
 
 
-def _take(table: Table, columns: list[str], cells: list[str], line: str, name: str, faults: list[str]) -> None:
+def _take(
+    table: Table, columns: list[str], cells: list[str], line: str, name: str, faults: list[str]
+) -> None:
     """Adds one row."""
     if len(cells) != len(columns):
         faults.append(f"{line}: found another number of columns than in the first line")
         return
     row = dict(zip(columns, cells, strict=True))
     for column, cell in row.items():
-        if reason := text_fault(cell) or (column not in KEYS and FORBIDDEN.search(cell) and "holds '$' or a backslash"):
+        if reason := text_fault(cell) or (
+            column not in KEYS and FORBIDDEN.search(cell) and "holds '$' or a backslash"
+        ):
             faults.append(f"{line}: column {column} {reason}: {cell[:60]!r}")
     case_id, subject_id = row.pop("case_id"), row.pop("subject_id")
     if case_id in table.subject_of:
         faults.append(f"{case_id}: stands twice in {name}")
-    if len(scripts := sorted(SCRIPTS & {unicodedata.name(letter, "").split(" ")[0] for letter in subject_id})) > 1:
-        faults.append(f"{case_id}: subject {subject_id!r} has letters of {' and '.join(scripts)} that look alike; write it in one script")
+    if (
+        len(
+            scripts := sorted(SCRIPTS & {unicodedata.name(letter, "").split(" ")[0] for letter in subject_id})
+        )
+        > 1
+    ):
+        faults.append(
+            f"{case_id}: subject {subject_id!r} has letters of {' and '.join(scripts)} that look alike; write it in one script"
+        )
     if not subject_id:
         faults.append(f"{case_id}: no subject_id in {name}")
     table.subject_of[case_id] = subject_id
     table.attributes_of[case_id] = row
 
 
-def grouped(table: Table, missing_words: list[str], limits_of: dict[str, list[float]], faults: list[str],
-            notes: list[str]) -> dict[str, dict[str, str]]:
+def grouped(
+    table: Table,
+    missing_words: list[str],
+    limits_of: dict[str, list[float]],
+    faults: list[str],
+    notes: list[str],
+) -> dict[str, dict[str, str]]:
     """case_id -> attribute -> group. What is not known has no entry.
 
     A column of numbers becomes bands: between the limits that are given for it; else, where it has more than six different
@@ -118,26 +155,38 @@ def grouped(table: Table, missing_words: list[str], limits_of: dict[str, list[fl
         faults, notes: are added to; a note is something to know that does not stop a run.
     """
     columns = list(next(iter(table.attributes_of.values()), {}))
-    faults += [f"ingest.bands: {column!r} is no further column of cases.csv; those are {', '.join(columns) or 'none'}"
-               for column in sorted(limits_of.keys() - set(columns))]
+    faults += [
+        f"ingest.bands: {column!r} is no further column of cases.csv; those are {', '.join(columns) or 'none'}"
+        for column in sorted(limits_of.keys() - set(columns))
+    ]
     words = {word.casefold() for word in missing_words} | {""}
     groups_of: dict[str, dict[str, str]] = {case_id: {} for case_id in table.attributes_of}
     for column in columns:
-        known = {case_id: row[column] for case_id, row in table.attributes_of.items() if row[column].casefold() not in words}
+        known = {
+            case_id: row[column]
+            for case_id, row in table.attributes_of.items()
+            if row[column].casefold() not in words
+        }
         for case_id, group in _groups(column, known, limits_of.get(column), faults, notes).items():
             groups_of[case_id][column] = group
     return groups_of
 
 
-def _groups(column: str, known: dict[str, str], limits: list[float] | None, faults: list[str], notes: list[str]) -> dict[str, str]:
+def _groups(
+    column: str, known: dict[str, str], limits: list[float] | None, faults: list[str], notes: list[str]
+) -> dict[str, str]:
     """case_id -> group, of one column."""
     numbers = {case_id: float(text) for case_id, text in known.items() if NUMBER.fullmatch(text)}
     others = Counter(text for case_id, text in known.items() if case_id not in numbers)
-    is_quantity = limits is not None or (2 * len(numbers) > len(known) and len(set(numbers.values())) > GROUPS_MAX)
+    is_quantity = limits is not None or (
+        2 * len(numbers) > len(known) and len(set(numbers.values())) > GROUPS_MAX
+    )
     if is_quantity and others:
         named = ", ".join(f"{text!r} ({count} cases)" for text, count in sorted(others.items())[:5])
-        faults.append(f"cases.csv: column {column}: {len(numbers)} numbers, and {named}. Name what means 'not known' in params.yaml under "
-                      "ingest.missing_words, and correct the rest")
+        faults.append(
+            f"cases.csv: column {column}: {len(numbers)} numbers, and {named}. Name what means 'not known' in params.yaml under "
+            "ingest.missing_words, and correct the rest"
+        )
         return {}
     if is_quantity and limits is not None and sorted(set(limits)) != limits:
         faults.append(f"ingest.bands.{column}: found {limits}, expected numbers that ascend")
@@ -153,7 +202,9 @@ def _groups(column: str, known: dict[str, str], limits: list[float] | None, faul
             named = ", ".join(f"{text!r} ({count} cases)" for text, count in sorted(several.items()))
             faults.append(f"cases.csv: column {column}: one group in {len(several)} spellings: {named}")
     if len(spellings) > MANY_GROUPS:
-        notes.append(f"cases.csv: column {column} has {len(spellings)} groups in {len(known)} cases; most are too small to be compared")
+        notes.append(
+            f"cases.csv: column {column} has {len(spellings)} groups in {len(known)} cases; most are too small to be compared"
+        )
     return known
 
 
