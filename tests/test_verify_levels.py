@@ -10,17 +10,6 @@ from tests import projects, tampering
 from tests.tampering import edit
 
 
-def test_level_6_runs_nothing_where_a_checkpoint_lies_in_git(clone):  # it was resumed from, and gave the forged bytes
-    tampering.recorded(clone)
-    forged = clone / ".checkpoints/0/epoch_0002.safetensors"
-    forged.parent.mkdir(parents=True)
-    forged.write_bytes(b"forged")
-    projects.run(clone, "git", "add", "-f", ".checkpoints")
-    projects.commit(clone, "forged")
-    faults = found(clone, 6)[6]
-    assert faults == ["nothing was run, because:", f"{forged.relative_to(clone)}: tracked by git, though it is of what runs leave behind"]
-
-
 @pytest.fixture
 def clone(reproduced, tmp_path):
     """A clone with every output pulled."""
@@ -44,6 +33,17 @@ def test_numbers_predictions_and_a_second_clone_agree_and_one_that_differs_is_na
     faults = found(clone, 6)
     assert (faults[4], faults[5]) == ([], [])
     assert [fault.split(":")[0] for fault in faults[6]] == ["evidence/vex.json"]
+
+
+def test_level_6_runs_nothing_where_a_checkpoint_lies_in_git(clone):  # it was resumed from, and gave the forged bytes
+    tampering.recorded(clone)
+    forged = clone / ".checkpoints/0/epoch_0002.safetensors"
+    forged.parent.mkdir(parents=True)
+    forged.write_bytes(b"forged")
+    projects.run(clone, "git", "add", "-f", ".checkpoints")
+    projects.commit(clone, "forged")
+    faults = found(clone, 6)[6]
+    assert faults == ["nothing was run, because:", f"{forged.relative_to(clone)}: tracked by git, though it is of what runs leave behind"]
 
 
 def test_numbers_that_do_not_follow_are_named(clone):
