@@ -54,7 +54,8 @@ lint: .venv/dev ## ruff, and actionlint over the workflows
 	actionlint
 
 check: .venv/runtime ## dvc.lock fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
-	dvc repro --dry --allow-missing
+	@said=$$(dvc repro --dry --allow-missing) || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^>/d'; \
+	  if echo "$$said" | grep -q '^Running stage'; then echo "dvc.lock does not fit the code, the parameters or design/: 'dvc repro'" >&2; exit 1; fi
 	python -m radiotrace datastore
 	@test ! -f execution/tests.json || cmp execution/tests.json verification/tests.json \
 	  || { echo "the tests came to something else than verification/tests.json says: 'make verification', then 'dvc repro evidence'" >&2; exit 1; }

@@ -114,6 +114,15 @@ def test_the_lock_fits_the_code_without_any_data(reproduced, tmp_path):
     assert projects.run(folder, "dvc", "repro", "--dry", "--allow-missing", check=False).returncode != 0
 
 
+def test_a_lock_that_does_not_fit_fails_the_check_though_everything_was_pulled(project):  # then '--dry' ends with status 0
+    check = ("make", "-o", ".venv/runtime", "check")
+    assert projects.run(project, *check).returncode == 0
+    projects.set_params(project, export={"parity_cases": 3})
+    done = projects.run(project, *check, check=False)
+    assert done.returncode != 0
+    assert "dvc.lock does not fit the code, the parameters or design/" in done.stderr
+
+
 def test_everything_locked_is_in_the_datastore(project):
     done = projects.run(project, "python", "-m", "radiotrace", "datastore")
     assert "objects hashed" in done.stdout

@@ -48,11 +48,11 @@ def sign_from_page(args, written: dict, chosen: list[str], n_openings: int) -> N
     digest, asked = shown.digest(), "--all" if args.all else shlex.join(args.items)
     if args.shown is None:
         page = Path(args.page or "execution/review.html")
-        records.write_bytes(page, review_page.render(shown, asked).encode("utf-8"))
+        records.write_bytes(page, review_page.render(shown, f"{python()} -m radiotrace review {asked}").encode("utf-8"))
         refused = f" --refuse {shlex.join(args.refuse)}" if args.refuse else ""
         name = shlex.quote(args.by) if args.by else "NAME"
         print(f"{page}: {len(chosen)} items, with what changed since their last review. Nothing is signed yet: read it, then\n"
-              f"python -m radiotrace review {asked} --as {name} --shown {digest}{refused}")
+              f"{python()} -m radiotrace review {asked} --as {name} --shown {digest}{refused}")
         return
     if not args.by:
         raise StageError("nobody is named who signs", way_out="Add --as NAME.")
@@ -80,6 +80,12 @@ def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -
     late = [name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])]
     if late:
         print(f"{', '.join(late)}: the criterion changed after the test part was opened, so that it can only be 'post-hoc'")
+
+
+def python() -> str:
+    """The interpreter as a plain shell finds it, too: that of the environment in this folder, where there is one."""
+    here = Path(".venv/bin/python")
+    return here.as_posix() if here.exists() else "python"
 
 
 def _some(names: list[str]) -> str:

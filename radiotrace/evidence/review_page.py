@@ -147,7 +147,7 @@ def render(what: Shown, asked: str) -> str:
     """The page.
 
     Args:
-        asked: which items were asked for, as on the command line.
+        asked: the command that was called, without who signs.
     """
     import jinja2  # here, because a review of one item needs no page
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
