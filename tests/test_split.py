@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from radiotrace import records
+from radiotrace import records, splits
 from radiotrace.stage import StageError
 from stages import split
 from tests import projects
@@ -31,50 +31,50 @@ def twins(count: int) -> list[dict]:
 
 @pytest.mark.requirement("SRS-SPLIT-2")
 def test_a_subject_keeps_its_part_when_others_go():
-    whole = split.assign_parts(SUBJECTS, FRACTIONS, 0)
+    whole = splits.assign_parts(SUBJECTS, FRACTIONS, 0)
     rng = np.random.default_rng(1)
     for _ in range(50):
         some = rng.choice(SUBJECTS, rng.integers(1, 200), replace=False).tolist()
-        assert split.assign_parts(some, FRACTIONS, 0) == {subject: whole[subject] for subject in some}
+        assert splits.assign_parts(some, FRACTIONS, 0) == {subject: whole[subject] for subject in some}
 
 
 @pytest.mark.requirement("SRS-SPLIT-2")
 def test_a_subject_keeps_its_part_when_others_come():
-    before = split.assign_parts(SUBJECTS, FRACTIONS, 0)
-    after = split.assign_parts([f"new-{number}" for number in range(300)] + SUBJECTS, FRACTIONS, 0)
+    before = splits.assign_parts(SUBJECTS, FRACTIONS, 0)
+    after = splits.assign_parts([f"new-{number}" for number in range(300)] + SUBJECTS, FRACTIONS, 0)
     assert {subject: after[subject] for subject in SUBJECTS} == before
 
 
 def test_a_subject_keeps_its_fold_when_others_go():
-    whole = split.assign_folds(SUBJECTS, 5, 0)
-    assert split.assign_folds(SUBJECTS[::3], 5, 0) == {subject: whole[subject] for subject in SUBJECTS[::3]}
+    whole = splits.assign_folds(SUBJECTS, 5, 0)
+    assert splits.assign_folds(SUBJECTS[::3], 5, 0) == {subject: whole[subject] for subject in SUBJECTS[::3]}
 
 
 def test_the_order_of_subjects_makes_no_difference():
-    assert split.assign_parts(SUBJECTS[::-1], FRACTIONS, 0) == split.assign_parts(SUBJECTS, FRACTIONS, 0)
+    assert splits.assign_parts(SUBJECTS[::-1], FRACTIONS, 0) == splits.assign_parts(SUBJECTS, FRACTIONS, 0)
 
 
 def test_a_larger_test_share_takes_nobody_out_of_test():
-    before = split.assign_parts(SUBJECTS, FRACTIONS, 0)
-    after = split.assign_parts(SUBJECTS, {"train": 0.5, "validation": 0.1, "test": 0.4}, 0)
+    before = splits.assign_parts(SUBJECTS, FRACTIONS, 0)
+    after = splits.assign_parts(SUBJECTS, {"train": 0.5, "validation": 0.1, "test": 0.4}, 0)
     assert {subject for subject in SUBJECTS if before[subject] == "test"} <= {subject for subject in SUBJECTS if after[subject] == "test"}
 
 
 @pytest.mark.parametrize("part", FRACTIONS)
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
 def test_shares_of_2000_subjects_are_within_four_standard_errors(part, seed):
-    found = list(split.assign_parts(MANY, FRACTIONS, seed).values()).count(part) / 2000
+    found = list(splits.assign_parts(MANY, FRACTIONS, seed).values()).count(part) / 2000
     assert abs(found - FRACTIONS[part]) <= share_bound(FRACTIONS[part], 2000)
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_folds_of_2000_subjects_are_within_four_standard_errors_of_a_fifth(fold):
-    found = list(split.assign_folds(MANY, 5, 0).values()).count(fold) / 2000
+    found = list(splits.assign_folds(MANY, 5, 0).values()).count(fold) / 2000
     assert abs(found - 0.2) <= share_bound(0.2, 2000)
 
 
 def test_folds_do_not_follow_parts():      # drawn apart: of the validation part, a fifth is in each fold
-    parts, folds = split.assign_parts(MANY, FRACTIONS, 0), split.assign_folds(MANY, 5, 0)
+    parts, folds = splits.assign_parts(MANY, FRACTIONS, 0), splits.assign_folds(MANY, 5, 0)
     of_validation = [folds[subject] for subject in MANY if parts[subject] == "validation"]
     shares = np.bincount(of_validation, minlength=5) / len(of_validation)
     assert np.abs(shares - 0.2).max() <= share_bound(0.2, len(of_validation))
@@ -82,58 +82,58 @@ def test_folds_do_not_follow_parts():      # drawn apart: of the validation part
 
 @pytest.mark.parametrize(("one", "other"), [(0, 1), (0, 2**63), (1, 11)])
 def test_another_seed_is_another_split(one, other):
-    assert split.assign_parts(SUBJECTS, FRACTIONS, one) != split.assign_parts(SUBJECTS, FRACTIONS, other)
+    assert splits.assign_parts(SUBJECTS, FRACTIONS, one) != splits.assign_parts(SUBJECTS, FRACTIONS, other)
 
 
 def test_the_position_of_a_subject_is_its_sha256():      # printf 0/part/S1 | sha256sum | cut -c1-12
-    assert split.position(0, "part", "S1") == 0xBA86C49B61F8 / 2**48
+    assert splits.position(0, "part", "S1") == 0xBA86C49B61F8 / 2**48
 
 
 def test_a_share_of_1_takes_everybody():
-    assert set(split.assign_parts(MANY, {"train": 0, "validation": 0, "test": 1}, 0).values()) == {"test"}
+    assert set(splits.assign_parts(MANY, {"train": 0, "validation": 0, "test": 1}, 0).values()) == {"test"}
 
 
 def test_a_share_of_0_takes_nobody():
-    assert "test" not in split.assign_parts(MANY, {"train": 0.5, "validation": 0.5, "test": 0}, 0).values()
+    assert "test" not in splits.assign_parts(MANY, {"train": 0.5, "validation": 0.5, "test": 0}, 0).values()
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
 def test_twins_are_in_one_part():
-    parts, _ = split.split(twins(400), PARAMS)
+    parts, _ = splits.split(twins(400), PARAMS)
     assert all(parts[f"case_{number:03d}"] == parts[f"case_{number + 1:03d}"] for number in range(0, 400, 2))
 
 
 def test_twins_are_in_one_fold():
-    _, folds = split.split(twins(400), PARAMS)
+    _, folds = splits.split(twins(400), PARAMS)
     assert all(folds[f"case_{number:03d}"] == folds[f"case_{number + 1:03d}"] for number in range(0, 400, 2))
 
 
 # Folds
 
 def test_all_but_the_test_part_has_a_fold():
-    parts, folds = split.split(twins(400), PARAMS)
+    parts, folds = splits.split(twins(400), PARAMS)
     assert {case_id for case_id in parts if parts[case_id] == "test"} == {case_id for case_id in folds if folds[case_id] is None}
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_the_chosen_fold_is_the_validation_part(fold):
-    parts, folds = split.split(twins(400), PARAMS | {"fold": fold})
+    parts, folds = splits.split(twins(400), PARAMS | {"fold": fold})
     assert {case_id for case_id in parts if parts[case_id] == "validation"} == {case_id for case_id in folds if folds[case_id] == fold}
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_the_test_part_stays_whatever_fold_is_chosen(fold):
-    without, _ = split.split(twins(400), PARAMS)
-    parts, _ = split.split(twins(400), PARAMS | {"fold": fold})
+    without, _ = splits.split(twins(400), PARAMS)
+    parts, _ = splits.split(twins(400), PARAMS | {"fold": fold})
     assert [case_id for case_id in parts if parts[case_id] == "test"] == [case_id for case_id in without if without[case_id] == "test"]
 
 
 def test_every_case_that_is_not_test_is_validated_in_one_fold():
     validated = []
     for fold in range(5):
-        parts, _ = split.split(twins(400), PARAMS | {"fold": fold})
+        parts, _ = splits.split(twins(400), PARAMS | {"fold": fold})
         validated += [case_id for case_id in parts if parts[case_id] == "validation"]
-    without, _ = split.split(twins(400), PARAMS)
+    without, _ = splits.split(twins(400), PARAMS)
     assert sorted(validated) == [case_id for case_id in sorted(without) if without[case_id] != "test"]
 
 
@@ -166,7 +166,7 @@ def held_out_with_a_twin_in_training(parts: dict[str, str], held_out: str) -> in
 
 
 def held_out_cases(fold: int) -> list[str]:
-    return sorted(case_id[-3:] for case_id, of in split.nnunet_folds(hippocampus()).items() if of == fold)
+    return sorted(case_id[-3:] for case_id, of in splits.nnunet_folds(hippocampus()).items() if of == fold)
 
 
 @pytest.mark.parametrize("fold", range(5))
@@ -183,40 +183,40 @@ def test_a_fold_of_nnunet_begins_and_ends_with_its_published_cases(fold, first, 
 
 @pytest.mark.parametrize(("fold", "count"), list(enumerate([36, 33, 31, 26, 28])))
 def test_folds_of_nnunet_train_on_twins_of_held_out_cases(fold, count):
-    parts, _ = split.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": fold})
+    parts, _ = splits.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": fold})
     assert held_out_with_a_twin_in_training(parts, "test") == count
 
 
 @pytest.mark.parametrize("held_out", ["validation", "test"])
 @pytest.mark.parametrize("fold", [None, 0, 1, 2, 3, 4])
 def test_our_parts_train_on_no_twin_of_a_held_out_case(fold, held_out):
-    parts, _ = split.split(sides(hippocampus()), PARAMS | {"fold": fold})
+    parts, _ = splits.split(sides(hippocampus()), PARAMS | {"fold": fold})
     assert held_out_with_a_twin_in_training(parts, held_out) == 0
 
 
 def test_folds_of_nnunet_do_not_depend_on_the_order_of_cases():
-    assert split.nnunet_folds(hippocampus()[::-1]) == split.nnunet_folds(hippocampus())
+    assert splits.nnunet_folds(hippocampus()[::-1]) == splits.nnunet_folds(hippocampus())
 
 
 def test_scheme_nnunet_without_fold_holds_out_fold_0():
-    assert split.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet"}) == split.split(
+    assert splits.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet"}) == splits.split(
         sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": 0})
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_folds_by_subject_train_on_no_twin_of_a_held_out_case(fold):
-    parts, _ = split.split(sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})
+    parts, _ = splits.split(sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})
     assert held_out_with_a_twin_in_training(parts, "test") == 0
 
 
 def test_folds_by_subject_hold_every_case_out_once():
-    held_out = [case_id for fold in range(5) for case_id, part in split.split(
+    held_out = [case_id for fold in range(5) for case_id, part in splits.split(
         sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})[0].items() if part == "test"]
     assert sorted(held_out) == hippocampus()
 
 
 def test_folds_by_subject_have_about_a_fifth_each():               # 170 subjects: 34 expected, SD 5.2; four SDs
-    _, folds = split.split(sides(hippocampus()), PARAMS | {"scheme": "subjects"})
+    _, folds = splits.split(sides(hippocampus()), PARAMS | {"scheme": "subjects"})
     counts = [len({(int(case_id[-3:]) + 1) // 2 for case_id, of in folds.items() if of == fold}) for fold in range(5)]
     assert sum(counts) == 170
     assert all(13 <= count <= 55 for count in counts)
@@ -229,25 +229,25 @@ CASES = [{"case_id": one, "subject_id": subject, "voxels_sha256": image} for one
 
 
 def test_disjoint_parts_leak_nothing():
-    found = split.leakage(CASES[:3], {"a": "train", "b": "validation", "c": "test"})
+    found = splits.leakage(CASES[:3], {"a": "train", "b": "validation", "c": "test"})
     assert found == [{"parts": list(parts), "shared_subjects": [], "shared_images": []} for parts in (
         ("train", "validation"), ("train", "test"), ("validation", "test"))]
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
 def test_a_shared_subject_is_found():
-    found = split.leakage(CASES, {"a": "train", "b": "test", "c": "validation", "d": "test"})
+    found = splits.leakage(CASES, {"a": "train", "b": "test", "c": "validation", "d": "test"})
     assert [row["shared_subjects"] for row in found] == [[], ["S1"], []]
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
 def test_a_shared_image_is_found():
-    found = split.leakage(CASES, {"a": "train", "b": "validation", "c": "validation", "d": "train"})
+    found = splits.leakage(CASES, {"a": "train", "b": "validation", "c": "validation", "d": "train"})
     assert [row["shared_images"] for row in found] == [["y"], [], []]
 
 
 def test_what_two_cases_of_one_part_share_is_no_leak():
-    found = split.leakage(CASES, {"a": "train", "b": "train", "c": "test", "d": "train"})
+    found = splits.leakage(CASES, {"a": "train", "b": "train", "c": "test", "d": "train"})
     assert not any(row["shared_subjects"] or row["shared_images"] for row in found)
 
 
@@ -281,7 +281,7 @@ def stopped(**changes) -> StageError:
 
 def test_the_record_counts_what_it_lists(project):
     record = run()
-    for part in split.PARTS:
+    for part in splits.PARTS:
         listed = [case for case in record["cases"].values() if case["part"] == part]
         assert record["counts"][part] == {"cases": len(listed), "subjects": len({case["subject_id"] for case in listed})}
 
@@ -325,7 +325,7 @@ def test_shares_may_miss_1_by_rounding(project):      # 0.1 + 0.2 + 0.7 is 0.999
 @pytest.mark.requirement("SRS-SPLIT-1")
 def test_an_image_in_two_parts_stops_it(project):
     cases = twins(120)
-    parts, _ = split.split(cases, PARAMS)
+    parts, _ = splits.split(cases, PARAMS)
     train, test = (next(case for case in cases if parts[case["case_id"]] == part) for part in ("train", "test"))
     test["voxels_sha256"] = train["voxels_sha256"]
     accept(cases)
