@@ -1,0 +1,136 @@
+"""History: what was ever a line of a ledger is found, on whichever side of a merge it stood; and what nobody can know is said."""
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from radiotrace.evidence import history
+
+ROOT = Path(__file__).resolve().parent.parent
+LEDGER = "design/test_openings.jsonl"
+
+
+def git(folder, *words) -> str:
+    plain = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words]
+    return subprocess.run(plain, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder) -> str:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "x", "--allow-empty")
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """Requirements, then one opening after the other: the history reaches back to before the first."""
+    folder = tmp_path / "clone"
+    (folder / "design").mkdir(parents=True)
+    shutil.copy(ROOT / "design/requirements.yaml", folder / "design/requirements.yaml")
+    git(tmp_path, "init", "-q", "-b", "main", "clone")
+    commit(folder)
+    for number in range(3):
+        opened(folder, number)
+    return folder
+
+
+def opened(folder: Path, number: int) -> None:
+    with open(folder / LEDGER, "a") as file:
+        file.write(json.dumps({"run_id": str(number)}) + "\n")
+    commit(folder)
+
+
+def cut(folder: Path) -> None:
+    lines = (folder / LEDGER).read_text().splitlines(keepends=True)
+    (folder / LEDGER).write_text("".join(lines[:1]))
+    commit(folder)
+
+
+def found(folder: Path) -> tuple[bool, list[str], list[str]]:
+    check = history.check(folder)
+    return check.looked, check.faults, check.skipped
+
+
+def test_a_history_from_before_the_first_line_holds(repository):
+    assert found(repository) == (True, [], [])
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+def test_a_true_history_that_was_merged_and_not_taken_is_walked(repository):
+    """'git log FILE' does not show the side of a merge whose file was not taken."""
+    git(repository, "checkout", "-q", "-b", "true")
+    git(repository, "checkout", "-q", "-B", "main", "main~2")
+    opened(repository, 9)
+    git(repository, "merge", "-q", "-s", "ours", "true")
+    assert git(repository, "rev-list", "HEAD", "--", LEDGER).count("\n") == 1
+    looked, faults, _ = found(repository)
+    assert looked
+    assert [fault.split(" that commit")[0] for fault in faults] == [f"{LEDGER}: lacks a line"] * 3
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+def test_an_orphan_commit_with_a_cut_ledger_does_not_hold(repository):
+    git(repository, "checkout", "-q", "--orphan", "new")
+    cut(repository)
+    git(repository, "branch", "-D", "main")
+    looked, faults, skipped = found(repository)
+    assert (looked, faults, len(skipped)) == (False, [], 1)
+    assert skipped[0].startswith(f"cannot say: {LEDGER} has 1 lines in the first commit")
+
+
+def test_lines_of_another_branch_are_told_and_no_fault(repository):
+    git(repository, "checkout", "-q", "-b", "experiment")
+    opened(repository, 9)
+    git(repository, "checkout", "-q", "main")
+    looked, faults, skipped = found(repository)
+    assert (looked, faults) == (True, [])
+    assert skipped[0].startswith(f"{LEDGER}: 1 lines stand in other branches of this clone alone")
+
+
+def test_a_commit_in_whose_place_git_shows_another_is_read_as_it_is(repository):
+    whole = git(repository, "rev-parse", "HEAD")
+    cut(repository)
+    git(repository, "replace", whole, git(repository, "rev-parse", "HEAD"))
+    assert [fault.split(" that commit")[0] for fault in found(repository)[1]] == [f"{LEDGER}: lacks a line"] * 3
+
+
+def test_a_history_that_lacks_objects_is_no_history(repository):
+    blob = git(repository, "rev-parse", f"HEAD:{LEDGER}")
+    cut(repository)
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    looked, _, skipped = found(repository)
+    assert not looked
+    assert skipped == ["1 objects of the history are missing: clone it anew, whole (without --filter)"]
+
+
+def test_a_shallow_clone_says_that_it_cannot_say(repository, tmp_path):
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
+    assert found(tmp_path / "shallow") == (False, [], ["the history is not here: 'git fetch --unshallow'"])
+
+
+def test_a_criterion_is_held_against_each_commit_that_first_opened_the_test_part(repository):
+    """A second beginning, with a lower threshold, was joined to the first."""
+    text = (repository / "design/requirements.yaml").read_text()
+    git(repository, "checkout", "-q", "--orphan", "second")
+    (repository / LEDGER).unlink()
+    (repository / "design/requirements.yaml").write_text(text.replace("threshold: 0.85", "threshold: 0.05"))
+    commit(repository)
+    opened(repository, 9)
+    git(repository, "merge", "-q", "-s", "ours", "--allow-unrelated-histories", "main")
+    assert sorted({fault.split(":")[0] for fault in found(repository)[1] if "criterion" in fault}) == ["SRS-SEG-1", "SRS-SEG-2"]
+
+
+def test_a_package_whose_hash_changed_under_its_name_is_found(repository):
+    path = repository / history.WHEELS
+    shutil.copy(ROOT / history.WHEELS, path)
+    commit(repository)
+    assert history.wheels(repository).faults == []
+    record = json.loads(path.read_text())
+    name = next(iter(record["wheels"]))
+    record["wheels"][name]["sha256"] = "0" * 64
+    path.write_text(json.dumps(record))
+    commit(repository)
+    assert len(history.wheels(repository).faults) == 1
+    assert record["wheels"][name]["file"] in history.wheels(repository).faults[0]
