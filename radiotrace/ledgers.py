@@ -36,3 +36,16 @@ def add(path, lines: list[dict], schema: str) -> None:
     if broken := [fault for line in lines for fault in records.faults(line, schema)]:
         raise ValueError(f"not of schema {schema}: {broken}")
     records.write_bytes(path, "".join(json.dumps(one, sort_keys=True, ensure_ascii=False) + "\n" for one in (*before, *lines)).encode())
+
+
+def model(line: dict) -> tuple[str, str | None]:
+    """What a line of the ledger of the test part says that it was shown to: a run, and its weights.
+
+    Lines from before weights were kept have None for them.
+    """
+    return line["run_id"], line.get("weights_sha256")
+
+
+def n_models(lines: list[dict]) -> int:
+    """How many models lines of the ledger of the test part are of. Lines of a run from before weights were kept are of one."""
+    return len({model(line) for line in lines})

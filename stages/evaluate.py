@@ -166,7 +166,8 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
         groups: attribute -> case -> group.
         labels: value -> name.
     """
-    cases = [one["entry"] for one in observed]
+    # As the record has them: who has cases.json alone gets the same summaries, to the last tie between resamples.
+    cases = records.canonical([one["entry"] for one in observed])
     summary = results.Summary(cases, p["resamples"], p["seed"])
     tallies = {when: {one["entry"]["case_id"]: one["tally"][when] for one in observed} for when in observed[0]["tally"]}
     return {"n_cases": len(cases), "n_subjects": len(set(summary.subject_of.values())), "decisions": decided, **summary.measures(),
@@ -218,7 +219,8 @@ def main(args):
             __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights, *(
                 f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS))]), "provenance")
         # Counted before a number can be seen.
-        openings.add(args.openings, train["run_id"], "evaluate", list(test), records.digest(summary), "accuracy, calibration, uncertainty, subgroups")
+        openings.add(args.openings, train["run_id"], train["weights_sha256"], "evaluate",
+                     list(test), records.digest(summary), "accuracy, calibration, uncertainty, subgroups")
         for name, content in pictures.items():
             records.write_bytes(metrics_folder / name, content)
         for name, record in {"cases": {**about, "cases": cases}, "metrics": summary, "headline": results.headline(summary)}.items():

@@ -168,7 +168,8 @@ def main(args):
         records.write(out / "provenance.json", runs.provenance(
             __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]), "provenance")
         # Counted before a picture can be seen.
-        openings.add(args.openings, train["run_id"], "explain", [case["case_id"] for case in evaluated], records.digest(record), "explanations")
+        openings.add(args.openings, train["run_id"], train["weights_sha256"], "explain",
+                     [case["case_id"] for case in evaluated], records.digest(record), "explanations")
         records.write_bytes(Path(args.metrics) / "explanations.svg", heatmaps.overlays(
             rows, TITLE.format(level=p["level"], step=2 ** p["level"]), MEANING))
     stage.log(f"explain: wrote {args.out}/ and {args.metrics}/explanations.svg")

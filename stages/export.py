@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import parts
 from radiotrace.images import volumes
-from radiotrace.learning import inference, networks, numerics, onnx_model
+from radiotrace.learning import inference, networks, numerics, onnx_model, recipe
 from radiotrace.stage import StageError
 
 
@@ -48,17 +48,9 @@ def main(args):
                          "Look at the operators in build/export; or change export.opset or export.parity_tolerance in params.yaml.")
 
     with stage.output_folder(args.out) as out:
-        records.write_bytes(out / "model.onnx", content)
-        records.write(out / "model.json", {
-            "run_id": train["run_id"], "notice": "Research software; not for diagnosis.",
-            "file": "model.onnx", "sha256": records.sha256(out / "model.onnx"),
-            "weights_sha256": train["weights_sha256"], "format": "onnx", "opset": p["opset"], "network": train["network"],
-            "labels": train["labels"], "modality": dataset["dataset"]["modality"], "preprocessing": train["preprocessing"],
-            "input": {"name": "image", "type": "float32", "axes": onnx_model.AXES},
-            "output": {"name": "logits", "type": "float32", "axes": onnx_model.AXES},
-            "parity": {"cases": parity_cases, "tolerance": p["parity_tolerance"], "max_logit_difference": largest,
-                       "voxels_compared": compared, "voxels_different": different},
-            "params": p, "excluded": train["excluded"]}, "model")
+        records.write_bytes(out / recipe.FILE, content)
+        parity = {"cases": parity_cases, "max_logit_difference": largest, "voxels_compared": compared, "voxels_different": different}
+        records.write(out / "model.json", recipe.record(train, dataset, p, records.sha256(out / recipe.FILE), parity), "model")
         records.write(out / "provenance.json", runs.provenance(
             __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]), "provenance")
     stage.log(f"export: wrote {args.out}/model.onnx, {len(content) / 1e6:.1f} MB")

@@ -137,6 +137,7 @@ def main(args):
         for case_id in chosen:
             cases.append(entry(test[case_id], list(islice(found, len(work[case_id])))))
             stage.log(f"robustness: {len(cases)}/{len(chosen)} cases")
+        cases = records.canonical(cases)  # as the record has them: who has it alone gets the same summaries
         summary = robustness.summarise(cases, p["criterion_dice"], p["resamples"], p["seed"])
         for name, rows in summary["corruptions"].items():
             rows |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
@@ -146,7 +147,8 @@ def main(args):
         records.write(out / "provenance.json", runs.provenance(
             __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
         # Counted before a number can be seen.
-        openings.add(args.openings, train["run_id"], "robustness", list(test), records.digest(record), "accuracy under corruption, shift and attack")
+        openings.add(args.openings, train["run_id"], train["weights_sha256"], "robustness",
+                     list(test), records.digest(record), "accuracy under corruption, shift and attack")
         records.write_bytes(Path(args.metrics) / "envelope.svg", figures_robustness.envelope(summary))
         records.write(Path(args.metrics) / "robustness.json", record, "robustness")
     stage.log(f"robustness: wrote {args.metrics}/robustness.json, {args.metrics}/envelope.svg and {args.out}/")

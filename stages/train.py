@@ -235,8 +235,9 @@ def main(args):
     if number_format != p["precision"] and p["numerics"] == "native":
         say(f"train: this machine has no {p['precision']}; training in {number_format} takes two to three times as long and gives other bytes")
 
-    # A key holds the instruction set too: another processor rounds differently.
-    key = records.digest({"run_id": run_id, "device": fabric.device.type, "instructions": instructions, "number_format": number_format})
+    # Another processor rounds differently, and may lack a number format: the same run_id then has other weights.
+    in_effect = {"device": fabric.device.type, "instructions": instructions, "number_format": number_format}
+    key = records.digest({"run_id": run_id, **in_effect})
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     tensorboard = Path(args.tensorboard) / run_id[:12] if p["tensorboard"] else None
     try:
@@ -251,7 +252,8 @@ def main(args):
         spec = balanced(ema, cases["validation"], labels, spec, fabric.device, say)
     with stage.output_folder(args.out) as out:
         write(out, ema, history, {"run_id": run_id, "network": network_of, "preprocessing": spec, "labels": labels, "params": p,
-                                  "excluded": split["excluded"], "cases": {part: cases[part].case_ids for part in cases}})
+                                  "excluded": split["excluded"], "cases": {part: cases[part].case_ids for part in cases},
+                                  "in_effect": in_effect})
         records.write(out / "provenance.json", provenance, "provenance")
     checkpoints.forget(folder)
     say(f"train: wrote {args.out}/")

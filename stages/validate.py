@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import chain
 from pathlib import Path
 
-from radiotrace import parallel, params, records, runs, stage
+from radiotrace import accepted, parallel, params, records, runs, stage
 from radiotrace.images import checks, volumes
 from radiotrace.stage import StageError
 
@@ -47,10 +47,10 @@ def table(findings: list[checks.Finding]) -> list[str]:
 def main(args):
     p = params.load(args.params, "validate")
     dataset = records.read(args.dataset, "dataset")
-    excluded = {entry["case_id"]: entry["reason"] for entry in p["exclude"]}
-    if unknown := sorted(excluded.keys() - {case["case_id"] for case in dataset["cases"]}):
+    excluded = accepted.excluded(p)
+    if unknown := sorted({entry["case_id"] for entry in excluded} - {case["case_id"] for case in dataset["cases"]}):
         raise StageError(f"{len(unknown)} excluded cases are not in the data set", unknown, "Correct validate.exclude in params.yaml.")
-    cases = [case for case in dataset["cases"] if case["case_id"] not in excluded]
+    cases = accepted.cases(dataset, p)
     if not cases:
         raise StageError(f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
                          way_out="Correct validate.exclude in params.yaml, or add cases.")
@@ -64,15 +64,11 @@ def main(args):
     for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
         stage.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
     count = Counter(finding.severity for finding in findings)
-    excluded_list = [{"case_id": case_id, "reason": excluded[case_id]} for case_id in sorted(excluded)]
     with stage.output_folder(args.out) as out:
         records.write(out / "findings.json", {
-            "cases_checked": len(cases), "errors": count["error"], "warnings": count["warning"], "excluded": excluded_list,
+            "cases_checked": len(cases), "errors": count["error"], "warnings": count["warning"], "excluded": accepted.excluded(p),
             "findings": [finding._asdict() for finding in findings]}, "findings")
-        records.write(out / "accepted.json", {
-            "labels": labels, "excluded": excluded_list,
-            "cases": [{"case_id": case["case_id"], "subject_id": case["subject_id"],
-                       "voxels_sha256": case["image"]["voxels_sha256"]} for case in cases]}, "accepted")
+        records.write(out / "accepted.json", accepted.record(dataset, p), "accepted")
         records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.dataset]), "provenance")
     stage.log(f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, {count['warning']} warnings")
 

@@ -3,10 +3,11 @@ import json
 
 import pytest
 
+from radiotrace import ledgers
 from radiotrace.evaluation import openings
 from radiotrace.stage import StageError
 
-A, B = "a" * 64, "b" * 64
+A, B, C = "a" * 64, "b" * 64, "c" * 64
 
 
 @pytest.fixture
@@ -14,8 +15,8 @@ def ledger(tmp_path):
     return tmp_path / "openings.jsonl"
 
 
-def add(ledger, run_id=A, stage="evaluate", case_ids=("p_02", "p_01"), metrics_sha256=B):
-    return openings.add(ledger, run_id, stage, list(case_ids), metrics_sha256, "accuracy")
+def add(ledger, run_id=A, weights_sha256=C, stage="evaluate", case_ids=("p_02", "p_01"), metrics_sha256=B):
+    return openings.add(ledger, run_id, weights_sha256, stage, list(case_ids), metrics_sha256, "accuracy")
 
 
 def test_without_a_file_nothing_was_opened(ledger):
@@ -37,13 +38,31 @@ def test_a_run_that_is_repeated_adds_nothing(ledger):
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-@pytest.mark.parametrize("other", [{"run_id": B}, {"stage": "robustness"}], ids=["another run", "another stage"])
+@pytest.mark.parametrize("other", [{"run_id": B}, {"stage": "robustness"}, {"weights_sha256": A}],
+                         ids=["another run", "another stage", "other weights of the run"])
 def test_another_opening_is_added_behind(ledger, other):
     add(ledger)
     before = ledger.read_text()
     assert add(ledger, **other)
     assert ledger.read_text().startswith(before)
     assert len(openings.read(ledger)) == 2
+
+
+@pytest.mark.requirement("SRS-EVI-3")
+def test_a_run_that_gave_other_weights_is_another_model(ledger):
+    """On a processor without bf16 the same run_id has other weights."""
+    add(ledger)
+    add(ledger, stage="robustness")
+    add(ledger, weights_sha256=A)
+    assert ledgers.n_models(openings.read(ledger)) == 2
+
+
+def test_a_line_from_before_weights_were_kept_vouches_for_no_weights(ledger):
+    add(ledger)
+    line = json.loads(ledger.read_text())
+    line.pop("weights_sha256")
+    ledger.write_text(json.dumps(line) + "\n")
+    assert add(ledger)
 
 
 def test_the_cases_are_known_in_any_order(ledger):

@@ -1,7 +1,7 @@
 """The bundle: records of a run that were found to agree, each listed with its SHA-256."""
 from pathlib import Path
 
-from radiotrace import merkle, records, runs
+from radiotrace import ledgers, merkle, records, runs
 from radiotrace.evidence import selection
 
 
@@ -34,8 +34,9 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)
     if seen := sorted(set(test) & {case_id for case_ids in train["cases"].values() for case_id in case_ids}):
         found.append(f"test cases that training saw: {', '.join(seen)}")
-    if not any(line["run_id"] == train["run_id"] for line in sources["openings"]["openings"]):
-        found.append(f"openings of the test part: none of run {train['run_id'][:12]}, expected one")
+    models = {ledgers.model(line) for line in sources["openings"]["openings"]}
+    if not models & {(train["run_id"], train["weights_sha256"]), (train["run_id"], None)}:
+        found.append(f"openings of the test part: none of run {train['run_id'][:12]} with weights {train['weights_sha256'][:12]}, expected one")
     if not found:  # the cases are known to be the right ones
         for name, summary in sources["metrics"]["dice"].items():
             if name != "mean_of_labels":
@@ -82,7 +83,7 @@ def openings(run_id: str, lines: list[dict]) -> dict:
     """
     part = {line["cases_sha256"] for line in lines if line["run_id"] == run_id}
     same = [line for line in lines if line["cases_sha256"] in part]
-    return {"run_id": run_id, "n_models": len({line["run_id"] for line in same}), "openings": same}
+    return {"run_id": run_id, "n_models": ledgers.n_models(same), "openings": same}
 
 
 def manifest(run_id: str, folder: Path, name: str, schema_of: dict[str, str], vouched: dict[str, Path]) -> dict:

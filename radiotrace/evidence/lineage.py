@@ -4,6 +4,7 @@ Like radiotrace/evidence/links.py, an answer is a list of tables. From the recor
 """
 from pathlib import PurePosixPath
 
+from radiotrace import ledgers
 from radiotrace.evidence import links, provenance
 from radiotrace.evidence.compliance import FOLDER
 
@@ -131,10 +132,11 @@ def _models(bundle: dict, parts: set[str]) -> list[tuple[str, str]]:
     members = bundle["metrics.json"]["members"]
     found += [(str(member), "member of the ensemble; its record members/*/train.json names its cases") for member in members]
     if "test" in parts:
-        shown: dict[str, list[str]] = {}
+        shown: dict[tuple, list[str]] = {}
         for line in bundle["openings.json"]["openings"]:
-            shown.setdefault(line["run_id"], []).append(line["stage"])
-        found += [(one[:12], f"was shown the test part: {', '.join(stages)}") for one, stages in shown.items()]
+            shown.setdefault(ledgers.model(line), []).append(line["stage"])
+        found += [(run[:12], f"was shown the test part: {', '.join(stages)}" + (f" (weights {weights[:12]})" if weights else ""))
+                  for (run, weights), stages in shown.items()]
     elif not members:
         found.append(("others", "runs that are not in this bundle: unknown; each run's build/train/train.json names its cases"))
     return found

@@ -7,8 +7,6 @@ import onnx
 import onnxruntime
 import torch
 
-AXES = ["n", "channel", "z", "y", "x"]
-
 
 def export(network: torch.nn.Module, multiple: int, opset: int) -> bytes:
     """The network in evaluation mode as ONNX, with free n, z, y, x.
