@@ -13,7 +13,7 @@ if __name__ == "__main__" and (sys.flags.isolated or sys.argv[1:2] in (["verify"
 import argparse
 
 from radiotrace import datastore, records
-from radiotrace.commands import compare, members, monitor, negative_controls, results, review, sign, trace, verify
+from radiotrace.commands import baseline, compare, members, monitor, negative_controls, results, review, sign, trace, verify
 from radiotrace.stage import StageError
 
 
@@ -43,7 +43,8 @@ def main(argv=None) -> int:
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default}")
     for name, function, options in (("monitor", monitor.monitor, monitor.options), ("compare", compare.compare, compare.options),
-                                    ("members", members.members, members.options), ("review", review.review, review.options),
+                                    ("members", members.members, members.options), ("baseline", baseline.write, baseline.options),
+                                    ("review", review.review, review.options),
                                     ("negative-controls", negative_controls.run, negative_controls.options),
                                     ("sign", sign.sign, sign.options), ("trace", trace.trace, trace.options),
                                     ("verify", verify.run, verify.options)):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import openings
-from radiotrace.evidence import bundle, canonical, design, dossier, requirements, selection, tests, trace
+from radiotrace.evidence import baseline, bundle, canonical, design, dossier, requirements, selection, tests, trace
 from radiotrace.learning import members
 from radiotrace.stage import StageError
 
@@ -41,7 +41,7 @@ def main(args):
     acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, bundle.test_part(run_id, opened))
     texts = {path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")}
     traced = trace.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
-                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts)
+                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts, baseline.read(args.design))
     made = dossier.Bundle()
     for name, record in {
             **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,

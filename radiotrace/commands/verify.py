@@ -71,6 +71,8 @@ def lines(checks: list[Check]) -> list[str]:
         text.append(f"level {check.level}  {word}  {check.what}")
         text += [f"                {fault}" for fault in check.faults[:SHOWN]]
         text += [f"                … and {len(check.faults) - SHOWN} more"] if len(check.faults) > SHOWN else []
+        text += [f"                warning: {warning}" for warning in check.warned[:SHOWN]]
+        text += [f"                … and {len(check.warned) - SHOWN} more"] if len(check.warned) > SHOWN else []
         text += [f"                not checked: {reason}" for reason in check.skipped]
     failed = sum(bool(check.faults) for check in checks)
     return [*text, "", f"{failed} of {len(checks)} checks fail" if failed else "nothing that was checked fails; see what was not checked"]

@@ -1,5 +1,6 @@
 """Requirements: design/requirements.yaml, and the verdict on each performance requirement from the metrics of a run."""
 import operator
+import re
 
 from radiotrace import params, records
 from radiotrace.evidence import reviews
@@ -7,6 +8,11 @@ from radiotrace.stage import StageError
 
 OPERATORS = {">=": operator.ge, "<=": operator.le}
 BOUNDS = {"lower": "ci95_low", "upper": "ci95_high"}
+# What leaves open what is required: no test can fail it. Rules R7 to R9 of the INCOSE Guide to Writing Requirements (2023).
+VAGUE = re.compile(
+    r"shall (?:not )?(?:aim|attempt|be able|be designed|consider|endeavou?r|generally|look at|normally|seek|strive|support|try|usually)\b"
+    r"|\b(?:should|might|could|may|if possible|if practicable|where practicable|as appropriate|appropriate|appropriately|adequate|adequately|"
+    r"as far as possible|sufficient|sufficiently|reasonable|reasonably|and/or|etc|user-friendly|easy|easily)\b", re.IGNORECASE)
 LATE = "a criterion that was set after the test part was opened"
 
 
@@ -21,9 +27,21 @@ def load(path) -> dict:
     if not broken:
         ids = [one["id"] for one in (*found["user_needs"], *found["requirements"])]
         broken = [f"{one} stands twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
+        broken += [f"{row['id']}: {fault}" for row in found["requirements"] for fault in language(row["statement"])]
+        retired = [row["id"] for row in found.get("retired", ())]
+        broken += [f"{name} is required and retired" for name in retired if name in ids]
     if broken:
         raise StageError(f"{path} breaks schemas/requirements.schema.json", broken, f"Correct {path}.")
     return found
+
+
+def language(statement: str) -> list[str]:
+    """What of a statement leaves open what is required; [] where it says it.
+
+    Args:
+        statement: which the schema has found to say 'shall'.
+    """
+    return [f"'{words.group()}' leaves open what is required: say what shall be, so that a test can fail" for words in VAGUE.finditer(statement)]
 
 
 def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE) -> dict:

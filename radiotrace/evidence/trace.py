@@ -1,12 +1,12 @@
 """Traceability: from each need to its requirements, their tests, negative controls and criteria, and back; what is missing is a row."""
 from collections import defaultdict
 
-from radiotrace.evidence import negative_controls, reviews, risks, tests
+from radiotrace.evidence import baseline, negative_controls, reviews, risks, tests
 from radiotrace.evidence.design import items
 
 
 def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_tests: dict[str, dict], stale: list[str],
-           texts: dict[str, str]) -> dict:
+           texts: dict[str, str], before: dict | None = None) -> dict:
     """The record 'traceability'. A requirement is verified when nothing speaks against it; a release is blocked while anything is missing.
 
     Args:
@@ -17,6 +17,7 @@ def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_te
         known_tests: of tests.declared().
         stale: of tests.changes(): files that are not those on which the tests ran.
         texts: path -> text, of the files that inform users of risks.
+        before: the record 'requirements_baseline'; None where nobody signed for requirements yet.
     """
     results = {result["requirement"]: result for result in acceptance["results"]}
     rows = {one["id"]: _row(one, design, found, outcomes, results.get(one["id"]), known_tests, acceptance["run_id"], stale)
@@ -32,9 +33,11 @@ def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_te
     residual = risks.report(design["risks"], design["requirements"], rows, run_id=acceptance["run_id"], texts=texts)
     gaps += _gaps(design, rows, needs, known_tests) + risks.unacceptable(residual)
     gaps += [{"item": name, "gap": f"the item is {state}"} for name, state in unreviewed.items()]
+    changed = baseline.summary(before, design["requirements"], known_tests)
+    gaps += baseline.gaps(changed, design["requirements"], design["reviews"])
     not_red = sorted(f"{control} for {name}: {verdict}" for name, row in rows.items() for control, verdict in row["negative_controls"].items()
                      if verdict != "red")
-    return {"run_id": acceptance["run_id"], "stale": stale, "controls_not_red": not_red, "unreviewed": unreviewed,
+    return {"run_id": acceptance["run_id"], "stale": stale, "controls_not_red": not_red, "baseline": changed, "unreviewed": unreviewed,
             "requirements": rows, "user_needs": needs, "gaps": sorted(gaps, key=lambda gap: (gap["item"], gap["gap"])),
             "tests": {test: {"verifies": entry["verifies"], "outcome": tests.outcome(found["tests"].get(test))}
                       for test, entry in known_tests.items()},

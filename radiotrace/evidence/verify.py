@@ -35,6 +35,7 @@ class Check:
         faults: what is wrong, each with its place; [] where it holds.
         skipped: why some of it could not be looked at; [] where all was.
         looked: False where nothing could.
+        warned: what a reader should know, a line each; it makes no check fail.
         believed: what was taken as it stands and not made again, a line each; the last lines of the command name them.
     """
 
@@ -44,6 +45,7 @@ class Check:
     skipped: list[str] = field(default_factory=list)
     looked: bool = True
     believed: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

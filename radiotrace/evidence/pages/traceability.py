@@ -9,6 +9,7 @@ def page(records: Records) -> Page:
                     Section("needs", "User needs", (_needs(records),)),
                     Section("matrix", "From requirements to verdicts", (_matrix(records),)),
                     Section("gaps", "Gaps", _gaps(records)),
+                    Section("baseline", "Since the baseline", _baseline(records)),
                     Section("tests", "From tests to requirements", (_tests(records),), new_page=True),
                     Section("clauses", "From clauses of standards to requirements", (_clauses(records),), new_page=True)], landscape=True)
 
@@ -60,6 +61,19 @@ def _gaps(records: Records):
                      else records.show("traceability", "gaps", number, "gap")))
     return (table(f"{counted(len(gaps), 'gap')}. The summary of risks has all gaps of risks, the checklists those of standards.",
                   ("item", "what is missing"), rows, wide=(1,)),)
+
+
+def _baseline(records: Records):
+    """What became of each requirement since somebody signed for it."""
+    found = records["traceability"].get("baseline")
+    if found is None:
+        return (text((Span("Nobody has signed for these requirements yet", "", "bad"), ": what goes, or is softened, cannot be counted.")),)
+    counts = [(records.show("traceability", "baseline", f"n_{kind}"), f" {kind}") for kind in ("gone", "softened", "reworded", "retired", "new")]
+    told = text(("Of ", records.show("traceability", "baseline", "n_requirements"), " requirements that were signed for: ", *apart(counts), "."))
+    rows = [(records.show("traceability", "baseline", "changes", number, "requirement"), change["kind"],
+             records.show("traceability", "baseline", "changes", number, "what")) for number, change in enumerate(found["changes"])]
+    return (told, table("Gone, softened and reworded requirements block a release until they are signed for again.",
+                        ("requirement", "since then", "what"), rows, wide=(2,))) if rows else (told,)
 
 
 def _tests(records: Records):
