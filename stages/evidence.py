@@ -10,7 +10,7 @@ from pathlib import Path
 
 from radiotrace import params, records, runs, stage
 from radiotrace.evaluation import openings
-from radiotrace.evidence import baseline, bundle, canonical, design, dossier, requirements, selection, tests, trace
+from radiotrace.evidence import baseline, bundle, canonical, design, dossier, negative_controls, requirements, selection, tests, trace
 from radiotrace.learning import members
 from radiotrace.stage import StageError
 
@@ -41,7 +41,8 @@ def main(args):
     acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, bundle.test_part(run_id, opened))
     texts = {path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")}
     traced = trace.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
-                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts, baseline.read(args.design))
+                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts,
+                          baseline.read(args.design), trivial(written["negative_controls"]))
     made = dossier.Bundle()
     for name, record in {
             **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,
@@ -63,6 +64,14 @@ def main(args):
         records.write_bytes(out / "SHA256SUMS", bundle.checksums(out).encode())
         records.write(args.gates, requirements.gates(acceptance, traced), "gates")
     said(args.out, traced, sources["openings"]["n_models"])
+
+
+def trivial(controls: dict[str, dict]) -> frozenset[str]:
+    """The faults under which a file cannot even be read: any test of it fails, whatever it tests."""
+    texts = {control["file"]: Path(control["file"]).read_text("utf-8") for control in controls.values()
+             if "file" in control and Path(control["file"]).is_file()}
+    return frozenset(name for name, control in controls.items() if control.get("file") in texts
+                     and negative_controls.breaks(control, texts[control["file"]]))
 
 
 def vouched_for(args, runs_beside) -> dict[str, Path]:

@@ -5,9 +5,11 @@ asserts nothing, are errors of collection. Each id becomes a JUnit property 'ver
 
 --requirement ID   only the tests of these requirements
 --record FILE      writes the record 'tests'
+--failures FILE    writes how each test failed: 'assertion', 'expectation' or the name of an error
 """
 import ast
 import inspect
+import json
 import textwrap
 from collections import defaultdict
 from functools import cache
@@ -20,12 +22,14 @@ from radiotrace.evidence import tests
 
 ROOT = Path(__file__).resolve().parent.parent
 UNSEEN = 'evidence would not know of it: write @pytest.mark.requirement("SRS-…") above a function that stands at the top of its file'
+TRIVIAL = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
 ASSERTING = ("pytest.raises", "pytest.warns", "pytest.fail")
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("requirements")
     group.addoption("--requirement", action="append", default=[], metavar="ID", help="only the tests that verify this requirement")
+    group.addoption("--failures", metavar="FILE", help="write how each test failed")
     group.addoption("--record", metavar="FILE", help="write what came of the tests that verify a requirement")
 
 
@@ -33,6 +37,37 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "requirement(*ids): verifies these requirements of design/requirements.yaml")
     if config.getoption("record") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.excinfo is not None and report.failed and (path := item.config.getoption("failures")):
+        kinds = json.loads(Path(path).read_text("utf-8")) if Path(path).exists() else {}
+        Path(path).write_text(json.dumps({item.nodeid.split("[")[0]: how(call), **kinds}), "utf-8")
+    return report
+
+
+def how(call) -> str:
+    """How a test failed: 'assertion' of its own or of a helper of tests; 'expectation', any other error that a line of them raised, such as one
+    that takes a list of one apart; else the name of the error.
+
+    Code could assert and raise what it likes, and what is missing or cannot be imported fails each test: neither says that the test looked.
+    """
+    error, raised_in = call.excinfo.value, call.excinfo.traceback[-1].path
+    if isinstance(error, pytest.fail.Exception):
+        return "assertion"
+    if _is_code(raised_in) or isinstance(error, TRIVIAL):
+        return type(error).__name__
+    return "assertion" if isinstance(error, AssertionError) else "expectation"
+
+
+def _is_code(path) -> bool:
+    """Whether a file is of this repository and no test."""
+    try:
+        return Path(path).resolve().relative_to(ROOT).parts[0] != "tests"
+    except ValueError:
+        return False
 
 
 @cache

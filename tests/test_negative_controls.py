@@ -152,25 +152,70 @@ def seeded(repository, monkeypatch, tmp_path, files, **changes):
 
 def test_a_fault_that_a_test_notices_is_red_and_one_that_none_notices_is_green(repository, monkeypatch, tmp_path):  # 3 * 0 is 2 * 0
     found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"], "SRS-UI-2": ["tests/test_sums.py"]})
-    assert found == {"SRS-UI-1": {"verdict": "red", "red": ["tests/test_sums.py::test_double"]}, "SRS-UI-2": {"verdict": "green", "red": []}}
+    assert found == {"SRS-UI-1": {"verdict": "red", "red": ["tests/test_sums.py::test_double"], "kind": "assertion"},
+                     "SRS-UI-2": {"verdict": "green", "red": [], "kind": None}}
 
 
 def test_a_fault_under_which_no_test_can_be_collected_proves_nothing(repository, monkeypatch, tmp_path):
     found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"]}, new="2 * value +")
-    assert found == {"SRS-UI-1": {"verdict": "broken", "red": []}}
+    assert found == {"SRS-UI-1": {"verdict": "broken", "red": [], "kind": None}}
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+@pytest.mark.parametrize(("new", "kind"), [
+    ("undefined * value", "NameError"), ("__import__('gone')", "ModuleNotFoundError"), ("value.gone", "AttributeError"),
+    ("{}[value]", "KeyError"), ("exec('assert False')", "AssertionError")])
+def test_a_fault_that_fails_every_test_whatever_it_asserts_proves_nothing(repository, monkeypatch, tmp_path, new, kind):
+    found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"]}, new=new)
+    assert found == {"SRS-UI-1": {"verdict": "broken", "red": [], "kind": kind}}
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+def test_a_fault_under_which_the_module_cannot_be_imported_proves_nothing_though_a_test_of_a_process_asserts(tmp_path, monkeypatch):
+    """The test starts a process and asserts its status: by an error of syntax it fails as well as by the fault."""
+    body = "import subprocess, sys\n    assert subprocess.run([sys.executable, '-c', 'import radiotrace.sums']).returncode == 0"
+    folder = tiny.write(tmp_path / "tiny", test_process=tiny.marked("test_runs", body).replace("sums.double", "double"))
+    (folder / "tests/test_process.py").write_text("import pytest\n\n\n" + tiny.marked("test_runs", body))
+    found = seeded(folder, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_process.py"]}, new="2 * value +")
+    assert found == {"SRS-UI-1": {"verdict": "broken", "red": [], "kind": "assertion"}}
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+@pytest.mark.parametrize(("file", "text", "new"), [
+    ("radiotrace/sums.py", tiny.SUMS, "2 * value +"), ("dvc.yaml", "stages: 2 * value", "{2"), ("schemas/a.json", '{"a": "2 * value"}', '"')])
+def test_a_fault_that_breaks_the_syntax_of_a_file_is_known_without_running_anything(file, text, new):
+    assert negative_controls.breaks(FAULT | {"file": file, "new": new}, text).startswith(file)
+    assert negative_controls.breaks(FAULT | {"file": file}, text) is None
+
+
+def test_no_fault_of_this_repository_breaks_the_syntax_of_its_file():
+    controls = [one for one in negative_controls.load(ROOT / "design/negative_controls.yaml").values() if "file" in one]
+    assert [one["id"] for one in controls if negative_controls.breaks(one, (ROOT / one["file"]).read_text("utf-8"))] == []
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+@pytest.mark.parametrize(("entry", "expected"), [
+    ({"verdict": "red", "red": ["a test"], "kind": "ImportError"}, "broken"), ({"verdict": "red", "red": ["a test"]}, "stale"),
+    ({"verdict": "red", "red": ["a test"], "kind": "expectation"}, "red")], ids=["import", "kind unknown", "expectation"])
+def test_the_kind_of_failure_decides_whether_a_fault_was_noticed(project, entry, expected):
+    project.outcomes["controls"]["NC-UI-1"]["requirements"]["SRS-UI-1"] = entry
+    assert verdict(project) == expected
 
 
 def test_a_test_that_fails_without_the_fault_too_proves_nothing(repository, monkeypatch, tmp_path):
-    assert seeded(repository, monkeypatch, tmp_path, {"SRS-UI-2": ["tests/test_wrong.py"]}) == {"SRS-UI-2": {"verdict": "broken", "red": []}}
+    found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-2": ["tests/test_wrong.py"]})
+    assert found == {"SRS-UI-2": {"verdict": "broken", "red": [], "kind": "assertion"}}
 
 
 def test_a_requirement_without_a_test_proves_nothing(repository, monkeypatch, tmp_path):
-    assert seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_wrong.py"]}) == {"SRS-UI-1": {"verdict": "broken", "red": []}}
+    found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_wrong.py"]})
+    assert found == {"SRS-UI-1": {"verdict": "broken", "red": [], "kind": None}}
 
 
 def test_a_fault_that_never_ends_proves_nothing(repository, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "TIMEOUT_S", 0.2)
-    assert seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"]}) == {"SRS-UI-1": {"verdict": "broken", "red": []}}
+    found = seeded(repository, monkeypatch, tmp_path, {"SRS-UI-1": ["tests/test_sums.py"]})
+    assert found == {"SRS-UI-1": {"verdict": "broken", "red": [], "kind": None}}
 
 
 def test_controls_that_are_unknown_or_do_not_fit_stop_the_command_at_once(repository, monkeypatch):

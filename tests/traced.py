@@ -63,7 +63,8 @@ class Project:
         self.texts = {"README.md": "It is not for diagnosis."}
         self.outcomes = {"controls": {name: {
             "control_sha256": records.digest(control), "seen_sha256": self.seen(name),
-            "requirements": {one["id"]: {"verdict": "red", "red": ["seen to fail"]} for one in negative_controls.users(name, required)}}
+            "requirements": {one["id"]: {"verdict": "red", "red": ["seen to fail"], "kind": "assertion"}
+                             for one in negative_controls.users(name, required)}}
             for name, control in controls.items()}}
         self.review(n_openings=0)
 

@@ -1,4 +1,5 @@
 """negative-controls: applies each seeded fault of design/, and sees whether the tests and criteria of its requirements notice."""
+import json
 import os
 import shutil
 import subprocess
@@ -73,6 +74,9 @@ def stop_at(named: list[str], known: dict[str, dict]) -> None:
             broken.append(f"{control['id']}: {control['file']}: {error.findings[0]}")
         except OSError as error:
             broken.append(f"{control['id']}: {error}")
+        else:
+            if why := negative_controls.breaks(control, Path(control["file"]).read_text("utf-8")):
+                broken.append(f"{control['id']}: is trivially red: {why}")
     if broken:
         raise StageError(f"{len(broken)} negative controls cannot be applied", broken, "Correct design/negative_controls.yaml.")
 
@@ -84,13 +88,16 @@ def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tupl
         files_of: requirement -> files in which its tests stand.
 
     Returns:
-        id of the fault; requirement -> verdict and the tests that noticed. A test counts as having noticed only if it passes in the same
-        copy once the fault is taken out again.
+        id of the fault; requirement -> verdict, the test that noticed, and how: one of negative_controls.NOTICED. A test counts as having
+        noticed only if it fails by what it asserts, while the faulted module can be imported, and passes once the fault is taken out again.
     """
     copy(folder)
     faulted = folder / control["file"]
     text = faulted.read_text("utf-8")
     verdicts = {}
+    faulted.write_text(negative_controls.apply(control, text), "utf-8")
+    stands = importable(folder, control["file"])
+    faulted.write_text(text, "utf-8")
     for one in files_of:
         faulted.write_text(negative_controls.apply(control, text), "utf-8")
         status, red = outcomes(folder, "-m", "not slow", "--requirement", one, *files_of[one])
@@ -98,27 +105,47 @@ def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tupl
             status, red = outcomes(folder, "--requirement", one, *files_of[one])
         faulted.write_text(text, "utf-8")
         if status == 1 and red:
-            status, still = outcomes(folder, *red[:1])
-            verdicts[one] = {"verdict": "red", "red": red[:1]} if status == 0 and not still else {"verdict": "broken", "red": []}
+            test, kind = next(iter(red.items()))
+            status, still = outcomes(folder, test)
+            noticed = stands and kind in negative_controls.NOTICED and status == 0 and not still
+            verdicts[one] = {"verdict": "red", "red": [test], "kind": kind} if noticed else {"verdict": "broken", "red": [], "kind": kind}
         else:
-            verdicts[one] = {"verdict": "green" if status == 0 else "broken", "red": []}
+            verdicts[one] = {"verdict": "green" if status == 0 else "broken", "red": [], "kind": None}
         log(f"negative-controls: {control['id']}: {one} is {verdicts[one]['verdict']}")
     shutil.rmtree(folder)
     return control["id"], verdicts
 
 
-def outcomes(folder: Path, *which: str) -> tuple[int, list[str]]:
-    """pytest's exit status, and the tests that failed, up to the first. Status 1: some failed; 0: none."""
-    record = folder / "outcomes.json"
-    record.unlink(missing_ok=True)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
+def importable(folder: Path, file: str) -> bool:
+    """Whether a module of the copy can be imported; True of what is no module. A stage that cannot be fails each test that runs it."""
+    if not file.endswith(".py"):
+        return True
+    module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    words = [sys.executable, "-c", f"import {module}"]
     try:
-        done = subprocess.run([sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider", "--record", str(record), *which],
-                              cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        return subprocess.run(words, cwd=folder, env=plain(), capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0
     except subprocess.TimeoutExpired:
-        return 124, []  # as timeout(1) says it
+        return False
+
+
+def plain() -> dict[str, str]:
+    """The environment, without what is said to git, DVC and pytest."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
+
+
+def outcomes(folder: Path, *which: str) -> tuple[int, dict[str, str]]:
+    """pytest's exit status, and the tests that failed, up to the first, each with how it did. Status 1: some failed; 0: none."""
+    record, kinds = folder / "outcomes.json", folder / "failures.json"
+    for path in (record, kinds):
+        path.unlink(missing_ok=True)
+    words = ["-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider", "--record", str(record), "--failures", str(kinds), *which]
+    try:
+        done = subprocess.run([sys.executable, *words], cwd=folder, env=plain(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return 124, {}  # as timeout(1) says it
     found = records.read(record, "tests")["tests"] if record.exists() else {}
-    return done.returncode, sorted(test for test, entry in found.items() if entry["failed"])
+    failed = json.loads(kinds.read_text("utf-8")) if kinds.exists() else {}
+    return done.returncode, {test: failed.get(test, "unknown") for test, entry in sorted(found.items()) if entry["failed"]}
 
 
 def copy(folder: Path) -> None:
@@ -152,7 +179,8 @@ class Evaluated:
         verdicts = {one: requirements.judge(by_id[one], metrics, True) for one in requirement_ids}
         for one, result in verdicts.items():
             log(f"negative-controls: {control['id']}: {one} {result['verdict']}: {result['reason']}")
-        return {one: {"verdict": "red", "red": [result["reason"]]} if result["verdict"] != "met" else {"verdict": "green", "red": []}
+        return {one: {"verdict": "red", "red": [result["reason"]], "kind": "criterion"} if result["verdict"] != "met"
+                else {"verdict": "green", "red": [], "kind": None}
                 for one, result in verdicts.items()}
 
 

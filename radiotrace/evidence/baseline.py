@@ -58,7 +58,7 @@ def read(folder) -> dict | None:
         StageError: the file breaks its schema.
     """
     path = Path(folder) / FILE
-    return records.read(path, SCHEMA) if path.exists() else None
+    return records.read(path, "requirements_baseline") if path.exists() else None
 
 
 def since(before: dict, required: dict, known_tests: dict[str, dict]) -> list[Change]:

@@ -3,11 +3,16 @@
 A test that passes says little until it has been seen to fail. 'make negative-controls' sees to that, and writes the record
 'negative_control_outcomes'; an outcome is believed only while fault, faulted file and tests are those that it was seen with.
 """
+import ast
+import json
 import re
 
 from radiotrace import params, records
 from radiotrace.stage import StageError
 
+# How a fault is noticed: a test asserts otherwise, or cannot take apart what it got, or a criterion is not met. An error of any other kind, such
+# as one of import, or one that the faulted code raises, would come whatever the test asserts.
+NOTICED = ("assertion", "expectation", "criterion")
 SHARED = re.compile(r"tests/(?!(?:.*/)?test_)[a-z0-9_/]+\.py")  # fixtures and helpers of tests
 
 
@@ -40,6 +45,33 @@ def apply(control: dict, text: str) -> str:
     return text.replace(control["old"], control["new"])
 
 
+def breaks(control: dict, text: str) -> str | None:
+    """Why a file would not even be read with the fault in it, so that every test of it fails, whatever it tests; None where it would.
+
+    Args:
+        control: a fault of code.
+        text: of the file, without the fault; a fault that does not fit it is none of this function's.
+
+    Returns:
+        The error, in words.
+    """
+    if text.count(control["old"]) != 1:
+        return None
+    faulted = text.replace(control["old"], control["new"])
+    try:
+        if control["file"].endswith(".py"):
+            ast.parse(faulted)
+        elif control["file"].endswith(".json"):
+            json.loads(faulted)
+        elif control["file"].endswith((".yaml", ".yml")):
+            params.YAML(typ="safe", pure=True).load(faulted)
+    except SyntaxError as error:
+        return f"{control['file']}, line {error.lineno}: {error.msg}"
+    except (ValueError, params.YAMLError) as error:
+        return f"{control['file']}: {str(error).splitlines()[0]}"
+    return None
+
+
 def users(control_id: str, requirements: dict) -> list[dict]:
     """The requirements that name a control."""
     return [one for one in requirements["requirements"] if control_id in one["verification"]["negative_controls"]]
@@ -63,7 +95,9 @@ def seen_sha256(control: dict, requirements: dict, files: dict[str, str], known_
 
 
 def verdict(control: dict, requirement_id: str, outcomes: dict, seen: str) -> str:
-    """'red' (the fault was noticed), 'green' (it was not), 'broken' (no test could run), 'not run' or 'stale'.
+    """'red' (a test noticed the fault by what it asserts), 'green' (none did), 'broken' (no test could run), 'not run' or 'stale'.
+
+    An outcome from before the kind of failure was kept is stale: it may have been an error of import.
 
     Args:
         outcomes: the record 'negative_control_outcomes'.
@@ -74,4 +108,7 @@ def verdict(control: dict, requirement_id: str, outcomes: dict, seen: str) -> st
         return "not run"
     if (entry["control_sha256"], entry["seen_sha256"]) != (records.digest(control), seen):
         return "stale"
-    return entry["requirements"][requirement_id]["verdict"]
+    found = entry["requirements"][requirement_id]
+    if found["verdict"] == "red" and "kind" not in found:
+        return "stale"
+    return found["verdict"] if found.get("kind") in (None, *NOTICED) else "broken"

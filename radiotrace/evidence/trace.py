@@ -6,7 +6,7 @@ from radiotrace.evidence.design import items
 
 
 def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_tests: dict[str, dict], stale: list[str],
-           texts: dict[str, str], before: dict | None = None) -> dict:
+           texts: dict[str, str], before: dict | None = None, broken: frozenset[str] = frozenset()) -> dict:
     """The record 'traceability'. A requirement is verified when nothing speaks against it; a release is blocked while anything is missing.
 
     Args:
@@ -18,9 +18,10 @@ def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_te
         stale: of tests.changes(): files that are not those on which the tests ran.
         texts: path -> text, of the files that inform users of risks.
         before: the record 'requirements_baseline'; None where nobody signed for requirements yet.
+        broken: negative controls under which a file cannot be read, so that they prove nothing.
     """
     results = {result["requirement"]: result for result in acceptance["results"]}
-    rows = {one["id"]: _row(one, design, found, outcomes, results.get(one["id"]), known_tests, acceptance["run_id"], stale)
+    rows = {one["id"]: _row(one, design, found, outcomes, results.get(one["id"]), known_tests, acceptance["run_id"], stale, broken)
             for one in design["requirements"]["requirements"]}
     needs = {}
     for need in design["requirements"]["user_needs"]:
@@ -44,7 +45,8 @@ def matrix(design: dict, found: dict, outcomes: dict, acceptance: dict, known_te
             "release_blocked": bool(stale or gaps)}
 
 
-def _row(requirement: dict, design: dict, found: dict, outcomes: dict, result: dict | None, known_tests: dict, run_id: str, stale: list[str]) -> dict:
+def _row(requirement: dict, design: dict, found: dict, outcomes: dict, result: dict | None, known_tests: dict, run_id: str, stale: list[str],
+         broken: frozenset[str]) -> dict:
     """One requirement with its links and its status; the reasons say everything that speaks against it."""
     name = requirement["id"]
     review = reviews.status(name, requirement, design["reviews"])
@@ -62,7 +64,7 @@ def _row(requirement: dict, design: dict, found: dict, outcomes: dict, result: d
     for control_id in requirement["verification"]["negative_controls"]:
         control = design["negative_controls"][control_id]
         seen = negative_controls.seen_sha256(control, design["requirements"], found["files"], known_tests, run_id)
-        verdicts[control_id] = negative_controls.verdict(control, name, outcomes, seen)
+        verdicts[control_id] = "broken" if control_id in broken else negative_controls.verdict(control, name, outcomes, seen)
     reasons += [f"{control_id} ({design['negative_controls'][control_id]['what']}) is {verdict}, expected red"
                 for control_id, verdict in verdicts.items() if verdict != "red"]
     if "acceptance" in requirement and (result is None or result["verdict"] != "met"):

@@ -45,5 +45,5 @@ def _described(records: Records, number: int, fault: dict) -> tuple:
 def _red(records: Records, control: str):
     """The test, or the criterion, that noticed the fault, for each requirement."""
     found = records["negative_controls"]["controls"].get(control, {"requirements": {}})["requirements"]
-    return [records.show("negative_controls", "controls", control, "requirements", name, "red")
-            for name, one in found.items() if one["red"]] or "nothing yet"
+    return [(records.show("negative_controls", "controls", control, "requirements", name, "red"), f" ({row['kind']})" if row.get("kind") else "")
+            for name, row in found.items() if row["red"]] or "nothing yet"
