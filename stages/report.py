@@ -121,7 +121,7 @@ def main(args):
         robustness=found["robustness"], findings=report.findings(metrics, acceptance, found["robustness"], seen["n_models"]),
         measures=report.measures(metrics), cases=rows, worst=worst, labels=list(cases[0]["labels"]), kinds=report.KINDS, flag_by=flag_by,
         pictures=pictures | given, colours=(figures.REFERENCE, figures.PREDICTION), calibration_rows=CALIBRATION,
-        **{name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice", "resamples")},
+        **{name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice")},
         hashes={Path(getattr(args, name)).name: records.sha256(getattr(args, name)) for name in ("metrics", "cases", "robustness", "explain")})
     records.write_bytes(args.out, content)
     for name, picture in pictures.items():

@@ -5,8 +5,7 @@ from scipy import stats
 from radiotrace.evaluation import statistics
 
 
-def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int, resamples: int,
-            seed: int) -> list[dict]:
+def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int) -> list[dict]:
     """One row a group of an attribute, sorted by attribute and group; too small ones stay, and say so.
 
     Args:
@@ -14,7 +13,6 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
         groups: attribute -> case -> group. A case that an attribute does not name belongs to none of its groups.
         subject_of: case -> subject.
         n_min: subjects on either side below which neither gap nor p is given.
-        resamples, seed: of the bootstrap.
 
     Returns:
         attribute, group; insufficient_n: whether it or the rest has fewer than n_min subjects; n_cases, n_subjects,
@@ -30,10 +28,10 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
         for group in sorted(set(group_of.values())):
             sides = [{case: value for case, value in values.items() if case in group_of and (group_of[case] == group) == inside}
                      for inside in (True, False)]
-            about = statistics.summary(sides[0], subject_of, resamples, seed)
-            kept = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high")
+            about = statistics.summary(sides[0], subject_of, statistics.SHARE)
+            kept = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high", "no_interval")
             row = {"attribute": attribute, "group": group, **{key: about[key] for key in kept}}
-            rows.append(row | _gap(*sides, subject_of, n_min, resamples, seed))
+            rows.append(row | _gap(*sides, subject_of, n_min))
     tested = [row for row in rows if row["p"] is not None]
     if tested:
         for row, adjusted in zip(tested, stats.false_discovery_control([row["p"] for row in tested], method="by"), strict=True):
@@ -41,10 +39,11 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
     return rows
 
 
-def _gap(inside: dict, outside: dict, subject_of: dict, n_min: int, resamples: int, seed: int) -> dict:
+def _gap(inside: dict, outside: dict, subject_of: dict, n_min: int) -> dict:
     """The part of a row that compares the group with the rest."""
     inside, outside = ({case: value for case, value in side.items() if value is not None} for side in (inside, outside))
-    row = {"insufficient_n": min(len({subject_of[case] for case in side}) for side in (inside, outside)) < n_min,
+    n_subjects = min(len({subject_of[case] for case in side}) for side in (inside, outside))
+    row = {"insufficient_n": n_subjects < n_min,
            "gap": None, "gap_ci95_low": None, "gap_ci95_high": None, "p": None, "p_adjusted": None}
     if row["insufficient_n"]:
         return row
@@ -56,7 +55,7 @@ def _gap(inside: dict, outside: dict, subject_of: dict, n_min: int, resamples: i
             return totals[0] / totals[1] - totals[2] / totals[3]
 
     sides = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
-    low, high = statistics.interval(sums, gap, resamples, seed, sides)
+    low, high = statistics.interval(sums, gap, statistics.MEAN, sides, n_subjects).bounds
     means = [[totals[0] / totals[1] for totals in statistics.by_subject({case: (value, 1) for case, value in side.items()}, subject_of).T]
              for side in (inside, outside)]
     return row | {"gap": float(gap(sums.sum(1))), "gap_ci95_low": low, "gap_ci95_high": high,
