@@ -4,6 +4,7 @@ import pytest
 
 from radiotrace import records
 from radiotrace.evaluation import calibration, results, uncertainty
+from radiotrace.evidence import requirements
 from radiotrace.images import volumes
 from tests import phantoms
 
@@ -198,7 +199,9 @@ def lesion(predicted_in_empty: bool, predicted_in_full: bool = True) -> list[dic
     cases = []
     for number in range(40):
         reference = box if number % 2 else nothing
-        prediction = phantoms.label_array((number % 3 % 2, 0, 0)) if (predicted_in_full if number % 2 else predicted_in_empty) else nothing
+        shown = phantoms.label_array((number % 3 % 2, 0, 0))
+        shown[4, 4:4 + number % 5, 5] = 0                      # volumes differ too
+        prediction = shown if (predicted_in_full if number % 2 else predicted_in_empty) else nothing
         cases.append({"case_id": f"{number:02d}", "subject_id": f"{number:02d}",
                       "labels": results.compare(reference, prediction, {"0": "background", "1": "lesion"}, SPACING_ZYX, 1, 0.5, results.SCORE)})
     return cases
@@ -343,3 +346,25 @@ def test_the_headline_has_the_gaps_and_the_means(summary):
     assert found["hausdorff95_mm"]["mean_of_labels"]["n_undefined"] == 1
     assert found["dice"]["posterior"]["mean"] == metrics["dice"]["posterior"]["mean"]
     assert records.faults(records.canonical(found), "headline") == []
+
+
+# Gates on the set of lesions
+
+def verdict(cases: list[dict], metric: str, threshold: float, op: str = ">=") -> str:
+    summary = results.Summary(cases, results.SCORE)
+    metrics = {"run_id": "a" * 64, "part": "test", "excluded": [], **summary.measures(), "detection": summary.detection()}
+    criterion = {"metric": metric, "part": "test", "bound": "lower" if op == ">=" else "upper", "op": op, "threshold": threshold,
+                 "min_subjects": 20, "ci": {}, "multiplicity": {}}
+    return requirements.judge({"id": "SRS-SEG-9", "title": "Lesions", "acceptance": criterion}, metrics, True)["verdict"]
+
+
+@pytest.mark.requirement("SRS-MET-1")
+@pytest.mark.parametrize(("metric", "threshold", "op"), [
+    ("dice.lesion", 0.85, ">="), ("detection.lesion.case_specificity", 0.8, ">="), ("volume_error_absolute_mm3.lesion", 20, "<=")])
+def test_gates_reward_correctly_empty_cases_and_not_false_positives(metric, threshold, op):
+    assert (verdict(lesion(False), metric, threshold, op), verdict(lesion(True), metric, threshold, op)) == ("met", "not met")
+
+
+def test_a_gate_on_what_never_varies_cannot_say():             # 40 times Dice 1
+    perfect = [case | {"labels": {"lesion": case["labels"]["lesion"] | {"dice": 1.0}}} for case in lesion(False)]
+    assert verdict(perfect, "dice.lesion", 0.85) == "cannot say"
