@@ -200,12 +200,12 @@ def _ends(value: float, without: np.ndarray, strata: np.ndarray, rule: Rule) -> 
     share = (n - 1) * (without.mean() - without)  # of a mean: the subject's distance from it
     error = np.sqrt((share**2).sum() / (n - 1) / n)
     if rule.ranks:
-        reach = stats.norm.ppf((1 + rule.level) / 2) * error
+        reach = special.ndtri((1 + rule.level) / 2) * error
         return value - reach, value + reach
     squares = np.bincount(strata, share**2)
     freedom = squares.sum()**2 / (squares**2 / (np.bincount(strata) - 1)).sum()
-    t = stats.t.ppf((1 + rule.level) / 2, freedom)
-    skewness = stats.skew(share, bias=False)
+    t = special.stdtrit(freedom, (1 + rule.level) / 2)  # stats.t.ppf and stats.skew, at a tenth of their time
+    skewness = (share**3).mean() / (share**2).mean() ** 1.5 * np.sqrt(n * (n - 1)) / (n - 2)
     upper, lower = (_unskewed(sign * t / np.sqrt(n), skewness, n) * np.sqrt(n) for sign in (1, -1))
     return value - max(t, upper) * error, value + max(t, -lower) * error
 
@@ -289,7 +289,7 @@ def _wilson(value: float, successes: np.ndarray, units: np.ndarray, rule: Rule) 
     if 0 < value < 1:
         between = n / (n - 1) * ((successes - value * units)**2).sum() / total**2
         effect = np.clip(between / (value * (1 - value) / total), 1, max(worst, 1))
-    size, z = total / effect, stats.norm.ppf((1 + rule.level) / 2)
+    size, z = total / effect, special.ndtri((1 + rule.level) / 2)
     middle = (value + z**2 / 2 / size) / (1 + z**2 / size)
     reach = z / (1 + z**2 / size) * np.sqrt(value * (1 - value) / size + z**2 / 4 / size**2)
     # At 0 and 1 the near end is the value itself, but for the last digit.
