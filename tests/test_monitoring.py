@@ -71,9 +71,10 @@ def flagged(old, new, above=0.5) -> dict:
     return report_of(of_values(old, "output"), of_values(new, "output"), flagging={"feature": "a", "above": above})["flagged"]
 
 
-def test_flagged_shares_by_hand():                             # 0 of 10: Clopper-Pearson up to 1 - 0.025^(1/10); Fisher 1 / C(20, 10)
+def test_flagged_shares_by_hand():                             # 0 of 10: Wilson up to z² / (10 + z²); Fisher 1 / C(20, 10)
     found = flagged([0] * 10, [1] * 10)
-    assert found["reference"] == {"n": 10, "n_undefined": 0, "flagged": 0, "share": 0, "ci95_low": 0, "ci95_high": pytest.approx(1 - 0.025**0.1)}
+    wilson = 1.96**2 / (10 + 1.96**2)
+    assert found["reference"] == {"n": 10, "n_undefined": 0, "flagged": 0, "share": 0, "ci95_low": 0, "ci95_high": pytest.approx(wilson, abs=1e-4)}
     assert (found["new"]["share"], found["p"]) == (1, pytest.approx(1 / 184756))
 
 

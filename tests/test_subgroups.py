@@ -10,7 +10,7 @@ OWN = {case: case for case in NAMES}
 
 
 def compare(values, groups, subject_of=OWN, n_min=5):
-    return {(row["attribute"], row["group"]): row for row in subgroups.compare(values, groups, subject_of, n_min, 300, 0)}
+    return {(row["attribute"], row["group"]): row for row in subgroups.compare(values, groups, subject_of, n_min)}
 
 
 def noisy(shift=0.0, seed=0) -> dict[str, float]:
@@ -58,10 +58,12 @@ def test_subjects_count_and_not_cases():                       # 20 cases of 4 s
 
 def test_the_interval_is_wider_where_cases_of_a_subject_go_together():
     rng = np.random.default_rng(0)
-    subject_of = {case: str(int(case) // 4) for case in NAMES}
+    names = [f"{number:02d}" for number in range(80)]
+    site = {case: "north" if int(case) < 40 else "south" for case in names}
+    subject_of = {case: str(int(case) // 4) for case in names}
     of_subject = {subject: 0.05 * rng.standard_normal() for subject in sorted(set(subject_of.values()))}
-    values = {case: 0.8 + of_subject[subject_of[case]] for case in NAMES}
-    grouped, alone = (compare(values, {"site": SITE}, subjects)["site", "north"] for subjects in (subject_of, OWN))
+    values = {case: 0.8 + of_subject[subject_of[case]] for case in names}
+    grouped, alone = (compare(values, {"site": site}, subjects)["site", "north"] for subjects in (subject_of, {case: case for case in names}))
     wide, narrow = (row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (grouped, alone))
     assert wide > 1.3 * narrow
 
@@ -96,6 +98,12 @@ def test_intervals_of_gaps_grow_with_the_number_of_comparisons():
     widths = [row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (alone, among)]
     # Student's at 1 - 0.05 / 11 against 0.95 with 38 degrees of freedom: 3.02 / 2.02
     assert widths[1] / widths[0] == pytest.approx(1.49, abs=0.2)
+
+
+def test_a_gap_of_fewer_than_ten_subjects_has_no_interval():
+    row = compare(noisy(), {"site": SITE | {f"{number:02d}": "island" for number in range(9)}})["site", "island"]
+    assert (row["insufficient_n"], row["gap"] is None) == (False, False)
+    assert (row["gap_simultaneous95_low"], row["gap_no_interval"]) == (None, "fewer than 10 subjects")
 
 
 def test_undefined_values_are_counted_and_left_out():

@@ -21,7 +21,7 @@ LEVELS = ("insufficient_n", "ok", "watch", "alarm")  # from least to most
 LIMITS = {"watch": {"rate": 0.05, "psi_excess": 0.1}, "alarm": {"rate": 0.01, "psi_excess": 0.25}}
 HOW = {
     "subjects": "Of each subject one case, drawn by SHA-256 of seed and case_id; cases without a subject_id are subjects of their own.",
-    "median": "Median with its exact 95 % interval from order statistics (binomial).",
+    "median": "Median with its 95 % interval between order statistics (Hettmansperger and Sheather 1986); none below 10 subjects.",
     "psi": "Population stability index, the sum over bins of (p - q) ln(p / q) (Siddiqi 2006). Bins end at the reference's deciles, and a "
            "value that fills a whole decile has a bin of its own; a share is (count + 1/2) / (n + bins / 2) over the bins that either side "
            "fills. psi_expected = (bins - 1)(1/n + 1/m) is its mean where nothing has shifted (Yurdakul and Naranjo 2020).",
@@ -29,7 +29,8 @@ HOW = {
     "mmd2": "Maximum mean discrepancy, squared, unbiased, so that it may be below 0 (Gretton et al. 2012); Gaussian kernel as wide as the median "
             "distance of all pairs, over channels brought to SD 1, both from reference and new cases together, so that a permutation changes "
             "neither; p by permutation of subjects.",
-    "flagged": "Share of subjects whose feature lies above the limit, with Clopper-Pearson interval; p of Fisher's exact test that it is larger "
+    "flagged": "Share of subjects whose feature lies above the limit, with Wilson's interval, none below 10; p of Fisher's exact test that it is "
+               "larger "
                "than the reference's.",
     "p_adjusted": "Benjamini-Yekutieli within input and within output, times the number of groups (input, output, embedding, flagged) that were "
                   "tested.",
@@ -151,8 +152,9 @@ def _flagged(reference: dict, cases: list[dict]) -> dict:
         about = {"n": len(values), "n_undefined": n_undefined, "flagged": sum(value > limit for value in values),
                  "share": None, "ci95_low": None, "ci95_high": None}
         if values:
-            interval = stats.binomtest(about["flagged"], len(values)).proportion_ci(0.95, "exact")
-            about |= {"share": about["flagged"] / len(values), "ci95_low": float(interval.low), "ci95_high": float(interval.high)}
+            hits = {number: (int(value > limit), 1) for number, value in enumerate(values)}
+            found = statistics.proportion(hits, {number: number for number in hits})
+            about |= {"share": found["value"], "ci95_low": found["ci95_low"], "ci95_high": found["ci95_high"]}
         return about
 
     kept = reference["output"][feature]

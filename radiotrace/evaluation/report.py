@@ -9,6 +9,7 @@ MEASURES = {  # measure -> name for people, unit, digits
     "hausdorff95_mm": ("HD95", "mm", 2), "average_surface_distance_mm": ("Average surface distance", "mm", 3),
     "sensitivity": ("Sensitivity", "", 3), "specificity": ("Specificity", "", 4), "ppv": ("PPV", "", 3), "npv": ("NPV", "", 4),
     "volume_error_mm3": ("Volume error", "mm³", 0), "volume_error_percent": ("Volume error", "%", 1),
+    "volume_error_absolute_mm3": ("Volume error, absolute", "mm³", 0),
     "volume_error_absolute_percent": ("Volume error, absolute", "%", 1), "prediction_components": ("Components predicted", "", 2)}
 ATTACKS = {"noise": "random signs", "fgsm": "FGSM", "pgd": "PGD", "segpgd": "SegPGD"}
 KINDS = {"dropout": "Monte-Carlo dropout", "augmentation": "test-time augmentation", "ensemble": "deep ensemble", "prediction": "one prediction"}

@@ -55,7 +55,7 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
 
     Returns:
         An entry of the record 'acceptance'. The verdict is 'cannot say', never 'met', where the metric is of another
-        part, missing or undefined, or stands on too few subjects; it is 'post-hoc' where the criterion is met but it,
+        part, missing or undefined, or stands on too few subjects, and where it has no interval; it is 'post-hoc' where the criterion is met but it,
         or the choice of cases, came after the test part was opened.
     """
     criterion = requirement["acceptance"]
@@ -70,7 +70,8 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
     elif BOUNDS[criterion["bound"]] not in summary:
         verdict, reason = "cannot say", criteria.no_such(criterion["metric"], criteria.available(metrics))
     elif observed is None:
-        verdict, reason = "cannot say", f"{criterion['metric']} has no {criterion['bound']} bound"
+        why = f": {summary['no_interval']}" if summary.get("no_interval") else ""
+        verdict, reason = "cannot say", f"{criterion['metric']} has no {criterion['bound']} bound{why}"
     elif summary["n_undefined"]:
         verdict, reason = "cannot say", f"undefined in {summary['n_undefined']} cases"
     elif subjects < criterion["min_subjects"]:
@@ -81,7 +82,7 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         if verdict == "met" and not prespecified:
             verdict, reason = "post-hoc", f"{reason}, {late}"
     return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean", summary.get("value")), "observed": observed,
-            "n_subjects": subjects, "verdict": verdict, "reason": reason, "prespecified": prespecified,
+            "n_subjects": subjects, "n_undefined": summary.get("n_undefined", 0), "verdict": verdict, "reason": reason, "prespecified": prespecified,
             **{key: criterion[key] for key in ("metric", "part", "bound", "op", "threshold", "min_subjects", "ci", "multiplicity")}}
 
 

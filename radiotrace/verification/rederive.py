@@ -161,7 +161,7 @@ def robustness(sources: Sources) -> list[str]:
     from radiotrace.evaluation import corruptions, parts
     from radiotrace.evaluation import robustness as robust
     p, rows, stated = sources.params("robustness"), sources.robustness_cases, sources["robustness"]
-    made = robust.summarise(rows, p["criterion_dice"], p["resamples"], p["seed"])
+    made = robust.summarise(rows, p["criterion_dice"])
     for name, row in made["corruptions"].items():
         row |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
     steps = ("steps", "step_per_eps")
