@@ -168,9 +168,9 @@ def test_number_of_the_model_card_that_is_not_behind_its_reference_is_found(evid
     assert [fault.split(" ")[0] for fault in faults(evidence)[REFERENCES]] == ["model_card.json#/performance/measures/dice/anterior/mean:"]
 
 
-def test_false_is_not_zero_behind_a_reference(evidence):
-    change(evidence, "model_card.json", lambda record: record["release_blocked"].update(value=0))
-    assert "found false, the reference says 0" in faults(evidence)[REFERENCES][0]
+def test_true_is_not_one_behind_a_reference(evidence):
+    change(evidence, "model_card.json", lambda record: record["release_blocked"].update(value=1))
+    assert "found true, the reference says 1" in faults(evidence)[REFERENCES][0]
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), [
