@@ -362,6 +362,20 @@ def test_git_remembers(history, change, expected):
 
 
 @pytest.mark.requirement("SRS-EVI-3")
+@pytest.mark.parametrize(("prespecified", "verdict", "n_faults"), [
+    (False, "post-hoc", 0), (False, "not met", 0), (False, "met", 1), (True, "not met", 1)])
+def test_a_criterion_that_came_late_must_be_said_to_have(history, prespecified, verdict, n_faults):
+    added = REQUIRED["requirements"][0] | {"id": "SRS-SEG-9"}
+    acceptance = json.loads((ROOT / "tests/schema_cases/acceptance/valid/post_hoc.json").read_text("utf-8"))
+    acceptance["results"][0] |= {"requirement": "SRS-SEG-9", "prespecified": prespecified, "verdict": verdict}
+    (history / "evidence").mkdir(exist_ok=True)
+    (history / "evidence/acceptance.json").write_text(json.dumps(acceptance))
+    commit(history, required=REQUIRED | {"requirements": [*REQUIRED["requirements"], added]})
+    faults = ledgers.check(history).faults
+    assert [fault.split(":")[0] for fault in faults] == ["SRS-SEG-9"] * n_faults
+
+
+@pytest.mark.requirement("SRS-EVI-3")
 def test_a_criterion_of_a_part_that_was_never_opened_is_prespecified(project):  # the counterpart: before, everything may change
     project.opened.clear()
     lower(project)

@@ -1,4 +1,5 @@
 """The workflows: they lint, and every step is a command of this repository."""
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +33,14 @@ def test_every_step_is_a_make_target(workflow):
 def test_the_checks_are_those_of_ci_run():
     ci = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line.startswith("make ")]
     assert commands(ROOT / ".github/workflows/checks.yml") == ci
+
+
+def test_the_short_run_of_ci_changes_parameters_that_there_are():
+    values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    named = re.findall(r"--set-param '?([a-z_.]+)=", (ROOT / ".ci/after-run").read_text("utf-8"))
+    assert "train.epochs" in named
+    for name in named:
+        place = values
+        for key in name.split("."):
+            assert key in place, name
+            place = place[key]

@@ -16,6 +16,7 @@ from radiotrace.evidence.verify import Check
 from radiotrace.stage import StageError
 
 OPENINGS, REQUIREMENTS, WHEELS = "design/test_openings.jsonl", "design/requirements.yaml", "design/wheels.json"
+ACCEPTANCE = "evidence/acceptance.json"
 LEDGERS = (OPENINGS, "design/reviews.jsonl")
 FEW = 3  # faults of a ledger that are listed one by one
 GREW = "ledgers only grew, and criteria stand as before the test part was opened"
@@ -188,12 +189,24 @@ def _first_openings(history: History) -> list[str]:
 
 
 def _criteria(root, commit: str) -> list[str]:
-    """Where a criterion is not what it was in a commit, or is there no more."""
+    """Where a criterion is not what it was in a commit, is there no more, or came later and is not said to have."""
     then, now = _digests(_git(root, "cat-file", "blob", f"{commit}:./{REQUIREMENTS}")), _digests(_whole(Path(root) / REQUIREMENTS))
     if then is None or now is None:
         return [f"{REQUIREMENTS}: cannot be read {'as it stands now' if now is None else f'in commit {commit[:12]}'}"]
-    return [f"{name}: its criterion is not that of commit {commit[:12]}, when the test part was first opened"
-            for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
+    faults = [f"{name}: its criterion is not that of commit {commit[:12]}, when the test part was first opened"
+              for name, digest in sorted(then.items()) if now.get(name) != digest]
+    late, open_about = now.keys() - then.keys(), _said_to_be_late(Path(root) / ACCEPTANCE)
+    return faults + [f"{name}: its criterion came after commit {commit[:12]}, when the test part was first opened, and {ACCEPTANCE} does not say so"
+                     for name in sorted(late - open_about)]
+
+
+def _said_to_be_late(acceptance: Path) -> set[str]:
+    """Requirements of which the verdict says that their criterion came late, so that they cannot be met on this test part."""
+    try:
+        results = records.read(acceptance, "acceptance")["results"]
+    except StageError:
+        return set()
+    return {row["requirement"] for row in results if not row["prespecified"] and row["verdict"] != "met"}
 
 
 def _whole(path: Path) -> str:
