@@ -231,7 +231,7 @@ def kinds() -> dict[str, Kind]:
         "mean HD95, of few values": Kind(of_mean(hausdorff95, statistics.AMOUNT)),
         "mean error of volume": Kind(of_mean(volume_error)),
         "mean absolute error of volume": Kind(of_mean(lambda z: np.abs(volume_error(z)), statistics.AMOUNT)),
-        "false positives a case": Kind(of_totals(counted, ratio, statistics.AMOUNT)),
+        "false positives a case": Kind(of_totals(counted, ratio, statistics.COUNT)),
         "median, of subjects": Kind(of_median),
         "share, one case a subject": Kind(of_share(False)),
         "share, several cases a subject": Kind(of_share(True)),

@@ -242,6 +242,12 @@ def test_missed_lesions_are_undefined_and_not_left_aside():
     assert found.detection()["lesion"]["case_sensitivity"]["value"] == 0
 
 
+@pytest.mark.parametrize(("count", "no_interval"), [(28, "fewer than 30 subjects"), (40, None)])
+def test_false_positives_a_case_have_an_interval_from_thirty_subjects_on(count, no_interval):
+    found = results.Summary(lesion(True)[:count], results.SCORE).detection()["lesion"]["false_positives_per_case"]
+    assert found["no_interval"] == no_interval
+
+
 def test_a_set_of_lesions_has_sensitivity_and_specificity_of_cases_with_intervals():           # 20 of 20: Wilson's, 20 / (20 + 1.96²)
     found = results.Summary(lesion(False), results.SCORE).detection()["lesion"]
     assert (found["n_cases_with"], found["n_cases_without"], found["n_objects"]) == (20, 20, 20)
@@ -374,11 +380,11 @@ def test_a_case_without_a_dice_may_be_flagged():
     assert (flagging["flagged"], flagging["flagged_share"]["value"], flagging["caught_share"]["value"]) == (1, 0.5, None)
 
 
-@pytest.mark.parametrize(("n_poor", "no_interval"), [(9, "fewer than 10 subjects"), (10, None)])
-def test_an_interval_of_an_auroc_takes_ten_subjects_with_a_poor_case(n_poor, no_interval):
+@pytest.mark.parametrize(("n_poor", "n", "no_interval"), [(9, 40, "fewer than 10 subjects"), (12, 29, "fewer than 30 subjects"), (10, 40, None)])
+def test_an_interval_of_an_auroc_takes_ten_subjects_with_a_poor_case_and_thirty_in_all(n_poor, n, no_interval):
     rng = np.random.default_rng(0)
     cases = [case(f"{number:02d}", (0.5 if number < n_poor else 0.9, 1, 1), (0.9, 1, 1), score=float(rng.uniform() + 0.6 * (number < n_poor)))
-             for number in range(40)]
+             for number in range(n)]
     found = results.Summary(cases).uncertainty("dropout", 0.8, None)["auroc"]
     assert found["no_interval"] == no_interval
     assert no_interval or 0.5 < found["ci95_low"] < found["value"] < found["ci95_high"] < 1

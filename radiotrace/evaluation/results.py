@@ -85,8 +85,7 @@ class Summary:
             rows = [row for row in (case["labels"][name] for name in names) if self._applies(row, measure)]
             if rows:
                 values[case["case_id"]] = ranking.mean_of_all([row[measure] for row in rows])
-        rule = statistics.SHARE if measure in SHARES else statistics.MEAN if measure in SIGNED else statistics.AMOUNT
-        return {**statistics.summary(values, self.subject_of, rule), "n_not_applicable": len(self.cases) - len(values)}
+        return {**statistics.summary(values, self.subject_of, _rule(measure)), "n_not_applicable": len(self.cases) - len(values)}
 
     def _applies(self, row: dict, measure: str) -> bool:
         return not (self.empty_reference == SCORE and row["reference_mm3"] == 0 and row[measure] is None)
@@ -122,7 +121,7 @@ class Summary:
                 "n_cases_with": len(with_label), "n_cases_without": len(without),
                 "sensitivity": self._share({key: (row["objects_found"], row["reference_components"]) for key, row in rows.items()}),
                 "false_positives_per_case": self._estimate({key: (row["objects_false_positive"], 1) for key, row in rows.items()},
-                                                           lambda total: total[0] / total[1], rule=statistics.AMOUNT),
+                                                           lambda total: total[0] / total[1], rule=statistics.COUNT),
                 "case_sensitivity": self._share({key: (row["objects_found"] > 0, 1) for key, row in with_label.items()}),
                 "case_specificity": self._share({key: (row["prediction_components"] == 0, 1) for key, row in without.items()})}
         return found
@@ -274,6 +273,15 @@ def _threshold(above: float | None, rule: dict) -> Threshold | None:
 def _added(tallies: dict[str, calibration.Tally]) -> calibration.Tally:
     """The sums of all cases, one at least."""
     return sum(tallies.values(), calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())))
+
+
+def _rule(measure: str) -> statistics.Rule:
+    """Of the interval of a measure's mean."""
+    if measure in SHARES:
+        return statistics.SHARE
+    if measure == "prediction_components":
+        return statistics.COUNT
+    return statistics.MEAN if measure in SIGNED else statistics.AMOUNT
 
 
 def _ratio(above, below):

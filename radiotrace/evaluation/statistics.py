@@ -70,6 +70,7 @@ class Rule:
     Attributes:
         scale: where it is made.
         n_min: subjects that it takes, on the smallest stratum; None where no number is enough.
+        n_all: subjects that it takes in all strata together.
         lowest, highest: values that the statistic can take; an interval goes no further.
         level: of confidence.
         ranks: whether the statistic is one of ranks, whose jackknife errs on the wide side: the normal quantile, and no skewness.
@@ -77,6 +78,7 @@ class Rule:
 
     scale: Scale = PLAIN
     n_min: int | None = N_MIN
+    n_all: int = 0
     lowest: float = -np.inf
     highest: float = np.inf
     level: float = LEVEL
@@ -86,9 +88,10 @@ class Rule:
 MEAN = Rule()
 SHARE = Rule(lowest=0, highest=1)
 AMOUNT = Rule(lowest=0)
+COUNT = Rule(lowest=0, n_min=30)  # of what most cases have none, such as false positives: with fewer subjects it covers too often
 CORRELATION = Rule(FISHER)
 RANK_CORRELATION = Rule(FISHER, ranks=True)
-AREA = Rule(LOGIT, ranks=True)  # under a ROC curve; strata are the subjects with and without a poor case
+AREA = Rule(LOGIT, n_all=30, ranks=True)  # under a ROC curve; strata are the subjects with and without a poor case
 UNCOVERED = Rule(n_min=None)
 
 
@@ -169,6 +172,8 @@ def interval(sums: np.ndarray, statistic: Callable, rule: Rule = MEAN, strata=No
     strata = _strata(n, strata)
     if min(np.bincount(strata, minlength=1).min() if n_subjects is None else n_subjects, n) < max(rule.n_min, 3):
         return none(too_few(rule.n_min))
+    if n < rule.n_all:
+        return none(too_few(rule.n_all))
     totals = sums.sum(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.append(statistic(totals - sums), statistic(totals))
