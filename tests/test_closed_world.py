@@ -63,11 +63,13 @@ def test_clone_whose_every_file_is_listed_holds(clone):
     assert "verify starts none of them" in checked.believed[0]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize("name", ["notes.txt", "vendor/put", "design2/risks.yaml", "benchmarks/x.sh", "datastore/x", "Dockerfile", "keys/mine.pub"])
 def test_tracked_file_that_nothing_vouches_for_is_found(clone, name):
     assert put(clone, name) == [f"{name}: a file that nothing vouches for"]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize("name", ["dataclasses.py", "yaml/__init__.py", "x.pth", "radiotrace/records.so", "radiotrace/merkle.pyc", "schemas/x.py",
                                   "execute/x.py"])
 @pytest.mark.parametrize("is_tracked", [True, False])
@@ -75,6 +77,7 @@ def test_module_where_none_belongs_is_found(clone, name, is_tracked):
     assert put(clone, name, "", is_tracked) == [f"{name}: a module in a place where none belongs"]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize("name", ["conftest.py", "sitecustomize.py", "usercustomize.py", "pytest.ini", "setup.cfg", "tox.ini", "ruff.toml", ".env",
                                   "GNUmakefile", ".gitmodules", "design/.gitattributes", "design/dvc.yaml", "stages/conftest.py", "more.dvc",
                                   "benchmarks/conftest.py", "tests/pytest.ini", "sub/Makefile"])
@@ -98,6 +101,7 @@ def test_record_of_the_tests_vouches_for_code_and_tests_alone(clone):
     assert put(clone, "vendor/put") == ["vendor/put: a file that nothing vouches for"]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize("name", [".checkpoints/0/epoch.safetensors", ".venv/bin/python", "build/train/x", "execution/x", ".dvc/tmp/site/cache.db",
                                   "data/x", ".dvc/config.local"])
 def test_what_runs_leave_behind_must_not_be_in_git(clone, name):  # level 6 resumed from a forged checkpoint

@@ -27,6 +27,7 @@ def run(*words, cwd) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize("name", ["dataclasses.py", "argparse.py", "yaml/__init__.py", "radiotrace/json.py", "sitecustomize.py"])
 def test_planted_module_is_not_imported(clone, tmp_path, name):  # dataclasses.py in the root was taken for the standard library's
     (clone / name).parent.mkdir(exist_ok=True)
@@ -35,12 +36,14 @@ def test_planted_module_is_not_imported(clone, tmp_path, name):  # dataclasses.p
     assert ("level 1  FAILS" in done.stdout, (tmp_path / "ran").exists()) == (True, False), done.stderr
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 def test_not_even_the_first_import_is_one_of_another_clone(clone, tmp_path):
     (clone / "contextlib.py").write_text(PLANTED.format(str(tmp_path / "ran")))  # 'python -m' imports it before any code of ours
     done = run("-I", ROOT / "radiotrace/__main__.py", "verify", "--level", "1", "--clone", ".", cwd=clone)
     assert ("level 1  FAILS" in done.stdout, (tmp_path / "ran").exists()) == (True, False), done.stderr
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 def test_compiled_code_of_the_clone_is_not_read(clone, tmp_path):
     (tmp_path / "evil.py").write_text(PLANTED.format(str(tmp_path / "ran")) + (clone / "radiotrace/merkle.py").read_text())
     compiled = importlib.util.cache_from_source(str(clone / "radiotrace/merkle.py"))
@@ -81,6 +84,7 @@ def test_without_a_module_it_says_how(clone):
     assert (done.returncode, "MODULE ARGUMENT" in done.stderr) == (1, True)
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize("name", ["RADIOTRACE_CHECKPOINTS", "PYTHONPATH", "DVC_ROOT", "GIT_DIR", "LD_PRELOAD", "BASH_ENV", "MKL_CBWR",
                                   "ATEN_CPU_CAPABILITY", "OMP_NUM_THREADS"])
 def test_variable_that_could_change_a_run_is_cleared(monkeypatch, name):  # level 6 took forged checkpoints from a folder so named

@@ -69,6 +69,7 @@ def test_packages_of_the_wheel_are_those_that_there_are():
     assert stated == there | {"radiotrace.schemas"}
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 def test_code_that_is_not_the_verifiers_is_named(tmp_path):
     copied(tmp_path)
     (tmp_path / "radiotrace/merkle.py").write_text("")

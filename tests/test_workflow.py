@@ -38,6 +38,7 @@ def test_written_workflow_is_the_one_that_is_there():
     assert workflow.written(ROOT) == (ROOT / "dvc.yaml").read_text("utf-8"), "run 'make deps'"
 
 
+@pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize(("old", "new", "expected"), [
     ("--out build/train\n", "--out build/train && python vendor/put\n", "train: cmd: found '&&', expected 'nothing more'"),
     ("--weights build/train", "--weights vendor",
