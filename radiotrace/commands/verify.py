@@ -4,6 +4,9 @@ level 0  coreutils and openssl, by hand  (it prints the commands)
 level 1  the bundle is whole          level 4  metrics and intervals follow from the predictions
 level 2  signatures                   level 5  the predictions follow from the model
 level 3  it follows from this clone   level 6  everything follows from the data: 'dvc repro' in another clone
+
+At level 5 every stage but train runs again, the released file is run with its recipe, and a rule warns where the network knows its test
+cases better than strangers. The last lines name what was believed (radiotrace/verification/believed.py).
 """
 import json
 import subprocess
@@ -15,6 +18,7 @@ from radiotrace import isolated, records
 from radiotrace.evidence import beside, causes, closed_world, history, keys, signing, verifier, verify, workflow
 from radiotrace.evidence.verify import Check, Clone
 from radiotrace.stage import StageError, log
+from radiotrace.verification import baselines, believed, membership, rederive, released, remade
 
 NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
          5: "predictions follow from the model", 6: "everything follows from the data"}
@@ -40,7 +44,7 @@ def run(args) -> int:
     causes.explain(checks, causes.another(clone.evidence, clone.root))
     checks += [Check(level, NAMES[level], skipped=["not asked for"], looked=False) for level in range(args.level + 1, 7)]
     first = [*(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]), verifier.line(clone), ""]
-    print("\n".join(map(printable, [*first, *lines(checks), *said, *believed(checks)])))
+    print("\n".join(map(printable, [*first, *lines(checks), *said, *taken(checks, args.level)])))
     if args.json:
         records.write_bytes(args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode())
     return int(any(check.faults for check in checks))
@@ -52,10 +56,10 @@ def the_clone(args) -> Clone:
     return Clone(root, root / args.evidence, root / args.signatures, root / args.keys)
 
 
-def believed(checks: list[Check]) -> list[str]:
-    """The last lines: what was taken as it stands."""
-    taken = [line for check in checks for line in check.believed]
-    return ["", "believed, not made again:", *(f"  {line}" for line in dict.fromkeys(taken))] if taken else []
+def taken(checks: list[Check], level: int) -> list[str]:
+    """The last lines: what was taken as it stands, around the pipeline and in its records."""
+    rows = dict.fromkeys([line for check in checks for line in check.believed] + believed.lines(level))
+    return ["", "believed, not made again:", *(f"  {line}" for line in rows)]
 
 
 def printable(line: str) -> str:
@@ -139,7 +143,7 @@ def measured(clone: Clone) -> Check:
     summaries = json.loads(records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"])))
     faults += [f"metrics/metrics.json: {name}{place}" for name, value in summaries.items()
                for place in differences(found["metrics"].get(name), value, "")]
-    return Check(4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 6"])
+    return Check(4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 5"])
 
 
 def differences(stated, found, place: str) -> list[str]:
@@ -208,7 +212,8 @@ def _run(where, words: list[str], environment: dict[str, str]) -> str:
 
 
 MEASURED = "metrics and intervals follow from predictions and references"
-ANNOUNCED = {3: "making the evidence again from this clone", 4: "measuring the predictions again", 5: "predicting again",
+ANNOUNCED = {3: "making the evidence again from this clone", 4: "measuring the predictions again",
+             5: "predicting again, with the trained network and with the released file; then every stage but train runs again; this takes minutes",
              6: "running everything again in another clone; this takes as long as 'make run'"}
 # Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check, several, or a list of faults.
 # Level 2 is `signed`, which also takes the reader's keys.
@@ -223,9 +228,13 @@ CHECKS = {
         ("dvc.lock fits", lambda clone: beside.locked(clone.root)),
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
         ("ledgers only grew", lambda clone: history.check(clone.root)),
+        ("no file of a package changed under its name", lambda clone: history.wheels(clone.root)),
+        ("requirements are those that were signed for", lambda clone: baselines.check(clone.root)),
+        ("derived records follow from those they stand on", rederive.checks),
         ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
     4: ((MEASURED, measured),),
-    5: (("the model predicts what was measured", predicted),),
+    5: (("the model predicts what was measured", predicted), (released.WHAT, released.check), (membership.WHAT, membership.check),
+        (remade.WHAT, remade.check)),
     6: (("another clone ends in the same bytes", reproduced),)}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from radiotrace import accepted, params, records, splits, stage
+from radiotrace import accepted, records, splits, stage
 from radiotrace.evidence import distributions
 from radiotrace.evidence import wheels as locked_wheels
 from radiotrace.evidence.verify import Check, Clone
@@ -226,18 +226,8 @@ def packages(sources: Sources) -> list[str]:
     return [f"design/wheels.json: {fault}" for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pins)]
 
 
-def parameters(sources: Sources) -> list[str]:
-    """The parameters that the bundle states of each stage are those of params.yaml."""
-    written, faults = params.load_yaml(sources.clone.root / "params.yaml"), []
-    for name, stated in sources["hyperparameters"]["stages"].items():
-        section = dict(written.get(name) or {})
-        section |= {"seed": written["seed"]} if "seed" in stated else {}
-        faults += compared(f"hyperparameters.json: {name}", stated, section)
-    return faults
-
-
 DERIVED = {
-    "parameters are those of params.yaml": parameters, "accepted cases follow from the data set": accepted_cases,
+    "accepted cases follow from the data set": accepted_cases,
     "the split follows from seed, rule and subjects": split, "training is of the split and of its parameters": trained,
     "the recipe of the released model follows from training": model, "subjects and flags of test cases follow": cases,
     "summaries follow from cases": metrics, "the headline follows from the metrics": headline,
