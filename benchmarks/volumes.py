@@ -46,7 +46,7 @@ def slope_text(found: Pairs, error: np.ndarray | None = None) -> str:
     rows = {str(number): agreement.slope_sums(*np.array([[size - one / 2], [size + one / 2]]), found.size.mean())
             for number, (size, one) in enumerate(zip(found.size, error, strict=True))}
     subject_of = dict(zip(rows, found.subject_ids, strict=True))
-    row = statistics.estimate(rows, agreement.slope, subject_of, crossval.RESAMPLES, 0)
+    row = statistics.estimate(rows, agreement.slope, subject_of)
     return f"{row['value']:z.2f}" + ("" if row["ci95_low"] is None else f" ({row['ci95_low']:z.2f} to {row['ci95_high']:z.2f})")
 
 

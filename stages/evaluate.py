@@ -49,7 +49,7 @@ def observe(case: dict, raw: Path, weights: str, train: dict, others: list[dict]
     with embedding.watch(network, train["network"]) as embedded:
         prediction, logits = inference.segment(image, network, spec)
     labels = results.compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"],
-                             volumes.to_zyx(reference.GetSpacing()), p["surface_tolerance_mm"], p["object_overlap_min"])
+                             volumes.to_zyx(reference.GetSpacing()), p["surface_tolerance_mm"], p["object_overlap_min"], p["empty_reference"])
     canonical = volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True)
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
     region = calibration.region(truth_zyx, predicted_zyx, p["calibration_margin_voxels"])
@@ -171,7 +171,7 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
         labels: value -> name.
     """
     cases = [one["entry"] for one in observed]
-    summary = results.Summary(cases, p["resamples"], p["seed"])
+    summary = results.Summary(cases, p["empty_reference"])
     tallies, inside = ({when: {one["entry"]["case_id"]: one[name][when] for one in observed} for when in observed[0][name]}
                        for name in ("tally", "tally_inside"))
     return {"n_cases": len(cases), "n_subjects": len(set(summary.subject_of.values())), "decisions": decided, **summary.measures(),

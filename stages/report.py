@@ -132,7 +132,7 @@ def main(args):
         measures=report.measures(metrics), aims=aims_of(metrics), kept=agreement.kept, cases=rows, worst=worst,
         labels=list(cases[0]["labels"]), kinds=report.KINDS, flag_by=flag_by,
         pictures=pictures | given, colours=(figures.REFERENCE, figures.PREDICTION), calibration_rows=CALIBRATION,
-        **{name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice", "resamples")},
+        **{name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice")},
         hashes={Path(getattr(args, name)).name: records.sha256(getattr(args, name)) for name in ("metrics", "cases", "robustness", "explain")})
     records.write_bytes(args.out, content)
     for name, picture in pictures.items():

@@ -137,7 +137,7 @@ def main(args):
         for case_id in chosen:
             cases.append(entry(test[case_id], list(islice(found, len(work[case_id])))))
             stage.log(f"robustness: {len(cases)}/{len(chosen)} cases")
-        summary = robustness.summarise(cases, p["criterion_dice"], p["resamples"], p["seed"])
+        summary = robustness.summarise(cases, p["criterion_dice"])
         for name, rows in summary["corruptions"].items():
             rows |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
         summary["adversarial"] |= {"steps": p["adversarial"]["steps"], "step_per_eps": STEPS_REACH / p["adversarial"]["steps"]}

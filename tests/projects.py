@@ -14,8 +14,8 @@ LEFT_OUT = ("datastore/", "data.dvc", "data.sha256", "dvc.lock", "metrics/", "ev
 TINY = {
     "train": {"features": [4, 8, 8], "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "threads": 1},
     "split": {"fractions": {"train": 0.5, "validation": 0.2, "test": 0.3}},
-    "evaluate": {"resamples": 200, "threads": 1, "dropout_passes": 2, "augmentation_passes": 1, "subgroup_subjects_min": 1},
-    "robustness": {"cases": 2, "corruptions": ["blur", "shift"], "adversarial": {"cases": 1, "eps_sd": [0.1], "steps": 2}, "resamples": 200,
+    "evaluate": {"threads": 1, "dropout_passes": 2, "augmentation_passes": 1, "subgroup_subjects_min": 1},
+    "robustness": {"cases": 2, "corruptions": ["blur", "shift"], "adversarial": {"cases": 1, "eps_sd": [0.1], "steps": 2},
                    "threads": 1},
     "explain": {"level": 1, "repetitions": 1, "threads": 1},
     "export": {"parity_cases": 2, "threads": 1}}

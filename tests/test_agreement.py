@@ -82,6 +82,10 @@ def test_concordance_of_a_constant_with_itself_is_undefined():
     assert np.isnan(concordance(np.ones(3), np.ones(3)))
 
 
+def test_concordance_of_one_case_is_undefined():               # it was 0
+    assert np.isnan(concordance(X[:1], X[:1] + 1))
+
+
 def test_moments_of_groups_add_up():
     y = np.array([1.5, 1.0, 4.0, 3.5])
     parts = agreement.moments(X[:1], y[:1]) + agreement.moments(X[1:], y[1:])

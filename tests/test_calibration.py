@@ -104,8 +104,18 @@ def test_the_fitted_temperature_takes_the_error_away():
 
 def test_a_network_that_is_always_right_may_be_surer_and_one_that_is_always_wrong_may_not():
     logits, reference = case([[0.1, 0.9], [0.9, 0.1]], [1, 0])
-    assert calibration.TEMPERATURES[0] <= calibration.fit_temperature([(logits[:, 0, 0], reference[0, 0])]) < 0.1
+    assert calibration.fit_temperature([(logits[:, 0, 0], reference[0, 0])]) == pytest.approx(calibration.TEMPERATURES[0])
     assert calibration.fit_temperature([(logits[:, 0, 0], 1 - reference[0, 0])]) == pytest.approx(calibration.TEMPERATURES[1], rel=0.01)
+
+
+@pytest.mark.parametrize("sure", [2.0, 30.0, 200.0])           # the loss underflows to 0 far from the limit, and .12 came out
+def test_where_all_is_right_the_temperature_is_the_limit(sure):
+    logits = np.array([[sure, 0.0], [0.0, sure]])
+    assert calibration.fit_temperature([(logits, np.array([0, 1]))]) == pytest.approx(calibration.TEMPERATURES[0])
+
+
+def test_where_a_temperature_changes_nothing_it_is_1():
+    assert calibration.fit_temperature([(np.zeros((2, 3)), np.array([0, 1, 0]))]) == 1
 
 
 def test_the_region_reaches_so_many_voxels_beyond_both_label_maps():

@@ -25,11 +25,11 @@ def rows(*bins) -> list[dict]:
 def compared(values=DICE, n_min=5) -> list[dict]:
     groups = {"site": {name: "north" if number % 3 else "south" for number, name in enumerate(NAMES)},
               "scanner": {name: "old" if number < 4 else "new" for number, name in enumerate(NAMES)}}
-    return subgroups.compare(values, groups, SUBJECT_OF, n_min, 100, 0)
+    return subgroups.compare(values, groups, SUBJECT_OF, n_min)
 
 
 def summary(values=DICE) -> dict:
-    return statistics.summary(values, SUBJECT_OF, 100, 0)
+    return statistics.summary(values, SUBJECT_OF)
 
 
 def curve(scores, dice) -> np.ndarray:

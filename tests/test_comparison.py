@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from radiotrace import records
-from radiotrace.evaluation import comparison
+from radiotrace.evaluation import comparison, statistics
 from radiotrace.stage import StageError
 
 # B - A of twelve subjects, in thousandths; subject_01 has a second case.
@@ -27,18 +27,19 @@ A = run(dict.fromkeys(THOUSANDTHS, 0.8))
 B = run({case_id: 0.8 + by / 1000 for case_id, by in THOUSANDTHS.items()})
 
 
-def compare(a=A, b=B, metric="dice", margin=0.01, resamples=500, row="organ") -> dict:
-    return comparison.compare(a, b, metric, margin, resamples, 0)["rows"][row]
+def compare(a=A, b=B, metric="dice", margin=0.01, row="organ") -> dict:
+    return comparison.compare(a, b, metric, margin)["rows"][row]
 
 
 def shifted(by: float, metric="dice", wrong=()) -> dict:
-    """Sixteen cases around 0.8 + by that scatter by 0.001; None for some of them."""
-    return run({f"case_{number:02d}": None if number in wrong else 0.8 + by + 0.001 * (-1) ** number for number in range(16)}, metric)
+    """Sixteen cases around 0.8 + by that scatter by 0.001, other ones up than for by 0; None for some of them."""
+    return run({f"case_{number:02d}": None if number in wrong else 0.8 + by + 0.001 * (-1) ** (number // (2 if by else 1)) for number in range(16)},
+               metric)
 
 
 def refused(a, b, metric="dice") -> StageError:
     with pytest.raises(StageError) as caught:
-        comparison.compare(a, b, metric, 0.01, 100, 0)
+        comparison.compare(a, b, metric, 0.01)
     return caught.value
 
 
@@ -55,25 +56,36 @@ def test_wilcoxon_is_scipy_s_of_the_subjects():                        # ranks o
     assert stats.wilcoxon(OF_SUBJECTS).statistic == 23
 
 
-def test_the_interval_is_scipy_s_bca_where_every_case_is_a_subject():
-    a, b = ({case_id: value for case_id, value in zip(THOUSANDTHS, values, strict=True) if case_id != "case_01r"}
-            for values in ([0.8] * 13, [0.8 + by / 1000 for by in THOUSANDTHS.values()]))
-    found = compare(run(a), run(b), resamples=5000)
-    differences = np.array([by for case_id, by in THOUSANDTHS.items() if case_id != "case_01r"]) / 1000
-    expected = stats.bootstrap((differences,), np.mean, n_resamples=5000, method="BCa", rng=np.random.default_rng(1)).confidence_interval
-    assert (found["difference_ci95_low"], found["difference_ci95_high"]) == pytest.approx((expected.low, expected.high), abs=5e-4)
-
-
-def test_the_median_s_interval_lies_between_two_subjects():            # 12 of them: the 3rd and the 10th, which hold it with 96 %
+def test_the_interval_is_that_of_the_mean_difference_over_subjects():
+    differences = {case_id: by / 1000 for case_id, by in THOUSANDTHS.items()}
+    expected = statistics.mean_interval(differences, {case_id: case_id[5:7] for case_id in differences})
     found = compare()
-    low, high = np.sort(OF_SUBJECTS)[[2, 9]]
-    assert (found["median_difference_ci95_low"], found["median_difference_ci95_high"]) == pytest.approx((low, high))
+    assert (found["difference_ci95_low"], found["difference_ci95_high"]) == pytest.approx(expected.bounds)
 
 
-def test_a_run_against_itself_has_no_difference_and_no_p():
+def test_the_median_s_interval_lies_between_neighbouring_subjects():   # 12 of them: 3rd and 10th hold it with 96.1 %, 4th and 9th with 85.4 %
+    found, ordered = compare(), np.sort(OF_SUBJECTS)
+    assert ordered[2] < found["median_difference_ci95_low"] < ordered[3]
+    assert ordered[8] < found["median_difference_ci95_high"] < ordered[9]
+
+
+def test_a_run_against_itself_has_no_difference_no_p_and_no_verdict():
     found = compare(A, A)
-    assert [found[key] for key in ("difference", "difference_ci95_low", "difference_ci95_high", "n_zero", "wilcoxon_p")] == [0, 0, 0, 12, None]
-    assert found["verdict"] == "non-inferior"
+    assert [found[key] for key in ("difference", "difference_ci95_low", "difference_ci95_high", "n_zero", "wilcoxon_p")] == [0, None, None, 12, None]
+    assert (found["verdict"], found["no_verdict"]) == (None, "no interval: no variance")
+
+
+def test_a_constant_difference_is_never_non_inferior():                # it was, with an interval of no width
+    found = compare(A, run(dict.fromkeys(THOUSANDTHS, 0.81)))
+    assert (found["difference"], found["verdict"], found["no_interval"]) == (pytest.approx(0.01), None, "no variance")
+
+
+@pytest.mark.parametrize(("a", "b", "reason"), [(A, 0, "2 cases are in run A only"), (0, A, "2 cases are in run B only")])
+def test_a_run_that_lacks_cases_gets_no_verdict(a, b, reason):
+    fewer = run({case_id: 0.9 + by / 1000 for case_id, by in list(THOUSANDTHS.items())[:-2]})
+    found = compare(a or fewer, b or fewer)
+    assert (found["verdict"], found["no_verdict"]) == (None, reason)
+    assert found["difference_ci95_low"] is not None
 
 
 def test_differences_that_are_equal_but_for_rounding_are_one_rank():   # 0.3 - 0.2 is less than 0.2 - 0.1 in floats
@@ -104,7 +116,8 @@ def test_a_margin_of_0_asks_for_better():
 
 def test_few_subjects_get_no_verdict():
     few = dict.fromkeys(list(THOUSANDTHS)[:10], 0.8)                   # of nine subjects
-    assert compare(run(few), run(few))["verdict"] is None
+    found = compare(run(few), run({case_id: 0.8 + number / 100 for number, case_id in enumerate(few)}))
+    assert (found["verdict"], found["no_verdict"]) == (None, "no interval: fewer than 10 subjects")
 
 
 def test_what_only_b_leaves_undefined_is_counted_and_stands_against_it():
@@ -125,15 +138,15 @@ def test_nothing_defined_is_null():
     assert (found["n_cases"], found["n_undefined_a"], found["mean_a"], found["difference"], found["wilcoxon_p"]) == (0, 13, None, None, None)
 
 
-def test_the_mean_of_labels_is_over_those_that_both_define():          # 0.1 and 0.3, then 0.5 alone
+def test_the_mean_of_labels_is_of_cases_in_which_both_define_all():    # 0.1 and 0.3; the second case counts no more, for its better label alone
     labels = ("anterior", "posterior")
     a, b = run({"case_01": (0.5, 0.5), "case_02": (0.2, 0.9)}, labels=labels), run({"case_01": (0.6, 0.8), "case_02": (0.7, None)}, labels=labels)
     found = compare(a, b, row="mean_of_labels")
-    assert (found["difference"], found["n_undefined_b"], found["n_undefined_b_only"]) == (pytest.approx(0.35), 0, 1)
+    assert (found["difference"], found["n_undefined_b"], found["n_undefined_b_only"]) == (pytest.approx(0.2), 1, 1)
 
 
 def test_cases_of_one_run_only_are_named():
-    found = comparison.compare(run({"case_01": 0.8, "case_02": 0.8}), run({"case_02": 0.8, "case_03": 0.8}), "dice", 0.01, 100, 0)
+    found = comparison.compare(run({"case_01": 0.8, "case_02": 0.8}), run({"case_02": 0.8, "case_03": 0.8}), "dice", 0.01)
     assert (found["n_cases"], found["only_a"], found["only_b"]) == (1, ["case_01"], ["case_03"])
 
 
@@ -178,5 +191,5 @@ def test_references_that_differ_by_the_rounding_of_a_record_are_the_same():
 
 
 def test_the_order_of_cases_changes_no_byte():
-    found = [comparison.compare(a, b, "dice", 0.01, 200, 0) for a, b in ((A, B), [{**one, "cases": one["cases"][::-1]} for one in (A, B)])]
+    found = [comparison.compare(a, b, "dice", 0.01) for a, b in ((A, B), [{**one, "cases": one["cases"][::-1]} for one in (A, B)])]
     assert records.dumps(found[0]) == records.dumps(found[1])

@@ -197,8 +197,9 @@ def test_every_measure_says_how_it_was_made(reproduced):
 
 def test_methods_state_the_parameters_that_were_used():
     with open(projects.ROOT / "params.yaml") as file:
-        p = YAML(typ="safe").load(file)["evaluate"] | {"seed": 3, "resamples": 1234, "surface_tolerance_mm": 2.5, "dropout_passes": 17}
+        p = YAML(typ="safe").load(file)["evaluate"] | {"seed": 3, "surface_tolerance_mm": 2.5, "dropout_passes": 17}
     found = methods.texts(p)
-    assert "1234 resamples, seed 3" in found["interval"]
+    assert "an exception" in found["empty_reference"]
+    assert "a case like any other" in methods.texts(p | {"empty_reference": "score"})["empty_reference"]
     assert "within 2.5 mm" in found["surface_dice"]
     assert "17 passes" in found["uncertainty"]

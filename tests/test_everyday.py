@@ -34,7 +34,7 @@ def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
     ("export", {"parity_cases": 3}, ["export", "evidence"]),
     ("explain", {"level": 2}, ["explain", "report", "evidence"]),
     ("report", {"pixels_per_mm": {"small": 3, "large": 5}}, ["report", "evidence"]),
-    ("evaluate", {"resamples": 150}, ["evaluate", "report", "evidence"]),
+    ("evaluate", {"object_overlap_min": 0.2}, ["evaluate", "report", "evidence"]),
     ("validate", {"outlier_mad": 4}, ["validate", "evidence"])])
 def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, change, stages):
     projects.set_params(project, **{section: change})

@@ -9,7 +9,8 @@ from radiotrace.evaluation import corruptions, figures_robustness
 
 def row(mean, half=0.05) -> dict:
     low, high = (None, None) if mean is None or half is None else (mean - half, mean + half)
-    return {label: {"n_cases": 8, "n_subjects": 6, "n_undefined": 0, "mean": mean, "ci95_low": low, "ci95_high": high}
+    return {label: {"n_cases": 8, "n_subjects": 6, "n_undefined": 0, "mean": mean, "ci95_low": low, "ci95_high": high,
+                    "no_interval": "fewer than 10 subjects" if low is None else None}
             for label in ("anterior", "mean_of_labels")}
 
 
@@ -44,6 +45,13 @@ def test_it_is_small(mri):
                                   "mean Dice, 8 test cases of 6 subjects", "criterion, Dice 0.85", "eps, SD of the image"])
 def test_it_names(mri, text):
     assert text in comments(mri)
+
+
+def test_without_intervals_there_are_points_and_the_reason():
+    few = summary(half=None) | {"clean": row(0.9, None)}
+    found = comments(figures_robustness.envelope(few))
+    assert "no interval: fewer than 10 subjects" in found
+    assert "95 % interval over subjects" not in found
 
 
 @pytest.mark.parametrize("changes", [

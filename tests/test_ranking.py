@@ -12,12 +12,21 @@ def test_worst_median_and_best_are_ranked_by_mean_dice():      # means 0.7, 0.2,
     assert ranking.worst_median_best(cases) == {"worst": "b", "median": "e", "best": "c"}
 
 
-def test_an_undefined_label_is_left_out_of_a_rank():
-    assert ranking.worst_median_best(ranked(a=(0.5, 0.5), b=(None, 0.9), c=(0.6, 0.6)))["best"] == "b"
+def test_a_label_that_is_neither_there_nor_predicted_is_right():
+    assert ranking.worst_median_best(ranked(a=(0.5, 0.5), b=(None, 0.3), c=(0.7, 0.7))) == {"worst": "a", "median": "b", "best": "c"}
 
 
-def test_a_case_without_any_dice_is_the_worst():
-    assert ranking.worst_median_best(ranked(a=(0.0, 0.0), b=(None, None), c=(0.6, 0.6)))["worst"] == "b"
+def test_a_correctly_empty_case_is_never_the_worst():
+    cases = ranked(a=(0.0, 0.0), b=(None, None), c=(0.6, 0.6))
+    assert ranking.worst_median_best(cases) == {"worst": "a", "median": "c", "best": "b"}
+
+
+def test_the_mean_of_labels_is_undefined_where_a_label_is():
+    assert [ranking.macro(case, "dice") for case in ranked(a=(0.25, 0.75), b=(None, 0.9))] == [0.5, None]
+
+
+def test_the_mean_of_no_label_is_undefined():
+    assert ranking.mean_of_all([]) is None
 
 
 def test_equal_cases_are_ranked_by_name():

@@ -9,7 +9,7 @@ from radiotrace.stage import StageError
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-P = {"surface_tolerance_mm": 1, "object_overlap_min": 0.1, "resamples": 50, "seed": 0, "poor_dice": 0.85}
+P = {"surface_tolerance_mm": 1, "object_overlap_min": 0.1, "empty_reference": "undefined", "seed": 0, "poor_dice": 0.85}
 SHIFTS = {"p_01": (0, 0, 0), "p_02": (1, 0, 0), "p_03": (0, 0, 0)}     # of the prediction against the reference, in voxels x, y, z
 
 

@@ -16,7 +16,7 @@ SUMMARY = {"n_cases": 64, "n_subjects": 40, "n_undefined": 0, "mean": 0.9, "ci95
 METRICS = {"run_id": "a" * 64, "part": "test", "excluded": [], "dice": {"anterior": SUMMARY}, "n_cases": 64}
 
 
-CI = {"level": 0.95, "sided": "two", "method": "bootstrap-bca", "resample_unit": "subject"}
+CI = {"level": 0.95, "sided": "two", "method": "jackknife-student-hall", "resample_unit": "subject"}
 PART = "c" * 64  # the test part, as the ledger names it
 
 
@@ -80,6 +80,13 @@ def test_metric_that_names_a_number_cannot_say():  # its entry is dice.anterior
 def test_bound_that_is_undefined_cannot_say():
     found = judged({"ci95_low": None})
     assert (found["verdict"], found["reason"]) == ("cannot say", "dice.anterior has no lower bound")
+
+
+@pytest.mark.requirement("SRS-EVI-2")
+@pytest.mark.parametrize("reason", ["no variance", "fewer than 10 subjects"])
+def test_a_summary_without_an_interval_cannot_say_and_says_why(reason):
+    found = judged({"ci95_low": None, "ci95_high": None, "no_interval": reason})
+    assert (found["verdict"], found["reason"]) == ("cannot say", f"dice.anterior has no lower bound: {reason}")
 
 
 def test_bound_of_zero_is_a_number():

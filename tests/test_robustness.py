@@ -22,13 +22,13 @@ LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "patch_voxels": [8, 8, 8],
         "window_voxels": [32, 32, 32], "multiple": 4}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
-OWN = {case: case for case in "abcdef"}
+OWN = {case: case for case in "abcdefghijkl"}
 
 
 # Numbers
 
 def degradation(clean, corrupted, subject_of=OWN):
-    return summaries.relative_degradation(clean, corrupted, subject_of, 200, 0)
+    return summaries.relative_degradation(clean, corrupted, subject_of)
 
 
 def test_relative_degradation_is_that_of_the_sums():           # (0.8 + 0.4) - (0.6 + 0.3) = 0.3 of 1.2
@@ -46,23 +46,30 @@ def test_relative_degradation_counts_cases_where_both_are_defined():
 
 def test_relative_degradation_of_nothing_is_undefined():
     assert degradation({"a": 0.0, "b": 0.0}, {"a": 0.0, "b": 0.5}) == {
-        "n_cases": 2, "n_subjects": 2, "n_undefined": 0, "value": None, "ci95_low": None, "ci95_high": None}
+        "n_cases": 2, "n_subjects": 2, "n_undefined": 0, "value": None, "ci95_low": None, "ci95_high": None, "no_interval": "undefined"}
 
 
 def test_the_interval_of_a_degradation_is_paired():            # every case falls by a quarter of its own: there is nothing to be unsure of
-    clean = {case: 0.4 + 0.1 * number for number, case in enumerate("abcdef")}
+    clean = {case: 0.4 + 0.05 * number for number, case in enumerate(OWN)}
     found = degradation(clean, {case: 0.75 * value for case, value in clean.items()})
-    assert (found["ci95_low"], found["ci95_high"]) == pytest.approx((25, 25))
+    assert (found["value"], found["ci95_low"], found["no_interval"]) == (pytest.approx(25), None, "no variance")
 
 
-def test_the_interval_of_a_degradation_resamples_subjects():
-    assert degradation({"a": 0.8, "b": 0.4}, {"a": 0.6, "b": 0.1}, {"a": "one", "b": "one"})["ci95_low"] is None
+@pytest.mark.parametrize("count", [4, 8])
+def test_four_and_eight_subjects_are_points_without_an_interval(count):
+    clean = dict.fromkeys(list(OWN)[:count], 0.8)
+    found = degradation(clean, {case: 0.5 + 0.02 * number for number, case in enumerate(clean)})
+    assert (found["ci95_low"], found["no_interval"], found["n_subjects"]) == (None, "fewer than 10 subjects", count)
 
 
 def test_pooled_deviation_is_the_root_mean_square():           # √((9 + 16) / 2)
-    found = summaries.root_mean_square({"a": 3.0, "b": 4.0, "c": None}, OWN, 200, 0)
+    found = summaries.root_mean_square({"a": 3.0, "b": 4.0, "c": None}, OWN)
     assert (found["value"], found["n_cases"], found["n_undefined"]) == (pytest.approx(12.5**0.5), 2, 1)
-    assert 3 <= found["ci95_low"] <= found["ci95_high"] <= 4
+
+
+def test_the_interval_of_a_pooled_deviation_holds_it():
+    found = summaries.root_mean_square({case: 3 + 0.1 * number for number, case in enumerate(OWN)}, OWN)
+    assert 3 < found["ci95_low"] < found["value"] < found["ci95_high"] < 4.1
 
 
 @pytest.mark.requirement("SRS-ROB-2")
@@ -99,17 +106,17 @@ def attacks(clean, *under) -> dict:
                                                for name in ("noise", "fgsm", "pgd", "segpgd")}}
 
 
-CASES = [  # means of labels: a 0.8; 0.8, 0.7, 0.6, 0.5, 0.4; b 0.8; 0.8, 0.8, 0.35, 0.3, 0
+CASES = [  # means of labels: a 0.8; 0.8, 0.7, 0.6, 0.5, 0.4; b undefined; undefined, undefined, 0.35, 0.3, 0
     entry("a", (0.9, 0.7), [(0.9, 0.7), (0.8, 0.6), (0.7, 0.5), (0.6, 0.4), (0.5, 0.3)], attacks((0.9, 0.7), (0.8, 0.6), (0.4, 0.2))),
     entry("b", (0.8, None), [(0.8, None), (0.8, None), (0.7, 0.0), (0.6, 0.0), (0.0, 0.0)])]
 
 
 @pytest.fixture(scope="module")
 def summary():
-    return summaries.summarise(CASES, 0.75, 200, 0)
+    return summaries.summarise(CASES, 0.75)
 
 
-@pytest.mark.parametrize(("label", "mean", "n_undefined"), [("anterior", 0.85, 0), ("posterior", 0.7, 1), ("mean_of_labels", 0.8, 0)])
+@pytest.mark.parametrize(("label", "mean", "n_undefined"), [("anterior", 0.85, 0), ("posterior", 0.7, 1), ("mean_of_labels", 0.8, 1)])
 def test_the_clean_dice_of_a_label(summary, label, mean, n_undefined):
     assert (summary["clean"][label]["mean"], summary["clean"][label]["n_undefined"]) == (pytest.approx(mean), n_undefined)
 
@@ -121,25 +128,34 @@ def test_the_dice_at_a_severity(summary, severity, anterior, posterior, mean_of_
     assert [found[label]["mean"] for label in ("anterior", "posterior", "mean_of_labels")] == pytest.approx([anterior, posterior, mean_of_labels])
 
 
-def test_the_degradation_at_a_severity(summary):               # of 1.6: 0.6 + 0.35 is left
+def test_the_degradation_at_a_severity(summary):               # of 0.8, 0.6 is left in a; b is undefined when clean
     found = summary["corruptions"]["blur"]["severities"][2]["relative_degradation_percent"]
-    assert found["value"] == pytest.approx(100 * (1 - 0.95 / 1.6))
+    assert (found["value"], found["n_undefined"]) == (pytest.approx(25), 1)
 
 
-def test_the_mean_degradation_over_severities(summary):        # a: mean of 0.8, 0.7, 0.6, 0.5, 0.4 = 0.6; b: of 0.8, 0.8, 0.35, 0.3, 0 = 0.45; of 1.6
-    assert summary["corruptions"]["blur"]["mean_relative_degradation_percent"]["value"] == pytest.approx(100 * (1 - 1.05 / 1.6))
+def test_the_mean_degradation_over_severities(summary):        # a: mean of 0.8, 0.7, 0.6, 0.5, 0.4 = 0.6, of 0.8
+    assert summary["corruptions"]["blur"]["mean_relative_degradation_percent"]["value"] == pytest.approx(25)
 
 
 @pytest.mark.requirement("SRS-ROB-1")
 def test_where_the_criterion_breaks(summary):
-    # Means: anterior 0.85; 0.85, 0.8, 0.7 …; posterior 0.7, below 0.75 when clean; both 0.8; 0.8, 0.75, 0.475 …
-    assert summary["corruptions"]["blur"]["breaks_at"] == {"anterior": 3, "posterior": 0, "mean_of_labels": 3}
+    # Means: anterior 0.85; 0.85, 0.8, 0.7 …; posterior 0.7, below 0.75 when clean; both 0.8; 0.8, 0.7 of a …
+    assert summary["corruptions"]["blur"]["breaks_at"] == {"anterior": 3, "posterior": 0, "mean_of_labels": 2}
 
 
 @pytest.mark.requirement("SRS-ROB-1")
-def test_where_the_lower_bound_breaks_the_criterion(summary):  # posterior: one subject, whose bounds are undefined until b has a false positive
-    found = summary["corruptions"]["blur"]["breaks_at_ci95_low"]
-    assert found == {"anterior": 3, "posterior": 3, "mean_of_labels": 2}
+def test_without_intervals_nothing_is_said_of_where_a_lower_bound_breaks(summary):     # null for each label would say that it holds
+    assert summary["corruptions"]["blur"]["breaks_at_ci95_low"] is None
+
+
+@pytest.mark.requirement("SRS-ROB-1")
+def test_where_the_lower_bound_breaks_the_criterion():         # from 0.8 by 0.1 each: the mean breaks 0.75 at 1, the bound of the clean images does
+    level = [0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+    rows = [entry(case, (0.72 + 0.02 * number, 0.9 + 0.005 * number), [(value + 0.02 * number - 0.1, 0.8 + 0.01 * number) for value in level[1:]],
+                  attacks((0.8, 0.8), (0.8, 0.6), (0.4, 0.2))) for number, case in enumerate("abcdefghijkl")]
+    found = summaries.summarise(rows, 0.8)["corruptions"]["blur"]
+    assert found["breaks_at"]["anterior"] == 1
+    assert found["breaks_at_ci95_low"] == {"anterior": 0, "posterior": None, "mean_of_labels": 1}
 
 
 @pytest.mark.requirement("SRS-ROB-2")

@@ -138,7 +138,7 @@ EVIDENCE = {
     "models that saw the test part": inside("openings", "/n_models", 99),
     "robustness raised": inside("robustness", "/clean/anterior/mean", 0.95),
     "difference of the export hidden": inside("model", "/parity/max_logit_difference", 0.5),
-    "resamples of the plan": inside("statistical_plan", "/interval/resamples", 5000),
+    "unit of the plan": inside("statistical_plan", "/interval/resample_unit", "site"),
     "change called within the plan": inside("pccp", "/within_plan", True),
     "number in the model's bill": inside("mlbom.cdx", "/metadata/component/modelCard/quantitativeAnalysis/performanceMetrics/0/value", "0.95"),
     "signed by another": signed_by_another,

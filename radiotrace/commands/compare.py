@@ -7,9 +7,6 @@ from radiotrace import records
 from radiotrace.commands import revisions, tables
 from radiotrace.stage import StageError
 
-RESAMPLES = 2000
-SEED = 0
-
 
 def compare(args) -> None:
     """Compares two runs case by case: run B minus run A, with intervals, and whether B is worse by less than a margin."""
@@ -17,7 +14,7 @@ def compare(args) -> None:
     if not 0 <= args.margin < float("inf"):
         raise StageError(f"--margin: found {args.margin:g}, expected 0 or more", way_out="It says by how much B may be worse, either way round.")
     (a, about_a), (b, about_b) = _both(args)
-    found = {"run_a": about_a, "run_b": about_b, **comparison.compare(a, b, args.metric, args.margin, RESAMPLES, SEED)}
+    found = {"run_a": about_a, "run_b": about_b, **comparison.compare(a, b, args.metric, args.margin)}
     print(text(found))
     if args.out:
         records.write(args.out, found, "comparison")
@@ -82,6 +79,11 @@ def text(found: dict) -> str:
         undefined = {side: row[f"n_undefined_{side}"] for side in "ab"}
         if any(undefined.values()) or row["n_undefined_b_only"]:
             lines.append(f"{name}: undefined in {undefined['a']} cases of A and {undefined['b']} of B, {row['n_undefined_b_only']} of B only")
+    reasons = {row["no_verdict"]: [] for row in found["rows"].values() if row["no_verdict"]}
+    for name, row in found["rows"].items():
+        if row["no_verdict"]:
+            reasons[row["no_verdict"]].append(name)
+    lines += [f"no verdict on {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     for side in "ab":
         if only := found[f"only_{side}"]:
             lines.append(f"{len(only)} cases are in run {side.upper()} only and do not count: {', '.join(only)}")

@@ -12,7 +12,7 @@ def results(args) -> None:
     acceptance, traced = (records.read(Path(args.evidence) / f"{name}.json", name) for name in ("acceptance", "traceability"))
     rows = [("requirement", "metric", "mean", "95 % bound", "needed", "n", "verdict")]
     rows += [(result["requirement"], result["metric"], tables.number(result["mean"]), f"{tables.number(result['observed'])} ({result['bound']})",
-              f"{result['op']} {result['threshold']:g}", f"{result['n_subjects']} subjects", result["verdict"])
+              f"{result['op']} {result['threshold']:g}", _counted(result), result["verdict"])
              for result in acceptance["results"]]
     print(tables.aligned(rows))
     statuses = [row["status"] for row in traced["requirements"].values()]
@@ -28,3 +28,9 @@ def results(args) -> None:
     print("build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  every number\n"
           "build/export/model.onnx     the model                                   metrics/cases.json    each test case\n"
           "evidence/                   the proof; 'python -m radiotrace verify'    metrics/*.svg         charts and pictures")
+
+
+def _counted(result: dict) -> str:
+    """What a criterion stands on, and the cases that it could not count."""
+    undefined = f", {result['n_undefined']} cases undefined" if result["n_undefined"] else ""
+    return f"{result['n_subjects']} subjects{undefined}"

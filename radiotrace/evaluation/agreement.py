@@ -72,15 +72,16 @@ def concordance(moments: np.ndarray) -> np.ndarray:
     """Lin's concordance correlation coefficient, 2 s_xy / (s_x² + s_y² + (x̄ - ȳ)²), with moments over n.
 
     Args:
-        moments: (6, …), as `moments` gives them.
+        moments: (6, …), as `moments` gives them, of values from which one number was taken that lies among them: squares of
+            values far from 0 cancel.
 
     Returns:
-        (…): 1 where both agree in every case, less where they scatter, differ in scale or are biased; NaN where both are one
-        and the same constant.
+        (…): 1 where both agree in every case, less where they scatter, differ in scale or are biased; NaN for fewer than two
+        pairs and where both are one and the same constant.
 
     Source: Lin 1989, doi:10.2307/2532051.
     """
     n, x, y, xx, yy, xy = moments
     x, y = x / n, y / n
     with np.errstate(invalid="ignore", divide="ignore"):
-        return 2 * (xy / n - x * y) / (xx / n - x**2 + yy / n - y**2 + (x - y) ** 2)
+        return np.where(n < 2, np.nan, 2 * (xy / n - x * y) / (xx / n - x**2 + yy / n - y**2 + (x - y) ** 2))

@@ -82,7 +82,8 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
         cases: (logits (labels, n), true labels (n,)) of the voxels of each case, of a part that is not the test part.
 
     Returns:
-        A number within TEMPERATURES, above 1 where the network was too sure; near a limit where the best lies outside.
+        A number within TEMPERATURES, above 1 where the network was too sure; a limit of them where the best lies there or
+        outside, as where every voxel is right and none could be too sure; 1 where the temperature changes nothing.
 
     Source: Guo et al. 2017, arXiv:1706.04599.
     """
@@ -93,4 +94,9 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
         scaled = logits / np.exp(log_temperature)
         return float((special.logsumexp(scaled, 0) - np.take_along_axis(scaled, true[None], 0)[0]).mean())
 
-    return float(np.exp(optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}).x))
+    within = float(optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}).x)
+    limits = np.log(TEMPERATURES)
+    if len({loss(log_temperature) for log_temperature in (*limits, 0.0)}) == 1:
+        return 1.0
+    # The search stops where the loss is flat, short of a limit that is as good: of equals the first is taken.
+    return float(np.exp(min((*limits, within), key=loss)))

@@ -8,29 +8,30 @@ from radiotrace.stage import StageError
 LARGER_IS_BETTER = frozenset({"dice", "iou", "sensitivity", "specificity", "ppv", "npv", "surface_dice", "boundary_f1"})
 SMALLER_IS_BETTER = frozenset({"hausdorff95_mm", "average_surface_distance_mm"})
 REFERENCE = "reference_mm3"
-N_MIN = 10  # subjects below which a bootstrap interval is too narrow to judge by
 HOW = {
-    "pairs": "Cases of both runs, B minus A, where both are defined. mean_of_labels: mean over those labels of a case that both define; its "
-             "n_undefined_b_only counts cases in which any label is defined in A only.",
-    "difference": "Mean over cases, with its 95 % interval by BCa bootstrap over subjects (Efron 1987).",
-    "median_difference": "Median of the subjects' mean differences, with its exact 95 % interval from order statistics.",
+    "pairs": "Cases of both runs, B minus A, where both are defined. mean_of_labels: mean over the labels of a case, where both define all of "
+             "them; its n_undefined_b_only counts cases in which any label is defined in A only.",
+    "difference": "Mean over cases, with its 95 % interval over subjects: the wider of Student's and Hall's (1992), of which the latter mends "
+                  "skewness. None for fewer than 10 subjects, and none where all subjects differ alike, from which no spread can be told.",
+    "median_difference": "Median of the subjects' mean differences, with its 95 % interval between order statistics (Hettmansperger and Sheather "
+                         "1986).",
     "wilcoxon_p": "Signed-rank test of the subjects' mean differences, two-sided; zeros are ranked and their ranks left out (Pratt 1959); exact up "
                   "to 50 subjects without ties and zeros, and up to 13 with them, else by the normal approximation. Null where all differences "
                   "are 0. Not adjusted for the number of labels.",
     "verdict": "non-inferior where the 95 % interval of the difference, whose lower bound is that of a one-sided 97.5 % interval, lies above "
-               "-margin; where smaller is better, below +margin. 'not shown' where it does not, and where B leaves undefined what A defines. Null "
-               "for fewer than 10 subjects, without an interval, and for a metric of which more is neither better nor worse.",
+               "-margin; where smaller is better, below +margin. 'not shown' where it does not, and where B leaves undefined what A defines. Null, "
+               "with the reason in no_verdict, where a case is in one run only, without an interval, and for a metric of which more is neither "
+               "better nor worse.",
 }
 
 
-def compare(a: dict, b: dict, metric: str, margin: float, resamples: int, seed: int) -> dict:
+def compare(a: dict, b: dict, metric: str, margin: float) -> dict:
     """Paired differences of a metric, for each label and for the mean of a case's labels.
 
     Args:
         a, b: records of schema 'cases', of which more may be in each row than is known here.
         metric: any number of a row that both have.
         margin: by how much B may be worse, in the metric's unit.
-        resamples, seed: of the bootstrap.
 
     Returns:
         The record 'comparison' without the runs' names.
@@ -38,7 +39,7 @@ def compare(a: dict, b: dict, metric: str, margin: float, resamples: int, seed: 
     Raises:
         StageError: the runs have no case or metric in common, or were not evaluated against the same references; every fault.
 
-    Source: Efron 1987, doi:10.1080/01621459.1987.10478410; Wilcoxon 1945, doi:10.2307/3001968; Pratt 1959,
+    Source: Hall 1992, J. R. Statist. Soc. B 54:221; Wilcoxon 1945, doi:10.2307/3001968; Pratt 1959,
     doi:10.1080/01621459.1959.10501526; non-inferiority: Piaggio et al. 2012, doi:10.1001/jama.2012.87802.
     """
     if found := faults(a, b):
@@ -53,10 +54,12 @@ def compare(a: dict, b: dict, metric: str, margin: float, resamples: int, seed: 
              for name in labels}
     pairs["mean_of_labels"] = {case_id: [pairs[name][case_id][0] for name in labels] for case_id in both}
     better = "larger" if metric in LARGER_IS_BETTER else "smaller" if metric in SMALLER_IS_BETTER else None
-    return {"metric": metric, "better": better, "margin": float(margin), "resamples": resamples, "seed": seed,
+    alone = [f"{len(more.keys() - less.keys())} cases are in run {run} only" for run, more, less in (("A", ours, theirs), ("B", theirs, ours))
+             if more.keys() - less.keys()]
+    return {"metric": metric, "better": better, "margin": float(margin),
             "n_cases": len(both), "n_subjects": len(set(subject_of.values())),
             "only_a": sorted(ours.keys() - theirs.keys()), "only_b": sorted(theirs.keys() - ours.keys()),
-            "rows": {name: _row(values, subject_of, better, margin, resamples, seed) for name, values in pairs.items()}, "how": HOW}
+            "rows": {name: _row(values, subject_of, better, margin, alone) for name, values in pairs.items()}, "how": HOW}
 
 
 def faults(a: dict, b: dict) -> list[str]:
@@ -97,29 +100,38 @@ def _twice(run: dict) -> list[str]:
     return sorted({case_id for case_id in ids if ids.count(case_id) > 1})
 
 
-def _row(pairs: dict[str, list[tuple]], subject_of: dict, better: str | None, margin: float, resamples: int, seed: int) -> dict:
-    """Args: pairs: case -> (of A, of B) of each label that is averaged over."""
-    means = {case: np.mean([pair for pair in rows if None not in pair], 0) for case, rows in pairs.items() if any(None not in pair for pair in rows)}
+def _row(pairs: dict[str, list[tuple]], subject_of: dict, better: str | None, margin: float, alone: list[str]) -> dict:
+    """Args: pairs: case -> (of A, of B) of each label that is averaged over; alone: what says that cases are in one run only."""
+    means = {case: np.mean(rows, 0) for case, rows in pairs.items() if all(None not in pair for pair in rows)}
     # Rounded as records are: 0.3 - 0.2 and 0.2 - 0.1 are one rank.
     differences = {case: round(float(b - a), 9) for case, (a, b) in means.items()}
-    low, high = statistics.mean_interval(differences, subject_of, resamples, seed)
+    interval = statistics.mean_interval(differences, subject_of)
     sums = statistics.by_subject({case: (difference, 1.0) for case, difference in differences.items()}, subject_of)
     of_subjects = np.round(sums[0] / sums[1], 9) if differences else np.empty(0)
     median = statistics.median(of_subjects)
     b_only = sum(any(b is None and a is not None for a, b in rows) for rows in pairs.values())
+    no_verdict = _no_verdict(better, alone, interval)
     mean_a, mean_b = np.mean(list(means.values()), 0).tolist() if means else (None, None)
     return {"n_cases": len(means), "n_subjects": len(of_subjects), "n_zero": int((of_subjects == 0).sum()),
-            "n_undefined_a": sum(all(a is None for a, _ in rows) for rows in pairs.values()),
-            "n_undefined_b": sum(all(b is None for _, b in rows) for rows in pairs.values()), "n_undefined_b_only": b_only,
+            "n_undefined_a": sum(any(a is None for a, _ in rows) for rows in pairs.values()),
+            "n_undefined_b": sum(any(b is None for _, b in rows) for rows in pairs.values()), "n_undefined_b_only": b_only,
             "mean_a": mean_a, "mean_b": mean_b, "difference": float(np.mean(list(differences.values()))) if differences else None,
-            "difference_ci95_low": low, "difference_ci95_high": high, "median_difference": median["median"],
+            "difference_ci95_low": interval.low, "difference_ci95_high": interval.high,
+            "no_interval": interval.no_interval, "median_difference": median["median"],
             "median_difference_ci95_low": median["ci95_low"], "median_difference_ci95_high": median["ci95_high"],
             "wilcoxon_p": float(stats.wilcoxon(of_subjects, zero_method="pratt").pvalue) if of_subjects.any() else None,
-            "verdict": None if len(of_subjects) < N_MIN else _verdict(better, low, high, margin, b_only)}
+            "verdict": None if no_verdict else _verdict(better, interval, margin, b_only), "no_verdict": no_verdict}
 
 
-def _verdict(better: str | None, low: float | None, high: float | None, margin: float, n_undefined_b_only: int) -> str | None:
-    if better is None or low is None:
-        return None
-    within = round(low, 9) > -margin if better == "larger" else round(high, 9) < margin  # at the margin is not within
+def _no_verdict(better: str | None, alone: list[str], interval: statistics.Interval) -> str | None:
+    """Why nothing can be said; None where something can."""
+    if better is None:
+        return "of this metric more is neither better nor worse"
+    if alone:
+        return "; ".join(alone)
+    return None if interval.no_interval is None else f"no interval: {interval.no_interval}"
+
+
+def _verdict(better: str, interval: statistics.Interval, margin: float, n_undefined_b_only: int) -> str:
+    within = round(interval.low, 9) > -margin if better == "larger" else round(interval.high, 9) < margin  # at the margin is not within
     return "non-inferior" if within and not n_undefined_b_only else "not shown"

@@ -34,7 +34,7 @@ def envelope(summary: dict) -> bytes:
         for axes in grid[:, 0]:
             axes.set(ylabel="Dice", ylim=(0, 1), yticks=(0, 0.5, 1))
         figure.legend(handles=[Line2D([], [], color=figures.PREDICTION, label=f"mean Dice, {_number(summary)}"),
-                               Patch(color=figures.PREDICTION, alpha=0.25, label="95 % interval over subjects"),
+                               _band(summary["clean"]["mean_of_labels"]),
                                Line2D([], [], color="black", lw=0.8, ls=(0, (4, 2)), label=f"criterion, Dice {summary['criterion_dice']:g}")],
                       loc="outside lower center", ncols=3, frameon=False,
                       title="Dice against the strengths of severities 1 to 5; left end: the image as it is")
@@ -45,9 +45,16 @@ def _number(counts: dict) -> str:
     return f"{counts['n_cases']} test cases of {counts['n_subjects']} subjects"
 
 
+def _band(clean: dict):
+    """The entry of the legend for intervals, or for why there is none."""
+    if clean["no_interval"] is not None:
+        return Line2D([], [], ls="", label=f"no interval: {clean['no_interval']}")
+    return Patch(color=figures.PREDICTION, alpha=0.25, label="95 % interval over subjects")
+
+
 def _corruption(axes, name: str, row: dict, clean: dict) -> None:
     _curve(axes, range(len(row["severities"]) + 1), [clean, *(level["dice"]["mean_of_labels"] for level in row["severities"])],
-           color=figures.PREDICTION)
+           color=figures.PREDICTION, marker="o", ms=3)
     axes.set(title=name.replace("_", " "), xlabel=row["unit"])
     axes.set_xticks(range(1, len(row["strengths"]) + 1), [f"{strength:g}" for strength in row["strengths"]])
 

@@ -1,6 +1,13 @@
 """Methods: how the numbers of the record 'metrics' were made, in words, for who has the record and not the code."""
 
 
+EMPTY_REFERENCE = {
+    "undefined": "a case without a label is an exception: overlap is undefined where nothing is predicted either, 0 where anything is",
+    "score": "a case without a label is a case like any other: overlap is 1 where nothing is predicted, 0 where anything is; what says nothing "
+             "without a reference is of the other cases alone, n_not_applicable counts these",
+}
+
+
 def texts(p: dict) -> dict[str, str]:
     """Key of the record -> what it is, when it is undefined, and its source.
 
@@ -9,9 +16,14 @@ def texts(p: dict) -> dict[str, str]:
     """
     tolerance, margin = f"{p['surface_tolerance_mm']:g} mm", p["calibration_margin_voxels"]
     return {
-        "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: of the mean over a case's labels",
-        "interval": f"95 %, ci95_low to ci95_high: BCa bootstrap that draws whole subjects, {p['resamples']} resamples, seed {p['seed']}; "
-                    "undefined for one subject (Efron 1987, doi:10.1080/01621459.1987.10478410)",
+        "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: of the mean over a case's labels, "
+                "undefined where any label is",
+        "interval": "95 %, ci95_low to ci95_high, over subjects: the wider, on either side, of Student's and of Hall's, which mends skewness "
+                    "(1992, J. R. Statist. Soc. B 54:221), of jackknife values; correlations on Fisher's scale, areas under curves as logits, "
+                    "rank statistics by the normal quantile; shares by Wilson's, of the units that the subjects are worth (Wilson 1927, "
+                    "doi:10.1080/01621459.1927.10502953). Nothing is drawn by lot. Where there is none, no_interval says why: fewer than 10 "
+                    "subjects, subjects that do not differ, or a statistic of which none is known to cover",
+        "empty_reference": EMPTY_REFERENCE[p["empty_reference"]],
         "dice": "2 TP / (2 TP + FP + FN), in voxels; undefined where both masks are empty (Dice 1945, doi:10.2307/1932409)",
         "iou": "TP / (TP + FP + FN); undefined where both masks are empty (Jaccard 1912, doi:10.1111/j.1469-8137.1912.tb05611.x)",
         "sensitivity": "TP / (TP + FN); undefined without reference", "specificity": "TN / (TN + FP); grows with the empty ground around an organ",
@@ -24,13 +36,15 @@ def texts(p: dict) -> dict[str, str]:
                         "(Nikolov et al. 2021, doi:10.2196/26151)",
         "boundary_f1": f"harmonic mean of the shares of either surface's voxels within {tolerance} of the other; as surface_dice where masks are "
                        "empty (Csurka et al. 2013, doi:10.5244/C.27.32)",
-        "volume_error_mm3": "prediction minus reference", "volume_error_percent": "of the reference; undefined without reference",
+        "volume_error_mm3": "prediction minus reference", "volume_error_absolute_mm3": "its amount",
+        "volume_error_percent": "of the reference; undefined without reference",
         "volume_error_absolute_percent": "its amount", "prediction_components": "connected by faces, edges or corners",
         "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, doi:10.1177/096228029900800204); slope: of "
                             "the difference against the mean of both, below 0 where small ones come out too large and large ones too small; "
                             "concordance: Lin 1989, doi:10.2307/2532051",
         "detection": "objects are connected components; one is found, and a predicted one is right, where at least "
-                     f"{p['object_overlap_min']:g} of its voxels lie in the other mask",
+                     f"{p['object_overlap_min']:g} of its voxels lie in the other mask. case_sensitivity: of the cases with the label, those "
+                     "in which an object is found; case_specificity: of those without it, those in which none is predicted",
         "calibration": f"over voxels of a label, by reference or prediction, and within {margin} voxels around them; expected_error: 15 bins of "
                        "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602), pooled over all these voxels; expected_error_of_case: of one "
                        "case, mean over cases; expected_error_inside: pooled over the voxels of a label alone, by reference or prediction; "

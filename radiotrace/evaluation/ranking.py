@@ -1,21 +1,34 @@
 """Ranking: cases by their Dice, and which of them to show."""
-from radiotrace.evaluation import metrics
+import numpy as np
+
+MACRO = "mean_of_labels"
+
+
+def mean_of_all(values: list[float | None]) -> float | None:
+    """Mean of values; None where any is None, or none is there.
+
+    A mean of those that are defined would gain by what is missed: of two labels, the distance of the better one stays.
+    """
+    return None if None in values or not len(values) else float(np.mean(values))
 
 
 def macro(case: dict, measure: str) -> float | None:
-    """Mean of a measure over the labels of a case that define it.
+    """Mean of a measure over the labels of a case; None where it is undefined for any of them.
 
     Args:
         case: entry of the record 'cases'.
     """
-    return metrics.mean_defined(row[measure] for row in case["labels"].values())
+    return mean_of_all([row[measure] for row in case["labels"].values()])
 
 
 def ranked(cases: list[dict]) -> list[dict]:
-    """The cases from the lowest mean Dice of labels to the highest; undefined counts as lowest, equals are sorted by name."""
+    """The cases from the lowest mean Dice of labels to the highest; equals are sorted by name.
+
+    A label that is neither there nor predicted, of which the Dice is undefined, is right and counts as 1.
+    """
     def key(case):
-        value = macro(case, "dice")
-        return (-1.0 if value is None else value, case["case_id"])
+        dice = [row["dice"] for row in case["labels"].values()]
+        return np.mean([1.0 if value is None else value for value in dice]), case["case_id"]
 
     return sorted(cases, key=key)
 

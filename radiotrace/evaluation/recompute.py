@@ -43,12 +43,12 @@ def entries(cases: list[dict], dataset: dict, split: dict, labels: dict[str, str
             raise StageError(f"{case['prediction']} has another shape than the label map of {case['case_id']}",
                              [f"found {prediction_zyx.shape}, expected {reference_zyx.shape} (z y x)"], "Run 'dvc repro' to make it again.")
         yield case | {"labels": results.compare(reference_zyx, prediction_zyx, labels, volumes.to_zyx(reference.GetSpacing()),
-                                                p["surface_tolerance_mm"], p["object_overlap_min"])}
+                                                p["surface_tolerance_mm"], p["object_overlap_min"], p["empty_reference"])}
 
 
 def summaries(cases: list[dict], decisions: dict, p: dict) -> dict:
     """What of the record 'metrics' follows from its cases alone: all but calibration and subgroups, which need logits and image features."""
-    summary = results.Summary(cases, p["resamples"], p["seed"])
+    summary = results.Summary(cases, p["empty_reference"])
     return {**summary.measures(), "volume_agreement": summary.volume_agreement(), "detection": summary.detection(),
             "uncertainty": summary.uncertainties(decisions, p["poor_dice"]),
             "worst_cases": [{"case_id": case["case_id"], "dice": ranking.macro(case, "dice")} for case in ranking.ranked(cases)[:10]]}

@@ -1,21 +1,24 @@
 """Robustness: how much accuracy is left under corruption and attack, and how repeatable a prediction is."""
 import numpy as np
 
-from radiotrace.evaluation import metrics, statistics
+from radiotrace.evaluation import ranking, statistics
 
 # Shifts of the content that should change no volume: half a voxel along each of x, y, z, and a voxel the other way.
 SHIFTS_VOXELS = ((0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5), (-1, 0, 0), (0, -1, 0), (0, 0, -1))
 
 
-def summarise(cases: list[dict], criterion_dice: float, resamples: int, seed: int) -> dict:
+def summarise(cases: list[dict], criterion_dice: float) -> dict:
     """What the cases say together.
 
     Args:
         cases: entries of the record 'robustness_cases', one that was attacked among them.
         criterion_dice: mean Dice below which a severity breaks the criterion.
-        resamples, seed: of the bootstrap.
+
+    Returns:
+        The record 'robustness', but for where it comes from. breaks_at_ci95_low is None, not a label's, where some severity has
+        no interval to break the criterion by.
     """
-    about = {"subject_of": {case["case_id"]: case["subject_id"] for case in cases}, "resamples": resamples, "seed": seed}
+    about = {"subject_of": {case["case_id"]: case["subject_id"] for case in cases}}
     clean = _by_label({case["case_id"]: case["clean"] for case in cases})
     dice_clean = _dice(clean, about)
 
@@ -24,9 +27,10 @@ def summarise(cases: list[dict], criterion_dice: float, resamples: int, seed: in
         severities = [_by_label({case: levels[number] for case, levels in rows.items()}) for number in range(len(cases[0]["corruptions"][name]))]
         found = _corruption(clean, severities, about)
         curve = [dice_clean, *(level["dice"] for level in found["severities"])]
-        breaks = {key: {label: breaks_at([dice[label][bound] for dice in curve], criterion_dice) for label in clean}
-                  for key, bound in (("breaks_at", "mean"), ("breaks_at_ci95_low", "ci95_low"))}
-        return found | breaks
+        breaks = {bound: {label: breaks_at([dice[label][bound] for dice in curve], criterion_dice) for label in clean}
+                  for bound in ("mean", "ci95_low")}
+        bounded = all(dice[label]["no_interval"] is None for dice in curve for label in clean)
+        return found | {"breaks_at": breaks["mean"], "breaks_at_ci95_low": breaks["ci95_low"] if bounded else None}
 
     def pooled(key):
         return {label: root_mean_square({case["case_id"]: case["repeatability"][key][label] for case in cases}, **about)
@@ -46,7 +50,7 @@ def _corruption(clean: dict, severities: list[dict], about: dict) -> dict:
         severities: five of these.
     """
     found = [_level(clean, values, about) for values in severities]
-    over_severities = {case: _mean_or_none([values["mean_of_labels"][case] for values in severities]) for case in clean["mean_of_labels"]}
+    over_severities = {case: ranking.mean_of_all([values["mean_of_labels"][case] for values in severities]) for case in clean["mean_of_labels"]}
     return {"severities": found, "mean_relative_degradation_percent": relative_degradation(clean["mean_of_labels"], over_severities, **about)}
 
 
@@ -66,13 +70,13 @@ def _counts(cases: list[dict]) -> dict:
 
 
 def _by_label(dice_of: dict[str, dict]) -> dict[str, dict]:
-    """Label -> case -> Dice, and mean_of_labels, a case's mean over the labels that are defined.
+    """Label -> case -> Dice, and mean_of_labels, a case's mean over its labels, undefined where any of them is.
 
     Args:
         dice_of: case -> label -> Dice.
     """
     values = {label: {case: dice[label] for case, dice in dice_of.items()} for label in next(iter(dice_of.values()))}
-    return values | {"mean_of_labels": {case: metrics.mean_defined(dice.values()) for case, dice in dice_of.items()}}
+    return values | {"mean_of_labels": {case: ranking.mean_of_all(list(dice.values())) for case, dice in dice_of.items()}}
 
 
 def _level(clean: dict, values: dict, about: dict) -> dict:
@@ -83,14 +87,11 @@ def _level(clean: dict, values: dict, about: dict) -> dict:
 
 def _dice(values: dict, about: dict) -> dict:
     left_out = ("median", "sd", "min", "max")
-    return {label: {key: value for key, value in statistics.summary(of, **about).items() if key not in left_out} for label, of in values.items()}
+    summaries = {label: statistics.summary(of, rule=statistics.SHARE, **about) for label, of in values.items()}
+    return {label: {key: value for key, value in row.items() if key not in left_out} for label, row in summaries.items()}
 
 
-def _mean_or_none(values: list) -> float | None:
-    return None if None in values else float(np.mean(values))
-
-
-def relative_degradation(clean: dict, corrupted: dict, subject_of: dict, resamples: int, seed: int) -> dict:
+def relative_degradation(clean: dict, corrupted: dict, subject_of: dict) -> dict:
     """By how many percent of the clean Dice that of the same cases falls: 100 (1 - Σ corrupted / Σ clean).
 
     Args:
@@ -103,23 +104,23 @@ def relative_degradation(clean: dict, corrupted: dict, subject_of: dict, resampl
     Source: as relative corruption error in Hendrycks and Dietterich 2019, arXiv:1903.12261, with Dice for 1 - error.
     """
     rows = {case: None if None in (value, corrupted[case]) else (value, corrupted[case]) for case, value in clean.items()}
-    return estimate(rows, lambda totals: 100 * (1 - totals[1] / totals[0]), subject_of, resamples, seed)
+    return estimate(rows, lambda totals: 100 * (1 - totals[1] / totals[0]), subject_of, statistics.Rule(highest=100))
 
 
-def root_mean_square(values: dict, subject_of: dict, resamples: int, seed: int) -> dict:
+def root_mean_square(values: dict, subject_of: dict) -> dict:
     """Pooled SD (or coefficient of variation) of cases: the root of the mean of their squares.
 
     Source: Bland and Altman 1996, doi:10.1136/bmj.313.7059.744.
     """
     rows = {case: None if value is None else (value**2, 1) for case, value in values.items()}
-    return estimate(rows, lambda totals: np.sqrt(totals[0] / totals[1]), subject_of, resamples, seed)
+    return estimate(rows, lambda totals: np.sqrt(totals[0] / totals[1]), subject_of, statistics.Rule(statistics.LOG))
 
 
-def estimate(rows: dict[str, tuple | None], statistic, subject_of: dict[str, str], resamples: int, seed: int) -> dict:
+def estimate(rows: dict[str, tuple | None], statistic, subject_of: dict[str, str], rule: statistics.Rule) -> dict:
     """statistics.estimate of the rows that are defined; the others are counted."""
     defined = {case: row for case, row in rows.items() if row is not None}
     with np.errstate(invalid="ignore", divide="ignore"):
-        return statistics.estimate(defined, statistic, subject_of, resamples, seed, len(rows) - len(defined))
+        return statistics.estimate(defined, statistic, subject_of, len(rows) - len(defined), rule)
 
 
 def repeatability(shifts: list[dict]) -> dict:

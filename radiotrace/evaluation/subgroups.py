@@ -7,7 +7,7 @@ from scipy import stats
 
 from radiotrace.evaluation import statistics
 
-SUMMARISED = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high")
+SUMMARISED = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high", "no_interval")
 NOT_COMPARED = {"gap": None, "gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "too few subjects to compare",
                 "p": None, "p_adjusted": None}
 
@@ -33,8 +33,7 @@ class Group:
         return frozenset({self.inside, self.outside})
 
 
-def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int, resamples: int,
-            seed: int) -> list[dict]:
+def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int) -> list[dict]:
     """One row a group of an attribute, sorted by attribute and group; too small ones stay, and say so.
 
     Args:
@@ -42,7 +41,6 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
         groups: attribute -> case -> group. A case that an attribute does not name belongs to none of its groups.
         subject_of: case -> subject.
         n_min: subjects on either side below which neither gap nor p is given.
-        resamples, seed: of the bootstrap.
 
     Returns:
         attribute, group; also: other names of the same group against the same others, which has no row of its own;
@@ -59,17 +57,17 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
     found = named_once(groups)
     sides = {group: _Sides(*(_defined(values, cases) for cases in (group.inside, group.outside)), subject_of) for group in found}
     compared = sorted({group.comparison for group in found if sides[group].n_subjects >= n_min}, key=_order)
-    level = 1 - 0.05 / max(len(compared), 1)
+    rule = statistics.Rule(level=1 - (1 - statistics.LEVEL) / max(len(compared), 1), lowest=-1, highest=1)
     p_of = {group.comparison: sides[group].p() for group in found if group.comparison in compared}
     adjusted = stats.false_discovery_control([p_of[one] for one in compared], method="by") if compared else []
     adjusted_of = dict(zip(compared, map(float, adjusted), strict=True))
     rows = []
     for group in found:
-        about = statistics.summary({case: values[case] for case in values if case in group.inside}, subject_of, resamples, seed)
+        about = statistics.summary({case: values[case] for case in values if case in group.inside}, subject_of, statistics.SHARE)
         row = {"attribute": group.attribute, "group": group.name, "also": list(group.also),
                **{key: about[key] for key in SUMMARISED}, "insufficient_n": group.comparison not in compared, **NOT_COMPARED}
         if not row["insufficient_n"]:
-            row |= sides[group].gap(level, resamples, seed) | {"p": p_of[group.comparison], "p_adjusted": adjusted_of[group.comparison]}
+            row |= sides[group].gap(rule) | {"p": p_of[group.comparison], "p_adjusted": adjusted_of[group.comparison]}
         rows.append(row)
     return rows
 
@@ -121,14 +119,14 @@ class _Sides:
             means.append(sums[0] / sums[1])
         return float(stats.mannwhitneyu(*means, alternative="two-sided").pvalue)
 
-    def gap(self, level: float, resamples: int, seed: int) -> dict:
+    def gap(self, rule: statistics.Rule) -> dict:
         """Mean of the group minus that of the others, with its interval."""
         sums = statistics.by_subject({**{case: (value, 1, 0, 0) for case, value in self.inside.items()},
                                       **{case: (0, 0, value, 1) for case, value in self.outside.items()}}, self.subject_of)
         strata = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
-        low, high = statistics.interval(sums, _gap, resamples, seed, strata, level)
-        return {"gap": float(_gap(sums.sum(1))), "gap_simultaneous95_low": low, "gap_simultaneous95_high": high,
-                "gap_no_interval": "undefined" if low is None else None}
+        found = statistics.interval(sums, _gap, rule, strata, self.n_subjects)
+        return {"gap": float(_gap(sums.sum(1))), "gap_simultaneous95_low": found.low, "gap_simultaneous95_high": found.high,
+                "gap_no_interval": found.no_interval}
 
 
 def _gap(totals: np.ndarray) -> np.ndarray:

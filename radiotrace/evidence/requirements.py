@@ -37,7 +37,7 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
 
     Returns:
         An entry of the record 'acceptance'. The verdict is 'cannot say', never 'met', where the metric is of another
-        part, missing or undefined, or stands on too few subjects; it is 'post-hoc' where the criterion is met but it,
+        part, missing or undefined, or stands on too few subjects, and where it has no interval; it is 'post-hoc' where the criterion is met but it,
         or the choice of cases, came after the test part was opened.
     """
     criterion = requirement["acceptance"]
@@ -50,7 +50,8 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
     if metrics["part"] != criterion["part"]:
         verdict, reason = "cannot say", f"metrics are of the {metrics['part']} part"
     elif observed is None:
-        verdict, reason = "cannot say", f"{criterion['metric']} has no {criterion['bound']} bound"
+        why = f": {summary['no_interval']}" if summary.get("no_interval") else ""
+        verdict, reason = "cannot say", f"{criterion['metric']} has no {criterion['bound']} bound{why}"
     elif summary["n_undefined"]:
         verdict, reason = "cannot say", f"undefined in {summary['n_undefined']} cases"
     elif subjects < criterion["min_subjects"]:
@@ -61,7 +62,7 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         if verdict == "met" and not prespecified:
             verdict, reason = "post-hoc", f"{reason}, {late}"
     return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean", summary.get("value")), "observed": observed,
-            "n_subjects": subjects, "verdict": verdict, "reason": reason, "prespecified": prespecified,
+            "n_subjects": subjects, "n_undefined": summary.get("n_undefined", 0), "verdict": verdict, "reason": reason, "prespecified": prespecified,
             **{key: criterion[key] for key in ("metric", "part", "bound", "op", "threshold", "min_subjects", "ci", "multiplicity")}}
 
 
