@@ -105,6 +105,17 @@ def test_a_history_that_lacks_objects_is_no_history(repository):
     assert skipped == ["1 objects of the history are missing: clone it anew, whole (without --filter)"]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
+def test_program_of_a_delivered_git_folder_that_would_bring_missing_objects_is_not_run(repository, tmp_path):
+    lacking = git(repository, "rev-parse", "HEAD~1")
+    (repository / f".git/objects/{lacking[:2]}/{lacking[2:]}").unlink()
+    for name, value in {"core.repositoryformatversion": "1", "extensions.partialClone": "vendor", "remote.vendor.promisor": "true",
+                        "remote.vendor.url": f"ext::touch {tmp_path}/ran", "protocol.ext.allow": "always"}.items():
+        git(repository, "config", name, value)
+    assert history.check(repository).looked is False
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_shallow_clone_says_that_it_cannot_say(repository, tmp_path):
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     assert found(tmp_path / "shallow") == (False, [], ["the history is not here: 'git fetch --unshallow'"])

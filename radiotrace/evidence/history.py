@@ -262,8 +262,9 @@ def _hashes(text: str) -> dict[str, str]:
     return {row["file"]: row["sha256"] for row in record["wheels"].values()}
 
 
-# Git would show commits and parents in the places of others where a clone has replacements or grafts.
-AS_IT_IS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+# Git would show commits and parents in the places of others where a clone has replacements or grafts. Where its settings name a
+# remote that promised the missing objects, git would ask there, by any program that they name.
+AS_IT_IS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
 
 def _git(root, *words, given: str = "") -> str:
