@@ -12,7 +12,8 @@ WHAT = "no requirement is gone or softened since a baseline without a word"
 def check(root) -> Check:
     """Level 3: of every requirement that a baseline in git ever had, what became of it.
 
-    One that is gone is a fault, one that was retired is told. One that is softened or reworded is a fault until a new baseline has it so; then it is told.
+    One that is gone is a fault, one that was retired is told. One that is softened or reworded is a fault until a new baseline has it so;
+    then it is told.
     """
     past, result = history.History(root), Check(3, WHAT)
     if past.missing:
