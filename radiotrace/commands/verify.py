@@ -229,6 +229,7 @@ CHECKS = {
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
         ("ledgers only grew", lambda clone: history.check(clone.root)),
         ("no file of a package changed under its name", lambda clone: history.wheels(clone.root)),
+        (history.UNCHANGED, lambda clone: history.raw_files(clone.root)),
         ("requirements are those that were signed for", lambda clone: baselines.check(clone.root)),
         ("derived records follow from those they stand on", rederive.checks),
         ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
