@@ -18,7 +18,7 @@ from radiotrace import isolated, records
 from radiotrace.evidence import beside, causes, closed_world, history, keys, signing, verifier, verify, workflow
 from radiotrace.evidence.verify import Check, Clone
 from radiotrace.stage import StageError, log
-from radiotrace.verification import baselines, believed, membership, rederive, released, remade
+from radiotrace.verification import balanced, baselines, believed, membership, rederive, released, remade
 
 NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
          5: "predictions follow from the model", 6: "everything follows from the data"}
@@ -235,7 +235,7 @@ CHECKS = {
         ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
     4: ((MEASURED, measured),),
     5: (("the model predicts what was measured", predicted), (released.WHAT, released.check), (membership.WHAT, membership.check),
-        (remade.WHAT, remade.check)),
+        (balanced.WHAT, balanced.check), (remade.WHAT, remade.check)),
     6: (("another clone ends in the same bytes", reproduced),)}
 
 
