@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from radiotrace import params, records, runs, stage
 from radiotrace.commands import review
+from radiotrace.evaluation import recompute, robustness
 from radiotrace.evidence import (
     baseline,
     beside,
@@ -63,7 +64,15 @@ def release(reproduced: Path, folder: Path) -> Release:
 
 
 def recorded(folder: Path) -> None:
-    """Writes what came of tests and negative controls: all passed and were red, but for the first; makes the evidence again and commits it."""
+    """Writes what came of tests and negative controls, signs for the requirements, makes the evidence again and commits it."""
+    outcomes_written(folder)
+    signed_for(folder)
+    projects.run(folder, "dvc", "repro", "-s", "evidence")
+    projects.commit(folder, "release")
+
+
+def outcomes_written(folder: Path) -> None:
+    """Writes what came of tests and negative controls: all passed and were red, but for the first."""
     known = tests.declared(folder / "tests")
     outcomes = {test: {"cases": 1, "passed": 1, "failed": 0, "skipped": 0} for test in known}
     outcomes[sorted(known)[0]] |= {"passed": 0, "failed": 1}
@@ -78,9 +87,6 @@ def recorded(folder: Path) -> None:
                                                    "kind": "assertion" if seen else None} for one in users}}
     records.write(folder / "verification/tests.json", tested, "tests")
     records.write(folder / "verification/negative_controls.json", {"controls": seen}, "negative_control_outcomes")
-    signed_for(folder)
-    projects.run(folder, "dvc", "repro", "-s", "evidence")
-    projects.commit(folder, "release")
 
 
 def state(folder: Path) -> dict:
@@ -351,6 +357,19 @@ def cached(monkeypatch) -> None:
             digests[key] = digest(path)
         return digests[key]
 
+    def once(function):
+        """A function of plain values, called once for each of them."""
+        answers = {}
+
+        def call(*values):
+            key = records.dumps(list(values))
+            if key not in answers:
+                answers[key] = function(*values)
+            return copy.deepcopy(answers[key])
+        return call
+
+    monkeypatch.setattr(recompute, "summaries", once(recompute.summaries))
+    monkeypatch.setattr(robustness, "summarise", once(robustness.summarise))
     monkeypatch.setattr(records, "sha256", sha256)
     monkeypatch.setattr(records, "read", file)
     monkeypatch.setattr(verify, "_record", record)
@@ -537,7 +556,7 @@ def content(path: str, change) -> callable:
     def act(folder):
         record = json.loads((folder / path).read_bytes())
         changed = change(record)
-        (folder / path).write_text(records.dumps(record if changed is None else changed), "utf-8")
+        (folder / path).write_text(records.dumps(changed if isinstance(changed, dict) else record), "utf-8")
     return act
 
 
@@ -549,7 +568,21 @@ def both(*acts) -> callable:
 
 
 def refit(folder: Path) -> None:
-    """Makes provenance, run_id, weights' and files' hashes fit what was changed, as often as it takes: one stands on the other."""
+    """Makes provenance, run_id, weights' and files' hashes fit what was changed, as often as it takes: one stands on the other.
+
+    Of another run the outcomes of tests and negative controls are written anew, as if they had run again.
+    """
+    before = _run_id(folder)
+    _fitted(folder)
+    if _run_id(folder) != before:
+        outcomes_written(folder)
+
+
+def _run_id(folder: Path) -> str:
+    return json.loads((folder / "build/train/train.json").read_bytes())["run_id"]
+
+
+def _fitted(folder: Path) -> None:
     for _ in range(len(stage_evidence.STAGES) + 1):
         before = _hashes(folder)
         paths = sorted(path for path in (folder / "build").rglob("provenance.json"))
@@ -557,13 +590,13 @@ def refit(folder: Path) -> None:
             made = json.loads(path.read_bytes())
             made["inputs"] = {name: records.sha256(folder / name) for name in made["inputs"]}
             path.write_text(records.dumps(made), "utf-8")
-        train = json.loads((folder / "build/train/train.json").read_bytes())
+        then = _run_id(folder)
         now = runs.run_id(json.loads((folder / "build/train/provenance.json").read_bytes()))
         for top in JSON_OF:
             for path in (*(folder / top).rglob("*.json"), *(folder / top).rglob("*.jsonl")):
                 text = path.read_bytes()
-                if train["run_id"].encode() in text:
-                    path.write_bytes(text.replace(train["run_id"].encode(), now.encode()))
+                if then != now and then.encode() in text:
+                    path.write_bytes(text.replace(then.encode(), now.encode()))
         content("build/export/model.json", lambda model: model.update(sha256=records.sha256(folder / "build/export/model.onnx")))(folder)
         if _hashes(folder) == before:
             return
@@ -575,19 +608,24 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def summarised(folder: Path) -> None:
     """The vendor makes metrics.json and headline.json again from the forged cases."""
-    from radiotrace.evaluation import recompute, results
     cases = json.loads((folder / "metrics/cases.json").read_bytes())["cases"]
     metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
     p = json.loads((folder / "build/evaluate/results/provenance.json").read_bytes())["params"]
     metrics |= recompute.summaries(cases, metrics["decisions"], p)
     metrics |= {"n_cases": len(cases), "n_subjects": len({case["subject_id"] for case in cases})}
     (folder / "metrics/metrics.json").write_text(records.dumps(metrics), "utf-8")
-    (folder / "metrics/headline.json").write_text(records.dumps(results.headline(json.loads(records.dumps(metrics)))), "utf-8")
+    headlined(folder)
+
+
+def headlined(folder: Path) -> None:
+    """The vendor makes headline.json again from the forged metrics."""
+    from radiotrace.evaluation import results
+    metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
+    (folder / "metrics/headline.json").write_text(records.dumps(results.headline(metrics)), "utf-8")
 
 
 def robust(folder: Path) -> None:
     """The vendor makes robustness.json again from the forged cases."""
-    from radiotrace.evaluation import robustness
     p = json.loads((folder / "build/robustness/provenance.json").read_bytes())["params"]
     cases = json.loads((folder / "build/robustness/cases.json").read_bytes())["cases"]
     stated = json.loads((folder / "metrics/robustness.json").read_bytes())
@@ -673,6 +711,23 @@ def required(change) -> callable:
     return act
 
 
+def dropped(name: str) -> callable:
+    """A requirement goes, with its negative controls and the marks of its tests."""
+    def act(folder):
+        mine = next(row for row in params.load_yaml(folder / "design/requirements.yaml")["requirements"] if row["id"] == name)
+        required(lambda rows: rows.remove(next(row for row in rows if row["id"] == name)))(folder)
+        path = folder / "design/negative_controls.yaml"
+        controls = params.load_yaml(path)
+        gone = mine["verification"]["negative_controls"]
+        kept = [row for row in controls["negative_controls"] if row["id"] not in gone]
+        path.write_text(json.dumps(controls | {"negative_controls": kept}), "utf-8")
+        for test in (folder / "tests").glob("test_*.py"):
+            text = test.read_text("utf-8")
+            if f'@pytest.mark.requirement("{name}")\n' in text:
+                test.write_text(text.replace(f'@pytest.mark.requirement("{name}")\n', ""), "utf-8")
+    return act
+
+
 def signed_for(folder: Path) -> None:
     """The vendor signs for the requirements as they are now."""
     written = params.load_yaml(folder / "design/requirements.yaml")
@@ -683,6 +738,7 @@ def reviewed(folder: Path) -> None:
     """The vendor reviews everything as it is now."""
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         review.review(argparse.Namespace(items=[], all=True, design="design", openings="design/test_openings.jsonl"))
+    outcomes_written(folder)
 
 
 def any_stage(root: Path, words: list[str]) -> tuple[int, str]:

@@ -398,10 +398,6 @@ def offsets(record):
     record["preprocessing"]["logit_offsets"] = [0.0, 3.0, -3.0]
 
 
-def drop_requirement(rows):
-    rows[:] = [row for row in rows if row["id"] != "SRS-DATA-2"]
-
-
 def look_at(rows):
     rows[1]["statement"] = "The software shall look at every volume that is cut, damaged or holds a voxel that is not finite."
 
@@ -428,12 +424,15 @@ CONTENT = {
     "training: another network": (content(TRAIN, to("network/features/0", 5)), None),
     "headline: a mean raised": (content("metrics/headline.json", raised("dice/anterior/mean")), None),
     "headline: calibration lowered": (content("metrics/headline.json", to("calibration/before/expected_error", 0.001)), None),
-    "metrics: distance lowered, headline follows": (content(METRICS, to("hausdorff95_mm/anterior/mean", 0.5)), None),
-    "metrics: false positives vanish": (content(METRICS, to("detection/anterior/n_false_positive", -1)), None),
+    "metrics: distance lowered, headline follows": (
+        both(content(METRICS, to("hausdorff95_mm/anterior/mean", 0.5)), tampering.headlined), None),
+    "metrics: false positives": (content(METRICS, to("detection/anterior/n_false_positive", 99)), None),
     "metrics: methods in other words": (content(METRICS, to("methods/dice", "as usual")), None),
     "metrics: worst cases are others": (content(METRICS, lambda record: record["worst_cases"].reverse()), None),
-    "metrics: calibration lowered, headline follows": (content(METRICS, to("calibration/before/expected_error/value", 0.001)), ("evaluate",)),
-    "metrics: a gap between groups vanishes": (content(METRICS, to("subgroups/site/north/gap/value", 0.0)), ("evaluate",)),
+    "metrics: calibration lowered, headline follows": (
+        both(content(METRICS, to("calibration/before/expected_error/value", 0.001)), tampering.headlined), ("evaluate",)),
+    "metrics: a gap between groups vanishes": (
+        both(content(METRICS, to("subgroups/site/north/gap", None)), tampering.headlined), ("evaluate",)),
     "cases: flags taken away": (content(CASES, unflagged), None),
     "cases: scores forged, flags and summaries follow": (both(content(CASES, surer), tampering.summarised), ("evaluate",)),
     "robustness: breaks nowhere": (content(ROBUST, without_breaks), None),
@@ -442,7 +441,7 @@ CONTENT = {
     "findings: of records added": (content(FINDINGS, with_finding), None),
     "findings: of voxels taken away": (content(FINDINGS, without_findings), ("validate",)),
     "accepted: a case left out": (content(ACCEPTED, lambda record: record["cases"].pop()), None),
-    "data set: spacing of an image": (content(DATASET, to("cases/0/image/grid/spacing_mm/0", 1.0)), ("ingest",)),
+    "data set: intensity of an image": (content(DATASET, to("cases/0/image/intensity/p0_5", 1.0)), ("ingest",)),
     "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_00")), None),
     "explanations: a share raised": (content(EXPLAIN, lambda record: _raise_share(record)), ("explain",)),
     "reference: limit of flagging raised": (content(REFERENCE, to("flagging/above", 9.0)), None),
@@ -453,21 +452,21 @@ CONTENT = {
     "recipe: spacing, and training says so too": (both(recipe(to("preprocessing/spacing_mm/0", 2.0)),
                                                         content(TRAIN, to("preprocessing/spacing_mm/0", 2.0))), None),
     "recipe: offsets, and training says so too": (both(recipe(offsets), content(TRAIN, offsets)), ()),
-    "recipe: modality": (recipe(to("modality", ["CT"])), None),
+    "recipe: modality": (recipe(to("modality", "CT")), None),
     "recipe: parity on chosen cases": (recipe(lambda record: record["parity"]["cases"].pop()), None),
     "released file: two outputs swapped": (tampering.outputs_swapped, ()),
     "wheel: another SHA-256": (content("design/wheels.json", other_wheel), None),
     "history: the true one merged and not taken": (tampering.not_taken, None),
     "history: one orphan commit": (tampering.one_orphan, None),
     "opening: of other weights": (tampering.replaced("design/test_openings.jsonl", '"weights_sha256": "', '"weights_sha256": "0'), None),
-    "requirement: gone, with its rule and control": (both(tampering.required(drop_requirement), tampering.reviewed), None),
-    "requirement: gone, and signed for anew": (both(tampering.required(drop_requirement), tampering.reviewed, tampering.signed_for), None),
-    "requirement: shall refuse is now shall look at": (both(tampering.required(look_at), tampering.reviewed), None),
+    "requirement: gone, with its rule and control": (both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed), None),
+    "requirement: gone, and signed for anew": (both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed, tampering.signed_for), None),
+    "requirement: shall refuse is now shall look at": (tampering.required(look_at), None),
     "requirement: says less": (both(tampering.required(only_report), tampering.reviewed), None),
     "requirement: fewer tests needed": (both(tampering.required(fewer_controls), tampering.reviewed), None),
     "baseline taken away": (lambda folder: (folder / tampering.baseline.PATH).unlink(), None),
-    "control that breaks the syntax": (both(replaced("design/negative_controls.yaml", "new: return tuple(values_xyz)", "new: return tuple(("), tampering.reviewed),
-                                         None),
+    "control that breaks the syntax": (
+        both(replaced("design/negative_controls.yaml", "new: return tuple(values_xyz)", "new: return tuple(("), tampering.reviewed), None),
     "history of training: Dice of an epoch": (content(TRAIN, to("history/0/validation_dice/anterior", 0.99)), None),
 }
 # What nothing below level 6 finds: each is named in the last lines of verify.
