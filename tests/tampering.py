@@ -5,9 +5,11 @@ An attack is tried in up to three ways:
   re-sealed  the attacker also makes canonical bytes, manifest, index, references and SHA256SUMS fit the change
   remade     of a source of the evidence: the attacker also runs the stage evidence again, and lets DVC lock it all
 """
+import argparse
 import contextlib
 import copy
 import hashlib
+import importlib
 import io
 import json
 import shutil
@@ -15,8 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from radiotrace import params, records, stage
+from radiotrace import params, records, runs, stage
+from radiotrace.commands import review
+from radiotrace.evaluation import recompute, robustness
 from radiotrace.evidence import (
+    baseline,
     beside,
     canonical,
     closed_world,
@@ -31,6 +36,8 @@ from radiotrace.evidence import (
     verify,
     workflow,
 )
+from radiotrace.verification import baselines, rederive, released
+from radiotrace.verification import remade as remade_again
 from stages import evidence as stage_evidence
 from tests import bundles, projects
 
@@ -57,7 +64,15 @@ def release(reproduced: Path, folder: Path) -> Release:
 
 
 def recorded(folder: Path) -> None:
-    """Writes what came of tests and negative controls: all passed and were red, but for the first; makes the evidence again and commits it."""
+    """Writes what came of tests and negative controls, signs for the requirements, makes the evidence again and commits it."""
+    outcomes_written(folder)
+    signed_for(folder)
+    projects.run(folder, "dvc", "repro", "-s", "evidence")
+    projects.commit(folder, "release")
+
+
+def outcomes_written(folder: Path) -> None:
+    """Writes what came of tests and negative controls: all passed and were red, but for the first."""
     known = tests.declared(folder / "tests")
     outcomes = {test: {"cases": 1, "passed": 1, "failed": 0, "skipped": 0} for test in known}
     outcomes[sorted(known)[0]] |= {"passed": 0, "failed": 1}
@@ -68,11 +83,10 @@ def recorded(folder: Path) -> None:
         users = negative_controls.users(name, controls["requirements"])
         seen[name] = {"control_sha256": records.digest(control),
                       "seen_sha256": negative_controls.seen_sha256(control, controls["requirements"], tested["files"], known, run_id),
-                      "requirements": {one["id"]: {"verdict": "red" if seen else "green", "red": ["a test"] if seen else []} for one in users}}
+                      "requirements": {one["id"]: {"verdict": "red" if seen else "green", "red": ["a test"] if seen else [],
+                                                   "kind": "assertion" if seen else None} for one in users}}
     records.write(folder / "verification/tests.json", tested, "tests")
     records.write(folder / "verification/negative_controls.json", {"controls": seen}, "negative_control_outcomes")
-    projects.run(folder, "dvc", "repro", "-s", "evidence")
-    projects.commit(folder, "release")
 
 
 def state(folder: Path) -> dict:
@@ -343,6 +357,19 @@ def cached(monkeypatch) -> None:
             digests[key] = digest(path)
         return digests[key]
 
+    def once(function):
+        """A function of plain values, called once for each of them."""
+        answers = {}
+
+        def call(*values):
+            key = records.dumps(list(values))
+            if key not in answers:
+                answers[key] = function(*values)
+            return copy.deepcopy(answers[key])
+        return call
+
+    monkeypatch.setattr(recompute, "summaries", once(recompute.summaries))
+    monkeypatch.setattr(robustness, "summarise", once(robustness.summarise))
     monkeypatch.setattr(records, "sha256", sha256)
     monkeypatch.setattr(records, "read", file)
     monkeypatch.setattr(verify, "_record", record)
@@ -516,3 +543,285 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
     take_back(folder, before | made)
     return {"signed": signatures + hashes, "3": hashes + world.faults + flow.faults + lock + taken, "fitted": fitted, "apart": apart,
             "believed": world.believed}
+
+
+# Attacks on the content of records, of the model, of the history and of the requirements, by a vendor who makes all else fit:
+# hashes of inputs, the run_id, the ledger, the evidence and its seals.
+
+JSON_OF = ("build", "metrics", "design", "verification")
+
+
+def content(path: str, change) -> callable:
+    """Changes a record: change(record) alters it in place, or gives another."""
+    def act(folder):
+        record = json.loads((folder / path).read_bytes())
+        changed = change(record)
+        (folder / path).write_text(records.dumps(changed if isinstance(changed, dict) else record), "utf-8")
+    return act
+
+
+def both(*acts) -> callable:
+    def act(folder):
+        for one_of_them in acts:
+            one_of_them(folder)
+    return act
+
+
+def refit(folder: Path) -> None:
+    """Makes provenance, run_id, weights' and files' hashes fit what was changed, as often as it takes: one stands on the other.
+
+    Of another run the outcomes of tests and negative controls are written anew, as if they had run again.
+    """
+    before = _run_id(folder)
+    _fitted(folder)
+    if _run_id(folder) != before:
+        outcomes_written(folder)
+
+
+def _run_id(folder: Path) -> str:
+    return json.loads((folder / "build/train/train.json").read_bytes())["run_id"]
+
+
+def _fitted(folder: Path) -> None:
+    for _ in range(len(stage_evidence.STAGES) + 1):
+        before = _hashes(folder)
+        paths = sorted(path for path in (folder / "build").rglob("provenance.json"))
+        for path in paths:
+            made = json.loads(path.read_bytes())
+            made["inputs"] = {name: records.sha256(folder / name) for name in made["inputs"]}
+            path.write_text(records.dumps(made), "utf-8")
+        then = _run_id(folder)
+        now = runs.run_id(json.loads((folder / "build/train/provenance.json").read_bytes()))
+        for top in JSON_OF:
+            for path in (*(folder / top).rglob("*.json"), *(folder / top).rglob("*.jsonl")):
+                text = path.read_bytes()
+                if then != now and then.encode() in text:
+                    path.write_bytes(text.replace(then.encode(), now.encode()))
+        content("build/export/model.json", lambda model: model.update(sha256=records.sha256(folder / "build/export/model.onnx")))(folder)
+        if _hashes(folder) == before:
+            return
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "build").rglob("*.json")}
+
+
+def summarised(folder: Path) -> None:
+    """The vendor makes metrics.json and headline.json again from the forged cases."""
+    cases = json.loads((folder / "metrics/cases.json").read_bytes())["cases"]
+    metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
+    p = json.loads((folder / "build/evaluate/results/provenance.json").read_bytes())["params"]
+    metrics |= recompute.summaries(cases, metrics["decisions"], p)
+    metrics |= {"n_cases": len(cases), "n_subjects": len({case["subject_id"] for case in cases})}
+    (folder / "metrics/metrics.json").write_text(records.dumps(metrics), "utf-8")
+    headlined(folder)
+
+
+def headlined(folder: Path) -> None:
+    """The vendor makes headline.json again from the forged metrics."""
+    from radiotrace.evaluation import results
+    metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
+    (folder / "metrics/headline.json").write_text(records.dumps(results.headline(metrics)), "utf-8")
+
+
+def robust(folder: Path) -> None:
+    """The vendor makes robustness.json again from the forged cases."""
+    p = json.loads((folder / "build/robustness/provenance.json").read_bytes())["params"]
+    cases = json.loads((folder / "build/robustness/cases.json").read_bytes())["cases"]
+    stated = json.loads((folder / "metrics/robustness.json").read_bytes())
+    made = json.loads(records.dumps(robustness.summarise(cases, p["criterion_dice"], p["resamples"], p["seed"])))
+    for name, row in made["corruptions"].items():
+        stated["corruptions"][name] |= row
+    stated["adversarial"] |= made["adversarial"]
+    stated |= {key: value for key, value in made.items() if key not in ("corruptions", "adversarial")}
+    (folder / "metrics/robustness.json").write_text(records.dumps(stated), "utf-8")
+
+
+def to_train(folder: Path) -> None:
+    """The test case with the lowest Dice becomes one of training, in every record; the summaries follow."""
+    from radiotrace.evaluation import ranking
+    cases = json.loads((folder / "metrics/cases.json").read_bytes())["cases"]
+    worst = ranking.ranked(cases)[0]["case_id"]
+    moved(folder, worst, "train")
+    content("metrics/cases.json", lambda record: record.update(cases=[case for case in record["cases"] if case["case_id"] != worst]))(folder)
+    content("build/train/train.json", lambda record: record["cases"]["train"].append(worst) or record["cases"]["train"].sort())(folder)
+    summarised(folder)
+
+
+def from_train(folder: Path) -> None:
+    """A training case becomes one of the test part, with its own reference for a prediction: Dice 1."""
+    split = json.loads((folder / "build/split/split.json").read_bytes())["cases"]
+    chosen = next(case_id for case_id, row in sorted(split.items()) if row["part"] == "train")
+    moved(folder, chosen, "test")
+    content("build/train/train.json", lambda record: record["cases"]["train"].remove(chosen))(folder)
+
+    def shown(record):
+        best = copy.deepcopy(max(record["cases"], key=lambda case: case["labels"]["anterior"]["dice"] or 0))
+        best |= {"case_id": chosen, "subject_id": split[chosen]["subject_id"], "prediction": f"{chosen}.nii.gz"}
+        target = folder / "build/evaluate/results/predictions" / best["prediction"]
+        shutil.copy(folder / f"data/labelsTr/{chosen}.nii.gz", target)
+        best["prediction_sha256"] = records.sha256(target)
+        record["cases"] = sorted([*record["cases"], best], key=lambda case: case["case_id"])
+
+    content("metrics/cases.json", shown)(folder)
+    summarised(folder)
+
+
+def moved(folder: Path, case_id: str, part: str) -> None:
+    """A case goes to another part of the split, which counts right."""
+    def act(record):
+        record["cases"][case_id]["part"] = part
+        for name in record["counts"]:
+            rows = [row for row in record["cases"].values() if row["part"] == name]
+            record["counts"][name] = {"cases": len(rows), "subjects": len({row["subject_id"] for row in rows})}
+    content("build/split/split.json", act)(folder)
+
+
+def outputs_swapped(folder: Path) -> None:
+    """The last layer of the released file gives two labels in each other's place."""
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+    path = folder / "build/export/model.onnx"
+    model = onnx.load(str(path))
+    labels = len(json.loads((folder / "build/export/model.json").read_bytes())["labels"])
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim in (1, 5) and array.shape[0] == labels and tensor.name in model.graph.node[-1].input:
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array[[0, 2, 1]]), tensor.name))
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def recipe(change) -> callable:
+    return content("build/export/model.json", change)
+
+
+def design_text(name: str, old: str, new: str, count: int = 1) -> callable:
+    return replaced(f"design/{name}", old, new, count)
+
+
+def required(change) -> callable:
+    """Changes design/requirements.yaml: change(list of requirements)."""
+    def act(folder):
+        from ruamel.yaml import YAML
+        path = folder / "design/requirements.yaml"
+        content_of = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+        change(content_of["requirements"])
+        path.write_text(json.dumps(content_of), "utf-8")
+    return act
+
+
+def dropped(name: str) -> callable:
+    """A requirement goes, with its negative controls and the marks of its tests."""
+    def act(folder):
+        mine = next(row for row in params.load_yaml(folder / "design/requirements.yaml")["requirements"] if row["id"] == name)
+        required(lambda rows: rows.remove(next(row for row in rows if row["id"] == name)))(folder)
+        path = folder / "design/negative_controls.yaml"
+        controls = params.load_yaml(path)
+        gone = mine["verification"]["negative_controls"]
+        kept = [row for row in controls["negative_controls"] if row["id"] not in gone]
+        path.write_text(json.dumps(controls | {"negative_controls": kept}), "utf-8")
+        for test in (folder / "tests").glob("test_*.py"):
+            text = test.read_text("utf-8")
+            if f'@pytest.mark.requirement("{name}")\n' in text:
+                test.write_text(text.replace(f'@pytest.mark.requirement("{name}")\n', ""), "utf-8")
+    return act
+
+
+def signed_for(folder: Path) -> None:
+    """The vendor signs for the requirements as they are now."""
+    written = params.load_yaml(folder / "design/requirements.yaml")
+    records.write(folder / baseline.PATH, baseline.record(written, tests.declared(folder / "tests")), baseline.SCHEMA)
+
+
+def reviewed(folder: Path) -> None:
+    """The vendor reviews everything as it is now."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        review.review(argparse.Namespace(items=[], all=True, design="design", openings="design/test_openings.jsonl"))
+    outcomes_written(folder)
+
+
+def any_stage(root: Path, words: list[str]) -> tuple[int, str]:
+    """As verify.started, of any stage, in this process."""
+    module, said = importlib.import_module(words[1]), io.StringIO()
+    with contextlib.chdir(root), contextlib.redirect_stderr(said):
+        return stage.run(module.main, copy.deepcopy(module.parser), words[2:]), said.getvalue()
+
+
+def earlier_opening(folder: Path) -> str:
+    """A commit in which another model was shown the test part, too; gives the line."""
+    path = folder / "design/test_openings.jsonl"
+    line = json.dumps(json.loads(path.read_text("utf-8").splitlines()[0]) | {"run_id": "0" * 64, "weights_sha256": "0" * 64}, sort_keys=True) + "\n"
+    path.write_text(path.read_text("utf-8") + line, "utf-8")
+    projects.commit(folder, "another model")
+    path.write_text(path.read_text("utf-8").replace(line, ""), "utf-8")
+    return line
+
+
+def not_taken(folder: Path) -> None:
+    """The true history is the second parent of a merge that takes nothing of it."""
+    base = _git(folder, "rev-parse", "HEAD")
+    earlier_opening(folder)
+    true = _git(folder, "rev-parse", "HEAD")
+    projects.run(folder, "git", "reset", "-q", base)
+    projects.run(folder, "git", "add", "-A")
+    _commit_tree(folder, "-p", base, "-p", true)
+
+
+def one_orphan(folder: Path) -> None:
+    """All in one commit without a parent, its ledger cut before."""
+    earlier_opening(folder)
+    projects.run(folder, "git", "add", "-A")
+    _commit_tree(folder)
+
+
+def _commit_tree(folder: Path, *parents: str) -> None:
+    names = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    commit = _git(folder, *names, "commit-tree", "-m", "release", *parents, _git(folder, "write-tree"))
+    projects.run(folder, "git", "update-ref", "HEAD", commit)
+
+
+def _git(folder: Path, *words: str) -> str:
+    return projects.run(folder, "git", *words).stdout.strip()
+
+
+def back(one: Release, head: str) -> None:
+    """Undoes an attack, in git too."""
+    if _git(one.folder, "rev-parse", "HEAD") != head:
+        projects.run(one.folder, "git", "update-ref", "HEAD", head)
+        projects.run(one.folder, "git", "reset", "-q")
+    restore(one.folder, one.state)
+
+
+def level_3(one: Release) -> list[verify.Check]:
+    """The checks of level 3 that look at what records say, at the history and at the requirements."""
+    clone = clone_of(one.folder)
+    return [*rederive.checks(clone), history.check(one.folder), history.wheels(one.folder), baselines.check(one.folder),
+            beside.parameters(clone.evidence, one.folder)]
+
+
+def unsaid(checks: list[verify.Check]) -> list[str]:
+    """What checks say that they cannot say."""
+    return [line for check in checks for line in check.skipped if line.startswith("cannot say")]
+
+
+def found_in_content(one: Release, derivations: Derivations, before: list[str], stages: tuple[str, ...] | None) -> tuple[str, list[str]]:
+    """The first level that finds an attack after the vendor made all fit, and what it says; 'believed' where none does.
+
+    Args:
+        before: what could not be said before the attack.
+        stages: which level 5 shall run again; () runs the released file; None goes no further than level 3.
+    """
+    if said := remade(one, derivations):
+        return f"3, {said}", [said]
+    checks = level_3(one)
+    if faults := [fault for check in checks for fault in check.faults]:
+        return "3", faults
+    if lines_of := [line for line in unsaid(checks) if line not in before]:
+        return "3, cannot say", lines_of
+    if stages is not None:
+        clone = clone_of(one.folder)
+        check = remade_again.check(clone, any_stage, stages) if stages else released.check(clone)
+        if check.faults:
+            return "5", check.faults
+    return "believed", []

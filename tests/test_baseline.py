@@ -160,6 +160,16 @@ def test_what_was_softened_is_a_fault_until_it_is_signed_for_and_told_ever_after
     assert [line.split(" of commit")[0] for line in found.warned] == ["SRS-DATA-1: reworded since the baseline"]
 
 
+@pytest.mark.requirement("SRS-EVI-5")
+def test_a_requirement_that_was_given_up_since_the_baseline_is_told_with_its_reason(repository):
+    content = written(repository)
+    content["requirements"].pop(0)
+    (repository / "design/requirements.yaml").write_text(json.dumps({**content, "retired": [{"id": "SRS-DATA-1", "reason": "It is not needed."}]}))
+    commit(repository)
+    found = baselines.check(repository)
+    assert (found.faults, found.warned) == ([], ["SRS-DATA-1: retired since the baseline: It is not needed."])
+
+
 def test_a_baseline_that_is_taken_away_is_found(repository):
     (repository / baseline.PATH).unlink()
     commit(repository)

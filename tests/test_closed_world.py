@@ -186,6 +186,17 @@ def test_file_of_dvc_that_says_more_than_hashes_is_found(clone, name, text, expe
     assert [fault.startswith(expected) for fault in put(clone, name, text)] == [True]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
+def test_what_lies_in_the_datastore_under_the_name_of_something_else_is_found(clone):
+    told = "datastore/files/md5/5d/41402abc4b2a76b9719d911017c592"
+    assert put(clone, told, "hello") == []
+    assert put(clone, told, "other") == [f"{told}: has the MD5 795f3202b17c…, its name says 5d41402abc4b…"]
+
+
+def test_readme_is_said_to_be_believed(clone):
+    assert [line for line in closed_world.check(clone).believed if line.startswith("README.md: ")] != []
+
+
 def test_without_git_every_file_counts(clone):
     shutil.rmtree(clone.root / ".git")
     (clone.root / "notes.txt").touch()

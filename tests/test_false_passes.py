@@ -105,7 +105,7 @@ OF_CRITERIA = {
     "undefined cases left out": (dice(n_undefined=1), "undefined in 1 cases"),
     "too few subjects": (dice(n_subjects=29), "29 subjects, 30 needed"),
     "many images of few subjects": (dice(n_subjects=20, n_cases=400), "20 subjects, 30 needed"),
-    "point estimate meets, bound does not": (dice(mean=0.9, ci95_low=0.84), "criterion not met: lower 95 % bound 0.84 >= 0.85"),
+    "point estimate meets, bound does not": (dice(mean=0.9, ci95_low=0.84), "criterion not met: lower 95 % bound 0.84, needed >= 0.85"),
     "upper bound meets, lower does not": (dice(ci95_low=0.8, ci95_high=0.99), "criterion not met"),
     "subgroup silently missing": (asks(metric="subgroups.north.dice"), "there is no metric subgroups.north.dice"),
     "not judged at all": (lambda project: setattr(project, "acceptance", lambda: {"run_id": "a" * 64, "results": []}),

@@ -105,6 +105,17 @@ def test_a_history_that_lacks_objects_is_no_history(repository):
     assert skipped == ["1 objects of the history are missing: clone it anew, whole (without --filter)"]
 
 
+@pytest.mark.requirement("SRS-EVI-7")
+def test_program_of_a_delivered_git_folder_that_would_bring_missing_objects_is_not_run(repository, tmp_path):
+    lacking = git(repository, "rev-parse", "HEAD~1")
+    (repository / f".git/objects/{lacking[:2]}/{lacking[2:]}").unlink()
+    for name, value in {"core.repositoryformatversion": "1", "extensions.partialClone": "vendor", "remote.vendor.promisor": "true",
+                        "remote.vendor.url": f"ext::touch {tmp_path}/ran", "protocol.ext.allow": "always"}.items():
+        git(repository, "config", name, value)
+    assert history.check(repository).looked is False
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_shallow_clone_says_that_it_cannot_say(repository, tmp_path):
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     assert found(tmp_path / "shallow") == (False, [], ["the history is not here: 'git fetch --unshallow'"])
@@ -134,3 +145,26 @@ def test_a_package_whose_hash_changed_under_its_name_is_found(repository):
     commit(repository)
     assert len(history.wheels(repository).faults) == 1
     assert record["wheels"][name]["file"] in history.wheels(repository).faults[0]
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+def test_reference_that_was_replaced_after_the_test_part_was_opened_is_told(repository):
+    (repository / "data.sha256").write_text(f"{'1' * 64}  imagesTr/a.nii.gz\n{'2' * 64}  labelsTr/a.nii.gz\n")
+    shown = commit(repository)
+    assert history.raw_files(repository).warned == []
+    (repository / "data.sha256").write_text(f"{'1' * 64}  imagesTr/a.nii.gz\n{'3' * 64}  labelsTr/a.nii.gz\n")
+    commit(repository)
+    opened(repository, 3)
+    checked = history.raw_files(repository)
+    assert (checked.faults, checked.looked) == ([], True)
+    assert checked.warned == [f"data.sha256: labelsTr/a.nii.gz was another file in commit {shown[:12]}, after the test part was first opened"]
+
+
+def test_raw_files_that_changed_before_anything_was_opened_are_no_matter(tmp_path):
+    git(tmp_path, "init", "-q")
+    for digit in "12":
+        (tmp_path / "data.sha256").write_text(f"{digit * 64}  labelsTr/a.nii.gz\n")
+        commit(tmp_path)
+    (tmp_path / "design").mkdir()
+    opened(tmp_path, 0)
+    assert history.raw_files(tmp_path).warned == []

@@ -56,10 +56,10 @@ def test_a_criterion_that_was_set_afterwards_is_told_apart_from_one_that_is_miss
     acceptance = record("acceptance", "met")
     [row] = acceptance["results"]
     acceptance["results"] = [row, row | {"requirement": "SRS-VOL-3", "verdict": "post-hoc"},
-                             row | {"requirement": "SRS-VOL-6", "verdict": "not met", "reason": "upper 95 % bound 5.9 <= 5"}]
+                             row | {"requirement": "SRS-VOL-6", "verdict": "not met", "reason": "upper 95 % bound 5.9, needed <= 5"}]
     first = report.findings(metrics, acceptance, robustness, 3)[0]
     assert first.startswith("Of 3 performance requirements, 1 are met, and the release is blocked: 1 are missed or undecided, "
-                            "SRS-VOL-6 (upper 95 % bound 5.9 <= 5); 1 are met only after the fact")
+                            "SRS-VOL-6 (upper 95 % bound 5.9, needed <= 5); 1 are met only after the fact")
     assert first.endswith("SRS-VOL-3.")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace.evidence import keys
+from radiotrace.verification import believed
 from tests import bundles, projects, tampering
 from tests.tampering import BUNDLE, bytewise, edit, flipped, lines, replaced
 
@@ -41,7 +42,7 @@ def forged_control(folder, path):
     """A fault that no test noticed was noticed."""
     record = json.loads((folder / path).read_bytes())
     row = next(row for control in record["controls"].values() for row in control["requirements"].values() if row["verdict"] == "green")
-    row |= {"verdict": "red", "red": ["tests/test_metrics.py::test_dice"]}
+    row |= {"verdict": "red", "red": ["tests/test_metrics.py::test_dice"], "kind": "assertion"}
     tampering.write(folder / path, record)
 
 
@@ -327,6 +328,202 @@ def test_attack_that_was_made_to_fit_is_found_by_level_3_or_by_a_verifier_apart_
     assert {name: BELIEVED[name] in row["believed"] for name, row in passing.items()} == dict.fromkeys(BELIEVED, True)
 
 
+# Content: of records, of the model, of the history and of the requirements, by a vendor who makes all else fit
+
+def raised(path: str, by: float = 0.05):
+    return lambda record: _set(record, path, lambda old: old + by)
+
+
+def _set(record, path: str, value):
+    *way, last = path.split("/")
+    for key in way:
+        record = record[int(key) if isinstance(record, list) else key]
+    last = int(last) if isinstance(record, list) else last
+    record[last] = value(record[last]) if callable(value) else value
+
+
+def to(path: str, value):
+    """Sets a value of a record."""
+    return lambda record: _set(record, path, value)
+
+
+def unflagged(record):
+    for case in record["cases"]:
+        case["flagged"] = dict.fromkeys(case["flagged"], False)
+
+
+def surer(record):
+    """Scores of uncertainty that rank as Dice does, and flags that follow."""
+    for case in record["cases"]:
+        for kind, row in case["uncertainty"].items():
+            row["score"] = 0.001 * (2 - (case["labels"]["anterior"]["dice"] or 0))
+            case["flagged"][kind] = case["flagged"][kind] and False
+
+
+def sturdier(record):
+    """Each corrupted Dice is that of the clean image."""
+    for case in record["cases"]:
+        case["corruptions"] = {name: [case["clean"]] * len(rows) for name, rows in case["corruptions"].items()}
+
+
+def without_breaks(record):
+    for row in record["corruptions"].values():
+        row["breaks_at"] = dict.fromkeys(row["breaks_at"])
+        row["breaks_at_ci95_low"] = dict.fromkeys(row["breaks_at_ci95_low"])
+
+
+def without_findings(record):
+    record["findings"] = [row for row in record["findings"] if row["check"] not in ("label_border", "label_components")]
+    record["warnings"] = len(record["findings"])
+
+
+def with_finding(record):
+    record["findings"].append({"case_id": "phantom_00", "check": "spacing", "found": "9 9 9 mm", "expected": "0.1 to 5 mm", "severity": "warning"})
+    record["warnings"] = len(record["findings"])
+
+
+def later_reference(record):
+    """What later cases are compared with is spread wider, so that nothing alarms."""
+    from radiotrace.evaluation import shift
+    row = record["output"]["entropy"]
+    row["values"] = [value * 2 for value in row["values"]]
+    row["deciles"] = shift.deciles(row["values"])
+
+
+def other_wheel(record):
+    next(iter(record["wheels"].values()))["sha256"] = HEX
+
+
+def offsets(record):
+    record["preprocessing"]["logit_offsets"] = [0.0, 3.0, -3.0]
+
+
+def look_at(rows):
+    rows[1]["statement"] = "The software shall look at every volume that is cut, damaged or holds a voxel that is not finite."
+
+
+def only_report(rows):
+    rows[1]["statement"] = "The software shall report on volumes."
+
+
+def fewer_controls(rows):
+    rows[1]["verification"] |= {"min_tests": 1}
+
+
+CASES, METRICS, TRAIN = "metrics/cases.json", "metrics/metrics.json", "build/train/train.json"
+MODEL, REFERENCE = "build/export/model.json", "build/evaluate/results/reference.json"
+ROBUST, ROBUST_CASES, EXPLAIN = "metrics/robustness.json", "build/robustness/cases.json", "build/explain/explain.json"
+FINDINGS, ACCEPTED, DATASET = "build/validate/findings.json", "build/validate/accepted.json", "build/ingest/dataset.json"
+content, both, recipe = tampering.content, tampering.both, tampering.recipe
+# Attack -> what is done, and which stages level 5 runs again to find it: () for the released file, None where level 3 is enough.
+CONTENT = {
+    "split: the worst test case is now a training case": (tampering.to_train, None),
+    "split: a training case is now a test case": (tampering.from_train, None),
+    "split: another seed than the parts have": (content("build/split/split.json", to("seed", 7)), None),
+    "training: a case less than it learnt from": (content(TRAIN, lambda record: record["cases"]["train"].pop()), None),
+    "training: another network": (content(TRAIN, to("network/features/0", 5)), None),
+    "headline: a mean raised": (content("metrics/headline.json", raised("dice/anterior/mean")), None),
+    "headline: calibration lowered": (content("metrics/headline.json", to("calibration/before/expected_error", 0.001)), None),
+    "metrics: distance lowered, headline follows": (
+        both(content(METRICS, to("hausdorff95_mm/anterior/mean", 0.5)), tampering.headlined), None),
+    "metrics: false positives": (content(METRICS, to("detection/anterior/n_false_positive", 99)), None),
+    "metrics: methods in other words": (content(METRICS, to("methods/dice", "as usual")), None),
+    "metrics: worst cases are others": (content(METRICS, lambda record: record["worst_cases"].reverse()), None),
+    "metrics: calibration lowered, headline follows": (
+        both(content(METRICS, to("calibration/before/expected_error/value", 0.001)), tampering.headlined), ("evaluate",)),
+    "metrics: a gap between groups vanishes": (
+        both(content(METRICS, to("subgroups/site/north/gap", None)), tampering.headlined), ("evaluate",)),
+    "cases: flags taken away": (content(CASES, unflagged), None),
+    "cases: scores forged, flags and summaries follow": (both(content(CASES, surer), tampering.summarised), ("evaluate",)),
+    "robustness: breaks nowhere": (content(ROBUST, without_breaks), None),
+    "robustness: clean Dice raised": (content(ROBUST, raised("clean/anterior/mean")), None),
+    "robustness: cases forged, summaries follow": (both(content(ROBUST_CASES, sturdier), tampering.robust), ("robustness",)),
+    "findings: of records added": (content(FINDINGS, with_finding), None),
+    "findings: of voxels taken away": (content(FINDINGS, without_findings), ("validate",)),
+    "accepted: a case left out": (content(ACCEPTED, lambda record: record["cases"].pop()), None),
+    "data set: intensity of an image": (content(DATASET, to("cases/0/image/intensity/p0_5", 1.0)), ("ingest",)),
+    "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_00")), None),
+    "explanations: a share raised": (content(EXPLAIN, lambda record: _raise_share(record)), ("explain",)),
+    "reference: limit of flagging raised": (content(REFERENCE, to("flagging/above", 9.0)), None),
+    "reference: a distribution widened": (content(REFERENCE, later_reference), ("evaluate",)),
+    "recipe: offsets": (recipe(offsets), None),
+    "recipe: labels swapped": (recipe(to("labels", {"0": "background", "1": "posterior", "2": "anterior"})), None),
+    "recipe: orientation": (recipe(to("preprocessing/orientation", "LPI")), None),
+    "recipe: spacing, and training says so too": (both(recipe(to("preprocessing/spacing_mm/0", 2.0)),
+                                                        content(TRAIN, to("preprocessing/spacing_mm/0", 2.0))), None),
+    "recipe: offsets, and training says so too": (both(recipe(offsets), content(TRAIN, offsets)), ()),
+    "recipe: modality": (recipe(to("modality", "CT")), None),
+    "recipe: parity on chosen cases": (recipe(lambda record: record["parity"]["cases"].pop()), None),
+    "released file: two outputs swapped": (tampering.outputs_swapped, ()),
+    "wheel: another SHA-256": (content("design/wheels.json", other_wheel), None),
+    "history: the true one merged and not taken": (tampering.not_taken, None),
+    "history: one orphan commit": (tampering.one_orphan, None),
+    "opening: of other weights": (tampering.replaced("design/test_openings.jsonl", '"weights_sha256": "', '"weights_sha256": "0'), None),
+    "requirement: gone, with its rule and control": (both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed), None),
+    "requirement: gone, and signed for anew": (both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed, tampering.signed_for), None),
+    "requirement: shall refuse is now shall look at": (tampering.required(look_at), None),
+    "requirement: says less": (both(tampering.required(only_report), tampering.reviewed), None),
+    "requirement: fewer tests needed": (both(tampering.required(fewer_controls), tampering.reviewed), None),
+    "baseline taken away": (lambda folder: (folder / tampering.baseline.PATH).unlink(), None),
+    "control that breaks the syntax": (
+        both(replaced("design/negative_controls.yaml", "new: return tuple(values_xyz)", "new: return tuple(("), tampering.reviewed), None),
+    "history of training: Dice of an epoch": (content(TRAIN, to("history/0/validation_dice/anterior", 0.99)), None),
+}
+# What nothing below level 6 finds: each is named in the last lines of verify.
+NAMED = {"history of training: Dice of an epoch": "epochs.json"}
+
+
+def _raise_share(record):
+    label = next(label for case in record["cases"] for label in case["labels"].values() if label)
+    key = next(key for key, value in sorted(label.items()) if isinstance(value, float))
+    label[key] = 0.987
+
+
+@pytest.fixture(scope="module")
+def content_found(released):
+    """Attack on the content -> the first level that finds it, and what it says."""
+    with pytest.MonkeyPatch.context() as patch:
+        tampering.cached(patch)
+        derivations, rows = tampering.Derivations(released.state), {}
+        head, before = tampering._git(released.folder, "rev-parse", "HEAD"), tampering.unsaid(tampering.level_3(released))
+        untouched = [fault for check in tampering.level_3(released) for fault in check.faults]
+        for name, (act, stages) in CONTENT.items():
+            act(released.folder)
+            tampering.refit(released.folder)
+            rows[name] = tampering.found_in_content(released, derivations, before, stages)
+            tampering.back(released, head)
+        return untouched, rows
+
+
+def written_content(rows: dict) -> str:
+    """The table of attacks on the content, for people."""
+    text = ["", "## Content of records, of the model, of the history and of the requirements", "",
+            "The vendor changes it, makes provenance, run_id, hashes, ledger and evidence fit, and commits. No key is needed to find it. "
+            "'stops': the stage evidence refuses; 'says so': the evidence has a new reason against a release; 'cannot say': verify says that "
+            "nobody can know it from this history. Believed: the last lines of verify name it.", "", "| attack | level that finds it |", "|---|---|"]
+    text += [f"| {name} | {level if level != 'believed' else f'believed: {NAMED.get(name)}'} |" for name, (level, _) in rows.items()]
+    return "\n".join([*text, "", f"{len(rows)} attacks; L3 finds {sum(level.startswith('3') for level, _ in rows.values())}, "
+                      f"L5 {sum(level == '5' for level, _ in rows.values())}"]) + "\n"
+
+
+@pytest.mark.slow
+def test_nothing_is_found_in_the_content_of_a_release_that_nobody_touched(content_found):
+    assert content_found[0] == []
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("SRS-EVI-5")
+def test_attacks_on_the_content_are_found_by_level_3_or_where_it_needs_the_network_by_level_5(content_found):
+    levels_of = {name: level for name, (level, _) in content_found[1].items()}
+    expected = {name: "believed" if name in NAMED else "3" if stages is None else "5" for name, (_, stages) in CONTENT.items()}
+    assert {name: level[:8] if level == "believed" else level[0] for name, level in levels_of.items()} == expected
+
+
+@pytest.mark.slow
+def test_what_no_level_below_6_finds_is_named_in_the_last_lines():
+    assert all(any(record in line for line in believed.lines(5)) for record in NAMED.values())
+
+
 @pytest.mark.slow
 def test_release_that_nobody_touched_holds(table):
     assert table[0] == {"1": [], "2": [], "signed": [], "3": []}
@@ -351,8 +548,8 @@ def test_level_3_finds_nine_tenths_without_a_key(table, way):
 
 
 @pytest.mark.slow
-def test_published_table_is_that_of_the_attacks(table, around):
-    text = written(table[1]) + written_around({name: row for name, row in around.items() if name != "nothing"})
+def test_published_table_is_that_of_the_attacks(table, around, content_found):
+    text = written(table[1]) + written_around({name: row for name, row in around.items() if name != "nothing"}) + written_content(content_found[1])
     (ROOT / MADE).parent.mkdir(exist_ok=True)
     (ROOT / MADE).write_text(text, "utf-8")
     assert (ROOT / PUBLISHED).read_text("utf-8") == text, f"if this is meant: cp {MADE} {PUBLISHED}"

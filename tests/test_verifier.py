@@ -17,6 +17,7 @@ PACKED = (*verifier.CODE, "pyproject.toml", "requirements.txt", "requirements-ev
 
 def copied(folder: Path) -> Path:
     """What a wheel is made from."""
+    folder.mkdir(exist_ok=True)
     for name in PACKED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -75,13 +76,28 @@ def test_code_that_is_not_the_verifiers_is_named(tmp_path):
     (tmp_path / "radiotrace/merkle.py").write_text("")
     (tmp_path / "stages/more.py").write_text("")
     (tmp_path / "schemas/gates.schema.json").unlink()
-    assert verifier.check(as_clone(tmp_path)).faults == [
+    assert [fault for fault in verifier.check(as_clone(tmp_path)).faults if not fault.startswith("tests/")] == [
         "radiotrace/merkle.py: not the verifier's", "schemas/gates.schema.json: the clone has no such file",
         "stages/more.py: this verifier has no such file"]
 
 
 def test_clone_of_the_same_code_holds(tmp_path):
-    assert verifier.check(as_clone(copied(tmp_path))).faults == []
+    shutil.copytree(ROOT / "tests", copied(tmp_path) / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    checked = verifier.check(as_clone(tmp_path))
+    assert (checked.faults, checked.believed) == ([], [])
+
+
+@pytest.mark.requirement("SRS-EVI-7")
+def test_test_that_asserts_less_than_the_verifiers_is_named(tmp_path):
+    path = shutil.copytree(ROOT / "tests", copied(tmp_path) / "tests", ignore=shutil.ignore_patterns("__pycache__")) / "test_merkle.py"
+    path.write_text(path.read_text().replace("assert ", "assert True or "))
+    assert verifier.check(as_clone(tmp_path)).faults == ["tests/test_merkle.py: not the verifier's"]
+
+
+def test_verifier_without_tests_says_that_those_of_the_clone_are_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr(verifier.isolated, "ROOT", copied(tmp_path / "installed"))
+    checked = verifier.check(as_clone(copied(tmp_path / "clone")))
+    assert (checked.faults, [line.split(":")[0] for line in checked.believed]) == ([], ["tests/"])
 
 
 def test_clone_that_verifies_itself_is_told_so():

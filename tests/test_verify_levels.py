@@ -6,6 +6,8 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
+from radiotrace.evidence.verify import Clone
+from radiotrace.verification import balanced
 from tests import projects, tampering
 from tests.tampering import edit
 
@@ -65,3 +67,16 @@ def test_a_prediction_that_the_model_does_not_make_is_named(clone):
     edit("metrics/cases.json", "/cases/0/prediction_sha256", records.sha256(path))(clone)
     size = prediction.GetNumberOfPixels()
     assert found(clone, 5)[5] == [f"{case['prediction']}: 1 voxels of {size} differ"]
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+def test_offsets_of_the_logits_that_no_validation_part_gives_are_named(clone):  # all that stands on train.json may have been made anew from it
+    path = clone / "build/train/train.json"
+    offsets = json.loads(path.read_text())["preprocessing"]["logit_offsets"]
+    place = Clone(clone, *(clone / name for name in ("evidence", "signatures", "keys")))
+    assert balanced.check(place).faults == []
+    content = records.read(path, "train")
+    path.unlink()  # it may be a link into the cache
+    content["preprocessing"]["logit_offsets"] = [0.0, offsets[1] + 0.2, *offsets[2:]]
+    path.write_text(records.dumps(content))
+    assert [fault.split(" state ")[0] for fault in balanced.check(place).faults] == ["train.json: logit_offsets of label 1"]

@@ -18,7 +18,7 @@ from radiotrace import isolated, records
 from radiotrace.evidence import beside, causes, closed_world, history, keys, signing, verifier, verify, workflow
 from radiotrace.evidence.verify import Check, Clone
 from radiotrace.stage import StageError, log
-from radiotrace.verification import baselines, believed, membership, rederive, released, remade
+from radiotrace.verification import balanced, baselines, believed, membership, rederive, released, remade
 
 NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
          5: "predictions follow from the model", 6: "everything follows from the data"}
@@ -229,12 +229,13 @@ CHECKS = {
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
         ("ledgers only grew", lambda clone: history.check(clone.root)),
         ("no file of a package changed under its name", lambda clone: history.wheels(clone.root)),
+        (history.UNCHANGED, lambda clone: history.raw_files(clone.root)),
         ("requirements are those that were signed for", lambda clone: baselines.check(clone.root)),
         ("derived records follow from those they stand on", rederive.checks),
         ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
     4: ((MEASURED, measured),),
     5: (("the model predicts what was measured", predicted), (released.WHAT, released.check), (membership.WHAT, membership.check),
-        (remade.WHAT, remade.check)),
+        (balanced.WHAT, balanced.check), (remade.WHAT, remade.check)),
     6: (("another clone ends in the same bytes", reproduced),)}
 
 

@@ -20,6 +20,7 @@ ACCEPTANCE = "evidence/acceptance.json"
 LEDGERS = (OPENINGS, "design/reviews.jsonl")
 FEW = 3  # faults of a ledger that are listed one by one
 GREW = "ledgers only grew, and criteria stand as before the test part was opened"
+RAW, UNCHANGED = "data.sha256", "no raw file changed under its name since the test part was first opened"
 LOCKED = "no file of a package changed under its name"
 
 
@@ -262,8 +263,33 @@ def _hashes(text: str) -> dict[str, str]:
     return {row["file"]: row["sha256"] for row in record["wheels"].values()}
 
 
-# Git would show commits and parents in the places of others where a clone has replacements or grafts.
-AS_IT_IS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+def raw_files(root) -> Check:
+    """Level 3: which raw files, label maps among them, have another SHA-256 than when a model was first shown the test part.
+
+    Who puts predictions in the places of references gets any figure, and every record follows. A correction looks alike, so this warns.
+    """
+    history = History(root)
+    if history.missing:
+        return Check(3, UNCHANGED, skipped=[history.missing], looked=False)
+    commits, opened = list(history.parents), _first_openings(history)
+    now, result = _sums(_whole(Path(root) / RAW)), Check(3, UNCHANGED)
+    since = commits[min(map(commits.index, opened)):] if opened else []
+    changed: dict[str, str] = {}
+    for commit, text in history.states(RAW, since):
+        changed |= {path: commit for path, digest in _sums(text).items() if now.get(path, digest) != digest and path not in changed}
+    result.warned = [f"{RAW}: {path} was another file in commit {commit[:12]}, after the test part was first opened"
+                     for path, commit in sorted(changed.items())]
+    return result
+
+
+def _sums(text: str) -> dict[str, str]:
+    """Path -> SHA-256, of lines as sha256sum writes them."""
+    return {path: digest for digest, _, path in (line.partition("  ") for line in text.splitlines())}
+
+
+# Git would show commits and parents in the places of others where a clone has replacements or grafts. Where its settings name a
+# remote that promised the missing objects, git would ask there, by any program that they name.
+AS_IT_IS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
 
 def _git(root, *words, given: str = "") -> str:

@@ -78,7 +78,8 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         verdict, reason = "cannot say", f"{subjects} subjects, {criterion['min_subjects']} needed"
     else:
         verdict = "met" if OPERATORS[criterion["op"]](observed, criterion["threshold"]) else "not met"
-        reason = f"{criterion['bound']} 95 % bound {observed:.4g} {criterion['op']} {criterion['threshold']:g}"
+        needed = f"{criterion['op']} {criterion['threshold']:g}"
+        reason = f"{criterion['bound']} 95 % bound {observed:.4g}{' ' if verdict == 'met' else ', needed '}{needed}"
         if verdict == "met" and not prespecified:
             verdict, reason = "post-hoc", f"{reason}, {late}"
     return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean", summary.get("value")), "observed": observed,

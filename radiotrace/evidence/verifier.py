@@ -10,12 +10,13 @@ from radiotrace.evidence import tests
 from radiotrace.evidence.verify import Check, Clone
 
 CODE = ("radiotrace", "stages", "schemas")
+UNTESTED = "this verifier has no tests to hold them against, one from a clone of your own has"
 WHEEL = "radiotrace/schemas/"  # where a wheel has what is schemas/ in a clone
 
 
-def files(root) -> dict[str, str]:
+def files(root, tops=CODE) -> dict[str, str]:
     """SHA-256 of every file of the code below a folder, by its path in a clone."""
-    found = tests.tree(root, [name for name in CODE if (Path(root) / name).is_dir()])
+    found = tests.tree(root, [name for name in tops if (Path(root) / name).exists()])
     return {path.removeprefix("radiotrace/") if path.startswith(WHEEL) else path: digest for path, digest in found.items()}
 
 
@@ -36,15 +37,19 @@ def line(clone: Clone) -> str:
 
 
 def check(clone: Clone) -> Check:
-    """Level 3: the clone's code is the verifier's, so that what follows from the one follows from the other."""
+    """Level 3: the clone's code is the verifier's, so that what follows from the one follows from the other; so are its tests.
+
+    A test that asserts less passes all the same, wherever it runs. Only a verifier that is a clone has tests to hold them against.
+    """
     what = "its code is that of the verifier"
     if not is_apart(clone):
         return Check(3, what, skipped=["the clone verifies itself"], looked=False,
-                     believed=["radiotrace/, stages/, schemas/: the code of the clone, with which it verifies itself"])
-    own, theirs = files(isolated.ROOT), files(clone.root)
+                     believed=["radiotrace/, stages/, schemas/, tests/: the code of the clone, with which it verifies itself"])
+    tops = (*CODE, *tests.TESTS) if (isolated.ROOT / "dvc.yaml").is_file() else CODE  # a folder of packages may have tests of others
+    own, theirs = files(isolated.ROOT, tops), files(clone.root, tops)
     faults = [f"{name}: {_unlike(own.get(name), theirs.get(name))}" for name in sorted(own.keys() | theirs.keys())
               if own.get(name) != theirs.get(name)]
-    return Check(3, what, faults)
+    return Check(3, what, faults, believed=[] if tops != CODE else [f"tests/: what they assert; {UNTESTED}"])
 
 
 def _unlike(own: str | None, theirs: str | None) -> str:

@@ -12,7 +12,8 @@ WHAT = "no requirement is gone or softened since a baseline without a word"
 def check(root) -> Check:
     """Level 3: of every requirement that a baseline in git ever had, what became of it.
 
-    One that is gone is a fault. One that is softened or reworded is a fault until a new baseline has it so; then it is told.
+    One that is gone is a fault, one that was retired is told. One that is softened or reworded is a fault until a new baseline has it so;
+    then it is told.
     """
     past, result = history.History(root), Check(3, WHAT)
     if past.missing:
@@ -27,8 +28,9 @@ def check(root) -> Check:
     if broken := records.faults(required, "requirements"):
         raise StageError("design/requirements.yaml breaks its schema", broken, "Correct design/requirements.yaml.")
     known = tests.declared(Path(root) / "tests")
-    open_changes = [change for change in baseline.since(now, required, known) if change.kind in baseline.OPEN]
-    result.faults = [f"{change.requirement}: {change.kind}: {change.what}" for change in open_changes]
+    changes = baseline.since(now, required, known)
+    result.faults = [f"{change.requirement}: {change.kind}: {change.what}" for change in changes if change.kind in baseline.OPEN]
+    result.warned = [f"{change.requirement}: retired since the baseline: {change.what}" for change in changes if change.kind == "retired"]
     for commit, text in states:
         result.warned += _told(commit, text, now, required, known)
         result.faults += _gone(commit, text, required, known)
