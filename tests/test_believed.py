@@ -8,13 +8,15 @@ import pytest
 from radiotrace.commands import verify as command
 from radiotrace.verification import believed, rederive
 from stages import evidence as stage
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def bundle() -> dict[str, set[str] | None]:
     """The files of the bundle with their keys: of the committed one, and of what the stage evidence makes by now."""
-    files = {path.name: set(json.loads(path.read_text("utf-8"))) if path.suffix == ".json" else None for path in (ROOT / "evidence").iterdir()}
+    folder = submitted.folder() / "evidence"
+    files = {path.name: set(json.loads(path.read_text("utf-8"))) if path.suffix == ".json" else None for path in folder.iterdir()}
     for name in files:
         stem = name.removesuffix(".json")
         schema = ROOT / f"schemas/{stage.SCHEMA_OF.get(stem, stem)}.schema.json"

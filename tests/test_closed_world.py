@@ -141,6 +141,7 @@ def test_name_that_is_taken_for_another_is_found(clone, name, expected):
 
 @pytest.mark.parametrize(("name", "line"), [
     (".gitattributes", "*.json filter=vendor"), (".gitattributes", "README.md export-subst"), (".gitattributes", "*.json text=auto ident"),
+    (".gitattributes", "/radiotrace/** -diff linguist-generated"), (".gitattributes", "/design/*.jsonl -merge"),
     (".dvcignore", "/data/imagesTr/hidden*"), ("requirements.txt", "--extra-index-url https://example.org"), ("requirements.txt", "-e ."),
     ("requirements.txt", "numpy>=1"), ("requirements.txt", "numpy @ git+https://example.org/x"), ("requirements.txt", "-r ../more.txt")])
 def test_line_of_settings_that_ours_do_not_have_is_found(clone, name, line):

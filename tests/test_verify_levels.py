@@ -24,8 +24,8 @@ def found(folder, level: int) -> dict[int, list[str]]:
     """Level -> faults, of levels 4 and up."""
     projects.run(folder, "python", "-m", "radiotrace", "verify", "--level", level, "--json", folder / "execution/found.json", check=False)
     checks = json.loads((folder / "execution/found.json").read_text())
-    assert [check["level"] for check in checks if check["level"] >= 4 and check["looked"]] == list(range(4, level + 1))
-    return {check["level"]: check["faults"] for check in checks if check["level"] >= 4}
+    assert sorted({check["level"] for check in checks if check["level"] >= 4 and check["looked"]}) == list(range(4, level + 1))
+    return {number: [fault for check in checks if check["level"] == number for fault in check["faults"]] for number in range(4, level + 1)}
 
 
 def test_numbers_predictions_and_a_second_clone_agree_and_one_that_differs_is_named(clone, monkeypatch):
@@ -66,7 +66,7 @@ def test_a_prediction_that_the_model_does_not_make_is_named(clone):
     sitk.WriteImage(prediction, str(path), useCompression=True)
     edit("metrics/cases.json", "/cases/0/prediction_sha256", records.sha256(path))(clone)
     size = prediction.GetNumberOfPixels()
-    assert found(clone, 5)[5] == [f"{case['prediction']}: 1 voxels of {size} differ"]
+    assert f"{case['prediction']}: 1 voxels of {size} differ" in found(clone, 5)[5]
 
 
 @pytest.mark.requirement("SRS-EVI-5")

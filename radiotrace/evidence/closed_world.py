@@ -39,7 +39,8 @@ CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".pth", ".egg-link")
 SETTINGS = re.compile(
     r"(.*/)?(conftest\.py|\.?pytest\.(ini|toml)|tox\.ini|setup\.(cfg|py)|\.?ruff\.toml|\.env(rc)?|\.python-version|\.coveragerc|\.gitmodules|"
     r"\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|[^/]+\.dvc|GNUmakefile|makefile|Makefile|pyproject\.toml|(site|user)customize\.py)")
-ATTRIBUTES = re.compile(r"(#.*|\S+( (text=auto|eol=lf|-text|-diff|-merge|linguist-generated))+)?")
+# Only what no person wrote may be left out of a diff: else a change of code is one that no reviewer is shown.
+ATTRIBUTES = re.compile(r"(#.*|\* text=auto eol=lf|(/datastore/\*\*|/metrics/\*\.svg|/evidence/\*\*)( (-text|-diff|-merge|linguist-generated))+)?")
 IGNORED = ("/datastore", "/.checkpoints", "/execution", "__pycache__", "*.pyc", "/.venv", "/.benchmarks", "")
 PIN = re.compile(r"(#.*|-r requirements-[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; *[^#]+)?( *#.*)?)?")
 DVC = {"core": {"analytics": "false", "check_update": "false", "autostage": "false", "remote": None}, "plots": {"html_template": "plots.html"}}
