@@ -174,6 +174,23 @@ def test_every_fault_is_named():
         "case_03: labels organ in run A, tumour in run B"]
 
 
+@pytest.mark.parametrize("fewer", [0, 5])
+def test_a_case_of_other_labels_than_the_first_is_refused(fewer):  # a traceback, or a label left out
+    a, b = (run({f"case_{number:02d}": 0.8 for number in range(12)}, labels=("one", "two")) for _ in "ab")
+    for either in (a, b):
+        del either["cases"][fewer]["labels"]["two"]
+    found = refused(a, b).findings
+    others = (11, "case_01: labels one, two in both runs, but one in case_00")
+    itself = (1, "case_05: labels one in both runs, but one, two in case_00")
+    assert (len(found), found[0]) == (others if fewer == 0 else itself)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_by_its_case(value):  # as some write what is undefined
+    b = run({case_id: value if case_id == "case_03" else 0.8 for case_id in THOUSANDTHS})
+    assert refused(A, b).findings == [f"run B: case_03: dice of organ is {value}; what is undefined is null"]
+
+
 def test_runs_without_a_common_case_are_refused():
     assert refused(run({"case_01": 0.8}), run({"case_02": 0.8})).findings == ["no case in common: 1 in run A, 1 in run B"]
 

@@ -49,5 +49,19 @@ def test_where_labels_are_not_known_any_will_do_but_not_any_measure():
     assert [line.split(";")[0] for line in found] == ["SRS-SEG-2: there is no metric dcie.anything"]
 
 
+@pytest.mark.parametrize("metric", ["subgroups.field.1.5 T", "subgroups.age.1: below 40.5", "dice.L. atrium"])
+def test_names_of_labels_and_groups_may_have_points(metric):
+    assert criteria.unknown(requirements(metric), {"0": "ground", "1": "L. atrium"}) == []
+
+
+def test_a_metric_of_a_label_with_points_is_found():  # "there is no metric dice.L. atrium" was said
+    dice = {"L": {"mean": 1}, "L. atrium": {"mean": 2}}
+    metrics = {"n_cases": 3, "dice": dice, "subgroups": {"field": {"1.5 T": {"mean": 3}}}}
+    assert criteria.find(metrics, "dice.L. atrium") == {"mean": 2}
+    assert criteria.find(metrics, "subgroups.field.1.5 T") == {"mean": 3}
+    assert criteria.find(metrics, "dice.L.mean") is None
+    assert criteria.find(metrics, "n_cases.dice") is None
+
+
 def test_a_record_without_any_metric_is_said_to_have_none():
     assert criteria.no_such("dice.left", []) == "there is no metric dice.left, nor any other"

@@ -425,6 +425,19 @@ def test_label_names_that_differ_in_spelling_only_are_refused(msd, pair):
     assert "one name" in fault or "a name of its own" in fault
 
 
+@pytest.mark.parametrize("value", ["1.9", "true", "1e999", "null"])
+def test_a_label_value_that_is_no_whole_number_is_refused_and_never_rounded(nnunet, value):  # 1.9 was 1
+    text = (nnunet / "dataset.json").read_text().replace('"anterior": 1', f'"anterior": {value}')
+    (nnunet / "dataset.json").write_text(text)
+    fault, = faults(nnunet)
+    assert fault.startswith("dataset.json: labels: found {'background': 0, 'anterior': ")
+
+
+def test_a_label_without_a_name_is_refused(msd):                # it was a structure of the name None
+    fault, = faults(declare(msd, labels={"0": "background", "1": "anterior", "2": None}))
+    assert fault.startswith("dataset.json: labels: found ")
+
+
 def test_a_label_of_the_name_of_the_mean_is_refused(msd):
     assert "a word of the records" in faults(declare(msd, labels={"0": "background", "1": "mean_of_labels"}))[0]
 

@@ -175,6 +175,14 @@ def test_every_fault_is_named_at_once(run):
         "Correct them, or leave them out."]
 
 
+def test_an_image_of_complex_values_is_a_fault(run):             # a traceback behind the others' results
+    (run.folder / "new").mkdir()
+    sitk.WriteImage(sitk.Image([18, 22, 14], sitk.sitkComplexFloat32), str(run.folder / "new/phase.nii"))
+    status, out, error = run("new")
+    assert (status, out) == (1, "")
+    assert "new/phase.nii: holds values of type complex of 32-bit float" in error
+
+
 @pytest.mark.parametrize(("table", "message"), [
     ("id,subject_id\n1,2\n", "cases.csv: column case_id missing; found id, subject_id"), (None, "No such file or directory")])
 def test_a_table_that_is_no_good_is_a_fault(run, table, message):

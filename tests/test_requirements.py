@@ -78,6 +78,12 @@ def test_metric_that_names_a_number_cannot_say():  # its entry is dice.anterior
     assert verdict(metric="dice.anterior.mean") == "cannot say"
 
 
+def test_a_label_with_a_point_in_its_name_is_judged():
+    metrics = METRICS | {"part": "test", "dice": {"L. atrium": SUMMARY}}
+    found = requirements.judge(requirement(metric="dice.L. atrium"), metrics, True)
+    assert (found["verdict"], found["observed"]) == (verdict(), SUMMARY["ci95_low"])
+
+
 def test_bound_that_is_undefined_cannot_say():
     found = judged({"ci95_low": None})
     assert (found["verdict"], found["reason"]) == ("cannot say", "dice.anterior has no lower bound")

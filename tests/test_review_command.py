@@ -232,11 +232,12 @@ def test_one_item_is_reviewed_without_a_page_and_may_name_who(folder):
     assert (lines(folder)[-1]["item"], lines(folder)[-1]["by"]) == ("SRS-SEG-1", "Ada")
 
 
-def test_a_name_that_could_forge_a_line_is_refused(folder):
+@pytest.mark.parametrize("name", ["Ada\nLovelace", " ", ""])
+def test_a_name_that_could_forge_a_line_or_that_nobody_sees_is_refused(folder, name):
     edit(folder, OLD, NEW)
     before = (folder / "reviews.jsonl").read_bytes()
     with pytest.raises(StageError, match="--as"):
-        run(folder, "SRS-SEG-1", "--as", "Ada\nLovelace")
+        run(folder, "SRS-SEG-1", "--as", name)
     assert (folder / "reviews.jsonl").read_bytes() == before
 
 

@@ -145,6 +145,27 @@ def test_few_numbers_are_groups():  # such as the sites 1 to 3
     assert groups("site", ["1", "2", "3", "1"])[0] == ["1", "2", "3", "1"]
 
 
+@pytest.mark.parametrize("other", ["01", "1.0", "+1"])
+def test_a_number_in_two_spellings_is_a_fault(other):
+    (fault,) = groups("site", ["1", "2", "1", other])[1]
+    assert "one group in 2 spellings" in fault
+    assert f"'{other}' (1 cases)" in fault
+
+
+def test_codes_and_long_numbers_are_not_taken_for_each_other():  # as floats they would be
+    assert groups("site", ["1E2", "100", "12345678901234567890", "12345678901234567891"])[1] == []
+
+
+def test_bands_of_large_numbers_are_told_apart():  # all three began or ended at 2.02401e+07
+    found, _, _ = groups("day", [str(day) for day in range(20240101, 20240110)])
+    assert sorted(set(found)) == ["1: below 20240104", "2: 20240104 to below 20240107", "3: 20240107 or more"]
+
+
+def test_a_number_beyond_float64_is_a_fault():  # it stood in the last band
+    (fault,) = groups("age", [*map(str, range(1, 10)), "1e999"])[1]
+    assert "9 numbers, and '1e999' (1 cases)" in fault
+
+
 def test_equal_numbers_stand_in_one_band():
     found, _, _ = groups("age", ["50"] * 20 + [str(number) for number in range(60, 67)])
     assert len(set(found[:20])) == 1

@@ -141,6 +141,8 @@ def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
         image = decoded.volume
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             faults.append(f"{path}: found {image.GetDimension()}-D with {image.GetNumberOfComponentsPerPixel()} channels, expected 3-D with 1")
+        elif "complex" in image.GetPixelIDTypeAsString():
+            faults.append(f"{path}: holds values of type {image.GetPixelIDTypeAsString()}")
         elif n_wrong := decoded.n_non_finite or int((~np.isfinite(volumes.array_zyx(image))).sum()):
             faults.append(f"{path}: {n_wrong} voxels are NaN or infinite")
         else:

@@ -24,7 +24,8 @@ def review(args) -> None:
         raise StageError(f"{len(unknown)} items are not in {args.design}/", unknown, "'python -m radiotrace review' lists what is to be reviewed.")
     if args.all and args.items:
         raise StageError("--all and names of items were given", args.items, "Give one of the two; --refuse ITEM leaves items out of --all.")
-    if args.by is not None and not (args.by.isprintable() and 0 < len(args.by) <= NAME_LENGTH):
+    is_name = args.by is None or (args.by.strip() and args.by.isprintable() and len(args.by) <= NAME_LENGTH)
+    if not is_name:
         raise StageError(f"--as: found {args.by[:NAME_LENGTH]!a}, expected a name of 1 to {NAME_LENGTH} printable characters")
     waiting = [name for name, state in states.items() if state != "reviewed"]
     if not args.all and not args.items:

@@ -65,23 +65,36 @@ def compare(a: dict, b: dict, metric: str, margin: float) -> dict:
 def faults(a: dict, b: dict) -> list[str]:
     """Why two runs may not be compared; [] where they may."""
     found = [f"run {name}: {case_id} stands twice" for name, run in (("A", a), ("B", b)) for case_id in _twice(run)]
+    for name, run in (("A", a), ("B", b)):
+        found += [f"run {name}: {fault}" for fault in _not_finite(run)]
     if a.get("part") != b.get("part"):
         found.append(f"run A is of part {a.get('part')}, run B of part {b.get('part')}")
     ours, theirs = _by_id(a), _by_id(b)
     if not ours.keys() & theirs.keys():
         found.append(f"no case in common: {len(ours)} in run A, {len(theirs)} in run B")
-    for case_id in sorted(ours.keys() & theirs.keys()):
-        one, other = ours[case_id], theirs[case_id]
+    both = sorted(ours.keys() & theirs.keys())
+    for case_id in both:
+        one, other, first = ours[case_id], theirs[case_id], ours[both[0]]
         if one["subject_id"] != other["subject_id"]:
             found.append(f"{case_id}: subject {one['subject_id']} in run A, {other['subject_id']} in run B")
         if one["labels"].keys() != other["labels"].keys():
             found.append(f"{case_id}: labels {', '.join(one['labels'])} in run A, {', '.join(other['labels'])} in run B")
             continue
+        if one["labels"].keys() != first["labels"].keys():
+            here, there = (", ".join(case["labels"]) for case in (one, first))
+            found.append(f"{case_id}: labels {here} in both runs, but {there} in {both[0]}")
         for name, row in one["labels"].items():
             volumes_mm3 = [side.get(REFERENCE) for side in (row, other["labels"][name])]
             if None in volumes_mm3 or not np.isclose(*volumes_mm3, rtol=1e-6, atol=0):
                 found.append(f"{case_id}: reference of {name} {volumes_mm3[0]} mm3 in run A, {volumes_mm3[1]} mm3 in run B")
     return found
+
+
+def _not_finite(run: dict) -> list[str]:
+    """Numbers that are NaN or infinite, which JSON does not know but Python reads."""
+    return [f"{case['case_id']}: {metric} of {label} is {value}; what is undefined is null"
+            for case in run["cases"] for label, row in case["labels"].items()
+            for metric, value in row.items() if isinstance(value, float) and not np.isfinite(value)]
 
 
 def metrics(a: dict, b: dict) -> list[str]:

@@ -5,6 +5,7 @@ Which metrics there can be stands in schemas/metrics.schema.json; the names of l
 """
 import difflib
 import json
+import re
 from functools import cache
 
 from radiotrace import records
@@ -80,8 +81,25 @@ def _fits(metric: str, keys: tuple[str, ...], labels: dict[str, str] | None) -> 
     """Whether a name may be one of those that the schema leaves open: any label where none is known, any subgroup."""
     if labels and keys.count(ANY) < 2:
         return False  # names() has these
-    found = metric.split(".")
-    return len(found) == len(keys) and all(key in (ANY, part) for part, key in zip(found, keys, strict=True))
+    # A label or a group may have a point in its name: "subgroups.field.1.5 T".
+    pattern = r"\.".join(".+" if key == ANY else re.escape(key) for key in keys)
+    return re.fullmatch(pattern, metric) is not None
+
+
+def find(metrics: dict, metric: str) -> dict | None:
+    """What a record 'metrics' has under a name; None where it has nothing, or a number.
+
+    Args:
+        metric: keys joined by points, of which the names of labels and groups may have some themselves.
+    """
+    if isinstance(metrics.get(metric), dict):
+        return metrics[metric]
+    for key, value in metrics.items():
+        if metric.startswith(f"{key}.") and isinstance(value, dict):
+            found = find(value, metric[len(key) + 1:])
+            if found is not None:
+                return found
+    return None
 
 
 def available(metrics: dict) -> list[str]:

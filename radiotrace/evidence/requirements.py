@@ -59,11 +59,7 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         or the choice of cases, came after the test part was opened.
     """
     criterion = requirement["acceptance"]
-    summary = metrics
-    for key in criterion["metric"].split("."):
-        summary = summary.get(key, {}) if isinstance(summary, dict) else {}
-    if not isinstance(summary, dict):  # the metric names a number, not a summary
-        summary = {}
+    summary = criteria.find(metrics, criterion["metric"]) or {}
     observed, subjects = summary.get(BOUNDS[criterion["bound"]]), summary.get("n_subjects", 0)
     if metrics["part"] != criterion["part"]:
         verdict, reason = "cannot say", f"metrics are of the {metrics['part']} part"

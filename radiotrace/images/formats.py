@@ -234,10 +234,10 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
     if isinstance(declared, dict) and any(isinstance(value, list) for value in declared.values()):
         reason = "regions of several values (nnU-Net) are not supported; give each structure one value"
     try:
-        pairs = {int(key): tables.plain(str(value)) for key, value in declared.items()}
+        pairs = {_label_value(key): _label_name(value) for key, value in declared.items()}
     except (AttributeError, ValueError, TypeError):
         try:
-            pairs = {int(value): tables.plain(str(key)) for key, value in declared.items()}
+            pairs = {_label_value(value): _label_name(key) for key, value in declared.items()}
         except (AttributeError, ValueError, TypeError):
             faults.append(f"dataset.json: labels: found {declared!r}, {reason}")
             return {}
@@ -267,6 +267,28 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
         )
     faults += _label_name_faults(pairs)
     return {str(value): pairs[value] for value in sorted(pairs)}
+
+
+def _label_value(value) -> int:
+    """A label's value from a number or a text.
+
+    Raises:
+        ValueError: it is no whole number, and to round it would give a structure the value of another one.
+    """
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{value} is no whole number")
+    return int(value)
+
+
+def _label_name(name) -> str:
+    """A label's name, which may be written as a number.
+
+    Raises:
+        ValueError: it is nothing, or true or false.
+    """
+    if name is None or isinstance(name, bool):
+        raise ValueError(f"{name} is no name")
+    return tables.plain(str(name))
 
 
 def _label_name_faults(pairs: dict[int, str]) -> list[str]:

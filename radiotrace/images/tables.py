@@ -2,13 +2,16 @@
 
 import csv
 import io
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 KEYS = ("case_id", "subject_id")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)  # of a site or a class; 1E2 is a code
 SEPARATORS = {";": "semicolons", "\t": "tabs"}
 SCRIPTS = {"LATIN", "CYRILLIC", "GREEK"}  # whose letters look alike
 GROUPS_MAX = 6  # more different numbers than this are no groups but a quantity
@@ -176,7 +179,7 @@ def _groups(
     column: str, known: dict[str, str], limits: list[float] | None, faults: list[str], notes: list[str]
 ) -> dict[str, str]:
     """case_id -> group, of one column."""
-    numbers = {case_id: float(text) for case_id, text in known.items() if NUMBER.fullmatch(text)}
+    numbers = {case_id: float(text) for case_id, text in known.items() if _is_number(text)}
     others = Counter(text for case_id, text in known.items() if case_id not in numbers)
     is_quantity = limits is not None or (
         2 * len(numbers) > len(known) and len(set(numbers.values())) > GROUPS_MAX
@@ -208,8 +211,15 @@ def _groups(
     return known
 
 
-def _key(text: str) -> str:
-    """What remains of a group when case, width of letters and number of spaces are ignored."""
+def _is_number(text: str) -> bool:
+    """Whether a text is a number that float64 can hold: 1e999 is none."""
+    return NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+
+
+def _key(text: str) -> str | Decimal:
+    """A number's value; else what remains when case, width of letters and number of spaces are ignored."""
+    if PLAIN_NUMBER.fullmatch(text):
+        return Decimal(text)
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -223,7 +233,13 @@ def band(number: float, limits: list[float]) -> str:
     """The band of a number: "1: below 40", "2: 40 to below 65", "3: 65 or more" for the limits 40 and 65."""
     place = sum(number >= limit for limit in limits)
     if place == 0:
-        return f"1: below {limits[0]:g}"
+        return f"1: below {_exact(limits[0])}"
     if place == len(limits):
-        return f"{place + 1}: {limits[-1]:g} or more"
-    return f"{place + 1}: {limits[place - 1]:g} to below {limits[place]:g}"
+        return f"{place + 1}: {_exact(limits[-1])} or more"
+    return f"{place + 1}: {_exact(limits[place - 1])} to below {_exact(limits[place])}"
+
+
+def _exact(number: float) -> str:
+    """A number with as many digits as it has: of 20240101 six would be those of any day of that year."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number)).removesuffix(".0")
