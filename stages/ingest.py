@@ -64,6 +64,7 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
         return source | {"sha256": records.sha256(raw / path), "fault": str(error)}
     source["sha256"] = file_content.sha256
     try:
+        headers.check_unit(file_content.data)
         decoded = decoding.decode(file_content.data, path)
     except content.VolumeError as error:
         return source | {"fault": stage.shown_short(str(error))}

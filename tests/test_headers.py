@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from radiotrace.images import headers, volumes
+from radiotrace.images import content, headers, volumes
 from tests import phantoms
 
 NAME, DATE = "a person's name", "a date"
@@ -82,3 +82,28 @@ def test_a_megabyte_of_anything_is_searched_in_a_second(text):
     begin = time.process_time()
     headers.identifying_text(phantoms.volume(phantoms.label_array()), {"comment": text})
     assert time.process_time() - begin < 1
+
+
+NRRD, META = "NRRD0004\ntype: uchar\n{}\nencoding: raw\n\n\x00\x01", "ObjectType = Image\n{}\nElementDataFile = LOCAL\n\x00\x01"
+
+
+@pytest.mark.requirement("SRS-SEC-1")
+@pytest.mark.parametrize(("form", "line"), [
+    (NRRD, 'space units: "um" "um" "um"'), (NRRD, 'units: "mm" "mm" "cm"'), (NRRD, 'Space Units: "m" "m" "m"'),
+    (META, "DistanceUnits = um"), (META, "DistanceUnits = cm")])
+def test_lengths_in_another_unit_than_mm_are_refused(form, line):
+    with pytest.raises(content.VolumeError, match="expected mm"):
+        headers.check_unit(form.format(line).encode())
+
+
+@pytest.mark.requirement("SRS-SEC-1")
+@pytest.mark.parametrize(("form", "line"), [
+    (NRRD, 'space units: "mm" "mm" "mm"'), (NRRD, 'units: "millimeters" "" "???"'), (NRRD, "sizes: 1 1 2"),
+    (META, "DistanceUnits = mm"), (META, "DistanceUnits = ?"), (META, "NDims = 3")])
+def test_lengths_in_mm_or_in_no_unit_pass(form, line):
+    assert headers.check_unit(form.format(line).encode()) is None
+
+
+def test_what_voxels_look_like_is_no_unit():
+    assert headers.check_unit(NRRD.format("sizes: 1 1 2").encode() + b'\nunits: "um"') is None
+    assert headers.check_unit(META.format("NDims = 3").encode() + b"\nDistanceUnits = um\n") is None

@@ -129,12 +129,15 @@ def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str,
 def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
     import numpy as np
 
-    from radiotrace.images import volumes
+    from radiotrace.images import content, decoding, headers, volumes
     hash_of: dict[str, str] = {}
     first_with: dict[str, str] = {}
     for case_id, path in paths.items():
         try:
-            decoded, hash_of[case_id] = volumes.open_file(path)
+            read = content.read(path)
+            hash_of[case_id] = read.sha256
+            headers.check_unit(read.data)
+            decoded = decoding.decode(read.data, path.name)
         except volumes.VolumeError as error:
             faults.append(f"{path}: {error}")
             continue

@@ -1,7 +1,9 @@
-"""Headers: what free text of an image header looks like somebody's identity. The text itself is never kept."""
+"""Headers: what free text of an image header looks like somebody's identity, and lengths in another unit than mm. The text is never kept."""
 import re
 
 import SimpleITK as sitk
+
+from radiotrace.images.content import VolumeError
 
 # Keys of free text, by format: NIfTI, NRRD/MetaImage comments, DICOM-derived dictionaries.
 FREE_TEXT = re.compile(r"descrip|aux_file|intent_name|db_name|ITK_FileNotes|comment|name|id|birth|date|\d{4}\|\d{4}", re.IGNORECASE)
@@ -22,6 +24,32 @@ IDENTIFYING = {
 # Programs write numbers, dates and ids of their own into extensions of NIfTI, and file names have them: only a name or a mark is a sign there.
 ALWAYS_TEXT = ("content", "extension", "gzip")
 IN_EXTENSIONS = ("a person's name", "a mark of identity (DOB, MRN, SSN)")
+
+# NRRD and MetaImage name the unit of their lengths; no reader of ours or ITK's converts it.
+HEADER_BYTES_MAX = 2**20
+NRRD_UNITS = re.compile(rb"^(?:space )?units:(.*)$", re.IGNORECASE | re.MULTILINE)
+META_UNIT = re.compile(rb"^ {0,16}DistanceUnits {0,16}=(.*)$", re.IGNORECASE | re.MULTILINE)
+IN_MM = ("mm", "millimeter", "millimeters", "millimetre", "millimetres", "", "?", "???")
+
+
+def check_unit(data: bytes) -> None:
+    """That the lengths of a NRRD or MetaImage file are in mm, or in no unit that it names. Other formats pass.
+
+    Args:
+        data: the file.
+
+    Raises:
+        VolumeError: they are in another unit.
+    """
+    if data.startswith(b"NRRD"):
+        header = re.split(rb"\r?\n\r?\n", data[:HEADER_BYTES_MAX], maxsplit=1)[0]
+        found = [unit for line in NRRD_UNITS.findall(header) for unit in re.findall(rb'"([^"]*)"', line)]
+    else:
+        header, end, _ = data[:HEADER_BYTES_MAX].partition(b"ElementDataFile")
+        found = META_UNIT.findall(header) if end else []
+    units = [unit.decode("utf-8", "replace").strip() for unit in found]
+    if foreign := [unit for unit in units if unit.lower() not in IN_MM]:
+        raise VolumeError(f"lengths in {', '.join(dict.fromkeys(foreign))[:60]}, expected mm: convert the header")
 
 
 def identifying_text(volume: sitk.Image, free_text: dict[str, str] | None = None) -> list[str]:
