@@ -3,8 +3,6 @@ import hashlib
 from collections import defaultdict
 from itertools import combinations
 
-import numpy as np
-
 from radiotrace.stage import StageError
 
 PARTS = ("train", "validation", "test")
@@ -42,6 +40,7 @@ def nnunet_folds(case_ids: list[str], folds: int = 5) -> dict[str, int]:
 
     Source: nnU-Net v2, crossval_split.py: KFold(n_splits=5, shuffle=True, random_state=12345) over sorted case ids.
     """
+    import numpy as np  # here: verify imports this module, and the command line starts without numpy
     order = np.arange(len(case_ids))
     np.random.RandomState(12345).shuffle(order)
     return {sorted(case_ids)[index]: fold for fold, chunk in enumerate(np.array_split(order, folds)) for index in chunk}

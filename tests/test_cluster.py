@@ -18,7 +18,7 @@ COMMON = ["--params", "params.yaml", "--requirements", "requirements.txt"]
 STAGES = {  # inputs are those of the run in one process, because provenance.json names them
     "ingest": ["--data", "data", "--manifest", "data.sha256", "--out", "{out}/ingest"],
     "validate": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--out", "{out}/validate"],
-    "split": ["--accepted", "one/validate/accepted.json", "--out", "{out}/split"],
+    "split": ["--accepted", "one/validate/accepted.json", "--design", "requirements.yaml", "--out", "{out}/split"],
     "train": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--split", "one/split/split.json",
               "--checkpoints", ".checkpoints", "--tensorboard", "{out}/tensorboard", "--out", "{out}/train"],
     "evaluate": ["--data", "data", "--dataset", "one/ingest/dataset.json", "--split", "one/split/split.json", "--train", "one/train/train.json",
@@ -64,6 +64,7 @@ def project(tmp_path_factory) -> Path:
     (folder / "members").mkdir()
     for name in ("params.yaml", "requirements.txt"):
         (folder / name).write_bytes((projects.ROOT / name).read_bytes())
+    (folder / "requirements.yaml").write_bytes((projects.ROOT / "design/requirements.yaml").read_bytes())
     projects.set_params(folder, **projects.TINY | {"train": projects.TINY["train"] | {"epochs": 1}})
     projects.run(folder, "python", "-m", "radiotrace", "manifest", PYTHONPATH=str(projects.ROOT))
     commands = [command(name, "one", *(["--workers", "1"] if name in PER_CASE else []))[2:] for name in STAGES]

@@ -186,7 +186,7 @@ def test_the_reference_for_monitoring_is_of_the_held_out_cases(reproduced):
     held_out = [row["subject_id"] for row in split if row["part"] != "train"]
     assert (found["parts"], found["n_cases"], found["n_subjects"]) == (["test", "validation"], len(held_out), len(set(held_out)))
     decided = json.loads((reproduced / "metrics/metrics.json").read_text())["decisions"]
-    assert found["flagging"] == {"feature": "entropy", "above": decided["flag_above"]["prediction"]}
+    assert (found["flagging"], decided["flag_above"]["prediction"]) == (None, None)  # too few subjects here for a threshold
 
 
 def test_every_measure_says_how_it_was_made(reproduced):

@@ -34,7 +34,7 @@ def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
     ("export", {"parity_cases": 3}, ["export", "evidence"]),
     ("explain", {"level": 2}, ["explain", "report", "evidence"]),
     ("report", {"pixels_per_mm": {"small": 3, "large": 5}}, ["report", "evidence"]),
-    ("evaluate", {"object_overlap_min": 0.2}, ["evaluate", "report", "evidence"]),
+    ("evaluate", {"subgroup_subjects_min": 6}, ["evaluate", "report", "evidence"]),
     ("validate", {"outlier_mad": 4}, ["validate", "evidence"])])
 def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, change, stages):
     projects.set_params(project, **{section: change})
@@ -61,7 +61,7 @@ def test_an_experiment_with_other_epochs_trains_again_and_shows_in_the_diffs(pro
     assert parameters["params.yaml"]["train.epochs"] == {"old": 2, "new": 3, "diff": 1}
     metrics = json.loads(projects.run(project, "dvc", "metrics", "diff", "main", "--json", "--all").stdout)
     headline, gates = metrics["metrics/headline.json"], metrics["metrics/gates.json"]
-    assert {"dice.anterior.mean", "dice.posterior.ci95_low", "volume_error_percent.anterior.mean", "dice.mean_of_labels.mean",
+    assert {"dice.anterior.mean", "dice.posterior.n_undefined", "volume_error_percent.anterior.mean", "dice.mean_of_labels.mean",
             "calibration.before.expected_error", "subgroup_gap_dice.site.north"} <= headline.keys()
     assert headline["dice.anterior.mean"]["old"] != headline["dice.anterior.mean"]["new"]
     assert gates["requirements.SRS-SEG-1.verdict"]["new"] in ("met", "not met", "cannot say")

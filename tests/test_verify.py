@@ -592,7 +592,7 @@ def test_below_level_2_nobody_looked_at_signatures(evidence, capsys):
 
 def test_last_lines_name_what_was_believed():
     checks = [Check(3, "a", believed=["x: by its word", "y"]), Check(4, "b", believed=["y"])]
-    assert command.believed(checks) == ["", "believed, not made again:", "  x: by its word", "  y"]
+    assert command.taken(checks, 4)[:4] == ["", "believed, not made again:", "  x: by its word", "  y"]
 
 
 # Level 6
@@ -610,7 +610,7 @@ def test_nothing_of_a_clone_runs_before_it_was_found_to_be_the_verifiers(tmp_pat
 def test_fault_ends_with_status_one_and_is_counted(evidence, capsys):
     (evidence / "more.json").write_text("{}")  # neither listed, nor in the index
     status, printed = run(capsys, "--project", evidence.parent, "--level", "1")
-    assert (status, printed.splitlines()[-1]) == (1, "2 of 10 checks fail")
+    assert (status, "2 of 10 checks fail" in printed.splitlines()) == (1, True)
 
 
 def test_json_has_every_check(evidence, capsys, tmp_path):

@@ -5,13 +5,16 @@ ledger made to fit, cannot undo that. Chance can look alike, so this warns and n
 
 Source: Yeom et al. 2018, arXiv:1709.01604 (membership by loss); Mann and Whitney 1947, doi:10.1214/aoms/1177730491.
 """
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
-from scipy import stats
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.evidence.verify import Check, Clone
+
+if TYPE_CHECKING:  # the command line starts without it
+    import numpy as np
 
 WHAT = "the network does not know its test cases better than strangers (a warning, by a rule)"
 LEVEL = 0.01  # of a one-sided Mann-Whitney test of the subjects' mean losses
@@ -46,6 +49,7 @@ def compared(losses: dict[str, dict[str, float]], lower: str, than: str) -> Comp
     one, other = (list(losses.get(part, {}).values()) for part in (lower, than))
     p = None
     if min(len(one), len(other)) >= SUBJECTS:
+        from scipy import stats  # here, as numpy below: the command line starts without them
         p = float(stats.mannwhitneyu(one, other, alternative="less").pvalue)
     return Comparison(lower, than, (len(one), len(other)), p)
 
@@ -72,6 +76,7 @@ def _is_lower(comparison: Comparison) -> bool:
 
 def check(clone: Clone) -> Check:
     """Level 5: the loss of every case under the network, compared between the parts of the split, by subject."""
+    import numpy as np
     losses = losses_of(clone)
     warned, said = judged(losses)
     means = ", ".join(f"{part} {np.mean(list(of.values())):.4f} ({len(of)} subjects)" for part, of in losses.items() if of)
@@ -81,6 +86,8 @@ def check(clone: Clone) -> Check:
 
 def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
     """Part -> subject -> mean cross-entropy in nats of a voxel, over the voxels of a label by reference or prediction."""
+    import numpy as np
+
     from radiotrace.evaluation import parts  # here, because they take seconds to import
     from radiotrace.images import volumes
     from radiotrace.learning import inference, numerics, trained
@@ -108,6 +115,7 @@ def loss(logits: np.ndarray, truth_zyx: np.ndarray) -> float:
         logits: (labels, z, y, x).
         truth_zyx: integers.
     """
+    import numpy as np
     region = (truth_zyx > 0) | (logits.argmax(0) > 0)
     if not region.any():
         return 0.0

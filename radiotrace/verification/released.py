@@ -2,13 +2,17 @@
 
 ONNX Runtime runs build/export/model.onnx with nothing but model.json: its labels, grid, normalisation, windows and offsets.
 """
-import json
+from __future__ import annotations
 
-import numpy as np
+import json
+from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.evidence.verify import Check, Clone
 from radiotrace.learning import recipe
+
+if TYPE_CHECKING:  # the command line starts without it
+    import numpy as np
 
 WHAT = "the released file, run with its recipe, gives the label maps that were measured"
 # Of all voxels of a case: logits of two runtimes differ in their last digits, which decides ties at a border.
