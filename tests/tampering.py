@@ -629,7 +629,7 @@ def robust(folder: Path) -> None:
     p = json.loads((folder / "build/robustness/provenance.json").read_bytes())["params"]
     cases = json.loads((folder / "build/robustness/cases.json").read_bytes())["cases"]
     stated = json.loads((folder / "metrics/robustness.json").read_bytes())
-    made = json.loads(records.dumps(robustness.summarise(cases, p["criterion_dice"], p["resamples"], p["seed"])))
+    made = json.loads(records.dumps(robustness.summarise(cases, p["criterion_dice"])))
     for name, row in made["corruptions"].items():
         stated["corruptions"][name] |= row
     stated["adversarial"] |= made["adversarial"]

@@ -139,7 +139,7 @@ def measured(clone: Clone) -> Check:
     again = json.loads(records.dumps(made))
     faults = [f"metrics/cases.json: {case['case_id']}{place}" for case, other in zip(found["cases"]["cases"], again, strict=True)
               for place in differences(case, other, "")]
-    # From the measures as they are recorded, as evaluate does it: rounding makes and breaks ties between resamples, which move an interval.
+    # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an interval.
     summaries = json.loads(records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"])))
     faults += [f"metrics/metrics.json: {name}{place}" for name, value in summaries.items()
                for place in differences(found["metrics"].get(name), value, "")]
