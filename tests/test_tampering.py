@@ -444,7 +444,7 @@ CONTENT = {
     "data set: intensity of an image": (content(DATASET, to("cases/0/image/intensity/p0_5", 1.0)), ("ingest",)),
     "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_00")), None),
     "explanations: a share raised": (content(EXPLAIN, lambda record: _raise_share(record)), ("explain",)),
-    "reference: limit of flagging raised": (content(REFERENCE, to("flagging/above", 9.0)), None),
+    "reference: limit of flagging made up": (content(REFERENCE, to("flagging", {"feature": "entropy", "above": 9.0})), None),
     "reference: a distribution widened": (content(REFERENCE, later_reference), ("evaluate",)),
     "recipe: offsets": (recipe(offsets), None),
     "recipe: labels swapped": (recipe(to("labels", {"0": "background", "1": "posterior", "2": "anterior"})), None),
