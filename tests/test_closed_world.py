@@ -213,6 +213,20 @@ def test_repository_around_the_clone_is_not_asked(clone):
     assert faults == ["notes.txt: a file that nothing vouches for"]
 
 
+def test_index_that_leaves_out_what_the_commit_has_is_no_excuse(clone):
+    (clone.root / ".checkpoints").mkdir()
+    (clone.root / ".checkpoints/epoch.safetensors").touch()
+    git(clone.root, "add", "-A", "-f", ".checkpoints")
+    git(clone.root, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x")
+    git(clone.root, "rm", "-q", "-r", "--cached", ".checkpoints")
+    assert closed_world.check(clone).faults == [".checkpoints/epoch.safetensors: tracked by git, though it is of what runs leave behind"]
+
+
+def test_local_settings_of_dvc_are_said(clone):
+    assert put(clone, ".dvc/config.local", "[core]\n    site_cache_dir = vendor\n", is_tracked=False) == []
+    assert [note.split(":")[0] for note in closed_world.check(clone).skipped] == [".dvc/config.local"]
+
+
 def test_hook_of_a_delivered_git_folder_is_not_run(clone, tmp_path):
     hook = clone.root / ".git/hook"
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.commands.verify import printable
 from radiotrace.evidence import dsse, keys, oms, signing, statements
 from radiotrace.stage import StageError
 
@@ -33,7 +34,8 @@ def sign(args) -> None:
             path.unlink(missing_ok=True)
         else:
             records.write_bytes(path, dsse.compact(content) + b"\n")
-    print("\n".join(signing.lines(signing.verify(args.signatures, args.evidence, keys.known(args.keys), args.project))))
+    found = signing.verify(args.signatures, args.evidence, keys.known(args.keys), args.project)
+    print("\n".join(map(printable, signing.lines(found))))  # a name in an earlier review may be of anybody
     print(f"Commit {args.signatures}/ and {args.keys}/. Give people the fingerprint by another way: {keys.fingerprint(key.public_key())}")
 
 

@@ -49,7 +49,7 @@ STORE, URL = "datastore", "../datastore"
 BELIEVED = ("Makefile, .ci/ and .github/: verify starts none of them",
             "README.md: it has its SHA-256, but its words and figures are held against no record; 'make test' does that",
             "benchmarks/, docs/, CHANGELOG.md, STYLE.md, LICENSE: no part of the proof",
-            "verification/: what tests and seeded faults came to; 'make verification' runs them again")
+            "tests/ and verification/: what tests do, and what they and seeded faults came to; 'make verification' runs them again")
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def check(clone: Clone) -> Check:
                     believed=list(BELIEVED))
     if files.tracked is None:
         checked.skipped.append("git cannot tell what is tracked here: every file counts as delivered")
+    if (clone.root / ".dvc/config.local").exists():
+        checked.skipped.append(".dvc/config.local: settings of whoever made this folder; take it away where that was not you")
     checked.believed += _remotes(clone.root)
     return checked
 
@@ -85,17 +87,22 @@ def listing(root: Path) -> Files:
     """Every file below a folder but those of STATE, compiled code that Python put there, and git's own."""
     present: dict[str, bool] = {}
     _walk(root, "", present)
-    words = ["git", "-c", "core.fsmonitor=false", "ls-files", "-s", "-z"]
-    try:
-        done = subprocess.run(words, cwd=root, capture_output=True, check=False, env=isolated.environment())
-    except OSError:
+    rows = [*_git(root, "ls-files", "-s", "-z"), *_git(root, "ls-tree", "-r", "-z", "HEAD")]  # an index may leave out what a clone would bring
+    if not rows or not (root / ".git").exists():  # else it may be the repository around it
         return Files(present, None, ())
-    if done.returncode or not (root / ".git").exists():  # else it may be the repository around it
-        return Files(present, None, ())
-    rows = [row.partition("\t") for row in os.fsdecode(done.stdout).split("\0") if row]
     kinds = {"120000": "a symbolic link", "160000": "a submodule"}
-    faults = tuple(f"{name}: git has {kinds[mode[:6]]}, expected a file" for mode, _, name in rows if mode[:6] in kinds)
-    return Files(present, frozenset(name for _, _, name in rows), faults)
+    faults = sorted({f"{name}: git has {kinds[mode[:6]]}, expected a file" for mode, _, name in rows if mode[:6] in kinds})
+    return Files(present, frozenset(name for _, _, name in rows), tuple(faults))
+
+
+def _git(root: Path, *words: str) -> list[tuple[str, str, str]]:
+    """Rows of what git lists, as mode, tab and name; [] where it fails."""
+    command = ["git", "-c", "core.fsmonitor=false", *words]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False, env=isolated.environment(GIT_NO_REPLACE_OBJECTS="1"))
+    except OSError:
+        return []
+    return [row.partition("\t") for row in os.fsdecode(done.stdout).split("\0") if row] if done.returncode == 0 else []
 
 
 def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
