@@ -168,3 +168,26 @@ def test_raw_files_that_changed_before_anything_was_opened_are_no_matter(tmp_pat
     (tmp_path / "design").mkdir()
     opened(tmp_path, 0)
     assert history.raw_files(tmp_path).warned == []
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+@pytest.mark.parametrize(("path", "content"), [
+    ("old/ledger.jsonl", '{"run_id": "9", "stage": "evaluate", "cases_sha256": "c", "metrics_sha256": "m"}\n'),
+    ("evidence/openings.json", '{"openings": [{"run_id": "9", "stage": "evaluate", "cases_sha256": "c", "metrics_sha256": "m"}]}'),
+    ("metrics/metrics.json", '{"run_id": "9", "part": "test"}')], ids=["ledger of another name", "earlier bundle", "committed metrics"])
+def test_an_opening_that_git_knows_from_elsewhere_is_missed(repository, path, content):
+    (repository / path).parent.mkdir(exist_ok=True)
+    (repository / path).write_text(content)
+    commit(repository)
+    (repository / path).unlink()
+    commit(repository)
+    faults = found(repository)[1]
+    assert len(faults) == 1
+    assert path in faults[0]
+
+
+@pytest.mark.requirement("SRS-EVI-3")
+def test_a_review_of_a_criterion_is_not_early_below_one_that_is_late(repository):
+    lines = [{"item": "SRS-SEG-1", "criterion_sha256": "a", "n_openings": number} for number in (0, 3, 0)]
+    (repository / "design/reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [fault.split(",")[0] for fault in found(repository)[1]] == ["design/reviews.jsonl: line 3"]

@@ -372,14 +372,11 @@ def without_breaks(record):
         row["breaks_at_ci95_low"] = None
 
 
-def without_findings(record):
-    record["findings"] = [row for row in record["findings"] if row["check"] not in ("label_border", "label_components")]
-    record["warnings"] = len(record["findings"])
-
-
-def with_finding(record):
-    record["findings"].append({"case_id": "phantom_00", "check": "spacing", "found": "9 9 9 mm", "expected": "0.1 to 5 mm", "severity": "warning"})
-    record["warnings"] = len(record["findings"])
+def with_finding(check: str):
+    def act(record):
+        record["findings"].append({"case_id": "phantom_00", "check": check, "found": "anterior: 9", "expected": "none", "severity": "warning"})
+        record["warnings"] = len(record["findings"])
+    return act
 
 
 def later_reference(record):
@@ -398,16 +395,16 @@ def offsets(record):
     record["preprocessing"]["logit_offsets"] = [0.0, 3.0, -3.0]
 
 
+def other_weights(old):
+    return [json.dumps(json.loads(line) | {"weights_sha256": HEX}, sort_keys=True) + "\n" for line in old]
+
+
 def look_at(rows):
     rows[1]["statement"] = "The software shall look at every volume that is cut, damaged or holds a voxel that is not finite."
 
 
 def only_report(rows):
     rows[1]["statement"] = "The software shall report on volumes."
-
-
-def fewer_controls(rows):
-    rows[1]["verification"] |= {"min_tests": 1}
 
 
 CASES, METRICS, TRAIN = "metrics/cases.json", "metrics/metrics.json", "build/train/train.json"
@@ -438,19 +435,19 @@ CONTENT = {
     "robustness: breaks nowhere": (content(ROBUST, without_breaks), None),
     "robustness: clean Dice raised": (content(ROBUST, raised("clean/anterior/mean")), None),
     "robustness: cases forged, summaries follow": (both(content(ROBUST_CASES, sturdier), tampering.robust), ("robustness",)),
-    "findings: of records added": (content(FINDINGS, with_finding), None),
-    "findings: of voxels taken away": (content(FINDINGS, without_findings), ("validate",)),
+    "findings: one that a record would show": (content(FINDINGS, with_finding("spacing")), None),
+    "findings: one that voxels would show": (content(FINDINGS, with_finding("label_border")), ("validate",)),
     "accepted: a case left out": (content(ACCEPTED, lambda record: record["cases"].pop()), None),
     "data set: intensity of an image": (content(DATASET, to("cases/0/image/intensity/p0_5", 1.0)), ("ingest",)),
-    "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_00")), None),
+    "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_14")), None),
     "explanations: a share raised": (content(EXPLAIN, lambda record: _raise_share(record)), ("explain",)),
     "reference: limit of flagging made up": (content(REFERENCE, to("flagging", {"feature": "entropy", "above": 9.0})), None),
     "reference: a distribution widened": (content(REFERENCE, later_reference), ("evaluate",)),
     "recipe: offsets": (recipe(offsets), None),
     "recipe: labels swapped": (recipe(to("labels", {"0": "background", "1": "posterior", "2": "anterior"})), None),
     "recipe: orientation": (recipe(to("preprocessing/orientation", "LPI")), None),
-    "recipe: spacing, and training says so too": (both(recipe(to("preprocessing/spacing_mm/0", 2.0)),
-                                                        content(TRAIN, to("preprocessing/spacing_mm/0", 2.0))), None),
+    "recipe: orientation, and training says so too": (both(recipe(to("preprocessing/orientation", "LPI")),
+                                                           content(TRAIN, to("preprocessing/orientation", "LPI"))), None),
     "recipe: offsets, and training says so too": (both(recipe(offsets), content(TRAIN, offsets)), ()),
     "recipe: modality": (recipe(to("modality", "CT")), None),
     "recipe: parity on chosen cases": (recipe(lambda record: record["parity"]["cases"].pop()), None),
@@ -458,12 +455,16 @@ CONTENT = {
     "wheel: another SHA-256": (content("design/wheels.json", other_wheel), None),
     "history: the true one merged and not taken": (tampering.not_taken, None),
     "history: one orphan commit": (tampering.one_orphan, None),
-    "opening: of other weights": (tampering.replaced("design/test_openings.jsonl", '"weights_sha256": "', '"weights_sha256": "0'), None),
+    "history: a ledger under another name, cut when it got this one": (tampering.renamed_ledger, None),
+    "history: metrics of a run that nobody counted": (tampering.uncounted, None),
+    "review: late, and said to be early": (tampering.undone, None),
+    "robustness: on chosen cases": (both(content(ROBUST_CASES, lambda record: record["cases"].pop()), tampering.robust), None),
+    "released file: with a door": (tampering.with_a_door, ("export",)),
+    "opening: of other weights": (lines("design/test_openings.jsonl", other_weights), None),
     "requirement: gone, with its rule and control": (both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed), None),
     "requirement: gone, and signed for anew": (both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed, tampering.signed_for), None),
     "requirement: shall refuse is now shall look at": (tampering.required(look_at), None),
     "requirement: says less": (both(tampering.required(only_report), tampering.reviewed), None),
-    "requirement: fewer tests needed": (both(tampering.required(fewer_controls), tampering.reviewed), None),
     "baseline taken away": (lambda folder: (folder / tampering.baseline.PATH).unlink(), None),
     "control that breaks the syntax": (
         both(replaced("design/negative_controls.yaml", "new: return tuple(values_xyz)", "new: return tuple(("), tampering.reviewed), None),
@@ -480,17 +481,18 @@ def _raise_share(record):
 
 
 @pytest.fixture(scope="module")
-def content_found(released):
+def content_found(released, tmp_path_factory):
     """Attack on the content -> the first level that finds it, and what it says."""
     with pytest.MonkeyPatch.context() as patch:
         tampering.cached(patch)
         derivations, rows = tampering.Derivations(released.state), {}
+        ran = tampering.Stages(tmp_path_factory.mktemp("stages"))
         head, before = tampering._git(released.folder, "rev-parse", "HEAD"), tampering.unsaid(tampering.level_3(released))
         untouched = [fault for check in tampering.level_3(released) for fault in check.faults]
         for name, (act, stages) in CONTENT.items():
             act(released.folder)
             tampering.refit(released.folder)
-            rows[name] = tampering.found_in_content(released, derivations, before, stages)
+            rows[name] = tampering.found_in_content(released, derivations, ran, before, stages)
             tampering.back(released, head)
         return untouched, rows
 

@@ -46,10 +46,23 @@ class History:
         if self.missing is None and (lacking := self._lacking()):
             self.missing = f"{lacking} objects of the history are missing: clone it anew, whole (without --filter)"
 
+    @cached_property
+    def _objects(self) -> list[str]:
+        """All objects that HEAD reaches, 'id path', or '?id' of those that are not there."""
+        return _git(self.root, "rev-list", "--objects", "--missing=print", "HEAD").splitlines()
+
     def _lacking(self) -> int:
         """How many objects that commits name are not there: git would say of their files that they never were."""
-        listed = _git(self.root, "rev-list", "--objects", "--missing=print", "HEAD")
-        return sum(line.startswith("?") for line in listed.splitlines()) if listed else 1
+        return sum(line.startswith("?") for line in self._objects) if self._objects else 1
+
+    def contents(self, fits) -> list[tuple[str, str]]:
+        """Path and text of every content that ever stood under a path that fits, wherever it lay.
+
+        Args:
+            fits: path -> whether it does.
+        """
+        named = (line.partition(" ") for line in self._objects)
+        return [(path, self.text(blob)) for blob, _, path in named if path and fits(path)]
 
     @cached_property
     def main_line(self) -> set[str]:
@@ -119,7 +132,60 @@ def check(root) -> Check:
             result.skipped.append(away)
     for commit in _first_openings(history):
         result.faults += _criteria(root, commit)
+    result.faults += _untold(history, _lines(Path(root) / OPENINGS)) + _undone(_lines(Path(root) / LEDGERS[1]))
     return result
+
+
+def _untold(history: History, now: list[str]) -> list[str]:
+    """Looks at the test part that git knows of and the ledger does not: lines of a ledger under another name, openings that an earlier bundle
+    listed, and runs whose metrics were committed.
+    """
+    told = [row for line in now if isinstance(row := _parsed(line), dict)]
+    runs, keys, faults = {str(row.get("run_id")) for row in told}, {_key(row) for row in told}, []
+    for path, text in history.contents(_may_tell):
+        rows = [_parsed(line) for line in text.splitlines()] if path.endswith(".jsonl") else [_parsed(text)]
+        for row in (row for row in rows if isinstance(row, dict)):
+            listed = row["openings"] if isinstance(row.get("openings"), list) else [row] if row.keys() >= OPENED else []
+            faults += [f"{OPENINGS}: lacks an opening of run {str(opening.get('run_id'))[:12]} that {path} had in an earlier commit"
+                       for opening in listed if isinstance(opening, dict) and _key(opening) not in keys]
+            if row.get("part") == "test" and str(row.get("run_id")) not in runs:
+                faults.append(f"{OPENINGS}: knows nothing of run {str(row.get('run_id'))[:12]}, whose {path} was committed")
+    return list(dict.fromkeys(faults))
+
+
+OPENED = {"run_id", "stage", "cases_sha256", "metrics_sha256"}  # what an opening has at least
+TOLD = ("openings.json", "metrics.json", "cases.json", "robustness.json", "explain.json")
+
+
+def _may_tell(path: str) -> bool:
+    """Whether a file may say that the test part was opened. Examples of records in tests say so of no run."""
+    return not path.startswith("tests/") and not path.endswith(OPENINGS) and (path.endswith(".jsonl") or path.rpartition("/")[2] in TOLD)
+
+
+def _key(opening: dict) -> tuple:
+    return tuple(str(opening.get(name)) for name in sorted(OPENED))
+
+
+def _parsed(text: str):
+    try:
+        return records.parse(text)
+    except ValueError:
+        return None
+
+
+def _undone(lines: list[str]) -> list[str]:
+    """Reviews of a criterion that say that no opening stood before them, below one that says that some did: lines are only ever added.
+
+    A merge may put a branch's reviews below others. One of a criterion must then be reviewed again: nobody can see that it was early.
+    """
+    most, faults = 0, []
+    for number, line in enumerate(lines, 1):
+        row = _parsed(line)
+        before = row.get("n_openings") if isinstance(row, dict) else None
+        if before == 0 < most and row.get("criterion_sha256"):
+            faults.append(f"{LEDGERS[1]}: line {number}, of {row.get('item')}, says that no opening stood before it; a line above says {most}")
+        most = max(most, before) if isinstance(before, int) else most
+    return faults
 
 
 def _states(history: History, ledger: str) -> list[State]:

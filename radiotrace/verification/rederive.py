@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from radiotrace import accepted, records, splits, stage
+from radiotrace import accepted, ledgers, records, splits, stage
 from radiotrace.evidence import distributions
 from radiotrace.evidence import wheels as locked_wheels
 from radiotrace.evidence.verify import Check, Clone
@@ -20,7 +20,7 @@ VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record c
 TRAIN, ROBUSTNESS_CASES, REFERENCE = "build/train/train.json", "build/robustness/cases.json", "build/evaluate/results/reference.json"
 PINS = ("requirements.txt", "requirements-evidence.txt", "requirements-dev.txt", "requirements-cluster.txt")
 BUNDLED = {"dataset", "findings", "accepted", "split", "cases", "metrics", "headline", "robustness", "explain", "model", "hyperparameters",
-           "checkpoints", "epochs"}
+           "checkpoints", "epochs", "openings"}
 
 
 @dataclass(frozen=True)
@@ -226,6 +226,28 @@ def packages(sources: Sources) -> list[str]:
     return [f"design/wheels.json: {fault}" for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pins)]
 
 
+def again(sources: Sources) -> list[str]:
+    """Records of the test part that are not those that the ledger counted when this model was first shown it.
+
+    A model may be judged again, with other code or other parameters; who reads should know that there was an earlier answer.
+    """
+    stated = {"evaluate": "metrics", "robustness": "robustness", "explain": "explain"}
+    model = (sources.train["run_id"], sources.train["weights_sha256"])
+    counted = [line for line in sources["openings"]["openings"] if ledgers.model(line) == model]
+    other = [line["stage"] for line in counted
+             if line["stage"] in stated and line["metrics_sha256"] != records.digest(sources[stated[line["stage"]]])]
+    return [f"{stated[name]}.json is not what came out when the test part was first opened for this model: the stage {name} has run again "
+            "since, with other code or parameters; git may have the earlier record" for name in other]
+
+
+AGAIN = "what the ledger counted for this model is what stands here (a warning)"
+
+
+def _told(sources: Sources) -> Check:
+    found = _checked(AGAIN, again, sources)
+    return found if not found.faults or not found.looked else Check(3, AGAIN, warned=found.faults)
+
+
 DERIVED = {
     "accepted cases follow from the data set": accepted_cases,
     "the split follows from seed, rule and subjects": split, "training is of the split and of its parameters": trained,
@@ -238,7 +260,7 @@ DERIVED = {
 def checks(clone: Clone) -> list[Check]:
     """Level 3: each derived record, made again from those that it stands on."""
     sources = Sources(clone)
-    return [_checked(what, function, sources) for what, function in DERIVED.items()]
+    return [*(_checked(what, function, sources) for what, function in DERIVED.items()), _told(sources)]
 
 
 def _checked(what: str, function, sources: Sources) -> Check:
