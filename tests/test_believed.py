@@ -31,6 +31,7 @@ def test_every_field_of_every_record_is_checked_or_named_as_believed():
     assert believed.uncovered(bundle()) == []
 
 
+@pytest.mark.requirement("SRS-EVI-5")
 def test_a_record_or_a_field_that_the_table_forgot_is_named():
     found = {"verdict.json": {"run_id"}, "negative_controls.json": {"controls", "trusted"}}
     assert believed.uncovered(found) == ["negative_controls.json: the table says nothing of trusted", "verdict.json: the table says nothing of it"]
