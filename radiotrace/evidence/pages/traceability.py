@@ -68,8 +68,9 @@ def _baseline(records: Records):
     found = records["traceability"].get("baseline")
     if found is None:
         return (text((Span("Nobody has signed for these requirements yet", "", "bad"), ": what goes, or is softened, cannot be counted.")),)
-    counts = apart(records.tell(f"{found[f'n_{kind}']} {kind}", "traceability", "baseline", f"n_{kind}")
-                   for kind in ("gone", "softened", "reworded", "retired", "new"))
+    counts = []
+    for kind in ("gone", "softened", "reworded", "retired", "new"):
+        counts += [", " if counts else "", records.show("traceability", "baseline", f"n_{kind}"), f" {kind}"]
     told = text(("Of ", records.show("traceability", "baseline", "n_requirements"), " requirements that were signed for: ", *counts, "."))
     rows = [(records.show("traceability", "baseline", "changes", number, "requirement"), change["kind"],
              records.show("traceability", "baseline", "changes", number, "what")) for number, change in enumerate(found["changes"])]
