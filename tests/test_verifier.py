@@ -10,6 +10,7 @@ import pytest
 
 from radiotrace.evidence import verifier
 from radiotrace.evidence.verify import Clone
+from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKED = (*verifier.CODE, "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
@@ -54,7 +55,7 @@ def test_installed_verifier_has_the_hash_of_the_clone_from_which_it_was_made(ins
 
 @pytest.mark.slow
 def test_installed_verifier_verifies_a_clone_and_says_that_it_lies_apart(installed, tmp_path):
-    shutil.copytree(ROOT / "evidence", tmp_path / "evidence")
+    shutil.copytree(submitted.folder() / "evidence", tmp_path / "evidence")
     (tmp_path / "dataclasses.py").write_text("raise SystemExit(0)")
     done = verified(installed / "radiotrace/__main__.py", "--level", 3, "--clone", tmp_path)
     lines = done.stdout.splitlines()
