@@ -9,6 +9,10 @@ PARTS = ("train", "validation", "test")
 CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in the test part of one fold
 
 
+SUBJECTS_FOR_INTERVALS = 10  # in the test part: with fewer no criterion can be met (benchmarks/coverage.md)
+SUBJECTS_FOR_OFFSETS = 5  # in the validation part: with fewer, one of them decides temperature, offsets and thresholds
+
+
 def position(seed: int, purpose: str, subject_id: str) -> float:
     """A number in [0, 1) that depends on nothing but its arguments, uniform over subjects."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{subject_id}".encode()).digest()
@@ -83,6 +87,22 @@ def leaks(cases: list[dict], part_of: dict[str, str]) -> list[str]:
     """What two parts share, one message each; [] where they share nothing."""
     shared = ((row["parts"], kind, row[kind]) for row in leakage(cases, part_of) for kind in ("shared_subjects", "shared_images"))
     return [f"{' and '.join(parts)} share {kind.replace('shared_', '')} {', '.join(names)}" for parts, kind, names in shared if names]
+
+
+def too_small(counts: dict[str, dict]) -> list[str]:
+    """What will not be known because a part has so few subjects, a line each.
+
+    Args:
+        counts: of the record of the split.
+    """
+    lines, n_test, n_validation = [], counts["test"]["subjects"], counts["validation"]["subjects"]
+    if n_test < SUBJECTS_FOR_INTERVALS:
+        lines.append(f"the test part has {n_test} subjects; with fewer than {SUBJECTS_FOR_INTERVALS} there are no intervals, so that no "
+                     "criterion can be met: take a larger split.fractions.test, or more subjects")
+    if 0 < n_validation < SUBJECTS_FOR_OFFSETS:
+        lines.append(f"the validation part has {n_validation} subjects; temperature, thresholds and the balance of volumes rest on them "
+                     "alone: take a larger split.fractions.validation, or more subjects")
+    return lines
 
 
 def record(accepted: dict, p: dict) -> dict:

@@ -97,7 +97,7 @@ def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
         lines = "".join(f"  {row['item']}  {row['gap']}\n" for row in misfits)
         stage.log(f"evidence: design/ was written for another data set, so that the release is blocked: {len(misfits)} contradictions\n"
                   f"{lines}{fit.WAY_OUT}")
-    stage.log(f"evidence: {n_models} models were shown this test part so far")
+    stage.log(f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far")
     stage.log(f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of {len(rows)} requirements verified, "
               f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
 

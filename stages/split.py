@@ -25,6 +25,8 @@ def main(args):
     made = splits.record(accepted, p)
     for line in splits.leaks(accepted["cases"], {case_id: row["part"] for case_id, row in made["cases"].items()}):
         stage.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
+    for line in splits.too_small(made["counts"]):
+        stage.log(f"split: warning: {line}")
     with stage.output_folder(args.out) as out:
         records.write(out / "split.json", made, "split")
         records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]), "provenance")

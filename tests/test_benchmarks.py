@@ -279,7 +279,7 @@ def test_the_published_shrinkage_is_that_of_the_rows(scheme):
 
 
 def test_the_benchmarks_say_that_the_cross_validation_is_of_another_recipe():
-    epochs = params.load_yaml(ROOT / "params.yaml")["train"]["epochs"]
+    epochs = params.load_yaml(submitted.folder() / "params.yaml")["train"]["epochs"]
     words = " ".join(BENCHMARKS.split())
     assert f"they make {crossval.RECIPE['train.epochs']} passes over the cases (it makes {epochs})" in words
     assert "cannot be told apart" in words

@@ -124,6 +124,20 @@ def test_flagged_cases_are_named_on_the_terminal(run):              # the limit 
     assert sum(line.startswith("  case_1") for line in out.splitlines()) == number
 
 
+def test_the_case_that_set_the_limit_is_not_above_it(run, model, monkeypatch):    # unrounded it is, by a digit that no record keeps
+    reference = json.loads((model / "reference.json").read_text())
+    limit = reference["flagging"]["above"]
+    described = features.describe
+
+    def at_the_limit(*words):
+        found = described(*words)
+        return found | {"output": found["output"] | {reference["flagging"]["feature"]: limit * (1 + 1e-12)}}
+
+    monkeypatch.setattr(features, "describe", at_the_limit)
+    write(run.folder / "new", range(100, 112))
+    assert "0 of 12 cases go to an expert" in run("new")[1]
+
+
 def test_folders_and_files_of_every_format_are_taken(run):
     write(run.folder / "new/a", range(100, 104))
     write(run.folder / "new/b", range(104, 108))

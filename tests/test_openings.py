@@ -1,11 +1,16 @@
 """openings: lines are added, never for the same run twice, and a broken ledger is refused."""
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from radiotrace import ledgers
+from radiotrace import ledgers, records
 from radiotrace.evaluation import openings
 from radiotrace.stage import StageError
+from radiotrace.verification import rederive
+
+CASES = Path(__file__).resolve().parent / "schema_cases"
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -94,3 +99,24 @@ def test_what_is_no_opening_is_refused(ledger):
     with pytest.raises(ValueError, match="metrics_sha256"):
         add(ledger, metrics_sha256="unknown")
     assert not ledger.exists()
+
+
+class Sources(dict):
+    """What the check on the ledger takes of a clone."""
+
+    def __init__(self, root: Path, **records_by_name):
+        super().__init__(records_by_name)
+        self.clone, self.train = SimpleNamespace(root=root), {"run_id": "a" * 64, "weights_sha256": "b" * 64}
+
+
+@pytest.mark.parametrize(("mean", "expected"), [(1.0, 0), (0.5, 1)])
+def test_a_record_with_whole_numbers_is_the_one_that_was_counted(tmp_path, mean, expected):    # a bundle writes 1 for 1.0
+    record = json.loads((CASES / "metrics/valid/all_defined.json").read_text("utf-8"))
+    record["dice"]["mean_of_labels"]["mean"] = 1.0
+    line = {"stage": "evaluate", "run_id": "a" * 64, "weights_sha256": "b" * 64, "metrics_sha256": records.digest(record)}
+    record["dice"]["mean_of_labels"]["mean"] = mean
+    (tmp_path / "metrics").mkdir()
+    records.write(tmp_path / "metrics/metrics.json", record, "metrics")
+    record["dice"]["mean_of_labels"]["mean"] = 1
+    told = rederive.again(Sources(tmp_path, openings={"openings": [line]}, metrics=record))
+    assert [text.split(" is not")[0] for text in told] == ["metrics.json"] * expected

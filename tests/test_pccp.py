@@ -220,6 +220,12 @@ def test_one_case_without_a_site_makes_sites_unknown(submitted):
     assert pccp.baseline(**submitted | {"dataset": dataset})["kind"]["sites"] is None
 
 
+def test_data_whose_modality_nobody_said_have_a_baseline(submitted):      # README asks for it, and older data sets lack it
+    model = submitted["model"] | {"modality": None}
+    found = pccp.baseline(**submitted | {"model": model})
+    assert (found["kind"]["modality"], records.faults(found, "pccp_baseline")) == (None, [])
+
+
 def test_the_submitted_run_compared_with_itself_is_no_modification(submitted):
     found = pccp.baseline(**submitted)
     assert judged(found, released=json.loads(records.dumps(found)))["reason"] == "nothing changed since the release: not a modification"

@@ -87,7 +87,7 @@ def test_it_claims_nothing_that_does_not_hold(claim):          # subjects are in
 
 
 def test_it_says_that_the_cross_validation_is_of_another_recipe():
-    epochs = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))["train"]["epochs"]
+    epochs = YAML(typ="safe").load((submitted.folder() / "params.yaml").read_text("utf-8"))["train"]["epochs"]
     words = " ".join(README.split())
     assert f"{crossval.RECIPE['train.epochs']} passes instead of {epochs} and without the balance of volumes" in words
     assert "cannot be told apart" in words

@@ -179,6 +179,16 @@ def test_a_gap_that_does_not_stand_after_correction_is_not_called_one(metrics, r
     assert "1 of 2 gaps stand after correction" in said(metrics, robustness)
 
 
+def test_an_attribute_whose_groups_are_those_of_another_is_named_all_the_same(metrics, robustness):
+    metrics["subgroups"]["site"]["north"]["also"] = ["sex: female"]
+    assert "Attributes of the data set: sex, site" in said(metrics, robustness)
+
+
+def test_what_is_below_the_criterion_without_corruption_is_not_said_to_be_broken_by_it(metrics, robustness):
+    robustness["corruptions"]["blur"]["breaks_at"]["mean_of_labels"] = 0
+    assert "blur (it is below without corruption); missing slices from severity 2" in said(metrics, robustness)
+
+
 def test_a_worst_group_without_an_interval_that_holds_for_all_is_not_quoted(metrics, robustness):
     for row in metrics["subgroups"]["site"].values():
         row |= {"gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "fewer than 10 subjects"}

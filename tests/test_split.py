@@ -364,6 +364,23 @@ def test_scheme_nnunet_records_the_leak_and_goes_on(project, capsys):
     assert f"train and test share subjects {', '.join(shared)}" in capsys.readouterr().err
 
 
+def counts(validation: int, test: int) -> dict:
+    return {part: {"cases": 3 * n, "subjects": n} for part, n in (("train", 20), ("validation", validation), ("test", test))}
+
+
+@pytest.mark.parametrize(("validation", "test", "expected"), [
+    (5, 10, []), (0, 10, []), (5, 9, ["the test part has 9 subjects"]), (4, 10, ["the validation part has 4 subjects"]),
+    (1, 2, ["the test part has 2 subjects", "the validation part has 1 subjects"])])
+def test_a_part_that_is_too_small_to_say_anything_is_told_before_training(validation, test, expected):
+    assert [line.split(";")[0] for line in splits.too_small(counts(validation, test))] == expected
+
+
+def test_a_warning_of_a_small_part_says_what_to_do(project, capsys, monkeypatch):
+    monkeypatch.setattr(splits, "SUBJECTS_FOR_INTERVALS", 1 + run()["counts"]["test"]["subjects"])
+    run()
+    assert "take a larger split.fractions.test, or more subjects" in capsys.readouterr().err
+
+
 def test_what_was_excluded_is_named_again(project):
     excluded = [{"case_id": "case_999", "reason": "motion"}]
     accepted = json.loads((project / "accepted.json").read_text())

@@ -47,7 +47,7 @@ def monitor(args) -> int:
     print(text(found))
     if reference["flagging"]:
         feature, limit = reference["flagging"]["feature"], reference["flagging"]["above"]
-        flagged = [case["case_id"] for case in cases if case["features"]["output"][feature] > limit]
+        flagged = [case["case_id"] for case in cases if (records.canonical(case["features"]["output"][feature]) or 0) > limit]
         print(f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})"
               + "".join(f"\n  {case_id}" for case_id in listed(flagged)))
     if args.out:

@@ -21,7 +21,11 @@ def results(args) -> None:
           f"{statuses.count('verified')} of {len(statuses)} requirements verified, "
           f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
     gaps = traced["gaps"] if traced["release_blocked"] else []
-    gaps = sorted(gaps, key=lambda row: not row["gap"].startswith(fit.ANOTHER))  # first what would be said of the wrong data
+    waiting = [row for row in gaps if row["item"] in traced["unreviewed"] and row["gap"].startswith("the item is ")]
+    gaps = [row for row in gaps if row not in waiting]
+    gaps.sort(key=lambda row: (not row["gap"].startswith(fit.ANOTHER), _rank(row["item"], acceptance)))  # first what would be said of the wrong data
+    if waiting:
+        print(f"  {len(waiting)} items of design/ wait for review: 'make review'")
     print("".join(f"  {one['item']}: {one['gap'].split(';')[0]}\n" for one in gaps[:SHOWN]), end="")
     if len(gaps) > SHOWN:
         print(f"  … and {len(gaps) - SHOWN} more in {args.evidence}/traceability.json")
@@ -30,6 +34,12 @@ def results(args) -> None:
     print("build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  every number\n"
           "build/export/model.onnx     the model                                   metrics/cases.json    each test case\n"
           "evidence/                   the proof; 'make verify' looks at it        metrics/*.svg         charts and pictures")
+
+
+def _rank(item: str, acceptance: dict) -> int:
+    """Performance first, then risks, then the rest."""
+    judged = {result["requirement"] for result in acceptance["results"]}
+    return 0 if item in judged else 1 if item.startswith("HAZ-") else 2
 
 
 def _counted(result: dict) -> str:

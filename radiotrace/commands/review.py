@@ -77,6 +77,9 @@ def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -
     lines = [reviews.line(name, items[name], n_openings) | signed for name in chosen]
     reviews.add(ledger, lines)
     already = len(args.items) - len(lines)
+    if not chosen and not args.items:
+        print("nothing waits for review: every item of design/ was reviewed as it stands")
+        return
     print(f"{ledger}: {len(lines)} items reviewed" + (f", {already} were so already" if already > 0 and not args.refuse else ""))
     late = [name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])]
     if late:

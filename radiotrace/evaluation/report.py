@@ -193,7 +193,8 @@ def _subgroups(metrics: dict) -> list[str]:
     rows = [(attribute, group, row) for attribute, groups in metrics["subgroups"].items() for group, row in groups.items()]
     tested = [one for one in rows if one[2]["gap"] is not None]
     small = sum(row["insufficient_n"] for _, _, row in rows)
-    given = sorted(attribute for attribute in metrics["subgroups"] if not attribute.startswith("derived_"))
+    named = set(metrics["subgroups"]) | {name.split(":")[0] for _, _, row in rows for name in row["also"]}  # one that coincides with another
+    given = sorted(attribute for attribute in named if not attribute.startswith("derived_"))
     known = f"Attributes of the data set: {', '.join(given)}." if given else (
         "The data set says nothing of sex, age, site or scanner; groups are derived from images and references alone.")
     if not tested:
@@ -226,7 +227,7 @@ def _robustness(robustness: dict) -> list[str]:
     breaks = {name: rows["breaks_at"][MACRO] for name, rows in robustness["corruptions"].items()}
     broken = sorted((severity, name) for name, severity in breaks.items() if severity is not None)
     kept = sorted(readable(name) for name, severity in breaks.items() if severity is None)
-    text = "; ".join(f"{readable(name)} from severity {severity}" for severity, name in broken) or "none does"
+    text = "; ".join(f"{readable(name)} {_from(severity)}" for severity, name in broken) or "none does"
     lines = [f"Corruption of {robustness['n_cases']} test cases at five severities takes mean Dice below {robustness['criterion_dice']:g}: {text}."
              + (f" It holds under {', '.join(kept)}." if kept else "")]
     attacks = robustness["adversarial"]["attacks"]
@@ -235,6 +236,10 @@ def _robustness(robustness: dict) -> list[str]:
     drops = ", ".join(f"{ATTACKS[name]} {number(strongest[name]['dice'][MACRO]['mean'])}" for name in ATTACKS if name in strongest)
     return [*lines, f"Under attack that changes voxels by at most {eps:g} SD, Dice of {robustness['adversarial']['n_cases']} cases goes from "
                     f"{number(robustness['adversarial']['clean'][MACRO]['mean'])} to: {drops}. That is no statement of safety."]
+
+
+def _from(severity: int) -> str:
+    return f"from severity {severity}" if severity else "(it is below without corruption)"
 
 
 def _openings(n_models: int) -> str:

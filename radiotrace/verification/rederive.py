@@ -231,15 +231,17 @@ def again(sources: Sources) -> list[str]:
 
     A model may be judged again, with other code or other parameters; who reads should know that there was an earlier answer.
     """
-    stated = {"evaluate": "metrics", "robustness": "robustness", "explain": "explain"}
-    model = (sources.train["run_id"], sources.train["weights_sha256"])
+    root, model = sources.clone.root, (sources.train["run_id"], sources.train["weights_sha256"])
     counted = [line for line in sources["openings"]["openings"] if ledgers.model(line) == model]
-    other = [line["stage"] for line in counted
-             if line["stage"] in stated and line["metrics_sha256"] != records.digest(sources[stated[line["stage"]]])]
-    return [f"{stated[name]}.json is not what came out when the test part was first opened for this model: the stage {name} has run again "
+    # The files of the stages: those of the bundle write 1 where the stage counted 1.0.
+    made = {name: records.digest(records.read(root / path, Path(path).stem)) for name, path in OPENED.items() if (root / path).is_file()}
+    other = [line["stage"] for line in counted if line["metrics_sha256"] != made.get(line["stage"], line["metrics_sha256"])]
+    return [f"{Path(OPENED[name]).name} is not what came out when the test part was first opened for this model: the stage {name} has run again "
             "since, with other code or parameters; git may have the earlier record" for name in other]
 
 
+# What each stage counted when it opened the test part.
+OPENED = {"evaluate": "metrics/metrics.json", "robustness": "metrics/robustness.json", "explain": "build/explain/explain.json"}
 AGAIN = "what the ledger counted for this model is what stands here (a warning)"
 
 

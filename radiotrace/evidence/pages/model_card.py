@@ -17,6 +17,9 @@ def page(records: Records) -> Page:
         Section("risks", "Risks", _risks(card))])
 
 
+FIRST = ("name", "who", "what")  # of an entry: what it is of
+
+
 def refer(reference: dict, look: str = "") -> Span:
     """The value of a reference, with the place it is from."""
     value = reference["value"]
@@ -32,13 +35,18 @@ def _prose(block: dict) -> Block:
 
 
 def _told(value, source: str) -> list:
-    """A text, or entries with what they say, a line each."""
+    """A text, or entries with what they say: of an entry one line, so that it is seen where the next begins."""
     if isinstance(value, list):
         return [line for one in value for line in _told(one, source)] or [Span("none", source)]
     if isinstance(value, dict):
-        return [(Span(f"{name.replace('_', ' ')}: ", "", "soft"), Span(said(entry), source)) for name, one in value.items()
-                for entry in (one if isinstance(one, list) and any(entry.endswith(".") for entry in one) else [one])]  # sentences stand alone
+        names = sorted(value, key=lambda name: (name not in FIRST, name))
+        parts = [(Span(f"{name.replace('_', ' ')}: ", "", "soft"), Span(_entry(value[name]), source)) for name in names if value[name] is not None]
+        return [tuple(span for number, part in enumerate(parts) for span in ([Span("; ", "", "soft")] if number else []) + list(part))]
     return [Span(said(value), source)]
+
+
+def _entry(value) -> str:
+    return " ".join(map(said, value)) if isinstance(value, list) else said(value)
 
 
 def _references(block: dict) -> Block:
