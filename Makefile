@@ -66,7 +66,7 @@ diff: .venv/runtime ## metrics and parameters against another revision (BASE=mai
 	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
 
 deps: .venv/runtime ## write what follows from the code into dvc.yaml: commands, deps, outs; after a change of imports
-	python -m radiotrace.evidence.workflow
+	python -m radiotrace.evidence.verify.workflow
 
 manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc
 	python -m radiotrace manifest

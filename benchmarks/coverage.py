@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from scipy import special, stats
 
-from radiotrace.evaluation import agreement, statistics, uncertainty
-from radiotrace.evaluation.statistics import Interval, Rule
+from radiotrace.statistics import agreement, intervals, uncertainty
+from radiotrace.statistics.intervals import Interval, Rule
 
 ROWS = Path(__file__).with_name("coverage.csv")
 SIZES = (5, 10, 20, 35, 100)  # subjects
@@ -111,24 +111,24 @@ def ratio(totals):
     return totals[0] / totals[1]
 
 
-def of_mean(measure: Callable, rule: Rule = statistics.MEAN) -> Callable:
+def of_mean(measure: Callable, rule: Rule = intervals.MEAN) -> Callable:
     truth = float(measure(many()[0]).mean())
 
     def one(number, rng):
         subjects = subjects_of(number, rng)
         values = measure(normal(subjects, rng)[0])
-        return statistics.interval(sums([values, np.ones(len(values))], subjects), ratio, rule), truth
+        return intervals.interval(sums([values, np.ones(len(values))], subjects), ratio, rule), truth
 
     return one
 
 
-def of_totals(make: Callable, statistic: Callable, rule: Rule = statistics.MEAN, correlation: float = 0.0) -> Callable:
+def of_totals(make: Callable, statistic: Callable, rule: Rule = intervals.MEAN, correlation: float = 0.0) -> Callable:
     """A statistic of totals; make: (2, cases) -> rows (k, cases)."""
     truth = float(statistic(np.asarray(make(many(correlation))).sum(1)))
 
     def one(number, rng):
         subjects = subjects_of(number, rng)
-        return statistics.interval(sums(make(normal(subjects, rng, correlation)), subjects), statistic, rule), truth
+        return intervals.interval(sums(make(normal(subjects, rng, correlation)), subjects), statistic, rule), truth
 
     return one
 
@@ -143,8 +143,8 @@ def of_ranks(statistic: Callable, rule: Rule, poor: Callable | None = None) -> C
         z, other = normal(subjects, rng, -0.5)
         values = dice(-other)
         strata = None if poor is None else np.bincount(subjects, poor(values)) > 0
-        of_counts = statistics.of_rows(lambda rows: statistic(z[rows], values[rows]))
-        return statistics.interval(sums(np.eye(len(subjects)), subjects), of_counts, rule, strata), truth
+        of_counts = intervals.of_rows(lambda rows: statistic(z[rows], values[rows]))
+        return intervals.interval(sums(np.eye(len(subjects)), subjects), of_counts, rule, strata), truth
 
     return one
 
@@ -156,7 +156,7 @@ def of_gap(number, rng):
     count, others = len(inside), len(outside)
     rows = [np.append(inside, np.zeros(others)), np.append(np.ones(count), np.zeros(others)),
             np.append(np.zeros(count), outside), np.append(np.zeros(count), np.ones(others))]
-    found = statistics.interval(sums(rows, np.append(groups[0], groups[1] + number)), lambda total: total[0] / total[1] - total[2] / total[3],
+    found = intervals.interval(sums(rows, np.append(groups[0], groups[1] + number)), lambda total: total[0] / total[1] - total[2] / total[3],
                                 strata=np.arange(3 * number) < number)
     return found, 0.1 * (np.exp(0.49**2 / 2) - np.exp(0.35**2 / 2))
 
@@ -165,12 +165,12 @@ def of_difference(number, rng):
     """Paired: mean of the differences of two runs, of which the second gains .01 with tails."""
     subjects = subjects_of(number, rng)
     differences = 0.01 + 0.02 * stats.t.ppf(special.ndtr(normal(subjects, rng)[0]), 5)
-    return statistics.interval(sums([differences, np.ones(len(differences))], subjects), ratio), 0.01
+    return intervals.interval(sums([differences, np.ones(len(differences))], subjects), ratio), 0.01
 
 
 def of_median(number, rng):
     """Median of one value a subject."""
-    found = statistics.median(dice(rng.standard_normal(number)))
+    found = intervals.median(dice(rng.standard_normal(number)))
     return Interval(found["ci95_low"], found["ci95_high"]), 0.9
 
 
@@ -180,7 +180,7 @@ def of_share(several: bool) -> Callable:
         share = rng.choice(SHARES)
         subjects = subjects_of(number, rng) if several else np.arange(number)
         hits = normal(subjects, rng)[0] < special.ndtri(share)
-        found = statistics.proportion({case: (int(hit), 1) for case, hit in enumerate(hits)}, dict(enumerate(subjects)))
+        found = intervals.proportion({case: (int(hit), 1) for case, hit in enumerate(hits)}, dict(enumerate(subjects)))
         return Interval(found["ci95_low"], found["ci95_high"]), share
 
     return one
@@ -226,12 +226,12 @@ def calibration_error(totals):
 def kinds() -> dict[str, Kind]:
     """Statistics by name, as the table has them."""
     return {
-        "mean Dice": Kind(of_mean(dice, statistics.SHARE)),
-        "mean surface Dice, at its ceiling": Kind(of_mean(surface_dice, statistics.SHARE)),
-        "mean HD95, of few values": Kind(of_mean(hausdorff95, statistics.AMOUNT)),
+        "mean Dice": Kind(of_mean(dice, intervals.SHARE)),
+        "mean surface Dice, at its ceiling": Kind(of_mean(surface_dice, intervals.SHARE)),
+        "mean HD95, of few values": Kind(of_mean(hausdorff95, intervals.AMOUNT)),
         "mean error of volume": Kind(of_mean(volume_error)),
-        "mean absolute error of volume": Kind(of_mean(lambda z: np.abs(volume_error(z)), statistics.AMOUNT)),
-        "false positives a case": Kind(of_totals(counted, ratio, statistics.COUNT)),
+        "mean absolute error of volume": Kind(of_mean(lambda z: np.abs(volume_error(z)), intervals.AMOUNT)),
+        "false positives a case": Kind(of_totals(counted, ratio, intervals.COUNT)),
         "median, of subjects": Kind(of_median),
         "share, one case a subject": Kind(of_share(False)),
         "share, several cases a subject": Kind(of_share(True)),
@@ -239,14 +239,14 @@ def kinds() -> dict[str, Kind]:
         "gap between two groups": Kind(of_gap),
         "loss of Dice under corruption": Kind(of_totals(degraded, lambda total: 100 * (1 - total[0] / total[1]), Rule(highest=100), 0.5)),
         "pooled SD": Kind(of_totals(lambda rows: [np.exp(rows[0]), np.ones(rows.shape[1])], lambda total: np.sqrt(total[0] / total[1]),
-                                    Rule(statistics.LOG))),
-        "concordance of volumes": Kind(of_totals(moments, agreement.concordance, statistics.CORRELATION, 0.92)),
+                                    Rule(intervals.LOG))),
+        "concordance of volumes": Kind(of_totals(moments, agreement.concordance, intervals.CORRELATION, 0.92)),
         "slope of Bland-Altman": Kind(of_totals(slope_totals, slope, correlation=-0.3)),
-        "rank correlation": Kind(of_ranks(uncertainty.spearman, statistics.RANK_CORRELATION), 1000),
-        "AUROC, a quarter of cases poor": Kind(of_ranks(lambda scores, values: uncertainty.auroc(scores, values < 0.876), statistics.AREA,
+        "rank correlation": Kind(of_ranks(uncertainty.spearman, intervals.RANK_CORRELATION), 1000),
+        "AUROC, a quarter of cases poor": Kind(of_ranks(lambda scores, values: uncertainty.auroc(scores, values < 0.876), intervals.AREA,
                                                         lambda values: values < 0.876), 1000),
-        "AURC": Kind(of_ranks(risk, Rule(statistics.LOG, highest=1)), 1000),
-        "mean Dice, 3 % of cases fail": Kind(of_mean(failing, statistics.SHARE), claimed=False),
+        "AURC": Kind(of_ranks(risk, Rule(intervals.LOG, highest=1)), 1000),
+        "mean Dice, 3 % of cases fail": Kind(of_mean(failing, intervals.SHARE), claimed=False),
         "pooled calibration error, truth 0": Kind(of_totals(miscalibrated, calibration_error), claimed=False),
     }
 

@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import records
-from radiotrace.evaluation import metrics, statistics
+from radiotrace.segmentation import metrics
+from radiotrace.statistics import intervals
 
 FOLDER = Path("benchmarks/crossval")
 MEASURES = ("dice", "surface_dice", "hausdorff95_mm", "reference_mm3", "prediction_mm3")
@@ -114,7 +115,7 @@ def mean(rows: list[dict], measure: str) -> float:
 
 def interval(values: dict[str, float | None], subjects: dict[str, str], digits: int = 4) -> str:
     """Mean and 95 % interval over subjects, as text; the mean alone where it has none."""
-    found = statistics.summary(values, subjects)
+    found = intervals.summary(values, subjects)
     mean, low, high = (None if found[key] is None else f"{found[key]:z.{digits}f}" for key in ("mean", "ci95_low", "ci95_high"))
     return mean if low is None else f"{mean} ({low} to {high})"
 

@@ -14,8 +14,8 @@ import numpy as np
 from scipy import ndimage
 
 from radiotrace import records
-from radiotrace.evaluation import metrics
-from radiotrace.images import volumes
+from radiotrace.imaging import volumes
+from radiotrace.segmentation import metrics
 
 FAR_BETTER = 0.02  # gain of mean Dice
 

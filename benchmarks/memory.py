@@ -10,9 +10,10 @@ import resource
 import subprocess
 import sys
 
-from radiotrace import params, records
-from radiotrace.images import volumes
-from radiotrace.learning import dataset
+from radiotrace import records
+from radiotrace.imaging import volumes
+from radiotrace.pipeline import params
+from radiotrace.segmentation import dataset
 
 
 def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:

@@ -16,9 +16,10 @@ import torch
 from monai.metrics import ConfusionMatrixMetric, DiceMetric, HausdorffDistanceMetric, MeanIoU, SurfaceDiceMetric, SurfaceDistanceMetric
 
 from radiotrace import records
-from radiotrace.evaluation import parts, results
-from radiotrace.images import volumes
-from radiotrace.learning import inference, numerics, trained
+from radiotrace.imaging import parts, volumes
+from radiotrace.inference import windows
+from radiotrace.learning import numerics, trained
+from radiotrace.segmentation import results
 
 pytestmark = [pytest.mark.timeout(0), pytest.mark.filterwarnings("ignore")]
 TOLERANCE_MM, OVERLAP_MIN = 1, 0.1
@@ -39,7 +40,7 @@ def pairs(train) -> list[tuple]:
     found = []
     for case in (case for part in ("train", "validation", "test") for case in parts.cases(dataset, split, part).values()):
         image, reference = (parts.original(case, kind, Path("data")) for kind in ("image", "label_map"))
-        prediction, _ = inference.segment(image, network, train["preprocessing"])
+        prediction, _ = windows.segment(image, network, train["preprocessing"])
         found.append((*map(volumes.array_zyx, (reference, prediction)), volumes.to_zyx(reference.GetSpacing())))
     return found
 

@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import crossval, step
-from radiotrace import params, records
-from radiotrace.learning import dataset, inference, networks
-from stages.train import network_spec
+from radiotrace import records
+from radiotrace.inference import windows
+from radiotrace.learning import architecture
+from radiotrace.pipeline import params
+from radiotrace.segmentation import dataset
+from stages.segmentation.train import network_spec
 
 PATH = Path("benchmarks/networks.csv")
-FIRST = next(iter(networks.BUILDERS))  # the default, which the others are compared with
+FIRST = next(iter(architecture.BUILDERS))  # the default, which the others are compared with
 EPOCHS = 12  # enough to tell networks apart, in a third of the time of benchmarks.crossval
 
 
@@ -27,12 +30,12 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
     """Median seconds that inference takes for a case of the example, in float32 as in evaluate."""
     described = records.read("build/ingest/dataset.json", "dataset")
     spec = network_spec(p, len(described["dataset"]["labels"]))
-    network = networks.build(spec, p["seed"]).eval()
-    preprocessing = {"patch_voxels": p["patch_voxels"], "window_voxels": p["window_voxels"], "multiple": networks.multiple(spec)}
+    network = architecture.build(spec, p["seed"]).eval()
+    preprocessing = {"patch_voxels": p["patch_voxels"], "window_voxels": p["window_voxels"], "multiple": architecture.multiple(spec)}
     cases, found = dataset.Cases("build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]), []
     for sample in cases:
         start = time.perf_counter()
-        inference.predict(sample.image_zyx, network, preprocessing)
+        windows.predict(sample.image_zyx, network, preprocessing)
         found.append(time.perf_counter() - start)
     return float(np.median(found))
 
@@ -59,10 +62,10 @@ def main() -> None:
     titles = ("train.network", "weights", "s a patch, training", "s a case, inference", "Dice, mean", f"minus {FIRST}, case by case")
     lines, rows = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"], []
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
-    for name in networks.BUILDERS:
+    for name in architecture.BUILDERS:
         print(f"networks: {name}", file=sys.stderr, flush=True)
         chosen = p | {"network": name, "deep_supervision": None}
-        weights = sum(parameter.numel() for parameter in networks.build(network_spec(chosen, labels), 0).parameters())
+        weights = sum(parameter.numel() for parameter in architecture.build(network_spec(chosen, labels), 0).parameters())
         training = sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
         inference_s, dice, minus = seconds_per_case(chosen), "", ""
         if args.train:

@@ -20,9 +20,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from benchmarks import crossval
-from radiotrace import params, records
-from radiotrace.evaluation import metrics
-from radiotrace.images import volumes
+from radiotrace import records
+from radiotrace.imaging import volumes
+from radiotrace.pipeline import params
+from radiotrace.segmentation import metrics
 
 FOLDER = Path(".benchmarks/nnunet")
 PATH = Path("benchmarks/nnunet.csv")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.step [--steps 60]
 
-Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml; does what stages/train.py does in a step, with a clock
+Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml; does what stages/segmentation/train.py does in a step, with a clock
 between its parts. Prints the median of each part and its share of their sum, as Markdown.
 """
 import argparse
@@ -13,10 +13,12 @@ import time
 import numpy as np
 import torch
 
-from radiotrace import params, records
-from radiotrace.images import volumes
-from radiotrace.learning import dataset, devices, dropout, losses, networks, numerics
-from stages.train import loss_settings, network_spec, update_average
+from radiotrace import records
+from radiotrace.imaging import volumes
+from radiotrace.learning import architecture, devices, dropout, numerics
+from radiotrace.pipeline import params
+from radiotrace.segmentation import dataset, losses
+from stages.segmentation.train import loss_settings, network_spec, update_average
 
 PARTS = ("data", "forward", "loss", "backward", "clipping", "optimiser", "average of weights")
 
@@ -31,7 +33,7 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     labels = len(described["dataset"]["labels"])
     numerics.configure(p["numerics"], p["threads"])
     fabric = devices.launch(p | {"devices": 1, "nodes": 1})
-    network = networks.build(network_spec(p, labels), p["seed"]).to(fabric.device, memory_format=torch.channels_last_3d)
+    network = architecture.build(network_spec(p, labels), p["seed"]).to(fabric.device, memory_format=torch.channels_last_3d)
     ema = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=p["learning_rate"], weight_decay=p["weight_decay"], betas=(0.9, 0.99), foreach=True)
     loss_of = losses.build(loss_settings(p), labels).to(fabric.device)

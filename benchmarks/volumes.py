@@ -16,9 +16,10 @@ import torch
 
 from benchmarks import crossval
 from radiotrace import records
-from radiotrace.evaluation import agreement, parts, statistics
-from radiotrace.images import volumes
-from radiotrace.learning import inference, trained
+from radiotrace.imaging import parts, volumes
+from radiotrace.inference import windows
+from radiotrace.learning import trained
+from radiotrace.statistics import agreement, intervals
 
 SOURCES = {"held out, nnU-Net's folds": "benchmarks/crossval/nnunet.csv", "held out, folds by subject": "benchmarks/crossval/subjects.csv"}
 
@@ -46,7 +47,7 @@ def slope_text(found: Pairs, error: np.ndarray | None = None) -> str:
     rows = {str(number): agreement.slope_sums(*np.array([[size - one / 2], [size + one / 2]]), found.size.mean())
             for number, (size, one) in enumerate(zip(found.size, error, strict=True))}
     subject_of = dict(zip(rows, found.subject_ids, strict=True))
-    row = statistics.estimate(rows, agreement.slope, subject_of)
+    row = intervals.estimate(rows, agreement.slope, subject_of)
     return f"{row['value']:z.2f}" + ("" if row["ci95_low"] is None else f" ({row['ci95_low']:z.2f} to {row['ci95_high']:z.2f})")
 
 
@@ -121,7 +122,7 @@ def balance_table(train: dict, dataset: dict, split: dict) -> str:
         for case in parts.cases(dataset, split, part).values():
             image, reference = (parts.original(case, kind, Path("data")) for kind in ("image", "label_map"))
             reference_zyx = volumes.array_zyx(volumes.canonical(reference, plain["orientation"], plain["spacing_mm"], is_label_map=True))
-            logits = inference.predict(inference.prepare(image, plain)[1], network, plain)
+            logits = windows.predict(windows.prepare(image, plain)[1], network, plain)
             counted.append((case["subject_id"], reference_zyx, logits.argmax(0).numpy(), (logits + offsets).argmax(0).numpy()))
         for value, name in ((int(value), name) for value, name in train["labels"].items() if value != "0"):
             without, balanced = (_pairs(counted, value, which) for which in (2, 3))

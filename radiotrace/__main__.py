@@ -7,19 +7,20 @@ import os
 import sys
 
 if __name__ == "__main__" and (sys.flags.isolated or sys.argv[1:2] in (["verify"], ["sign"])):
-    isolated = os.path.abspath(__file__).replace("__main__.py", "isolated.py")  # noqa: PTH100
+    isolated = os.path.abspath(__file__).replace("__main__.py", "pipeline/isolated.py")  # noqa: PTH100
     os.execv(sys.executable, [sys.executable, "-I", "-B", isolated, "radiotrace", *sys.argv[1:]])  # noqa: S606
 
 import argparse
 
-from radiotrace import datastore, records
+from radiotrace import records
 from radiotrace.commands import baseline, compare, members, monitor, negative_controls, results, review, sign, trace, verify
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.pipeline import datastore
 
 
 def manifest(args) -> None:
     """Writes the SHA-256 of every file of the raw data, which ingest will insist on."""
-    from radiotrace.images import identity  # here, because the other commands need no image library
+    from radiotrace.imaging import identity  # here, because the other commands need no image library
     text = identity.manifest(args.folder)
     records.write_bytes(args.out, text.encode())
     print(f"{args.out}: {len(text.splitlines())} files of {args.folder}/")

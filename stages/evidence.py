@@ -8,11 +8,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from radiotrace import params, records, runs, stage
-from radiotrace.evaluation import openings
-from radiotrace.evidence import baseline, bundle, canonical, design, dossier, fit, negative_controls, requirements, selection, tests, trace
+from radiotrace import errors, records
+from radiotrace.errors import StageError
+from radiotrace.evidence.bundle import contents, dossier, selection
+from radiotrace.evidence.design import baseline, controls, fit, negative_controls, requirements
+from radiotrace.evidence.trace import matrix, tests
 from radiotrace.learning import members
-from radiotrace.stage import StageError
+from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.records import canonical
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 # Records that go into the bundle as they are; each is named for its schema, and so is its option.
@@ -29,25 +32,25 @@ def main(args):
     train, run_id = sources["train"], sources["train"]["run_id"]
     runs_beside = members.read(args.members, train, sources["split"])  # none of them saw the test part
     provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
-    written, opened = design.load(args.design), openings.read(f"{args.design}/test_openings.jsonl")
-    sources["openings"] = bundle.openings(run_id, opened)
+    written, opened = controls.load(args.design), openings.read(f"{args.design}/test_openings.jsonl")
+    sources["openings"] = contents.openings(run_id, opened)
     seen = {name: records.read(f"{args.verification}/{name}.json", schema) for name, schema in SEEN.items()}
     vouched = vouched_for(args, runs_beside)
     files = {path: records.sha256(file) for path, file in vouched.items()}
-    if broken := bundle.contradictions(sources, provenance, files):
+    if broken := contents.contradictions(sources, provenance, files):
         raise StageError("records of this run contradict each other", broken, "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.")
 
     provenance.append(runs.provenance(__file__, {}, args.runtime, list(vouched.values())))
-    acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, bundle.test_part(run_id, opened))
+    acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, contents.test_part(run_id, opened))
     texts = {path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")}
-    traced = trace.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
+    traced = matrix.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
                           tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts,
                           misfits := fit.misfits(written, sources["dataset"]["dataset"]), baseline.read(args.design),
                           trivial(written["negative_controls"]))
     made = dossier.Bundle()
     for name, record in {
             **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,
-            "run": bundle.run_record(train, sources["dataset"], provenance), "hyperparameters": bundle.hyperparameters(run_id, provenance),
+            "run": contents.run_record(train, sources["dataset"], provenance), "hyperparameters": contents.hyperparameters(run_id, provenance),
             "epochs": {"run_id": run_id, "epochs": train["history"]}, "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
             "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"), **seen, "traceability": traced}.items():
         made.add(f"{name}.json", record, SCHEMA_OF.get(name, name))
@@ -61,8 +64,8 @@ def main(args):
     with stage.output_folder(args.out) as out:
         for name, content in made.bytes.items():
             records.write_bytes(out / name, content)
-        canonical.write(out / "manifest.json", bundle.manifest(run_id, out, Path(args.out).name, made.schema, vouched), "manifest")
-        records.write_bytes(out / "SHA256SUMS", bundle.checksums(out).encode())
+        canonical.write(out / "manifest.json", contents.manifest(run_id, out, Path(args.out).name, made.schema, vouched), "manifest")
+        records.write_bytes(out / "SHA256SUMS", contents.checksums(out).encode())
         records.write(args.gates, requirements.gates(acceptance, traced), "gates")
     said(args.out, traced, sources["openings"]["n_models"], misfits)
 
@@ -79,7 +82,7 @@ def vouched_for(args, runs_beside) -> dict[str, Path]:
     """Every file outside of the bundle whose hash it states: path as it stands in the repository -> file."""
     return {Path(path).as_posix(): Path(path) for path in (
         args.weights, args.onnx, args.train, args.manifest, args.requirements, args.runtime, *args.tools, args.workflow, args.readme,
-        *design.files(args.design), *(f"{args.verification}/{name}.json" for name in SEEN),
+        *controls.files(args.design), *(f"{args.verification}/{name}.json" for name in SEEN),
         *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.further,
         *(f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS)))}
 
@@ -90,15 +93,15 @@ def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
     for name, row in rows.items():
         if row["reasons"]:
             more = f" (and {len(row['reasons']) - 1} more)" if len(row["reasons"]) > 1 else ""
-            stage.log(f"evidence: {name} is not verified: {row['reasons'][0]}{more}")
+            errors.log(f"evidence: {name} is not verified: {row['reasons'][0]}{more}")
     for name, state in list(traced["unreviewed"].items())[:3]:
-        stage.log(f"evidence: {name} is {state}: 'python -m radiotrace review' lists all that wait")
+        errors.log(f"evidence: {name} is {state}: 'python -m radiotrace review' lists all that wait")
     if misfits:
         lines = "".join(f"  {row['item']}  {row['gap']}\n" for row in misfits)
-        stage.log(f"evidence: design/ was written for another data set, so that the release is blocked: {len(misfits)} contradictions\n"
+        errors.log(f"evidence: design/ was written for another data set, so that the release is blocked: {len(misfits)} contradictions\n"
                   f"{lines}{fit.WAY_OUT}")
-    stage.log(f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far")
-    stage.log(f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of {len(rows)} requirements verified, "
+    errors.log(f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far")
+    errors.log(f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of {len(rows)} requirements verified, "
               f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from radiotrace import merkle, parallel, params, records, runs, stage
-from radiotrace.images import content, decoding, formats, headers, identity, volumes
+from radiotrace import errors, records
+from radiotrace.imaging import content, decoding, formats, headers, identity, volumes
+from radiotrace.pipeline import parallel, params, runs, stage
+from radiotrace.records import merkle
 
 
 def describe_image(array_zyx: np.ndarray) -> dict:
@@ -67,7 +69,7 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
         headers.check_unit(file_content.data)
         decoded = decoding.decode(file_content.data, path)
     except content.VolumeError as error:
-        return source | {"fault": stage.shown_short(str(error))}
+        return source | {"fault": errors.shown_short(str(error))}
     original = decoded.volume
     if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
         size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
@@ -103,11 +105,11 @@ def main(args):
         identity.check_manifest(args.data, args.manifest)
         dataset, cases = formats.read_dataset(args.data, p["missing_words"], p["bands"]), []
         for note in dataset.notes:
-            stage.log(f"ingest: {note}")
+            errors.log(f"ingest: {note}")
         for number, case in enumerate(each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
-                stage.log(f"ingest: {number}/{len(dataset.cases)} cases")
+                errors.log(f"ingest: {number}/{len(dataset.cases)} cases")
         files = {source["path"]: source["sha256"] for case in cases for source in (case["image"], case["label_map"])}
         identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
         records.write(out / "dataset.json", {
@@ -116,7 +118,7 @@ def main(args):
             "canonical": {"orientation": p["orientation"], "spacing_mm": p["spacing_mm"]},
             "cases": cases}, "dataset")
         records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.manifest]), "provenance")
-    stage.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")
+    errors.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")
 
 
 parser = argparse.ArgumentParser(prog="ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,

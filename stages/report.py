@@ -17,11 +17,15 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from radiotrace import params, records, runs, stage
-from radiotrace.evaluation import agreement, charts, figures, openings, parts, ranking, report, thumbnails, uncertainty
-from radiotrace.evidence import bundle, requirements, reviews
-from radiotrace.images import volumes
-from radiotrace.stage import StageError
+from radiotrace import errors, records
+from radiotrace.drawing import charts, figures, thumbnails
+from radiotrace.errors import StageError
+from radiotrace.evidence.bundle import contents
+from radiotrace.evidence.design import requirements, reviews
+from radiotrace.imaging import parts, volumes
+from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.segmentation import ranking, report
+from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
 CALIBRATION = (("expected calibration error, pooled over all these voxels", 4, lambda found: found["expected_error"]),
@@ -116,8 +120,8 @@ def main(args):
     test = parts.cases(found["dataset"], found["split"], "test")
     opened = openings.read(args.openings)
     acceptance = requirements.acceptance(requirements.load(args.design), metrics, reviews.read(args.reviews), opened,
-                                         bundle.test_part(run_id, opened))
-    seen = bundle.openings(run_id, opened)
+                                         contents.test_part(run_id, opened))
+    seen = contents.openings(run_id, opened)
     pictures = drawn(metrics, cases, flag_by)
     given = {name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")}
     shown = {entry["case_id"]: pictured(test[entry["case_id"]], entry, train["labels"], Path(args.data), Path(args.predictions), p["pixels_per_mm"])
@@ -140,7 +144,7 @@ def main(args):
     records.write(args.provenance, runs.provenance(__file__, p, args.requirements, [
         args.template, args.design, args.reviews, args.openings, args.evaluate_provenance, args.envelope, args.explanations, args.training,
         *(getattr(args, name) for name in RECORDS)]), "provenance")
-    stage.log(f"report: wrote {args.out}, {len(content) / 1e6:.1f} MB")
+    errors.log(f"report: wrote {args.out}, {len(content) / 1e6:.1f} MB")
 
 
 parser = argparse.ArgumentParser(prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -10,9 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from radiotrace import params, records, runs, splits, stage
-from radiotrace.evidence import criteria, requirements
-from radiotrace.stage import StageError
+from radiotrace import errors, records
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import criteria, requirements
+from radiotrace.pipeline import params, runs, splits, stage
 
 
 def main(args):
@@ -24,13 +25,13 @@ def main(args):
                          f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.")
     made = splits.record(accepted, p)
     for line in splits.leaks(accepted["cases"], {case_id: row["part"] for case_id, row in made["cases"].items()}):
-        stage.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
+        errors.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
     for line in splits.too_small(made["counts"]):
-        stage.log(f"split: warning: {line}")
+        errors.log(f"split: warning: {line}")
     with stage.output_folder(args.out) as out:
         records.write(out / "split.json", made, "split")
         records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]), "provenance")
-    stage.log(f"split: wrote {Path(args.out)}/: " + ", ".join(f"{part} {count['cases']} cases" for part, count in made["counts"].items()))
+    errors.log(f"split: wrote {Path(args.out)}/: " + ", ".join(f"{part} {count['cases']} cases" for part, count in made["counts"].items()))
 
 
 parser = argparse.ArgumentParser(prog="split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -11,9 +11,11 @@ from collections import Counter
 from itertools import chain
 from pathlib import Path
 
-from radiotrace import accepted, parallel, params, records, runs, stage
-from radiotrace.images import checks, volumes
-from radiotrace.stage import StageError
+from radiotrace import errors, records
+from radiotrace.errors import StageError
+from radiotrace.imaging import checks, volumes
+from radiotrace.pipeline import parallel, params, runs, stage
+from radiotrace.records import accepted
 
 ABSENT = ("Where a structure may rightly be absent, as in healthy people, set validate.every_label: false in params.yaml and keep these cases: "
           "without them nobody would learn what the model makes up. Where it was forgotten, correct the label map. ")
@@ -73,7 +75,7 @@ def main(args):
     if failed:
         raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), way_out(findings))
     for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
-        stage.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
+        errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
     count = Counter(finding.severity for finding in findings)
     with stage.output_folder(args.out) as out:
         records.write(out / "findings.json", {
@@ -81,7 +83,7 @@ def main(args):
             "findings": [finding._asdict() for finding in findings]}, "findings")
         records.write(out / "accepted.json", accepted.record(dataset, p), "accepted")
         records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.dataset]), "provenance")
-    stage.log(f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, {count['warning']} warnings")
+    errors.log(f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, {count['warning']} warnings")
 
 
 parser = argparse.ArgumentParser(prog="validate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,

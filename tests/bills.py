@@ -6,8 +6,9 @@ from pathlib import Path
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from radiotrace import stage
-from radiotrace.evidence import distributions, sbom, soup
+from radiotrace.evidence.design import soup
+from radiotrace.evidence.formats import distributions, sbom
+from radiotrace.pipeline import stage
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = {"name": "radiotrace", "version": "0.1.0"}

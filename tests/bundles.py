@@ -3,7 +3,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from radiotrace import records
-from radiotrace.evidence import bundle, dsse, keys
+from radiotrace.evidence.bundle import contents
+from radiotrace.evidence.signing import dsse, keys
 
 RUN_ID = "a" * 64
 SLSA = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1",
@@ -17,9 +18,9 @@ def seal(folder):
     for name in ("manifest.json", "SHA256SUMS"):
         (folder / name).unlink(missing_ok=True)
     schema_of = {path.name: "run" for path in folder.iterdir()}
-    made = bundle.manifest(RUN_ID, folder, "evidence", schema_of, {"build/cases.json": folder / "cases.json"})  # a file outside, too
+    made = contents.manifest(RUN_ID, folder, "evidence", schema_of, {"build/cases.json": folder / "cases.json"})  # a file outside, too
     records.write(folder / "manifest.json", made, "manifest")
-    records.write_bytes(folder / "SHA256SUMS", bundle.checksums(folder).encode())
+    records.write_bytes(folder / "SHA256SUMS", contents.checksums(folder).encode())
 
 
 def write_bundle(folder):

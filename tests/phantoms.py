@@ -92,7 +92,7 @@ class Cases:
     def sample(name: str):
         import torch
 
-        from radiotrace.learning import dataset  # here, because most files need no torch
+        from radiotrace.segmentation import dataset  # here, because most files need no torch
         label = label_array()
         image = (image_array(label, seed=ord(name[0]), scale=1.0) - 0.23) / 0.15
         label = torch.from_numpy(label)

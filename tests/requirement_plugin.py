@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params, records
-from radiotrace.evidence import tests
+from radiotrace import records
+from radiotrace.evidence.trace import tests
+from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 UNSEEN = 'evidence would not know of it: write @pytest.mark.requirement("SRS-…") above a function that stands at the top of its file'

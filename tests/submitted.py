@@ -13,7 +13,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from radiotrace import params
+from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = "datastore/files/md5"

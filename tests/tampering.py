@@ -18,27 +18,17 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from radiotrace import params, records, runs, stage
+from radiotrace import records
 from radiotrace.commands import review
-from radiotrace.evaluation import recompute, robustness
-from radiotrace.evidence import (
-    baseline,
-    beside,
-    canonical,
-    closed_world,
-    compliance,
-    design,
-    history,
-    keys,
-    negative_controls,
-    signing,
-    tests,
-    verifier,
-    verify,
-    workflow,
-)
-from radiotrace.verification import baselines, rederive, released
-from radiotrace.verification import remade as remade_again
+from radiotrace.evidence.design import baseline, compliance, controls, negative_controls
+from radiotrace.evidence.signing import keys, signatures
+from radiotrace.evidence.trace import tests
+from radiotrace.evidence.verify import baselines, beside, closed_world, history, levels, verifier, workflow
+from radiotrace.evidence.verify import remade as remade_again
+from radiotrace.pipeline import params, runs, stage
+from radiotrace.records import canonical
+from radiotrace.segmentation import recompute, robustness
+from radiotrace.segmentation.verification import rederive, released
 from stages import evidence as stage_evidence
 from tests import bundles, projects
 
@@ -78,12 +68,12 @@ def outcomes_written(folder: Path) -> None:
     outcomes = {test: {"cases": 1, "passed": 1, "failed": 0, "skipped": 0} for test in known}
     outcomes[sorted(known)[0]] |= {"passed": 0, "failed": 1}
     tested = tests.record(folder, outcomes, True)
-    controls, run_id = design.load(folder / "design"), json.loads((folder / "metrics/metrics.json").read_text())["run_id"]
+    design, run_id = controls.load(folder / "design"), json.loads((folder / "metrics/metrics.json").read_text())["run_id"]
     seen = {}
-    for name, control in controls["negative_controls"].items():
-        users = negative_controls.users(name, controls["requirements"])
+    for name, control in design["negative_controls"].items():
+        users = negative_controls.users(name, design["requirements"])
         seen[name] = {"control_sha256": records.digest(control),
-                      "seen_sha256": negative_controls.seen_sha256(control, controls["requirements"], tested["files"], known, run_id),
+                      "seen_sha256": negative_controls.seen_sha256(control, design["requirements"], tested["files"], known, run_id),
                       "requirements": {one["id"]: {"verdict": "red" if seen else "green", "red": ["a test"] if seen else [],
                                                    "kind": "assertion" if seen else None} for one in users}}
     records.write(folder / "verification/tests.json", tested, "tests")
@@ -204,7 +194,7 @@ def _refer_again(inside: Path, schema_of: dict) -> None:
     for name in ("model_card.json", *sorted(path.name for path in inside.glob("compliance_*.json"))):
         if (inside / name).is_file():
             record = json.loads((inside / name).read_bytes())
-            for _, reference in verify._pointing(record, ""):
+            for _, reference in levels._pointing(record, ""):
                 _fit(reference, inside)
             write(inside / name, record)
     if (inside / "index.json").is_file():
@@ -257,7 +247,7 @@ class Derivations:
         if key not in self.known:
             code = (name for name in self.original if name.startswith(("stages/", "radiotrace/", "schemas/")))
             is_code = any(self.original[name] != before.get(name) for name in code)
-            status, said = (partial(verify.started, code=root) if is_code else in_process)(root, words)
+            status, said = (partial(levels.started, code=root) if is_code else in_process)(root, words)
             made = {} if status else {path.name: path.read_bytes() for path in out[0].iterdir()}
             self.known[key] = status, said, made, b"" if status else out[1].read_bytes()
         status, said, made, gates = self.known[key]
@@ -285,13 +275,13 @@ def found(one: Release, derivations: Derivations, is_locked: bool = True) -> dic
         is_locked: whether dvc.lock counts: who knows how things are made makes it fit, too.
     """
     folder, inside = one.folder, one.folder / BUNDLE
-    whole = [fault for check in verify.whole(inside) for fault in check.faults]
-    signatures = [f"{row['file']}: {fault}" for row in signing.verify(folder / "signatures", inside, one.given, folder) for fault in row["faults"]]
-    hashes = verify.vouched(inside, folder).faults + beside.named(inside, folder).faults
-    again = verify.derived(inside, folder, derivations.run).faults
+    whole = [fault for check in levels.whole(inside) for fault in check.faults]
+    unsigned = [f"{row['file']}: {fault}" for row in signatures.verify(folder / "signatures", inside, one.given, folder) for fault in row["faults"]]
+    hashes = levels.vouched(inside, folder).faults + beside.named(inside, folder).faults
+    again = levels.derived(inside, folder, derivations.run).faults
     told = history.check(folder).faults + (beside.locked(folder).faults if is_locked else []) if derivations.in_sources else []
     told += beside.parameters(inside, folder).faults
-    return {"1": whole, "2": signatures, "signed": signatures + hashes, "3": whole + hashes + again + told}
+    return {"1": whole, "2": unsigned, "signed": unsigned + hashes, "3": whole + hashes + again + told}
 
 
 def remade(one: Release, derivations: Derivations) -> str | None:
@@ -300,8 +290,8 @@ def remade(one: Release, derivations: Derivations) -> str | None:
     Returns:
         'stops' where the stage refuses, 'says so' where the evidence that was made gives new reasons against a release, else None.
     """
-    before = verify.release(one.folder / BUNDLE).faults
-    words = verify._command(one.folder / "dvc.yaml")[1:]
+    before = levels.release(one.folder / BUNDLE).faults
+    words = levels._command(one.folder / "dvc.yaml")[1:]
     status, derivations.said = derivations.run(one.folder, [*words, "--out", str(one.folder.parent / "remade/evidence"),
                                                             "--gates", str(one.folder.parent / "remade/gates.json")])
     if status:
@@ -310,12 +300,12 @@ def remade(one: Release, derivations: Derivations) -> str | None:
     shutil.copytree(one.folder.parent / "remade/evidence", one.folder / BUNDLE)
     shutil.copy(one.folder.parent / "remade/gates.json", one.folder / "metrics/gates.json")
     shutil.rmtree(one.folder.parent / "remade")
-    return "says so" if set(verify.release(one.folder / BUNDLE).faults) - set(before) else None
+    return "says so" if set(levels.release(one.folder / BUNDLE).faults) - set(before) else None
 
 
 def cached(monkeypatch) -> None:
     """Files are read, hashed and checked once for each of their contents: what is tried here is what is found in them, not how they are read."""
-    load, fetch, read, check = params.load_yaml, records.read, verify._record, records.faults
+    load, fetch, read, check = params.load_yaml, records.read, levels._record, records.faults
     pages, fetched, seen, broken, kept = {}, {}, {}, {}, set()
 
     def load_yaml(path):
@@ -374,7 +364,7 @@ def cached(monkeypatch) -> None:
     monkeypatch.setattr(robustness, "summarise", once(robustness.summarise))
     monkeypatch.setattr(records, "sha256", sha256)
     monkeypatch.setattr(records, "read", file)
-    monkeypatch.setattr(verify, "_record", record)
+    monkeypatch.setattr(levels, "_record", record)
     monkeypatch.setattr(records, "faults", faults)
 
 
@@ -404,7 +394,7 @@ EVIL = b"import os\n"
 CHECKPOINT = ".checkpoints/" + "0" * 64 + "/epoch_0020.safetensors"
 COMPILED = "radiotrace/__pycache__/records.cpython-311.pyc"
 TRAIN = "--out build/train\n"
-COMMAND = "    cmd: >-\n      python -m stages.train"
+COMMAND = "    cmd: >-\n      python -m stages.segmentation.train"
 ONE_STAGE = b"schema: '2.0'\nstages:\n  split:\n    cmd: python -m stages.split\n"
 # Attack -> path -> what is put there: content, a link, None (taken away), or a function of the content that is there.
 AROUND = {
@@ -451,7 +441,7 @@ AROUND = {
     "dvc.yaml: weights from elsewhere": {"dvc.yaml": texts("--weights build/train", "--weights design")},
     "dvc.yaml: a stage that is frozen": {"dvc.yaml": texts(COMMAND, f"    frozen: true\n{COMMAND}")},
     "dvc.yaml: an output that is kept": {"dvc.yaml": texts("    - build/train\n", "    - build/train:\n        persist: true\n")},
-    "dvc.yaml: a dep less": {"dvc.yaml": texts("    - radiotrace/learning/losses.py\n", "")},
+    "dvc.yaml: a dep less": {"dvc.yaml": texts("    - radiotrace/segmentation/losses.py\n", "")},
     "dvc.yaml: variables": {"dvc.yaml": texts("stages:\n", "vars:\n- x: 1\nstages:\n")},
     "dvc.yaml: a stage more": {"dvc.yaml": texts("\nplots:", "\n  put:\n    cmd: python vendor/put\n\nplots:")},
     "dvc.lock: one stage left": {"dvc.lock": lambda content: ONE_STAGE},
@@ -466,9 +456,9 @@ AROUND = {
     "pins from another index": {"requirements.txt": more("--extra-index-url https://example.org/simple\n")},
     "pin that is a program": {"requirements-evidence.txt": more("rfc8785 @ git+https://example.org/x\n")},
     "builder of one's own": {"pyproject.toml": texts('build-backend = "setuptools.build_meta"', 'build-backend = "vendor"\nbackend-path = ["."]')},
-    "verifier that says yes": {"radiotrace/evidence/closed_world.py": texts("    return checked\n", "    return Check(3, what)\n")},
+    "verifier that says yes": {"radiotrace/evidence/verify/closed_world.py": texts("    return checked\n", "    return Check(3, what)\n")},
     "schema that takes anything": {"schemas/gates.schema.json": lambda content: b"true\n"},
-    "stage that loads what it is told": {"stages/train.py": more("\n# other\n")},
+    "stage that loads what it is told": {"stages/segmentation/train.py": more("\n# other\n")},
 }
 
 
@@ -512,7 +502,7 @@ def vouch_again(folder: Path) -> dict[str, bytes | None]:
     before = {name: (folder / name).read_bytes() for name in names}
     manifest, tested = (json.loads(content) for content in before.values())
     rows = {row["path"]: row for row in manifest["files"]}
-    for path in (*design.files(folder / "design"), *(folder / name for name in workflow.machinery(folder))):
+    for path in (*controls.files(folder / "design"), *(folder / name for name in workflow.machinery(folder))):
         rows.setdefault(path.relative_to(folder).as_posix(), {"schema": None, "in_bundle": False})
     for name, row in rows.items():
         if (folder / name).is_file() and not row["in_bundle"]:
@@ -523,8 +513,8 @@ def vouch_again(folder: Path) -> dict[str, bytes | None]:
     return before
 
 
-def clone_of(folder: Path) -> verify.Clone:
-    return verify.Clone(folder, folder / BUNDLE, folder / "signatures", folder / "keys")
+def clone_of(folder: Path) -> levels.Clone:
+    return levels.Clone(folder, folder / BUNDLE, folder / "signatures", folder / "keys")
 
 
 def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
@@ -535,8 +525,8 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
     """
     folder, clone = one.folder, clone_of(one.folder)
     before = put(folder, changes)
-    hashes = verify.vouched(clone.evidence, folder).faults + beside.named(clone.evidence, folder).faults
-    signatures = [fault for row in signing.verify(clone.signatures, clone.evidence, one.given, folder) for fault in row["faults"]]
+    hashes = levels.vouched(clone.evidence, folder).faults + beside.named(clone.evidence, folder).faults
+    unsigned = [fault for row in signatures.verify(clone.signatures, clone.evidence, one.given, folder) for fault in row["faults"]]
     world, flow, lock = closed_world.check(clone), workflow.check(folder), beside.locked(folder).faults
     taken = beside.parameters(clone.evidence, folder).faults
     made = vouch_again(folder)
@@ -625,7 +615,7 @@ def summarised(folder: Path) -> None:
 
 def headlined(folder: Path) -> None:
     """The vendor makes headline.json again from the forged metrics."""
-    from radiotrace.evaluation import results
+    from radiotrace.segmentation import results
     metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
     (folder / "metrics/headline.json").write_text(records.dumps(results.headline(metrics)), "utf-8")
 
@@ -645,7 +635,7 @@ def robust(folder: Path) -> None:
 
 def to_train(folder: Path) -> None:
     """The test case with the lowest Dice becomes one of training, in every record; the summaries follow."""
-    from radiotrace.evaluation import ranking
+    from radiotrace.segmentation import ranking
     cases = json.loads((folder / "metrics/cases.json").read_bytes())["cases"]
     worst = ranking.ranked(cases)[0]["case_id"]
     moved(folder, worst, "train")
@@ -743,7 +733,7 @@ def signed_for(folder: Path) -> None:
 def reviewed(folder: Path) -> None:
     """The vendor reviews everything as it is now."""
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        names = list(design.items(design.load("design")))
+        names = list(controls.items(controls.load("design")))
         review.review(argparse.Namespace(items=names, all=False, by=None, shown=None, page=None, refuse=[], design="design",
                                          openings="design/test_openings.jsonl"))
     outcomes_written(folder)
@@ -870,19 +860,19 @@ def back(one: Release, head: str) -> None:
 
 def bundled(folder: Path) -> None:
     """Puts the records of the stages into the bundle as the stage evidence does, which takes longer."""
-    words = verify._command(folder / "dvc.yaml")
+    words = levels._command(folder / "dvc.yaml")
     for name in stage_evidence.RECORDS:
         write(folder / BUNDLE / f"{name}.json", json.loads((folder / words[words.index(f"--{name}") + 1]).read_bytes()))
 
 
-def level_3(one: Release) -> list[verify.Check]:
+def level_3(one: Release) -> list[levels.Check]:
     """The checks of level 3 that look at what records say, at the history and at the requirements."""
     clone = clone_of(one.folder)
     return [*rederive.checks(clone), history.check(one.folder), history.wheels(one.folder), baselines.check(one.folder),
             beside.parameters(clone.evidence, one.folder)]
 
 
-def unsaid(checks: list[verify.Check]) -> list[str]:
+def unsaid(checks: list[levels.Check]) -> list[str]:
     """What checks say that they cannot say."""
     return [line for check in checks for line in check.skipped if line.startswith("cannot say")]
 

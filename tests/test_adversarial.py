@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from radiotrace.evaluation import adversarial
+from radiotrace.segmentation import adversarial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,7 +5,7 @@ import torch
 from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
 from art.estimators.classification import PyTorchClassifier
 
-from radiotrace.evaluation import adversarial
+from radiotrace.segmentation import adversarial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from radiotrace.evaluation import agreement
+from radiotrace.statistics import agreement
 
 X = np.array([1.0, 2.0, 3.0, 4.0])
 

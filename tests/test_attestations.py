@@ -6,8 +6,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from radiotrace import params, records
-from radiotrace.evidence import attestations, compliance
+from radiotrace import records
+from radiotrace.evidence.design import compliance
+from radiotrace.evidence.formats import attestations
+from radiotrace.pipeline import params
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent

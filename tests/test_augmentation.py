@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from radiotrace import randomness
-from radiotrace.learning import augmentation, dataset
+from radiotrace.pipeline import randomness
+from radiotrace.segmentation import augmentation, dataset
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from radiotrace.learning import balance
+from radiotrace.segmentation import balance
 
 
 def case(margins: list[float], reference: list[int]):

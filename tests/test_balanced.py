@@ -1,7 +1,7 @@
 """Balanced: offsets of the logits that do not follow from the validation part are named."""
 import pytest
 
-from radiotrace.verification import balanced
+from radiotrace.segmentation.verification import balanced
 
 
 @pytest.mark.requirement("SRS-EVI-5")

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from radiotrace import records
-from radiotrace.evidence import baseline, requirements, tests
-from radiotrace.stage import StageError
-from radiotrace.verification import baselines
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import baseline, requirements
+from radiotrace.evidence.trace import tests
+from radiotrace.evidence.verify import baselines
 from tests.traced import Project
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from radiotrace.commands import verify as command
-from radiotrace.verification import believed, rederive
+from radiotrace.evidence.verify import believed
+from radiotrace.segmentation.verification import rederive
 from stages import evidence as stage
 from tests import submitted
 

@@ -11,9 +11,9 @@ import pytest
 from benchmarks import ablations, crossval, errors, nnunet
 from benchmarks import networks as networks_table
 from benchmarks import volumes as volumes_table
-from radiotrace import params
-from radiotrace.learning import networks
-from stages.train import network_spec
+from radiotrace.learning import architecture
+from radiotrace.pipeline import params
+from stages.segmentation.train import network_spec
 from tests import phantoms, submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,7 +130,7 @@ def test_the_stages_that_run_beside_nnunet_know_their_options(monkeypatch, tmp_p
     monkeypatch.setattr(nnunet, "FOLDER", tmp_path)
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     nnunet.train_radiotrace(0)
-    assert [command[2] for command in commands] == ["stages.split", "stages.train", "stages.evaluate"]
+    assert [command[2] for command in commands] == ["stages.split", "stages.segmentation.train", "stages.segmentation.evaluate"]
     for _, _, module, _, _, _, _, *options in commands:             # --params and --requirements are those of every stage
         importlib.import_module(module).parser.parse_args(options)  # ends the process where one is missing or unknown
 
@@ -211,12 +211,12 @@ def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():   
     assert dice(beside) == dice(row for row in PUBLISHED["nnunet"] if row["fold"] == 0)
 
 
-@pytest.mark.parametrize("name", networks.BUILDERS)
+@pytest.mark.parametrize("name", architecture.BUILDERS)
 def test_the_published_row_of_a_network_is_that_of_its_cases(name):
     rows = crossval.read(ROOT / "benchmarks/networks.csv")
     assert [row["case_id"] for row in rows if row["variant"] == name] == [row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0]
     spec = network_spec(params.load(ROOT / "params.yaml", "train", seed=True) | {"network": name}, len(LABELS))
-    weights = sum(parameter.numel() for parameter in networks.build(spec, 0).parameters())
+    weights = sum(parameter.numel() for parameter in architecture.build(spec, 0).parameters())
     [line] = [line for line in BENCHMARKS.splitlines() if line.startswith(f"| {name} | {weights:,} |")]
     assert line.endswith("| {} | {} |".format(*networks_table.judged(name, rows)))
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import merkle, records, runs
-from radiotrace.evidence import bundle
+from radiotrace import records
+from radiotrace.evidence.bundle import contents
+from radiotrace.pipeline import runs
+from radiotrace.records import merkle
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).resolve().parent / "schema_cases"
@@ -33,7 +35,7 @@ def agreeing() -> dict:
         "metrics": {"run_id": run_id, "dice": {"head": {"mean": 0.8}, "tail": {"mean": None}, "mean_of_labels": {"mean": 0.8}}},
         "cases": {"run_id": run_id, "cases": [{"case_id": "p_03", "labels": {"head": {"dice": 0.8}, "tail": {"dice": None}}}]},
         **{name: {"run_id": run_id} for name in ("headline", "robustness", "explain")}, "model": {"run_id": run_id, "weights_sha256": B, "sha256": C},
-        "openings": bundle.openings(run_id, [opening(run_id)])}}
+        "openings": contents.openings(run_id, [opening(run_id)])}}
 
 
 def opening(run_id: str, cases_sha256: str = A) -> dict:
@@ -42,7 +44,7 @@ def opening(run_id: str, cases_sha256: str = A) -> dict:
 
 
 def test_records_that_agree_contradict_nothing():
-    assert bundle.contradictions(**agreeing()) == []
+    assert contents.contradictions(**agreeing()) == []
 
 
 @pytest.mark.requirement("SRS-EVI-1")
@@ -76,7 +78,7 @@ def test_contradiction_is_found(way, value, expected):
     for key in way[:-1]:
         place = place[key]
     place[way[-1]] = value
-    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == [expected]
+    assert [line.split(":")[0] for line in contents.contradictions(**run)] == [expected]
 
 
 @pytest.mark.requirement("SRS-EVI-1")
@@ -84,27 +86,27 @@ def test_contradiction_is_found(way, value, expected):
 def test_run_id_that_is_not_of_the_provenance_is_found(key):  # someone trained with other code or parameters
     run = agreeing()
     run["provenance"][STAGES.index("train")][key] = {"changed": A}
-    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == ["run_id of build/train/train.json"]
+    assert [line.split(":")[0] for line in contents.contradictions(**run)] == ["run_id of build/train/train.json"]
 
 
 @pytest.mark.requirement("SRS-EVI-1")
 def test_changed_record_is_found_by_every_stage_that_read_it():
     run = agreeing()
     run["files"][SPLIT] = OTHER
-    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == [f"{SPLIT}, read by {name}" for name in STAGES]
+    assert [line.split(":")[0] for line in contents.contradictions(**run)] == [f"{SPLIT}, read by {name}" for name in STAGES]
 
 
 def test_contradiction_gives_both_values():
     run = agreeing()
     run["files"][ONNX] = OTHER
-    assert bundle.contradictions(**run) == [f"SHA-256 of model.onnx: found {OTHER}, expected {C}"]
+    assert contents.contradictions(**run) == [f"SHA-256 of model.onnx: found {OTHER}, expected {C}"]
 
 
 @pytest.mark.requirement("SRS-SPLIT-3")
 def test_test_cases_that_training_saw_are_named():
     run = agreeing()
     run["sources"]["train"]["cases"]["train"] = ["p_03", "p_01"]
-    assert bundle.contradictions(**run) == ["test cases that training saw: p_03"]
+    assert contents.contradictions(**run) == ["test cases that training saw: p_03"]
 
 
 def example(schema, name):
@@ -118,23 +120,23 @@ def made():
 
 
 def test_run_record_satisfies_its_schema(made):
-    assert records.faults(bundle.run_record(*made), "run") == []
+    assert records.faults(contents.run_record(*made), "run") == []
 
 
 def test_run_record_hashes_what_decided_each_stage(made):
     _, _, provenance = made
-    assert [stage["sha256"] for stage in bundle.run_record(*made)["stages"]] == [records.digest(record) for record in provenance]
+    assert [stage["sha256"] for stage in contents.run_record(*made)["stages"]] == [records.digest(record) for record in provenance]
 
 
 def test_hyperparameters_satisfy_their_schema(made):
     train, _, provenance = made
-    assert records.faults(bundle.hyperparameters(train["run_id"], provenance), "hyperparameters") == []
+    assert records.faults(contents.hyperparameters(train["run_id"], provenance), "hyperparameters") == []
 
 
 def test_hyperparameters_are_those_that_the_stages_recorded(made):
     train, _, provenance = copy.deepcopy(made)
     provenance[3]["params"] = {"epochs": 2}
-    assert bundle.hyperparameters(train["run_id"], provenance)["stages"]["train"] == {"epochs": 2}
+    assert contents.hyperparameters(train["run_id"], provenance)["stages"]["train"] == {"epochs": 2}
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def manifest(folder):
-    return bundle.manifest(A, folder, "evidence", {"run.json": "run", "acceptance.json": "acceptance"}, {ONNX: folder.parent / "model.onnx"})
+    return contents.manifest(A, folder, "evidence", {"run.json": "run", "acceptance.json": "acceptance"}, {ONNX: folder.parent / "model.onnx"})
 
 
 @pytest.mark.requirement("SRS-EVI-4")
@@ -169,7 +171,7 @@ def test_manifest_satisfies_its_schema(folder):
 
 @pytest.mark.requirement("SRS-EVI-4")
 def test_checksums_are_sorted_by_name(folder):
-    assert bundle.checksums(folder) == f"{NOTHING}  acceptance.json\n{ABC}  run.json\n"
+    assert contents.checksums(folder) == f"{NOTHING}  acceptance.json\n{ABC}  run.json\n"
 
 
 def test_evidence_needs_neither_torch_nor_images():
@@ -180,5 +182,5 @@ def test_evidence_needs_neither_torch_nor_images():
 
 @pytest.mark.requirement("SRS-EVI-3")
 def test_openings_of_other_test_parts_do_not_count():          # two models on this part, one of them twice, one on another fold
-    found = bundle.openings(A, [opening(B), opening(B), opening(C, cases_sha256=E), opening(A)])
+    found = contents.openings(A, [opening(B), opening(B), opening(C, cases_sha256=E), opening(A)])
     assert (found["n_models"], [line["run_id"] for line in found["openings"]]) == (2, [B, B, A])

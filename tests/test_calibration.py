@@ -5,7 +5,7 @@ import torch
 from monai.metrics.calibration import calibration_binning
 from scipy import special
 
-from radiotrace.evaluation import calibration
+from radiotrace.statistics import calibration
 
 EVERYWHERE = np.ones((1, 1, 4), bool)
 

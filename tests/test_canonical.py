@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from radiotrace.evidence import canonical
+from radiotrace.records import canonical
 
 
 def test_keys_are_sorted_by_utf_16():      # RFC 8785, section 3.2.3: its own example, in its order

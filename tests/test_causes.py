@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from radiotrace.evidence import causes
-from radiotrace.evidence.verify import Check
+from radiotrace.evidence.verify import causes
+from radiotrace.evidence.verify.levels import Check
 from tests import submitted
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from radiotrace.evaluation import calibration, charts, statistics, subgroups, uncertainty
+from radiotrace.drawing import charts
+from radiotrace.statistics import calibration, intervals, subgroups, uncertainty
 from tests.projects import ROOT
 
 NAMES = [f"case_{number:02d}" for number in range(40)]
@@ -29,7 +30,7 @@ def compared(values=DICE, n_min=5) -> list[dict]:
 
 
 def summary(values=DICE) -> dict:
-    return statistics.summary(values, SUBJECT_OF)
+    return intervals.summary(values, SUBJECT_OF)
 
 
 def curve(scores, dice) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from radiotrace import records
-from radiotrace.learning import checkpoints, networks
+from radiotrace.learning import architecture, checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,7 +33,7 @@ class Run:
 
     def __init__(self, seed=0, memory_format=torch.channels_last_3d):
         self.memory_format = memory_format
-        self.network = networks.build(SPEC, seed).to(memory_format=memory_format)
+        self.network = architecture.build(SPEC, seed).to(memory_format=memory_format)
         self.ema = copy.deepcopy(self.network)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.01, foreach=True)
         self.precision = Scaler()
@@ -55,7 +55,7 @@ class Run:
         return checkpoints.resume(folder, self.network, self.ema, self.optimizer, self.precision)
 
     def state(self, part: str) -> dict[str, bytes]:
-        tensors = {"network": lambda: networks.state(self.network), "ema": lambda: networks.state(self.ema), "optimizer": lambda: {
+        tensors = {"network": lambda: architecture.state(self.network), "ema": lambda: architecture.state(self.ema), "optimizer": lambda: {
             f"{index}.{name}": value for index, state in self.optimizer.state_dict()["state"].items() for name, value in state.items()}}[part]()
         return {name: value.detach().contiguous().numpy().tobytes() for name, value in tensors.items()}
 

@@ -4,7 +4,7 @@ import copy
 import numpy as np
 import pytest
 
-from radiotrace.images import checks
+from radiotrace.imaging import checks
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import bundle, canonical, closed_world, tests, verify
+from radiotrace.evidence.bundle import contents
+from radiotrace.evidence.trace import tests
+from radiotrace.evidence.verify import closed_world, levels
+from radiotrace.records import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitattributes", ".gitignore", "Makefile", "pyproject.toml", "requirements.txt", "LICENSE",
-          "radiotrace/__init__.py", "radiotrace/merkle.py", "stages/__init__.py", "stages/split.py", "tests/conftest.py")
+          "radiotrace/__init__.py", "radiotrace/records/merkle.py", "stages/__init__.py", "stages/split.py", "tests/conftest.py")
 DATA = "outs:\n- md5: 7ae6f2d439caf88213c5124bb8b93fd8.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: data\n"
 
 
 @pytest.fixture
-def clone(tmp_path) -> verify.Clone:
+def clone(tmp_path) -> levels.Clone:
     """A repository whose bundle vouches for the files that it should."""
     for name in COPIED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +30,7 @@ def clone(tmp_path) -> verify.Clone:
     (tmp_path / "evidence").mkdir()
     git(tmp_path, "init", "-q")
     vouch(tmp_path)
-    return verify.Clone(tmp_path, tmp_path / "evidence", tmp_path / "signatures", tmp_path / "keys")
+    return levels.Clone(tmp_path, tmp_path / "evidence", tmp_path / "signatures", tmp_path / "keys")
 
 
 def vouch(folder):
@@ -36,7 +39,7 @@ def vouch(folder):
     listed |= {name: folder / name for name in COPIED if "/" not in name or name.startswith(".dvc/")}
     for path in (folder / "evidence").iterdir():
         path.unlink()
-    manifest = bundle.manifest("0" * 64, folder / "evidence", "evidence", {}, listed)
+    manifest = contents.manifest("0" * 64, folder / "evidence", "evidence", {}, listed)
     (folder / "evidence/manifest.json").write_bytes(canonical.dumps(manifest))
     (folder / "tests/test_x.py").write_text("")
     (folder / "evidence/tests.json").write_bytes(canonical.dumps(tests.record(folder, {}, True)))
@@ -70,7 +73,7 @@ def test_tracked_file_that_nothing_vouches_for_is_found(clone, name):
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", ["dataclasses.py", "yaml/__init__.py", "x.pth", "radiotrace/records.so", "radiotrace/merkle.pyc", "schemas/x.py",
+@pytest.mark.parametrize("name", ["dataclasses.py", "yaml/__init__.py", "x.pth", "radiotrace/records.so", "radiotrace/records/merkle.pyc", "schemas/x.py",
                                   "execute/x.py"])
 @pytest.mark.parametrize("is_tracked", [True, False])
 def test_module_where_none_belongs_is_found(clone, name, is_tracked):
@@ -209,7 +212,7 @@ def test_repository_around_the_clone_is_not_asked(clone):
     inner = clone.root / "execution/inner"
     shutil.copytree(clone.root, inner, ignore=shutil.ignore_patterns(".git", "execution"))
     (inner / "notes.txt").touch()
-    faults = closed_world.check(verify.Clone(inner, inner / "evidence", inner / "signatures", inner / "keys")).faults
+    faults = closed_world.check(levels.Clone(inner, inner / "evidence", inner / "signatures", inner / "keys")).faults
     assert faults == ["notes.txt: a file that nothing vouches for"]
 
 

@@ -4,8 +4,8 @@ import pytest
 from scipy import stats
 
 from radiotrace import records
-from radiotrace.evaluation import comparison, statistics
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.statistics import comparison, intervals
 
 # B - A of twelve subjects, in thousandths; subject_01 has a second case.
 THOUSANDTHS = {"case_01l": 10, "case_01r": -4, "case_02": -7, "case_03": 12, "case_04": 1, "case_05": -2, "case_06": 20, "case_07": 9, "case_08": -15,
@@ -58,7 +58,7 @@ def test_wilcoxon_is_scipy_s_of_the_subjects():                        # ranks o
 
 def test_the_interval_is_that_of_the_mean_difference_over_subjects():
     differences = {case_id: by / 1000 for case_id, by in THOUSANDTHS.items()}
-    expected = statistics.mean_interval(differences, {case_id: case_id[5:7] for case_id in differences})
+    expected = intervals.mean_interval(differences, {case_id: case_id[5:7] for case_id in differences})
     found = compare()
     assert (found["difference_ci95_low"], found["difference_ci95_high"]) == pytest.approx(expected.bounds)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params, records
-from radiotrace.evidence import compliance
+from radiotrace import records
+from radiotrace.evidence.design import compliance
+from radiotrace.pipeline import params
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from radiotrace import records
-from radiotrace.evaluation import corruptions
-from radiotrace.images import volumes
+from radiotrace.imaging import corruptions, volumes
 from tests import phantoms
 
 SPACING_ZYX = volumes.to_zyx(phantoms.SPACING_XYZ)             # 1.7, 1.1, 0.9

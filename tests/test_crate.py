@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from rocrate.rocrate import ROCrate
 
-from radiotrace import params, records
-from radiotrace.evidence import crate
+from radiotrace import records
+from radiotrace.evidence.formats import crate
+from radiotrace.pipeline import params
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,7 +17,7 @@ A, B, C, D, E, F = ("abcdef"[number] * 64 for number in range(6))
 WORKFLOW = {"stages": {
     "split": {"desc": "Give every subject to a part", "cmd": "python -m stages.split\n--out build/split", "deps": ["data", "data.sha256"],
               "outs": ["build/split"]},
-    "train": {"cmd": "python -m stages.train", "deps": ["build/split/split.json"], "outs": ["build/train", "build/tried.json"]},
+    "train": {"cmd": "python -m stages.segmentation.train", "deps": ["build/split/split.json"], "outs": ["build/train", "build/tried.json"]},
     "evidence": {"cmd": "python -m stages.evidence", "deps": ["build/train/train.json"], "outs": [{"evidence": {"cache": False}}]}}}
 FILES = [{"path": "dvc.yaml", "sha256": A, "bytes": 10}, {"path": "build/split/split.json", "sha256": B, "bytes": 20},
          {"path": "build/train/train.json", "sha256": C, "bytes": 30, "schema": None}, {"path": "evidence/run.json", "sha256": D, "bytes": 40},
@@ -26,7 +27,7 @@ FILES = [{"path": "dvc.yaml", "sha256": A, "bytes": 10}, {"path": "build/split/s
 def run() -> dict:
     """The least of the record 'run': three stages, each reading what the one before it made."""
     def stage(name, given, inputs):
-        return {"stage": name, "code": {f"stages/{name}.py": E, "radiotrace/records.py": F}, "params": given, "requirements_sha256": A,
+        return {"stage": name, "code": {f"stages/{name}.py": E, "radiotrace/records/__init__.py": F}, "params": given, "requirements_sha256": A,
                 "inputs": inputs}
     return {"run_id": F, "dataset_root_sha256": E, "stages": [
         stage("split", {"seed": 0, "fractions": {"test": 0.25}}, {"data.sha256": D}),
@@ -146,7 +147,7 @@ def test_rocrate_reads_the_example(example, tmp_path):
     found = ROCrate(tmp_path)
     assert (found.mainEntity.id, found.datePublished.isoformat()[:10]) == ("../dvc.yaml", "2026-11-22")
     assert {entity.id for entity in found.get_entities()} == by_id(example).keys()
-    assert [action["instrument"].id for action in found.get_by_type("CreateAction") if action.id == "#train"] == ["../stages/train.py"]
+    assert [action["instrument"].id for action in found.get_by_type("CreateAction") if action.id == "#train"] == ["../stages/segmentation/train.py"]
 
 
 def test_every_file_of_the_example_is_part_with_its_hash(example):
@@ -203,7 +204,7 @@ def test_parameters_keep_their_value():
 
 
 def test_script_has_what_it_imports():
-    assert ids(by_id(made())["../stages/train.py"]["hasPart"]) == ["../radiotrace/records.py"]
+    assert ids(by_id(made())["../stages/segmentation/train.py"]["hasPart"]) == ["../radiotrace/records/__init__.py"]
 
 
 def test_licences_of_data_and_code_are_apart():

@@ -1,7 +1,7 @@
 """criteria: which metrics a criterion may name, and what is said of those that there are not."""
 import pytest
 
-from radiotrace.evidence import criteria
+from radiotrace.evidence.design import criteria
 from tests import submitted
 
 LABELS = {"0": "ground", "1": "left", "2": "right"}

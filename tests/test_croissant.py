@@ -7,8 +7,10 @@ from pathlib import Path
 import mlcroissant
 import pytest
 
-from radiotrace import merkle, params, records
-from radiotrace.evidence import croissant
+from radiotrace import records
+from radiotrace.evidence.formats import croissant
+from radiotrace.pipeline import params
+from radiotrace.records import merkle
 from tests import submitted
 
 # rdflib warns of a class of its own.

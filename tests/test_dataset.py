@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from radiotrace import records
-from radiotrace.images import volumes
-from radiotrace.learning import dataset
+from radiotrace.imaging import volumes
+from radiotrace.segmentation import dataset
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")

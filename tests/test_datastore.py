@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from radiotrace import datastore
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.pipeline import datastore
 
 
 def md5(content: bytes) -> str:

@@ -13,8 +13,8 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
-from radiotrace.images import content, decoding, headers, volumes
-from radiotrace.images.content import VolumeError
+from radiotrace.imaging import content, decoding, headers, volumes
+from radiotrace.imaging.content import VolumeError
 from tests import phantoms
 
 ENDINGS = ["nii.gz", "nii", "nrrd", "mha"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence import design
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import controls
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def found():
-    return design.load(ROOT / "design")
+    return controls.load(ROOT / "design")
 
 
 def edit(folder, name, old, new):
@@ -28,13 +28,13 @@ def edit(folder, name, old, new):
 
 def findings(folder) -> list[str]:
     with pytest.raises(StageError) as caught:
-        design.load(folder)
+        controls.load(folder)
     return caught.value.findings
 
 
 def test_files_of_this_repository_fit_together(found):
-    assert design.contradictions(found) == []
-    assert {*design.WHOLE, "requirements", "negative_controls", "reviews", "compliance", "folder"} == set(found)
+    assert controls.contradictions(found) == []
+    assert {*controls.WHOLE, "requirements", "negative_controls", "reviews", "compliance", "folder"} == set(found)
     assert len(found["compliance"]) == len(list((ROOT / "design/compliance").glob("*.yaml"))) > 0
 
 
@@ -65,13 +65,13 @@ def test_a_name_that_leads_nowhere_is_found(folder, name, old, new, expected):
 ])
 def test_a_name_in_another_file_that_leads_nowhere_is_found(found, name, key, value, expected):
     changed = {**found, name: edited(found[name], key, value)}
-    assert any(expected in line for line in design.contradictions(changed))
+    assert any(expected in line for line in controls.contradictions(changed))
 
 
 def test_a_checklist_that_contradicts_itself_is_found(found):
     standard = found["compliance"][0]
     changed = {**found, "compliance": [{**standard, "edition": "0"}, *found["compliance"][1:]]}
-    assert [line.split(":")[0] for line in design.contradictions(changed)] == [standard["id"]]
+    assert [line.split(":")[0] for line in controls.contradictions(changed)] == [standard["id"]]
 
 
 def edited(record, key, value):
@@ -83,7 +83,7 @@ def edited(record, key, value):
     return made
 
 
-@pytest.mark.parametrize("name", [*(f"{name}.yaml" for name in design.WHOLE), "requirements.yaml", "negative_controls.yaml", "compliance/gmlp.yaml"])
+@pytest.mark.parametrize("name", [*(f"{name}.yaml" for name in controls.WHOLE), "requirements.yaml", "negative_controls.yaml", "compliance/gmlp.yaml"])
 def test_a_key_that_is_not_described_stops(folder, name):
     with open(folder / name, "a") as file:
         file.write("\nmisspelt_key: 1\n")
@@ -93,18 +93,18 @@ def test_a_key_that_is_not_described_stops(folder, name):
 def test_a_key_that_stands_twice_stops(folder):
     edit(folder, "requirements.yaml", "    threshold: 0.85\n", "    threshold: 0.85\n    threshold: 0.5\n")
     with pytest.raises(StageError, match="is not YAML") as caught:
-        design.load(folder)
+        controls.load(folder)
     assert any("threshold" in line for line in caught.value.findings)
 
 
 def test_a_missing_file_is_named(folder):
     (folder / "risks.yaml").unlink()
     with pytest.raises(StageError, match=r"risks.yaml is missing"):
-        design.load(folder)
+        controls.load(folder)
 
 
 def test_everything_that_decides_is_reviewed(found):
-    names = set(design.items(found))
+    names = set(controls.items(found))
     assert {"UN-1", "SRS-SEG-1", "NC-EVI-6A", "HAZ-1", "RC-1", "intended_use", "statistical_plan", "dataset_card", "compliance_gmlp"} <= names
     assert {one["id"] for key in ("user_needs", "requirements") for one in found["requirements"][key]} <= names
     assert {one["id"] for one in found["pccp"]["modifications"]} | {one["id"] for one in found["anomalies"]["anomalies"]} <= names
@@ -118,6 +118,6 @@ def test_no_two_items_share_an_id(found):  # one would be reviewed by the name o
 
 def test_files_are_all_of_the_folder_sorted(folder):
     (folder / "zz.txt").write_text("")
-    listed = design.files(folder)
+    listed = controls.files(folder)
     assert listed == sorted(listed)
     assert {path.name for path in listed} >= {"zz.txt", "requirements.yaml", "gmlp.yaml"}

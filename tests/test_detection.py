@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from radiotrace.evaluation import detection
-from radiotrace.evaluation.detection import Objects
+from radiotrace.segmentation import detection
+from radiotrace.segmentation.detection import Objects
 
 
 def mask(*boxes) -> np.ndarray:

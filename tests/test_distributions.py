@@ -7,7 +7,7 @@ import packaging.markers
 import pytest
 from packaging.requirements import Requirement
 
-from radiotrace.evidence import distributions
+from radiotrace.evidence.formats import distributions
 
 
 def metadata(*fields):

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import sync_playwright
 
-from radiotrace.evidence import compliance, documents, negative_controls
-from radiotrace.evidence.pages import parts
+from radiotrace.evidence.design import compliance, negative_controls
+from radiotrace.evidence.pages import documents, parts
 from tests import projects, submitted
 
 NAMES = {"traceability", "verification", "risks", "sbom", "model_card", "compliance"}

@@ -10,9 +10,9 @@ import torch
 from ruamel.yaml import YAML
 
 from radiotrace import records
-from radiotrace.evaluation import methods
-from radiotrace.images import volumes
-from stages import evaluate
+from radiotrace.imaging import volumes
+from radiotrace.segmentation import methods
+from stages.segmentation import evaluate
 from tests import phantoms, projects
 from tests.test_results import CASES
 
@@ -122,7 +122,7 @@ def project(reproduced, tmp_path_factory):
 def run(project, **changed):
     """The stage's records metrics and cases, with other inputs or outputs."""
     options = {"openings": "again/openings.jsonl", "out": "again/evaluate", "metrics": "again/metrics"} | changed
-    projects.run(project, "python", "-m", "stages.evaluate", *INPUTS, *(word for name, value in options.items() for word in (f"--{name}", value)))
+    projects.run(project, "python", "-m", "stages.segmentation.evaluate", *INPUTS, *(word for name, value in options.items() for word in (f"--{name}", value)))
     return [json.loads((project / options["metrics"] / f"{name}.json").read_text()) for name in ("metrics", "cases")]
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import merkle, params, records
-from radiotrace.evidence import tests
+from radiotrace import records
+from radiotrace.evidence.trace import tests
+from radiotrace.pipeline import params
+from radiotrace.records import merkle
 from tests.traced import OTHER, REASON, STATUS, Project, example, outcome
 
 ROOT = Path(__file__).resolve().parent.parent

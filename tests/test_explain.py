@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from radiotrace import records
-from radiotrace.evaluation import explain, metrics
-from radiotrace.images import volumes
-from radiotrace.learning import inference, levels, losses, networks
-from radiotrace.stage import StageError
-from stages import explain as explain_stage
+from radiotrace.errors import StageError
+from radiotrace.imaging import volumes
+from radiotrace.inference import windows
+from radiotrace.learning import architecture, levels
+from radiotrace.segmentation import explain, losses, metrics
+from stages.segmentation import explain as explain_stage
 from tests import phantoms, projects, submitted
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -92,10 +93,10 @@ def test_a_map_can_be_had_where_gradients_are_off():
         assert explain.seg_grad_cam(network, network[1], torch.ones(4, 5, 6), 1, np.ones((4, 5, 6), bool)).all()
 
 
-@pytest.mark.parametrize("name", networks.BUILDERS)
+@pytest.mark.parametrize("name", architecture.BUILDERS)
 def test_every_network_has_maps_of_all_its_levels_in_the_same_bytes_twice(name):
     spec, image = SPEC | {"name": name, "features": [8, 16, 32]}, noise(8, 16, 12)
-    network = networks.build(spec, seed=0).eval()
+    network = architecture.build(spec, seed=0).eval()
     for level in levels.of(spec):
         layer = levels.module(network, spec, level)
         first, again = (explain.seg_grad_cam(network, layer, image, 1, box(8, 16, 12)).tobytes() for _ in range(2))
@@ -110,8 +111,8 @@ LEARNER = SPEC | {"features": [8, 16, 32]}
 @pytest.fixture(scope="module")
 def trained(deterministic):
     """A network that has learnt a phantom, what it sees of it, and its labels."""
-    sample, network = phantoms.Cases.sample("a"), networks.build(LEARNER, seed=0)
-    patch, _, inside = inference.one_pass(sample.image_zyx, PREPROCESSING, (0, 0, 0))
+    sample, network = phantoms.Cases.sample("a"), architecture.build(LEARNER, seed=0)
+    patch, _, inside = windows.one_pass(sample.image_zyx, PREPROCESSING, (0, 0, 0))
     labels = torch.zeros(patch.shape, dtype=torch.long)
     labels[inside] = sample.label_zyx.long()
     target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 0)[None].float()
@@ -137,7 +138,7 @@ def test_the_phantom_was_learnt(trained):
 def test_other_weights_give_another_map(trained, level, label):          # Adebayo et al. 2018; the same weights would give 1
     network, patch, labels = trained
     own, same, *others = [explain.seg_grad_cam(one, levels.module(one, LEARNER, level), patch, label, labels == label)
-                          for one in (network, network, *(networks.build(LEARNER, seed).eval() for seed in (1, 2, 3)))]
+                          for one in (network, network, *(architecture.build(LEARNER, seed).eval() for seed in (1, 2, 3)))]
     assert explain.rank_correlation(own, same) == pytest.approx(1)
     assert np.mean([explain.rank_correlation(own, other) for other in others]) < 0.5
 
@@ -292,7 +293,7 @@ def test_a_case_is_explained_on_the_canonical_grid(transparent):         # store
     for value, name in ((1, "anterior"), (2, "posterior")):
         mask, found = maps[name]
         assert np.array_equal(mask, volumes.array_zyx(expected[1]) == value)
-        _, normalised = inference.prepare(expected[0], PREPROCESSING)
+        _, normalised = windows.prepare(expected[0], PREPROCESSING)
         assert np.array_equal(found, explain.scaled(normalised.clamp(min=0).numpy()))
         assert said[name]["predicted_voxels"] == mask.sum()
 
@@ -334,7 +335,7 @@ def project(tmp_path_factory):
         cases["cases"].append(evaluated | {
             "case_id": case_id, "prediction": f"{case_id}.nii.gz", "prediction_sha256": records.sha256(folder / "predictions" / f"{case_id}.nii.gz"),
             "labels": {"anterior": label | {"dice": None if case_id == "b" else dice}, "posterior": label | {"dice": dice}}})
-    save_file(networks.state(networks.build(SPEC, seed=7)), folder / "weights.safetensors")
+    save_file(architecture.state(architecture.build(SPEC, seed=7)), folder / "weights.safetensors")
     train |= {"network": SPEC, "preprocessing": PREPROCESSING, "weights_sha256": records.sha256(folder / "weights.safetensors")}
     for name, record in (("train", train), ("dataset", dataset), ("cases", cases)):
         records.write(folder / f"{name}.json", record, name)

@@ -14,9 +14,13 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import bundle, compliance, design, requirements, reviews, risks, sbom, tests, verify
-from radiotrace.evidence import history as ledgers
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.bundle import contents
+from radiotrace.evidence.design import compliance, controls, requirements, reviews, risks
+from radiotrace.evidence.formats import sbom
+from radiotrace.evidence.trace import tests
+from radiotrace.evidence.verify import history as ledgers
+from radiotrace.evidence.verify import levels
 from tests import bills, bundles, submitted
 from tests.traced import OTHER, OTHER_PART, PART, STATUS, SUMMARY, Project, example, opening, outcome
 
@@ -61,7 +65,7 @@ def both(*steps):
     return lambda project: [step(project) for step in steps]
 
 
-# Refused by radiotrace/evidence/tests.py: only a test of which every case ran and passed, on these files, counts.
+# Refused by radiotrace/evidence/trace/tests.py: only a test of which every case ran and passed, on these files, counts.
 OF_TESTS = {
     "skipped": (ran(passed=0, skipped=1), "0 of 1 cases passed, 0 failed, 1 were skipped"),
     "xfail": (ran(passed=0, skipped=1), "1 were skipped"),                                   # pytest reports an expected failure as skipped
@@ -74,13 +78,13 @@ OF_TESTS = {
     "test removed": (both(lambda project: project.known.pop(STATUS), lambda project: project.found["tests"].pop(STATUS)), "1 tests, 2 needed"),
     "test edited after it ran": (edit(lambda project: project.known[STATUS], source_sha256=OTHER), "was edited since it ran"),
     "id added to a test after it ran": (lambda project: project.known[STATUS].update(verifies=["SRS-SEG-1", "SRS-UI-1"]), "was edited since it ran"),
-    "record of older code": (edit(lambda project: project.now, **{"radiotrace/stage.py": OTHER}), "1 files changed since the tests ran"),
+    "record of older code": (edit(lambda project: project.now, **{"radiotrace/pipeline/stage.py": OTHER}), "1 files changed since the tests ran"),
     "record of older tests": (edit(lambda project: project.now, **{"tests/phantoms.py": OTHER}), "1 files changed since the tests ran"),
     "code added after the tests ran": (edit(lambda project: project.now, **{"radiotrace/more.py": OTHER}), "1 files changed since the tests ran"),
     "list of files cut": (lambda project: project.found["files"].pop("tests/phantoms.py"), "files changed since the tests ran"),
     "verification in part": (lambda project: project.found.update(whole=False), "the tests ran in part only"),
 }
-# Refused by radiotrace/evidence/negative_controls.py and trace.py: a control must be red, for this fault, these tests and this requirement.
+# Refused by radiotrace/evidence/design/negative_controls.py and trace.py: a control must be red, for this fault, these tests and this requirement.
 OF_CONTROLS = {
     "control not noticed": (seeded("green"), "is green, expected red"),
     "control under which no test could run": (seeded("broken"), "is broken, expected red"),
@@ -94,7 +98,7 @@ OF_CONTROLS = {
     "test made weaker after the control was red": (
         rerun("tests/test_stage.py"), "is stale, expected red"),
 }
-# Refused by radiotrace/evidence/requirements.py: judge.
+# Refused by radiotrace/evidence/design/requirements.py: judge.
 OF_CRITERIA = {
     "metrics of another part": (lambda project: project.metrics.update(part="validation"), "metrics are of the validation part"),
     "metric absent": (lambda project: project.metrics["dice"].clear(), "there is no metric dice.anterior"),
@@ -111,7 +115,7 @@ OF_CRITERIA = {
     "not judged at all": (lambda project: setattr(project, "acceptance", lambda: {"run_id": "a" * 64, "results": []}),
                           "its criterion was not judged"),
 }
-# Refused by radiotrace/evidence/reviews.py: what was set, or left out, after a test part was opened.
+# Refused by radiotrace/evidence/design/reviews.py: what was set, or left out, after a test part was opened.
 AFTER_THE_OPENING = {
     "criterion lowered": (both(dice(ci95_low=0.82), lower), "criterion post-hoc"),
     "criterion lowered and reviewed again": (both(dice(ci95_low=0.82), lower, Project.review), "criterion post-hoc"),
@@ -169,7 +173,7 @@ def test_what_came_after_the_opening_does_not_count(project, change, expected):
     refused(project, "SRS-SEG-1", change, expected)
 
 
-# Refused by radiotrace/evidence/trace.py: a release is blocked while a row of gaps is there, though every requirement is verified.
+# Refused by radiotrace/evidence/trace/matrix.py: a release is blocked while a row of gaps is there, though every requirement is verified.
 BLOCKED = {
     "criterion that was missed is removed": (
         lambda project: project.requirement("SRS-SEG-1").pop("acceptance"), "SRS-SEG-1", "was reviewed as a requirement with a criterion"),
@@ -198,7 +202,7 @@ def test_a_release_is_blocked(project, change, item, expected):
 
 
 def test_a_risk_control_of_a_requirement_that_is_not_verified_is_not_effective():
-    written = design.load(ROOT / "design")
+    written = controls.load(ROOT / "design")
     status = {one["id"]: {"status": "verified", "reasons": []} for one in written["requirements"]["requirements"]}
     hazard = written["risks"]["hazards"][0]
     named = next(one["id"] for one in written["requirements"]["requirements"] if set(one["risk_controls"]) & set(hazard["controls"]))
@@ -261,7 +265,7 @@ def test_collection_refuses_the_rest():
     assert set(REFUSED) >= AT_COLLECTION
 
 
-# Refused by radiotrace/evidence/bundle.py, so that the stage evidence stops.
+# Refused by radiotrace/evidence/bundle/contents.py, so that the stage evidence stops.
 @pytest.mark.parametrize(("way", "expected"), [
     (("sources", "metrics", "run_id"), "run_id of metrics.json"), (("sources", "model", "weights_sha256"), "weights behind model.onnx"),
     (("sources", "dataset", "dataset", "root_sha256"), "root of the data set")],
@@ -269,12 +273,12 @@ def test_collection_refuses_the_rest():
 def test_records_of_different_origin_stop_the_stage(way, expected):
     from tests.test_bundle import agreeing
     run = agreeing()
-    assert bundle.contradictions(**run) == []
+    assert contents.contradictions(**run) == []
     place = run
     for key in way[:-1]:
         place = place[key]
     place[way[-1]] = OTHER
-    assert [line.split(":")[0] for line in bundle.contradictions(**run)] == [expected]
+    assert [line.split(":")[0] for line in contents.contradictions(**run)] == [expected]
 
 
 def test_a_checklist_item_that_is_ticked_by_prose_is_refused():
@@ -294,9 +298,9 @@ def test_a_bill_of_materials_of_another_environment_stops_the_stage():
 
 def test_an_unlisted_file_is_found(tmp_path):
     evidence = bundles.write_bundle(tmp_path / "evidence")
-    assert not verify.whole(evidence)[0].faults
+    assert not levels.whole(evidence)[0].faults
     (evidence / "approval.json").write_text("{}")
-    assert any("approval.json" in fault for fault in verify.whole(evidence)[0].faults)
+    assert any("approval.json" in fault for fault in levels.whole(evidence)[0].faults)
 
 
 # Host and time: no own record has a place for them, and none of this bundle holds any.
@@ -388,7 +392,7 @@ def test_a_blocked_release_is_found_by_verify_and_so_is_a_bundle_that_only_says_
     traced = project.traced()
     for blocked in (True, False):
         (tmp_path / "traceability.json").write_text(json.dumps(traced | {"release_blocked": blocked}))
-        assert any(STATUS in fault for fault in verify.release(tmp_path).faults)
+        assert any(STATUS in fault for fault in levels.release(tmp_path).faults)
 
 
 def test_this_list_starts_from_a_project_that_is_verified(project):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from radiotrace.evaluation import features
+from radiotrace.segmentation import features
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}

@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from radiotrace.evaluation import corruptions, figures_robustness
+from radiotrace.imaging import corruptions
+from radiotrace.segmentation import figures_robustness
 
 
 def row(mean, half=0.05) -> dict:

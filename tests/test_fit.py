@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence import design, documents, fit
+from radiotrace.evidence.design import controls, fit
+from radiotrace.evidence.pages import documents
 from tests import submitted
 from tests.traced import Project
 
@@ -14,7 +15,7 @@ OTHER = {"name": "Knees", "licence": "CC0", "modality": "CT", "labels": {"0": "b
 
 @pytest.fixture(scope="module")
 def written():
-    return design.load(ROOT / "design")
+    return controls.load(ROOT / "design")
 
 
 @pytest.fixture(scope="module")

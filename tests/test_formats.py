@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.images import formats
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.imaging import formats
 from tests import phantoms
 
 IDS = ["phantom_00", "phantom_01", "phantom_02"]
@@ -587,7 +587,7 @@ AT = "files/md5/0a/" + "b" * 30
 
 @pytest.fixture
 def project_with_links(msd, tmp_path):
-    from radiotrace.images import links
+    from radiotrace.imaging import links
     links._cache.cache_clear()
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("")

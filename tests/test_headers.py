@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from radiotrace.images import content, headers, volumes
+from radiotrace.imaging import content, headers, volumes
 from tests import phantoms
 
 NAME, DATE = "a person's name", "a date"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from radiotrace.evaluation import heatmaps
+from radiotrace.drawing import heatmaps
 from tests import phantoms
 from tests.projects import ROOT
 

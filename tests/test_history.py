@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence import history
+from radiotrace.evidence.verify import history
 
 ROOT = Path(__file__).resolve().parent.parent
 LEDGER = "design/test_openings.jsonl"

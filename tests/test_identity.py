@@ -5,8 +5,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from radiotrace.images import identity
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.imaging import identity
 from tests import phantoms
 
 # `printf one | sha256sum`

@@ -4,9 +4,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from radiotrace.evaluation import metrics
-from radiotrace.images import volumes
-from radiotrace.learning import inference, networks
+from radiotrace.imaging import volumes
+from radiotrace.inference import windows
+from radiotrace.learning import architecture
+from radiotrace.segmentation import metrics
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,29 +51,29 @@ GEOMETRIES = pytest.mark.parametrize(("orientation", "degrees"), [("LPS", 0), ("
 @GEOMETRIES
 def test_segment_finds_the_boxes_in_any_geometry(orientation, degrees):
     image, label_map = phantom(orientation, degrees)
-    assert np.array_equal(volumes.array_zyx(inference.segment(image, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
+    assert np.array_equal(volumes.array_zyx(windows.segment(image, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
 
 
 @GEOMETRIES
 def test_segment_answers_on_the_grid_of_the_volume(orientation, degrees):
     image, _ = phantom(orientation, degrees)
-    assert volumes.grid(inference.segment(image, thresholds(image), SPEC)[0]) == volumes.grid(image)
+    assert volumes.grid(windows.segment(image, thresholds(image), SPEC)[0]) == volumes.grid(image)
 
 
 def test_segment_gives_uint8():
     image, _ = phantom("LPS")
-    assert inference.segment(image, thresholds(image), SPEC)[0].GetPixelID() == sitk.sitkUInt8
+    assert windows.segment(image, thresholds(image), SPEC)[0].GetPixelID() == sitk.sitkUInt8
 
 
 def test_segment_gives_logits_on_the_canonical_grid():         # PIR stores (y, z, x) of LPS
     image, _ = phantom("PIR")
-    assert inference.segment(image, thresholds(image), SPEC)[1].shape == (3, *phantoms.SIZE_XYZ[::-1])
+    assert windows.segment(image, thresholds(image), SPEC)[1].shape == (3, *phantoms.SIZE_XYZ[::-1])
 
 
 def test_segment_takes_integers():
     image, label_map = phantom("RAS")
     scaled = sitk.Cast(image * 1000, sitk.sitkInt16)
-    assert np.array_equal(volumes.array_zyx(inference.segment(scaled, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
+    assert np.array_equal(volumes.array_zyx(windows.segment(scaled, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
 
 
 def large_box() -> np.ndarray:
@@ -85,7 +86,7 @@ def large_box() -> np.ndarray:
 def resampled():
     """A large box in RAS, oblique, segmented at 1 mm; the label map and what is found."""
     image, label_map = phantom("RAS", labels=large_box())
-    return label_map, inference.segment(image, thresholds(image), SPEC | {"spacing_mm": [1.0, 1.0, 1.0]})
+    return label_map, windows.segment(image, thresholds(image), SPEC | {"spacing_mm": [1.0, 1.0, 1.0]})
 
 
 def test_segment_at_another_spacing_answers_on_the_grid_of_the_volume(resampled):
@@ -104,19 +105,19 @@ def test_segment_at_another_spacing_finds_the_box(resampled):
 
 def test_segment_of_odd_sizes_answers_on_the_grid_of_the_volume():
     image = phantoms.volume(noise(13, 17, 11).numpy())
-    label_map, _ = inference.segment(image, networks.build(NETWORK, 0).eval(), SPEC)
+    label_map, _ = windows.segment(image, architecture.build(NETWORK, 0).eval(), SPEC)
     assert volumes.grid(label_map) == volumes.grid(image)
 
 
 def test_predict_in_one_pass_is_the_network():
-    image, network = noise(16, 20, 12), networks.build(NETWORK, 0).eval()
+    image, network = noise(16, 20, 12), architecture.build(NETWORK, 0).eval()
     with torch.no_grad():
-        assert torch.allclose(inference.predict(image, network, SPEC), network(image[None, None])[0], rtol=0, atol=1e-5)
+        assert torch.allclose(windows.predict(image, network, SPEC), network(image[None, None])[0], rtol=0, atol=1e-5)
 
 
 def test_predict_in_windows_is_one_pass_for_a_pointwise_network():
     image = noise(21, 26, 18)
-    windowed = inference.predict(image, pointwise, SPEC | {"window_voxels": [8, 16, 12]})
+    windowed = windows.predict(image, pointwise, SPEC | {"window_voxels": [8, 16, 12]})
     assert torch.allclose(windowed, pointwise(image[None, None])[0], rtol=0, atol=1e-5)
 
 
@@ -128,7 +129,7 @@ def seen(image, spec) -> list[torch.Tensor]:
         found.append(patch.clone())
         return patch
 
-    inference.predict(image, network, spec)
+    windows.predict(image, network, spec)
     return found
 
 
@@ -154,29 +155,29 @@ def test_predict_adds_zeros():
 
 
 def test_predict_adds_the_offsets_of_balanced_volumes():
-    plain, shifted = (inference.predict(torch.ones(8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
+    plain, shifted = (windows.predict(torch.ones(8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
                       for spec in (SPEC, SPEC | {"logit_offsets": [0.0, -0.25]}))
     assert torch.equal(shifted - plain, torch.tensor([0, -0.25]).view(2, 1, 1, 1).expand(2, 8, 8, 8))
 
 
 def test_predict_gives_float32():
-    assert inference.predict(noise(8, 8, 8), lambda patch: patch.bfloat16(), SPEC).dtype == torch.float32
+    assert windows.predict(noise(8, 8, 8), lambda patch: patch.bfloat16(), SPEC).dtype == torch.float32
 
 
 def test_predict_takes_an_image_that_the_network_halves_to_one_voxel():  # 4 -> 2 -> 1: instance norm takes no single voxel
-    assert inference.predict(noise(4, 4, 4), networks.build(NETWORK, 0).eval(), SPEC).shape == (3, 4, 4, 4)
+    assert windows.predict(noise(4, 4, 4), architecture.build(NETWORK, 0).eval(), SPEC).shape == (3, 4, 4, 4)
 
 
 @pytest.mark.parametrize("changes", [{}, {"patch_voxels": [16, 20, 12]}, {"patch_voxels": [14, 25, 17]}], ids=["rounded", "patch", "odd"])
 def test_one_pass_is_what_predict_hands_to_the_network(changes):
     image, spec = noise(10, 17, 13), SPEC | changes
     (expected,) = seen(image, spec)
-    assert torch.equal(inference.one_pass(image, spec, (0, 0, 0))[0], expected[0, 0])
+    assert torch.equal(windows.one_pass(image, spec, (0, 0, 0))[0], expected[0, 0])
 
 
 def test_one_pass_of_an_image_that_fits_has_all_of_it():
     image = noise(10, 17, 13)
-    patch, part, inside = inference.one_pass(image, SPEC | {"patch_voxels": [16, 20, 12]}, (9, 0, 4))
+    patch, part, inside = windows.one_pass(image, SPEC | {"patch_voxels": [16, 20, 12]}, (9, 0, 4))
     assert torch.equal(image[part], image)
     assert torch.equal(patch[inside], image)
 
@@ -184,7 +185,7 @@ def test_one_pass_of_an_image_that_fits_has_all_of_it():
 # z: 10 becomes 12, 1 before and 1 behind; y: 40 > 24, around 30 18 … 42 is moved back to 16 … 40; x: 30 > 16, 8 … 24 around 16.
 def test_one_pass_of_a_larger_image_is_the_window_around_a_place():
     image = noise(10, 40, 30)
-    patch, part, inside = inference.one_pass(image, SPEC | {"window_voxels": [16, 24, 32]}, (5, 30, 16))
+    patch, part, inside = windows.one_pass(image, SPEC | {"window_voxels": [16, 24, 32]}, (5, 30, 16))
     assert part == (slice(0, 10), slice(16, 40), slice(8, 24))
     assert inside == (slice(1, 11), slice(0, 24), slice(0, 16))
     assert patch.shape == (12, 24, 16)
@@ -192,16 +193,16 @@ def test_one_pass_of_a_larger_image_is_the_window_around_a_place():
 
 
 def test_one_pass_does_not_leave_the_image():
-    _, part, _ = inference.one_pass(noise(40, 40, 40), SPEC | {"window_voxels": [16, 16, 16]}, (0, 39, 20))
+    _, part, _ = windows.one_pass(noise(40, 40, 40), SPEC | {"window_voxels": [16, 16, 16]}, (0, 39, 20))
     assert part == (slice(0, 16), slice(24, 40), slice(12, 28))
 
 
 @pytest.mark.parametrize("shape", [(14, 22, 18), (20, 40, 37), (5, 6, 7)], ids=["one window", "several windows", "smaller than a patch"])
 def test_with_a_gradient_the_logits_are_the_same(shape):
-    network, image = networks.build(NETWORK, seed=1).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    network, image = architecture.build(NETWORK, seed=1).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
     spec = SPEC | {"logit_offsets": [0.5, 0, -1]}
     image.requires_grad_()
-    found = inference.differentiable(image, network, spec)
-    assert found.detach().equal(inference.predict(image.detach(), network, spec))
+    found = windows.differentiable(image, network, spec)
+    assert found.detach().equal(windows.predict(image.detach(), network, spec))
     found.sum().backward()
     assert image.grad.abs().max() > 0

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from radiotrace import records, stage
-from radiotrace.images import identity, volumes
-from radiotrace.stage import StageError
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.imaging import identity, volumes
+from radiotrace.pipeline import stage
 from stages import ingest
 from tests import phantoms, projects
 

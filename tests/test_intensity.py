@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from radiotrace.images import intensity
+from radiotrace.inference import intensity
 
 WHOLE = (0, 100)
 

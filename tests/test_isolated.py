@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import isolated
+from radiotrace.pipeline import isolated
 
 ROOT = Path(__file__).resolve().parent.parent
 PLANTED = "open({!r}, 'w').close()\n"
@@ -45,10 +45,10 @@ def test_not_even_the_first_import_is_one_of_another_clone(clone, tmp_path):
 
 @pytest.mark.requirement("SRS-EVI-7")
 def test_compiled_code_of_the_clone_is_not_read(clone, tmp_path):
-    (tmp_path / "evil.py").write_text(PLANTED.format(str(tmp_path / "ran")) + (clone / "radiotrace/merkle.py").read_text())
-    compiled = importlib.util.cache_from_source(str(clone / "radiotrace/merkle.py"))
+    (tmp_path / "evil.py").write_text(PLANTED.format(str(tmp_path / "ran")) + (clone / "radiotrace/records/merkle.py").read_text())
+    compiled = importlib.util.cache_from_source(str(clone / "radiotrace/records/merkle.py"))
     py_compile.compile(str(tmp_path / "evil.py"), compiled, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    assert run("-c", "import radiotrace.merkle", cwd=clone).returncode == 0
+    assert run("-c", "import radiotrace.records.merkle", cwd=clone).returncode == 0
     assert (tmp_path / "ran").exists()  # so a Python that is not isolated takes it
     (tmp_path / "ran").unlink()
     assert "verifier:" in run("-m", "radiotrace", "verify", "--level", "1", cwd=clone).stdout
@@ -61,10 +61,10 @@ def test_verify_leaves_no_compiled_code(clone):
 
 
 def test_module_that_is_a_link_is_refused(clone, tmp_path):
-    shutil.move(clone / "radiotrace/merkle.py", tmp_path / "merkle.py")
-    (clone / "radiotrace/merkle.py").symlink_to(tmp_path / "merkle.py")
+    shutil.move(clone / "radiotrace/records/merkle.py", tmp_path / "merkle.py")
+    (clone / "radiotrace/records/merkle.py").symlink_to(tmp_path / "merkle.py")
     with pytest.raises(ImportError, match="found a symbolic link, expected a file"):
-        isolated.Finder(clone).find_spec("radiotrace.merkle")
+        isolated.Finder(clone).find_spec("radiotrace.records.merkle")
 
 
 def test_module_without_a_source_is_not_found(clone):
@@ -80,7 +80,7 @@ def test_stage_runs_isolated(clone):
 
 
 def test_without_a_module_it_says_how(clone):
-    done = run(clone / "radiotrace/isolated.py", cwd=clone)
+    done = run(clone / "radiotrace/pipeline/isolated.py", cwd=clone)
     assert (done.returncode, "MODULE ARGUMENT" in done.stderr) == (1, True)
 
 

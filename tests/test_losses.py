@@ -5,7 +5,7 @@ import pytest
 import torch
 from monai.losses import DiceCELoss, FocalLoss, TverskyLoss
 
-from radiotrace.learning import losses
+from radiotrace.segmentation import losses
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,8 +7,8 @@ import pytest
 
 from radiotrace import records
 from radiotrace.__main__ import main
+from radiotrace.errors import StageError
 from radiotrace.learning import members
-from radiotrace.stage import StageError
 from tests import projects
 
 TRAIN = json.loads((Path(__file__).resolve().parent / "schema_cases/train/valid/one_epoch.json").read_text())

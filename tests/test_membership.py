@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from radiotrace.verification import membership
+from radiotrace.segmentation.verification import membership
 
 
 def losses(**means) -> dict[str, dict[str, float]]:

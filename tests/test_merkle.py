@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from radiotrace import merkle
+from radiotrace.records import merkle
 
 FILES = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.nii", "b.nii", "c.nii", "d.nii", "e.nii")}
 

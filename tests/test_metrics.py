@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from radiotrace.evaluation import metrics
+from radiotrace.segmentation import metrics
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 

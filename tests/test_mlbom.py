@@ -5,7 +5,7 @@ import json
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import mlbom
+from radiotrace.evidence.formats import mlbom
 from tests import bills, submitted
 
 CASES = bills.ROOT / "tests/schema_cases"

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import canonical, compliance, model_card
+from radiotrace.evidence.design import compliance
+from radiotrace.evidence.formats import model_card
+from radiotrace.records import canonical
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent

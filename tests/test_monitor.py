@@ -10,9 +10,11 @@ from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.__main__ import main
-from radiotrace.evaluation import features, monitoring
-from radiotrace.images import volumes
-from radiotrace.learning import embedding, inference, networks, trained
+from radiotrace.imaging import volumes
+from radiotrace.inference import windows
+from radiotrace.learning import architecture, embedding, trained
+from radiotrace.segmentation import features
+from radiotrace.statistics import monitoring
 from tests import phantoms
 from tests.projects import ROOT
 
@@ -38,8 +40,8 @@ def write(folder, numbers, spacing=phantoms.SPACING_XYZ) -> None:
 def model(tmp_path_factory, deterministic):
     """A folder with train.json, weights.safetensors and reference.json."""
     folder = tmp_path_factory.mktemp("model")
-    network = networks.build(SPEC, seed=1).eval()
-    save_file(networks.state(network), folder / "weights.safetensors")
+    network = architecture.build(SPEC, seed=1).eval()
+    save_file(architecture.state(network), folder / "weights.safetensors")
     train = json.loads((ROOT / "tests/schema_cases/train/valid/one_epoch.json").read_text("utf-8"))
     train |= {"network": SPEC, "weights_sha256": records.sha256(folder / "weights.safetensors")}
     train["params"]["threads"] = 1
@@ -49,7 +51,7 @@ def model(tmp_path_factory, deterministic):
     for number in range(20):
         image = phantom(number)
         with embedding.watch(network, SPEC) as embedded:
-            label_map, logits = inference.segment(image, network, train["preprocessing"])
+            label_map, logits = windows.segment(image, network, train["preprocessing"])
         cases.append({"case_id": str(number), "subject_id": None, "embedding": embedded(),
                       "features": features.describe(image, label_map, logits, train["labels"], "LPS")})
     entropy = np.median([case["features"]["output"]["entropy"] for case in cases])

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from radiotrace import records
-from radiotrace.evaluation import features, monitoring
+from radiotrace.segmentation import features
+from radiotrace.statistics import monitoring
 from tests import phantoms
 
 SHA = "a" * 64

@@ -5,8 +5,9 @@ import pytest
 
 from radiotrace import records
 from radiotrace.commands import negative_controls as command
-from radiotrace.evidence import design, negative_controls, tests
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import controls, negative_controls
+from radiotrace.evidence.trace import tests
 from tests import tiny
 from tests.traced import OTHER, RUN_ID, STATUS, Project, example
 
@@ -67,7 +68,7 @@ def test_users_are_the_requirements_that_name_a_control(project):
 
 
 @pytest.mark.parametrize("change", [
-    lambda project: project.now.update({"radiotrace/stage.py": OTHER}), lambda project: project.now.update({"tests/test_stage.py": OTHER}),
+    lambda project: project.now.update({"radiotrace/pipeline/stage.py": OTHER}), lambda project: project.now.update({"tests/test_stage.py": OTHER}),
     lambda project: project.now.update({"tests/phantoms.py": OTHER}), lambda project: project.known.pop(STATUS)],
     ids=["faulted file", "file of a test", "helper of tests", "a test less"])
 def test_an_outcome_of_code_depends_on(project, change):
@@ -77,7 +78,7 @@ def test_an_outcome_of_code_depends_on(project, change):
 
 
 @pytest.mark.parametrize("change", [
-    lambda project: project.now.update({"radiotrace/records.py": OTHER}), lambda project: project.now.update({"tests/test_records.py": OTHER}),
+    lambda project: project.now.update({"radiotrace/records/__init__.py": OTHER}), lambda project: project.now.update({"tests/test_records.py": OTHER}),
     lambda project: project.requirement("SRS-UI-1").update(title="Another title")], ids=["another file", "another file of tests", "a title"])
 def test_an_outcome_of_code_does_not_depend_on(project, change):
     before = project.seen("NC-UI-1")
@@ -92,7 +93,7 @@ def test_an_outcome_of_predictions_depends_on_run_and_criteria(project):
         return negative_controls.seen_sha256(control, required, project.now, project.known, run_id)
 
     before = seen()
-    project.now["radiotrace/stage.py"] = OTHER
+    project.now["radiotrace/pipeline/stage.py"] = OTHER
     assert seen() == before
     assert seen(run_id=OTHER) != before
     project.requirement("SRS-SEG-1")["acceptance"]["threshold"] = 0.5
@@ -228,7 +229,7 @@ def test_controls_that_are_unknown_or_do_not_fit_stop_the_command_at_once(reposi
 
 
 def test_every_requirement_of_this_repository_has_a_control_of_its_own_kind():
-    found = design.load(ROOT / "design")
+    found = controls.load(ROOT / "design")
     assert not [one["id"] for one in found["requirements"]["requirements"] if not one["verification"]["negative_controls"]]
     assert not [name for name in found["negative_controls"] if not negative_controls.users(name, found["requirements"])]
 

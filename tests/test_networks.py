@@ -4,7 +4,8 @@ import pytest
 import torch
 from monai.networks.nets import DynUNet
 
-from radiotrace.learning import dropout, losses, networks
+from radiotrace.learning import architecture, dropout
+from radiotrace.segmentation import losses
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -25,7 +26,7 @@ def generators(*seeds) -> list:
 
 @pytest.fixture
 def network():
-    return networks.build(SPEC, seed=0)
+    return architecture.build(SPEC, seed=0)
 
 
 @pytest.fixture
@@ -34,16 +35,16 @@ def image():
 
 
 def copied(network) -> dict:
-    return {name: value.clone() for name, value in networks.state(network).items()}
+    return {name: value.clone() for name, value in architecture.state(network).items()}
 
 
 def test_state_names_each_weight_once(network):
-    values = networks.state(network).values()
+    values = architecture.state(network).values()
     assert len({value.data_ptr() for value in values}) == len(values)
 
 
 def test_state_holds_every_weight(network):
-    assert sum(value.numel() for value in networks.state(network).values()) == sum(value.numel() for value in network.parameters())
+    assert sum(value.numel() for value in architecture.state(network).values()) == sum(value.numel() for value in network.parameters())
 
 
 def test_the_number_of_weights_is_that_of_the_layers(network):
@@ -54,18 +55,18 @@ def test_the_number_of_weights_is_that_of_the_layers(network):
     encoder = sum(convolution(one, two) + convolution(two, two) + 2 * norm * two for one, two in ((1, 4), (4, 8), (8, 8)))
     decoder = sum(convolution(below, own, 8) + convolution(2 * own, own) + convolution(own, own) + 2 * norm * own for below, own in ((8, 8), (8, 4)))
     heads = (4 + 1) * 3 + (8 + 1) * 3                          # 1 x 1 x 1 with bias, to three labels, at two resolutions
-    assert sum(value.numel() for value in networks.state(network).values()) == encoder + decoder + heads
+    assert sum(value.numel() for value in architecture.state(network).values()) == encoder + decoder + heads
 
 
 def test_load_state_restores_outputs_exactly(network, image):
-    other = networks.build(SPEC, seed=1)
-    networks.load_state(other, copied(network))
+    other = architecture.build(SPEC, seed=1)
+    architecture.load_state(other, copied(network))
     assert torch.equal(network.eval()(image), other.eval()(image))
 
 
 def test_load_state_copies_and_does_not_share(network):
-    other = networks.build(SPEC, seed=1)
-    networks.load_state(other, networks.state(network))
+    other = architecture.build(SPEC, seed=1)
+    architecture.load_state(other, architecture.state(network))
     assert not {value.data_ptr() for value in network.parameters()} & {value.data_ptr() for value in other.parameters()}
 
 
@@ -73,54 +74,54 @@ def test_load_state_refuses_missing_weights(network):
     tensors = copied(network)
     name, _ = tensors.popitem()
     with pytest.raises(ValueError, match=name):
-        networks.load_state(network, tensors)
+        architecture.load_state(network, tensors)
 
 
 def test_load_state_refuses_unknown_weights(network):
     with pytest.raises(ValueError, match="novel"):
-        networks.load_state(network, copied(network) | {"novel": torch.zeros(1)})
+        architecture.load_state(network, copied(network) | {"novel": torch.zeros(1)})
 
 
 def test_load_state_refuses_weights_of_another_shape(network):
-    wider = networks.build(SPEC | {"labels": 4}, seed=0)
+    wider = architecture.build(SPEC | {"labels": 4}, seed=0)
     with pytest.raises(ValueError, match=r"bias: found \(4,\), expected \(3,\)"):
-        networks.load_state(network, copied(wider))
+        architecture.load_state(network, copied(wider))
 
 
 def test_one_seed_gives_one_network(network):
-    again = networks.state(networks.build(SPEC, seed=0))
-    assert all(torch.equal(value, again[name]) for name, value in networks.state(network).items())
+    again = architecture.state(architecture.build(SPEC, seed=0))
+    assert all(torch.equal(value, again[name]) for name, value in architecture.state(network).items())
 
 
 def test_another_seed_gives_another_network(network, image):
-    assert not torch.equal(network(image), networks.build(SPEC, seed=1)(image))
+    assert not torch.equal(network(image), architecture.build(SPEC, seed=1)(image))
 
 
 def test_building_does_not_disturb_torch_s_own_generator():
     before = torch.random.get_rng_state()
-    networks.build(SPEC, seed=5)
+    architecture.build(SPEC, seed=5)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_seed_does_not_depend_on_torch_s_own_generator(network):
     with torch.random.fork_rng():
         torch.manual_seed(123)
-        other = networks.state(networks.build(SPEC, seed=0))
-    assert all(torch.equal(value, other[name]) for name, value in networks.state(network).items())
+        other = architecture.state(architecture.build(SPEC, seed=0))
+    assert all(torch.equal(value, other[name]) for name, value in architecture.state(network).items())
 
 
 def test_a_dynunet_without_options_is_monai_s():                # names, order and initial weights of the models that were published
     with torch.random.fork_rng():
         torch.manual_seed(7)
         expected = DynUNet(3, 1, 3, [3] * 3, [1, 2, 2], [2, 2], [4, 8, 8], norm_name=("INSTANCE", {"affine": True}), deep_supervision=True)
-    found = networks.build(SPEC, seed=7).state_dict()
+    found = architecture.build(SPEC, seed=7).state_dict()
     assert list(found) == list(expected.state_dict())
     assert all(torch.equal(found[name], value) for name, value in expected.state_dict().items())
 
 
 @every_network
 def test_dropout_changes_nothing_until_masks_are_drawn(name, image):
-    plain, dropped = (networks.build(spec(name, dropout=share), seed=3).eval() for share in (0, 0.5))
+    plain, dropped = (architecture.build(spec(name, dropout=share), seed=3).eval() for share in (0, 0.5))
     assert torch.equal(dropped(image), plain(image))
     dropout.draw(dropped, generators(1, 2))
     assert not torch.equal(dropped(image), plain(image))
@@ -130,16 +131,16 @@ def test_dropout_changes_nothing_until_masks_are_drawn(name, image):
 
 @every_network
 def test_dropout_is_of_the_lowest_level(name, image):
-    network, seen = networks.build(spec(name, levels=4, dropout=0.5), seed=0), []
+    network, seen = architecture.build(spec(name, levels=4, dropout=0.5), seed=0), []
     [layer] = [module for module in network.modules() if isinstance(module, dropout.ChannelDropout)]
     layer.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
     network(torch.zeros(1, 1, 32, 48, 64))
-    assert seen == [(1, 64, *(edge // networks.multiple(spec(name, levels=4)) for edge in (32, 48, 64)))]
+    assert seen == [(1, 64, *(edge // architecture.multiple(spec(name, levels=4)) for edge in (32, 48, 64)))]
 
 
 @every_network
 def test_what_a_sample_loses_does_not_depend_on_the_others(name, image):
-    network = networks.build(spec(name, dropout=0.5), seed=0).eval()
+    network = architecture.build(spec(name, dropout=0.5), seed=0).eval()
     dropout.draw(network, generators(1, 2))
     together = network(image)
     dropout.draw(network, generators(2))
@@ -149,7 +150,7 @@ def test_what_a_sample_loses_does_not_depend_on_the_others(name, image):
 @every_network
 @every_norm
 def test_evaluation_gives_logits_of_each_label(name, norm, image):
-    assert networks.build(spec(name, norm=norm), seed=0).eval()(image).shape == (2, 3, 16, 20, 12)
+    assert architecture.build(spec(name, norm=norm), seed=0).eval()(image).shape == (2, 3, 16, 20, 12)
 
 
 def test_a_dynunet_without_options_gives_two_heads_at_full_resolution(network, image):
@@ -158,61 +159,61 @@ def test_a_dynunet_without_options_gives_two_heads_at_full_resolution(network, i
 
 @pytest.mark.parametrize("heads", [0, 1, 2])
 def test_training_gives_a_head_more_than_are_supervised_deeply(heads, image):
-    network = networks.build(spec("dynunet", levels=4, deep_supervision=heads), seed=0)
+    network = architecture.build(spec("dynunet", levels=4, deep_supervision=heads), seed=0)
     assert network.train()(torch.nn.functional.pad(image, (0, 4, 0, 4))).shape == (2, 1 + heads, 3, 16, 24, 16)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_other_networks_give_one_head(name, image):
-    assert networks.build(spec(name), seed=0).train()(image).shape == (2, 1, 3, 16, 20, 12)
+    assert architecture.build(spec(name), seed=0).train()(image).shape == (2, 1, 3, 16, 20, 12)
 
 
 @every_network
 def test_the_first_training_head_is_the_evaluation_output(name, image):
-    network = networks.build(spec(name), seed=0)
+    network = architecture.build(spec(name), seed=0)
     assert torch.equal(network.train()(image)[:, 0], network.eval()(image))
 
 
 @every_network
 @every_norm
 def test_a_sample_does_not_depend_on_the_batch(name, norm, image):      # in training mode, where batch norm would
-    network = networks.build(spec(name, norm=norm), seed=0).train()
+    network = architecture.build(spec(name, norm=norm), seed=0).train()
     assert torch.allclose(network(image)[:1], network(image[:1]), rtol=0, atol=1e-4)
 
 
 @every_network
 @pytest.mark.parametrize(("norm", "layer"), [("instance", torch.nn.InstanceNorm3d), ("group", torch.nn.GroupNorm)])
 def test_every_norm_is_the_one_asked_for_and_has_weights(name, norm, layer):
-    layers = [one for one in networks.build(spec(name, norm=norm), seed=0).modules() if type(one).__name__.endswith(("Norm", "Norm3d"))]
+    layers = [one for one in architecture.build(spec(name, norm=norm), seed=0).modules() if type(one).__name__.endswith(("Norm", "Norm3d"))]
     assert {type(one) for one in layers} == {layer}
     assert all(one.weight is not None for one in layers)
 
 
 @every_network
 def test_nothing_is_dropped_out(name):
-    assert not [layer for layer in networks.build(spec(name), seed=0).modules() if isinstance(layer, torch.nn.Dropout) and layer.p]
+    assert not [layer for layer in architecture.build(spec(name), seed=0).modules() if isinstance(layer, torch.nn.Dropout) and layer.p]
 
 
 @every_network
 def test_the_lowest_level_is_smaller_by_the_multiple(name):
     asked = spec(name, levels=5, deep_supervision=0)
-    network, edges = networks.build(asked, seed=0).eval(), []
+    network, edges = architecture.build(asked, seed=0).eval(), []
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv3d):
             layer.register_forward_hook(lambda layer, inputs, output: edges.append(tuple(output.shape[2:])))
     with torch.no_grad():
-        network(torch.zeros(1, 1, *(networks.multiple(asked) * edge for edge in (2, 3, 4))))
+        network(torch.zeros(1, 1, *(architecture.multiple(asked) * edge for edge in (2, 3, 4))))
     assert min(edges) == (2, 3, 4)
 
 
 @pytest.mark.parametrize(("levels", "expected"), [(3, 4), (4, 8), (5, 16)])
 def test_each_level_but_the_first_halves(levels, expected):
-    assert networks.multiple(spec("dynunet", levels)) == expected
+    assert architecture.multiple(spec("dynunet", levels)) == expected
 
 
-@pytest.mark.parametrize("name", networks.SHUFFLES)
+@pytest.mark.parametrize("name", architecture.SHUFFLES)
 def test_pixel_shuffle_starts_as_the_transposed_convolution(name, image):        # a kernel of 2 with stride 2 is the same sum
-    transposed, shuffled = (networks.build(spec(name, upsampling=way), seed=0) for way in ("transposed", "pixelshuffle"))
+    transposed, shuffled = (architecture.build(spec(name, upsampling=way), seed=0) for way in ("transposed", "pixelshuffle"))
     assert not [layer for layer in shuffled.modules() if isinstance(layer, torch.nn.ConvTranspose3d)]
     assert torch.allclose(transposed(image), shuffled(image), rtol=0, atol=1e-4)
 
@@ -220,25 +221,25 @@ def test_pixel_shuffle_starts_as_the_transposed_convolution(name, image):       
 def test_pixel_shuffle_adds_the_bias_of_the_transposed_convolution():
     transposed = torch.nn.ConvTranspose3d(4, 3, 2, 2)
     image = torch.randn(1, 4, 2, 3, 4)
-    assert torch.allclose(networks.PixelShuffle(transposed)(image), transposed(image), atol=1e-6)
+    assert torch.allclose(architecture.PixelShuffle(transposed)(image), transposed(image), atol=1e-6)
 
 
 def test_pixel_shuffle_refuses_kernels_that_overlap():
     with pytest.raises(ValueError, match="kernel"):
-        networks.PixelShuffle(torch.nn.ConvTranspose3d(4, 3, 3, 2))
+        architecture.PixelShuffle(torch.nn.ConvTranspose3d(4, 3, 3, 2))
 
 
 @every_network
 def test_every_network_s_weights_can_be_restored(name, image):
-    network, other = (networks.build(spec(name), seed).eval() for seed in (0, 1))
-    networks.load_state(other, copied(network))
+    network, other = (architecture.build(spec(name), seed).eval() for seed in (0, 1))
+    architecture.load_state(other, copied(network))
     assert torch.equal(network(image), other(image))
 
 
 @pytest.mark.parametrize("options", [{}, {"upsampling": "pixelshuffle"}], ids=["transposed", "pixelshuffle"])
 def test_building_with_options_does_not_disturb_torch_s_own_generator(options):
     before = torch.random.get_rng_state()
-    networks.build(spec("segresnet") | options, seed=5)
+    architecture.build(spec("segresnet") | options, seed=5)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -256,20 +257,20 @@ def fit(network) -> tuple[list[float], dict]:
         loss.backward()
         optimizer.step()
         history.append(loss.item())
-    return history, networks.state(network)
+    return history, architecture.state(network)
 
 
 @every_network
 @every_norm
 def test_the_loss_of_a_phantom_falls(name, norm):
-    history, _ = fit(networks.build(spec(name, norm=norm), seed=0))
+    history, _ = fit(architecture.build(spec(name, norm=norm), seed=0))
     assert history[-1] < 0.8 * history[0]
 
 
-@pytest.mark.parametrize(("name", "upsampling"), [(name, "transposed") for name in networks.BUILDERS]
-                         + [(name, "pixelshuffle") for name in networks.SHUFFLES])
+@pytest.mark.parametrize(("name", "upsampling"), [(name, "transposed") for name in architecture.BUILDERS]
+                         + [(name, "pixelshuffle") for name in architecture.SHUFFLES])
 def test_two_trainings_give_the_same_bytes(name, upsampling):
-    (_, first), (_, second) = (fit(networks.build(spec(name, upsampling=upsampling), seed=0)) for _ in range(2))
+    (_, first), (_, second) = (fit(architecture.build(spec(name, upsampling=upsampling), seed=0)) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -277,7 +278,7 @@ def test_two_trainings_give_the_same_bytes(name, upsampling):
 # bf16 rounds by 2^-9 in each of 20 to 50 layers, and turns some ReLUs over; a wrong convolution is off by 1.
 @every_network
 def test_a_network_computes_the_same_in_bf16(name):
-    network = networks.build(spec(name, levels=4, features=[16, 32, 64, 128]), seed=0).train().to(memory_format=torch.channels_last_3d)
+    network = architecture.build(spec(name, levels=4, features=[16, 32, 64, 128]), seed=0).train().to(memory_format=torch.channels_last_3d)
     image = torch.randn(1, 1, 24, 24, 24, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last_3d)
     found = {}
     for way in ("fp32", "bf16"):
@@ -302,14 +303,14 @@ def test_a_network_computes_the_same_in_bf16(name):
                                                                    "train.deep_supervision: found 1, expected 0 for unet"])],
     ids=["name", "levels", "doubling", "groups", "upsampling", "heads of another network", "heads", "two"])
 def test_faults_are_named(asked, expected):
-    assert networks.faults(asked) == expected
+    assert architecture.faults(asked) == expected
 
 
 @every_network
 def test_a_spec_of_an_older_record_has_no_faults(name):
-    assert networks.faults(spec(name)) == []
+    assert architecture.faults(spec(name)) == []
 
 
 def test_a_spec_with_faults_is_refused():
     with pytest.raises(ValueError, match="'resnet'"):
-        networks.build(SPEC | {"name": "resnet"}, seed=0)
+        architecture.build(SPEC | {"name": "resnet"}, seed=0)

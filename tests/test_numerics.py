@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from radiotrace.learning import networks, numerics
+from radiotrace.learning import architecture, numerics
 from tests.projects import ROOT
 
 DEFAULT = {"name": "dynunet", "features": [16, 32, 64, 128], "labels": 3}
@@ -109,7 +109,7 @@ def test_without_either_there_is_no_bf16(monkeypatch):
 # small one. Without bf16 both sides are fp32 and must agree exactly.
 @pytest.mark.parametrize("shape_zyx", [(40, 56, 40), (24, 24, 24)], ids=["default", "small"])
 def test_the_default_network_computes_the_same_in_bf16(shape_zyx):
-    network = networks.build(DEFAULT, seed=0).to(memory_format=torch.channels_last_3d)
+    network = architecture.build(DEFAULT, seed=0).to(memory_format=torch.channels_last_3d)
     image = torch.randn(1, 1, *shape_zyx, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last_3d)
     with torch.no_grad():
         expected = network(image)

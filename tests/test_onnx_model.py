@@ -5,13 +5,13 @@ import onnx
 import pytest
 import torch
 
-from radiotrace.learning import networks, onnx_model
+from radiotrace.learning import architecture, onnx_model
 from tests.projects import ROOT
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 TRACES = {"repository": str(ROOT), "environment": sys.prefix, "packages": "site-packages", "stack trace": "stack_trace", "project": "radiotrace"}
 WIDE = {"features": [8, 16, 32], "labels": 3}
-OTHERS = {name: WIDE | {"name": name} for name in networks.BUILDERS if name != "dynunet"} | {
+OTHERS = {name: WIDE | {"name": name} for name in architecture.BUILDERS if name != "dynunet"} | {
     "group norm, pixel shuffle": WIDE | {"name": "dynunet", "norm": "group", "upsampling": "pixelshuffle"}}
 # One worker, one export: it takes seconds.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 @pytest.fixture(scope="module")
 def torch_network():
-    return networks.build(SPEC, seed=0).eval()
+    return architecture.build(SPEC, seed=0).eval()
 
 
 @pytest.fixture(scope="module")
 def content(torch_network):
-    return onnx_model.export(torch_network, networks.multiple(SPEC), 20)
+    return onnx_model.export(torch_network, architecture.multiple(SPEC), 20)
 
 
 def messages(message):
@@ -42,7 +42,7 @@ def texts(content: bytes, field: str) -> list:
 
 @pytest.mark.requirement("SRS-EXPORT-2")
 def test_two_exports_are_the_same_bytes(torch_network, content):
-    assert onnx_model.export(torch_network, networks.multiple(SPEC), 20) == content
+    assert onnx_model.export(torch_network, architecture.multiple(SPEC), 20) == content
 
 
 @pytest.mark.requirement("SRS-SEC-4")
@@ -98,7 +98,7 @@ def test_onnx_runtime_takes_an_image_of_any_memory_format(torch_network, content
 @pytest.fixture(scope="module", params=OTHERS.values(), ids=OTHERS)
 def other(request):
     """Another network than the default, what its axes are multiples of, and its export."""
-    network, multiple = networks.build(request.param, seed=0), networks.multiple(request.param)
+    network, multiple = architecture.build(request.param, seed=0), architecture.multiple(request.param)
     return network, multiple, onnx_model.export(network, multiple, 20)
 
 

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from radiotrace import ledgers, records
-from radiotrace.evaluation import openings
-from radiotrace.stage import StageError
-from radiotrace.verification import rederive
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.pipeline import openings
+from radiotrace.records import ledgers
+from radiotrace.segmentation.verification import rederive
 
 CASES = Path(__file__).resolve().parent / "schema_cases"
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.metrics import compute_confusion_matrix_metric, get_confusion_matrix
 
-from radiotrace.evaluation import overlap
+from radiotrace.segmentation import overlap
 from tests.test_metrics import EMPTY, cube
 
 VOXELS = 9 * 10 * 11

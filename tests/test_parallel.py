@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import cluster, parallel, stage
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.pipeline import cluster, parallel, stage
 from tests import projects
 
 BACKENDS = [("1", "loky"), ("2", "loky"), ("2", "threading")]

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 

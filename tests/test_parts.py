@@ -2,8 +2,7 @@
 import pytest
 
 from radiotrace import records
-from radiotrace.evaluation import parts
-from radiotrace.images import volumes
+from radiotrace.imaging import parts, volumes
 from tests import phantoms
 
 DATASET = {"cases": [{"case_id": case_id, "attributes": {"site": "north"},

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params, records
-from radiotrace.evidence import pccp
+from radiotrace import records
+from radiotrace.evidence.design import pccp
+from radiotrace.pipeline import params
 from tests.submitted import json_of
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params, records
-from radiotrace.evidence import provenance
+from radiotrace import records
+from radiotrace.evidence.formats import provenance
+from radiotrace.pipeline import params
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,11 +21,11 @@ MODEL = {"run_id": F, "sha256": A, "weights_sha256": B}
 
 def run() -> dict:
     """The least of the record 'run': split reads a list of files, train reads what split made."""
-    shared = {"radiotrace/records.py": C}
+    shared = {"radiotrace/records/__init__.py": C}
     return {"run_id": F, "dataset_root_sha256": E, "stages": [
         {"stage": "split", "code": {"stages/split.py": A, **shared}, "params": {"seed": 0, "fractions": {"test": 0.25}}, "requirements_sha256": D,
          "inputs": {"data.sha256": B}},
-        {"stage": "train", "code": {"stages/train.py": B, **shared}, "params": {"seed": 0, "epochs": 3, "ema_share": 1.0}, "requirements_sha256": D,
+        {"stage": "train", "code": {"stages/segmentation/train.py": B, **shared}, "params": {"seed": 0, "epochs": 3, "ema_share": 1.0}, "requirements_sha256": D,
          "inputs": {"build/split/split.json": A}}]}
 
 
@@ -109,8 +110,8 @@ def test_subjects_are_the_model_and_its_weights():
 
 
 def test_dependencies_are_what_was_read_and_not_made():      # split.json was made by a stage
-    assert dependencies(statement()) == {"data.sha256": B, "dvc.yaml": C, "radiotrace/records.py": C, "requirements.txt": D, "stages/split.py": A,
-                                         "stages/train.py": B}
+    assert dependencies(statement()) == {"data.sha256": B, "dvc.yaml": C, "radiotrace/records/__init__.py": C, "requirements.txt": D, "stages/split.py": A,
+                                         "stages/segmentation/train.py": B}
 
 
 def test_root_of_the_data_set_stands_beside_the_list_of_its_files():
@@ -150,7 +151,7 @@ def test_model_of_another_run_is_refused():
         provenance.slsa(run(), MODEL | {"run_id": A}, WORKFLOW, C)
 
 
-@pytest.mark.parametrize(("group", "path"), [("code", "radiotrace/records.py"), ("inputs", "data.sha256")])
+@pytest.mark.parametrize(("group", "path"), [("code", "radiotrace/records/__init__.py"), ("inputs", "data.sha256")])
 def test_path_with_two_contents_is_refused(group, path):
     broken = run()
     broken["stages"][1][group][path] = A

@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 
-from radiotrace import randomness
+from radiotrace.pipeline import randomness
 
 
 def test_generators_do_not_depend_on_the_order_of_use():

@@ -1,5 +1,5 @@
 """ranking: which cases are shown."""
-from radiotrace.evaluation import ranking
+from radiotrace.segmentation import ranking
 
 
 def ranked(**dice) -> list[dict]:

@@ -4,8 +4,8 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
-from radiotrace.evaluation import recompute, results
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.segmentation import recompute, results
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import ledgers, records
-from radiotrace.stage import StageError
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.records import ledgers
 
 EPOCHS = json.loads((Path(__file__).parent / "schema_cases/epochs/valid/one_epoch.json").read_text("utf-8"))
 

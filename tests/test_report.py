@@ -7,7 +7,7 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from radiotrace.evaluation import report
+from radiotrace.segmentation import report
 from tests import projects
 
 CASES = projects.ROOT / "tests/schema_cases"

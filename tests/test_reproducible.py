@@ -73,10 +73,10 @@ def test_a_stage_killed_before_its_output_appears_is_made_again_in_the_same_byte
 # Two files are replaced after each of two epochs, the checkpoint and the history. 6 or more patches are drawn in each.
 @pytest.mark.requirement("SRS-TRAIN-2")
 @pytest.mark.parametrize(("function", "call", "epochs_done"), [
-    pytest.param("radiotrace.learning.augmentation.draw_patch", 2, 0, id="in epoch 1"),
+    pytest.param("radiotrace.segmentation.augmentation.draw_patch", 2, 0, id="in epoch 1"),
     pytest.param("os.replace", 1, 0, id="writing checkpoint 1"),
     pytest.param("os.replace", 2, 1, id="after checkpoint 1"),
-    pytest.param("radiotrace.learning.augmentation.draw_patch", -1, 1, id="in epoch 2"),
+    pytest.param("radiotrace.segmentation.augmentation.draw_patch", -1, 1, id="in epoch 2"),
     pytest.param("os.replace", 3, 1, id="writing checkpoint 2"),
     pytest.param("os.replace", 4, 2, id="after checkpoint 2"),
     pytest.param("os.replace", 5, 2, id="writing the weights")])

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params, records
-from radiotrace.evidence import requirements, reviews
-from radiotrace.stage import StageError
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import requirements, reviews
+from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = ROOT / "tests/schema_cases"

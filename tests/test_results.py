@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from radiotrace import records
-from radiotrace.evaluation import calibration, results, uncertainty
-from radiotrace.evidence import requirements
-from radiotrace.images import volumes
+from radiotrace.evidence.design import requirements
+from radiotrace.imaging import volumes
+from radiotrace.segmentation import results
+from radiotrace.statistics import calibration, uncertainty
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}

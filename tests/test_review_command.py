@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from radiotrace.commands import review
-from radiotrace.evidence import design, reviews
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import controls, reviews
 from tests.traced import opening
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,8 +22,8 @@ def reviewed(tmp_path_factory):
     made = shutil.copytree(ROOT / "design", tmp_path_factory.mktemp("reviewed") / "design")
     (made / "reviews.jsonl").unlink()
     (made / "test_openings.jsonl").unlink()
-    written = design.load(made)
-    reviews.add(made / "reviews.jsonl", [reviews.line(name, content, 0) for name, content in design.items(written).items()])
+    written = controls.load(made)
+    reviews.add(made / "reviews.jsonl", [reviews.line(name, content, 0) for name, content in controls.items(written).items()])
     return made
 
 
@@ -65,7 +65,7 @@ def test_all_reviews_every_item_as_it_stands(folder, capsys):
     (folder / "reviews.jsonl").unlink()
     _, digest = page(folder, capsys)
     run(folder, "--all", "--as", "Ada Lovelace", "--shown", digest)
-    items = design.items(design.load(folder))
+    items = controls.items(controls.load(folder))
     assert {(one["by"], one["shown_sha256"]) for one in lines(folder)} == {("Ada Lovelace", digest)}
     assert {one["item"] for one in lines(folder)} == set(items)
     assert {reviews.status(name, content, lines(folder)) for name, content in items.items()} == {"reviewed"}
@@ -115,7 +115,7 @@ def test_a_criterion_that_comes_after_the_opening_is_said_to_be_too_late(folder,
     edit(folder, old, new)
     run(folder, "SRS-SEG-1")
     assert ("SRS-SEG-1: the criterion changed after the test part was opened" in capsys.readouterr().out) is late
-    requirement = design.items(design.load(folder))["SRS-SEG-1"]
+    requirement = controls.items(controls.load(folder))["SRS-SEG-1"]
     assert lines(folder)[-1]["n_openings"] == 1
     assert reviews.prespecified(requirement, lines(folder)) is not late
 
@@ -124,7 +124,7 @@ def test_a_criterion_that_changes_before_the_opening_is_in_time(folder, capsys):
     edit(folder, "    threshold: 0.85\n", "    threshold: 0.8\n")
     run(folder, "SRS-SEG-1")
     assert "changed after" not in capsys.readouterr().out
-    assert reviews.prespecified(design.items(design.load(folder))["SRS-SEG-1"], lines(folder))
+    assert reviews.prespecified(controls.items(controls.load(folder))["SRS-SEG-1"], lines(folder))
 
 
 def test_a_broken_ledger_stops_before_anything_is_written(folder):
@@ -152,7 +152,7 @@ def test_the_page_shows_each_text_whole_and_what_changed_since_its_review(folder
     text, _ = page(folder, capsys)
     assert "<del>-title: Dice of the anterior hippocampus</del>" in text
     assert f"<ins>+{html.escape(NEW).replace('&#x27;', '&#39;')}</ins>" in text
-    statement = design.items(design.load(folder))["SRS-SEG-1"]["statement"]
+    statement = controls.items(controls.load(folder))["SRS-SEG-1"]["statement"]
     assert " ".join(statement.split()) in " ".join(html.unescape(text).split())
 
 

@@ -4,8 +4,8 @@ import json
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import reviews
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import reviews
 from tests.traced import OTHER_PART, PART, example, opening
 
 PERFORMANCE, INTERFACE = example("requirements/valid/performance_and_test")["requirements"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import params, records
-from radiotrace.evaluation import statistics, subgroups
-from radiotrace.evidence import pccp, risks
+from radiotrace import records
+from radiotrace.evidence.design import pccp, risks
+from radiotrace.pipeline import params
+from radiotrace.statistics import intervals, subgroups
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -312,7 +313,7 @@ def test_the_plan_has_the_parameters_of_evaluate():
 
 
 @pytest.mark.parametrize(("code", "words"), [
-    (statistics._ends, ("special.stdtrit", "_unskewed", "max(t")), (subgroups.compare, ('method="by"',)),
+    (intervals._ends, ("special.stdtrit", "_unskewed", "max(t")), (subgroups.compare, ('method="by"',)),
     (subgroups._Sides.p, ("mannwhitneyu", 'alternative="two-sided"'))], ids=["interval", "correction", "test"])
 def test_the_plan_s_methods_are_those_of_the_code(code, words):
     assert all(word in inspect.getsource(code) for word in words)

@@ -7,12 +7,13 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.torch import save_file
 
-from radiotrace import records, stage
-from radiotrace.evaluation import openings
-from radiotrace.evaluation import robustness as summaries
-from radiotrace.images import volumes
-from radiotrace.learning import inference, networks, trained
-from stages import robustness
+from radiotrace import records
+from radiotrace.imaging import volumes
+from radiotrace.inference import windows
+from radiotrace.learning import architecture, trained
+from radiotrace.pipeline import openings, stage
+from radiotrace.segmentation import robustness as summaries
+from stages.segmentation import robustness
 from tests import phantoms, projects
 from tests.test_inference import phantom, thresholds
 
@@ -222,7 +223,7 @@ def project(tmp_path_factory):
         for kind, where in (("image", "imagesTr"), ("label_map", "labelsTr"))} for case_id in ids]
     split = example("split", "hash")
     split["cases"] = {case_id: {"fold": None, "part": "test", "subject_id": case_id} for case_id in ids}
-    save_file(networks.state(networks.build(NETWORK, seed=1)), folder / "weights.safetensors")
+    save_file(architecture.state(architecture.build(NETWORK, seed=1)), folder / "weights.safetensors")
     train = example("train", "one_epoch") | {"network": NETWORK, "preprocessing": SPEC,
                                              "weights_sha256": records.sha256(folder / "weights.safetensors")}
     for name, record in (("dataset", described), ("split", split), ("train", train)):
@@ -260,8 +261,8 @@ def test_the_stage_writes_a_summary_of_its_cases(project):
 def test_the_clean_dice_is_that_of_the_prediction(project):
     case = records.read(project / "build/cases.json", "robustness_cases")["cases"][1]
     image, label_map = (volumes.read(project / f"data/{where}/phantom_02.nii.gz") for where in ("imagesTr", "labelsTr"))
-    network = networks.build(NETWORK, seed=1).eval()
-    prediction = volumes.array_zyx(inference.segment(image, network, SPEC)[0])
+    network = architecture.build(NETWORK, seed=1).eval()
+    prediction = volumes.array_zyx(windows.segment(image, network, SPEC)[0])
     expected = robustness.metrics.dice_per_label(volumes.array_zyx(label_map), prediction, LABELS)
     assert case["clean"] == pytest.approx(expected)
     assert case["shifts"][0]["dice"] == case["clean"]

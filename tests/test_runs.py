@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import records, runs
+from radiotrace import records
+from radiotrace.pipeline import runs
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMS = {"seed": 0, "scheme": "hash"}
@@ -30,11 +31,11 @@ def test_script_that_imports_nothing_is_its_own_closure(closure):
 
 
 def test_module_from_a_package_counts_with_the_package(closure):
-    assert closure("from radiotrace import merkle", merkle="") == ["radiotrace/__init__.py", "radiotrace/merkle.py"]
+    assert closure("from radiotrace import merkle", merkle="") == ["radiotrace/__init__.py", "radiotrace/records/merkle.py"]
 
 
 def test_name_from_a_module_counts_as_the_module(closure):
-    assert closure("from radiotrace.merkle import root", merkle="root = 1") == ["radiotrace/__init__.py", "radiotrace/merkle.py"]
+    assert closure("from radiotrace.records.merkle import root", merkle="root = 1") == ["radiotrace/__init__.py", "radiotrace/records/merkle.py"]
 
 
 def test_module_that_is_not_imported_does_not_count(closure):
@@ -42,11 +43,11 @@ def test_module_that_is_not_imported_does_not_count(closure):
 
 
 def test_import_inside_a_function_counts(closure):
-    assert "radiotrace/merkle.py" in closure("def f():\n    if f:\n        import radiotrace.merkle", merkle="")
+    assert "radiotrace/records/merkle.py" in closure("def f():\n    if f:\n        import radiotrace.records.merkle", merkle="")
 
 
 def test_import_under_another_name_counts(closure):
-    assert "radiotrace/merkle.py" in closure("import radiotrace.merkle as tree", merkle="")
+    assert "radiotrace/records/merkle.py" in closure("import radiotrace.records.merkle as tree", merkle="")
 
 
 def test_import_of_an_import_counts(closure):
@@ -56,7 +57,7 @@ def test_import_of_an_import_counts(closure):
 def test_what_a_package_imports_in_its_init_counts(closure):
     found = closure("from radiotrace.images import volumes", **{
         "images/__init__": "from radiotrace import units", "images/volumes": "", "units": ""})
-    assert found == ["radiotrace/__init__.py", "radiotrace/images/__init__.py", "radiotrace/images/volumes.py", "radiotrace/units.py"]
+    assert found == ["radiotrace/__init__.py", "radiotrace/images/__init__.py", "radiotrace/imaging/volumes.py", "radiotrace/units.py"]
 
 
 def test_every_package_on_the_way_counts(closure):
@@ -74,7 +75,7 @@ def test_modules_that_import_each_other_count_once(closure):
 def test_relative_import_counts(closure, statement):
     found = closure("from radiotrace.images import volumes", **{
         "images/__init__": "", "images/volumes": statement, "images/units": "MM = 1", "merkle": "root = 1"})
-    assert ("radiotrace/merkle.py" if "merkle" in statement else "radiotrace/images/units.py") in found
+    assert ("radiotrace/records/merkle.py" if "merkle" in statement else "radiotrace/images/units.py") in found
 
 
 @pytest.fixture

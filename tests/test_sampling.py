@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from radiotrace.learning import inference, networks, sampling
+from radiotrace.inference import windows
+from radiotrace.learning import architecture
+from radiotrace.segmentation import sampling
 from tests import phantoms
 
 SPEC = {"patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "multiple": 4}
@@ -12,7 +14,7 @@ KINDS = pytest.mark.parametrize("kind", [sampling.with_dropout, sampling.with_au
 
 @pytest.fixture(scope="module")
 def network(deterministic):
-    return networks.build({"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.5}, seed=3).eval()
+    return architecture.build({"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.5}, seed=3).eval()
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +52,20 @@ def test_each_case_and_seed_has_its_own(kind, image, network, other):
 
 
 def test_dropout_is_off_afterwards(image, network):
-    before = inference.predict(image, network, SPEC)
+    before = windows.predict(image, network, SPEC)
     passes(sampling.with_dropout, image, network)
-    assert inference.predict(image, network, SPEC).equal(before)
+    assert windows.predict(image, network, SPEC).equal(before)
 
 
 def test_dropout_is_off_after_a_failure(image, network):
-    before = inference.predict(image, network, SPEC)
+    before = windows.predict(image, network, SPEC)
     with pytest.raises(KeyError):
         list(sampling.with_dropout(image, network, {}, sampling.generators(0, "a kind", "p_01", 1), False))
-    assert inference.predict(image, network, SPEC).equal(before)
+    assert windows.predict(image, network, SPEC).equal(before)
 
 
 def test_a_network_without_dropout_gives_the_same_every_time(image, deterministic):
-    network = networks.build({"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.0}, seed=3).eval()
+    network = architecture.build({"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.0}, seed=3).eval()
     one, other, _ = passes(sampling.with_dropout, image, network)
     assert np.array_equal(one, other)
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import distributions, sbom
+from radiotrace.evidence.formats import distributions, sbom
 from tests import bills
 
 

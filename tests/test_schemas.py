@@ -10,7 +10,8 @@ import jsonpatch
 import jsonschema
 import pytest
 
-from radiotrace import params, records
+from radiotrace import records
+from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).resolve().parent / "schema_cases"

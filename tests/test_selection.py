@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import save
 
 from radiotrace import records
-from radiotrace.evidence import selection
-from stages import train as stage_train
+from radiotrace.evidence.bundle import selection
+from stages.segmentation import train as stage_train
 
 TRAIN = json.loads((Path(__file__).resolve().parent / "schema_cases/train/valid/one_epoch.json").read_text("utf-8"))
 WEIGHTS = save({"b": np.arange(3, dtype="<f4"), "a": np.ones((1, 2), dtype="<f4")})

@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from radiotrace.evaluation import shift
+from radiotrace.statistics import shift
 
 
 def test_psi_by_hand():      # counts 1 2 1 and 2 2 0, + 1/2, over 5.5: -1/5.5 · ln(1.5/2.5) + 0 + 1/5.5 · ln(1.5/0.5) = ln 5 / 5.5; 2 (1/4 + 1/4)

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from radiotrace import records
 from radiotrace.commands import sign
-from radiotrace.evidence import dsse, keys, signing
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.signing import dsse, keys, signatures
 from tests.bundles import SLSA, flip_byte, private_key, seal, write_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +44,7 @@ def project(tmp_path, monkeypatch):
 
 
 def verified(project):
-    return signing.verify(project / "signatures", project / "evidence", keys.known(project / "keys"), project)
+    return signatures.verify(project / "signatures", project / "evidence", keys.known(project / "keys"), project)
 
 
 def files_of(project):

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from radiotrace import records
-from radiotrace.evidence import dsse, keys, oms, signing, statements
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.signing import dsse, keys, oms, signatures, statements
 from tests.bundles import RUN_ID, SLSA, flip_byte, private_key, seal, write_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,18 +40,18 @@ class Signed:
         slsa = dsse.parse((self.evidence / "provenance.slsa.json").read_bytes())
         made = statements.provenance(slsa, files["manifest.json"], statements.byproducts(self.root))
         said = statements.review("Jane Doe", "approved", "2026-01-31T12:00:00Z", manifest)
-        self.write(signing.OMS, oms.sign("evidence", files, self.key))
-        self.write(signing.PROVENANCE, dsse.seal(dsse.compact(made), IN_TOTO, self.key, fingerprint))
+        self.write(signatures.OMS, oms.sign("evidence", files, self.key))
+        self.write(signatures.PROVENANCE, dsse.seal(dsse.compact(made), IN_TOTO, self.key, fingerprint))
         self.write("reviews/jane.dsse.json", dsse.seal(dsse.compact(said), statements.REVIEW_TYPE, self.key, fingerprint))
 
     def write(self, name, value):
         records.write_bytes(self.signatures / name, json.dumps(value).encode())
 
-    def read(self, name=signing.OMS):
+    def read(self, name=signatures.OMS):
         return json.loads((self.signatures / name).read_bytes())
 
     def verify(self):
-        return signing.verify(self.signatures, self.evidence, self.known, self.root)
+        return signatures.verify(self.signatures, self.evidence, self.known, self.root)
 
     def faults(self):
         """Signature, without its folder -> its faults, of those that have some."""
@@ -118,7 +118,7 @@ def swap(one, other):
 def test_changed_bundle_is_refused(signed, name):
     change, expected = TAMPER[name]
     change(signed.evidence)
-    assert any(fault.startswith(expected) for fault in signed.faults()[signing.OMS])
+    assert any(fault.startswith(expected) for fault in signed.faults()[signatures.OMS])
 
 
 @pytest.mark.parametrize("name", ["flipped_byte", "added_file", "added_gitattributes", "removed_file", "renamed_file", "swapped_contents"])
@@ -126,7 +126,7 @@ def test_sums_that_were_made_again_do_not_help(signed, name):
     TAMPER[name][0](signed.evidence)
     seal(signed.evidence)
     assert statements.misfits(signed.evidence, oms.listing(signed.evidence)[0]) == []
-    assert set(signed.faults()) == {signing.OMS, signing.PROVENANCE, "reviews/jane.dsse.json"}
+    assert set(signed.faults()) == {signatures.OMS, signatures.PROVENANCE, "reviews/jane.dsse.json"}
 
 
 @pytest.mark.parametrize("name", TAMPER)
@@ -140,7 +140,7 @@ def test_every_fault_of_a_bundle_is_told_at_once(signed):
     flip_byte(signed.evidence)
     (signed.evidence / "cases.json").unlink()
     (signed.evidence / "extra.json").touch()
-    assert [fault.split(": found")[0] for fault in signed.faults()[signing.OMS]] == [
+    assert [fault.split(": found")[0] for fault in signed.faults()[signatures.OMS]] == [
         "cases.json: missing", "extra.json: unlisted", "run.json: digest differs"]
 
 
@@ -182,7 +182,7 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize("name", [signing.OMS, signing.PROVENANCE, "reviews/jane.dsse.json"])
+@pytest.mark.parametrize("name", [signatures.OMS, signatures.PROVENANCE, "reviews/jane.dsse.json"])
 @pytest.mark.parametrize("change", CHANGED)
 def test_changed_signature_is_refused(signed, name, change):
     alter, expected = CHANGED[change]
@@ -193,21 +193,21 @@ def test_changed_signature_is_refused(signed, name, change):
 
 
 def test_signatures_of_two_envelopes_swapped_are_refused(signed):
-    one, other = signed.read(), signed.read(signing.PROVENANCE)
+    one, other = signed.read(), signed.read(signatures.PROVENANCE)
     one["dsseEnvelope"]["signatures"][0]["sig"], other["signatures"][0]["sig"] = (
         other["signatures"][0]["sig"], one["dsseEnvelope"]["signatures"][0]["sig"])
-    signed.write(signing.OMS, one)
-    signed.write(signing.PROVENANCE, other)
+    signed.write(signatures.OMS, one)
+    signed.write(signatures.PROVENANCE, other)
     assert {name: faults[0][:26] for name, faults in signed.faults().items()} == dict.fromkeys(
-        (signing.OMS, signing.PROVENANCE), "the signature does not fit")
+        (signatures.OMS, signatures.PROVENANCE), "the signature does not fit")
 
 
 @pytest.mark.parametrize(("content", "expected"), [
     (b"", "not JSON"), (b"\xff", "not JSON"), (b"[" * 100_000, "not JSON"), (b'{"a": NaN}', "not JSON: NaN is no number"),
     (b'{"mediaType": 1, "mediaType": 2}', "not JSON: a key stands twice"), (b"[]", "not an OMS bundle"), (b"{}", "not an OMS bundle")])
 def test_file_that_is_no_bundle_is_refused(signed, content, expected):
-    (signed.signatures / signing.OMS).write_bytes(content)
-    assert signed.faults()[signing.OMS][0].startswith(expected)
+    (signed.signatures / signatures.OMS).write_bytes(content)
+    assert signed.faults()[signatures.OMS][0].startswith(expected)
 
 
 @pytest.mark.parametrize(("where", "value", "expected"), [
@@ -215,34 +215,34 @@ def test_file_that_is_no_bundle_is_refused(signed, content, expected):
     ("verificationMaterial", {"certificate": {}}, "unknown verification material"), ("verificationMaterial", {}, "unknown verification material"),
     ("verificationMaterial", {"publicKey": {"hint": "0" * 64}}, "key mismatch: signed with key '0000")])
 def test_bundle_that_is_signed_otherwise_is_refused(signed, where, value, expected):
-    signed.write(signing.OMS, signed.read() | {where: value})
-    assert signed.faults()[signing.OMS][0].startswith(expected)
+    signed.write(signatures.OMS, signed.read() | {where: value})
+    assert signed.faults()[signatures.OMS][0].startswith(expected)
 
 
 def test_signature_of_another_key_is_refused(signed):
     other = private_key(signed.root / "other.pem")
     signed.known = keys.known(signed.root / "keys", [signed.root / "other.pub"])
     assert {name: faults[0].split(":")[0] for name, faults in signed.faults().items()} == dict.fromkeys(
-        (signing.OMS, signing.PROVENANCE, "reviews/jane.dsse.json"), "key mismatch")
-    assert keys.fingerprint(other.public_key())[:16] in signed.faults()[signing.OMS][0]
+        (signatures.OMS, signatures.PROVENANCE, "reviews/jane.dsse.json"), "key mismatch")
+    assert keys.fingerprint(other.public_key())[:16] in signed.faults()[signatures.OMS][0]
 
 
 def test_other_key_under_the_name_of_the_known_one_is_refused(signed):  # the hint is no proof
     value = oms.sign("evidence", oms.listing(signed.evidence)[0], ec.generate_private_key(ec.SECP256R1()))
-    signed.write(signing.OMS, value | {"verificationMaterial": signed.read()["verificationMaterial"]})
-    assert signed.faults()[signing.OMS] == ["the signature does not fit: the payload, its type or the signature was changed"]
+    signed.write(signatures.OMS, value | {"verificationMaterial": signed.read()["verificationMaterial"]})
+    assert signed.faults()[signatures.OMS] == ["the signature does not fit: the payload, its type or the signature was changed"]
 
 
-@pytest.mark.parametrize("name", [signing.OMS, signing.PROVENANCE])
+@pytest.mark.parametrize("name", [signatures.OMS, signatures.PROVENANCE])
 def test_missing_signature_is_found(signed, name):
     (signed.signatures / name).unlink()
     assert signed.faults() == {name: ["missing"]}
 
 
 def test_signature_that_is_a_link_is_refused(signed):
-    (signed.signatures / signing.OMS).rename(signed.root / "elsewhere")
-    (signed.signatures / signing.OMS).symlink_to("../elsewhere")
-    assert signed.faults()[signing.OMS][0].startswith("found a symbolic link")
+    (signed.signatures / signatures.OMS).rename(signed.root / "elsewhere")
+    (signed.signatures / signatures.OMS).symlink_to("../elsewhere")
+    assert signed.faults()[signatures.OMS][0].startswith("found a symbolic link")
 
 
 def test_unknown_file_among_the_signatures_is_found(signed):
@@ -252,7 +252,7 @@ def test_unknown_file_among_the_signatures_is_found(signed):
 
 def test_no_folder_of_signatures_means_that_they_are_missing(signed):
     shutil.rmtree(signed.signatures)
-    assert signed.faults() == {signing.OMS: ["missing"], signing.PROVENANCE: ["missing"]}
+    assert signed.faults() == {signatures.OMS: ["missing"], signatures.PROVENANCE: ["missing"]}
 
 
 # What a statement may say, though it is signed.
@@ -260,7 +260,7 @@ def test_no_folder_of_signatures_means_that_they_are_missing(signed):
 def resign(signed, change):
     payload = json.loads(base64.b64decode(signed.read()["dsseEnvelope"]["payload"]))
     change(payload)
-    signed.write(signing.OMS, signed.read() | {"dsseEnvelope": dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, "")})
+    signed.write(signatures.OMS, signed.read() | {"dsseEnvelope": dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, "")})
 
 
 @pytest.mark.parametrize(("change", "expected"), [
@@ -271,13 +271,13 @@ def resign(signed, change):
     (lambda said: said["subject"][0]["digest"].update(sha256="0" * 64), "statement: the root digest is not that of its resources")])
 def test_signed_statement_of_another_kind_is_refused(signed, change, expected):
     resign(signed, change)
-    assert [fault[:len(expected)] for fault in signed.faults()[signing.OMS]] == [expected]
+    assert [fault[:len(expected)] for fault in signed.faults()[signatures.OMS]] == [expected]
 
 
 def test_ignored_paths_of_a_signer_are_not_ignored(signed):
     (signed.evidence / ".gitattributes").touch()
     resign(signed, lambda said: said["predicate"]["serialization"].update(ignore_paths=[".gitattributes"]))
-    assert signed.faults()[signing.OMS] == [".gitattributes: unlisted"]
+    assert signed.faults()[signatures.OMS] == [".gitattributes: unlisted"]
 
 
 def test_bundle_is_signed_as_a_new_one_but_not_reviewed_again(signed):
@@ -290,19 +290,19 @@ def test_bundle_is_signed_as_a_new_one_but_not_reviewed_again(signed):
 
 
 def test_provenance_of_another_manifest_is_refused(signed):
-    provenance = signed.read(signing.PROVENANCE)
+    provenance = signed.read(signatures.PROVENANCE)
     flip_byte(signed.evidence)
     seal(signed.evidence)
     signed.sign()
-    signed.write(signing.PROVENANCE, provenance)
-    assert signed.faults() == {signing.PROVENANCE: ["subject: what was signed is not what provenance.slsa.json and the digest of manifest.json say"]}
+    signed.write(signatures.PROVENANCE, provenance)
+    assert signed.faults() == {signatures.PROVENANCE: ["subject: what was signed is not what provenance.slsa.json and the digest of manifest.json say"]}
 
 
 @pytest.mark.parametrize(("payload", "expected"), [([], "unknown predicate: found None"), ({"predicateType": "x"}, "unknown predicate: found 'x'"),
                                                    ({"predicateType": SLSA["predicateType"], "subject": 1}, "_type: what was signed is not")])
 def test_provenance_of_another_kind_is_refused(signed, payload, expected):
-    signed.write(signing.PROVENANCE, dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, keys.fingerprint(signed.key.public_key())))
-    assert signed.faults()[signing.PROVENANCE][0].startswith(expected)
+    signed.write(signatures.PROVENANCE, dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, keys.fingerprint(signed.key.public_key())))
+    assert signed.faults()[signatures.PROVENANCE][0].startswith(expected)
 
 
 def test_review_that_says_something_else_is_refused(signed):
@@ -342,11 +342,11 @@ def test_change_of_a_file_beside_the_bundle_is_found(tmp_path, name):
     project = Signed(tmp_path)
     assert project.faults() == {}
     (tmp_path / name).write_text("as tampered\n")
-    assert [fault.split(":")[:2] for fault in project.faults()[signing.PROVENANCE]] == [[name, " digest differs"]]
+    assert [fault.split(":")[:2] for fault in project.faults()[signatures.PROVENANCE]] == [[name, " digest differs"]]
 
 
 def test_provenance_keeps_what_the_bundle_says(signed):
-    found = json.loads(base64.b64decode(signed.read(signing.PROVENANCE)["payload"]))
+    found = json.loads(base64.b64decode(signed.read(signatures.PROVENANCE)["payload"]))
     assert found["subject"][0] == SLSA["subject"][0]
     assert found["predicate"]["buildDefinition"] == SLSA["predicate"]["buildDefinition"]
     assert [row["name"] for row in found["predicate"]["runDetails"]["byproducts"]] == ["metrics/dice.svg", "execution/execution.json"]
@@ -369,7 +369,7 @@ def test_mark_of_a_key_shows(signed, trust):
     records.write(signed.root / "keys/own.json", {"fingerprint_sha256": name, "trust": trust}, "signing_key")
     signed.known = keys.known(signed.root / "keys")
     assert {found["trust"] for found in signed.verify()} == {trust}
-    assert f"key {name[:16]}, {signing.TRUST[trust]}, from this clone: integrity, not identity" in signing.lines(signed.verify())[0]
+    assert f"key {name[:16]}, {signatures.TRUST[trust]}, from this clone: integrity, not identity" in signatures.lines(signed.verify())[0]
 
 
 def test_every_bad_file_of_keys_is_named(tmp_path):
@@ -421,7 +421,7 @@ def test_bundle_is_as_oms_demands(signed):
 
 
 def by_ours(signed):
-    return signing.OMS not in signed.faults()
+    return signatures.OMS not in signed.faults()
 
 
 def by_model_signing(signed):
@@ -430,7 +430,7 @@ def by_model_signing(signed):
     hashed = hashing.Config().set_ignored_paths(paths=[], ignore_git_paths=False)
     try:
         verifying.Config().use_elliptic_key_verifier(public_key=signed.public).set_hashing_config(hashed).verify(
-            signed.evidence, signed.signatures / signing.OMS)
+            signed.evidence, signed.signatures / signatures.OMS)
     except Exception:  # noqa: BLE001 it raises what its parts raise; a test beside this one sees it pass
         return False
     return True
@@ -449,7 +449,7 @@ def by_openssl(signed):
     return all(run.returncode == 0 for run in runs)
 
 
-def by_securesystemslib(signed, name=signing.OMS):
+def by_securesystemslib(signed, name=signatures.OMS):
     """Another DSSE, which takes a key only under the id that the signature gives it; OMS leaves that empty."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
@@ -472,7 +472,7 @@ def signed_by(request, signed):
         from model_signing import signing as reference
         hashed = hashing.Config().set_ignored_paths(paths=[], ignore_git_paths=False)
         reference.Config().use_elliptic_key_signer(private_key=signed.root / "key.pem").set_hashing_config(hashed).sign(
-            signed.evidence, signed.signatures / signing.OMS)
+            signed.evidence, signed.signatures / signatures.OMS)
     return signed
 
 
@@ -501,11 +501,11 @@ def test_implementations_refuse_a_changed_envelope(signed_by, verified, change):
         change = "not_der"                                                   # openssl has nothing to look at where there is no signature
     value = signed_by.read()
     CHANGED[change][0](value)
-    signed_by.write(signing.OMS, value)
+    signed_by.write(signatures.OMS, value)
     assert not verified(signed_by)
 
 
-@pytest.mark.parametrize("name", [signing.PROVENANCE, "reviews/jane.dsse.json"])
+@pytest.mark.parametrize("name", [signatures.PROVENANCE, "reviews/jane.dsse.json"])
 def test_securesystemslib_accepts_our_envelopes(signed, name):
     assert by_securesystemslib(signed, name)
 
@@ -514,9 +514,9 @@ def test_we_accept_an_envelope_of_securesystemslib(signed):
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import CryptoSigner, SSlibKey
     public = SSlibKey.from_crypto(signed.key.public_key(), keyid=keys.fingerprint(signed.key.public_key()))
-    envelope = Envelope(base64.b64decode(signed.read(signing.PROVENANCE)["payload"]), IN_TOTO, {})
+    envelope = Envelope(base64.b64decode(signed.read(signatures.PROVENANCE)["payload"]), IN_TOTO, {})
     envelope.sign(CryptoSigner(signed.key, public))
-    signed.write(signing.PROVENANCE, envelope.to_dict())
+    signed.write(signatures.PROVENANCE, envelope.to_dict())
     assert signed.faults() == {}
 
 
@@ -529,7 +529,7 @@ def test_verify_needs_what_the_runtime_has():
 def test_lines_name_faults_and_what_was_not_checked(signed):
     shutil.rmtree(signed.root / "execution")
     (signed.evidence / "extra.json").touch()
-    assert [line for line in signing.lines(signed.verify()) if line.startswith("  ")] == [
+    assert [line for line in signatures.lines(signed.verify()) if line.startswith("  ")] == [
         "  extra.json: unlisted", "  not checked: execution/execution.json is not here: not compared with its signed digest"]
 
 
@@ -550,13 +550,13 @@ def test_signatures_of_an_earlier_run_are_said_to_be_that_and_what_to_do(signed)
     assert signed.faults() == {}
     run_again(signed, "e" * 64)
     found = signed.faults()
-    for name in (signing.OMS, signing.PROVENANCE):
-        assert [fault.startswith(f"{signing.ANOTHER_RUN}: ") for fault in found[name]] == [True]
-    assert "python -m radiotrace sign" in signing.ANOTHER_RUN
+    for name in (signatures.OMS, signatures.PROVENANCE):
+        assert [fault.startswith(f"{signatures.ANOTHER_RUN}: ") for fault in found[name]] == [True]
+    assert "python -m radiotrace sign" in signatures.ANOTHER_RUN
 
 
 def test_a_changed_file_of_the_same_run_is_named_as_before(signed):
     run_again(signed, "d" * 64)
     signed.sign()
     (signed.evidence / "metrics.json").write_text("{}\n")
-    assert any(fault.startswith("metrics.json: digest differs") for fault in signed.faults()[signing.OMS])
+    assert any(fault.startswith("metrics.json: digest differs") for fault in signed.faults()[signatures.OMS])

@@ -9,8 +9,9 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from radiotrace import records
-from radiotrace.evidence import distributions, soup
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import soup
+from radiotrace.evidence.formats import distributions
 from tests import bills
 
 PINS = {"requirements.txt": {"one": "1.0", "two": "2.0"}, "requirements-cluster.txt": {}}

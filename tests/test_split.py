@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from radiotrace import records, splits
-from radiotrace.stage import StageError
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.pipeline import splits
 from stages import split
 from tests import projects
 

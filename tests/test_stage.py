@@ -7,8 +7,9 @@ import pickle
 
 import pytest
 
-from radiotrace import stage
-from radiotrace.stage import StageError
+from radiotrace import errors
+from radiotrace.errors import StageError
+from radiotrace.pipeline import stage
 
 
 @pytest.fixture
@@ -232,22 +233,22 @@ def test_planted_link_under_a_temporary_name_of_an_output_folder_is_not_followed
 # What comes from outside is shown, not obeyed
 
 def test_what_steers_a_terminal_is_shown_in_a_finding():
-    text = str(stage.StageError("a\x1b[2Jb", ["case \x1b]0;owned\x07", "two\nlines", "right\u202eleft"], "Run\x08 it."))
+    text = str(errors.StageError("a\x1b[2Jb", ["case \x1b]0;owned\x07", "two\nlines", "right\u202eleft"], "Run\x08 it."))
     assert text.splitlines() == [r"a\x1b[2Jb", r"  case \x1b]0;owned\x07", r"  two\nlines", r"  right\u202eleft", r"Run\x08 it."]
 
 
 def test_what_steers_a_terminal_is_shown_in_the_log(capsys):
-    stage.log("case \x1b[31mred\x1b[0m\nsecond line")
+    errors.log("case \x1b[31mred\x1b[0m\nsecond line")
     assert capsys.readouterr().err == "case \\x1b[31mred\\x1b[0m\nsecond line\n"
 
 
 def test_letters_of_every_script_stay_as_they_are():
-    assert stage.shown("Größe 1.5 µm, 患者 ≤ 3 …") == "Größe 1.5 µm, 患者 ≤ 3 …"
+    assert errors.shown("Größe 1.5 µm, 患者 ≤ 3 …") == "Größe 1.5 µm, 患者 ≤ 3 …"
 
 
 @pytest.mark.parametrize(("count", "lines"), [(100, 101), (101, 102), (100_000, 102)])
 def test_a_list_of_more_than_a_hundred_ends_in_how_many_more(count, lines):
-    error = stage.StageError("headline", map(str, range(count)))
+    error = errors.StageError("headline", map(str, range(count)))
     assert len(error.findings) == count
     assert len(str(error).splitlines()) == lines
     if count > 100:
@@ -255,5 +256,5 @@ def test_a_list_of_more_than_a_hundred_ends_in_how_many_more(count, lines):
 
 
 def test_a_finding_of_a_megabyte_is_shortened():
-    line = str(stage.StageError("headline", ["x" * 10**6])).splitlines()[1]
+    line = str(errors.StageError("headline", ["x" * 10**6])).splitlines()[1]
     assert line == f"  {'x' * 1000}… (999000 more characters)"

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from radiotrace.evaluation import statistics
+from radiotrace.statistics import intervals
 
 FOUR = {"a": 0.5, "b": 0.75, "c": 0.875, "d": 0.875}           # mean 0.75; squares of differences 1/16, 0, 1/64, 1/64, sum 3/32
 OWN = {case: case for case in "abcdefgh"}                      # every case is a subject
 
 
 def summary(values, subject_of=OWN):
-    return statistics.summary(values, subject_of)
+    return intervals.summary(values, subject_of)
 
 
-def interval(values, subject_of=None, rule=statistics.MEAN):
-    return statistics.mean_interval(values, subject_of or {case: case for case in values}, rule)
+def interval(values, subject_of=None, rule=intervals.MEAN):
+    return intervals.mean_interval(values, subject_of or {case: case for case in values}, rule)
 
 
 def bounds(values, subject_of=None):
@@ -61,7 +61,7 @@ def test_one_case_has_no_sd():
 @pytest.mark.requirement("SRS-MET-2")
 @pytest.mark.parametrize("count", [1, 3, 4, 8, 9])             # a BCa interval of 3, 4 and 8 covered .71, .79 and .88 of the time
 def test_fewer_than_ten_subjects_have_no_interval(count):
-    assert interval(normal(count)) == statistics.Interval(None, None, "fewer than 10 subjects")
+    assert interval(normal(count)) == intervals.Interval(None, None, "fewer than 10 subjects")
 
 
 def test_ten_subjects_have_an_interval():
@@ -81,7 +81,7 @@ def test_values_of_a_summary_are_python_numbers():             # a record refuse
 @pytest.mark.requirement("SRS-MET-2")
 @pytest.mark.parametrize("count", [10, 35])
 def test_equal_values_have_no_interval(count):                 # of no width, which "three subjects all .9" had
-    assert interval(dict.fromkeys(normal(count), 0.9)) == statistics.Interval(None, None, "no variance")
+    assert interval(dict.fromkeys(normal(count), 0.9)) == intervals.Interval(None, None, "no variance")
 
 
 def test_equal_values_that_are_no_binary_fractions_have_no_interval():
@@ -95,7 +95,7 @@ def test_subjects_of_equal_means_have_no_interval():           # values differ w
 
 
 def test_an_interval_of_no_subject_is_undefined():
-    assert interval({}) == statistics.Interval(None, None, "undefined")
+    assert interval({}) == intervals.Interval(None, None, "undefined")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -108,7 +108,7 @@ def test_the_interval_contains_the_mean(seed):
 def test_the_interval_goes_no_further_than_the_measure_can():  # Student's would reach to 1.02
     values = {str(number): float(number > 0) for number in range(20)}
     assert interval(values).high > 1
-    assert interval(values, rule=statistics.SHARE).high == 1
+    assert interval(values, rule=intervals.SHARE).high == 1
 
 
 def test_the_interval_does_not_depend_on_the_order_of_cases():
@@ -163,12 +163,12 @@ def test_a_large_offset_moves_the_interval_and_nothing_else():         # squares
 
 
 def test_a_higher_level_is_wider():
-    (low, high), (lower, higher) = bounds(normal(20)), interval(normal(20), rule=statistics.Rule(level=0.99)).bounds
+    (low, high), (lower, higher) = bounds(normal(20)), interval(normal(20), rule=intervals.Rule(level=0.99)).bounds
     assert lower < low < high < higher
 
 
 def test_a_statistic_that_nothing_covers_has_no_interval():
-    assert interval(normal(100), rule=statistics.UNCOVERED).no_interval == "not shown to cover"
+    assert interval(normal(100), rule=intervals.UNCOVERED).no_interval == "not shown to cover"
 
 
 def test_a_subject_counts_by_its_cases():
@@ -194,7 +194,7 @@ def ratio(totals):
 def test_the_interval_of_a_ratio_contains_it():
     rng = np.random.default_rng(0)
     below = rng.uniform(1, 2, 30)
-    low, high = statistics.interval(np.stack([below * rng.normal(0.5, 0.1, 30), below]), ratio).bounds
+    low, high = intervals.interval(np.stack([below * rng.normal(0.5, 0.1, 30), below]), ratio).bounds
     assert 0.4 < low < 0.5 < high < 0.6
 
 
@@ -211,24 +211,24 @@ def sides(inside: np.ndarray, seed=0) -> tuple[np.ndarray, np.ndarray]:
 def test_the_interval_of_a_gap_is_close_to_welch_s():          # scipy's; a jackknife over both sides gives (n - 1) / n of n / (n - 1)
     inside = np.arange(40) < 15
     value, sums = sides(inside)
-    low, high = statistics.interval(sums, gap, strata=inside).bounds
+    low, high = intervals.interval(sums, gap, strata=inside).bounds
     expected = stats.ttest_ind(value[inside], value[~inside], equal_var=False).confidence_interval()
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.002)
 
 
 def test_a_gap_of_a_side_with_nine_subjects_has_no_interval():
     inside = np.arange(40) < 9
-    assert statistics.interval(sides(inside)[1], gap, strata=inside).no_interval == "fewer than 10 subjects"
+    assert intervals.interval(sides(inside)[1], gap, strata=inside).no_interval == "fewer than 10 subjects"
 
 
 def test_a_stratum_of_one_joins_another():
     sums = np.stack([np.arange(10.0), np.ones(10)])
-    assert statistics.interval(sums, ratio, strata=[0] * 9 + [1]) == statistics.interval(sums, ratio)
+    assert intervals.interval(sums, ratio, strata=[0] * 9 + [1]) == intervals.interval(sums, ratio)
 
 
 def test_a_statistic_that_is_undefined_without_a_subject_has_no_interval():
     only = np.arange(12) == 0
-    assert statistics.interval(np.stack([np.arange(12.0), only]), ratio).no_interval == "undefined without a subject"
+    assert intervals.interval(np.stack([np.arange(12.0), only]), ratio).no_interval == "undefined without a subject"
 
 
 def test_an_interval_of_a_correlation_stays_below_one():
@@ -236,8 +236,8 @@ def test_an_interval_of_a_correlation_stays_below_one():
     x = rng.normal(size=15)
     y = x + 0.2 * rng.normal(size=15)
     rows = {f"{number:02d}": row for number, row in enumerate(np.eye(15))}
-    found = statistics.estimate(rows, statistics.of_rows(lambda of: stats.spearmanr(x[of], y[of]).statistic),
-                                {case: case for case in rows}, rule=statistics.RANK_CORRELATION)
+    found = intervals.estimate(rows, intervals.of_rows(lambda of: stats.spearmanr(x[of], y[of]).statistic),
+                                {case: case for case in rows}, rule=intervals.RANK_CORRELATION)
     assert 0 < found["ci95_low"] < found["value"] < found["ci95_high"] < 1
 
 
@@ -245,7 +245,7 @@ def test_a_rank_statistic_of_400_cases_takes_no_more_than_the_square_of_their_nu
     values = np.random.default_rng(0).normal(size=400)
     rows = {str(number): row for number, row in enumerate(np.eye(400))}
     tracemalloc.start()
-    found = statistics.estimate(rows, statistics.of_rows(lambda of: np.median(values[of])), {case: case for case in rows})
+    found = intervals.estimate(rows, intervals.of_rows(lambda of: np.median(values[of])), {case: case for case in rows})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found["n_subjects"] == 400
@@ -253,12 +253,12 @@ def test_a_rank_statistic_of_400_cases_takes_no_more_than_the_square_of_their_nu
 
 
 def test_cases_of_a_subject_add_up():
-    found = statistics.by_subject({"a": (1, 2), "b": (3, 4), "c": (5, 6)}, {"a": "two", "b": "one", "c": "two"})
+    found = intervals.by_subject({"a": (1, 2), "b": (3, 4), "c": (5, 6)}, {"a": "two", "b": "one", "c": "two"})
     assert found.tolist() == [[3, 6], [4, 8]]                  # "one", then "two"
 
 
 def share(hits, subject_of=None, **options):
-    return statistics.proportion(hits, subject_of or {case: case for case in hits}, **options)
+    return intervals.proportion(hits, subject_of or {case: case for case in hits}, **options)
 
 
 @pytest.mark.requirement("SRS-MET-2")
@@ -304,10 +304,10 @@ def test_a_share_of_nothing_is_undefined():
 
 def test_the_interval_of_a_median_lies_between_two_exact_ones():
     # Of 1 … 10, 2nd to 9th cover 97.85 %, 3rd to 8th 89.06 %. I = (97.85 - 95) / (97.85 - 89.06) = .3244; λ = 8 I / (2 + 6 I) = .6577.
-    found = statistics.median(np.arange(1.0, 11)[::-1])
+    found = intervals.median(np.arange(1.0, 11)[::-1])
     assert (found["median"], found["ci95_low"], found["ci95_high"]) == (5.5, pytest.approx(2.6577, abs=1e-4), pytest.approx(8.3423, abs=1e-4))
 
 
 @pytest.mark.parametrize(("values", "median"), [([], None), (range(9), 4.0), ([2.0] * 20, 2.0)])
 def test_no_values_few_and_equal_ones_have_no_interval_of_the_median(values, median):
-    assert statistics.median(np.array(values, float)) == {"median": median, "ci95_low": None, "ci95_high": None}
+    assert intervals.median(np.array(values, float)) == {"median": median, "ci95_low": None, "ci95_high": None}

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from radiotrace.evaluation import subgroups
+from radiotrace.statistics import subgroups
 
 NAMES = [f"{number:02d}" for number in range(40)]
 SITE = {case: "north" if int(case) < 20 else "south" for case in NAMES}

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace import datastore, records, runs
-from radiotrace.evidence import closed_world, keys, signing, verify, workflow
+from radiotrace import records
+from radiotrace.evidence.signing import keys, signatures
+from radiotrace.evidence.verify import closed_world, levels, workflow
+from radiotrace.pipeline import datastore, runs
 from tests import submitted
 
 HEAD = submitted.folder()
-BY_HAND = HEAD / "radiotrace/evidence/templates/by_hand.sh"
+BY_HAND = HEAD / "radiotrace/evidence/verify/by_hand.sh"
 MANIFEST = submitted.json_of("evidence/manifest.json") if (HEAD / "evidence/manifest.json").is_file() else {"files": []}
 BUNDLE = [entry for entry in MANIFEST["files"] if entry["in_bundle"]]
 
@@ -49,19 +51,19 @@ def test_every_record_of_ours_in_the_bundle_has_a_schema():
 
 
 def test_the_bundle_is_whole_by_verify():
-    assert [fault for check in verify.whole(HEAD / "evidence") for fault in check.faults] == []
+    assert [fault for check in levels.whole(HEAD / "evidence") for fault in check.faults] == []
 
 
 def test_the_release_is_blocked_by_each_criterion_that_is_not_met_and_the_readme_says_so():
     missed = [row["requirement"] for row in submitted.json_of("evidence/acceptance.json")["results"] if row["verdict"] != "met"]
-    reasons = verify.release(HEAD / "evidence").faults
+    reasons = levels.release(HEAD / "evidence").faults
     assert missed
     assert [name for name in missed if not any(name in reason for reason in reasons)] == []
     assert "**The release is blocked.**" in (HEAD / "README.md").read_text("utf-8")
 
 
 def test_the_signatures_fit_the_bundle():
-    found = signing.verify(HEAD / "signatures", HEAD / "evidence", keys.known(HEAD / "keys"), HEAD)
+    found = signatures.verify(HEAD / "signatures", HEAD / "evidence", keys.known(HEAD / "keys"), HEAD)
     assert [finding["kind"] for finding in found] == ["oms", "provenance"]
     assert [fault for finding in found for fault in finding["faults"]] == []
     assert {finding["trust"] for finding in found} == {"test"}
@@ -109,7 +111,7 @@ def test_coreutils_find_a_listed_name_that_only_looks_like_ours(tmp_path):
 def test_every_file_of_the_clone_is_listed_and_dvc_yaml_is_that_of_the_code(tmp_path):
     subprocess.run(["git", "clone", "-q", str(submitted.ROOT), str(tmp_path / "clone")], check=True)
     root = tmp_path / "clone"
-    clone = verify.Clone(root, root / "evidence", root / "signatures", root / "keys")
+    clone = levels.Clone(root, root / "evidence", root / "signatures", root / "keys")
     assert closed_world.check(clone).faults == []
     assert workflow.check(root).faults == []
 

@@ -5,7 +5,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 from scipy import ndimage
 
-from radiotrace.evaluation import surfaces
+from radiotrace.segmentation import surfaces
 from tests.test_metrics import EMPTY, cube
 
 SPACING_ZYX = (5.0, 7.0, 11.0)

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from radiotrace.images import tables
+from radiotrace.imaging import tables
 
 MISSING = ["n/a", "?"]
 

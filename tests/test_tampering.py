@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence import keys
-from radiotrace.verification import believed
+from radiotrace.evidence.signing import keys
+from radiotrace.evidence.verify import believed
 from tests import bundles, projects, tampering
 from tests.tampering import BUNDLE, bytewise, edit, flipped, lines, replaced
 
@@ -170,12 +170,12 @@ SOURCES = {
     "intended_use.yaml: a word": replaced("design/intended_use.yaml", "Research", "Clinical use"),
     "test emptied": replaced("tests/test_metrics.py", "assert ", "assert True or "),
     "test skipped": replaced("tests/test_metrics.py", "\ndef test_", "\n@pytest.mark.skip\ndef test_"),
-    "code of a stage changed": replaced("stages/evaluate.py", "import argparse", "import argparse  # changed"),
+    "code of a stage changed": replaced("stages/segmentation/evaluate.py", "import argparse", "import argparse  # changed"),
     "schema loosened": replaced("schemas/acceptance.schema.json", '"additionalProperties": false', '"additionalProperties": true'),
     "requirements.txt: a pin": replaced("requirements.txt", "==", ">="),
     "tests.json: an outcome forged": lambda folder: forged_test(folder, "verification/tests.json"),
     "negative_controls.json: an outcome forged": lambda folder: forged_control(folder, "verification/negative_controls.json"),
-    "dvc.yaml: evidence made by another program": replaced("dvc.yaml", "python -m stages.evidence", "python -m stages.export"),
+    "dvc.yaml: evidence made by another program": replaced("dvc.yaml", "python -m stages.evidence", "python -m stages.segmentation.export"),
     "dvc.lock: a hash": replaced("dvc.lock", "md5: ", "md5: 0"),
     "params.yaml: epochs": replaced("params.yaml", "epochs: 2", "epochs: 3"),
     "README: a warning": replaced("README.md", "not ", ""),
@@ -381,7 +381,7 @@ def with_finding(check: str):
 
 def later_reference(record):
     """What later cases are compared with is spread wider, so that nothing alarms."""
-    from radiotrace.evaluation import shift
+    from radiotrace.statistics import shift
     row = record["output"]["entropy"]
     row["values"] = [value * 2 for value in row["values"]]
     row["deciles"] = shift.deciles(row["values"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radiotrace.evaluation import thumbnails
+from radiotrace.drawing import thumbnails
 from tests import phantoms
 
 LABELS = phantoms.label_array()

@@ -66,7 +66,7 @@ def test_a_draft_is_not_verified(project):
 def test_everything_that_speaks_against_a_requirement_is_said(project):
     project.requirement("SRS-UI-1")["status"] = "draft"
     project.found["whole"] = False
-    project.now["radiotrace/stage.py"] = OTHER
+    project.now["radiotrace/pipeline/stage.py"] = OTHER
     project.outcomes["controls"] = {}
     assert [reason.split(":")[0] for reason in project.reasons("SRS-UI-1")] == [
         "status is draft, expected approved", "edited since its review", "the tests ran in part only", "1 files changed since the tests ran",

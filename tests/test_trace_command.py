@@ -3,10 +3,11 @@ import argparse
 
 import pytest
 
-from radiotrace import params
 from radiotrace.commands import trace
-from radiotrace.evidence import lineage, links, negative_controls
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import negative_controls
+from radiotrace.evidence.trace import lineage, links
+from radiotrace.pipeline import params
 from tests import projects, submitted
 
 WORKFLOW = {"stages": {  # a -> b -> c, and d that stands on nothing of them
@@ -79,7 +80,7 @@ def test_a_hazard_leads_down_to_its_controls_and_what_they_stand_on(asked, bundl
 
 def test_a_negative_control_says_what_it_seeds_where_and_for_whom(asked):
     found = asked("NC-DATA-1")
-    assert found["negative control"] == [("NC-DATA-1", "files that changed are accepted"), ("seeded in", "radiotrace/images/identity.py")]
+    assert found["negative control"] == [("NC-DATA-1", "files that changed are accepted"), ("seeded in", "radiotrace/imaging/identity.py")]
     assert first_column(found["upward: requirements"]) == ["SRS-DATA-1"]
 
 
@@ -100,7 +101,7 @@ def test_an_anomaly_leads_to_what_it_touches(asked):
     found = asked("ANO-2")
     assert first_column(found["upward: hazards"]) == ["HAZ-5", "HAZ-11"]
     assert first_column(found["upward: requirements"]) == ["SRS-DATA-2"]
-    assert first_column(found["shown by"]) == ["radiotrace/images/checks.py"]
+    assert first_column(found["shown by"]) == ["radiotrace/imaging/checks.py"]
 
 
 def test_a_clause_says_what_the_bundle_shows_of_it_and_who_names_it(asked, bundle):
@@ -130,7 +131,7 @@ def test_a_folder_that_is_read_covers_its_files_and_no_folder_of_like_name():
 
 
 def test_code_names_the_stages_that_read_it_and_all_that_would_be_stale(asked):
-    found = asked("radiotrace/images/volumes.py")
+    found = asked("radiotrace/imaging/volumes.py")
     assert ("ingest", "as code") in found["read by"]
     assert first_column(found["stale if it changed"]) == ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report",
                                                           "export", "evidence"]
@@ -153,7 +154,7 @@ def test_metrics_name_the_criteria_that_are_judged_on_them(asked, bundle):
 
 
 def test_a_file_that_changed_is_said_to_be_another_one(asked, tmp_path):
-    path = "radiotrace/images/volumes.py"
+    path = "radiotrace/imaging/volumes.py"
     assert {state for _, _, state in asked(path, tmp_path)["SHA-256 in the evidence"]} == {"not here now"}
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("changed")
@@ -161,7 +162,7 @@ def test_a_file_that_changed_is_said_to_be_another_one(asked, tmp_path):
 
 
 def test_a_path_may_be_absolute_or_start_inside_the_data(asked):
-    assert asked(str(submitted.folder() / "radiotrace/stage.py")) == asked("radiotrace/stage.py")
+    assert asked(str(submitted.folder() / "radiotrace/pipeline/stage.py")) == asked("radiotrace/pipeline/stage.py")
     assert asked("imagesTr/hippocampus_001.nii.gz") == asked("data/imagesTr/hippocampus_001.nii.gz")
 
 
@@ -197,7 +198,7 @@ def test_a_case_that_was_left_out_is_excluded(bundle, workflow):
 
 
 @pytest.mark.parametrize(("thing", "offered"), [
-    ("SRS-SEQ-1", "SRS-SEG-1"), ("srs-seg-1", "SRS-SEG-1"), ("volumes.py", "radiotrace/images/volumes.py"), ("hippocampus_0015", "hippocampus_015"),
+    ("SRS-SEQ-1", "SRS-SEG-1"), ("srs-seg-1", "SRS-SEG-1"), ("volumes.py", "radiotrace/imaging/volumes.py"), ("hippocampus_0015", "hippocampus_015"),
     ("test_twins_are_in_one_part", "tests/test_split.py::test_twins_are_in_one_part")])
 def test_what_is_unknown_gets_names_that_are_close(asked, thing, offered):
     with pytest.raises(StageError, match="nothing of this name is in the evidence") as error:

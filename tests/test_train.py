@@ -8,10 +8,12 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision import MixedPrecision
 
-from radiotrace import randomness
-from radiotrace.learning import checkpoints, dataset, devices, inference, losses, networks
-from radiotrace.stage import StageError
-from stages import train
+from radiotrace.errors import StageError
+from radiotrace.inference import windows
+from radiotrace.learning import architecture, checkpoints, devices
+from radiotrace.pipeline import randomness
+from radiotrace.segmentation import dataset, losses
+from stages.segmentation import train
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -34,8 +36,8 @@ P = {"seed": 0, "network": "dynunet", "features": [4, 8, 8], "norm": "instance",
 def fit(folder, p=P, train_on="abc", validate_on="d", changed=None, tensorboard=None) -> tuple[dict, list]:
     """Bytes of the averaged weights, and the history."""
     cases = {"train": phantoms.Cases(train_on, changed), "validation": phantoms.Cases(validate_on)}
-    ema, history = train.train(devices.launch(p), networks.build(NETWORK, 0), cases, LABELS, p, SPEC, folder, tensorboard)
-    return {name: value.detach().contiguous().numpy().tobytes() for name, value in networks.state(ema).items()}, history
+    ema, history = train.train(devices.launch(p), architecture.build(NETWORK, 0), cases, LABELS, p, SPEC, folder, tensorboard)
+    return {name: value.detach().contiguous().numpy().tobytes() for name, value in architecture.state(ema).items()}, history
 
 
 @pytest.fixture(scope="module")
@@ -345,10 +347,10 @@ def test_every_loss_trains(tmp_path, name):
 
 
 def test_volumes_are_balanced_on_the_validation_part():
-    network, said = networks.build(NETWORK, 0).eval(), []
+    network, said = architecture.build(NETWORK, 0).eval(), []
     cases = phantoms.Cases("de")
     spec = train.balanced(network, cases, LABELS, SPEC, "cpu", said.append)
-    before, after = (sum(torch.bincount(inference.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3) for sample in cases)
+    before, after = (sum(torch.bincount(windows.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3) for sample in cases)
                      for one in (SPEC, spec))
     wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
     assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
@@ -358,4 +360,4 @@ def test_volumes_are_balanced_on_the_validation_part():
 
 
 def test_without_a_validation_part_nothing_is_balanced():
-    assert train.balanced(networks.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC
+    assert train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC

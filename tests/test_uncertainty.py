@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from radiotrace.evaluation import uncertainty
+from radiotrace.statistics import uncertainty
 
 LOG2 = np.log(2)
 

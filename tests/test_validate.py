@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from radiotrace import records, stage
-from radiotrace.images import checks, identity
-from radiotrace.stage import StageError
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.imaging import checks, identity
+from radiotrace.pipeline import stage
 from stages import ingest, validate
 from tests import phantoms, projects
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence import verifier
-from radiotrace.evidence.verify import Clone
+from radiotrace.evidence.verify import verifier
+from radiotrace.evidence.verify.levels import Clone
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,11 +74,11 @@ def test_packages_of_the_wheel_are_those_that_there_are():
 @pytest.mark.requirement("SRS-EVI-7")
 def test_code_that_is_not_the_verifiers_is_named(tmp_path):
     copied(tmp_path)
-    (tmp_path / "radiotrace/merkle.py").write_text("")
+    (tmp_path / "radiotrace/records/merkle.py").write_text("")
     (tmp_path / "stages/more.py").write_text("")
     (tmp_path / "schemas/gates.schema.json").unlink()
     assert [fault for fault in verifier.check(as_clone(tmp_path)).faults if not fault.startswith("tests/")] == [
-        "radiotrace/merkle.py: not the verifier's", "schemas/gates.schema.json: the clone has no such file",
+        "radiotrace/records/merkle.py: not the verifier's", "schemas/gates.schema.json: the clone has no such file",
         "stages/more.py: this verifier has no such file"]
 
 
@@ -109,6 +109,6 @@ def test_clone_that_verifies_itself_is_told_so():
 
 def test_hash_of_the_verifier_is_of_every_file_of_its_code(tmp_path):
     before = verifier.files(copied(tmp_path))
-    (tmp_path / "radiotrace/evidence/templates/by_hand.sh").write_text("")
-    assert {path for path, digest in verifier.files(tmp_path).items() if before[path] != digest} == {"radiotrace/evidence/templates/by_hand.sh"}
-    assert {"radiotrace/records.py", "stages/report.html", "schemas/gates.schema.json"} <= before.keys()
+    (tmp_path / "radiotrace/evidence/verify/by_hand.sh").write_text("")
+    assert {path for path, digest in verifier.files(tmp_path).items() if before[path] != digest} == {"radiotrace/evidence/verify/by_hand.sh"}
+    assert {"radiotrace/records/__init__.py", "stages/report.html", "schemas/gates.schema.json"} <= before.keys()

@@ -11,9 +11,12 @@ import pytest
 from radiotrace import __main__ as program
 from radiotrace import records
 from radiotrace.commands import verify as command
-from radiotrace.evidence import beside, bundle, canonical, history, keys, verify
-from radiotrace.evidence.verify import Check
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.bundle import contents
+from radiotrace.evidence.signing import keys
+from radiotrace.evidence.verify import beside, history, levels
+from radiotrace.evidence.verify.levels import Check
+from radiotrace.records import canonical
 from tests import bundles, submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +41,7 @@ def small(tmp_path_factory):
     manifest["files"] = [row for row in manifest["files"] if row["in_bundle"] and (evidence.parent / row["path"]).exists()]
     card = json.loads((evidence / "model_card.json").read_bytes())
     run_id = json.loads((evidence / "run.json").read_bytes())["run_id"]
-    for _, reference in verify._pointing(card, ""):
+    for _, reference in levels._pointing(card, ""):
         if not (evidence / reference["file"]).exists():  # instead, to a value of a file that was kept
             reference |= {"file": "run.json", "pointer": "/run_id", "sha256": records.sha256(evidence / "run.json"), "value": run_id}
     for name, record in (("index", index), ("manifest", manifest), ("model_card", card)):
@@ -65,7 +68,7 @@ def seal(evidence):
         row["sha256"] = records.sha256(evidence.parent / row["path"])
     (evidence / "manifest.json").write_bytes(canonical.dumps(manifest))
     (evidence / "SHA256SUMS").unlink()
-    (evidence / "SHA256SUMS").write_text(bundle.checksums(evidence))
+    (evidence / "SHA256SUMS").write_text(contents.checksums(evidence))
 
 
 def change(evidence, name, how):
@@ -77,7 +80,7 @@ def change(evidence, name, how):
 
 
 def faults(evidence) -> list[list[str]]:
-    return [check.faults for check in verify.whole(evidence)]
+    return [check.faults for check in levels.whole(evidence)]
 
 
 def run(capsys, *words) -> tuple[int, str]:
@@ -193,7 +196,7 @@ def test_index_of_another_version_is_found(evidence):
     b'{"run_id":7,"files":{"a":[1]}}', b'{"files":[{"path":"../../etc/passwd"}],"run_id":"x"}'])
 def test_manifest_of_any_shape_is_refused_without_a_crash(evidence, content):
     (evidence / "manifest.json").write_bytes(content)
-    found = verify.whole(evidence)
+    found = levels.whole(evidence)
     assert any(fault.startswith("manifest.json") for fault in found[0].faults)
     assert [check.looked for check in found[2:]] == [False, False, False]
 
@@ -204,13 +207,13 @@ def test_record_of_any_shape_is_refused_without_a_crash(evidence, name, content)
     (evidence / name).write_bytes(content)
     if name != "SHA256SUMS":
         seal_sums_only(evidence)
-    assert any(name in fault for check in verify.whole(evidence) for fault in check.faults)
+    assert any(name in fault for check in levels.whole(evidence) for fault in check.faults)
 
 
 def seal_sums_only(evidence):
     """What a careless forger does."""
     (evidence / "SHA256SUMS").unlink()
-    (evidence / "SHA256SUMS").write_text(bundle.checksums(evidence))
+    (evidence / "SHA256SUMS").write_text(contents.checksums(evidence))
 
 
 # Level 3: files beside the bundle
@@ -226,14 +229,14 @@ def vouching(tmp_path):
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_file_that_the_evidence_vouches_for_holds(vouching):
-    assert verify.vouched(vouching, vouching.parent) == Check(3, "every file that it vouches for has its SHA-256")
+    assert levels.vouched(vouching, vouching.parent) == Check(3, "every file that it vouches for has its SHA-256")
 
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_changed_byte_of_a_file_that_the_evidence_vouches_for_is_found_and_the_file_named(vouching):
     path = vouching.parent / "build/cases.json"
     path.write_bytes(path.read_bytes().replace(b"[]", b"{}"))
-    assert [fault.split(":")[0] for fault in verify.vouched(vouching, vouching.parent).faults] == ["build/cases.json"]
+    assert [fault.split(":")[0] for fault in levels.vouched(vouching, vouching.parent).faults] == ["build/cases.json"]
 
 
 def rename(vouching, path):
@@ -244,13 +247,13 @@ def rename(vouching, path):
 
 def test_outputs_that_were_not_pulled_are_said_and_no_fault(vouching):
     (vouching.parent / "build/cases.json").unlink()
-    found = verify.vouched(vouching, vouching.parent)
+    found = levels.vouched(vouching, vouching.parent)
     assert (found.faults, found.skipped) == ([], ["1 files that are not there, such as build/cases.json: run 'make pull'"])
 
 
 def test_missing_file_of_git_is_a_fault(vouching):
     rename(vouching, "design/risks.yaml")
-    assert verify.vouched(vouching, vouching.parent).faults == ["design/risks.yaml: missing"]
+    assert levels.vouched(vouching, vouching.parent).faults == ["design/risks.yaml: missing"]
 
 
 @pytest.mark.parametrize("path", ["../outside.json", "/etc/passwd", "build/../../outside.json", "a\n/../../outside.json"])
@@ -258,7 +261,7 @@ def test_path_out_of_the_clone_is_refused(vouching, path):
     (vouching.parent.parent / "outside.json").write_bytes((vouching / "cases.json").read_bytes())
     (vouching.parent / "a\n").mkdir()
     rename(vouching, path)
-    assert verify.vouched(vouching, vouching.parent).faults
+    assert levels.vouched(vouching, vouching.parent).faults
 
 
 def test_blocked_release_is_never_said_to_hold(evidence):
@@ -269,7 +272,7 @@ def test_blocked_release_is_never_said_to_hold(evidence):
             row.update(status="verified")
         record.update(stale=[], unreviewed={}, gaps=[], release_blocked=True)
     change(evidence, "traceability.json", without_reasons)
-    assert verify.release(evidence).faults == ["the release is blocked, and no reason is given"]
+    assert levels.release(evidence).faults == ["the release is blocked, and no reason is given"]
 
 
 def test_reasons_count_where_the_release_is_called_free(evidence):
@@ -277,7 +280,7 @@ def test_reasons_count_where_the_release_is_called_free(evidence):
         record["requirements"]["SRS-EVI-5"].update(status="not verified", reasons=["1 tests, 3 needed"])
         record.update(release_blocked=False, gaps=[])
     change(evidence, "traceability.json", forged)
-    assert "SRS-EVI-5 is not verified: 1 tests, 3 needed" in verify.release(evidence).faults
+    assert "SRS-EVI-5 is not verified: 1 tests, 3 needed" in levels.release(evidence).faults
 
 
 @pytest.mark.parametrize("workflow", ["", "7", "stages: 7", "stages: {evidence: {cmd: 7}}", "stages: {evidence: {cmd: 'sh -c true'}}",
@@ -285,24 +288,24 @@ def test_reasons_count_where_the_release_is_called_free(evidence):
 def test_no_other_program_than_the_stage_is_run(evidence, workflow):
     (evidence.parent / "dvc.yaml").write_text(workflow)
     ran = []
-    found = verify.derived(evidence, evidence.parent, lambda *words: ran.append(words) or (0, ""))
+    found = levels.derived(evidence, evidence.parent, lambda *words: ran.append(words) or (0, ""))
     assert (len(found.faults), ran) == (1, [])
 
 
 def test_stage_writes_elsewhere_whatever_its_command_says(evidence):
     (evidence.parent / "dvc.yaml").write_text("stages: {evidence: {cmd: python -m stages.evidence --out evidence --gates g --out evidence}}")
     words = []
-    verify.derived(evidence, evidence.parent, lambda root, said: words.extend(said) or (1, ""))
+    levels.derived(evidence, evidence.parent, lambda root, said: words.extend(said) or (1, ""))
     out, gates = (Path(words[len(words) - 1 - words[::-1].index(option) + 1]) for option in ("--out", "--gates"))
     assert [path.is_relative_to(evidence.parent) for path in (out, gates)] == [False, False]
 
 
 def test_stage_that_breaks_is_quoted_by_its_last_line():
-    assert verify._said("Traceback (most recent call last):\n  File \"x\", line 1\nValueError: no\n") == "ValueError: no"
+    assert levels._said("Traceback (most recent call last):\n  File \"x\", line 1\nValueError: no\n") == "ValueError: no"
 
 
 def test_stage_that_refuses_is_quoted_whole():
-    assert verify._said("noise\nevidence: records contradict each other\n  one: found 1\nRun it.\n") == (
+    assert levels._said("noise\nevidence: records contradict each other\n  one: found 1\nRun it.\n") == (
         "evidence: records contradict each other; one: found 1; Run it.")
 
 
@@ -328,13 +331,13 @@ def test_first_difference_to_what_the_clone_makes_is_named(tmp_path, made, expec
     (tmp_path / "metrics").mkdir()
     (tmp_path / "evidence/a.json").write_text('{"b":[1,2]}')
     (tmp_path / "metrics/gates.json").write_text("{}")
-    assert verify.derived(tmp_path / "evidence", tmp_path, again(made)).faults == expected
+    assert levels.derived(tmp_path / "evidence", tmp_path, again(made)).faults == expected
 
 
 def test_gates_that_the_clone_does_not_make_are_found(tmp_path):
     (tmp_path / "dvc.yaml").write_text("stages: {evidence: {cmd: python -m stages.evidence}}")
     (tmp_path / "evidence").mkdir()
-    assert verify.derived(tmp_path / "evidence", tmp_path, again({})).faults == ["metrics/gates.json: other bytes"]
+    assert levels.derived(tmp_path / "evidence", tmp_path, again({})).faults == ["metrics/gates.json: other bytes"]
 
 
 # Level 3: history

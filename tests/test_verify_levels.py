@@ -6,8 +6,8 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
-from radiotrace.evidence.verify import Clone
-from radiotrace.verification import balanced
+from radiotrace.evidence.verify.levels import Clone
+from radiotrace.segmentation.verification import balanced
 from tests import projects, tampering
 from tests.tampering import edit
 

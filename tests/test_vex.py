@@ -4,7 +4,7 @@ import json
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import vex
+from radiotrace.evidence.formats import vex
 from tests import bills
 
 ASSESSED = {"date": "2026-11-20", "source": "a database", "components": ["one"], "found": [

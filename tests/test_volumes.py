@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
-from radiotrace.images import volumes
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.imaging import volumes
 from tests import phantoms
 
 # Direction cosines of the voxel axes in the LPS world, as columns.

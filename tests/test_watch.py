@@ -3,8 +3,8 @@ import math
 
 import pytest
 
+from radiotrace.errors import StageError
 from radiotrace.learning.watch import OVERFLOWS, Watch
-from radiotrace.stage import StageError
 
 
 def watch(scaled=False, limit=100.0) -> Watch:

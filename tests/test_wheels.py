@@ -2,7 +2,7 @@
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence import wheels
+from radiotrace.evidence.formats import wheels
 from tests import bills
 
 REPORT = {"install": [
@@ -34,6 +34,6 @@ def test_a_lock_that_does_not_fit_the_pins_is_found_out(pins, faults):
     assert wheels.faults(wheels.lock(REPORT, ["ruamel.yaml", "torch"]), pins) == faults
 
 
-def test_lock_of_this_repository_fits_its_pins():  # else: python -m radiotrace.evidence.wheels
+def test_lock_of_this_repository_fits_its_pins():  # else: python -m radiotrace.evidence.formats.wheels
     assert records.faults(bills.wheels(), "wheels") == []
     assert wheels.faults(bills.wheels(), {name: version for pins in bills.pins().values() for name, version in pins.items()}) == []

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence import workflow
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.verify import workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 SPLIT = "    cmd: >-\n      python -m stages.split"
@@ -45,7 +45,7 @@ def test_written_workflow_is_the_one_that_is_there():
      f"evaluate: cmd: found 'vendor/weights.safetensors', expected '{WEIGHTS}'"),
     (SPLIT, f"    frozen: true\n{SPLIT}", "split: frozen: the code has no such key"),
     (SPLIT, f"    wdir: vendor\n{SPLIT}", "split: wdir: the code has no such key"),
-    ("    - radiotrace/stage.py\n", "", "ingest: deps: lacks radiotrace/stage.py"),
+    ("    - radiotrace/pipeline/stage.py\n", "", "ingest: deps: lacks radiotrace/pipeline/stage.py"),
     ("    - build/train\n", "    - build/train\n    - build/other\n", "train: outs: has also build/other"),
     ("    - build/train\n", "    - build/train:\n        persist: true\n",
      "train: outs: lacks build/train; has also {'build/train': {'persist': True}}"),
@@ -54,7 +54,7 @@ def test_written_workflow_is_the_one_that_is_there():
     ("    params:\n    - ingest\n", "", "ingest: params: found None, expected a list"),
     ("stages:\n", "vars:\n- vendor.yaml\nstages:\n", "vars: the code has no such key"),
     ("\nplots:\n", "\n  more:\n    cmd: python vendor/put\nplots:\n", "stages: found ingest, validate, split, train, evaluate"),
-    ("python -m stages.export", "python  -m stages.export", "export: cmd: found '', expected '-m'")])
+    ("python -m stages.segmentation.export", "python  -m stages.segmentation.export", "export: cmd: found '', expected '-m'")])
 def test_workflow_that_says_something_else_is_found(clone, old, new, expected):
     faults = edited(clone, old, new)
     assert [fault.startswith(f"dvc.yaml: {expected}") for fault in faults] == [True], faults

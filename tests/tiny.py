@@ -10,8 +10,8 @@ from radiotrace import records
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("pyproject.toml", "tests/__init__.py", "tests/requirement_plugin.py", "schemas/tests.schema.json", "radiotrace/__init__.py",
-          "radiotrace/params.py", "radiotrace/records.py", "radiotrace/stage.py", "radiotrace/merkle.py", "radiotrace/evidence/__init__.py",
-          "radiotrace/evidence/tests.py")
+          "radiotrace/pipeline/params.py", "radiotrace/records/__init__.py", "radiotrace/pipeline/stage.py", "radiotrace/records/merkle.py", "radiotrace/evidence/__init__.py",
+          "radiotrace/evidence/trace/tests.py")
 SUMS = "def double(value):\n    return 2 * value\n"
 HEAD = "import pytest\n\nfrom radiotrace import sums\n\n\n"
 

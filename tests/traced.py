@@ -2,8 +2,10 @@
 import json
 from pathlib import Path
 
-from radiotrace import merkle, records
-from radiotrace.evidence import design, negative_controls, requirements, reviews, tests, trace
+from radiotrace import records
+from radiotrace.evidence.design import controls, negative_controls, requirements, reviews
+from radiotrace.evidence.trace import matrix, tests
+from radiotrace.records import merkle
 
 CASES = Path(__file__).resolve().parent / "schema_cases"
 RUN_ID, PART, OTHER_PART, OTHER = "a" * 64, "c" * 64, "e" * 64, "0" * 64
@@ -54,7 +56,7 @@ class Project:
             "risks": one_hazard(),
             "anomalies": {"anomalies": []}, "pccp": {"modifications": []}, "compliance": []}
         self.known = {name: {"source_sha256": "d" * 64, "verifies": ["SRS-UI-1"]} for name in (STATUS, REASON)}
-        self.now = {"radiotrace/stage.py": "1" * 64, "tests/test_stage.py": "2" * 64, "tests/phantoms.py": "3" * 64}
+        self.now = {"radiotrace/pipeline/stage.py": "1" * 64, "tests/test_stage.py": "2" * 64, "tests/phantoms.py": "3" * 64}
         code, own = ({path: digest for path, digest in self.now.items() if path.startswith("tests/") is wanted} for wanted in (False, True))
         self.found = {"whole": True, "code_tree_sha256": merkle.root(code), "test_tree_sha256": merkle.root(own), "files": dict(self.now),
                       "tests": {name: entry | outcome() for name, entry in self.known.items()}}
@@ -79,7 +81,7 @@ class Project:
     def review(self, n_openings: int | None = None) -> None:
         """Reviews everything as it is, after so many openings."""
         n_openings = len(self.opened) if n_openings is None else n_openings
-        self.written["reviews"] += [reviews.line(name, content, n_openings) for name, content in design.items(self.written).items()]
+        self.written["reviews"] += [reviews.line(name, content, n_openings) for name, content in controls.items(self.written).items()]
 
     def acceptance(self) -> dict:
         return requirements.acceptance(self.written["requirements"], self.metrics, self.written["reviews"], self.opened, PART)
@@ -87,7 +89,7 @@ class Project:
     def traced(self, misfits=()) -> dict:
         """The record 'traceability'."""
         stale = tests.changes(self.found, self.now)
-        return trace.matrix(self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts, misfits)
+        return matrix.matrix(self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts, misfits)
 
     def reasons(self, name: str) -> list[str]:
         """Why a requirement is not verified."""

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.evidence import baseline, design, reviews, tests
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import baseline, controls, reviews
+from radiotrace.evidence.trace import tests
 
 
 def write(args) -> None:
     """Writes design/released_requirements.json, and shows what it changes. Sign the evidence afterwards: it is part of it."""
-    found = design.load(args.design)
+    found = controls.load(args.design)
     waiting = [row["id"] for row in found["requirements"]["requirements"] if reviews.status(row["id"], row, found["reviews"]) != "reviewed"]
     if waiting:
         raise StageError(f"{len(waiting)} requirements are not reviewed as they stand; nobody signs for them", waiting,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import revisions, tables
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
 
 
 def compare(args) -> None:
     """Compares two runs case by case: run B minus run A, with intervals, and whether B is worse by less than a margin."""
-    from radiotrace.evaluation import comparison  # here, because the other commands need no scipy
+    from radiotrace.statistics import comparison  # here, because the other commands need no scipy
     if not 0 <= args.margin < float("inf"):
         raise StageError(f"--margin: found {args.margin:g}, expected 0 or more", way_out="It says by how much B may be worse, either way round.")
     (a, about_a), (b, about_b) = _both(args)

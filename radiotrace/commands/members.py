@@ -3,10 +3,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from radiotrace import records, stage
+from radiotrace import records
 from radiotrace.commands import revisions, tables
+from radiotrace.errors import StageError
 from radiotrace.learning.members import RECORD, WEIGHTS
-from radiotrace.stage import StageError
+from radiotrace.pipeline import stage
 
 NAME_LENGTH = 12  # of a run_id, as logs show it
 

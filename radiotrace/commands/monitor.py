@@ -5,7 +5,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.stage import StageError, listed, log
+from radiotrace.errors import StageError, listed, log
 
 FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
 UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)  # images that nobody would want to be passed over
@@ -21,9 +21,11 @@ ACTIONS = {
 
 def monitor(args) -> int:
     """Compares new cases with the model's reference. Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults."""
-    from radiotrace.evaluation import features, monitoring  # here, because the other commands need neither scipy nor torch
-    from radiotrace.images import volumes
-    from radiotrace.learning import embedding, inference, numerics, trained
+    from radiotrace.imaging import volumes
+    from radiotrace.inference import windows
+    from radiotrace.learning import embedding, numerics, trained
+    from radiotrace.segmentation import features
+    from radiotrace.statistics import monitoring  # here, because the other commands need neither scipy nor torch
     reference, train = records.read(args.reference, "reference"), records.read(args.train, "train")
     if reference["weights_sha256"] != train["weights_sha256"]:
         raise StageError(f"{args.reference} is not of the model of {args.train}",
@@ -38,7 +40,7 @@ def monitor(args) -> int:
     for number, (case_id, path) in enumerate(paths.items(), 1):
         image = volumes.read_canonical(path, hash_of[case_id])
         with embedding.watch(network, train["network"]) as embedded:
-            label_map, logits = inference.segment(image, network, train["preprocessing"])
+            label_map, logits = windows.segment(image, network, train["preprocessing"])
         cases.append({"case_id": case_id, "subject_id": subject_of.get(case_id), "embedding": embedded(),
                       "features": features.describe(image, label_map, logits, train["labels"], train["preprocessing"]["orientation"])})
         if number % 10 == 0 or number == len(paths):
@@ -108,7 +110,7 @@ def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
 
 
 def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
-    from radiotrace.images import checks, tables
+    from radiotrace.imaging import checks, tables
     try:
         table = tables.read(Path(name).read_bytes(), name, faults)
     except OSError as error:
@@ -129,7 +131,7 @@ def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str,
 def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
     import numpy as np
 
-    from radiotrace.images import content, decoding, headers, volumes
+    from radiotrace.imaging import content, decoding, headers, volumes
     hash_of: dict[str, str] = {}
     first_with: dict[str, str] = {}
     for case_id, path in paths.items():

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.evidence import design, negative_controls, requirements, tests
-from radiotrace.stage import StageError, log
+from radiotrace.errors import StageError, log
+from radiotrace.evidence.design import controls, negative_controls, requirements
+from radiotrace.evidence.trace import tests
 
 LEFT_OUT = ("datastore/",)  # tests of requirements read no more of it than a phantom's
 RECORD = "negative_control_outcomes"
@@ -20,7 +21,7 @@ TIMEOUT_S = 600
 def run(args) -> None:
     """Seeds every fault that was not yet seen with this code and these tests; a fault that nobody notices ends with status 1."""
     from joblib import Parallel, delayed  # here, because it imports numpy, which the other commands need not wait for
-    found, known = design.load(args.design), tests.declared("tests")
+    found, known = controls.load(args.design), tests.declared("tests")
     stop_at(args.controls, found["negative_controls"])
     code, before = tests.tree(".", (*tests.CODE, *tests.TESTS)), records.read(args.out, RECORD)["controls"] if Path(args.out).exists() else {}
     chosen = {name: found["negative_controls"][name] for name in args.controls} if args.controls else found["negative_controls"]
@@ -169,7 +170,7 @@ class Evaluated:
 
     def under(self, control: dict, requirement_ids: list[str], required: dict) -> dict:
         """What a fault of the predictions does to the criteria of its requirements: requirement -> verdict."""
-        from radiotrace.evaluation import recompute  # here, because it imports torch
+        from radiotrace.segmentation import recompute  # here, because it imports torch
         args, fault = self.args, control["predictions"]
         p = records.read(args.provenance, "provenance")["params"]
         split = records.read(args.split, "split")

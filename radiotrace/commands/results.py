@@ -3,7 +3,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.evidence import fit
+from radiotrace.evidence.design import fit
 
 SHOWN = 5  # reasons
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.evaluation import openings
-from radiotrace.evidence import design, review_page, reviews
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import controls, reviews
+from radiotrace.evidence.pages import review_page
+from radiotrace.pipeline import openings
 
 SHOWN = 12  # names in one message
 NAME_LENGTH = 200
@@ -17,8 +18,8 @@ NAME_LENGTH = 200
 
 def review(args) -> None:
     """Adds the items to design/reviews.jsonl as they are now; without an item, lists those that are suspect or were never reviewed."""
-    written = design.load(args.design)
-    items = design.items(written)
+    written = controls.load(args.design)
+    items = controls.items(written)
     states = {name: reviews.status(name, content, written["reviews"]) for name, content in items.items()}
     if unknown := sorted({*args.items, *args.refuse} - items.keys()):
         raise StageError(f"{len(unknown)} items are not in {args.design}/", unknown, "'python -m radiotrace review' lists what is to be reviewed.")
@@ -73,7 +74,7 @@ def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -
     Args:
         signed: who reviews, and the digest of the page; {} where nobody is named.
     """
-    items, ledger = design.items(written), Path(args.design) / "reviews.jsonl"
+    items, ledger = controls.items(written), Path(args.design) / "reviews.jsonl"
     lines = [reviews.line(name, items[name], n_openings) | signed for name in chosen]
     reviews.add(ledger, lines)
     already = len(args.items) - len(lines)

@@ -3,7 +3,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
 
 EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")  # by the commit that it started from; others there are DVC's own
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands.verify import printable
-from radiotrace.evidence import dsse, keys, oms, signing, statements
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.signing import dsse, keys, oms, signatures, statements
 
 MEANINGS = ("authored", "reviewed", "approved")
 
@@ -34,8 +34,8 @@ def sign(args) -> None:
             path.unlink(missing_ok=True)
         else:
             records.write_bytes(path, dsse.compact(content) + b"\n")
-    found = signing.verify(args.signatures, args.evidence, keys.known(args.keys), args.project)
-    print("\n".join(map(printable, signing.lines(found))))  # a name in an earlier review may be of anybody
+    found = signatures.verify(args.signatures, args.evidence, keys.known(args.keys), args.project)
+    print("\n".join(map(printable, signatures.lines(found))))  # a name in an earlier review may be of anybody
     print(f"Commit {args.signatures}/ and {args.keys}/. Give people the fingerprint by another way: {keys.fingerprint(key.public_key())}")
 
 
@@ -82,15 +82,15 @@ def _signatures(args, key, files) -> dict[Path, dict | None]:
     evidence, folder = Path(args.evidence), Path(args.signatures)
     bundle = oms.sign(evidence.resolve().name, files, key)
     if statements.SLSA_FILE not in files:
-        print(f"{evidence}/{statements.SLSA_FILE} is missing: no {folder}/{signing.PROVENANCE}, so nothing of execution/ is signed")
-        return {folder / signing.OMS: bundle, folder / signing.PROVENANCE: None}
+        print(f"{evidence}/{statements.SLSA_FILE} is missing: no {folder}/{signatures.PROVENANCE}, so nothing of execution/ is signed")
+        return {folder / signatures.OMS: bundle, folder / signatures.PROVENANCE: None}
     byproducts = statements.byproducts(args.project)
     try:
         statement = statements.provenance(dsse.parse((evidence / statements.SLSA_FILE).read_bytes()), files[statements.MANIFEST], byproducts)
     except dsse.Refused as refused:
         raise StageError(f"{evidence}/{statements.SLSA_FILE} cannot be signed", refused.faults, "Run 'dvc repro' to make it again.") from None
     envelope = dsse.seal(dsse.compact(statement), oms.PAYLOAD_TYPE, key, keys.fingerprint(key.public_key()))
-    return {folder / signing.OMS: bundle, folder / signing.PROVENANCE: envelope}
+    return {folder / signatures.OMS: bundle, folder / signatures.PROVENANCE: envelope}
 
 
 def _review(args, key) -> dict[Path, dict]:
@@ -102,7 +102,7 @@ def _review(args, key) -> dict[Path, dict]:
     if faults:
         raise StageError("the review cannot be signed", faults, "Say: --review --name 'Jane Doe' --meaning approved --time 2026-01-31T12:00+01:00")
     envelope = dsse.seal(dsse.compact(record), statements.REVIEW_TYPE, key, keys.fingerprint(key.public_key()))
-    return {Path(args.signatures) / signing.REVIEWS / f"{slug(args.name)}-{args.meaning}.dsse.json": envelope}
+    return {Path(args.signatures) / signatures.REVIEWS / f"{slug(args.name)}-{args.meaning}.dsse.json": envelope}
 
 
 def slug(name: str) -> str:

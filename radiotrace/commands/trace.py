@@ -3,10 +3,11 @@ import difflib
 import json
 from pathlib import Path
 
-from radiotrace import params, records
+from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.evidence import lineage, links
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.evidence.trace import lineage, links
+from radiotrace.pipeline import params
 
 CLOSE = 5  # names that are offered for one that is unknown
 
@@ -87,6 +88,6 @@ def indented(rows: list[tuple[str, ...]]) -> str:
 def options(parser) -> None:
     """The command's arguments."""
     parser.add_argument("thing", metavar="ID|FILE|CASE|SUBJECT", help="such as SRS-SEG-1, UN-1, RC-15, HAZ-1, NC-SEG-1, ANO-1, "
-                        "iec62304@2006+A1-2015:5.2.2, tests/test_split.py::test_twins_are_in_one_part, radiotrace/stage.py, a case, a subject")
+                        "iec62304@2006+A1-2015:5.2.2, tests/test_split.py::test_twins_are_in_one_part, radiotrace/pipeline/stage.py, a case, a subject")
     parser.add_argument("--evidence", default="evidence", help="folder of the bundle; default: evidence")
     parser.add_argument("--project", default=".", help="folder of the project; default: .")

@@ -6,7 +6,7 @@ level 2  signatures                   level 5  the predictions follow from the m
 level 3  it follows from this clone   level 6  everything follows from the data: 'dvc repro' in another clone
 
 At level 5 every stage but train runs again, the released file is run with its recipe, and a rule warns where the network knows its test
-cases better than strangers. The last lines name what was believed (radiotrace/verification/believed.py).
+cases better than strangers. The last lines name what was believed (radiotrace/evidence/verify/believed.py).
 """
 import json
 import subprocess
@@ -14,18 +14,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from radiotrace import isolated, records
-from radiotrace.evidence import beside, causes, closed_world, history, keys, signing, verifier, verify, workflow
-from radiotrace.evidence.verify import Check, Clone
-from radiotrace.stage import StageError, log
-from radiotrace.verification import balanced, baselines, believed, membership, rederive, released, remade
+from radiotrace import records
+from radiotrace.errors import StageError, log
+from radiotrace.evidence.signing import keys, signatures
+from radiotrace.evidence.verify import baselines, believed, beside, causes, closed_world, history, levels, remade, verifier, workflow
+from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.pipeline import isolated
+from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
 NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
          5: "predictions follow from the model", 6: "everything follows from the data"}
 SHOWN = 12  # faults of one check
 WIDTH = 400  # characters of one line
 DIGITS = 1e-6  # relative: numbers made on another kind of processor
-BY_HAND = Path(verify.__file__).with_name("templates") / "by_hand.sh"
+BY_HAND = Path(levels.__file__).with_name("by_hand.sh")
 
 
 def run(args) -> int:
@@ -95,11 +97,11 @@ def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
     if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
     known = keys.known(clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None)
-    found = signing.verify(clone.signatures, clone.evidence, known, clone.root)
-    signers += signing.whose(found)
+    found = signatures.verify(clone.signatures, clone.evidence, known, clone.root)
+    signers += signatures.whose(found)
     check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
     check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
-    said += ["", *signing.lines(found)]
+    said += ["", *signatures.lines(found)]
     if any(one["key_source"] == "clone" for one in found):
         check.skipped.append("whose key it is: a key from this clone shows integrity, not identity; give yours with --pubkey or --fingerprints")
     return check
@@ -133,7 +135,7 @@ def measured(clone: Clone) -> Check:
     """Level 4: each case's measures and all summaries, made again from label maps."""
     root = clone.root
     found = _records(root)
-    from radiotrace.evaluation import recompute  # here, because it imports torch
+    from radiotrace.segmentation import recompute  # here, because it imports torch
     made = list(recompute.entries(found["cases"]["cases"], found["dataset"], found["split"], found["split"]["labels"], root / "data",
                                   root / "build/evaluate/results/predictions", found["p"]))
     again = json.loads(records.dumps(made))
@@ -163,15 +165,15 @@ def predicted(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
     found = _records(root)
-    from radiotrace.evaluation import parts
-    from radiotrace.images import volumes
-    from radiotrace.learning import inference, numerics, trained
+    from radiotrace.imaging import parts, volumes
+    from radiotrace.inference import windows
+    from radiotrace.learning import numerics, trained
     facts, threads = trained.facts(found["train"]), found["p"]["threads"]
     network = trained.ready(facts, str(root / "build/train/weights.safetensors"), threads, numerics.configure(facts["numerics"], threads))
     test, faults = parts.cases(found["dataset"], found["split"], "test"), []
     for case in found["cases"]["cases"]:
         stored = volumes.read_canonical(root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"])
-        again, _ = inference.segment(parts.original(test[case["case_id"]], "image", root / "data"), network, facts["preprocessing"])
+        again, _ = windows.segment(parts.original(test[case["case_id"]], "image", root / "data"), network, facts["preprocessing"])
         one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
         if one.shape != other.shape or (one != other).any():
             faults.append(f"{case['prediction']}: {int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} differ")
@@ -218,12 +220,12 @@ ANNOUNCED = {3: "making the evidence again from this clone", 4: "measuring the p
 # Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check, several, or a list of faults.
 # Level 2 is `signed`, which also takes the reader's keys.
 CHECKS = {
-    1: (("the bundle is whole", lambda clone: verify.whole(clone.evidence)),),
+    1: (("the bundle is whole", lambda clone: levels.whole(clone.evidence)),),
     3: (("its code is that of the verifier", verifier.check),
         ("every file of the clone is listed", closed_world.check),
         ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.root)),
-        ("every file that it vouches for has its SHA-256", lambda clone: verify.vouched(clone.evidence, clone.root)),
-        ("made again from this clone it has the same bytes", lambda clone: verify.derived(clone.evidence, clone.root)),
+        ("every file that it vouches for has its SHA-256", lambda clone: levels.vouched(clone.evidence, clone.root)),
+        ("made again from this clone it has the same bytes", lambda clone: levels.derived(clone.evidence, clone.root)),
         ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.root)),
         ("dvc.lock fits", lambda clone: beside.locked(clone.root)),
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
@@ -232,7 +234,7 @@ CHECKS = {
         (history.UNCHANGED, lambda clone: history.raw_files(clone.root)),
         ("requirements are those that were signed for", lambda clone: baselines.check(clone.root)),
         ("derived records follow from those they stand on", rederive.checks),
-        ("nothing blocks the release", lambda clone: verify.release(clone.evidence))),
+        ("nothing blocks the release", lambda clone: levels.release(clone.evidence))),
     4: ((MEASURED, measured),),
     5: (("the model predicts what was measured", predicted), (released.WHAT, released.check), (membership.WHAT, membership.check),
         (balanced.WHAT, balanced.check), (remade.WHAT, remade.check)),

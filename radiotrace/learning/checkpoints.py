@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save
 
 from radiotrace import records
-from radiotrace.learning import networks
-from radiotrace.stage import log
+from radiotrace.errors import log
+from radiotrace.learning import architecture
 
 HISTORY = "history.json"  # of the epochs so far, for a reader; resuming does not need it
 KEPT = 2  # the newest, and the one before in case the newest is damaged
@@ -29,8 +29,8 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, precision, history: 
     Returns:
         SHA-256 of the file, which is the same in every run of one key.
     """
-    tensors = {f"network.{name}": value for name, value in networks.state(network).items()}
-    tensors |= {f"ema.{name}": value for name, value in networks.state(ema).items()}
+    tensors = {f"network.{name}": value for name, value in architecture.state(network).items()}
+    tensors |= {f"ema.{name}": value for name, value in architecture.state(ema).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     path = _path(folder, epoch)
@@ -61,8 +61,8 @@ def resume(folder, network, ema, optimizer, precision) -> list[dict]:
         except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
             continue
-        networks.load_state(network, _below("network.", tensors))
-        networks.load_state(ema, _below("ema.", tensors))
+        architecture.load_state(network, _below("network.", tensors))
+        architecture.load_state(ema, _below("ema.", tensors))
         parameters = optimizer.param_groups[0]["params"]
         state: dict[int, dict] = {}
         for name, value in _below("optimizer.", tensors).items():

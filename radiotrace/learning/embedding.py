@@ -4,8 +4,8 @@ from contextlib import contextmanager
 import numpy as np
 from torch import nn
 
+from radiotrace.learning.architecture import LOWEST, OneHead
 from radiotrace.learning.dropout import ChannelDropout
-from radiotrace.learning.networks import LOWEST, OneHead
 
 
 @contextmanager

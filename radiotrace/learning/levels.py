@@ -1,7 +1,7 @@
 """Levels of a network: which module gives the features of a resolution."""
 from torch import nn
 
-from radiotrace.learning import networks
+from radiotrace.learning import architecture
 
 FIRST = {"unet": 1}  # its full resolution is the logits themselves
 
@@ -12,7 +12,7 @@ def of(spec: dict) -> range:
     Args:
         spec: what networks.build takes.
     """
-    return range(FIRST.get(spec["name"], 0), networks.multiple(spec).bit_length())
+    return range(FIRST.get(spec["name"], 0), architecture.multiple(spec).bit_length())
 
 
 def module(network: nn.Module, spec: dict, level: int) -> nn.Module:
@@ -32,9 +32,9 @@ def module(network: nn.Module, spec: dict, level: int) -> nn.Module:
     """
     if level not in of(spec):
         raise ValueError(f"level {level}: {spec['name']} has levels {of(spec)[0]} to {of(spec)[-1]}")
-    body = network.body if isinstance(network, networks.OneHead) else network
+    body = network.body if isinstance(network, architecture.OneHead) else network
     if level == of(spec)[-1] and spec["name"] != "deeplabv3plus":
-        return networks.LOWEST[spec["name"]](body, len(spec["features"]))
+        return architecture.LOWEST[spec["name"]](body, len(spec["features"]))
     return MODULES[spec["name"]](body, level)
 
 

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
 
 RECORD, WEIGHTS = "train.json", "weights.safetensors"
 GRID = ("orientation", "spacing_mm")  # of the preprocessing: probabilities are averaged voxel by voxel

@@ -1,7 +1,7 @@
 """Progress: what the person waiting sees, in the terminal and in TensorBoard. Nothing of it is an output of the stage."""
 import time
 
-from radiotrace import stage
+from radiotrace import errors
 
 EVERY_S = 20  # a line at least so often, on machines and data where an epoch takes long
 
@@ -47,7 +47,7 @@ class Progress:
         self.last = time.monotonic()
         of_this_process = steps_done - self.done * self.steps
         left_s = (self.last - self.started) / of_this_process * (self.epochs * self.steps - steps_done)
-        stage.log(f"train: epoch {epoch}/{self.epochs}  {text}  {_minutes(left_s)} left")
+        errors.log(f"train: epoch {epoch}/{self.epochs}  {text}  {_minutes(left_s)} left")
 
 
 def _minutes(seconds: float) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import safetensors.torch
 
 from radiotrace import records
-from radiotrace.learning import networks, numerics
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
+from radiotrace.learning import architecture, numerics
 
 
 def facts(train: dict) -> dict:
@@ -80,6 +80,6 @@ def load(spec_json: str, weights: str, sha256: str):
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
         raise StageError(f"{weights} was changed after training", [f"SHA-256 found {found}, expected {sha256}"],
                          "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.")
-    built = networks.build(json.loads(spec_json), seed=0)
-    networks.load_state(built, safetensors.torch.load(content))
+    built = architecture.build(json.loads(spec_json), seed=0)
+    architecture.load_state(built, safetensors.torch.load(content))
     return built.eval()

@@ -2,7 +2,7 @@
 import math
 import statistics
 
-from radiotrace.stage import StageError
+from radiotrace.errors import StageError
 
 SPIKE = 10  # times the median gradient of the epoch so far
 OVERFLOWS = 20  # steps in a row that fp16 may leave out while its loss scale falls

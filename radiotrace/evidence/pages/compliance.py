@@ -1,5 +1,5 @@
 """Standards: what the bundle shows of each clause, as counts and as rows. It never says that a product meets a standard."""
-from radiotrace.evidence.compliance import FOLDER, STATUSES
+from radiotrace.evidence.design.compliance import FOLDER, STATUSES
 from radiotrace.evidence.pages.parts import Page, Records, Row, Section, Span, facts, news, table
 
 

@@ -4,7 +4,7 @@ A cell is a text, a Span, a line (a tuple of these) or several lines (a list of 
 """
 from dataclasses import dataclass, field, replace
 
-from radiotrace.evidence.compliance import resolve
+from radiotrace.evidence.design.compliance import resolve
 
 GOOD = frozenset(("verified", "met", "passed", "red", "effective", "acceptable", "evidenced", "reviewed", "yes"))
 RECORDS = "records"

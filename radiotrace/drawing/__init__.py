@@ -1,0 +1,1 @@
+"""Drawing: figures that are the same bytes every time, each readable without colour and offline."""

@@ -1,0 +1,1 @@
+"""The bundle: which records it holds, and that they agree."""

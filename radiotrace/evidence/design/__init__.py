@@ -1,0 +1,1 @@
+"""Design controls: what people write in design/, read, checked, and held against a run."""

@@ -1,0 +1,1 @@
+"""Signing: keys, envelopes, statements, and whether a signature holds."""

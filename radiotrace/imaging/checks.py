@@ -1,0 +1,163 @@
+"""Checks of cases and of the set they form. Each gives findings; none stops: the stage does, with all of them."""
+import re
+import unicodedata
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from radiotrace.imaging import volumes
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
+
+
+class Finding(NamedTuple):
+    """What one check found in one case. Severity 'error' stops the run, 'warning' does not."""
+    case_id: str
+    check: str
+    found: str
+    expected: str
+    severity: str
+
+
+def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Finding]:
+    """Checks of one case that need its record only, not its voxels.
+
+    Args:
+        case: an entry of the record 'dataset'.
+        labels: value -> name.
+        limits: the section validate of params.yaml.
+    """
+    case_id, findings = case["case_id"], []
+
+    def add(check, found, expected, severity="error"):
+        findings.append(Finding(case_id, check, found, expected, severity))
+
+    for kind in ("image", "label_map"):
+        source, name = case[kind], kind.replace("_", " ")
+        if source["fault"]:
+            add("readable", f"{name}: {source['fault']}", "a readable 3-D volume")
+            continue
+        for text in source["identifying_text"]:
+            add("header", f"{name} {text}", "no identifying text")
+        for text in source.get("warnings", ()):
+            add("placement", f"{name}: {text}", "one place and side in the world", "warning")
+        if source["non_finite_voxels"]:
+            add("finite", f"{name}: {source['non_finite_voxels']} voxels are NaN or infinite", "finite values")
+    if case["image"]["fault"] or case["label_map"]["fault"]:
+        return findings
+    image = case["image"]
+    if any(image[key] == case["label_map"][key] for key in ("sha256", "voxels_sha256")):
+        add("label_map_is_image", "image and label map are the same", "a label map that was drawn on the image")
+    if image["intensity"]["min"] is not None and image["intensity"]["min"] == image["intensity"]["max"]:
+        add("not_constant", f"every voxel is {image['intensity']['min']:g}", "at least two values")
+    if image["intensity"]["min"] is not None:
+        largest = max(abs(image["intensity"][key]) for key in ("min", "max"))
+        if largest > FLOAT32_MAX:
+            add("range", f"values as large as {largest:g}", f"at most {FLOAT32_MAX:g}, as float32 holds them")
+    low, high = limits["size_voxels_min"], limits["size_voxels_max"]
+    if not all(low <= size <= high for size in image["grid"]["size_voxels"]):
+        add("size", _xyz(image["grid"]["size_voxels"]) + " voxels", f"{low} to {high}")
+    low, high = limits["spacing_mm_min"], limits["spacing_mm_max"]
+    if not all(low <= spacing <= high for spacing in image["grid"]["spacing_mm"]):
+        add("spacing", _xyz(image["grid"]["spacing_mm"]) + " mm", f"{low:g} to {high:g} mm")
+    for name, of_image, of_label_map in volumes.grid_faults(
+            image["grid"], case["label_map"]["grid"], limits["grid_tolerance_mm"], limits["grid_tolerance_direction"]):
+        add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
+    volumes_mm3 = case["label_map"]["label_volumes_mm3"]
+    if unknown := sorted(volumes_mm3.keys() - labels.keys(), key=float):
+        add("labels_known", f"label map has {_some(unknown)}", f"only {', '.join(labels)}")
+    for value, name in labels.items():
+        if value != "0" and value not in volumes_mm3:
+            add("labels_present", f"label {value} ({name}) has no voxel", "every label",
+                "error" if limits["every_label"] else "warning")
+    return findings
+
+
+def label_map_findings(case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: dict) -> list[Finding]:
+    """Checks of one label map's shape: touching the border, connected components (faces, edges and corners connect)."""
+    findings = []
+    for value, name in labels.items():
+        mask = label_zyx == int(value)
+        if value == "0" or not mask.any():
+            continue
+        inner = np.zeros_like(mask)
+        inner[1:-1, 1:-1, 1:-1] = True
+        if on_border := int((mask & ~inner).sum()):
+            findings.append(Finding(case_id, "label_border", f"{name}: {on_border} voxels on the image border", "none", "warning"))
+        components = ndimage.label(mask, np.ones((3, 3, 3)))[1]
+        if components > limits["label_components_max"]:
+            findings.append(Finding(case_id, "label_components", f"{name}: {components} components",
+                                    f"at most {limits['label_components_max']}", "warning"))
+    return findings
+
+
+def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> list[Finding]:
+    """Checks of cases against each other. Cases with a read fault take no part.
+
+    Args:
+        cases: entries of the record 'dataset'.
+    """
+    cases = [case for case in cases if not case["image"]["fault"] and not case["label_map"]["fault"]]
+    findings = _duplicates(cases) + _spellings(cases)
+    # Ratios, because MRI has no intensity unit: the same scanner may store 100 or 100,000.
+    intensities = {case["case_id"]: case["image"]["intensity"] for case in cases}
+    variation = {case_id: of["sd"] / abs(of["mean"]) for case_id, of in intensities.items() if of["mean"]}
+    spread = {case_id: (of["p99_5"] - of["p0_5"]) / of["sd"] for case_id, of in intensities.items() if of["sd"]}
+    findings += [Finding(*row, "warning") for check, values in (("intensity_variation", variation), ("intensity_spread", spread))
+                 for row in _outliers(values, check, limits["outlier_mad"])]
+    for value, name in labels.items():
+        sizes = {case["case_id"]: case["label_map"]["label_volumes_mm3"].get(value, 0) for case in cases} if value != "0" else {}
+        findings += [Finding(case_id, check, f"{name}: {found}", expected, "warning")
+                     for case_id, check, found, expected in _outliers(sizes, "label_volume", limits["outlier_mad"])]
+    return findings
+
+
+def _duplicates(cases: list[dict]) -> list[Finding]:
+    groups = defaultdict(list)
+    for case in cases:
+        groups[case["image"]["voxels_sha256"]].append(case["case_id"])
+    return [Finding(case_id, "duplicate_image", f"same voxels as {_some([other for other in group if other != case_id])}",
+                    "one id for an image", "error")
+            for group in groups.values() if len(group) > 1 for case_id in group]
+
+
+def _some(names: list[str], n_max: int = 5) -> str:
+    """Names in a row, no more than somebody reads."""
+    return ", ".join(names[:n_max]) + (f" and {len(names) - n_max} more" if len(names) > n_max else "")
+
+
+def _spellings(cases: list[dict]) -> list[Finding]:
+    groups = defaultdict(lambda: defaultdict(list))
+    for case in cases:
+        groups[subject_key(case["subject_id"])][case["subject_id"]].append(case["case_id"])
+    return [Finding(case_id, "subject_spelling", f"subject {spelling!r}, elsewhere {', '.join(map(repr, sorted(group.keys() - {spelling})))}",
+                    "one spelling for a subject", "error")
+            for group in groups.values() if len(group) > 1 for spelling, case_ids in group.items() for case_id in case_ids]
+
+
+def subject_key(subject_id: str) -> tuple:
+    """What remains of a subject id when case, separators, leading zeros and the form of Unicode are ignored: 'Sub-007' and 'sub_7' are one."""
+    text = unicodedata.normalize("NFKC", subject_id).casefold()
+    return tuple(part.lstrip("0") or "0" if part.isdigit() else part for part in re.findall(r"\d+|[^\W\d_]+", text))
+
+
+def _outliers(values: dict[str, float], check: str, limit: float) -> list[tuple[str, str, str, str]]:
+    """(case, check, found, expected) where log(value) is over `limit` robust standard deviations from the set's median.
+
+    The robust SD is 1.4826 times the median absolute deviation; fewer than 10 positive values give no verdict.
+    """
+    positive = {case_id: value for case_id, value in values.items() if 0 < value < np.inf}
+    if len(positive) < 10:
+        return []
+    logs = np.log(list(positive.values()))
+    median = np.median(logs)
+    width = limit * 1.4826 * np.median(np.abs(logs - median))
+    low, high = np.exp(median - width), np.exp(median + width)
+    return [(case_id, check, f"{value:.4g}", f"{low:.4g} to {high:.4g}")
+            for (case_id, value), log in zip(positive.items(), logs, strict=True) if abs(log - median) > width > 0]
+
+
+def _xyz(values) -> str:
+    return " ".join(f"{value:g}" for value in values)

@@ -1,0 +1,478 @@
+"""Data set layouts: Medical Segmentation Decathlon and nnU-Net v2, with cases.csv for subjects and attributes."""
+
+import hashlib
+import json
+import re
+import stat
+import unicodedata
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from radiotrace.errors import StageError
+from radiotrace.imaging import content, decoding, links, tables
+
+CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+CASE_ID_LENGTH_MAX = 128  # files are named CASE.augmentation.mutual_information.nii.gz and the like; file systems end at 255, some at 143
+LABEL_NAME = re.compile(r"[^\W_][\w .()+,-]*(?<! )")
+LABEL_LENGTH_MAX = 64
+LABELS_MAX = 256  # label maps are stored as bytes
+RESERVED = ("mean_of_labels",)  # stands beside the labels in the records
+PLAIN_PATH = re.compile(r"(?!.*\.\.)[^\\:]+")  # as the schemas of the records have it
+JSON_BYTES_MAX = 2**27
+WAY_OUT = "Correct the data set (README, 'Your own data'), then run 'make manifest' and 'dvc repro'."
+# By ending, what is not read, and what to do about it.
+UNREAD = {
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
+        ("a picture, one slice each", "Make 3-D volumes of them, .nii.gz, with their spacing"),
+    ),
+    **dict.fromkeys((".dcm", ".dicom", ".ima"), content.DICOM),
+    **dict.fromkeys(
+        (".hdr", ".img"), ("a pair .hdr and .img (Analyze or NIfTI)", "Write each as one file, .nii.gz")
+    ),
+    **dict.fromkeys((".mgz", ".mgh"), ("FreeSurfer's format", "Convert them with mri_convert to .nii.gz")),
+    **dict.fromkeys(
+        (".npy", ".npz", ".h5", ".hdf5", ".mat"),
+        ("arrays without a grid", "Write them as .nii.gz with spacing and orientation"),
+    ),
+    **dict.fromkeys(
+        (".mnc", ".gipl", ".par", ".rec", ".vtk"), ("a format that is not read", "Convert them to .nii.gz")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its label map; paths are relative to the data folder."""
+
+    case_id: str
+    image: str
+    label_map: str
+    subject_id: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a data folder declares: who it is, its labels by value, its cases sorted by id.
+
+    tables_sha256: of dataset.json and cases.csv, of the very bytes that were read. notes: what to know that stops nothing.
+    """
+
+    identity: dict
+    labels: dict[str, str]
+    cases: list[Case]
+    tables_sha256: dict[str, str] = field(default_factory=dict, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+
+def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None = None) -> Dataset:
+    """Reads dataset.json and cases.csv of a data folder, and opens no image.
+
+    MSD:     "training" lists {"image", "label"}; "labels" is value -> name.
+    nnU-Net: no "training"; images are imagesTr/<case>_0000<file_ending>, label maps labelsTr/<case><file_ending>;
+             "labels" is name -> value.
+    cases.csv has the columns case_id and subject_id; every further column is an attribute.
+
+    Args:
+        missing_words, bands: as tables.grouped takes them.
+
+    Raises:
+        StageError: names every fault found in both files.
+    """
+    folder = Path(folder)
+    faults: list[str] = []
+    notes: list[str] = []
+    json_bytes = _dataset_json_bytes(folder)
+    declared = _parsed(json_bytes, folder / "dataset.json")
+    labels = _labels(declared.get("labels"), faults)
+    identity = _identity(declared, faults)
+    _check_modalities(declared, faults)
+    pairs = (
+        _pairs_msd(declared, faults) if "training" in declared else _pairs_nnunet(folder, declared, faults)
+    )
+    csv_bytes, table = _cases_csv(folder, faults)
+    if not pairs and not faults:
+        raise StageError(f"0 cases in {folder}/", way_out=WAY_OUT)
+    for case_id in sorted(pairs):
+        if not CASE_ID.fullmatch(case_id):
+            faults.append(f"{case_id!r}: a case id has letters, digits, '.', '_' and '-' only")
+        elif len(case_id) > CASE_ID_LENGTH_MAX:
+            faults.append(
+                f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because files are named after it"
+            )
+    faults += _same_when_folded(pairs)
+    faults += _file_faults(folder, pairs)
+    groups_of: dict[str, dict[str, str]] = {}
+    if table is not None:
+        faults += [
+            f"{case_id}: not in cases.csv, so that its subject is unknown"
+            for case_id in sorted(pairs.keys() - table.subject_of.keys())
+        ]
+        faults += [
+            f"{case_id}: in cases.csv, but not in dataset.json"
+            for case_id in sorted(table.subject_of.keys() - pairs.keys())
+        ]
+        groups_of = tables.grouped(table, list(missing_words), bands or {}, faults, notes)
+    if faults:
+        raise StageError(
+            f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT
+        )
+    cases = [
+        Case(case_id, *pairs[case_id], table.subject_of[case_id], groups_of[case_id])
+        for case_id in sorted(pairs)
+    ]
+    hashes = {
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))
+    }
+    return Dataset(identity, labels, cases, hashes, tuple(notes))
+
+
+def _dataset_json_bytes(folder: Path) -> bytes:
+    path = folder / "dataset.json"
+    if path.is_file():
+        if path.stat().st_size > JSON_BYTES_MAX:
+            raise StageError(
+                f"{path} has {path.stat().st_size} bytes; at most {JSON_BYTES_MAX} are read", way_out=WAY_OUT
+            )
+        return path.read_bytes()
+    if deeper := sorted([*folder.glob("*/dataset.json"), *folder.glob("*/*/dataset.json")]):
+        raise StageError(
+            f"{path} is missing, but {deeper[0].as_posix()} is there: the data set lies too deep",
+            way_out=f"Move what is in {deeper[0].parent.as_posix()}/ to {folder}/, then run 'make manifest' and 'dvc repro'.",
+        )
+    if dicom := _first_dicom(folder):
+        raise StageError(
+            f"{path} is missing; {dicom} is {content.DICOM[0]}", way_out=f"{content.DICOM[1]}. {WAY_OUT}"
+        )
+    raise StageError(f"{path} is missing", way_out=WAY_OUT)
+
+
+def _first_dicom(folder: Path) -> str | None:
+    """A DICOM file among the first files of a folder, or None."""
+    for number, path in enumerate(folder.rglob("*")):
+        if path.is_file() and number < 100:
+            with open(path, "rb") as file:
+                if file.read(132)[128:] == b"DICM":
+                    return path.as_posix()
+    return None
+
+
+def _parsed(data: bytes, path: Path) -> dict:
+    twice: list[str] = []
+
+    def once(pairs):
+        twice.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        return dict(pairs)
+
+    def refused(name):
+        raise ValueError(f"{name} is not a finite number")
+
+    try:
+        declared = json.loads(data.decode("utf-8-sig"), object_pairs_hook=once, parse_constant=refused)
+    except ValueError as error:
+        raise StageError(f"{path} is not JSON: {error}", way_out=WAY_OUT) from None
+    except RecursionError:
+        raise StageError(f"{path} is nested too deeply to be read", way_out=WAY_OUT) from None
+    if not isinstance(declared, dict):
+        raise StageError(f"{path}: found {type(declared).__name__}, expected an object", way_out=WAY_OUT)
+    if twice:
+        raise StageError(
+            f"{path}: {len(twice)} keys stand twice, and nobody knows which is meant", twice, WAY_OUT
+        )
+    return declared
+
+
+def _identity(declared: dict, faults: list[str]) -> dict:
+    """Name, version, licence, citation and modality; null where the data set does not say."""
+    texts: dict[str, str | None] = {}
+    for name, keys in {
+        "name": ("name",),
+        "version": ("release", "version"),
+        "licence": ("licence", "license"),
+        "citation": ("reference", "citation"),
+        "description": ("description",),
+    }.items():
+        value = next((declared[key] for key in keys if declared.get(key)), None)
+        texts[name] = None if value is None else str(value)
+        if isinstance(value, (dict, list)):
+            faults.append(f"dataset.json: {name}: found {type(value).__name__}, expected text")
+        elif value is not None and not str(value).replace("\n", "").replace("\t", "").isprintable():
+            faults.append(
+                f"dataset.json: {name} holds characters that are not seen, or that steer a terminal"
+            )
+    channels = _modalities(declared)
+    modality = str(channels[0]) if channels else None
+    if modality and not modality.isprintable():
+        faults.append("dataset.json: modality holds characters that are not seen, or that steer a terminal")
+    return texts | {"modality": modality}
+
+
+def _modalities(declared: dict) -> list:
+    """The channels that are declared, the first one first; [] where the data set does not say."""
+    channels = declared.get("modality") or declared.get("channel_names") or []
+    if isinstance(channels, dict):
+        return [channels[key] for key in sorted(channels, key=lambda key: (key != "0", key))]
+    return channels if isinstance(channels, list) else [channels]
+
+
+def _check_modalities(declared: dict, faults: list[str]) -> None:
+    channels = _modalities(declared)
+    if len(channels) > 1:
+        named = ", ".join(map(str, channels))
+        faults.append(
+            f"dataset.json: {len(channels)} modalities or channels are declared ({named}); one is supported. "
+            "Keep one image of each case (nnU-Net: rename it to CASE_0000; MSD: a 3-D file of it), and declare only that one"
+        )
+
+
+def _labels(declared, faults: list[str]) -> dict[str, str]:
+    """Value -> name, both as text, sorted by value, from either way round."""
+    reason = "expected values with their names"
+    if isinstance(declared, dict) and any(isinstance(value, list) for value in declared.values()):
+        reason = "regions of several values (nnU-Net) are not supported; give each structure one value"
+    try:
+        pairs = {_label_value(key): _label_name(value) for key, value in declared.items()}
+    except (AttributeError, ValueError, TypeError):
+        try:
+            pairs = {_label_value(value): _label_name(key) for key, value in declared.items()}
+        except (AttributeError, ValueError, TypeError):
+            faults.append(f"dataset.json: labels: found {declared!r}, {reason}")
+            return {}
+    if ignored := [value for value, name in sorted(pairs.items()) if name.casefold() == "ignore"]:
+        faults.append(
+            f"dataset.json: labels: {ignored[0]} is 'ignore', which marks voxels that nobody labelled (nnU-Net). It is not supported: they "
+            "would be learnt as a structure. Leave these cases out, or label them"
+        )
+        return {}
+    if (
+        len(pairs) < 2
+        or sorted(pairs) != list(range(len(pairs)))
+        or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs)
+    ):
+        faults.append(
+            f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each with a name of its own"
+        )
+        return {}
+    if len(pairs) > LABELS_MAX:
+        faults.append(
+            f"dataset.json: labels: found {len(pairs)}, expected at most {LABELS_MAX}, background included"
+        )
+        return {}
+    if pairs[0].casefold() != "background":
+        faults.append(
+            f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a structure: are the values mixed up?"
+        )
+    faults += _label_name_faults(pairs)
+    return {str(value): pairs[value] for value in sorted(pairs)}
+
+
+def _label_value(value) -> int:
+    """A label's value from a number or a text.
+
+    Raises:
+        ValueError: it is no whole number, and to round it would give a structure the value of another one.
+    """
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{value} is no whole number")
+    return int(value)
+
+
+def _label_name(name) -> str:
+    """A label's name, which may be written as a number.
+
+    Raises:
+        ValueError: it is nothing, or true or false.
+    """
+    if name is None or isinstance(name, bool):
+        raise ValueError(f"{name} is no name")
+    return tables.plain(str(name))
+
+
+def _label_name_faults(pairs: dict[int, str]) -> list[str]:
+    faults = [
+        f"dataset.json: labels: {value} is {name[:80]!r}; a name begins with a letter or digit, has letters, digits, spaces and . _ - + , ( ) "
+        f"only, and at most {LABEL_LENGTH_MAX} characters"
+        for value, name in sorted(pairs.items())
+        if not LABEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX
+    ]
+    faults += [
+        f"dataset.json: labels: {value} is {name!r}, which is a word of the records; give it another name"
+        for value, name in sorted(pairs.items())
+        if name.casefold() in RESERVED
+    ]
+    spellings = defaultdict(list)
+    for value, name in sorted(pairs.items()):
+        spellings[unicodedata.normalize("NFKC", name).casefold()].append(value)
+    return faults + [
+        f"dataset.json: labels: {' and '.join(map(str, values))} have one name, but for its spelling: {pairs[values[0]]!r}"
+        for values in spellings.values()
+        if len(values) > 1
+    ]
+
+
+def _pairs_msd(declared: dict, faults: list[str]) -> dict[str, tuple[str, str]]:
+    pairs: dict[str, tuple[str, str]] = {}
+    entries = declared["training"] if isinstance(declared["training"], list) else []
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not all(
+            isinstance(entry.get(key), str) for key in ("image", "label")
+        ):
+            faults.append(f"dataset.json: training[{number}]: found {entry!r}, expected an image and a label")
+            continue
+        image, label_map = (PurePosixPath(entry[key]).as_posix() for key in ("image", "label"))
+        case_id = decoding.case_name(PurePosixPath(image).name)
+        if case_id in pairs:
+            faults.append(f"{case_id}: listed twice in dataset.json")
+        pairs[case_id] = (image, label_map)
+    return pairs
+
+
+def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, tuple[str, str]]:
+    ending = declared.get("file_ending")
+    if not isinstance(ending, str):
+        faults.append("dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there")
+        return {}
+    if not decoding.ENDINGS.fullmatch(ending):
+        what, way_out = UNREAD.get(
+            ending.lower(), ("a format that is not read", "Convert the files to .nii.gz")
+        )
+        faults.append(f"dataset.json: file_ending {ending!r}: {what}. {way_out}")
+        return {}
+    names_in: dict[str, list[str]] = {}
+    for kind in ("imagesTr", "labelsTr"):
+        listed = sorted(path.name for path in (folder / kind).iterdir()) if (folder / kind).is_dir() else []
+        files = [name for name in listed if not name.startswith(".")]
+        if hidden := [name for name in listed if name.startswith(".") and name.endswith(ending)]:
+            faults.append(
+                f"{kind}/ has {len(hidden)} hidden files, such as {hidden[0]}, as macOS leaves them behind. Remove them"
+            )
+        names_in[kind] = [name.removesuffix(ending) for name in files if name.endswith(ending)]
+        if not names_in[kind] and files:
+            faults.append(
+                f"{kind}/ has {len(files)} files, such as {files[0]}, none of which ends in {ending} (file_ending)"
+            )
+    cases: set[str] = set()
+    strange, channels = [], []
+    for name in names_in["imagesTr"]:
+        channel = re.search(r"_(\d{4})$", name)
+        if channel is None:
+            strange.append(name)
+            continue
+        cases.add(name[: channel.start()])
+        if channel[1] != "0000":
+            channels.append(name)
+    if channels and len(_modalities(declared)) <= 1:
+        faults.append(
+            f"imagesTr/: {len(channels)} files, such as {channels[0]}{ending}, are of a second channel; "
+            "only one channel (_0000) is supported. Keep one channel, as _0000"
+        )
+    if strange:
+        faults.append(
+            f"imagesTr/: {len(strange)} files, such as {strange[0]}{ending}, do not end in _0000{ending}, "
+            "as nnU-Net names the first channel"
+        )
+        return {}
+    return {
+        case_id: (f"imagesTr/{case_id}_0000{ending}", f"labelsTr/{case_id}{ending}")
+        for case_id in sorted(cases | set(names_in["labelsTr"]))
+    }
+
+
+def _same_when_folded(pairs: dict) -> list[str]:
+    """Case ids that other file systems would take for one, and files that have two roles."""
+    spellings = defaultdict(list)
+    for case_id in sorted(pairs):
+        spellings[case_id.casefold()].append(case_id)
+    faults = [
+        f"{' and '.join(several)}: case ids that differ in capitals only"
+        for several in spellings.values()
+        if len(several) > 1
+    ]
+    images, label_maps = (
+        {paths[kind]: case_id for case_id, paths in sorted(pairs.items())} for kind in (0, 1)
+    )
+    both = sorted(images.keys() & label_maps.keys())
+    if both:
+        more = f" (and {len(both) - 1} more files)" if len(both) > 1 else ""
+        faults.append(
+            f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of {label_maps[both[0]]}{more}; "
+            "a file has one role"
+        )
+    return faults
+
+
+def _file_faults(folder: Path, pairs: dict) -> list[str]:
+    """What is wrong with the files that are named; a fault that many share is said once."""
+    faults: list[str] = []
+    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+    missing: list[tuple[str, str]] = []
+    for case_id, paths in sorted(pairs.items()):
+        for path in dict.fromkeys(paths):
+            ending = PurePosixPath(path).suffix.lower()
+            if not path.isprintable() or (
+                not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)
+            ):
+                faults.append(f"{case_id}: {path!r} holds ':', a backslash, or characters that are not seen")
+            elif PurePosixPath(path).is_absolute() or (".." in path and links.leaves(folder, path)):
+                faults.append(f"{case_id}: {path} leaves the data folder")
+            elif not PLAIN_PATH.fullmatch(path):
+                faults.append(f"{case_id}: {path!r} holds '..'")
+            elif (mode := _mode(folder / path)) is None:
+                missing.append((case_id, path))
+            elif links.leaves(folder, path):
+                faults.append(f"{case_id}: {path} leaves the data folder")
+            elif stat.S_ISDIR(mode):
+                shared[
+                    "folders, not files",
+                    "A folder of DICOM files becomes one file by conversion, for example with dcm2niix",
+                ].append(path)
+            elif not decoding.ENDINGS.search(path):
+                what = UNREAD.get(
+                    ending,
+                    (
+                        f"files that end in {ending or 'nothing'}, which is not read",
+                        f"Convert them to {decoding.READABLE}",
+                    ),
+                )
+                shared[what].append(path)
+    for (what, way_out), paths in shared.items():
+        faults.append(
+            f"{paths[0]} and {len(paths) - 1} more: {what}. {way_out}"
+            if len(paths) > 1
+            else f"{paths[0]}: {what}. {way_out}"
+        )
+    return faults + _missing_faults(folder, missing, 2 * len(pairs))
+
+
+def _mode(path: Path) -> int | None:
+    """What a path leads to, as os.stat says; None where there is nothing, or no such name can be."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return None
+
+
+def _missing_faults(folder: Path, missing: list[tuple[str, str]], n_files: int) -> list[str]:
+    if missing and len(missing) == n_files:
+        below = next((path for path in sorted(folder.glob("*/")) if (path / missing[0][1]).is_file()), None)
+        if below is not None:
+            return [
+                f"all {n_files} files are missing, but {below.as_posix()}/{missing[0][1]} is there: "
+                f"move what is in {below.as_posix()}/ to {folder}/"
+            ]
+    return [f"{case_id}: {path} is missing" for case_id, path in missing]
+
+
+def _cases_csv(folder: Path, faults: list[str]) -> tuple[bytes, tables.Table | None]:
+    """The bytes of cases.csv, and what they say; None when the file cannot be used at all."""
+    path = folder / "cases.csv"
+    if not path.is_file():
+        faults.append(
+            "cases.csv: missing; it says which cases are of one subject (columns case_id, subject_id)"
+        )
+        return b"", None
+    data = path.read_bytes()
+    return data, tables.read(data, "cases.csv", faults)

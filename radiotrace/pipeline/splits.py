@@ -1,0 +1,138 @@
+"""Splits: the part that rule and seed give to each subject, and the record of it; for the stage, and for who derives it again."""
+import hashlib
+from collections import defaultdict
+from itertools import combinations
+
+from radiotrace.errors import StageError
+
+PARTS = ("train", "validation", "test")
+CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in the test part of one fold
+
+
+SUBJECTS_FOR_INTERVALS = 10  # in the test part: with fewer no criterion can be met (benchmarks/coverage.md)
+SUBJECTS_FOR_OFFSETS = 5  # in the validation part: with fewer, one of them decides temperature, offsets and thresholds
+
+
+def position(seed: int, purpose: str, subject_id: str) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments, uniform over subjects."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{subject_id}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48  # 48 bits: exact in a float
+
+
+def assign_parts(subjects: list[str], fractions: dict[str, float], seed: int) -> dict[str, str]:
+    """Part of each subject. A subject keeps its part when others come or go.
+
+    Fractions are expectations: the counts of a small set differ from them by chance.
+    """
+    parts = {}
+    for subject in sorted(subjects):
+        at = position(seed, "part", subject)
+        if at < fractions["test"]:
+            parts[subject] = "test"
+        else:
+            parts[subject] = "validation" if at < fractions["test"] + fractions["validation"] else "train"
+    return parts
+
+
+def assign_folds(subjects: list[str], folds: int, seed: int) -> dict[str, int]:
+    """Fold of each subject, 0 to folds - 1; stable like its part."""
+    return {subject: int(position(seed, "fold", subject) * folds) for subject in sorted(subjects)}
+
+
+def nnunet_folds(case_ids: list[str], folds: int = 5) -> dict[str, int]:
+    """Fold in which nnU-Net holds a case out: by case, so that the images of one subject may be parted.
+
+    Source: nnU-Net v2, crossval_split.py: KFold(n_splits=5, shuffle=True, random_state=12345) over sorted case ids.
+    """
+    import numpy as np  # here: verify imports this module, and the command line starts without numpy
+    order = np.arange(len(case_ids))
+    np.random.RandomState(12345).shuffle(order)
+    return {sorted(case_ids)[index]: fold for fold, chunk in enumerate(np.array_split(order, folds)) for index in chunk}
+
+
+def split(cases: list[dict], p: dict) -> tuple[dict[str, str], dict[str, int | None]]:
+    """Part and fold of each case.
+
+    scheme hash:   parts by subject. With a fold chosen, that fold is the validation part and the others train; the test
+                   part stays what it is.
+    scheme nnunet: the chosen fold (0 when none is) is the test part, all others train, and no part is for validation.
+    scheme subjects: as nnunet, with folds by subject, which do not leak.
+    """
+    ids = {case["case_id"]: case["subject_id"] for case in cases}
+    subjects = sorted(set(ids.values()))
+    if p["scheme"] in CROSS_VALIDATION:
+        of_subject = assign_folds(subjects, p["folds"], p["seed"])
+        folds = nnunet_folds(list(ids), p["folds"]) if p["scheme"] == "nnunet" else {case_id: of_subject[ids[case_id]] for case_id in ids}
+        held_out = p["fold"] or 0
+        return {case_id: "test" if folds[case_id] == held_out else "train" for case_id in ids}, folds
+    part_of = assign_parts(subjects, p["fractions"], p["seed"])
+    fold_of = assign_folds([subject for subject in subjects if part_of[subject] != "test"], p["folds"], p["seed"])
+    if p["fold"] is not None:
+        part_of |= {subject: "validation" if fold == p["fold"] else "train" for subject, fold in fold_of.items()}
+    return {case_id: part_of[subject] for case_id, subject in ids.items()}, {case_id: fold_of.get(subject) for case_id, subject in ids.items()}
+
+
+def leakage(cases: list[dict], part_of: dict[str, str]) -> list[dict]:
+    """For each two parts, the subjects and the identical images that stand in both."""
+    subjects, images = defaultdict(set), defaultdict(set)
+    for case in cases:
+        part = part_of[case["case_id"]]
+        subjects[part].add(case["subject_id"])
+        images[part].add(case["voxels_sha256"])
+    return [{"parts": [one, other], "shared_subjects": sorted(subjects[one] & subjects[other]),
+             "shared_images": sorted(images[one] & images[other])} for one, other in combinations(PARTS, 2)]
+
+
+def leaks(cases: list[dict], part_of: dict[str, str]) -> list[str]:
+    """What two parts share, one message each; [] where they share nothing."""
+    shared = ((row["parts"], kind, row[kind]) for row in leakage(cases, part_of) for kind in ("shared_subjects", "shared_images"))
+    return [f"{' and '.join(parts)} share {kind.replace('shared_', '')} {', '.join(names)}" for parts, kind, names in shared if names]
+
+
+def too_small(counts: dict[str, dict]) -> list[str]:
+    """What will not be known because a part has so few subjects, a line each.
+
+    Args:
+        counts: of the record of the split.
+    """
+    lines, n_test, n_validation = [], counts["test"]["subjects"], counts["validation"]["subjects"]
+    if n_test < SUBJECTS_FOR_INTERVALS:
+        lines.append(f"the test part has {n_test} subjects; with fewer than {SUBJECTS_FOR_INTERVALS} there are no intervals, so that no "
+                     "criterion can be met: take a larger split.fractions.test, or more subjects")
+    if 0 < n_validation < SUBJECTS_FOR_OFFSETS:
+        lines.append(f"the validation part has {n_validation} subjects; temperature, thresholds and the balance of volumes rest on them "
+                     "alone: take a larger split.fractions.validation, or more subjects")
+    return lines
+
+
+def record(accepted: dict, p: dict) -> dict:
+    """The record 'split'.
+
+    Args:
+        accepted: the record.
+        p: the section split of params.yaml, and the seed.
+
+    Raises:
+        StageError: the parameters contradict each other, a part would be empty, or two parts share a subject or an identical image.
+    """
+    p = p | {"seed": p["seed"] if p["parts_seed"] is None else p["parts_seed"]}
+    cases = accepted["cases"]
+    if p["fold"] is not None and p["fold"] >= p["folds"]:
+        raise StageError(f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml.")
+    if abs(sum(p["fractions"].values()) - 1) > 1e-9:
+        raise StageError(f"split.fractions: found a sum of {sum(p['fractions'].values()):g}, expected 1", way_out="Correct params.yaml.")
+    part_of, fold_of = split(cases, p)
+    by_part = {part: sorted(case_id for case_id in part_of if part_of[case_id] == part) for part in PARTS}
+    subject_of = {case["case_id"]: case["subject_id"] for case in cases}
+    needed = ("train", "test") if p["scheme"] in CROSS_VALIDATION else PARTS
+    if empty := [part for part in needed if not by_part[part]]:
+        raise StageError(f"part {' and '.join(empty)} would be empty",
+                         [f"{part}: {len(by_part[part])} cases" for part in PARTS],
+                         "Add subjects, or change split.fractions, split.fold or seed in params.yaml.")
+    if (shared := leaks(cases, part_of)) and p["scheme"] != "nnunet":
+        raise StageError("parts are not independent", shared, "Correct the subjects in cases.csv, then run 'make manifest' and 'dvc repro'.")
+    return {
+        "scheme": p["scheme"], "seed": p["seed"], "fold": p["fold"], "unit": "case" if p["scheme"] == "nnunet" else "subject",
+        "cases": {case_id: {"subject_id": subject_of[case_id], "part": part_of[case_id], "fold": fold_of[case_id]} for case_id in subject_of},
+        "counts": {part: {"cases": len(by_part[part]), "subjects": len({subject_of[case_id] for case_id in by_part[part]})} for part in PARTS},
+        "leakage": leakage(cases, part_of), "excluded": accepted["excluded"], "labels": accepted["labels"]}

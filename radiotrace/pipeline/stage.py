@@ -1,0 +1,103 @@
+"""How a stage runs: its environment is checked, its faults become one message, its outputs appear whole or not at all."""
+import errno
+import importlib.metadata
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from radiotrace import errors
+
+
+def run(main, parser, argv=None) -> int:
+    """Runs a stage's main(args) and returns its exit status.
+
+    Every stage takes --params and --requirements beside the paths that its parser names. Exit status 1 with one
+    message and no traceback is for what a user can mend: a StageError, a full disk, a path that may not be written,
+    an interrupt. Anything else is a fault of the program and shows its traceback.
+    """
+    parser.add_argument("--params", required=True, help="params.yaml")
+    parser.add_argument("--requirements", required=True, help="requirements.txt; its pins are enforced")
+    args = parser.parse_args(argv)
+    try:
+        check_environment(args.requirements)
+        main(args)
+    except errors.StageError as error:
+        errors.log(f"{parser.prog}: {error}")
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG):
+            raise
+        where = error.filename or "an output"
+        errors.log(f"{parser.prog}: {error.strerror} while writing {where}\n"
+            "Nothing was changed. Make room or permit writing, then run 'dvc repro'.")
+        return 1
+    except KeyboardInterrupt:
+        errors.log(f"{parser.prog}: interrupted; nothing was changed. 'dvc repro' goes on from here.")
+        return 1
+    return 0
+
+
+def check_environment(requirements) -> None:
+    """Stops when an installed version differs from its pin.
+
+    Raises:
+        StageError: names every package that is missing or of another version.
+    """
+    drift = []
+    for pin in pins(requirements):
+        try:
+            found = importlib.metadata.version(pin.name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "nothing"
+        if found == "nothing" or not pin.specifier.contains(found, prereleases=True):
+            drift.append(f"{pin.name}: found {found}, pinned {pin.specifier}")
+    if drift:
+        raise errors.StageError(
+            f"{len(drift)} packages differ from {requirements}", drift,
+            f"This ran under {sys.executable}. Run 'make install', then '. .venv/bin/activate', then 'dvc repro'.")
+
+
+def pins(requirements) -> list[Requirement]:
+    """The pins of a requirements file that apply to this platform."""
+    lines = (line.split("#")[0].strip() for line in Path(requirements).read_text("utf-8").splitlines())
+    found = [Requirement(line) for line in lines if line and not line.startswith("-")]
+    return [pin for pin in found if pin.marker is None or pin.marker.evaluate()]
+
+
+@contextmanager
+def output_folder(path):
+    """A new empty folder that becomes `path` when the block ends without an error.
+
+    The folder is filled under the name <path>.partial; an earlier `path` stays as it was until the rename, and for ever
+    when the block fails. What a killed process left under these names is cleared away first, and what a killed worker left
+    in the folder under a name that ends in .partial, at the end.
+    """
+    path = Path(path)
+    partial, previous = (path.with_name(f"{path.name}{suffix}") for suffix in (".partial", ".previous.partial"))
+    for name in (partial, previous):
+        if name.is_symlink():  # somebody put it there: taken away, never followed
+            name.unlink()
+    if previous.exists() and not path.exists():  # killed between the two renames below
+        os.rename(previous, path)
+    for leftover in (partial, previous):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for leftover in sorted(partial.rglob("*.partial"), reverse=True):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        if path.exists():
+            os.rename(path, previous)
+        try:
+            os.rename(partial, path)
+        except OSError:
+            if previous.exists():
+                os.rename(previous, path)
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(previous, ignore_errors=True)

@@ -1,0 +1,143 @@
+"""Records: JSON files that are the same bytes every time and are checked on write and on read."""
+import hashlib
+import json
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+
+from radiotrace.errors import StageError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+SCHEMAS = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"  # the first where it was installed from a wheel
+
+
+def canonical(value):
+    """The value with floats at 9 significant digits, -0.0 as 0.0, tuples as lists.
+
+    Raises:
+        ValueError: a number is NaN or infinite, or a key is not a string.
+    """
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError(f"record keys must be strings, found {sorted(map(repr, value))}")
+        return {key: canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a finite number; write null beside a count")
+        return float(f"{value:.9g}") + 0.0  # + 0.0: turns -0.0 into 0.0
+    return value
+
+
+def dumps(record) -> str:
+    """Canonical text of a record: sorted keys, indented by 2, UTF-8, a newline at the end."""
+    return json.dumps(canonical(record), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _is_number(_, value) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and math.isfinite(value))
+
+
+# Stricter than JSON Schema: NaN and infinity, which YAML can say, are no numbers; 3.0 is no integer, as range() sees it.
+_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many({
+    "number": _is_number, "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool)})
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
+
+
+@cache
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return _Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
+
+
+def faults(record, schema: str) -> list[str]:
+    """Every way in which a record breaks schemas/<schema>.schema.json, as 'where: what'; [] when it holds."""
+    errors = sorted(_validator(schema).iter_errors(record), key=lambda error: (error.json_path, error.message))
+    return [f"{error.json_path.removeprefix('$').lstrip('.') or 'record'}: {error.message}" for error in errors]
+
+
+def write(path, record, schema: str) -> None:
+    """Writes a record atomically: a reader sees the whole old file or the whole new one.
+
+    Raises:
+        ValueError: the record breaks its schema (a mistake of the writer) or holds a NaN.
+    """
+    text = dumps(record)
+    if broken := faults(json.loads(text), schema):
+        raise ValueError(f"{Path(path).name} breaks schemas/{schema}.schema.json: " + "; ".join(broken))
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path, content: bytes) -> None:
+    """Writes to a temporary name in the same folder, flushes to disk, then renames.
+
+    A link that somebody put under the temporary name is taken away, never followed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        with open(partial, "xb") as file:  # x: a link that appears meanwhile is an error
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path, schema: str):
+    """The record in a file, checked against its schema.
+
+    Raises:
+        StageError: the file is missing, is not JSON, has a key twice, or breaks its schema; names every fault.
+    """
+    path = Path(path)
+    try:
+        record = parse(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run.") from None
+    except ValueError as error:
+        raise StageError(f"{path} is not JSON: {error}", way_out=_REMAKE) from None
+    if broken := faults(record, schema):
+        raise StageError(f"{path} breaks schemas/{schema}.schema.json", broken, _REMAKE)
+    return record
+
+
+_REMAKE = "Run 'dvc checkout' to restore the file, or 'dvc repro' to make it again."
+
+
+def parse(text: str):
+    """The JSON value in a text.
+
+    Raises:
+        ValueError: it is not JSON, holds a NaN, or has a key twice, of which readers take one or the other.
+    """
+    return json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
+
+
+def _each_key_once(pairs: list[tuple]) -> dict:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!a} stands twice")
+    return record
+
+
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is not a finite number")
+
+
+def sha256(path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(record) -> str:
+    """SHA-256 of a record's canonical text."""
+    return hashlib.sha256(dumps(record).encode("utf-8")).hexdigest()

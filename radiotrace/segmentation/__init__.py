@@ -1,0 +1,1 @@
+"""Segmentation: the task whose target is a label map. No other task imports it."""

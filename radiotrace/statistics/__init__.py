@@ -1,0 +1,1 @@
+"""Statistics: arrays in, numbers out. Knows nothing of images or tasks."""

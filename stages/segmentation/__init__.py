@@ -1,0 +1,1 @@
+"""Scripts of the stages whose work depends on the task: segmentation."""

@@ -1,0 +1,193 @@
+"""explain: shows for the worst and the median test case what moves the score of each label, and how far to trust that.
+
+Reads   data/ (test images, no reference), build/ingest/dataset.json, build/train/train.json and weights.safetensors,
+        build/evaluate/results/predictions/, metrics/cases.json
+Writes  build/explain/: maps/, explain.json, provenance.json
+        metrics/: explanations.svg
+State   design/test_openings.jsonl: one line for each model that was shown the test part
+Params  seed, explain.*
+Stops   when this run has no such label or level as params.yaml asks for
+"""
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from radiotrace import errors, records
+from radiotrace.drawing import heatmaps
+from radiotrace.errors import StageError
+from radiotrace.imaging import volumes
+from radiotrace.inference import windows
+from radiotrace.learning import architecture, levels, numerics, trained
+from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.segmentation import explain, ranking
+
+WEIGHTS, PLACES = range(2)  # what is drawn at random
+METHOD = ("Seg-Grad-CAM: the gradient of the sum of the label's logits, over the voxels where it is predicted, weighs the channels of a level; "
+          "their weighted sum, cut off below 0, interpolated linearly, divided by its highest value")
+TITLE = ("Seg-Grad-CAM, level {level} (1/{step} of the full resolution): where a change of features would move a label's score.\n"
+         "Not a proof of reasoning; another level gives another map.")
+MEANING = "0: would not raise the score, 1: highest value of the map"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is explained, and what it is compared with.
+
+    Attributes:
+        network: the trained one, in evaluation mode.
+        others: the same with random weights.
+        spec: what networks.build took for all of them.
+        preprocessing: of the model's record.
+    """
+    network: torch.nn.Module
+    others: list
+    spec: dict
+    preprocessing: dict
+
+
+def faults(p: dict, labels: dict[str, str], spec: dict) -> list[str]:
+    """Where the section explain of params.yaml asks for what a run has not.
+
+    Args:
+        labels: value -> name.
+        spec: of its network.
+    """
+    names, found, there = [name for value, name in labels.items() if value != "0"], [], levels.of(spec)
+    if unknown := sorted(set(p["labels"] or []) - set(names)):
+        found.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
+    if p["level"] not in there:
+        found.append(f"explain.level: found {p['level']}, expected {there[0]} to {there[-1]} for {spec['name']} with {len(spec['features'])} levels")
+    return found
+
+
+def explain_label(model: Model, image_zyx: torch.Tensor, mask_zyx: np.ndarray, spacing_zyx, label: int, p: dict,
+                  seed: list[int]) -> tuple[dict, np.ndarray]:
+    """What the record says of one label of one case, and its map on the canonical grid: 0 to 1, and 0 where nothing was explained.
+
+    Args:
+        image_zyx: normalised.
+        mask_zyx: bool, where the label is predicted; one voxel at least.
+        p: the section explain.
+        seed: of the random places.
+    """
+    patch, part, inside = windows.one_pass(image_zyx, model.preprocessing, explain.centre(mask_zyx, spacing_zyx))
+    on_patch = np.zeros(patch.shape, bool)
+    on_patch[inside] = mask_zyx[part]
+
+    def activation(network, level):
+        return explain.seg_grad_cam(network, levels.module(network, model.spec, level), patch, label, on_patch)[inside]
+
+    def segment(image):
+        return (windows.predict(image, model.network, model.preprocessing).argmax(0) == label).numpy()
+
+    maps = {level: activation(model.network, level) for level in levels.of(model.spec)}
+    found = explain.measures(maps, p["level"], [activation(other, p["level"]) for other in model.others], mask_zyx[part], spacing_zyx, p["near_mm"],
+                             image_zyx[part], segment, [np.random.default_rng([*seed, number]) for number in range(p["repetitions"])])
+    whole = np.zeros(image_zyx.shape, np.float32)
+    whole[part] = explain.scaled(maps[p["level"]])
+    return found | {"predicted_voxels": int(mask_zyx.sum()), "whole_image": whole[part].shape == whole.shape,
+                    "window_start_voxels": volumes.to_zyx([side.start for side in part]), "window_voxels": volumes.to_zyx(whole[part].shape)}, whole
+
+
+def explain_case(model: Model, volume, prediction, labels: dict[str, str], p: dict, seed: list[int]) -> tuple[dict, dict, object]:
+    """Each label of one case: what the record says of it, and mask and map on the canonical grid; and the image on that grid.
+
+    Args:
+        volume, prediction: image and label map as evaluate had them.
+        labels: value -> name, of those to explain.
+        seed: of the case.
+
+    Returns:
+        name -> what `explain_label` says; name -> (mask, map); both None for a label that is predicted nowhere. And a volume.
+    """
+    image, image_zyx = windows.prepare(volume, model.preprocessing)
+    predicted_zyx = volumes.array_zyx(volumes.canonical(
+        prediction, model.preprocessing["orientation"], model.preprocessing["spacing_mm"], is_label_map=True))
+    said, maps = dict.fromkeys(labels.values()), dict.fromkeys(labels.values())
+    for value, name in labels.items():
+        if (mask := predicted_zyx == int(value)).any():
+            said[name], found = explain_label(model, image_zyx, mask, volumes.to_zyx(image.GetSpacing()), int(value), p, [*seed, int(value)])
+            maps[name] = mask, found
+    return said, maps, image
+
+
+def figure_row(title: str, image, map_zyx: np.ndarray, mask_zyx: np.ndarray) -> dict:
+    """A row of heatmaps.overlays, turned to LPS so that every case is seen from the same side.
+
+    Args:
+        image: volume on the canonical grid.
+        map_zyx, mask_zyx: arrays on it.
+    """
+    shown = (image, volumes.from_array(map_zyx, image), volumes.from_array(mask_zyx.astype(np.uint8), image))
+    turned = [volumes.canonical(one, "LPS", None, is_label_map=True) for one in shown]
+    arrays, spacing_zyx = [volumes.array_zyx(one) for one in turned], volumes.to_zyx(turned[0].GetSpacing())
+    return {"title": title, "image_zyx": arrays[0], "map_zyx": arrays[1], "mask_zyx": arrays[2] > 0, "spacing_zyx": spacing_zyx,
+            "centre_zyx": explain.centre(arrays[2] > 0, spacing_zyx)}
+
+
+def main(args):
+    p = params.load(args.params, "explain", seed=True)
+    openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
+    train, evaluated = records.read(args.train, "train"), records.read(args.cases, "cases")["cases"]
+    described = {case["case_id"]: case["image"] for case in records.read(args.dataset, "dataset")["cases"]}
+    spec = train["network"]
+    if found := faults(p, train["labels"], spec):
+        raise StageError(f"{len(found)} parameters do not fit this run", found, "Correct params.yaml, then run 'dvc repro'.")
+    labels = {value: name for value, name in train["labels"].items() if value != "0" and (p["labels"] is None or name in p["labels"])}
+    numerics.configure(train["params"]["numerics"], p["threads"])
+    seeds = np.random.default_rng([p["seed"], WEIGHTS]).integers(2**31, size=p["repetitions"]).tolist()
+    model = Model(trained.load(records.dumps(spec), args.weights, train["weights_sha256"]), [architecture.build(spec, seed).eval() for seed in seeds],
+                  spec, train["preprocessing"])
+    with stage.output_folder(args.out) as out:
+        cases, rows = [], []
+        chosen = ranking.worst_median_best(evaluated)
+        for rank, case in [(rank, case) for rank in ("worst", "median") for case in evaluated if case["case_id"] == chosen[rank]]:
+            case_id = case["case_id"]
+            said, maps, image = explain_case(
+                model, volumes.read_canonical(Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]),
+                volumes.read_canonical(Path(args.predictions) / case["prediction"], case["prediction_sha256"]),
+                labels, p, [p["seed"], PLACES, *case_id.encode()])
+            for value, name in labels.items():
+                title = f"{rank} of {len(evaluated)} test cases: {case_id}, Dice {ranking.dice_text({name: case['labels'][name]})}"
+                if maps[name] is None:
+                    rows.append({"title": f"{title}; it is predicted nowhere", "map_zyx": None})
+                    continue
+                path = Path("maps") / f"{case_id}_{value}.nii.gz"
+                volumes.write(volumes.from_array(maps[name][1], image), out / path)
+                said[name] |= {"map": path.as_posix(), "map_sha256": records.sha256(out / path)}
+                rows.append(figure_row(title, image, *maps[name][::-1]))
+            cases.append({"rank": rank, "case_id": case_id, "subject_id": case["subject_id"], "labels": said})
+            errors.log(f"explain: {rank} case, {case_id}")
+        record = {
+            "run_id": train["run_id"], "part": "test", "excluded": train["excluded"], "n_test_cases": len(evaluated),
+            "method": METHOD, "definitions": explain.DEFINITIONS, "level": p["level"], "near_mm": p["near_mm"], "repetitions": p["repetitions"],
+            "n_maps": sum(one is not None for case in cases for one in case["labels"].values()),
+            "n_undefined": sum(one is None for case in cases for one in case["labels"].values()), "cases": cases}
+        records.write(out / "explain.json", record, "explain")
+        records.write(out / "provenance.json", runs.provenance(
+            __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]), "provenance")
+        # Counted before a picture can be seen.
+        openings.add(args.openings, train["run_id"], train["weights_sha256"], "explain",
+                     [case["case_id"] for case in evaluated], records.digest(record), "explanations")
+        records.write_bytes(Path(args.metrics) / "explanations.svg", heatmaps.overlays(
+            rows, TITLE.format(level=p["level"], step=2 ** p["level"]), MEANING))
+    errors.log(f"explain: wrote {args.out}/ and {args.metrics}/explanations.svg")
+
+
+parser = argparse.ArgumentParser(prog="explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--data", required=True, help="folder of raw data")
+parser.add_argument("--dataset", required=True, help="record of the data set")
+parser.add_argument("--train", required=True, help="record of the training run")
+parser.add_argument("--weights", required=True, help="trained weights")
+parser.add_argument("--predictions", required=True, help="folder of predicted label maps")
+parser.add_argument("--cases", required=True, help="record of the test cases")
+parser.add_argument("--out", required=True, help="folder to write")
+parser.add_argument("--openings", required=True, help="ledger of what the test part was shown to")
+parser.add_argument("--metrics", required=True, help="folder of the small files that git keeps")
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main, parser))
