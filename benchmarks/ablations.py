@@ -1,14 +1,18 @@
-"""What each choice of the recipe is worth: one change at a time, on nnU-Net's fold 0, as queued DVC experiments.
+"""What each choice of the recipe is worth: one change at a time, on nnU-Net's fold 0, as queued DVC
+experiments.
 
-    python -m benchmarks.ablations queue                # queues all; or those that are named: queue baseline mirror-x
-    dvc queue start --jobs 2                            # runs them, two at a time: each computes on one thread
+    python -m benchmarks.ablations queue                # queues all; or those that are named: queue baseline
+            mirror-x
+    dvc queue start --jobs 2                            # runs them, two at a time: each computes on one
+            thread
     python -m benchmarks.ablations collect              # their cases -> benchmarks/ablations.csv
     python -m benchmarks.ablations table                # against the baseline, case by case
 
-All but those of equal time train for 8 passes, so that a sweep takes an afternoon; a change that pays only in a longer run is not seen here.
-collect keeps the rows of variants that have no experiment here. Without any, a variant stands in the table without a number.
-Seeds tell how large a difference has to be.
+All but those of equal time train for 8 passes, so that a sweep takes an afternoon; a change that pays only in
+a longer run is not seen here. collect keeps the rows of variants that have no experiment here. Without any, a
+variant stands in the table without a number. Seeds tell how large a difference has to be.
 """
+
 import argparse
 import subprocess
 import sys
@@ -17,7 +21,13 @@ from pathlib import Path
 from benchmarks import crossval
 
 PATH = Path("benchmarks/ablations.csv")
-COMMON = {"split.scheme": "nnunet", "split.fold": 0, "train.threads": 1, "evaluate.threads": 1, "train.epochs": 8} | crossval.PLAIN
+COMMON = {
+    "split.scheme": "nnunet",
+    "split.fold": 0,
+    "train.threads": 1,
+    "evaluate.threads": 1,
+    "train.epochs": 8,
+} | crossval.PLAIN
 VARIANTS = {
     "baseline": {},
     "seed-1": {"seed": 1},
@@ -47,7 +57,11 @@ VARIANTS = {
     "shift-4": {"train.augmentation.shift_voxels": 4},
     "no-augmentation": {"train.augmentation.affine_share": 0, "train.augmentation.intensity": 0},
     "nnunet-augmentation": {"train.augmentation.affine_share": 0.6, "train.augmentation.intensity": 1},
-    "wider-affine": {"train.augmentation.rotation_degrees": 30, "train.augmentation.scale_min": 0.75, "train.augmentation.scale_max": 1.33},
+    "wider-affine": {
+        "train.augmentation.rotation_degrees": 30,
+        "train.augmentation.scale_min": 0.75,
+        "train.augmentation.scale_max": 1.33,
+    },
     "weight-decay-0.3": {"train.weight_decay": 0.3},
     "dice-focal": {"train.loss": "dice_focal"},
     "tversky": {"train.loss": "tversky"},
@@ -63,8 +77,12 @@ def experiment(name: str) -> str:
 
 def queue(args) -> None:
     """Queues variants, those left out that have an experiment already."""
-    there = subprocess.run(["dvc", "exp", "list", "--all-commits", "--name-only"], check=True, capture_output=True, text=True).stdout.split()
-    waiting = subprocess.run(["dvc", "queue", "status"], check=True, capture_output=True, text=True).stdout.split()
+    there = subprocess.run(
+        ["dvc", "exp", "list", "--all-commits", "--name-only"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    waiting = subprocess.run(
+        ["dvc", "queue", "status"], check=True, capture_output=True, text=True
+    ).stdout.split()
     for name in args.variants or VARIANTS:
         if experiment(name) in there + waiting:
             continue
@@ -105,7 +123,9 @@ def table(args) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.ablations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.ablations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for function in (queue, collect, table):
         command = commands.add_parser(function.__name__, help=function.__doc__)
@@ -113,7 +133,8 @@ def main() -> None:
         if function is queue:
             command.add_argument("variants", nargs="*", metavar="VARIANT", help=", ".join(VARIANTS))
     args = parser.parse_args()
-    if unknown := sorted(set(getattr(args, "variants", [])) - set(VARIANTS)):  # choices would refuse an empty list
+    # choices would refuse an empty list
+    if unknown := sorted(set(getattr(args, "variants", [])) - set(VARIANTS)):
         parser.error(f"found {', '.join(unknown)}; expected names out of {', '.join(VARIANTS)}")
     args.function(args)
 

@@ -1,10 +1,13 @@
-"""Coverage: how often a 95 % interval of ours holds the truth, by drawing samples of which the truth is known.
+"""Coverage: how often a 95 % interval of ours holds the truth, by drawing samples of which the truth is
+known.
 
     python -m benchmarks.coverage            draws, writes coverage.csv, prints the table of coverage.md
     python -m benchmarks.coverage --table    prints the table of coverage.csv
 
-A sample is of subjects with one to three cases each, which are alike by half; the measures are shaped like those of metrics/cases.json.
+A sample is of subjects with one to three cases each, which are alike by half; the measures are shaped like
+those of metrics/cases.json.
 """
+
 import argparse
 import csv
 from collections.abc import Callable
@@ -49,7 +52,8 @@ class Kind:
     Attributes:
         interval: (subjects, rng) -> the interval of one sample, and the truth.
         samples: to be drawn of each size.
-        claimed: whether it is one of those that must cover; the others are there to show where an interval ends.
+        claimed: whether it is one of those that must cover; the others are there to show where an interval
+            ends.
     """
 
     interval: Callable[[int, np.random.Generator], tuple[Interval, float]]
@@ -64,7 +68,10 @@ def subjects_of(number: int, rng: np.random.Generator) -> np.ndarray:
 
 def normal(subjects: np.ndarray, rng: np.random.Generator, correlation: float = 0.0) -> np.ndarray:
     """(2, cases) standard normal, those of a subject alike, both rows correlated."""
-    of_subject, of_case = rng.standard_normal((2, subjects.max() + 1)), rng.standard_normal((2, len(subjects)))
+    of_subject, of_case = (
+        rng.standard_normal((2, subjects.max() + 1)),
+        rng.standard_normal((2, len(subjects))),
+    )
     drawn = np.sqrt(ALIKE) * of_subject[:, subjects] + np.sqrt(1 - ALIKE) * of_case
     return np.stack([drawn[0], correlation * drawn[0] + np.sqrt(1 - correlation**2) * drawn[1]])
 
@@ -122,13 +129,17 @@ def of_mean(measure: Callable, rule: Rule = intervals.MEAN) -> Callable:
     return one
 
 
-def of_totals(make: Callable, statistic: Callable, rule: Rule = intervals.MEAN, correlation: float = 0.0) -> Callable:
+def of_totals(
+    make: Callable, statistic: Callable, rule: Rule = intervals.MEAN, correlation: float = 0.0
+) -> Callable:
     """A statistic of totals; make: (2, cases) -> rows (k, cases)."""
     truth = float(statistic(np.asarray(make(many(correlation))).sum(1)))
 
     def one(number, rng):
         subjects = subjects_of(number, rng)
-        return intervals.interval(sums(make(normal(subjects, rng, correlation)), subjects), statistic, rule), truth
+        return intervals.interval(
+            sums(make(normal(subjects, rng, correlation)), subjects), statistic, rule
+        ), truth
 
     return one
 
@@ -154,10 +165,17 @@ def of_gap(number, rng):
     groups = [subjects_of(size, rng) for size in (number, 2 * number)]
     inside, outside = dice(normal(groups[0], rng)[0]), dice(1.4 * normal(groups[1], rng)[0])
     count, others = len(inside), len(outside)
-    rows = [np.append(inside, np.zeros(others)), np.append(np.ones(count), np.zeros(others)),
-            np.append(np.zeros(count), outside), np.append(np.zeros(count), np.ones(others))]
-    found = intervals.interval(sums(rows, np.append(groups[0], groups[1] + number)), lambda total: total[0] / total[1] - total[2] / total[3],
-                                strata=np.arange(3 * number) < number)
+    rows = [
+        np.append(inside, np.zeros(others)),
+        np.append(np.ones(count), np.zeros(others)),
+        np.append(np.zeros(count), outside),
+        np.append(np.zeros(count), np.ones(others)),
+    ]
+    found = intervals.interval(
+        sums(rows, np.append(groups[0], groups[1] + number)),
+        lambda total: total[0] / total[1] - total[2] / total[3],
+        strata=np.arange(3 * number) < number,
+    )
     return found, 0.1 * (np.exp(0.49**2 / 2) - np.exp(0.35**2 / 2))
 
 
@@ -176,11 +194,14 @@ def of_median(number, rng):
 
 def of_share(several: bool) -> Callable:
     """A share of cases; one of SHARES at a time, so that the coverage is its mean over them."""
+
     def one(number, rng):
         share = rng.choice(SHARES)
         subjects = subjects_of(number, rng) if several else np.arange(number)
         hits = normal(subjects, rng)[0] < special.ndtri(share)
-        found = intervals.proportion({case: (int(hit), 1) for case, hit in enumerate(hits)}, dict(enumerate(subjects)))
+        found = intervals.proportion(
+            {case: (int(hit), 1) for case, hit in enumerate(hits)}, dict(enumerate(subjects))
+        )
         return Interval(found["ci95_low"], found["ci95_high"]), share
 
     return one
@@ -237,14 +258,29 @@ def kinds() -> dict[str, Kind]:
         "share, several cases a subject": Kind(of_share(True)),
         "difference of two runs, paired": Kind(of_difference),
         "gap between two groups": Kind(of_gap),
-        "loss of Dice under corruption": Kind(of_totals(degraded, lambda total: 100 * (1 - total[0] / total[1]), Rule(highest=100), 0.5)),
-        "pooled SD": Kind(of_totals(lambda rows: [np.exp(rows[0]), np.ones(rows.shape[1])], lambda total: np.sqrt(total[0] / total[1]),
-                                    Rule(intervals.LOG))),
-        "concordance of volumes": Kind(of_totals(moments, agreement.concordance, intervals.CORRELATION, 0.92)),
+        "loss of Dice under corruption": Kind(
+            of_totals(degraded, lambda total: 100 * (1 - total[0] / total[1]), Rule(highest=100), 0.5)
+        ),
+        "pooled SD": Kind(
+            of_totals(
+                lambda rows: [np.exp(rows[0]), np.ones(rows.shape[1])],
+                lambda total: np.sqrt(total[0] / total[1]),
+                Rule(intervals.LOG),
+            )
+        ),
+        "concordance of volumes": Kind(
+            of_totals(moments, agreement.concordance, intervals.CORRELATION, 0.92)
+        ),
         "slope of Bland-Altman": Kind(of_totals(slope_totals, slope, correlation=-0.3)),
         "rank correlation": Kind(of_ranks(uncertainty.spearman, intervals.RANK_CORRELATION), 1000),
-        "AUROC, a quarter of cases poor": Kind(of_ranks(lambda scores, values: uncertainty.auroc(scores, values < 0.876), intervals.AREA,
-                                                        lambda values: values < 0.876), 1000),
+        "AUROC, a quarter of cases poor": Kind(
+            of_ranks(
+                lambda scores, values: uncertainty.auroc(scores, values < 0.876),
+                intervals.AREA,
+                lambda values: values < 0.876,
+            ),
+            1000,
+        ),
         "AURC": Kind(of_ranks(risk, Rule(intervals.LOG, highest=1)), 1000),
         "mean Dice, 3 % of cases fail": Kind(of_mean(failing, intervals.SHARE), claimed=False),
         "pooled calibration error, truth 0": Kind(of_totals(miscalibrated, calibration_error), claimed=False),
@@ -265,24 +301,38 @@ def simulated(name: str, kind: Kind, number: int, samples: int, seed: int = 0) -
 
 def table(rows: list[Row], claimed: list[str]) -> str:
     """Coverage in percent; a dash where nothing is published. Those without a claim stand below."""
-    lines = ["| statistic | " + " | ".join(f"{number} subjects" for number in SIZES) + " |", "|---|" + "---|" * len(SIZES)]
+    lines = [
+        "| statistic | " + " | ".join(f"{number} subjects" for number in SIZES) + " |",
+        "|---|" + "---|" * len(SIZES),
+    ]
     of = {(row.statistic, row.subjects): row for row in rows}
     names = list(dict.fromkeys(row.statistic for row in rows))
     for name in sorted(names, key=lambda name: name not in claimed):
-        lines.append(f"| {name if name in claimed else f'*{name}*'} | " + " | ".join(_cell(of[name, number]) for number in SIZES) + " |")
+        lines.append(
+            f"| {name if name in claimed else f'*{name}*'} | "
+            + " | ".join(_cell(of[name, number]) for number in SIZES)
+            + " |"
+        )
     return "\n".join(lines)
 
 
 def _cell(row: Row) -> str:
     if row.coverage is None:
         return "–"
-    some = "" if row.published > 0.995 * row.samples else f" of {100 * row.published / row.samples:.0f} % of samples"
+    some = (
+        ""
+        if row.published > 0.995 * row.samples
+        else f" of {100 * row.published / row.samples:.0f} % of samples"
+    )
     return f"{100 * row.coverage:.1f}{some}"
 
 
 def read(path: Path = ROWS) -> list[Row]:
     with open(path, newline="", encoding="utf-8") as file:
-        return [Row(line["statistic"], *(int(line[field.name]) for field in fields(Row)[1:])) for line in csv.DictReader(file)]
+        return [
+            Row(line["statistic"], *(int(line[field.name]) for field in fields(Row)[1:]))
+            for line in csv.DictReader(file)
+        ]
 
 
 def write(rows: list[Row], path: Path = ROWS) -> None:
@@ -293,12 +343,18 @@ def write(rows: list[Row], path: Path = ROWS) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="coverage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="draw nothing, print the table of the rows that are there")
+    parser = argparse.ArgumentParser(
+        prog="coverage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="draw nothing, print the table of the rows that are there"
+    )
     args = parser.parse_args()
     known = kinds()
     if not args.table:
-        write([simulated(name, kind, number, kind.samples) for name, kind in known.items() for number in SIZES])
+        write(
+            [simulated(name, kind, number, kind.samples) for name, kind in known.items() for number in SIZES]
+        )
     print(table(read(), [name for name, kind in known.items() if kind.claimed]))
 
 

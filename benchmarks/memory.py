@@ -2,9 +2,10 @@
 
     python -m benchmarks.memory
 
-Reads build/ingest/ (of 'make run' or 'make pull'). Each measurement is a process of its own. The larger sets name each of
-50 cases many times: a volume is read again for each name, as those of other cases would be.
+Reads build/ingest/ (of 'make run' or 'make pull'). Each measurement is a process of its own. The larger sets
+name each of 50 cases many times: a volume is read again for each name, as those of other cases would be.
 """
+
 import argparse
 import resource
 import subprocess
@@ -20,17 +21,34 @@ def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
     """Cases drawn from, and the peak of this process's resident memory in 10^6 bytes."""
     p = params.load("params.yaml", "train", seed=True)
     described = records.read("build/ingest/dataset.json", "dataset")
-    entries = [case | {"case_id": f"{case['case_id']}-{copy}"} for copy in range(times) for case in described["cases"][:50]]
+    entries = [
+        case | {"case_id": f"{case['case_id']}-{copy}"}
+        for copy in range(times)
+        for case in described["cases"][:50]
+    ]
     cases = dataset.Cases("build/ingest/volumes", entries, p["clip_percentiles"], cache_mb)
     labels = len(described["dataset"]["labels"])
-    drawn = sum(len(case_ids) for step in dataset.epoch(cases, dataset.Plan(4), 0, volumes.to_zyx(p["patch_voxels"]), labels, p["augmentation"], 0, 1)
-                for case_ids, _, _ in step)
+    drawn = sum(
+        len(case_ids)
+        for step in dataset.epoch(
+            cases, dataset.Plan(4), 0, volumes.to_zyx(p["patch_voxels"]), labels, p["augmentation"], 0, 1
+        )
+        for case_ids, _, _ in step
+    )
     return drawn, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.memory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--measure", nargs=2, type=float, metavar=("TIMES", "CACHE_MB"), help="one measurement, in this process")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.memory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--measure",
+        nargs=2,
+        type=float,
+        metavar=("TIMES", "CACHE_MB"),
+        help="one measurement, in this process",
+    )
     args = parser.parse_args()
     if args.measure:
         times, cache_mb = args.measure
@@ -40,7 +58,10 @@ def main() -> None:
     print("| cases | train.cache_mb | peak memory, MB |\n|---|---|---|", flush=True)
     for cache_mb in (0, 50, 4000):
         for times in (1, 10, 40):
-            subprocess.run([sys.executable, "-m", "benchmarks.memory", "--measure", str(times), str(cache_mb)], check=True)
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.memory", "--measure", str(times), str(cache_mb)],
+                check=True,
+            )
 
 
 if __name__ == "__main__":

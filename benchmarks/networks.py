@@ -1,11 +1,14 @@
 """The networks side by side: weights, seconds to train and to infer, Dice.
 
     python -m benchmarks.networks               # speed alone: a minute or two
-    python -m benchmarks.networks --train       # and Dice: each is trained on nnU-Net's fold 0 for 12 passes, as a DVC experiment
+    python -m benchmarks.networks --train       # and Dice: each is trained on nnU-Net's fold 0 for 12 passes,
+            as a DVC experiment
 
-Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml. Seconds are medians on this machine; rerun the whole
-table to compare. Dice is of the 52 cases that fold 0 holds out; --train writes each to benchmarks/networks.csv.
+Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml. Seconds are medians on this machine; rerun
+the whole table to compare. Dice is of the 52 cases that fold 0 holds out; --train writes each to
+benchmarks/networks.csv.
 """
+
 import argparse
 import sys
 import time
@@ -31,8 +34,17 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
     described = records.read("build/ingest/dataset.json", "dataset")
     spec = network_spec(p, len(described["dataset"]["labels"]))
     network = architecture.build(spec, p["seed"]).eval()
-    preprocessing = {"patch_voxels": p["patch_voxels"], "window_voxels": p["window_voxels"], "multiple": architecture.multiple(spec)}
-    cases, found = dataset.Cases("build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]), []
+    preprocessing = {
+        "patch_voxels": p["patch_voxels"],
+        "window_voxels": p["window_voxels"],
+        "multiple": architecture.multiple(spec),
+    }
+    cases, found = (
+        dataset.Cases(
+            "build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]
+        ),
+        [],
+    )
     for sample in cases:
         start = time.perf_counter()
         windows.predict(sample.image_zyx, network, preprocessing)
@@ -43,8 +55,14 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
 def trained(network: str) -> list[dict]:
     """The cases of nnU-Net's fold 0, after a training run of its own."""
     experiment = f"network-{network}"
-    crossval.experiment(experiment, {"split.scheme": "nnunet", "split.fold": 0, "train.epochs": EPOCHS, "train.network": network} | crossval.PLAIN)
-    return crossval.rows_of(crossval.read_experiment(experiment, "metrics/cases.json")["cases"], variant=network)
+    crossval.experiment(
+        experiment,
+        {"split.scheme": "nnunet", "split.fold": 0, "train.epochs": EPOCHS, "train.network": network}
+        | crossval.PLAIN,
+    )
+    return crossval.rows_of(
+        crossval.read_experiment(experiment, "metrics/cases.json")["cases"], variant=network
+    )
 
 
 def judged(name: str, rows: list[dict]) -> tuple[str, str]:
@@ -54,19 +72,33 @@ def judged(name: str, rows: list[dict]) -> tuple[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--train", action="store_true", help="train each, and give its Dice")
     parser.add_argument("--steps", type=int, default=30, help="training steps to time")
     args = parser.parse_args()
     p = params.load("params.yaml", "train", seed=True)
-    titles = ("train.network", "weights", "s a patch, training", "s a case, inference", "Dice, mean", f"minus {FIRST}, case by case")
+    titles = (
+        "train.network",
+        "weights",
+        "s a patch, training",
+        "s a case, inference",
+        "Dice, mean",
+        f"minus {FIRST}, case by case",
+    )
     lines, rows = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"], []
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
     for name in architecture.BUILDERS:
         print(f"networks: {name}", file=sys.stderr, flush=True)
         chosen = p | {"network": name, "deep_supervision": None}
-        weights = sum(parameter.numel() for parameter in architecture.build(network_spec(chosen, labels), 0).parameters())
-        training = sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
+        weights = sum(
+            parameter.numel()
+            for parameter in architecture.build(network_spec(chosen, labels), 0).parameters()
+        )
+        training = (
+            sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
+        )
         inference_s, dice, minus = seconds_per_case(chosen), "", ""
         if args.train:
             rows += trained(name)

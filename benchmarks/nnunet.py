@@ -2,12 +2,14 @@
 
     python -m benchmarks.nnunet [--fold 0]
 
-Makes .benchmarks/nnunet/ with an environment of its own for nnU-Net, plans and preprocesses there (not counted), then trains
-Radiotrace with the recipe of benchmarks.crossval, and nnU-Net's 3d_fullres for as many seconds. Both are judged on the
-held-out cases by the same metrics. nnU-Net gets what it lacks in so short a time: its learning rate falls to 0 within the
-budget instead of over 1000 epochs. Neither mirrors at test time. Reads data/ and build/ (of 'make run' or 'make pull'), prints a
-table and writes the Dice of each case to benchmarks/nnunet.csv.
+Makes .benchmarks/nnunet/ with an environment of its own for nnU-Net, plans and preprocesses there (not
+counted), then trains Radiotrace with the recipe of benchmarks.crossval, and nnU-Net's 3d_fullres for as many
+seconds. Both are judged on the held-out cases by the same metrics. nnU-Net gets what it lacks in so short a
+time: its learning rate falls to 0 within the budget instead of over 1000 epochs. Neither mirrors at test
+time. Reads data/ and build/ (of 'make run' or 'make pull'), prints a table and writes the Dice of each case
+to benchmarks/nnunet.csv.
 """
+
 import argparse
 import json
 import os
@@ -33,17 +35,38 @@ DATASET = "Dataset004_Hippocampus"
 
 def environment() -> dict[str, str]:
     """What nnU-Net reads: its folders, and one process to draw patches beside the one that learns."""
-    folders = {f"nnUNet_{name}": str((FOLDER / name).absolute()) for name in ("raw", "preprocessed", "results")}
-    return {**os.environ, **folders, "nnUNet_n_proc_DA": "1", "PATH": f"{(FOLDER / 'venv' / 'bin').absolute()}:{os.environ['PATH']}"}
+    folders = {
+        f"nnUNet_{name}": str((FOLDER / name).absolute()) for name in ("raw", "preprocessed", "results")
+    }
+    return {
+        **os.environ,
+        **folders,
+        "nnUNet_n_proc_DA": "1",
+        "PATH": f"{(FOLDER / 'venv' / 'bin').absolute()}:{os.environ['PATH']}",
+    }
 
 
 def install() -> Path:
     """The Python of nnU-Net's environment, made when it is missing."""
     python = FOLDER / "venv/bin/python"
     if not (FOLDER / "installed").exists():
-        torch = next(line for line in Path("requirements.txt").read_text().split() if line.startswith("torch=="))
+        torch = next(
+            line for line in Path("requirements.txt").read_text().split() if line.startswith("torch==")
+        )
         subprocess.run([sys.executable, "-m", "venv", FOLDER / "venv"], check=True)
-        subprocess.run([python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", torch, f"nnunetv2=={VERSION}"], check=True)
+        subprocess.run(
+            [
+                python,
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "install",
+                "--quiet",
+                torch,
+                f"nnunetv2=={VERSION}",
+            ],
+            check=True,
+        )
         (FOLDER / "installed").touch()
     return python
 
@@ -57,8 +80,16 @@ def write_raw(entries: list[dict], labels: dict[str, str]) -> None:
             link = raw / folder / f"{entry['case_id']}{suffix}.nii.gz"
             link.unlink(missing_ok=True)
             link.symlink_to((Path("data") / entry[kind]["path"]).absolute())
-    (raw / "dataset.json").write_text(json.dumps({"channel_names": {"0": "MRI"}, "labels": {name: int(value) for value, name in labels.items()},
-                                                  "numTraining": len(entries), "file_ending": ".nii.gz"}))
+    (raw / "dataset.json").write_text(
+        json.dumps(
+            {
+                "channel_names": {"0": "MRI"},
+                "labels": {name: int(value) for value, name in labels.items()},
+                "numTraining": len(entries),
+                "file_ending": ".nii.gz",
+            }
+        )
+    )
 
 
 def train_radiotrace(fold: int) -> tuple[float, Path]:
@@ -73,30 +104,76 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
     YAML().dump(chosen, folder / "params.yaml")
 
     def stage(name: str, **options) -> float:
-        command = [sys.executable, "-m", f"stages.{name}", "--params", str(folder / "params.yaml"), "--requirements", "requirements.txt"]
+        command = [
+            sys.executable,
+            "-m",
+            f"stages.{name}",
+            "--params",
+            str(folder / "params.yaml"),
+            "--requirements",
+            "requirements.txt",
+        ]
         for option, value in options.items():
             command += [f"--{option}", str(value)]
         start = time.monotonic()
         subprocess.run(command, check=True)
         return time.monotonic() - start
 
-    stage("split", accepted="build/validate/accepted.json", design="design/requirements.yaml", out=folder / "split")
-    seconds = stage("train", dataset="build/ingest/dataset.json", volumes="build/ingest/volumes", split=folder / "split/split.json",
-                    checkpoints=folder / "checkpoints", tensorboard=folder / "tensorboard", out=folder / "train")
-    stage("evaluate", data="data", dataset="build/ingest/dataset.json", split=folder / "split/split.json", train=folder / "train/train.json",
-          weights=folder / "train/weights.safetensors", members="members", openings=folder / "openings.jsonl", out=folder / "evaluate",
-          metrics=folder / "metrics")
+    stage(
+        "split",
+        accepted="build/validate/accepted.json",
+        design="design/requirements.yaml",
+        out=folder / "split",
+    )
+    seconds = stage(
+        "train",
+        dataset="build/ingest/dataset.json",
+        volumes="build/ingest/volumes",
+        split=folder / "split/split.json",
+        checkpoints=folder / "checkpoints",
+        tensorboard=folder / "tensorboard",
+        out=folder / "train",
+    )
+    stage(
+        "evaluate",
+        data="data",
+        dataset="build/ingest/dataset.json",
+        split=folder / "split/split.json",
+        train=folder / "train/train.json",
+        weights=folder / "train/weights.safetensors",
+        members="members",
+        openings=folder / "openings.jsonl",
+        out=folder / "evaluate",
+        metrics=folder / "metrics",
+    )
     return seconds, folder / "evaluate/predictions"
 
 
 def train_nnunet(python: Path, fold: int, seconds: float, threads: int) -> tuple[dict, Path]:
     """What benchmarks/nnunet_trainer.py tells of the training, and the folder of its predictions."""
-    subprocess.run([python.parent / "nnUNetv2_plan_and_preprocess", "-d", "4", "-c", "3d_fullres", "-np", "2", "-npfp", "2"],
-                   check=True, env=environment())
+    subprocess.run(
+        [
+            python.parent / "nnUNetv2_plan_and_preprocess",
+            "-d",
+            "4",
+            "-c",
+            "3d_fullres",
+            "-np",
+            "2",
+            "-npfp",
+            "2",
+        ],
+        check=True,
+        env=environment(),
+    )
     out = FOLDER / "predictions"
     shutil.rmtree(out, ignore_errors=True)
     report = FOLDER / "report.json"
-    subprocess.run([python, "benchmarks/nnunet_trainer.py", *map(str, (fold, seconds, threads, out, report))], check=True, env=environment())
+    subprocess.run(
+        [python, "benchmarks/nnunet_trainer.py", *map(str, (fold, seconds, threads, out, report))],
+        check=True,
+        env=environment(),
+    )
     return json.loads(report.read_text()), out
 
 
@@ -105,14 +182,28 @@ def rows_of(entries: list[dict], predictions: Path, labels: dict[str, str], vari
     found = []
     for entry in entries:
         if (path := predictions / f"{entry['case_id']}.nii.gz").exists():
-            reference, prediction = (volumes.array_zyx(volumes.read(file)) for file in (Path("data") / entry["label_map"]["path"], path))
-            found.append({"case_id": entry["case_id"], "subject_id": entry["subject_id"], "variant": variant,
-                          **{f"dice_{name}": dice for name, dice in metrics.dice_per_label(reference, prediction, labels).items()}})
+            reference, prediction = (
+                volumes.array_zyx(volumes.read(file))
+                for file in (Path("data") / entry["label_map"]["path"], path)
+            )
+            found.append(
+                {
+                    "case_id": entry["case_id"],
+                    "subject_id": entry["subject_id"],
+                    "variant": variant,
+                    **{
+                        f"dice_{name}": dice
+                        for name, dice in metrics.dice_per_label(reference, prediction, labels).items()
+                    },
+                }
+            )
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.nnunet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.nnunet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--fold", type=int, default=0)
     args = parser.parse_args()
     p = params.load("params.yaml", "train", seed=True)
@@ -124,12 +215,20 @@ def main() -> None:
     theirs, theirs_predictions = train_nnunet(python, args.fold, seconds, p["threads"])
     trained = records.read(FOLDER / "radiotrace/train/train.json", "train")
     patches = len(trained["history"]) * (len(trained["cases"]["train"]) // p["batch_size"]) * p["batch_size"]
-    print("\n| | minutes of training | patches seen | s a patch | Dice, mean | cases |\n|---|---|---|---|---|---|")
+    print(
+        "\n| | minutes of training | patches seen | s a patch | Dice, mean | cases "
+        "|\n|---|---|---|---|---|---|"
+    )
     rows = {}
-    for name, spent, seen, predictions in (("Radiotrace", seconds, patches, ours),
-                                           (f"nnU-Net {VERSION}, 3d_fullres", theirs["seconds"], theirs["patches"], theirs_predictions)):
+    for name, spent, seen, predictions in (
+        ("Radiotrace", seconds, patches, ours),
+        (f"nnU-Net {VERSION}, 3d_fullres", theirs["seconds"], theirs["patches"], theirs_predictions),
+    ):
         rows[name] = rows_of(entries, predictions, labels, name)
-        print(f"| {name} | {spent / 60:.1f} | {seen:,} | {spent / seen:.3f} | {crossval.mean(rows[name], 'dice'):.4f} | {len(rows[name])} |")
+        print(
+            f"| {name} | {spent / 60:.1f} | {seen:,} | {spent / seen:.3f} | "
+            f"{crossval.mean(rows[name], 'dice'):.4f} | {len(rows[name])} |"
+        )
     one, other = rows.values()
     print(f"\nDice of Radiotrace minus nnU-Net's, case by case: {crossval.difference(other, one)}")
     crossval.write(PATH, one + other)

@@ -1,7 +1,9 @@
-"""nnU-Net's trainer for so many seconds; run by benchmarks.nnunet in nnU-Net's own environment, not in this project's.
+"""nnU-Net's trainer for so many seconds; run by benchmarks.nnunet in nnU-Net's own environment, not in this
+project's.
 
     python benchmarks/nnunet_trainer.py FOLD SECONDS THREADS PREDICTIONS REPORT
 """
+
 import json
 import sys
 import time
@@ -18,7 +20,9 @@ DATASET = "Dataset004_Hippocampus"
 def main(fold: int, seconds: float, threads: int, predictions: Path, report: Path) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(fold)
-    trainer = get_trainer_from_args(DATASET, "3d_fullres", fold, "nnUNetTrainer", "nnUNetPlans", False, device=torch.device("cpu"))
+    trainer = get_trainer_from_args(
+        DATASET, "3d_fullres", fold, "nnUNetTrainer", "nnUNetPlans", False, device=torch.device("cpu")
+    )
     trainer.on_train_start()
     trainer.network.train()
     start, patches, said = time.monotonic(), 0, 0.0
@@ -30,20 +34,35 @@ def main(fold: int, seconds: float, threads: int, predictions: Path, report: Pat
         patches += len(batch["data"])
         if spent - said > 30:
             said = spent
-            print(f"nnunet: {spent:.0f} of {seconds:.0f} s  {patches} patches  loss {loss:.3f}", file=sys.stderr, flush=True)
+            print(
+                f"nnunet: {spent:.0f} of {seconds:.0f} s  {patches} patches  loss {loss:.3f}",
+                file=sys.stderr,
+                flush=True,
+            )
     spent = time.monotonic() - start
     for loader in (trainer.dataloader_train, trainer.dataloader_val):
         loader._finish()  # as its own on_train_end does; its processes would outlive this one
     trainer.set_deep_supervision_enabled(False)
     trainer.network.eval()
-    predictor = nnUNetPredictor(use_mirroring=False, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False)
-    predictor.manual_initialization(trainer.network, trainer.plans_manager, trainer.configuration_manager, [trainer.network.state_dict()],
-                                    trainer.dataset_json, type(trainer).__name__, trainer.inference_allowed_mirroring_axes)
+    predictor = nnUNetPredictor(
+        use_mirroring=False, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False
+    )
+    predictor.manual_initialization(
+        trainer.network,
+        trainer.plans_manager,
+        trainer.configuration_manager,
+        [trainer.network.state_dict()],
+        trainer.dataset_json,
+        type(trainer).__name__,
+        trainer.inference_allowed_mirroring_axes,
+    )
     held_out = trainer.do_split()[1]
     predictions.mkdir(parents=True)
     images = Path(nnUNet_raw) / DATASET / "imagesTr"
-    predictor.predict_from_files_sequential([[str(images / f"{case}_0000.nii.gz")] for case in held_out],
-                                            [str(predictions / case) for case in held_out])
+    predictor.predict_from_files_sequential(
+        [[str(images / f"{case}_0000.nii.gz")] for case in held_out],
+        [str(predictions / case) for case in held_out],
+    )
     report.write_text(json.dumps({"seconds": spent, "patches": patches}))
     sys.stdout.flush()
 

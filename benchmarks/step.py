@@ -2,9 +2,11 @@
 
     python -m benchmarks.step [--steps 60]
 
-Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml; does what stages/segmentation/train.py does in a step, with a clock
-between its parts. Prints the median of each part and its share of their sum, as Markdown.
+Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml; does what stages/segmentation/train.py
+does in a step, with a clock between its parts. Prints the median of each part and its share of their sum, as
+Markdown.
 """
+
 import argparse
 import copy
 import sys
@@ -33,12 +35,25 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     labels = len(described["dataset"]["labels"])
     numerics.configure(p["numerics"], p["threads"])
     fabric = devices.launch(p | {"devices": 1, "nodes": 1})
-    network = architecture.build(network_spec(p, labels), p["seed"]).to(fabric.device, memory_format=torch.channels_last_3d)
+    network = architecture.build(network_spec(p, labels), p["seed"]).to(
+        fabric.device, memory_format=torch.channels_last_3d
+    )
     ema = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=p["learning_rate"], weight_decay=p["weight_decay"], betas=(0.9, 0.99), foreach=True)
+    optimizer = torch.optim.AdamW(
+        network.parameters(),
+        lr=p["learning_rate"],
+        weight_decay=p["weight_decay"],
+        betas=(0.9, 0.99),
+        foreach=True,
+    )
     loss_of = losses.build(loss_settings(p), labels).to(fabric.device)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
-    cases = dataset.Cases("build/ingest/volumes", described["cases"][:(steps + warm_up) * p["batch_size"]], p["clip_percentiles"], p["cache_mb"])
+    cases = dataset.Cases(
+        "build/ingest/volumes",
+        described["cases"][: (steps + warm_up) * p["batch_size"]],
+        p["clip_percentiles"],
+        p["cache_mb"],
+    )
     for index in range(len(cases)):
         cases[index]  # into the cache: only the first epoch reads a case
     drawn = steps_for_ever(cases, dataset.Plan(p["batch_size"], 1, 1, p["patches_per_case"]), labels, p)
@@ -79,11 +94,15 @@ def steps_for_ever(cases, plan, labels: int, p: dict):
     epoch = 0
     while True:
         epoch += 1
-        yield from dataset.epoch(cases, plan, 0, volumes.to_zyx(p["patch_voxels"]), labels, p["augmentation"], p["seed"], epoch)
+        yield from dataset.epoch(
+            cases, plan, 0, volumes.to_zyx(p["patch_voxels"]), labels, p["augmentation"], p["seed"], epoch
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.step", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.step", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=60)
     args = parser.parse_args()
     p = params.load("params.yaml", "train", seed=True)
@@ -92,7 +111,10 @@ def main() -> None:
     print("| part | ms | share |\n|---|---|---|")
     for part, seconds in medians.items():
         print(f"| {part} | {1000 * seconds:.1f} | {100 * seconds / total:.1f} % |")
-    print(f"| a step of {p['batch_size']} patches | {1000 * total:.0f} | |\n| a patch | {1000 * total / p['batch_size']:.0f} | |")
+    print(
+        f"| a step of {p['batch_size']} patches | {1000 * total:.0f} | |\n| a patch | "
+        f"{1000 * total / p['batch_size']:.0f} | |"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The command line: `python -m radiotrace COMMAND`.
 
-verify and sign go on in an interpreter that imports nothing else from this folder (isolated.py). They also run as
-`python -I PATH/radiotrace/__main__.py verify --clone OTHER`, from any folder: then not even the first import can be one of OTHER's.
+verify and sign go on in an interpreter that imports nothing else from this folder (isolated.py). They also
+run as `python -I PATH/radiotrace/__main__.py verify --clone OTHER`, from any folder: then not even the first
+import can be one of OTHER's.
 """
+
 import os
 import sys
 
@@ -13,7 +15,18 @@ if __name__ == "__main__" and (sys.flags.isolated or sys.argv[1:2] in (["verify"
 import argparse
 
 from radiotrace import records
-from radiotrace.commands import baseline, compare, members, monitor, negative_controls, results, review, sign, trace, verify
+from radiotrace.commands import (
+    baseline,
+    compare,
+    members,
+    monitor,
+    negative_controls,
+    results,
+    review,
+    sign,
+    trace,
+    verify,
+)
 from radiotrace.errors import StageError
 from radiotrace.pipeline import datastore
 
@@ -21,6 +34,7 @@ from radiotrace.pipeline import datastore
 def manifest(args) -> None:
     """Writes the SHA-256 of every file of the raw data, which ingest will insist on."""
     from radiotrace.imaging import identity  # here, because the other commands need no image library
+
     text = identity.manifest(args.folder)
     records.write_bytes(args.out, text.encode())
     print(f"{args.out}: {len(text.splitlines())} files of {args.folder}/")
@@ -36,19 +50,25 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, function, options in (
-            ("results", results.results, {"--evidence": "evidence"}),
-            ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
-            ("datastore", check_datastore, {"--project": "."})):
+        ("results", results.results, {"--evidence": "evidence"}),
+        ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
+        ("datastore", check_datastore, {"--project": "."}),
+    ):
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default}")
-    for name, function, options in (("monitor", monitor.monitor, monitor.options), ("compare", compare.compare, compare.options),
-                                    ("members", members.members, members.options), ("baseline", baseline.write, baseline.options),
-                                    ("review", review.review, review.options),
-                                    ("negative-controls", negative_controls.run, negative_controls.options),
-                                    ("sign", sign.sign, sign.options), ("trace", trace.trace, trace.options),
-                                    ("verify", verify.run, verify.options)):
+    for name, function, options in (
+        ("monitor", monitor.monitor, monitor.options),
+        ("compare", compare.compare, compare.options),
+        ("members", members.members, members.options),
+        ("baseline", baseline.write, baseline.options),
+        ("review", review.review, review.options),
+        ("negative-controls", negative_controls.run, negative_controls.options),
+        ("sign", sign.sign, sign.options),
+        ("trace", trace.trace, trace.options),
+        ("verify", verify.run, verify.options),
+    ):
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         options(command)

@@ -1,4 +1,5 @@
 """Errors that a user can mend, and the log. Below everything: imports nothing of this project."""
+
 import sys
 
 LINES_MAX = 100  # of a list that is printed
@@ -6,8 +7,11 @@ LINE_LENGTH_MAX = 1000  # of one finding that is printed
 
 
 def shown(text: str) -> str:
-    """A text that came from outside, as it may be printed: what steers a terminal, or is not seen, is written as \\x1b is."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    """A text that came from outside, as it may be printed: what steers a terminal, or is not seen, is
+    written as \\x1b is."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
 
 
 def listed(lines) -> list[str]:
@@ -19,24 +23,37 @@ def listed(lines) -> list[str]:
 
 def shown_short(line: str) -> str:
     """A text that came from outside, fit to be printed in a list."""
-    short = line if len(line) <= LINE_LENGTH_MAX else f"{line[:LINE_LENGTH_MAX]}… ({len(line) - LINE_LENGTH_MAX} more characters)"
+    short = (
+        line
+        if len(line) <= LINE_LENGTH_MAX
+        else f"{line[:LINE_LENGTH_MAX]}… ({len(line) - LINE_LENGTH_MAX} more characters)"
+    )
     return shown(short)
 
 
 class StageError(Exception):
     """A fault that a user can mend: a headline, every finding on a line of its own, the way out.
 
-    `findings` has all of them; its text, which is printed, has as many as anybody reads, and no character that is not seen.
+    `findings` has all of them; its text, which is printed, has as many as anybody reads, and no character
+    that is not seen.
     """
 
     def __init__(self, headline: str, findings=(), way_out: str = ""):
         self.headline, self.findings, self.way_out = headline, list(findings), way_out
         way_outs = way_out.split("\n") if way_out else []
-        super().__init__("\n".join([*map(shown, headline.split("\n")), *(f"  {line}" for line in listed(self.findings)),
-                                    *map(shown, way_outs)]))
+        super().__init__(
+            "\n".join(
+                [
+                    *map(shown, headline.split("\n")),
+                    *(f"  {line}" for line in listed(self.findings)),
+                    *map(shown, way_outs),
+                ]
+            )
+        )
 
     def __reduce__(self):
-        return StageError, (self.headline, self.findings, self.way_out)  # else a worker's error would lose its parts on the way
+        # else a worker's error would lose its parts on the way
+        return StageError, (self.headline, self.findings, self.way_out)
 
 
 def log(message: str) -> None:

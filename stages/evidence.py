@@ -1,9 +1,13 @@
-"""evidence: gathers the records of a run, finds that they agree, traces the requirements to tests and numbers, and hashes it all.
+"""evidence: gathers the records of a run, finds that they agree, traces the requirements to tests and
+numbers, and hashes it all.
 
-Reads   the records of every stage, the model, members/, design/, verification/ (what tests and negative controls came to), the code and the tests
+Reads   the records of every stage, the model, members/, design/, verification/ (what tests and negative
+controls came to), the code and the tests
 Writes  evidence/, metrics/gates.json
-Stops   when records contradict each other or a file beside them, or design/ itself; not when a requirement is missed: that is evidence too
+Stops   when records contradict each other or a file beside them, or design/ itself; not when a requirement is
+missed: that is evidence too
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -19,7 +23,18 @@ from radiotrace.records import canonical
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 # Records that go into the bundle as they are; each is named for its schema, and so is its option.
-RECORDS = ("dataset", "findings", "accepted", "split", "cases", "metrics", "headline", "robustness", "explain", "model")
+RECORDS = (
+    "dataset",
+    "findings",
+    "accepted",
+    "split",
+    "cases",
+    "metrics",
+    "headline",
+    "robustness",
+    "explain",
+    "model",
+)
 # What came of tests and seeded faults, and its schema.
 SEEN = {"tests": "tests", "negative_controls": "negative_control_outcomes"}
 SCHEMA_OF = {**SEEN, "seeded_faults": "negative_controls"}  # every other file is named for its schema
@@ -38,33 +53,70 @@ def main(args):
     vouched = vouched_for(args, runs_beside)
     files = {path: records.sha256(file) for path, file in vouched.items()}
     if broken := contents.contradictions(sources, provenance, files):
-        raise StageError("records of this run contradict each other", broken, "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.")
+        raise StageError(
+            "records of this run contradict each other",
+            broken,
+            "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.",
+        )
 
     provenance.append(runs.provenance(__file__, {}, args.runtime, list(vouched.values())))
-    acceptance = requirements.acceptance(written["requirements"], sources["metrics"], written["reviews"], opened, contents.test_part(run_id, opened))
-    texts = {path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")}
-    traced = matrix.matrix(written, seen["tests"], seen["negative_controls"], acceptance, tests.declared(args.tests),
-                          tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))), texts,
-                          misfits := fit.misfits(written, sources["dataset"]["dataset"]), baseline.read(args.design),
-                          trivial(written["negative_controls"]))
+    acceptance = requirements.acceptance(
+        written["requirements"],
+        sources["metrics"],
+        written["reviews"],
+        opened,
+        contents.test_part(run_id, opened),
+    )
+    texts = {
+        path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")
+    }
+    traced = matrix.matrix(
+        written,
+        seen["tests"],
+        seen["negative_controls"],
+        acceptance,
+        tests.declared(args.tests),
+        tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))),
+        texts,
+        misfits := fit.misfits(written, sources["dataset"]["dataset"]),
+        baseline.read(args.design),
+        trivial(written["negative_controls"]),
+    )
     made = dossier.Bundle()
     for name, record in {
-            **{name: sources[name] for name in (*RECORDS, "openings")}, "requirements": written["requirements"], "acceptance": acceptance,
-            "run": contents.run_record(train, sources["dataset"], provenance), "hyperparameters": contents.hyperparameters(run_id, provenance),
-            "epochs": {"run_id": run_id, "epochs": train["history"]}, "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
-            "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"), **seen, "traceability": traced}.items():
+        **{name: sources[name] for name in (*RECORDS, "openings")},
+        "requirements": written["requirements"],
+        "acceptance": acceptance,
+        "run": contents.run_record(train, sources["dataset"], provenance),
+        "hyperparameters": contents.hyperparameters(run_id, provenance),
+        "epochs": {"run_id": run_id, "epochs": train["history"]},
+        "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
+        "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"),
+        **seen,
+        "traceability": traced,
+    }.items():
         made.add(f"{name}.json", record, SCHEMA_OF.get(name, name))
     released = Path(args.design) / "released.json"
-    dossier.of_people(made, written, texts, records.read(released, "pccp_baseline") if released.exists() else None)
-    dossier.of_software(made, written, {Path(path).name: Path(path) for path in (args.runtime, args.requirements, *args.tools)},
-                        records.read(f"{args.design}/wheels.json", "wheels"))
+    dossier.of_people(
+        made, written, texts, records.read(released, "pccp_baseline") if released.exists() else None
+    )
+    dossier.of_software(
+        made,
+        written,
+        {Path(path).name: Path(path) for path in (args.runtime, args.requirements, *args.tools)},
+        records.read(f"{args.design}/wheels.json", "wheels"),
+    )
     dossier.of_standards(made, written)
     dossier.of_readers(made)
     dossier.of_the_run(made, written, Path(args.workflow), vouched, files, Path(args.out).name)
     with stage.output_folder(args.out) as out:
         for name, content in made.bytes.items():
             records.write_bytes(out / name, content)
-        canonical.write(out / "manifest.json", contents.manifest(run_id, out, Path(args.out).name, made.schema, vouched), "manifest")
+        canonical.write(
+            out / "manifest.json",
+            contents.manifest(run_id, out, Path(args.out).name, made.schema, vouched),
+            "manifest",
+        )
         records.write_bytes(out / "SHA256SUMS", contents.checksums(out).encode())
         records.write(args.gates, requirements.gates(acceptance, traced), "gates")
     said(args.out, traced, sources["openings"]["n_models"], misfits)
@@ -72,19 +124,44 @@ def main(args):
 
 def trivial(controls: dict[str, dict]) -> frozenset[str]:
     """The faults under which a file cannot even be read: any test of it fails, whatever it tests."""
-    texts = {control["file"]: Path(control["file"]).read_text("utf-8") for control in controls.values()
-             if "file" in control and Path(control["file"]).is_file()}
-    return frozenset(name for name, control in controls.items() if control.get("file") in texts
-                     and negative_controls.breaks(control, texts[control["file"]]))
+    texts = {
+        control["file"]: Path(control["file"]).read_text("utf-8")
+        for control in controls.values()
+        if "file" in control and Path(control["file"]).is_file()
+    }
+    return frozenset(
+        name
+        for name, control in controls.items()
+        if control.get("file") in texts and negative_controls.breaks(control, texts[control["file"]])
+    )
 
 
 def vouched_for(args, runs_beside) -> dict[str, Path]:
     """Every file outside of the bundle whose hash it states: path as it stands in the repository -> file."""
-    return {Path(path).as_posix(): Path(path) for path in (
-        args.weights, args.onnx, args.train, args.manifest, args.requirements, args.runtime, *args.tools, args.workflow, args.readme,
-        *controls.files(args.design), *(f"{args.verification}/{name}.json" for name in SEEN),
-        *(getattr(args, name) for name in RECORDS), *(getattr(args, f"{name}_provenance") for name in STAGES), *args.further,
-        *(f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS)))}
+    return {
+        Path(path).as_posix(): Path(path)
+        for path in (
+            args.weights,
+            args.onnx,
+            args.train,
+            args.manifest,
+            args.requirements,
+            args.runtime,
+            *args.tools,
+            args.workflow,
+            args.readme,
+            *controls.files(args.design),
+            *(f"{args.verification}/{name}.json" for name in SEEN),
+            *(getattr(args, name) for name in RECORDS),
+            *(getattr(args, f"{name}_provenance") for name in STAGES),
+            *args.further,
+            *(
+                f"{args.members}/{name}/{file}"
+                for name in runs_beside
+                for file in (members.RECORD, members.WEIGHTS)
+            ),
+        )
+    }
 
 
 def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
@@ -98,29 +175,56 @@ def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
         errors.log(f"evidence: {name} is {state}: 'python -m radiotrace review' lists all that wait")
     if misfits:
         lines = "".join(f"  {row['item']}  {row['gap']}\n" for row in misfits)
-        errors.log(f"evidence: design/ was written for another data set, so that the release is blocked: {len(misfits)} contradictions\n"
-                  f"{lines}{fit.WAY_OUT}")
-    errors.log(f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far")
-    errors.log(f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of {len(rows)} requirements verified, "
-              f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
+        errors.log(
+            f"evidence: design/ was written for another data set, so that the release is blocked: "
+            f"{len(misfits)} contradictions\n"
+            f"{lines}{fit.WAY_OUT}"
+        )
+    errors.log(
+        f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far"
+    )
+    errors.log(
+        f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of "
+        f"{len(rows)} requirements verified, "
+        f"release {'blocked' if traced['release_blocked'] else 'not blocked'}"
+    )
 
 
-parser = argparse.ArgumentParser(prog="evidence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-for option, what in {"manifest": "SHA-256 of every raw file", "dataset": "record of the data set", "findings": "record of findings",
-                     "accepted": "record of accepted cases", "split": "record of the split", "train": "record of the training run",
-                     "weights": "trained weights", "metrics": "record of metrics", "headline": "record of the headline",
-                     "robustness": "record of robustness", "explain": "record of explanations", "cases": "record of test cases",
-                     "model": "record of the model", "members": "folder of other runs, which form an ensemble with this one", "onnx": "the model",
-                     "design": "folder of design controls", "verification": "folder of what came of tests and negative controls",
-                     "tests": "folder of the tests", "runtime": "pins of the stages before", "workflow": "dvc.yaml",
-                     "readme": "what users are told first",
-                     "gates": "record of verdicts to write"}.items():
+parser = argparse.ArgumentParser(
+    prog="evidence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+for option, what in {
+    "manifest": "SHA-256 of every raw file",
+    "dataset": "record of the data set",
+    "findings": "record of findings",
+    "accepted": "record of accepted cases",
+    "split": "record of the split",
+    "train": "record of the training run",
+    "weights": "trained weights",
+    "metrics": "record of metrics",
+    "headline": "record of the headline",
+    "robustness": "record of robustness",
+    "explain": "record of explanations",
+    "cases": "record of test cases",
+    "model": "record of the model",
+    "members": "folder of other runs, which form an ensemble with this one",
+    "onnx": "the model",
+    "design": "folder of design controls",
+    "verification": "folder of what came of tests and negative controls",
+    "tests": "folder of the tests",
+    "runtime": "pins of the stages before",
+    "workflow": "dvc.yaml",
+    "readme": "what users are told first",
+    "gates": "record of verdicts to write",
+}.items():
     parser.add_argument(f"--{option}", required=True, help=what)
 for name in STAGES:
     parser.add_argument(f"--{name}-provenance", required=True, help=f"what decided the outputs of {name}")
 parser.add_argument("--tools", nargs="+", required=True, help="pins of what tests and clusters need")
 parser.add_argument("--code", nargs="+", required=True, help="code that the tests ran on")
-parser.add_argument("--further", nargs="+", required=True, help="what else the bundle vouches for: report, pictures")
+parser.add_argument(
+    "--further", nargs="+", required=True, help="what else the bundle vouches for: report, pictures"
+)
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 Reads   data/, data.sha256
 Writes  build/ingest/: dataset.json, volumes/images/, volumes/label_maps/, provenance.json
 Params  ingest.orientation, ingest.spacing_mm, ingest.missing_words, ingest.bands
-Stops   when data/ differs from its manifest, also while it is read, or dataset.json and cases.csv contradict each other or the files
-A damaged image does not stop it: it is recorded, so that validate can list it among all other faults.
+Stops   when data/ differs from its manifest, also while it is read, or dataset.json and cases.csv contradict
+each other or the files A damaged image does not stop it: it is recorded, so that validate can list it among
+all other faults.
 """
+
 import argparse
 import sys
 from dataclasses import asdict
@@ -27,7 +29,11 @@ def describe_image(array_zyx: np.ndarray) -> dict:
         return {"intensity": dict.fromkeys(names)}
     peak = np.abs(finite).max() or 1.0  # scaled, because the square of a large value is beyond float64
     unit = peak if peak > 1e150 else 1.0  # the same for differences, where they need it
-    values = [*(unit * np.percentile(finite / unit, (0, 0.5, 50, 99.5, 100))), peak * (finite / peak).mean(), peak * (finite / peak).std()]
+    values = [
+        *(unit * np.percentile(finite / unit, (0, 0.5, 50, 99.5, 100))),
+        peak * (finite / peak).mean(),
+        peak * (finite / peak).std(),
+    ]
     return {"intensity": {name: float(value) for name, value in zip(names, values, strict=True)}}
 
 
@@ -35,7 +41,13 @@ def describe_label_map(array_zyx: np.ndarray, spacing_mm) -> dict:
     """Volume of each value that occurs, background left out."""
     values, counts = np.unique(array_zyx[np.isfinite(array_zyx)], return_counts=True)
     voxel_mm3 = float(np.prod(spacing_mm))
-    return {"label_volumes_mm3": {_plain(value): int(count) * voxel_mm3 for value, count in zip(values, counts, strict=True) if value != 0}}
+    return {
+        "label_volumes_mm3": {
+            _plain(value): int(count) * voxel_mm3
+            for value, count in zip(values, counts, strict=True)
+            if value != 0
+        }
+    }
 
 
 def _plain(value) -> str:
@@ -47,18 +59,30 @@ def compact(volume, array_zyx: np.ndarray):
     """A label map as uint8 where its values allow it, else as it was, for validate to complain about."""
     fits = np.isfinite(array_zyx).all() and array_zyx.min() >= 0 and array_zyx.max() <= 255
     as_bytes = array_zyx.astype(np.uint8) if fits else None
-    return volume if as_bytes is None or (as_bytes != array_zyx).any() else volumes.from_array(as_bytes, volume)
+    return (
+        volume if as_bytes is None or (as_bytes != array_zyx).any() else volumes.from_array(as_bytes, volume)
+    )
 
 
 def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str) -> dict:
-    """Writes one file's canonical volume and returns its description; a fault takes the place of what is unknown.
+    """Writes one file's canonical volume and returns its description; a fault takes the place of what is
+    unknown.
 
-    The file is read once: the volume is decoded from the bytes of which the hash is recorded. `warnings` is there where the
-    header leaves a doubt.
+    The file is read once: the volume is decoded from the bytes of which the hash is recorded. `warnings` is
+    there where the header leaves a doubt.
     """
-    source = {"path": path, "sha256": None, "fault": None, "grid": None, "pixel_type": None,
-              "volume": None, "volume_sha256": None, "voxels_sha256": None,
-              "non_finite_voxels": None, "identifying_text": []}
+    source = {
+        "path": path,
+        "sha256": None,
+        "fault": None,
+        "grid": None,
+        "pixel_type": None,
+        "volume": None,
+        "volume_sha256": None,
+        "voxels_sha256": None,
+        "non_finite_voxels": None,
+        "identifying_text": [],
+    }
     source |= {"label_volumes_mm3": None} if is_label_map else {"intensity": None}
     try:
         file_content = content.read(raw / path)
@@ -84,19 +108,32 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     describe = describe_label_map(array, volume.GetSpacing()) if is_label_map else describe_image(array)
     file = out / "volumes" / volume_path
     volumes.write(compact(volume, array) if is_label_map else volume, file)
-    return source | describe | {
-        "grid": volumes.grid(original), "pixel_type": original.GetPixelIDTypeAsString(),
-        "volume": volume_path, "volume_sha256": records.sha256(file),
-        "voxels_sha256": identity.voxels_sha256(volume), "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
-        "identifying_text": headers.identifying_text(original, decoded.free_text)} | (
-            {"warnings": list(decoded.warnings)} if decoded.warnings else {})
+    return (
+        source
+        | describe
+        | {
+            "grid": volumes.grid(original),
+            "pixel_type": original.GetPixelIDTypeAsString(),
+            "volume": volume_path,
+            "volume_sha256": records.sha256(file),
+            "voxels_sha256": identity.voxels_sha256(volume),
+            "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
+            "identifying_text": headers.identifying_text(original, decoded.free_text),
+        }
+        | ({"warnings": list(decoded.warnings)} if decoded.warnings else {})
+    )
 
 
 def bring_in_case(case: dict, raw: Path, p: dict, out: Path) -> dict:
-    """Writes both canonical volumes of a case, a formats.Case as a dict, and returns its entry of the record 'dataset'."""
-    return {"case_id": case["case_id"], "subject_id": case["subject_id"], "attributes": case["attributes"],
-            "image": bring_in(raw, case["image"], False, p, out, f"images/{case['case_id']}.nii.gz"),
-            "label_map": bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case['case_id']}.nii.gz")}
+    """Writes both canonical volumes of a case, a formats.Case as a dict, and returns its entry of the
+    record 'dataset'."""
+    return {
+        "case_id": case["case_id"],
+        "subject_id": case["subject_id"],
+        "attributes": case["attributes"],
+        "image": bring_in(raw, case["image"], False, p, out, f"images/{case['case_id']}.nii.gz"),
+        "label_map": bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case['case_id']}.nii.gz"),
+    }
 
 
 def main(args):
@@ -106,23 +143,47 @@ def main(args):
         dataset, cases = formats.read_dataset(args.data, p["missing_words"], p["bands"]), []
         for note in dataset.notes:
             errors.log(f"ingest: {note}")
-        for number, case in enumerate(each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1):
+        for number, case in enumerate(
+            each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1
+        ):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
                 errors.log(f"ingest: {number}/{len(dataset.cases)} cases")
-        files = {source["path"]: source["sha256"] for case in cases for source in (case["image"], case["label_map"])}
+        files = {
+            source["path"]: source["sha256"]
+            for case in cases
+            for source in (case["image"], case["label_map"])
+        }
         identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
-        records.write(out / "dataset.json", {
-            "dataset": dataset.identity | {"labels": dataset.labels, "cases": len(cases), "root_sha256": merkle.root(files),
-                                           "subjects": len({case["subject_id"] for case in cases})},
-            "canonical": {"orientation": p["orientation"], "spacing_mm": p["spacing_mm"]},
-            "cases": cases}, "dataset")
-        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.manifest]), "provenance")
+        records.write(
+            out / "dataset.json",
+            {
+                "dataset": dataset.identity
+                | {
+                    "labels": dataset.labels,
+                    "cases": len(cases),
+                    "root_sha256": merkle.root(files),
+                    "subjects": len({case["subject_id"] for case in cases}),
+                },
+                "canonical": {"orientation": p["orientation"], "spacing_mm": p["spacing_mm"]},
+                "cases": cases,
+            },
+            "dataset",
+        )
+        records.write(
+            out / "provenance.json",
+            runs.provenance(__file__, p, args.requirements, [args.manifest]),
+            "provenance",
+        )
     errors.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")
 
 
-parser = argparse.ArgumentParser(prog="ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                 parents=[parallel.options()])
+parser = argparse.ArgumentParser(
+    prog="ingest",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    parents=[parallel.options()],
+)
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--manifest", required=True, help="SHA-256 of every file in it")
 parser.add_argument("--out", required=True, help="folder to write")

@@ -1,13 +1,16 @@
 """report: one page that says how good the model is and where it fails, and the charts on it.
 
-Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and explain, their figures,
+Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and
+explain, their figures,
         build/evaluate/results/predictions/, design/requirements.yaml, design/reviews.jsonl,
         design/test_openings.jsonl, stages/report.html
 Writes  build/evaluate/report.html, which opens offline; build/report/provenance.json
-        metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg, subgroups.svg
+        metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg,
+            subgroups.svg
 Params  report.*
 Computes no new number: every figure on the page is in a record.
 """
+
 import argparse
 import base64
 import sys
@@ -28,11 +31,17 @@ from radiotrace.segmentation import ranking, report
 from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
-CALIBRATION = (("expected calibration error, pooled over all these voxels", 4, lambda found: found["expected_error"]),
-               ("expected calibration error of one case, mean over cases", 4, lambda found: found["expected_error_of_case"]),
-               ("expected calibration error inside the organ alone", 4, lambda found: found["expected_error_inside"]),
-               ("Brier score", 4, lambda found: found["brier"]),
-               ("negative log-likelihood, nats", 4, lambda found: found["negative_log_likelihood_nats"]))
+CALIBRATION = (
+    ("expected calibration error, pooled over all these voxels", 4, lambda found: found["expected_error"]),
+    (
+        "expected calibration error of one case, mean over cases",
+        4,
+        lambda found: found["expected_error_of_case"],
+    ),
+    ("expected calibration error inside the organ alone", 4, lambda found: found["expected_error_inside"]),
+    ("Brier score", 4, lambda found: found["brier"]),
+    ("negative log-likelihood, nats", 4, lambda found: found["negative_log_likelihood_nats"]),
+)
 
 
 def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
@@ -46,34 +55,88 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
     names = list(cases[0]["labels"])
     calibration, found = metrics["calibration"], metrics["uncertainty"][flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
-    dice, scores = (np.array([of(case) for case in defined]) for of in (
-        lambda case: ranking.macro(case, "dice"), lambda case: case["uncertainty"][flag_by]["score"]))
+    dice, scores = (
+        np.array([of(case) for case in defined])
+        for of in (
+            lambda case: ranking.macro(case, "dice"),
+            lambda case: case["uncertainty"][flag_by]["score"],
+        )
+    )
     risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]["value"]
-    rows = [{"attribute": report.readable(attribute), "group": group, **row, "also": [report.readable(name) for name in row["also"]]}
-            for attribute, of in metrics["subgroups"].items() for group, row in of.items()]
+    rows = [
+        {
+            "attribute": report.readable(attribute),
+            "group": group,
+            **row,
+            "also": [report.readable(name) for name in row["also"]],
+        }
+        for attribute, of in metrics["subgroups"].items()
+        for group, row in of.items()
+    ]
     return {
-        "distribution": charts.distribution({name: {case["case_id"]: case["labels"][name]["dice"] for case in cases} for name in names},
-                                            "Dice", lower_is_worse=True),
-        "bland_altman": charts.bland_altman({name: {case["case_id"]: (case["labels"][name]["reference_mm3"], case["labels"][name]["prediction_mm3"])
-                                                    for case in cases} for name in names}),
-        "calibration": charts.reliability(*([{"voxels": row["n_voxels"], "confidence": row["mean_probability"], "share_right": row["share_right"]}
-                                            for row in (calibration[when] or {"reliability": []})["reliability"]] for when in ("before", "after")),
-                                          metrics["decisions"]["temperature"]),
-        "uncertainty": charts.uncertainty_scatter(scores, dice, found["flag_above"], found["poor_below_dice"],
-                                                  [case["case_id"] for case in defined]),
-        "risk_coverage": charts.risk_coverage(np.array(found["risk_coverage"]), uncertainty.risk_coverage(risks, risks),
-                                              found["aurc_random"]["value"], kept),
-        "subgroups": charts.forest(rows, "Dice, mean of labels", metrics["dice"][report.MACRO])}
+        "distribution": charts.distribution(
+            {name: {case["case_id"]: case["labels"][name]["dice"] for case in cases} for name in names},
+            "Dice",
+            lower_is_worse=True,
+        ),
+        "bland_altman": charts.bland_altman(
+            {
+                name: {
+                    case["case_id"]: (
+                        case["labels"][name]["reference_mm3"],
+                        case["labels"][name]["prediction_mm3"],
+                    )
+                    for case in cases
+                }
+                for name in names
+            }
+        ),
+        "calibration": charts.reliability(
+            *(
+                [
+                    {
+                        "voxels": row["n_voxels"],
+                        "confidence": row["mean_probability"],
+                        "share_right": row["share_right"],
+                    }
+                    for row in (calibration[when] or {"reliability": []})["reliability"]
+                ]
+                for when in ("before", "after")
+            ),
+            metrics["decisions"]["temperature"],
+        ),
+        "uncertainty": charts.uncertainty_scatter(
+            scores, dice, found["flag_above"], found["poor_below_dice"], [case["case_id"] for case in defined]
+        ),
+        "risk_coverage": charts.risk_coverage(
+            np.array(found["risk_coverage"]),
+            uncertainty.risk_coverage(risks, risks),
+            found["aurc_random"]["value"],
+            kept,
+        ),
+        "subgroups": charts.forest(rows, "Dice, mean of labels", metrics["dice"][report.MACRO]),
+    }
 
 
 def aims_of(metrics: dict) -> list[dict]:
-    """Of each kind of uncertainty: what it is worth, how far its predictions disagree, and whether its threshold keeps its aim."""
-    return [{"kind": report.KINDS[kind], "worth": report.worth(row), "aim": report.aim(metrics["decisions"], kind, row),
-             "shares": report.shares(row), "disagreement": report.disagreement(row), "hardly": report.hardly(row)}
-            for kind, row in metrics["uncertainty"].items()]
+    """Of each kind of uncertainty: what it is worth, how far its predictions disagree, and whether its
+    threshold keeps its aim."""
+    return [
+        {
+            "kind": report.KINDS[kind],
+            "worth": report.worth(row),
+            "aim": report.aim(metrics["decisions"], kind, row),
+            "shares": report.shares(row),
+            "disagreement": report.disagreement(row),
+            "hardly": report.hardly(row),
+        }
+        for kind, row in metrics["uncertainty"].items()
+    ]
 
 
-def pictured(case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]) -> dict[str, bytes]:
+def pictured(
+    case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]
+) -> dict[str, bytes]:
     """Pictures of one case in three planes, by name of the size.
 
     Args:
@@ -83,25 +146,39 @@ def pictured(case: dict, entry: dict, labels: dict[str, str], raw: Path, predict
         sizes: name -> pixels per mm.
     """
     prediction = volumes.read_canonical(predictions / entry["prediction"], entry["prediction_sha256"])
-    turned = [volumes.canonical(one, "LPS", None, is_label_map=True)
-              for one in (parts.original(case, "image", raw), parts.original(case, "label_map", raw), prediction)]
+    turned = [
+        volumes.canonical(one, "LPS", None, is_label_map=True)
+        for one in (parts.original(case, "image", raw), parts.original(case, "label_map", raw), prediction)
+    ]
     image, reference, predicted = map(volumes.array_zyx, turned)
     outlines = [(reference == int(value), predicted == int(value)) for value in labels if value != "0"]
-    return {name: thumbnails.planes(image, outlines, volumes.to_zyx(turned[0].GetSpacing()), scale) for name, scale in sizes.items()}
+    return {
+        name: thumbnails.planes(image, outlines, volumes.to_zyx(turned[0].GetSpacing()), scale)
+        for name, scale in sizes.items()
+    }
 
 
 def page(template: str, **values) -> bytes:
     """The page. Text is escaped; a name that the template asks for and nobody gives is an error."""
+
     def uri(content: bytes, kind: str) -> str:
         return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
     def chart(name: str, caption: str) -> Markup:
         return Markup('<figure><img src="{}" alt="{}"><figcaption>{}</figcaption></figure>').format(
-            uri(values["pictures"][name], "svg+xml"), caption, caption)
+            uri(values["pictures"][name], "svg+xml"), caption, caption
+        )
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    environment.filters |= {"number": report.number, "interval": report.interval, "percent": report.percent, "readable": report.readable,
-                            "png": lambda content: uri(content, "png")}
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.filters |= {
+        "number": report.number,
+        "interval": report.interval,
+        "percent": report.percent,
+        "readable": report.readable,
+        "png": lambda content: uri(content, "png"),
+    }
     return environment.from_string(template).render(chart=chart, **values).encode()
 
 
@@ -110,52 +187,133 @@ def main(args):
     found = {name: records.read(getattr(args, name), name) for name in RECORDS}
     metrics, cases, train = found["metrics"], found["cases"]["cases"], found["train"]
     run_id = train["run_id"]
-    if wrong := [f"{name}: found {found[name]['run_id'][:12]}, expected {run_id[:12]}"
-                 for name in ("metrics", "cases", "robustness", "explain") if found[name]["run_id"] != run_id]:
+    if wrong := [
+        f"{name}: found {found[name]['run_id'][:12]}, expected {run_id[:12]}"
+        for name in ("metrics", "cases", "robustness", "explain")
+        if found[name]["run_id"] != run_id
+    ]:
         raise StageError("records are not of one run", wrong, "Run 'dvc repro'.")
     flag_by = p["uncertainty"]
     if flag_by not in metrics["uncertainty"]:
-        raise StageError(f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics['uncertainty'])}", [],
-                         "Correct params.yaml, or give that kind some passes in its section evaluate.")
+        raise StageError(
+            f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics['uncertainty'])}",
+            [],
+            "Correct params.yaml, or give that kind some passes in its section evaluate.",
+        )
     test = parts.cases(found["dataset"], found["split"], "test")
     opened = openings.read(args.openings)
-    acceptance = requirements.acceptance(requirements.load(args.design), metrics, reviews.read(args.reviews), opened,
-                                         contents.test_part(run_id, opened))
+    acceptance = requirements.acceptance(
+        requirements.load(args.design),
+        metrics,
+        reviews.read(args.reviews),
+        opened,
+        contents.test_part(run_id, opened),
+    )
     seen = contents.openings(run_id, opened)
     pictures = drawn(metrics, cases, flag_by)
-    given = {name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")}
-    shown = {entry["case_id"]: pictured(test[entry["case_id"]], entry, train["labels"], Path(args.data), Path(args.predictions), p["pixels_per_mm"])
-             for entry in cases}
+    given = {
+        name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")
+    }
+    shown = {
+        entry["case_id"]: pictured(
+            test[entry["case_id"]],
+            entry,
+            train["labels"],
+            Path(args.data),
+            Path(args.predictions),
+            p["pixels_per_mm"],
+        )
+        for entry in cases
+    }
     rows = report.cases(cases, flag_by, {case_id: pair["small"] for case_id, pair in shown.items()})
     entries = {entry["case_id"]: entry for entry in cases}
-    worst = [row | {"picture": shown[row["case_id"]]["large"], "text": ranking.dice_text(entries[row["case_id"]]["labels"])} for row in rows[:10]]
+    worst = [
+        row
+        | {
+            "picture": shown[row["case_id"]]["large"],
+            "text": ranking.dice_text(entries[row["case_id"]]["labels"]),
+        }
+        for row in rows[:10]
+    ]
     evaluated = records.read(args.evaluate_provenance, "provenance")["params"]
     content = page(
-        Path(args.template).read_text("utf-8"), run_id=run_id, dataset=found["dataset"]["dataset"], metrics=metrics, acceptance=acceptance,
-        robustness=found["robustness"], findings=report.findings(metrics, acceptance, found["robustness"], seen["n_models"]),
-        measures=report.measures(metrics), aims=aims_of(metrics), kept=agreement.kept, cases=rows, worst=worst,
-        labels=list(cases[0]["labels"]), kinds=report.KINDS, flag_by=flag_by,
-        pictures=pictures | given, colours=(figures.REFERENCE, figures.PREDICTION), calibration_rows=CALIBRATION,
-        **{name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice")},
-        hashes={Path(getattr(args, name)).name: records.sha256(getattr(args, name)) for name in ("metrics", "cases", "robustness", "explain")})
+        Path(args.template).read_text("utf-8"),
+        run_id=run_id,
+        dataset=found["dataset"]["dataset"],
+        metrics=metrics,
+        acceptance=acceptance,
+        robustness=found["robustness"],
+        findings=report.findings(metrics, acceptance, found["robustness"], seen["n_models"]),
+        measures=report.measures(metrics),
+        aims=aims_of(metrics),
+        kept=agreement.kept,
+        cases=rows,
+        worst=worst,
+        labels=list(cases[0]["labels"]),
+        kinds=report.KINDS,
+        flag_by=flag_by,
+        pictures=pictures | given,
+        colours=(figures.REFERENCE, figures.PREDICTION),
+        calibration_rows=CALIBRATION,
+        **{
+            name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice")
+        },
+        hashes={
+            Path(getattr(args, name)).name: records.sha256(getattr(args, name))
+            for name in ("metrics", "cases", "robustness", "explain")
+        },
+    )
     records.write_bytes(args.out, content)
     for name, picture in pictures.items():
         records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", picture)
-    records.write(args.provenance, runs.provenance(__file__, p, args.requirements, [
-        args.template, args.design, args.reviews, args.openings, args.evaluate_provenance, args.envelope, args.explanations, args.training,
-        *(getattr(args, name) for name in RECORDS)]), "provenance")
+    records.write(
+        args.provenance,
+        runs.provenance(
+            __file__,
+            p,
+            args.requirements,
+            [
+                args.template,
+                args.design,
+                args.reviews,
+                args.openings,
+                args.evaluate_provenance,
+                args.envelope,
+                args.explanations,
+                args.training,
+                *(getattr(args, name) for name in RECORDS),
+            ],
+        ),
+        "provenance",
+    )
     errors.log(f"report: wrote {args.out}, {len(content) / 1e6:.1f} MB")
 
 
-parser = argparse.ArgumentParser(prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-for option, what in {"data": "folder of raw data", "dataset": "record of the data set", "split": "record of the split",
-                     "train": "record of the training run", "metrics": "record of metrics", "cases": "record of test cases",
-                     "robustness": "record of robustness", "explain": "record of explanations", "predictions": "folder of predicted label maps",
-                     "evaluate-provenance": "what decided the outputs of evaluate", "envelope": "figure", "explanations": "figure",
-                     "training": "figure", "design": "requirements.yaml",
-                     "reviews": "what of the design was reviewed", "openings": "ledger of what the test part was shown to",
-                     "template": "the page", "out": "page to write", "provenance": "record to write",
-                     "metrics-folder": "folder of the small files that git keeps"}.items():
+parser = argparse.ArgumentParser(
+    prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+for option, what in {
+    "data": "folder of raw data",
+    "dataset": "record of the data set",
+    "split": "record of the split",
+    "train": "record of the training run",
+    "metrics": "record of metrics",
+    "cases": "record of test cases",
+    "robustness": "record of robustness",
+    "explain": "record of explanations",
+    "predictions": "folder of predicted label maps",
+    "evaluate-provenance": "what decided the outputs of evaluate",
+    "envelope": "figure",
+    "explanations": "figure",
+    "training": "figure",
+    "design": "requirements.yaml",
+    "reviews": "what of the design was reviewed",
+    "openings": "ledger of what the test part was shown to",
+    "template": "the page",
+    "out": "page to write",
+    "provenance": "record to write",
+    "metrics-folder": "folder of the small files that git keeps",
+}.items():
     parser.add_argument(f"--{option}", required=True, help=what)
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Params  seed, split.scheme, split.fractions, split.folds, split.fold, split.part
 Stops   when a criterion names a metric that these data cannot have, when the fractions are not 1 together,
         when a part would be empty, or when two parts share a subject or an identical image
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -21,20 +22,34 @@ def main(args):
     accepted = records.read(args.accepted, "accepted")
     # Now: a criterion that comes after the test part was opened is late.
     if unknown := criteria.unknown(requirements.load(args.design), accepted["labels"]):
-        raise StageError(f"{len(unknown)} criteria are on metrics that there cannot be of these data", unknown,
-                         f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.")
+        raise StageError(
+            f"{len(unknown)} criteria are on metrics that there cannot be of these data",
+            unknown,
+            f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.",
+        )
     made = splits.record(accepted, p)
-    for line in splits.leaks(accepted["cases"], {case_id: row["part"] for case_id, row in made["cases"].items()}):
+    for line in splits.leaks(
+        accepted["cases"], {case_id: row["part"] for case_id, row in made["cases"].items()}
+    ):
         errors.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
     for line in splits.too_small(made["counts"]):
         errors.log(f"split: warning: {line}")
     with stage.output_folder(args.out) as out:
         records.write(out / "split.json", made, "split")
-        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]), "provenance")
-    errors.log(f"split: wrote {Path(args.out)}/: " + ", ".join(f"{part} {count['cases']} cases" for part, count in made["counts"].items()))
+        records.write(
+            out / "provenance.json",
+            runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]),
+            "provenance",
+        )
+    errors.log(
+        f"split: wrote {Path(args.out)}/: "
+        + ", ".join(f"{part} {count['cases']} cases" for part, count in made["counts"].items())
+    )
 
 
-parser = argparse.ArgumentParser(prog="split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    prog="split", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--accepted", required=True, help="record of the accepted cases")
 parser.add_argument("--design", required=True, help="requirements.yaml, whose criteria name metrics")
 parser.add_argument("--out", required=True, help="folder to write")

@@ -3,8 +3,10 @@
 Reads   build/ingest/dataset.json, build/ingest/volumes/
 Writes  build/validate/: findings.json, accepted.json, provenance.json
 Params  validate.*
-Stops   on any finding of severity error, with all findings; when no case is left; when an excluded case is unknown
+Stops   on any finding of severity error, with all findings; when no case is left; when an excluded case is
+unknown
 """
+
 import argparse
 import sys
 from collections import Counter
@@ -17,8 +19,12 @@ from radiotrace.imaging import checks, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import accepted
 
-ABSENT = ("Where a structure may rightly be absent, as in healthy people, set validate.every_label: false in params.yaml and keep these cases: "
-          "without them nobody would learn what the model makes up. Where it was forgotten, correct the label map. ")
+ABSENT = (
+    "Where a structure may rightly be absent, as in healthy people, set validate.every_label: false in "
+    "params.yaml and keep these cases: "
+    "without them nobody would learn what the model makes up. Where it was forgotten, correct the "
+    "label map. "
+)
 RERUN = "Then run 'make manifest' if data changed, and 'dvc repro'."
 WAY_OUT = "Correct them, or list case_id and reason in params.yaml under validate.exclude; then run 'make manifest' if data changed, and 'dvc repro'."
 
@@ -40,17 +46,25 @@ def check_case(case: dict, labels: dict, limits: dict, folder: Path) -> list[che
 
 def in_order(findings) -> list[checks.Finding]:
     """Errors first, then by case and check."""
-    return sorted(findings, key=lambda finding: (finding.severity, finding.case_id, finding.check, finding.found))
+    return sorted(
+        findings, key=lambda finding: (finding.severity, finding.case_id, finding.check, finding.found)
+    )
 
 
 def table(findings: list[checks.Finding]) -> list[str]:
     """One line a finding, in columns."""
     widths = [max((len(finding[column]) for finding in findings), default=0) for column in range(2)]
-    return [f"{f.severity:7}  {f.case_id:{widths[0]}}  {f.check:{widths[1]}}  {f.found}; expected {f.expected}" for f in findings]
+    return [
+        f"{f.severity:7}  {f.case_id:{widths[0]}}  {f.check:{widths[1]}}  {f.found}; expected {f.expected}"
+        for f in findings
+    ]
 
 
 def way_out(findings: list[checks.Finding]) -> str:
-    """What to do about errors. A case without a structure is no bad case: it is not to be left out before that was asked."""
+    """What to do about errors.
+
+    A case without a structure is no bad case: it is not to be left out before that was asked.
+    """
     failed = {finding.check for finding in findings if finding.severity == "error"}
     if failed == {"labels_present"}:
         return ABSENT + RERUN
@@ -61,12 +75,20 @@ def main(args):
     p = params.load(args.params, "validate")
     dataset = records.read(args.dataset, "dataset")
     excluded = accepted.excluded(p)
-    if unknown := sorted({entry["case_id"] for entry in excluded} - {case["case_id"] for case in dataset["cases"]}):
-        raise StageError(f"{len(unknown)} excluded cases are not in the data set", unknown, "Correct validate.exclude in params.yaml.")
+    if unknown := sorted(
+        {entry["case_id"] for entry in excluded} - {case["case_id"] for case in dataset["cases"]}
+    ):
+        raise StageError(
+            f"{len(unknown)} excluded cases are not in the data set",
+            unknown,
+            "Correct validate.exclude in params.yaml.",
+        )
     cases = accepted.cases(dataset, p)
     if not cases:
-        raise StageError(f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
-                         way_out="Correct validate.exclude in params.yaml, or add cases.")
+        raise StageError(
+            f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
+            way_out="Correct validate.exclude in params.yaml, or add cases.",
+        )
     labels = dataset["dataset"]["labels"]
     with parallel.pool(args) as each:
         of_cases = each(check_case, cases, labels=labels, limits=p, folder=Path(args.volumes))
@@ -78,16 +100,35 @@ def main(args):
         errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
     count = Counter(finding.severity for finding in findings)
     with stage.output_folder(args.out) as out:
-        records.write(out / "findings.json", {
-            "cases_checked": len(cases), "errors": count["error"], "warnings": count["warning"], "excluded": accepted.excluded(p),
-            "findings": [finding._asdict() for finding in findings]}, "findings")
+        records.write(
+            out / "findings.json",
+            {
+                "cases_checked": len(cases),
+                "errors": count["error"],
+                "warnings": count["warning"],
+                "excluded": accepted.excluded(p),
+                "findings": [finding._asdict() for finding in findings],
+            },
+            "findings",
+        )
         records.write(out / "accepted.json", accepted.record(dataset, p), "accepted")
-        records.write(out / "provenance.json", runs.provenance(__file__, p, args.requirements, [args.dataset]), "provenance")
-    errors.log(f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, {count['warning']} warnings")
+        records.write(
+            out / "provenance.json",
+            runs.provenance(__file__, p, args.requirements, [args.dataset]),
+            "provenance",
+        )
+    errors.log(
+        f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, "
+        f"{count['warning']} warnings"
+    )
 
 
-parser = argparse.ArgumentParser(prog="validate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                 parents=[parallel.options()])
+parser = argparse.ArgumentParser(
+    prog="validate",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    parents=[parallel.options()],
+)
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--volumes", required=True, help="folder of canonical volumes")
 parser.add_argument("--out", required=True, help="folder to write")

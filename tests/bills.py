@@ -1,4 +1,6 @@
-"""Bills of materials of this repository and of phantoms, and CycloneDX's own validator, for the tests of evidence."""
+"""Bills of materials of this repository and of phantoms, and CycloneDX's own validator, for the tests of
+evidence."""
+
 import json
 from functools import cache
 from pathlib import Path
@@ -12,11 +14,17 @@ from radiotrace.pipeline import stage
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = {"name": "radiotrace", "version": "0.1.0"}
-RUNTIME, TOOLS = ("requirements.txt", "requirements-evidence.txt"), ("requirements-cluster.txt", "requirements-dev.txt")
+RUNTIME, TOOLS = (
+    ("requirements.txt", "requirements-evidence.txt"),
+    ("requirements-cluster.txt", "requirements-dev.txt"),
+)
 
 
 def refusal(document: dict) -> str:
-    """Why CycloneDX 1.6, strictly, refuses a document; '' when it does not. Offline. Not by reading it in: that loses the model card."""
+    """Why CycloneDX 1.6, strictly, refuses a document; '' when it does not.
+
+    Offline. Not by reading it in: that loses the model card.
+    """
     found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document))
     return "" if found is None else str(found)
 
@@ -53,16 +61,36 @@ def build() -> dict:
 
 def entry(name: str, **changes) -> dict:
     """An entry of soup.yaml."""
-    return {"name": name, "imports": [name], "pins": "requirements.txt", "loaded_by": None, "series": None, "purpose": "Does one thing.",
-            "supplier": "Its makers", "licence": "MIT", "support_level": "maintained by its community", "end_of_support": None,
-            "end_of_support_note": "The supplier states none.", "needs": None, "anomaly_list": "https://example.org/issues",
-            "anomaly_list_read": None, "anomalies": []} | changes
+    return {
+        "name": name,
+        "imports": [name],
+        "pins": "requirements.txt",
+        "loaded_by": None,
+        "series": None,
+        "purpose": "Does one thing.",
+        "supplier": "Its makers",
+        "licence": "MIT",
+        "support_level": "maintained by its community",
+        "end_of_support": None,
+        "end_of_support_note": "The supplier states none.",
+        "needs": None,
+        "anomaly_list": "https://example.org/issues",
+        "anomaly_list_read": None,
+        "anomalies": [],
+    } | changes
 
 
 def said(version: str, *requires: str) -> dict:
     """A row of distributions.installed."""
-    return {"version": version, "licence": "MIT", "spdx": True, "summary": "Adds.", "homepage": "https://example.org", "author": "A. Author",
-            "requires": list(requires)}
+    return {
+        "version": version,
+        "licence": "MIT",
+        "spdx": True,
+        "summary": "Adds.",
+        "homepage": "https://example.org",
+        "author": "A. Author",
+        "requires": list(requires),
+    }
 
 
 def wheel(version: str) -> dict:
@@ -71,8 +99,13 @@ def wheel(version: str) -> dict:
 
 def phantom(**changes) -> dict:
     """The bill of a product that imports 'one', which needs 'two'."""
-    given = {"pins": {"requirements.txt": {"one": "1.0", "two": "2.0"}}, "found": {"one": said("1.0", "two"), "two": said("2.0")},
-             "soup": {"author": "Us", "soup": [entry("one")]}, "wheels": {"wheels": {"one": wheel("1.0"), "two": wheel("2.0")}}, "product": PRODUCT}
+    given = {
+        "pins": {"requirements.txt": {"one": "1.0", "two": "2.0"}},
+        "found": {"one": said("1.0", "two"), "two": said("2.0")},
+        "soup": {"author": "Us", "soup": [entry("one")]},
+        "wheels": {"wheels": {"one": wheel("1.0"), "two": wheel("2.0")}},
+        "product": PRODUCT,
+    }
     return sbom.runtime(**given | changes)
 
 

@@ -1,4 +1,5 @@
 """Fixtures that several files use, and a rule: no test opens what a run makes in this clone."""
+
 import os
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 
 from tests import projects, submitted
 
-OPENED: list[str] = []  # what this process opened of the outputs of a run in this clone, since a test ended last
+# what this process opened of the outputs of a run in this clone, since a test ended last
+OPENED: list[str] = []
 
 
 def of_a_run(path) -> bool:
@@ -15,15 +17,23 @@ def of_a_run(path) -> bool:
     if not isinstance(path, (str, bytes, os.PathLike)):
         return False
     name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links stay what they are called
-    return name.startswith(f"{submitted.ROOT}{os.sep}") and Path(name).relative_to(submitted.ROOT).parts[0] in submitted.RUN_MAKES
+    return (
+        name.startswith(f"{submitted.ROOT}{os.sep}")
+        and Path(name).relative_to(submitted.ROOT).parts[0] in submitted.RUN_MAKES
+    )
 
 
 def heard(event: str, arguments: tuple) -> None:
-    """Notes what is opened and listed. Whatever a test reads that a run rewrites, it would judge the submitted run by another one."""
+    """Notes what is opened and listed.
+
+    Whatever a test reads that a run rewrites, it would judge the submitted run by another one.
+    """
     if event not in ("open", "os.listdir", "os.scandir") or not of_a_run(arguments[0]):
         return
     if event == "open" and arguments[1] is None and not Path(os.fsdecode(arguments[0])).is_absolute():
-        return  # os.open, whose name may start from another folder than this one, as where a temporary folder is removed
+        # os.open, whose name may start from another folder than this one, as where a temporary folder is
+        # removed
+        return
     OPENED.append(os.fsdecode(arguments[0]))
 
 
@@ -36,7 +46,9 @@ def nothing_of_a_run_is_opened():
     yield
     opened = sorted(set(OPENED))
     OPENED.clear()
-    assert opened == [], "a run changes these: read them by tests/submitted.py, which has them as they are committed"
+    assert opened == [], (
+        "a run changes these: read them by tests/submitted.py, which has them as they are committed"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before '-m' looks at marks
@@ -49,7 +61,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory):
-    """A phantom project in which all stages have run and are committed. Tests that change it clone it first."""
+    """A phantom project in which all stages have run and are committed.
+
+    Tests that change it clone it first.
+    """
     folder = projects.create(tmp_path_factory.mktemp("reproduced") / "project")
     projects.run(folder, "dvc", "repro")
     projects.run(folder, "dvc", "push", "-q")
@@ -61,6 +76,7 @@ def reproduced(tmp_path_factory):
 def one_thread():
     """torch on one thread: tests run side by side, and small tensors are faster so."""
     import torch  # here, because most files need no torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -71,6 +87,7 @@ def one_thread():
 def deterministic(one_thread):
     """torch as numerics.configure sets it up."""
     import torch
+
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     yield

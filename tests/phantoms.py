@@ -1,4 +1,5 @@
 """Phantoms: small volumes whose every answer is known, in awkward geometry, and data sets made of them."""
+
 import csv
 import json
 from pathlib import Path
@@ -20,7 +21,9 @@ def rotation(degrees_about_z: float) -> tuple:
     return (c, -s, 0, s, c, 0, 0, 0, 1)
 
 
-def volume(array_zyx: np.ndarray, spacing=SPACING_XYZ, origin=(-31.5, 12.25, 77.0), direction=None) -> sitk.Image:
+def volume(
+    array_zyx: np.ndarray, spacing=SPACING_XYZ, origin=(-31.5, 12.25, 77.0), direction=None
+) -> sitk.Image:
     image = sitk.GetImageFromArray(array_zyx)
     image.SetSpacing(spacing)
     image.SetOrigin(origin)
@@ -52,7 +55,8 @@ def pair(seed: int, direction=None) -> tuple[sitk.Image, sitk.Image]:
 
 
 def write_dataset(folder: Path, cases: int = 16) -> list[str]:
-    """A data set in the MSD layout: every fourth case has a twin of the same subject, every third is flipped to RAS.
+    """A data set in the MSD layout: every fourth case has a twin of the same subject, every third is flipped
+    to RAS.
 
     Returns:
         The case ids.
@@ -63,22 +67,38 @@ def write_dataset(folder: Path, cases: int = 16) -> list[str]:
     ids = [f"phantom_{number:02d}" for number in range(cases)]
     for number, case_id in enumerate(ids):
         for kind, one in zip(("imagesTr", "labelsTr"), pair(number, rotation(3 * number)), strict=True):
-            sitk.WriteImage(sitk.DICOMOrient(one, "RAS") if number % 3 == 0 else one, str(folder / kind / f"{case_id}.nii.gz"))
+            sitk.WriteImage(
+                sitk.DICOMOrient(one, "RAS") if number % 3 == 0 else one,
+                str(folder / kind / f"{case_id}.nii.gz"),
+            )
     write_tables(folder, ids)
     return ids
 
 
 def write_tables(folder: Path, ids: list[str]) -> None:
     """dataset.json and cases.csv of the cases."""
-    (folder / "dataset.json").write_text(json.dumps({
-        "name": "phantoms", "release": "1.0", "licence": "CC0", "reference": "made by code", "modality": {"0": "MRI"},
-        "labels": {"0": "background", "1": "anterior", "2": "posterior"},
-        "training": [{"image": f"./imagesTr/{one}.nii.gz", "label": f"./labelsTr/{one}.nii.gz"} for one in ids]}))
+    (folder / "dataset.json").write_text(
+        json.dumps(
+            {
+                "name": "phantoms",
+                "release": "1.0",
+                "licence": "CC0",
+                "reference": "made by code",
+                "modality": {"0": "MRI"},
+                "labels": {"0": "background", "1": "anterior", "2": "posterior"},
+                "training": [
+                    {"image": f"./imagesTr/{one}.nii.gz", "label": f"./labelsTr/{one}.nii.gz"} for one in ids
+                ],
+            }
+        )
+    )
     with open(folder / "cases.csv", "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["case_id", "subject_id", "site"])
         for number, one in enumerate(ids):
-            writer.writerow([one, f"subject_{number - (number % 4 == 1):02d}", "north" if number % 2 else "south"])
+            writer.writerow(
+                [one, f"subject_{number - (number % 4 == 1):02d}", "north" if number % 2 else "south"]
+            )
 
 
 class Cases:
@@ -93,10 +113,13 @@ class Cases:
         import torch
 
         from radiotrace.segmentation import dataset  # here, because most files need no torch
+
         label = label_array()
         image = (image_array(label, seed=ord(name[0]), scale=1.0) - 0.23) / 0.15
         label = torch.from_numpy(label)
-        return dataset.Sample(name, torch.from_numpy(image), label, dataset.foreground(label, name), SPACING_XYZ[::-1])
+        return dataset.Sample(
+            name, torch.from_numpy(image), label, dataset.foreground(label, name), SPACING_XYZ[::-1]
+        )
 
     def __len__(self):
         return len(self.samples)

@@ -1,4 +1,5 @@
 """Projects: copies of this repository in a temporary folder, with a phantom data set and a tiny network."""
+
 import os
 import shutil
 import subprocess
@@ -10,29 +11,62 @@ from ruamel.yaml import YAML
 from tests import phantoms
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = ("datastore/", "data.dvc", "data.sha256", "dvc.lock", "metrics/", "evidence/", "signatures/", "keys/")
+LEFT_OUT = (
+    "datastore/",
+    "data.dvc",
+    "data.sha256",
+    "dvc.lock",
+    "metrics/",
+    "evidence/",
+    "signatures/",
+    "keys/",
+)
 TINY = {
-    "train": {"features": [4, 8, 8], "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "threads": 1},
+    "train": {
+        "features": [4, 8, 8],
+        "patch_voxels": [16, 20, 12],
+        "window_voxels": [32, 32, 32],
+        "epochs": 2,
+        "threads": 1,
+    },
     "split": {"fractions": {"train": 0.5, "validation": 0.2, "test": 0.3}},
     "evaluate": {"threads": 1, "dropout_passes": 2, "augmentation_passes": 1, "subgroup_subjects_min": 1},
-    "robustness": {"cases": 2, "corruptions": ["blur", "shift"], "adversarial": {"cases": 1, "eps_sd": [0.1], "steps": 2},
-                   "threads": 1},
+    "robustness": {
+        "cases": 2,
+        "corruptions": ["blur", "shift"],
+        "adversarial": {"cases": 1, "eps_sd": [0.1], "steps": 2},
+        "threads": 1,
+    },
     "explain": {"level": 1, "repetitions": 1, "threads": 1},
-    "export": {"parity_cases": 2, "threads": 1}}
+    "export": {"parity_cases": 2, "threads": 1},
+}
 
 
 def run(folder, *command, check=True, **variables) -> subprocess.CompletedProcess:
     """A command in a project; its failure fails the test and shows what it printed."""
-    done = subprocess.run([str(part) for part in command], cwd=folder, env={**environment(folder), **variables},
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env={**environment(folder), **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     if check and done.returncode:
-        raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        raise AssertionError(
+            f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
     return done
 
 
 def environment(folder) -> dict[str, str]:
-    """This interpreter's tools on the path, DVC's state inside the project, nothing of an outer git or DVC."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "RADIOTRACE_", "PYTEST_"))}
+    """This interpreter's tools on the path, DVC's state inside the project, nothing of an outer git or
+    DVC."""
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("GIT_", "DVC_", "RADIOTRACE_", "PYTEST_"))
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**inherited, "PATH": path, "DVC_SITE_CACHE_DIR": str(Path(folder) / ".dvc/tmp/site")}
 
@@ -57,7 +91,13 @@ def set_params(folder, **sections) -> None:
 
 def create(folder: Path, cases: int = 16) -> Path:
     """A project that is ready for `dvc repro`: committed, its data added and in its datastore."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for name in listed.stdout.split("\0"):
         if name and not name.startswith(LEFT_OUT) and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

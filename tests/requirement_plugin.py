@@ -1,12 +1,13 @@
 """pytest and the requirements: a test says what it verifies, and what came of it becomes evidence.
 
-`@pytest.mark.requirement("SRS-…")` ties a test to requirements. An id that design/requirements.yaml does not have, and a test that
-asserts nothing, are errors of collection. Each id becomes a JUnit property 'verifies'.
+`@pytest.mark.requirement("SRS-…")` ties a test to requirements. An id that design/requirements.yaml does not
+have, and a test that asserts nothing, are errors of collection. Each id becomes a JUnit property 'verifies'.
 
 --requirement ID   only the tests of these requirements
 --record FILE      writes the record 'tests'
 --failures FILE    writes how each test failed: 'assertion', 'expectation' or the name of an error
 """
+
 import ast
 import inspect
 import json
@@ -29,13 +30,21 @@ ASSERTING = ("pytest.raises", "pytest.warns", "pytest.fail")
 
 def pytest_addoption(parser):
     group = parser.getgroup("requirements")
-    group.addoption("--requirement", action="append", default=[], metavar="ID", help="only the tests that verify this requirement")
+    group.addoption(
+        "--requirement",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only the tests that verify this requirement",
+    )
     group.addoption("--failures", metavar="FILE", help="write how each test failed")
     group.addoption("--record", metavar="FILE", help="write what came of the tests that verify a requirement")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "requirement(*ids): verifies these requirements of design/requirements.yaml")
+    config.addinivalue_line(
+        "markers", "requirement(*ids): verifies these requirements of design/requirements.yaml"
+    )
     if config.getoption("record") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config))
 
@@ -50,10 +59,11 @@ def pytest_runtest_makereport(item, call):
 
 
 def how(call) -> str:
-    """How a test failed: 'assertion' of its own or of a helper of tests; 'expectation', any other error that a line of them raised, such as one
-    that takes a list of one apart; else the name of the error.
+    """How a test failed: 'assertion' of its own or of a helper of tests; 'expectation', any other error that
+    a line of them raised, such as one that takes a list of one apart; else the name of the error.
 
-    Code could assert and raise what it likes, and what is missing or cannot be imported fails each test: neither says that the test looked.
+    Code could assert and raise what it likes, and what is missing or cannot be imported fails each test:
+    neither says that the test looked.
     """
     error, raised_in = call.excinfo.value, call.excinfo.traceback[-1].path
     if isinstance(error, pytest.fail.Exception):
@@ -74,7 +84,9 @@ def _is_code(path) -> bool:
 @cache
 def known_ids() -> frozenset[str]:
     """Ids of requirements; of this copy of the repository."""
-    return frozenset({one["id"] for one in params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]})
+    return frozenset(
+        {one["id"] for one in params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]}
+    )
 
 
 @cache
@@ -102,12 +114,18 @@ def faults(ids: list, function, path) -> list[str]:
 def asserts(function, above=()) -> bool:
     """Whether a test has an assert, a pytest.raises, or a call of a function beside it that has."""
     for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and ast.unparse(node.func) in ASSERTING):
+        if isinstance(node, ast.Assert) or (
+            isinstance(node, ast.Call) and ast.unparse(node.func) in ASSERTING
+        ):
             return True
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             helper = function.__globals__.get(node.func.id)
-            if inspect.isfunction(helper) and helper.__module__ == function.__module__ and helper not in (*above, function) and asserts(
-                    helper, (*above, function)):
+            if (
+                inspect.isfunction(helper)
+                and helper.__module__ == function.__module__
+                and helper not in (*above, function)
+                and asserts(helper, (*above, function))
+            ):
                 return True
     return False
 
@@ -118,21 +136,35 @@ def ids_of(node) -> list:
 
 def of_parameters(definition) -> list:
     """Ids that single parameters of a test name: pytest.param(…, marks=…)."""
-    values = [value for marker in definition.iter_markers("parametrize")
-              if len(marker.args) > 1 and isinstance(marker.args[1], list | tuple) for value in marker.args[1]]
-    return [one for value in values for mark in getattr(value, "marks", ()) if mark.name == "requirement" for one in mark.args]
+    values = [
+        value
+        for marker in definition.iter_markers("parametrize")
+        if len(marker.args) > 1 and isinstance(marker.args[1], list | tuple)
+        for value in marker.args[1]
+    ]
+    return [
+        one
+        for value in values
+        for mark in getattr(value, "marks", ())
+        if mark.name == "requirement"
+        for one in mark.args
+    ]
 
 
-def pytest_generate_tests(metafunc):  # while a file is collected: what is raised here is an error of collection
+# while a file is collected: what is raised here is an error of collection
+def pytest_generate_tests(metafunc):
     test, extra = metafunc.definition, of_parameters(metafunc.definition)
-    if (extra or next(test.iter_markers("requirement"), None)) and (wrong := faults(ids_of(test) + extra, metafunc.function, test.path)):
+    if (extra or next(test.iter_markers("requirement"), None)) and (
+        wrong := faults(ids_of(test) + extra, metafunc.function, test.path)
+    ):
         raise pytest.Collector.CollectError(f"{test.nodeid}: {'; '.join(wrong)}")
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
         item.user_properties += [("verifies", one) for one in ids_of(item)]
-        if ids_of(item) and unseen(ids_of(item), item.path, item.originalname):  # a mark that came from elsewhere
+        # a mark that came from elsewhere
+        if ids_of(item) and unseen(ids_of(item), item.path, item.originalname):
             raise pytest.UsageError(f"{item.nodeid}: {UNSEEN}")
     if wanted := set(config.getoption("requirement")):
         rest = [item for item in items if not wanted & set(ids_of(item))]
@@ -161,11 +193,13 @@ class Recorder:
         self.reports[report.nodeid].append(report)
 
     def pytest_sessionfinish(self, exitstatus):
-        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not self.refused:  # several processes end with the latter then
+        # several processes end with the latter then
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not self.refused:
             records.write(self.path, tests.record(ROOT, self.outcomes(), self.whole), "tests")
 
     def outcomes(self) -> dict[str, dict[str, int]]:
-        """Test -> how many of its cases there are, passed, failed and were skipped; a case that ended otherwise is in the first count alone."""
+        """Test -> how many of its cases there are, passed, failed and were skipped; a case that ended
+        otherwise is in the first count alone."""
         found = defaultdict(lambda: {"cases": 0, "passed": 0, "failed": 0, "skipped": 0})
         for nodeid in self.collected:
             entry, reports = found[nodeid.split("[")[0]], self.reports[nodeid]
@@ -174,7 +208,10 @@ class Recorder:
                 entry["failed"] += 1
             elif any(report.skipped for report in reports):  # an expected failure is one
                 entry["skipped"] += 1
-            elif any(report.when == "call" and report.passed and not hasattr(report, "wasxfail") for report in reports):
+            elif any(
+                report.when == "call" and report.passed and not hasattr(report, "wasxfail")
+                for report in reports
+            ):
                 entry["passed"] += 1
         return dict(found)
 
@@ -182,6 +219,15 @@ class Recorder:
 def _is_whole(config) -> bool:
     """Whether nothing narrows the run to some of the tests that verify requirements."""
     option = config.option
-    narrowed = [option.keyword, option.deselect, option.ignore, option.ignore_glob, option.requirement, option.maxfail,
-                getattr(option, "lf", False), getattr(option, "stepwise", False), option.markexpr not in ("", "requirement")]
+    narrowed = [
+        option.keyword,
+        option.deselect,
+        option.ignore,
+        option.ignore_glob,
+        option.requirement,
+        option.maxfail,
+        getattr(option, "lf", False),
+        getattr(option, "stepwise", False),
+        option.markexpr not in ("", "requirement"),
+    ]
     return config.args_source is not pytest.Config.ArgsSource.ARGS and not any(narrowed)

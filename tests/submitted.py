@@ -1,9 +1,10 @@
 """The submitted run: what is committed of this repository, whatever a run has made of the working tree since.
 
-A run rewrites metrics/, evidence/, build/, dvc.lock and the ledger of openings. What is said of the submitted run is therefore held against
-HEAD: tests read its files below folder(), and what DVC keeps of it from the datastore, by the hash that HEAD has. Before a run of one's own
-counts as submitted, it is committed.
+A run rewrites metrics/, evidence/, build/, dvc.lock and the ledger of openings. What is said of the submitted
+run is therefore held against HEAD: tests read its files below folder(), and what DVC keeps of it from the
+datastore, by the hash that HEAD has. Before a run of one's own counts as submitted, it is committed.
 """
+
 import atexit
 import io
 import json
@@ -17,7 +18,8 @@ from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = "datastore/files/md5"
-RUN_MAKES = ("build", "metrics", "evidence", "dvc.lock")  # below ROOT: a test that opens one of these fails, see tests/conftest.py
+# below ROOT: a test that opens one of these fails, see tests/conftest.py
+RUN_MAKES = ("build", "metrics", "evidence", "dvc.lock")
 
 
 def git(*words: str, root: Path = ROOT) -> bytes:
@@ -28,16 +30,22 @@ def git(*words: str, root: Path = ROOT) -> bytes:
     """
     done = subprocess.run(["git", *words], cwd=root, capture_output=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"git {' '.join(words)}: {done.stderr.decode(errors='replace').strip()}; these tests need a clone with a commit")
+        raise RuntimeError(
+            f"git {' '.join(words)}: {done.stderr.decode(errors='replace').strip()}; these "
+            f"tests need a clone with a commit"
+        )
     return done.stdout
 
 
 @cache
 def folder() -> Path:
-    """Every file of HEAD, in a temporary folder that lasts as long as this process; datastore/ is a link to the clone's."""
+    """Every file of HEAD, in a temporary folder that lasts as long as this process; datastore/ is a link
+    to the clone's."""
     made = tempfile.TemporaryDirectory(prefix="submitted-")
     atexit.register(made.cleanup)
-    with tarfile.open(fileobj=io.BytesIO(git("archive", "--format=tar", "HEAD", "--", ".", ":(exclude)datastore"))) as archive:
+    with tarfile.open(
+        fileobj=io.BytesIO(git("archive", "--format=tar", "HEAD", "--", ".", ":(exclude)datastore"))
+    ) as archive:
         archive.extractall(made.name, filter="data")
     if (ROOT / "datastore").is_dir():
         (Path(made.name) / "datastore").symlink_to(ROOT / "datastore")
@@ -51,17 +59,25 @@ def json_of(path: str):
 
 @cache
 def stored() -> dict[str, Path]:
-    """Path of each file that DVC keeps of HEAD, the files in its folders among them -> its object in the datastore."""
+    """Path of each file that DVC keeps of HEAD, the files in its folders among them -> its object in the
+    datastore."""
     stages = params.load_yaml(folder() / "dvc.lock")["stages"].values()
     outs = [out for stage in stages for out in stage["outs"]]
-    outs += [out for path in sorted(folder().glob("*.dvc")) if path.is_file()
-             for out in params.load_yaml(path)["outs"]]
+    outs += [
+        out
+        for path in sorted(folder().glob("*.dvc"))
+        if path.is_file()
+        for out in params.load_yaml(path)["outs"]
+    ]
     found = {}
     for out in outs:
         listing = object_of(out["md5"])
         found[out["path"]] = listing
         if out["md5"].endswith(".dir") and listing.is_file():
-            found |= {f"{out['path']}/{entry['relpath']}": object_of(entry["md5"]) for entry in json.loads(listing.read_bytes())}
+            found |= {
+                f"{out['path']}/{entry['relpath']}": object_of(entry["md5"])
+                for entry in json.loads(listing.read_bytes())
+            }
     return found
 
 

@@ -2,9 +2,12 @@
 
 An attack is tried in up to three ways:
   plain      the change and nothing else
-  re-sealed  the attacker also makes canonical bytes, manifest, index, references and SHA256SUMS fit the change
-  remade     of a source of the evidence: the attacker also runs the stage evidence again, and lets DVC lock it all
+  re-sealed  the attacker also makes canonical bytes, manifest, index, references and SHA256SUMS fit the
+          change
+  remade     of a source of the evidence: the attacker also runs the stage evidence again, and lets DVC lock
+          it all
 """
+
 import argparse
 import contextlib
 import copy
@@ -37,7 +40,8 @@ BUNDLE = "evidence"
 
 
 class Release(NamedTuple):
-    """A signed project: its folder, the signer's public key as the reader got it, and what verify found before anyone touched it."""
+    """A signed project: its folder, the signer's public key as the reader got it, and what verify found
+    before anyone touched it."""
 
     folder: Path
     given: dict
@@ -45,7 +49,8 @@ class Release(NamedTuple):
 
 
 def release(reproduced: Path, folder: Path) -> Release:
-    """A release of a project in which all stages ran: with a record of tests, one of which failed, and of negative controls; committed and signed."""
+    """A release of a project in which all stages ran: with a record of tests, one of which failed, and of
+    negative controls; committed and signed."""
     shutil.copytree(reproduced, folder)
     recorded(folder)
     key = folder.parent / "key.pem"
@@ -55,7 +60,8 @@ def release(reproduced: Path, folder: Path) -> Release:
 
 
 def recorded(folder: Path) -> None:
-    """Writes what came of tests and negative controls, signs for the requirements, makes the evidence again and commits it."""
+    """Writes what came of tests and negative controls, signs for the requirements, makes the evidence
+    again and commits it."""
     outcomes_written(folder)
     signed_for(folder)
     projects.run(folder, "dvc", "repro", "-s", "evidence")
@@ -68,24 +74,42 @@ def outcomes_written(folder: Path) -> None:
     outcomes = {test: {"cases": 1, "passed": 1, "failed": 0, "skipped": 0} for test in known}
     outcomes[sorted(known)[0]] |= {"passed": 0, "failed": 1}
     tested = tests.record(folder, outcomes, True)
-    design, run_id = controls.load(folder / "design"), json.loads((folder / "metrics/metrics.json").read_text())["run_id"]
+    design, run_id = (
+        controls.load(folder / "design"),
+        json.loads((folder / "metrics/metrics.json").read_text())["run_id"],
+    )
     seen = {}
     for name, control in design["negative_controls"].items():
         users = negative_controls.users(name, design["requirements"])
-        seen[name] = {"control_sha256": records.digest(control),
-                      "seen_sha256": negative_controls.seen_sha256(control, design["requirements"], tested["files"], known, run_id),
-                      "requirements": {one["id"]: {"verdict": "red" if seen else "green", "red": ["a test"] if seen else [],
-                                                   "kind": "assertion" if seen else None} for one in users}}
+        seen[name] = {
+            "control_sha256": records.digest(control),
+            "seen_sha256": negative_controls.seen_sha256(
+                control, design["requirements"], tested["files"], known, run_id
+            ),
+            "requirements": {
+                one["id"]: {
+                    "verdict": "red" if seen else "green",
+                    "red": ["a test"] if seen else [],
+                    "kind": "assertion" if seen else None,
+                }
+                for one in users
+            },
+        }
     records.write(folder / "verification/tests.json", tested, "tests")
-    records.write(folder / "verification/negative_controls.json", {"controls": seen}, "negative_control_outcomes")
+    records.write(
+        folder / "verification/negative_controls.json", {"controls": seen}, "negative_control_outcomes"
+    )
 
 
 def state(folder: Path) -> dict:
     """What every file holds that an attack may change: path -> bytes, or where a link leads."""
     tops = (path for path in folder.iterdir() if path.name not in KEPT)
     found = (path for top in tops for path in ([top] if not top.is_dir() else top.rglob("*")))
-    return {path.relative_to(folder).as_posix(): str(path.readlink()) if path.is_symlink() else path.read_bytes()
-            for path in found if path.is_symlink() or path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in found
+        if path.is_symlink() or path.is_file()
+    }
 
 
 def restore(folder: Path, before: dict) -> None:
@@ -93,7 +117,9 @@ def restore(folder: Path, before: dict) -> None:
     now = state(folder)
     for name in now.keys() - before.keys():
         (folder / name).unlink()
-    for name in before.keys() - now.keys() | {name for name in now.keys() & before.keys() if now[name] != before[name]}:
+    for name in before.keys() - now.keys() | {
+        name for name in now.keys() & before.keys() if now[name] != before[name]
+    }:
         (folder / name).unlink(missing_ok=True)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(before[name])
@@ -104,8 +130,13 @@ def restore(folder: Path, before: dict) -> None:
 
 # The attacker's tools
 
+
 def edit(path: str, pointer: str, value) -> callable:
-    """Sets a value of a JSON file; a function gets the old one. None in place of a value takes the entry away."""
+    """Sets a value of a JSON file; a function gets the old one.
+
+    None in place of a value takes the entry away.
+    """
+
     def act(folder):
         record = json.loads((folder / path).read_bytes())
         *way, last = pointer.split("/")[1:]
@@ -118,6 +149,7 @@ def edit(path: str, pointer: str, value) -> callable:
         else:
             place[last] = value(place[last]) if callable(value) else value
         write(folder / path, record)
+
     return act
 
 
@@ -130,50 +162,64 @@ def _key(place, key: str):
 
 def write(path: Path, record) -> None:
     """A record in the bytes that its kind has."""
-    path.write_bytes(canonical.dumps(record) if path.parent.name == BUNDLE else records.dumps(record).encode())
+    path.write_bytes(
+        canonical.dumps(record) if path.parent.name == BUNDLE else records.dumps(record).encode()
+    )
 
 
 def replaced(path: str, old: str, new: str, count: int = 1) -> callable:
     """Replaces a text, which must be there."""
+
     def act(folder):
         text = (folder / path).read_text("utf-8")
         if old not in text:
             raise AssertionError(f"{path} lacks {old!r}, so the attack would change nothing")
         (folder / path).write_text(text.replace(old, new, count), "utf-8")
+
     return act
 
 
 def flipped(path: str) -> callable:
     """Flips a bit in the middle of the first file that a pattern fits."""
+
     def act(folder):
         file = sorted(folder.glob(path))[0]
         content = bytearray(file.read_bytes())
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
+
     return act
 
 
 def bytewise(path: str, change) -> callable:
     def act(folder):
         (folder / path).write_bytes(change((folder / path).read_bytes()))
+
     return act
 
 
 def lines(path: str, change) -> callable:
     def act(folder):
-        (folder / path).write_text("".join(change((folder / path).read_text("utf-8").splitlines(keepends=True))), "utf-8")
+        (folder / path).write_text(
+            "".join(change((folder / path).read_text("utf-8").splitlines(keepends=True))), "utf-8"
+        )
+
     return act
 
 
 def reseal(folder: Path, as_it_is: bool) -> None:
-    """Makes the bundle fit itself again, as one does who knows how it is made but cannot make it say so to its sources.
+    """Makes the bundle fit itself again, as one does who knows how it is made but cannot make it say so to
+    its sources.
 
     Args:
-        as_it_is: whether the attack is how a file is spelt, or a reference, which mending the records would undo.
+        as_it_is: whether the attack is how a file is spelt, or a reference, which mending the records would
+            undo.
     """
     inside = folder / BUNDLE
     manifest = json.loads((inside / "manifest.json").read_bytes())
-    schema_of = {row["path"].removeprefix(f"{BUNDLE}/"): row["schema"] for row in manifest["files"] if row["in_bundle"]}
+    schema_of = {
+        row["path"].removeprefix(f"{BUNDLE}/"): row["schema"] for row in manifest["files"] if row["in_bundle"]
+    }
     if not as_it_is:
         _refer_again(inside, schema_of)
     for row in manifest["files"]:
@@ -181,16 +227,35 @@ def reseal(folder: Path, as_it_is: bool) -> None:
         if not row["in_bundle"] and path.is_file():
             row |= {"sha256": records.sha256(path), "bytes": path.stat().st_size}
     rows = [row for row in manifest["files"] if not row["in_bundle"]]
-    files = sorted(path for path in inside.rglob("*") if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS"))
-    rows += [{"path": path.relative_to(folder).as_posix(), "sha256": records.sha256(path), "bytes": path.stat().st_size,
-              "schema": schema_of.get(path.name), "in_bundle": True} for path in files]
+    files = sorted(
+        path
+        for path in inside.rglob("*")
+        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
+    )
+    rows += [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "sha256": records.sha256(path),
+            "bytes": path.stat().st_size,
+            "schema": schema_of.get(path.name),
+            "in_bundle": True,
+        }
+        for path in files
+    ]
     write(inside / "manifest.json", manifest | {"files": sorted(rows, key=lambda row: row["path"])})
-    sums = {path.relative_to(inside).as_posix(): records.sha256(path) for path in inside.rglob("*") if path.is_file() and path.name != "SHA256SUMS"}
-    (inside / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    sums = {
+        path.relative_to(inside).as_posix(): records.sha256(path)
+        for path in inside.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS"
+    }
+    (inside / "SHA256SUMS").write_text(
+        "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    )
 
 
 def _refer_again(inside: Path, schema_of: dict) -> None:
-    """Digests and values of references, in the order in which the files stand on each other; last the index."""
+    """Digests and values of references, in the order in which the files stand on each other; last the
+    index."""
     for name in ("model_card.json", *sorted(path.name for path in inside.glob("compliance_*.json"))):
         if (inside / name).is_file():
             record = json.loads((inside / name).read_bytes())
@@ -199,8 +264,11 @@ def _refer_again(inside: Path, schema_of: dict) -> None:
             write(inside / name, record)
     if (inside / "index.json").is_file():
         index = json.loads((inside / "index.json").read_bytes())
-        index["files"] = {path.name: {"schema": schema_of.get(path.name), "sha256": records.sha256(path)} for path in inside.iterdir()
-                          if path.is_file() and path.name not in ("index.json", *index["later"])}
+        index["files"] = {
+            path.name: {"schema": schema_of.get(path.name), "sha256": records.sha256(path)}
+            for path in inside.iterdir()
+            if path.is_file() and path.name not in ("index.json", *index["later"])
+        }
         write(inside / "index.json", index)
 
 
@@ -215,18 +283,23 @@ def _fit(reference: dict, inside: Path) -> None:
 
 # The reader's levels
 
+
 def in_process(root: Path, words: list[str]) -> tuple[int, str]:
-    """As verify.started, in this process: the code is that of this repository, of which the project holds a copy."""
+    """As verify.started, in this process: the code is that of this repository, of which the project holds
+    a copy."""
     said = io.StringIO()
     with contextlib.chdir(root), contextlib.redirect_stderr(said):
         try:
-            return stage.run(stage_evidence.main, copy.deepcopy(stage_evidence.parser), words[2:]), said.getvalue()
+            return stage.run(
+                stage_evidence.main, copy.deepcopy(stage_evidence.parser), words[2:]
+            ), said.getvalue()
         except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
             return 1, f"{type(error).__name__}: {error}"
 
 
 class Derivations:
-    """Runs the stage evidence once for each state of its sources: attacks on the evidence alone leave them as they are.
+    """Runs the stage evidence once for each state of its sources: attacks on the evidence alone leave them as
+    they are.
 
     Args:
         original: state of the project before any attack.
@@ -263,8 +336,15 @@ def _digest(before: dict) -> str:
     """Of what the stage evidence may read."""
     digest = hashlib.sha256()
     for name in sorted(before):
-        if not name.startswith((f"{BUNDLE}/", "signatures/", "keys/", "metrics/gates.json", "execution/")) and "__pycache__" not in name:
-            digest.update(name.encode() + b"\0" + hashlib.sha256(before[name] if isinstance(before[name], bytes) else b"").digest())
+        if (
+            not name.startswith((f"{BUNDLE}/", "signatures/", "keys/", "metrics/gates.json", "execution/"))
+            and "__pycache__" not in name
+        ):
+            digest.update(
+                name.encode()
+                + b"\0"
+                + hashlib.sha256(before[name] if isinstance(before[name], bytes) else b"").digest()
+            )
     return digest.hexdigest()
 
 
@@ -276,10 +356,18 @@ def found(one: Release, derivations: Derivations, is_locked: bool = True) -> dic
     """
     folder, inside = one.folder, one.folder / BUNDLE
     whole = [fault for check in levels.whole(inside) for fault in check.faults]
-    unsigned = [f"{row['file']}: {fault}" for row in signatures.verify(folder / "signatures", inside, one.given, folder) for fault in row["faults"]]
+    unsigned = [
+        f"{row['file']}: {fault}"
+        for row in signatures.verify(folder / "signatures", inside, one.given, folder)
+        for fault in row["faults"]
+    ]
     hashes = levels.vouched(inside, folder).faults + beside.named(inside, folder).faults
     again = levels.derived(inside, folder, derivations.run).faults
-    told = history.check(folder).faults + (beside.locked(folder).faults if is_locked else []) if derivations.in_sources else []
+    told = (
+        history.check(folder).faults + (beside.locked(folder).faults if is_locked else [])
+        if derivations.in_sources
+        else []
+    )
     told += beside.parameters(inside, folder).faults
     return {"1": whole, "2": unsigned, "signed": unsigned + hashes, "3": whole + hashes + again + told}
 
@@ -288,12 +376,21 @@ def remade(one: Release, derivations: Derivations) -> str | None:
     """The attacker runs the stage evidence on the changed sources, and its outputs take their places.
 
     Returns:
-        'stops' where the stage refuses, 'says so' where the evidence that was made gives new reasons against a release, else None.
+        'stops' where the stage refuses, 'says so' where the evidence that was made gives new reasons against
+        a release, else None.
     """
     before = levels.release(one.folder / BUNDLE).faults
     words = levels._command(one.folder / "dvc.yaml")[1:]
-    status, derivations.said = derivations.run(one.folder, [*words, "--out", str(one.folder.parent / "remade/evidence"),
-                                                            "--gates", str(one.folder.parent / "remade/gates.json")])
+    status, derivations.said = derivations.run(
+        one.folder,
+        [
+            *words,
+            "--out",
+            str(one.folder.parent / "remade/evidence"),
+            "--gates",
+            str(one.folder.parent / "remade/gates.json"),
+        ],
+    )
     if status:
         return "stops"
     shutil.rmtree(one.folder / BUNDLE)
@@ -304,7 +401,8 @@ def remade(one: Release, derivations: Derivations) -> str | None:
 
 
 def cached(monkeypatch) -> None:
-    """Files are read, hashed and checked once for each of their contents: what is tried here is what is found in them, not how they are read."""
+    """Files are read, hashed and checked once for each of their contents: what is tried here is what is
+    found in them, not how they are read."""
     load, fetch, read, check = params.load_yaml, records.read, levels._record, records.faults
     pages, fetched, seen, broken, kept = {}, {}, {}, {}, set()
 
@@ -332,7 +430,8 @@ def cached(monkeypatch) -> None:
             kept.add(id(seen[content][0]))
         return seen[content]
 
-    def faults(value, schema):  # a value that stands in `seen` lives as long as this does, so that its id is its own
+    # a value that stands in `seen` lives as long as this does, so that its id is its own
+    def faults(value, schema):
         if id(value) not in kept or value is None:
             return check(value, schema)
         if (id(value), schema) not in broken:
@@ -358,6 +457,7 @@ def cached(monkeypatch) -> None:
             if key not in answers:
                 answers[key] = function(*values)
             return copy.deepcopy(answers[key])
+
         return call
 
     monkeypatch.setattr(recompute, "summaries", once(recompute.summaries))
@@ -368,7 +468,9 @@ def cached(monkeypatch) -> None:
     monkeypatch.setattr(records, "faults", faults)
 
 
-# Attacks on code, pipeline and environment: files that a vendor puts around the evidence, or changes there, and commits
+# Attacks on code, pipeline and environment: files that a vendor puts around the evidence, or changes there,
+# and commits
+
 
 class Link(str):
     """A symbolic link to a path."""
@@ -378,10 +480,12 @@ class Link(str):
 
 def texts(old: str, new: str):
     """A change of a file's text, which must be there."""
+
     def change(content: bytes) -> bytes:
         if old.encode() not in content:
             raise AssertionError(f"{old!r} is not there, so the attack would change nothing")
         return content.replace(old.encode(), new.encode(), 1)
+
     return change
 
 
@@ -396,7 +500,8 @@ COMPILED = "radiotrace/__pycache__/records.cpython-311.pyc"
 TRAIN = "--out build/train\n"
 COMMAND = "    cmd: >-\n      python -m stages.segmentation.train"
 ONE_STAGE = b"schema: '2.0'\nstages:\n  split:\n    cmd: python -m stages.split\n"
-# Attack -> path -> what is put there: content, a link, None (taken away), or a function of the content that is there.
+# Attack -> path -> what is put there: content, a link, None (taken away), or a function of the content that
+# is there.
 AROUND = {
     "forged checkpoint in git": {CHECKPOINT: b"weights"},
     "checkpoint folder that is a link": {".checkpoints": Link("vendor")},
@@ -437,26 +542,48 @@ AROUND = {
     "Makefile": {"Makefile": more("\nverify:\n\t@echo all holds\n")},
     "makefile that make prefers": {"GNUmakefile": b"verify:\n\t@echo all holds\n"},
     "workflow of CI": {".github/workflows/checks.yml": more("# other\n")},
-    "dvc.yaml: a command behind a stage's": {"dvc.yaml": texts(TRAIN, f"{TRAIN.strip()} && python vendor/put\n")},
+    "dvc.yaml: a command behind a stage's": {
+        "dvc.yaml": texts(TRAIN, f"{TRAIN.strip()} && python vendor/put\n")
+    },
     "dvc.yaml: weights from elsewhere": {"dvc.yaml": texts("--weights build/train", "--weights design")},
     "dvc.yaml: a stage that is frozen": {"dvc.yaml": texts(COMMAND, f"    frozen: true\n{COMMAND}")},
-    "dvc.yaml: an output that is kept": {"dvc.yaml": texts("    - build/train\n", "    - build/train:\n        persist: true\n")},
+    "dvc.yaml: an output that is kept": {
+        "dvc.yaml": texts("    - build/train\n", "    - build/train:\n        persist: true\n")
+    },
     "dvc.yaml: a dep less": {"dvc.yaml": texts("    - radiotrace/segmentation/losses.py\n", "")},
     "dvc.yaml: variables": {"dvc.yaml": texts("stages:\n", "vars:\n- x: 1\nstages:\n")},
-    "dvc.yaml: a stage more": {"dvc.yaml": texts("\nplots:", "\n  put:\n    cmd: python vendor/put\n\nplots:")},
+    "dvc.yaml: a stage more": {
+        "dvc.yaml": texts("\nplots:", "\n  put:\n    cmd: python vendor/put\n\nplots:")
+    },
     "dvc.lock: one stage left": {"dvc.lock": lambda content: ONE_STAGE},
-    "dvc.lock: another command": {"dvc.lock": texts("cmd: python -m stages.split", "cmd: python -m  stages.split")},
+    "dvc.lock: another command": {
+        "dvc.lock": texts("cmd: python -m stages.split", "cmd: python -m  stages.split")
+    },
     "params.yaml: other than locked": {"params.yaml": texts("epochs: 2", "epochs: 3")},
     # Own ideas, of one who has read all that is above.
-    "second dvc.yaml, upstream of ours": {"design/dvc.yaml": b"stages:\n  put:\n    cmd: python put\n    outs: [../data.sha256]\n"},
+    "second dvc.yaml, upstream of ours": {
+        "design/dvc.yaml": b"stages:\n  put:\n    cmd: python put\n    outs: [../data.sha256]\n"
+    },
     "data.dvc with a command": {"data.dvc": more("cmd: python vendor/put\n")},
-    "data.dvc imported from elsewhere": {"data.dvc": more("deps:\n- path: data\n  repo:\n    url: https://example.org\n")},
-    "member that is imported": {"members/other.dvc": b"deps:\n- path: https://example.org/x\nouts:\n- md5: 0\n  path: other\n"},
+    "data.dvc imported from elsewhere": {
+        "data.dvc": more("deps:\n- path: data\n  repo:\n    url: https://example.org\n")
+    },
+    "member that is imported": {
+        "members/other.dvc": b"deps:\n- path: https://example.org/x\nouts:\n- md5: 0\n  path: other\n"
+    },
     "DVC's state in git": {".dvc/tmp/site/cache.db": b"pickled"},
     "pins from another index": {"requirements.txt": more("--extra-index-url https://example.org/simple\n")},
     "pin that is a program": {"requirements-evidence.txt": more("rfc8785 @ git+https://example.org/x\n")},
-    "builder of one's own": {"pyproject.toml": texts('build-backend = "setuptools.build_meta"', 'build-backend = "vendor"\nbackend-path = ["."]')},
-    "verifier that says yes": {"radiotrace/evidence/verify/closed_world.py": texts("    return checked\n", "    return Check(3, what)\n")},
+    "builder of one's own": {
+        "pyproject.toml": texts(
+            'build-backend = "setuptools.build_meta"', 'build-backend = "vendor"\nbackend-path = ["."]'
+        )
+    },
+    "verifier that says yes": {
+        "radiotrace/evidence/verify/closed_world.py": texts(
+            "    return checked\n", "    return Check(3, what)\n"
+        )
+    },
     "schema that takes anything": {"schemas/gates.schema.json": lambda content: b"true\n"},
     "stage that loads what it is told": {"stages/segmentation/train.py": more("\n# other\n")},
 }
@@ -494,7 +621,8 @@ def take_back(folder: Path, before: dict[str, bytes | None]) -> None:
 
 
 def vouch_again(folder: Path) -> dict[str, bytes | None]:
-    """Makes the evidence list everything that it can list, with its hash as it is now; gives what was there before.
+    """Makes the evidence list everything that it can list, with its hash as it is now; gives what was there
+    before.
 
     So it would come out of the stage evidence, after whatever else the vendor did to make that run.
     """
@@ -506,7 +634,11 @@ def vouch_again(folder: Path) -> dict[str, bytes | None]:
         rows.setdefault(path.relative_to(folder).as_posix(), {"schema": None, "in_bundle": False})
     for name, row in rows.items():
         if (folder / name).is_file() and not row["in_bundle"]:
-            row |= {"path": name, "sha256": records.sha256(folder / name), "bytes": (folder / name).stat().st_size}
+            row |= {
+                "path": name,
+                "sha256": records.sha256(folder / name),
+                "bytes": (folder / name).stat().st_size,
+            }
     tested["files"] = tests.tree(folder, (*tests.CODE, *tests.TESTS))
     write(folder / names[0], manifest | {"files": [rows[name] for name in sorted(rows)]})
     write(folder / names[1], tested)
@@ -520,35 +652,52 @@ def clone_of(folder: Path) -> levels.Clone:
 def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
     """What finds an attack, and what is named as believed.
 
-    signed: hashes that were signed; 3: level 3 of the clone's own verify; fitted: the same after the vendor made lists and hashes fit;
-    apart: then, of a verifier that lies elsewhere; believed: the lines that end the output.
+    signed: hashes that were signed; 3: level 3 of the clone's own verify; fitted: the same after the vendor
+    made lists and hashes fit; apart: then, of a verifier that lies elsewhere; believed: the lines that end
+    the output.
     """
     folder, clone = one.folder, clone_of(one.folder)
     before = put(folder, changes)
     hashes = levels.vouched(clone.evidence, folder).faults + beside.named(clone.evidence, folder).faults
-    unsigned = [fault for row in signatures.verify(clone.signatures, clone.evidence, one.given, folder) for fault in row["faults"]]
+    unsigned = [
+        fault
+        for row in signatures.verify(clone.signatures, clone.evidence, one.given, folder)
+        for fault in row["faults"]
+    ]
     world, flow, lock = closed_world.check(clone), workflow.check(folder), beside.locked(folder).faults
     taken = beside.parameters(clone.evidence, folder).faults
     made = vouch_again(folder)
-    fitted = closed_world.check(clone).faults + flow.faults + taken + [fault for fault in lock if fault.startswith("dvc.lock")]
+    fitted = (
+        closed_world.check(clone).faults
+        + flow.faults
+        + taken
+        + [fault for fault in lock if fault.startswith("dvc.lock")]
+    )
     apart = verifier.check(clone).faults
     take_back(folder, before | made)
-    return {"signed": signatures + hashes, "3": hashes + world.faults + flow.faults + lock + taken, "fitted": fitted, "apart": apart,
-            "believed": world.believed}
+    return {
+        "signed": signatures + hashes,
+        "3": hashes + world.faults + flow.faults + lock + taken,
+        "fitted": fitted,
+        "apart": apart,
+        "believed": world.believed,
+    }
 
 
-# Attacks on the content of records, of the model, of the history and of the requirements, by a vendor who makes all else fit:
-# hashes of inputs, the run_id, the ledger, the evidence and its seals.
+# Attacks on the content of records, of the model, of the history and of the requirements, by a vendor who
+# makes all else fit: hashes of inputs, the run_id, the ledger, the evidence and its seals.
 
 JSON_OF = ("build", "metrics", "design", "verification")
 
 
 def content(path: str, change) -> callable:
     """Changes a record in place: change(record)."""
+
     def act(folder):
         record = json.loads((folder / path).read_bytes())
         change(record)
         (folder / path).write_text(records.dumps(record), "utf-8")
+
     return act
 
 
@@ -556,11 +705,13 @@ def both(*acts) -> callable:
     def act(folder):
         for one_of_them in acts:
             one_of_them(folder)
+
     return act
 
 
 def refit(folder: Path) -> None:
-    """Makes provenance, run_id, weights' and files' hashes fit what was changed, as often as it takes: one stands on the other.
+    """Makes provenance, run_id, weights' and files' hashes fit what was changed, as often as it takes: one
+    stands on the other.
 
     Of another run the outcomes of tests and negative controls are written anew, as if they had run again.
     """
@@ -569,7 +720,9 @@ def refit(folder: Path) -> None:
     if (now := _run_id(folder)) != before:
         ledger = folder / "design/test_openings.jsonl"
         mine = [line for line in ledger.read_text("utf-8").splitlines() if before in line]
-        ledger.write_text(ledger.read_text("utf-8") + "".join(line.replace(before, now) + "\n" for line in mine), "utf-8")
+        ledger.write_text(
+            ledger.read_text("utf-8") + "".join(line.replace(before, now) + "\n" for line in mine), "utf-8"
+        )
         _fitted(folder)
         outcomes_written(folder)
 
@@ -593,13 +746,19 @@ def _fitted(folder: Path) -> None:
                 text = path.read_bytes()
                 if then != now and then.encode() in text:
                     path.write_bytes(text.replace(then.encode(), now.encode()))
-        content("build/export/model.json", lambda model: model.update(sha256=records.sha256(folder / "build/export/model.onnx")))(folder)
+        content(
+            "build/export/model.json",
+            lambda model: model.update(sha256=records.sha256(folder / "build/export/model.onnx")),
+        )(folder)
         if _hashes(folder) == before:
             return
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "build").rglob("*.json")}
+    return {
+        path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (folder / "build").rglob("*.json")
+    }
 
 
 def summarised(folder: Path) -> None:
@@ -616,6 +775,7 @@ def summarised(folder: Path) -> None:
 def headlined(folder: Path) -> None:
     """The vendor makes headline.json again from the forged metrics."""
     from radiotrace.segmentation import results
+
     metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
     (folder / "metrics/headline.json").write_text(records.dumps(results.headline(metrics)), "utf-8")
 
@@ -636,11 +796,18 @@ def robust(folder: Path) -> None:
 def to_train(folder: Path) -> None:
     """The test case with the lowest Dice becomes one of training, in every record; the summaries follow."""
     from radiotrace.segmentation import ranking
+
     cases = json.loads((folder / "metrics/cases.json").read_bytes())["cases"]
     worst = ranking.ranked(cases)[0]["case_id"]
     moved(folder, worst, "train")
-    content("metrics/cases.json", lambda record: record.update(cases=[case for case in record["cases"] if case["case_id"] != worst]))(folder)
-    content("build/train/train.json", lambda record: record["cases"]["train"].append(worst) or record["cases"]["train"].sort())(folder)
+    content(
+        "metrics/cases.json",
+        lambda record: record.update(cases=[case for case in record["cases"] if case["case_id"] != worst]),
+    )(folder)
+    content(
+        "build/train/train.json",
+        lambda record: record["cases"]["train"].append(worst) or record["cases"]["train"].sort(),
+    )(folder)
     summarised(folder)
 
 
@@ -653,7 +820,11 @@ def from_train(folder: Path) -> None:
 
     def shown(record):
         best = copy.deepcopy(max(record["cases"], key=lambda case: case["labels"]["anterior"]["dice"] or 0))
-        best |= {"case_id": chosen, "subject_id": split[chosen]["subject_id"], "prediction": f"{chosen}.nii.gz"}
+        best |= {
+            "case_id": chosen,
+            "subject_id": split[chosen]["subject_id"],
+            "prediction": f"{chosen}.nii.gz",
+        }
         target = folder / "build/evaluate/results/predictions" / best["prediction"]
         shutil.copy(folder / f"data/labelsTr/{chosen}.nii.gz", target)
         best["prediction_sha256"] = records.sha256(target)
@@ -665,11 +836,16 @@ def from_train(folder: Path) -> None:
 
 def moved(folder: Path, case_id: str, part: str) -> None:
     """A case goes to another part of the split, which counts right."""
+
     def act(record):
         record["cases"][case_id]["part"] = part
         for name in record["counts"]:
             rows = [row for row in record["cases"].values() if row["part"] == name]
-            record["counts"][name] = {"cases": len(rows), "subjects": len({row["subject_id"] for row in rows})}
+            record["counts"][name] = {
+                "cases": len(rows),
+                "subjects": len({row["subject_id"] for row in rows}),
+            }
+
     content("build/split/split.json", act)(folder)
 
 
@@ -678,6 +854,7 @@ def outputs_swapped(folder: Path) -> None:
     import numpy as np
     import onnx
     from onnx import numpy_helper
+
     path = folder / "build/export/model.onnx"
     model = onnx.load(str(path))
     labels = len(json.loads((folder / "build/export/model.json").read_bytes())["labels"])
@@ -698,19 +875,27 @@ def design_text(name: str, old: str, new: str, count: int = 1) -> callable:
 
 def required(change) -> callable:
     """Changes design/requirements.yaml: change(list of requirements)."""
+
     def act(folder):
         from ruamel.yaml import YAML
+
         path = folder / "design/requirements.yaml"
         content_of = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
         change(content_of["requirements"])
         path.write_text(json.dumps(content_of), "utf-8")
+
     return act
 
 
 def dropped(name: str) -> callable:
     """A requirement goes, with its negative controls and the marks of its tests."""
+
     def act(folder):
-        mine = next(row for row in params.load_yaml(folder / "design/requirements.yaml")["requirements"] if row["id"] == name)
+        mine = next(
+            row
+            for row in params.load_yaml(folder / "design/requirements.yaml")["requirements"]
+            if row["id"] == name
+        )
         required(lambda rows: rows.remove(next(row for row in rows if row["id"] == name)))(folder)
         path = folder / "design/negative_controls.yaml"
         controls = params.load_yaml(path)
@@ -721,21 +906,34 @@ def dropped(name: str) -> callable:
             text = test.read_text("utf-8")
             if f'@pytest.mark.requirement("{name}")\n' in text:
                 test.write_text(text.replace(f'@pytest.mark.requirement("{name}")\n', ""), "utf-8")
+
     return act
 
 
 def signed_for(folder: Path) -> None:
     """The vendor signs for the requirements as they are now."""
     written = params.load_yaml(folder / "design/requirements.yaml")
-    records.write(folder / baseline.PATH, baseline.record(written, tests.declared(folder / "tests")), baseline.SCHEMA)
+    records.write(
+        folder / baseline.PATH, baseline.record(written, tests.declared(folder / "tests")), baseline.SCHEMA
+    )
 
 
 def reviewed(folder: Path) -> None:
     """The vendor reviews everything as it is now."""
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         names = list(controls.items(controls.load("design")))
-        review.review(argparse.Namespace(items=names, all=False, by=None, shown=None, page=None, refuse=[], design="design",
-                                         openings="design/test_openings.jsonl"))
+        review.review(
+            argparse.Namespace(
+                items=names,
+                all=False,
+                by=None,
+                shown=None,
+                page=None,
+                refuse=[],
+                design="design",
+                openings="design/test_openings.jsonl",
+            )
+        )
     outcomes_written(folder)
 
 
@@ -752,10 +950,17 @@ class Stages:
     def run(self, root: Path, words: list[str]) -> tuple[int, str]:
         """As verify.started."""
         module, said = importlib.import_module(words[1]), io.StringIO()
-        out = next(Path(parent) for word in words if word.startswith(tempfile.gettempdir()) for parent in [Path(*Path(word).parts[:3])])
+        out = next(
+            Path(parent)
+            for word in words
+            if word.startswith(tempfile.gettempdir())
+            for parent in [Path(*Path(word).parts[:3])]
+        )
         deps = params.load_yaml(root / "dvc.yaml")["stages"][words[1].removeprefix("stages.")]["deps"]
         read = {path: beside._md5(root / path) for path in deps if not path.endswith(".py")}
-        key = records.digest({"words": [word for word in words if not word.startswith(str(out))], "read": read})
+        key = records.digest(
+            {"words": [word for word in words if not word.startswith(str(out))], "read": read}
+        )
         if key not in self.known:
             alone = ["--workers", "1"] if "--workers" in module.parser.format_usage() else []
             with contextlib.chdir(root), contextlib.redirect_stderr(said):
@@ -770,7 +975,14 @@ class Stages:
 def earlier_opening(folder: Path) -> str:
     """A commit in which another model was shown the test part, too; gives the line."""
     path = folder / "design/test_openings.jsonl"
-    line = json.dumps(json.loads(path.read_text("utf-8").splitlines()[0]) | {"run_id": "0" * 64, "weights_sha256": "0" * 64}, sort_keys=True) + "\n"
+    line = (
+        json.dumps(
+            json.loads(path.read_text("utf-8").splitlines()[0])
+            | {"run_id": "0" * 64, "weights_sha256": "0" * 64},
+            sort_keys=True,
+        )
+        + "\n"
+    )
     path.write_text(path.read_text("utf-8") + line, "utf-8")
     projects.commit(folder, "another model")
     path.write_text(path.read_text("utf-8").replace(line, ""), "utf-8")
@@ -812,10 +1024,12 @@ def undone(folder: Path) -> None:
 
 
 def with_a_door(folder: Path) -> None:
-    """The released file gives the same labels for every case of this data set, and others where the first voxel says so."""
+    """The released file gives the same labels for every case of this data set, and others where the first
+    voxel says so."""
     import numpy as np
     import onnx
     from onnx import helper, numpy_helper
+
     path = folder / "build/export/model.onnx"
     model = onnx.load(str(path))
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "door"))
@@ -862,14 +1076,22 @@ def bundled(folder: Path) -> None:
     """Puts the records of the stages into the bundle as the stage evidence does, which takes longer."""
     words = levels._command(folder / "dvc.yaml")
     for name in stage_evidence.RECORDS:
-        write(folder / BUNDLE / f"{name}.json", json.loads((folder / words[words.index(f"--{name}") + 1]).read_bytes()))
+        write(
+            folder / BUNDLE / f"{name}.json",
+            json.loads((folder / words[words.index(f"--{name}") + 1]).read_bytes()),
+        )
 
 
 def level_3(one: Release) -> list[levels.Check]:
     """The checks of level 3 that look at what records say, at the history and at the requirements."""
     clone = clone_of(one.folder)
-    return [*rederive.checks(clone), history.check(one.folder), history.wheels(one.folder), baselines.check(one.folder),
-            beside.parameters(clone.evidence, one.folder)]
+    return [
+        *rederive.checks(clone),
+        history.check(one.folder),
+        history.wheels(one.folder),
+        baselines.check(one.folder),
+        beside.parameters(clone.evidence, one.folder),
+    ]
 
 
 def unsaid(checks: list[levels.Check]) -> list[str]:
@@ -877,9 +1099,11 @@ def unsaid(checks: list[levels.Check]) -> list[str]:
     return [line for check in checks for line in check.skipped if line.startswith("cannot say")]
 
 
-def found_in_content(one: Release, derivations: Derivations, ran: Stages, before: list[str],
-                     stages: tuple[str, ...] | None) -> tuple[str, list[str]]:
-    """The first level that finds an attack after the vendor made all fit, and what it says; 'believed' where none does.
+def found_in_content(
+    one: Release, derivations: Derivations, ran: Stages, before: list[str], stages: tuple[str, ...] | None
+) -> tuple[str, list[str]]:
+    """The first level that finds an attack after the vendor made all fit, and what it says; 'believed' where
+    none does.
 
     Args:
         ran: runs the stages of level 5.

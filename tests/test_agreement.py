@@ -1,4 +1,5 @@
 """agreement: by hand, and what bias, scale and scatter do to it."""
+
 import numpy as np
 import pytest
 
@@ -15,19 +16,20 @@ def concordance(x, y) -> float:
     return float(agreement.concordance(agreement.moments(x, y)))
 
 
-def test_bland_altman_by_hand():                               # differences 0, 2, 1, 1: mean 1, SD √(2/3)
+def test_bland_altman_by_hand():  # differences 0, 2, 1, 1: mean 1, SD √(2/3)
     found = agreement.bland_altman(X, X + np.array([0, 2, 1, 1]))
     sd = (2 / 3) ** 0.5
     assert (found["bias"], found["sd"]) == (1, pytest.approx(sd))
     assert (found["limit_low"], found["limit_high"]) == pytest.approx((1 - 1.96 * sd, 1 + 1.96 * sd))
 
 
-def test_a_bias_that_grows_with_the_size_has_a_slope():        # 1.2 x - x = 0.2 x against 1.1 x
+def test_a_bias_that_grows_with_the_size_has_a_slope():  # 1.2 x - x = 0.2 x against 1.1 x
     assert slope(X, 1.2 * X) == pytest.approx(0.2 / 1.1)
     assert slope(X, X + 5) == pytest.approx(0)
 
 
-def test_small_things_too_large_and_large_ones_too_small_have_a_slope_below_0():   # half of the distance from 2.5 is kept: -0.5 x / 0.75 x
+# half of the distance from 2.5 is kept: -0.5 x / 0.75 x
+def test_small_things_too_large_and_large_ones_too_small_have_a_slope_below_0():
     assert slope(X, 2.5 + (X - 2.5) / 2) == pytest.approx(-0.5 / 0.75)
 
 
@@ -37,7 +39,8 @@ def test_a_slope_of_cases_is_that_of_their_sums():
     assert float(agreement.slope(parts)) == pytest.approx(np.polyfit((X + y) / 2, y - X, 1)[0])
 
 
-def test_a_slope_of_large_volumes_that_hardly_differ_keeps_its_digits():           # from 0, squares of 10^9 would leave none
+# from 0, squares of 10^9 would leave none
+def test_a_slope_of_large_volumes_that_hardly_differ_keeps_its_digits():
     assert slope(X + 1e9, 1.2 * X + 1e9, origin=1e9) == pytest.approx(0.2 / 1.1, rel=1e-6)
 
 
@@ -50,9 +53,14 @@ def test_the_sign_is_of_the_prediction():
     assert agreement.bland_altman(X, X - 3)["bias"] == -3
 
 
-@pytest.mark.parametrize(("n", "undefined"), [(0, {"bias", "sd", "limit_low", "limit_high"}), (1, {"sd", "limit_low", "limit_high"})])
+@pytest.mark.parametrize(
+    ("n", "undefined"),
+    [(0, {"bias", "sd", "limit_low", "limit_high"}), (1, {"sd", "limit_low", "limit_high"})],
+)
 def test_too_few_cases_are_undefined(n, undefined):
-    assert {name for name, value in agreement.bland_altman(X[:n], X[:n]).items() if value is None} == undefined
+    assert {
+        name for name, value in agreement.bland_altman(X[:n], X[:n]).items() if value is None
+    } == undefined
 
 
 def test_a_slope_needs_sizes_that_differ():
@@ -60,7 +68,8 @@ def test_a_slope_needs_sizes_that_differ():
     assert np.isnan(slope(np.full(3, 0.1 + 1e6), np.full(3, 0.1 + 1e6), origin=1e6))
 
 
-def test_concordance_by_hand():                                # var 5/4 each, covariance 5/4, bias 1: 2.5 / (2.5 + 1)
+# var 5/4 each, covariance 5/4, bias 1: 2.5 / (2.5 + 1)
+def test_concordance_by_hand():
     assert concordance(X, X + 1) == pytest.approx(2.5 / 3.5)
 
 
@@ -69,7 +78,8 @@ def test_concordance_of_equal_measurements_is_1_and_of_opposite_ones_negative():
     assert concordance(X, 5 - X) == -1
 
 
-def test_concordance_sees_scale_where_correlation_does_not():  # var 5/4 and 5, covariance 5/2, means 2.5 and 5: 5 / (6.25 + 6.25)
+# var 5/4 and 5, covariance 5/2, means 2.5 and 5: 5 / (6.25 + 6.25)
+def test_concordance_sees_scale_where_correlation_does_not():
     assert concordance(X, 2 * X) == pytest.approx(5 / 12.5)
 
 
@@ -82,7 +92,7 @@ def test_concordance_of_a_constant_with_itself_is_undefined():
     assert np.isnan(concordance(np.ones(3), np.ones(3)))
 
 
-def test_concordance_of_one_case_is_undefined():               # it was 0
+def test_concordance_of_one_case_is_undefined():  # it was 0
     assert np.isnan(concordance(X[:1], X[:1] + 1))
 
 

@@ -1,4 +1,5 @@
 """balance: volumes come out right in sum, and nothing else moves."""
+
 import pytest
 import torch
 
@@ -6,7 +7,8 @@ from radiotrace.segmentation import balance
 
 
 def case(margins: list[float], reference: list[int]):
-    """Two labels in a row of voxels: by how much the logit of label 1 exceeds the background's, and what is true."""
+    """Two labels in a row of voxels: by how much the logit of label 1 exceeds the background's, and what
+    is true."""
     logits = torch.tensor([[0.0] * len(margins), margins]).view(2, 1, 1, -1)
     return logits, torch.tensor(reference).view(1, 1, -1)
 
@@ -14,18 +16,23 @@ def case(margins: list[float], reference: list[int]):
 def volumes(cases, offsets) -> torch.Tensor:
     """Voxels that each label is given, over all cases."""
     shift = torch.tensor(offsets).view(-1, 1, 1, 1)
-    return sum(torch.bincount((logits + shift).argmax(0).flatten(), minlength=len(offsets)) for logits, _ in cases)
+    return sum(
+        torch.bincount((logits + shift).argmax(0).flatten(), minlength=len(offsets)) for logits, _ in cases
+    )
 
 
 def random_cases(number=3, labels=3, seed=0):
     """Smooth logits, and references that are somewhat smaller than their argmax."""
     rng = torch.Generator().manual_seed(seed)
     for _ in range(number):
-        logits = torch.nn.functional.interpolate(3 * torch.randn(1, labels, 4, 5, 4, generator=rng), scale_factor=4, mode="trilinear")[0]
+        logits = torch.nn.functional.interpolate(
+            3 * torch.randn(1, labels, 4, 5, 4, generator=rng), scale_factor=4, mode="trilinear"
+        )[0]
         yield logits, (logits + torch.tensor([0.4, 0.0, -0.2]).view(-1, 1, 1, 1)).argmax(0)
 
 
-def test_the_unsure_voxels_are_given_back():                   # 4 are given, 2 are wanted: those of 0.2 and 0.4 must go, that of 0.6 must stay
+# 4 are given, 2 are wanted: those of 0.2 and 0.4 must go, that of 0.6 must stay
+def test_the_unsure_voxels_are_given_back():
     (background, offset), excess = balance.offsets([case([0.2, 0.4, 0.6, 5, -5], [0, 0, 1, 1, 0])])
     assert background == 0
     assert -0.6 < offset <= -0.4
@@ -44,7 +51,9 @@ def test_volumes_are_right_in_sum_over_cases_and_labels():
     wanted = sum(torch.bincount(reference.flatten(), minlength=3) for _, reference in cases)
     before = volumes(cases, [0.0, 0.0, 0.0])
     assert excess == pytest.approx((before / wanted - 1).tolist(), abs=1e-6)
-    assert (volumes(cases, offsets) - wanted).abs().max() <= 0.002 * wanted.sum() < (before - wanted).abs().max()
+    assert (
+        (volumes(cases, offsets) - wanted).abs().max() <= 0.002 * wanted.sum() < (before - wanted).abs().max()
+    )
     assert offsets[1] - offsets[0] == pytest.approx(-0.4, abs=0.02)
     assert offsets[2] - offsets[0] == pytest.approx(-0.6, abs=0.02)
 

@@ -1,4 +1,6 @@
-"""The baseline of requirements: what is gone, softened or reworded since somebody signed for it is counted, and git forgets none of it."""
+"""The baseline of requirements: what is gone, softened or reworded since somebody signed for it is
+counted, and git forgets none of it."""
+
 import copy
 import json
 import shutil
@@ -28,7 +30,10 @@ def changed(project, act) -> list[tuple[str, str]]:
     before = baseline.record(project.written["requirements"], project.known)
     assert records.faults(before, baseline.SCHEMA) == []
     act(project)
-    return [(change.requirement, change.kind) for change in baseline.since(before, project.written["requirements"], project.known)]
+    return [
+        (change.requirement, change.kind)
+        for change in baseline.since(before, project.written["requirements"], project.known)
+    ]
 
 
 def criterion(**values):
@@ -46,20 +51,46 @@ def drop(project):
 
 def retire(project):
     drop(project)
-    project.written["requirements"]["retired"] = [{"id": "SRS-UI-1", "reason": "Another requirement says the same."}]
+    project.written["requirements"]["retired"] = [
+        {"id": "SRS-UI-1", "reason": "Another requirement says the same."}
+    ]
 
 
 @pytest.mark.requirement("SRS-EVI-5")
-@pytest.mark.parametrize(("act", "expected"), [
-    (lambda project: None, []), (drop, [("SRS-UI-1", "gone")]), (retire, [("SRS-UI-1", "retired")]),
-    (criterion(threshold=0.5), [("SRS-SEG-1", "softened")]), (criterion(threshold=0.9), []), (criterion(min_subjects=2), [("SRS-SEG-1", "softened")]),
-    (criterion(metric="dice.posterior"), [("SRS-SEG-1", "softened")]),
-    (verification(negative_controls=[]), [("SRS-UI-1", "softened")]), (verification(min_tests=0), [("SRS-UI-1", "softened")]),
-    (lambda project: project.known.popitem(), [("SRS-UI-1", "softened")]),
-    (lambda project: project.requirement("SRS-UI-1").update(status="draft"), [("SRS-UI-1", "softened")]),
-    (lambda project: project.requirement("SRS-UI-1").update(statement="The software shall look."), [("SRS-UI-1", "reworded")])],
-    ids=["nothing", "gone", "retired", "lower threshold", "higher threshold", "fewer subjects", "another metric", "no control", "no test needed",
-         "a test less", "draft", "another statement"])
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        (lambda project: None, []),
+        (drop, [("SRS-UI-1", "gone")]),
+        (retire, [("SRS-UI-1", "retired")]),
+        (criterion(threshold=0.5), [("SRS-SEG-1", "softened")]),
+        (criterion(threshold=0.9), []),
+        (criterion(min_subjects=2), [("SRS-SEG-1", "softened")]),
+        (criterion(metric="dice.posterior"), [("SRS-SEG-1", "softened")]),
+        (verification(negative_controls=[]), [("SRS-UI-1", "softened")]),
+        (verification(min_tests=0), [("SRS-UI-1", "softened")]),
+        (lambda project: project.known.popitem(), [("SRS-UI-1", "softened")]),
+        (lambda project: project.requirement("SRS-UI-1").update(status="draft"), [("SRS-UI-1", "softened")]),
+        (
+            lambda project: project.requirement("SRS-UI-1").update(statement="The software shall look."),
+            [("SRS-UI-1", "reworded")],
+        ),
+    ],
+    ids=[
+        "nothing",
+        "gone",
+        "retired",
+        "lower threshold",
+        "higher threshold",
+        "fewer subjects",
+        "another metric",
+        "no control",
+        "no test needed",
+        "a test less",
+        "draft",
+        "another statement",
+    ],
+)
 def test_what_became_of_a_requirement_is_told(project, act, expected):
     assert changed(project, act) == expected
 
@@ -71,20 +102,32 @@ def test_a_requirement_that_is_gone_blocks_the_release_and_is_counted(project):
     found = baseline.summary(before, project.written["requirements"], project.known)
     assert (found["n_requirements"], found["n_gone"], found["n_softened"]) == (2, 1, 0)
     gaps = baseline.gaps(found, project.written["requirements"], project.written["reviews"])
-    assert [(row["item"], row["gap"].split(":")[0]) for row in gaps] == [("SRS-UI-1", "gone since the baseline")]
+    assert [(row["item"], row["gap"].split(":")[0]) for row in gaps] == [
+        ("SRS-UI-1", "gone since the baseline")
+    ]
 
 
 def test_without_a_baseline_a_reviewed_requirement_that_is_gone_is_a_gap(project):
     drop(project)
     gaps = project.traced()["gaps"]
-    assert {"item": "SRS-UI-1", "gap": "was reviewed as a requirement, and is neither one nor retired"} in gaps
+    assert {
+        "item": "SRS-UI-1",
+        "gap": "was reviewed as a requirement, and is neither one nor retired",
+    } in gaps
     retire(project)
     assert not [row for row in project.traced()["gaps"] if "neither one nor retired" in row["gap"]]
 
 
 @pytest.mark.requirement("SRS-EVI-5")
-@pytest.mark.parametrize("statement", ["The software shall look at damaged volumes.", "The software shall, if possible, refuse it.",
-                                       "Training shall normally stop.", "The software shall be able to refuse it, and should say so."])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "The software shall look at damaged volumes.",
+        "The software shall, if possible, refuse it.",
+        "Training shall normally stop.",
+        "The software shall be able to refuse it, and should say so.",
+    ],
+)
 def test_a_statement_that_leaves_open_what_is_required_is_refused(tmp_path, statement):
     content = yaml.safe_load((ROOT / "design/requirements.yaml").read_text())
     content["requirements"][0]["statement"] = statement
@@ -100,8 +143,14 @@ def test_our_own_statements_say_what_is_required():
 
 # In git
 
+
 def git(folder, *words) -> None:
-    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
 
 
 @pytest.fixture
@@ -154,18 +203,24 @@ def test_a_requirement_that_is_gone_from_a_new_baseline_too_is_found_in_git(repo
 @pytest.mark.requirement("SRS-EVI-5")
 def test_what_was_softened_is_a_fault_until_it_is_signed_for_and_told_ever_after(repository):
     edit(repository, lambda rows: rows[0].update(statement="The software shall refuse raw data."))
-    assert [fault.split(": was")[0] for fault in baselines.check(repository).faults] == ["SRS-DATA-1: reworded"]
+    assert [fault.split(": was")[0] for fault in baselines.check(repository).faults] == [
+        "SRS-DATA-1: reworded"
+    ]
     sign_for(repository)
     found = baselines.check(repository)
     assert found.faults == []
-    assert [line.split(" of commit")[0] for line in found.warned] == ["SRS-DATA-1: reworded since the baseline"]
+    assert [line.split(" of commit")[0] for line in found.warned] == [
+        "SRS-DATA-1: reworded since the baseline"
+    ]
 
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_a_requirement_that_was_given_up_since_the_baseline_is_told_with_its_reason(repository):
     content = written(repository)
     content["requirements"].pop(0)
-    (repository / "design/requirements.yaml").write_text(json.dumps({**content, "retired": [{"id": "SRS-DATA-1", "reason": "It is not needed."}]}))
+    (repository / "design/requirements.yaml").write_text(
+        json.dumps({**content, "retired": [{"id": "SRS-DATA-1", "reason": "It is not needed."}]})
+    )
     commit(repository)
     found = baselines.check(repository)
     assert (found.faults, found.warned) == ([], ["SRS-DATA-1: retired since the baseline: It is not needed."])
@@ -174,7 +229,9 @@ def test_a_requirement_that_was_given_up_since_the_baseline_is_told_with_its_rea
 def test_a_baseline_that_is_taken_away_is_found(repository):
     (repository / baseline.PATH).unlink()
     commit(repository)
-    assert [fault.split(";")[0] for fault in baselines.check(repository).faults] == ["design/released_requirements.json: is no more"]
+    assert [fault.split(";")[0] for fault in baselines.check(repository).faults] == [
+        "design/released_requirements.json: is no more"
+    ]
 
 
 def test_without_any_baseline_nothing_is_said_to_hold(repository):
@@ -184,4 +241,6 @@ def test_without_any_baseline_nothing_is_said_to_hold(repository):
     commit(repository)
     found = baselines.check(repository)
     assert (found.looked, found.faults) == (False, [])
-    assert found.skipped == ["there is no design/released_requirements.json: nobody signed for these requirements yet"]
+    assert found.skipped == [
+        "there is no design/released_requirements.json: nobody signed for these requirements yet"
+    ]

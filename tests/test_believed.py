@@ -1,4 +1,6 @@
-"""Believed: every field of every record of the bundle is either made again by a check of verify, or named as believed."""
+"""Believed: every field of every record of the bundle is either made again by a check of verify, or named
+as believed."""
+
 import json
 import re
 from pathlib import Path
@@ -15,9 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def bundle() -> dict[str, set[str] | None]:
-    """The files of the bundle with their keys: of the committed one, and of what the stage evidence makes by now."""
+    """The files of the bundle with their keys: of the committed one, and of what the stage evidence makes
+    by now."""
     folder = submitted.folder() / "evidence"
-    files = {path.name: set(json.loads(path.read_text("utf-8"))) if path.suffix == ".json" else None for path in folder.iterdir()}
+    files = {
+        path.name: set(json.loads(path.read_text("utf-8"))) if path.suffix == ".json" else None
+        for path in folder.iterdir()
+    }
     for name in files:
         stem = name.removesuffix(".json")
         schema = ROOT / f"schemas/{stage.SCHEMA_OF.get(stem, stem)}.schema.json"
@@ -35,7 +41,10 @@ def test_every_field_of_every_record_is_checked_or_named_as_believed():
 @pytest.mark.requirement("SRS-EVI-5")
 def test_a_record_or_a_field_that_the_table_forgot_is_named():
     found = {"verdict.json": {"run_id"}, "negative_controls.json": {"controls", "trusted"}}
-    assert believed.uncovered(found) == ["negative_controls.json: the table says nothing of trusted", "verdict.json: the table says nothing of it"]
+    assert believed.uncovered(found) == [
+        "negative_controls.json: the table says nothing of trusted",
+        "verdict.json: the table says nothing of it",
+    ]
 
 
 def test_no_row_is_of_a_record_that_is_no_more():
@@ -44,20 +53,36 @@ def test_no_row_is_of_a_record_that_is_no_more():
 
 
 def test_every_check_that_the_table_names_is_one_that_verify_makes():
-    """By their words: those of the command's table, of the functions behind it, and of the derived records."""
-    files = [path for folder in ("commands", "evidence", "verification") for path in sorted((ROOT / "radiotrace" / folder).glob("*.py"))]
+    """By their words: those of the command's table, of the functions behind it, and of the derived
+    records."""
+    files = [
+        path
+        for folder in ("commands", "evidence", "verification")
+        for path in sorted((ROOT / "radiotrace" / folder).glob("*.py"))
+    ]
     sources = "".join(path.read_text("utf-8") for path in files if path.name != "believed.py")
     known = {what for checks in command.CHECKS.values() for what, _ in checks} | set(rederive.DERIVED)
     for row in believed.TABLE:
         if row.level is not None:
-            assert row.how in known or f'"{row.how}"' in sources or row.how.replace("evidence/", "{evidence.name}/") in sources, row
+            assert (
+                row.how in known
+                or f'"{row.how}"' in sources
+                or row.how.replace("evidence/", "{evidence.name}/") in sources
+            ), row
 
 
 def test_what_is_believed_is_in_the_last_lines_with_its_reason():
     said = believed.lines(6)
     assert any(line.startswith("tests.json (tests, whole): what came of the tests") for line in said)
     assert not any("was not asked for" in line for line in said)
-    assert any(re.match(r"epochs\.json, .*: made again at level 6, which was not asked for", line) for line in believed.lines(5))
+    assert any(
+        re.match(
+            r"epochs\.json, .*: made again at level 6, which was not asked "
+            r"for",
+            line,
+        )
+        for line in believed.lines(5)
+    )
     assert any("explain.json" in line and "level 5" in line for line in believed.lines(4))
 
 

@@ -1,4 +1,5 @@
 """benchmarks: the tables say what the rows hold."""
+
 import importlib
 import subprocess
 import sys
@@ -24,12 +25,27 @@ LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 
 def case(case_id: str, anterior, posterior) -> dict:
     """An entry of the record 'cases'; each label is (Dice, HD95)."""
-    return {"case_id": case_id, "subject_id": f"of_{case_id}", "labels": {
-        name: {"dice": dice, "surface_dice": dice, "hausdorff95_mm": distance, "reference_mm3": 100.0, "prediction_mm3": 90.0}
-        for name, (dice, distance) in (("anterior", anterior), ("posterior", posterior))}}
+    return {
+        "case_id": case_id,
+        "subject_id": f"of_{case_id}",
+        "labels": {
+            name: {
+                "dice": dice,
+                "surface_dice": dice,
+                "hausdorff95_mm": distance,
+                "reference_mm3": 100.0,
+                "prediction_mm3": 90.0,
+            }
+            for name, (dice, distance) in (("anterior", anterior), ("posterior", posterior))
+        },
+    }
 
 
-CASES = [case("a", (0.9, 1.0), (0.8, 2.0)), case("b", (0.7, 1.0), (None, None)), case("c", (0.5, 3.0), (0.7, 2.0))]
+CASES = [
+    case("a", (0.9, 1.0), (0.8, 2.0)),
+    case("b", (0.7, 1.0), (None, None)),
+    case("c", (0.5, 3.0), (0.7, 2.0)),
+]
 ROWS = crossval.rows_of(CASES[:2], fold=0, seed=0) + crossval.rows_of(CASES[2:], fold=1, seed=0)
 
 
@@ -44,20 +60,28 @@ def test_the_mean_of_a_case_is_over_the_labels_that_are_defined():
 
 def test_the_table_has_each_fold_and_all():
     lines = crossval.folds_table(ROWS).splitlines()
-    assert lines[2] == "| fold 0 | 2 | 0.8000 | 0.8000 | 0.7750 | 0.7750 | 1.250 |"   # (0.9 + 0.7)/2, 0.8 alone, (0.85 + 0.7)/2, …, (1.5 + 1)/2
+    # (0.9 + 0.7)/2, 0.8 alone, (0.85 + 0.7)/2, …, (1.5 + 1)/2
+    assert lines[2] == "| fold 0 | 2 | 0.8000 | 0.8000 | 0.7750 | 0.7750 | 1.250 |"
     assert lines[3].startswith("| fold 1 | 1 | 0.5000 | 0.7000 | 0.6000 |")
-    assert lines[4].startswith("| all | 3 | 0.7000 |")             # three subjects have no interval
+    assert lines[4].startswith("| all | 3 | 0.7000 |")  # three subjects have no interval
 
 
-def test_volumes_are_compared_in_sum():                        # 90 of 100 in each case; then 90 + 90 + 150 of 300
+# 90 of 100 in each case; then 90 + 90 + 150 of 300
+def test_volumes_are_compared_in_sum():
     assert crossval.volumes_line(ROWS).endswith("anterior -10.0 %, posterior -10.0 %")
     larger = [*ROWS[:2], ROWS[2] | {"prediction_mm3_posterior": 150.0}]
     assert crossval.volumes_line(larger).endswith("anterior -10.0 %, posterior +10.0 %")
 
 
-def test_a_difference_is_taken_case_by_case():                 # 0.1 in each case; a constant has no interval
-    better = [row | {f"dice_{name}": None if row[f"dice_{name}"] is None else row[f"dice_{name}"] + 0.1 for name in ("anterior", "posterior")}
-              for row in ROWS]
+def test_a_difference_is_taken_case_by_case():  # 0.1 in each case; a constant has no interval
+    better = [
+        row
+        | {
+            f"dice_{name}": None if row[f"dice_{name}"] is None else row[f"dice_{name}"] + 0.1
+            for name in ("anterior", "posterior")
+        }
+        for row in ROWS
+    ]
     assert crossval.difference(ROWS, better) == "0.1000"
 
 
@@ -66,10 +90,15 @@ def test_a_difference_of_one_subject_has_no_interval_and_one_that_rounds_to_noth
     assert crossval.difference([row], [row | {"dice_anterior": row["dice_anterior"] - 0.00001}]) == "0.0000"
 
 
-def test_cases_whose_subject_was_learnt_from_are_compared_by_themselves():     # b gains 0.1, the others nothing: 0.1 / 5 and 0.1 / 4
+# b gains 0.1, the others nothing: 0.1 / 5 and 0.1 / 4
+def test_cases_whose_subject_was_learnt_from_are_compared_by_themselves():
     where = {"a": ("one", 0), "b": ("two", 0), "c": ("two", 1), "d": ("one", 1), "e": ("three", 1)}
-    apart = [ROWS[0] | {"case_id": case, "subject_id": subject, "fold": fold} for case, (subject, fold) in where.items()]
-    together = [row | {"dice_anterior": 1.1} if row["case_id"] == "b" else row for row in apart]                 # was 0.9
+    apart = [
+        ROWS[0] | {"case_id": case, "subject_id": subject, "fold": fold}
+        for case, (subject, fold) in where.items()
+    ]
+    # was 0.9
+    together = [row | {"dice_anterior": 1.1} if row["case_id"] == "b" else row for row in apart]
     assert [row["case_id"] for row in crossval.leaked(apart)] == ["a", "b", "c", "d"]
     line = crossval.leak_line(apart, together)
     assert "all 5 cases 0.0200;" in line
@@ -78,12 +107,16 @@ def test_cases_whose_subject_was_learnt_from_are_compared_by_themselves():     #
 
 def test_other_seeds_stand_beside_the_first_on_the_same_fold():
     others = [row | {"seed": 1} for row in ROWS if row["fold"] == 1]
-    assert [(row["case_id"], row["seed"]) for row in crossval.with_first_seed(others, ROWS)] == [("c", 0), ("c", 1)]
+    assert [(row["case_id"], row["seed"]) for row in crossval.with_first_seed(others, ROWS)] == [
+        ("c", 0),
+        ("c", 1),
+    ]
 
 
 def test_seeds_have_a_mean_and_an_sd():
     other = [row | {"seed": 1, "dice_anterior": row["dice_anterior"] - 0.2} for row in ROWS]
-    assert crossval.seeds_table(ROWS + other).splitlines()[-1] == "| mean, SD | | 0.6500, 0.0943 | |"   # 0.7167 and 0.5833
+    # 0.7167 and 0.5833
+    assert crossval.seeds_table(ROWS + other).splitlines()[-1] == "| mean, SD | | 0.6500, 0.0943 | |"
 
 
 @pytest.mark.parametrize("name", ablations.VARIANTS)
@@ -117,10 +150,19 @@ def test_a_variant_of_another_name_is_refused(monkeypatch, capsys):
     assert "found mirror-q; expected names out of baseline, seed-1" in capsys.readouterr().err
 
 
-def test_the_ledger_has_each_variant_against_the_baseline():      # 0.1 in each case
-    better = [row | {f"dice_{name}": row[f"dice_{name}"] and row[f"dice_{name}"] + 0.1 for name in ("anterior", "posterior")} for row in ROWS]
-    lines = ablations.ledger([row | {"variant": "baseline"} for row in ROWS] + [row | {"variant": "mirror-x"} for row in better]).splitlines()
-    assert lines[2] == "| baseline |  | 0.7167 |  |"                # (0.85 + 0.7 + 0.6) / 3
+def test_the_ledger_has_each_variant_against_the_baseline():  # 0.1 in each case
+    better = [
+        row
+        | {
+            f"dice_{name}": row[f"dice_{name}"] and row[f"dice_{name}"] + 0.1
+            for name in ("anterior", "posterior")
+        }
+        for row in ROWS
+    ]
+    lines = ablations.ledger(
+        [row | {"variant": "baseline"} for row in ROWS] + [row | {"variant": "mirror-x"} for row in better]
+    ).splitlines()
+    assert lines[2] == "| baseline |  | 0.7167 |  |"  # (0.85 + 0.7 + 0.6) / 3
     assert "| mirror-x | `train.augmentation.mirror_axes=[x]` | 0.8167 | 0.1000 |" in lines
     assert "| float32 | `train.precision=fp32` | none |  |" in lines
 
@@ -130,9 +172,15 @@ def test_the_stages_that_run_beside_nnunet_know_their_options(monkeypatch, tmp_p
     monkeypatch.setattr(nnunet, "FOLDER", tmp_path)
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     nnunet.train_radiotrace(0)
-    assert [command[2] for command in commands] == ["stages.split", "stages.segmentation.train", "stages.segmentation.evaluate"]
-    for _, _, module, _, _, _, _, *options in commands:             # --params and --requirements are those of every stage
-        importlib.import_module(module).parser.parse_args(options)  # ends the process where one is missing or unknown
+    assert [command[2] for command in commands] == [
+        "stages.split",
+        "stages.segmentation.train",
+        "stages.segmentation.evaluate",
+    ]
+    # --params and --requirements are those of every stage
+    for _, _, module, _, _, _, _, *options in commands:
+        # ends the process where one is missing or unknown
+        importlib.import_module(module).parser.parse_args(options)
 
 
 @pytest.mark.parametrize("shift_xyz", [(1, 0, 0), (0, -1, 0), (1, 0, -1)])
@@ -157,7 +205,9 @@ def test_a_lost_slice_is_an_error_of_the_outline_alone():
     assert found["outline"] == 1
 
 
-@pytest.mark.parametrize("options", [["--seeds", "1"], ["--set-param", "train.epochs=1"]], ids=["seed", "parameter"])
+@pytest.mark.parametrize(
+    "options", [["--seeds", "1"], ["--set-param", "train.epochs=1"]], ids=["seed", "parameter"]
+)
 def test_another_recipe_or_seed_does_not_go_into_the_published_rows(options, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["crossval", "run", "nnunet", *options])
     with pytest.raises(SystemExit, match="2"):
@@ -172,7 +222,11 @@ def test_the_published_rows_hold_every_case_once(scheme):
 
 
 def test_only_the_folds_by_subject_keep_subjects_together():
-    assert (len(crossval.leaked(PUBLISHED["nnunet"])), len(crossval.leaked(PUBLISHED["subjects"]))) == (154, 0)  # 36 + 33 + 31 + 26 + 28
+    # 36 + 33 + 31 + 26 + 28
+    assert (len(crossval.leaked(PUBLISHED["nnunet"])), len(crossval.leaked(PUBLISHED["subjects"]))) == (
+        154,
+        0,
+    )
 
 
 @pytest.mark.parametrize("scheme", PUBLISHED)
@@ -186,7 +240,9 @@ def test_the_published_difference_between_the_folds_is_that_of_the_rows():
 
 
 def test_the_published_seeds_are_three_on_the_same_cases_and_their_table_is_that_of_the_rows():
-    rows = crossval.with_first_seed(crossval.read(ROOT / "benchmarks/crossval/seeds.csv"), PUBLISHED["nnunet"])
+    rows = crossval.with_first_seed(
+        crossval.read(ROOT / "benchmarks/crossval/seeds.csv"), PUBLISHED["nnunet"]
+    )
     cases = {seed: [row["case_id"] for row in rows if row["seed"] == seed] for seed in (0, 1, 2)}
     assert len(rows) == 3 * len(cases[0]) > 0
     assert cases[0] == cases[1] == cases[2]
@@ -195,15 +251,24 @@ def test_the_published_seeds_are_three_on_the_same_cases_and_their_table_is_that
 
 def test_the_published_comparison_with_nnunet_is_that_of_the_rows():
     rows = crossval.read(ROOT / "benchmarks/nnunet.csv")
-    one, other = ([row for row in rows if row["variant"] == name] for name in dict.fromkeys(row["variant"] for row in rows))
-    assert [row["case_id"] for row in one] == [row["case_id"] for row in other] == [row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0]
+    one, other = (
+        [row for row in rows if row["variant"] == name]
+        for name in dict.fromkeys(row["variant"] for row in rows)
+    )
+    assert (
+        [row["case_id"] for row in one]
+        == [row["case_id"] for row in other]
+        == [row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0]
+    )
     for found in (one, other):
         [line] = [line for line in BENCHMARKS.splitlines() if line.startswith(f"| {found[0]['variant']} |")]
         assert line.endswith(f"| {crossval.mean(found, 'dice'):.4f} | {len(found)} |")
-    assert f"Dice of Radiotrace minus nnU-Net's, case by case: {crossval.difference(other, one)}" in BENCHMARKS
+    assert (
+        f"Dice of Radiotrace minus nnU-Net's, case by case: {crossval.difference(other, one)}" in BENCHMARKS
+    )
 
 
-def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():   # two trainings, same bytes
+def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():  # two trainings, same bytes
     def dice(rows):
         return [(row["case_id"], row["dice_anterior"], row["dice_posterior"]) for row in rows]
 
@@ -214,8 +279,12 @@ def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():   
 @pytest.mark.parametrize("name", architecture.BUILDERS)
 def test_the_published_row_of_a_network_is_that_of_its_cases(name):
     rows = crossval.read(ROOT / "benchmarks/networks.csv")
-    assert [row["case_id"] for row in rows if row["variant"] == name] == [row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0]
-    spec = network_spec(params.load(ROOT / "params.yaml", "train", seed=True) | {"network": name}, len(LABELS))
+    assert [row["case_id"] for row in rows if row["variant"] == name] == [
+        row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0
+    ]
+    spec = network_spec(
+        params.load(ROOT / "params.yaml", "train", seed=True) | {"network": name}, len(LABELS)
+    )
     weights = sum(parameter.numel() for parameter in architecture.build(spec, 0).parameters())
     [line] = [line for line in BENCHMARKS.splitlines() if line.startswith(f"| {name} | {weights:,} |")]
     assert line.endswith("| {} | {} |".format(*networks_table.judged(name, rows)))
@@ -230,26 +299,37 @@ def test_every_ablation_was_judged_on_the_same_cases():
     cases = {}
     for row in crossval.read(ROOT / "benchmarks/ablations.csv"):
         cases.setdefault(row["variant"], []).append(row["case_id"])
-    assert set(map(tuple, cases.values())) == {tuple(row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0)}
+    assert set(map(tuple, cases.values())) == {
+        tuple(row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0)
+    }
 
 
 def test_the_readme_tells_how_many_test_cases_the_recipe_was_chosen_on():
     tested = {case["case_id"] for case in submitted.json_of("metrics/cases.json")["cases"]}
     chosen_on = {row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0}
-    assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (submitted.folder() / "README.md").read_text("utf-8")
+    assert f"holds out {len(tested & chosen_on)} of these {len(tested)} test cases" in (
+        submitted.folder() / "README.md"
+    ).read_text("utf-8")
 
 
 # Where volumes err
 
+
 def shrunk(factor: float, noise: float = 0.0, n: int = 400) -> volumes_table.Pairs:
-    """References that scatter around 1000, of subjects each, and predictions that keep a factor of the distance from it."""
+    """References that scatter around 1000, of subjects each, and predictions that keep a factor of the
+    distance from it."""
     rng = np.random.default_rng(0)
     signal = 200 * rng.standard_normal(n)
-    return volumes_table.Pairs([str(number) for number in range(n)], 1000 + signal + noise * rng.standard_normal(n), 1000 + factor * signal)
+    return volumes_table.Pairs(
+        [str(number) for number in range(n)],
+        1000 + signal + noise * rng.standard_normal(n),
+        1000 + factor * signal,
+    )
 
 
 def test_a_mean_of_what_is_left_open_has_a_slope_below_0_though_references_lie_around_it():
-    found = shrunk(1, noise=200)                                # half of a reference's variance cannot be predicted: 2 (1 - 2) / (1 + 2 + 2)
+    # half of a reference's variance cannot be predicted: 2 (1 - 2) / (1 + 2 + 2)
+    found = shrunk(1, noise=200)
     assert np.polyfit(found.prediction, found.reference, 1)[0] == pytest.approx(1, abs=0.1)
     assert float(volumes_table.slope_text(found).split()[0]) == pytest.approx(-0.4, abs=0.06)
 
@@ -265,7 +345,7 @@ def test_what_volumes_err_by_is_of_the_border_and_of_the_outline():
     assert swapped["border"] == (reference == 2).sum() - (reference == 1).sum()
 
 
-def test_the_layer_of_a_cube_is_its_surface():                  # of 4 x 4 x 4, all but 2 x 2 x 2
+def test_the_layer_of_a_cube_is_its_surface():  # of 4 x 4 x 4, all but 2 x 2 x 2
     cube = np.zeros((6, 7, 8), int)
     cube[1:5, 1:5, 1:5] = 1
     assert volumes_table.sources(cube, cube, 1) == {"border": 0, "outline": 0, "layer": 56}
@@ -274,7 +354,9 @@ def test_the_layer_of_a_cube_is_its_surface():                  # of 4 x 4 x 4, 
 @pytest.mark.parametrize("scheme", PUBLISHED)
 def test_the_published_shrinkage_is_that_of_the_rows(scheme):
     [source] = [name for name, path in volumes_table.SOURCES.items() if path.endswith(f"{scheme}.csv")]
-    for line in volumes_table.shrinkage_table({source: volumes_table.of_rows(PUBLISHED[scheme])}).splitlines()[2:]:
+    for line in volumes_table.shrinkage_table(
+        {source: volumes_table.of_rows(PUBLISHED[scheme])}
+    ).splitlines()[2:]:
         assert line in BENCHMARKS
 
 

@@ -1,4 +1,5 @@
 """causes: faults of verify that have one cause are told once."""
+
 import json
 import shutil
 
@@ -31,8 +32,13 @@ def test_evidence_of_this_run_has_no_other_cause(clone):
     assert causes.another(clone / "evidence", clone) is None
 
 
-@pytest.mark.parametrize(("place", "keys", "kind"), [
-    ("build/ingest/dataset.json", ("dataset", "root_sha256"), "data set"), ("metrics/metrics.json", ("run_id",), "run")])
+@pytest.mark.parametrize(
+    ("place", "keys", "kind"),
+    [
+        ("build/ingest/dataset.json", ("dataset", "root_sha256"), "data set"),
+        ("metrics/metrics.json", ("run_id",), "run"),
+    ],
+)
 def test_evidence_of_something_else_is_said_to_be_that_and_what_to_do(clone, place, keys, kind):
     change(clone / place, *keys)
     found = causes.another(clone / "evidence", clone)
@@ -48,11 +54,17 @@ def test_what_cannot_be_read_is_no_cause(tmp_path):
 def test_many_faults_of_a_level_become_one_and_the_check_still_fails():
     check = Check(3, "same bytes", [f"file {number}" for number in range(210)])
     causes.explain([check], "the evidence is of another run")
-    assert check.faults == ["the evidence is of another run. 210 differences follow from it, such as:", "file 0"]
+    assert check.faults == [
+        "the evidence is of another run. 210 differences follow from it, such as:",
+        "file 0",
+    ]
 
 
-@pytest.mark.parametrize(("level", "n_faults", "cause"), [(3, 3, "another run"), (1, 9, "another run"), (3, 9, None), (3, 0, "another run")],
-                         ids=["few", "another level", "no cause", "none"])
+@pytest.mark.parametrize(
+    ("level", "n_faults", "cause"),
+    [(3, 3, "another run"), (1, 9, "another run"), (3, 9, None), (3, 0, "another run")],
+    ids=["few", "another level", "no cause", "none"],
+)
 def test_other_faults_stay_as_they_are(level, n_faults, cause):
     faults = [str(number) for number in range(n_faults)]
     check = Check(level, "same bytes", list(faults))

@@ -1,4 +1,5 @@
 """charts: what they say, for many cases, one and none; and the same bytes every time."""
+
 import functools
 import re
 import sys
@@ -24,8 +25,10 @@ def rows(*bins) -> list[dict]:
 
 
 def compared(values=DICE, n_min=5) -> list[dict]:
-    groups = {"site": {name: "north" if number % 3 else "south" for number, name in enumerate(NAMES)},
-              "scanner": {name: "old" if number < 4 else "new" for number, name in enumerate(NAMES)}}
+    groups = {
+        "site": {name: "north" if number % 3 else "south" for number, name in enumerate(NAMES)},
+        "scanner": {name: "old" if number < 4 else "new" for number, name in enumerate(NAMES)},
+    }
     return subgroups.compare(values, groups, SUBJECT_OF, n_min)
 
 
@@ -37,28 +40,46 @@ def curve(scores, dice) -> np.ndarray:
     return uncertainty.risk_coverage(np.asarray(scores), 1 - np.asarray(dice))
 
 
-VOLUMES = {"anterior": {name: (1500.0 + 10 * number, 1520.0 + 10 * number + 40 * np.sin(number)) for number, name in enumerate(NAMES)}}
+VOLUMES = {
+    "anterior": {
+        name: (1500.0 + 10 * number, 1520.0 + 10 * number + 40 * np.sin(number))
+        for number, name in enumerate(NAMES)
+    }
+}
 DRAWN = {
-    "reliability": lambda: charts.reliability(rows((0, None, None), (30, 0.6, 0.5), (1e6, 0.98, 0.9)), rows((0, None, None), (5, 0.7, 0.8)), 1.3),
+    "reliability": lambda: charts.reliability(
+        rows((0, None, None), (30, 0.6, 0.5), (1e6, 0.98, 0.9)), rows((0, None, None), (5, 0.7, 0.8)), 1.3
+    ),
     "bland_altman": lambda: charts.bland_altman(VOLUMES),
     "forest": lambda: charts.forest(compared(), "Dice", summary()),
-    "risk_coverage": lambda: charts.risk_coverage(curve(SCORES, list(DICE.values())), curve(SCORES, list(DICE.values())), 0.17, 0.9),
-    "uncertainty_scatter": lambda: charts.uncertainty_scatter(SCORES, np.array(list(DICE.values())), 0.25, 0.75, NAMES),
-    "distribution": lambda: charts.distribution({"anterior": DICE, "posterior": DICE | {"case_03": None}}, "Dice", True)}
+    "risk_coverage": lambda: charts.risk_coverage(
+        curve(SCORES, list(DICE.values())), curve(SCORES, list(DICE.values())), 0.17, 0.9
+    ),
+    "uncertainty_scatter": lambda: charts.uncertainty_scatter(
+        SCORES, np.array(list(DICE.values())), 0.25, 0.75, NAMES
+    ),
+    "distribution": lambda: charts.distribution(
+        {"anterior": DICE, "posterior": DICE | {"case_03": None}}, "Dice", True
+    ),
+}
 NOTHING = {
     "reliability": lambda: charts.reliability([], rows((0, None, None))),
     "bland_altman": lambda: charts.bland_altman({"anterior": {}}),
     "forest": lambda: charts.forest([], "Dice", summary({})),
     "risk_coverage": lambda: charts.risk_coverage(np.empty(0), np.empty(0), None, None),
     "uncertainty_scatter": lambda: charts.uncertainty_scatter(np.empty(0), np.empty(0), None, 0.8, []),
-    "distribution": lambda: charts.distribution({"anterior": dict.fromkeys(NAMES)}, "Dice", True)}
+    "distribution": lambda: charts.distribution({"anterior": dict.fromkeys(NAMES)}, "Dice", True),
+}
 ONE = {
     "reliability": lambda: charts.reliability(rows((1, 0.6, 1.0)), rows((1, 0.6, 1.0))),
     "bland_altman": lambda: charts.bland_altman({"anterior": {"case_00": (10.0, 12.5)}}),
     "forest": lambda: charts.forest(compared({"case_00": 0.5}), "Dice", summary({"case_00": 0.5})),
     "risk_coverage": lambda: charts.risk_coverage(np.array([0.25]), np.array([0.25]), 0.25, 1.0),
-    "uncertainty_scatter": lambda: charts.uncertainty_scatter(np.array([0.5]), np.array([0.75]), 0.25, 0.8, ["case_00"]),
-    "distribution": lambda: charts.distribution({"anterior": {"case_00": 0.5}}, "Dice", True)}
+    "uncertainty_scatter": lambda: charts.uncertainty_scatter(
+        np.array([0.5]), np.array([0.75]), 0.25, 0.8, ["case_00"]
+    ),
+    "distribution": lambda: charts.distribution({"anterior": {"case_00": 0.5}}, "Dice", True),
+}
 KINDS = {"many": DRAWN, "none": NOTHING, "one": ONE}
 
 
@@ -96,33 +117,93 @@ def test_a_chart_has_no_date_and_no_absolute_path_and_loads_nothing(name):
     assert re.findall(rb'xlink:href="(?!#|data:)[^"]+"', content) == []
 
 
-@pytest.mark.parametrize(("name", "texts"), [
-    ("reliability", ["before temperature scaling", "after temperature scaling, T = 1.3", "n = 1,000,030 voxels", "n = 5 voxels", "voxels"]),
-    ("bland_altman", ["anterior, n = 40 cases", "bias + 1.96 SD", "bias − 1.96 SD", "mean of reference and prediction, mm³", "1 case_"]),
-    ("forest", ["site:", "scanner:", "north", "old    4 / 2", "gap to the others (all at once)", "too few subjects", "n = 40 / 20"]),
-    ("risk_coverage", ["n = 40 cases", "the threshold keeps 90 %", "scores that know nothing: AURC 0.170", "share of cases kept"]),
-    ("uncertainty_scatter", ["n = 40 cases", "threshold 0.25", "poor below 0.75", "not flagged", "worst: 1 case_"]),
-    ("distribution", ["anterior", "n = 40", "n = 39", "1 undefined", "Dice", "worst: case_"])])
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        (
+            "reliability",
+            [
+                "before temperature scaling",
+                "after temperature scaling, T = 1.3",
+                "n = 1,000,030 voxels",
+                "n = 5 voxels",
+                "voxels",
+            ],
+        ),
+        (
+            "bland_altman",
+            [
+                "anterior, n = 40 cases",
+                "bias + 1.96 SD",
+                "bias − 1.96 SD",
+                "mean of reference and prediction, mm³",
+                "1 case_",
+            ],
+        ),
+        (
+            "forest",
+            [
+                "site:",
+                "scanner:",
+                "north",
+                "old    4 / 2",
+                "gap to the others (all at once)",
+                "too few subjects",
+                "n = 40 / 20",
+            ],
+        ),
+        (
+            "risk_coverage",
+            [
+                "n = 40 cases",
+                "the threshold keeps 90 %",
+                "scores that know nothing: AURC 0.170",
+                "share of cases kept",
+            ],
+        ),
+        (
+            "uncertainty_scatter",
+            ["n = 40 cases", "threshold 0.25", "poor below 0.75", "not flagged", "worst: 1 case_"],
+        ),
+        ("distribution", ["anterior", "n = 40", "n = 39", "1 undefined", "Dice", "worst: case_"]),
+    ],
+)
 def test_a_chart_says(name, texts):
     found = told(drawn("many", name))
     assert [text for text in texts if text not in found] == []
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("reliability", "no voxel"), ("bland_altman", "anterior: no case"), ("forest", "no groups"), ("risk_coverage", "risk against coverage: no case"),
-    ("uncertainty_scatter", "uncertainty and error: no case"), ("distribution", "undefined in every case")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("reliability", "no voxel"),
+        ("bland_altman", "anterior: no case"),
+        ("forest", "no groups"),
+        ("risk_coverage", "risk against coverage: no case"),
+        ("uncertainty_scatter", "uncertainty and error: no case"),
+        ("distribution", "undefined in every case"),
+    ],
+)
 def test_a_chart_of_nothing_says_so(name, text):
     assert text in told(drawn("none", name))
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("bland_altman", "bias\n+2.50 mm³"), ("forest", "0.500 (no interval), n = 1 / 1"), ("risk_coverage", "n = 1 case"),
-    ("uncertainty_scatter", "poor below 0.8: 1, 1 flagged"), ("distribution", "n = 1")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("bland_altman", "bias\n+2.50 mm³"),
+        ("forest", "0.500 (no interval), n = 1 / 1"),
+        ("risk_coverage", "n = 1 case"),
+        ("uncertainty_scatter", "poor below 0.8: 1, 1 flagged"),
+        ("distribution", "n = 1"),
+    ],
+)
 def test_a_chart_of_one_case_says(name, text):
     assert text.split("\n")[-1] in told(drawn("one", name))
 
 
-def test_bland_altman_has_the_line_of_its_slope():             # half of the distance from 150 is kept: -0.5 / 0.75
+# half of the distance from 150 is kept: -0.5 / 0.75
+def test_bland_altman_has_the_line_of_its_slope():
     of_case = {str(size): (size, 150 + (size - 150) / 2) for size in (100.0, 150.0, 200.0)}
     assert "slope −0.67" in told(charts.bland_altman({"anterior": of_case}))
     assert "slope" not in told(charts.bland_altman({"anterior": {"a": (10.0, 12.0), "b": (10.0, 12.0)}}))
@@ -134,27 +215,39 @@ def test_bland_altman_of_one_case_has_no_limits():
 
 # 0.1 · |0.6 - 0.5| + 0.9 · |0.98 - 0.9| = 0.01 + 0.072
 def test_reliability_gives_the_expected_calibration_error():
-    found = told(charts.reliability(rows((0, None, None), (100, 0.6, 0.5), (900, 0.98, 0.9)), rows((10, 0.5, 0.5))))
+    found = told(
+        charts.reliability(rows((0, None, None), (100, 0.6, 0.5), (900, 0.98, 0.9)), rows((10, 0.5, 0.5)))
+    )
     assert "expected calibration error 0.0820" in found
     assert "expected calibration error 0.0000" in found
 
 
-def test_bins_of_a_tally():                                    # two voxels of 0.6, one right, one of 0.9, right
+# two voxels of 0.6, one right, one of 0.9, right
+def test_bins_of_a_tally():
     logits = np.log(np.array([[0.6, 0.6, 0.9], [0.4, 0.4, 0.1]]))[:, None, None]
     found = charts.bins(calibration.tally(logits, np.array([[[0, 1, 0]]]), np.ones((1, 1, 3), bool), bins=2))
-    assert found == [{"voxels": 0, "confidence": None, "share_right": None},
-                     {"voxels": 3, "confidence": pytest.approx(0.7), "share_right": pytest.approx(2 / 3)}]
+    assert found == [
+        {"voxels": 0, "confidence": None, "share_right": None},
+        {"voxels": 3, "confidence": pytest.approx(0.7), "share_right": pytest.approx(2 / 3)},
+    ]
 
 
 def test_reliability_and_calibration_agree_on_the_error():
     rng = np.random.default_rng(0)
-    tally = calibration.tally(rng.normal(0, 2, (3, 8, 9, 10)), rng.integers(0, 3, (8, 9, 10)), np.ones((8, 9, 10), bool))
-    assert f"expected calibration error {calibration.expected_error(tally)[0]:.4f}" in told(charts.reliability(charts.bins(tally), []))
+    tally = calibration.tally(
+        rng.normal(0, 2, (3, 8, 9, 10)), rng.integers(0, 3, (8, 9, 10)), np.ones((8, 9, 10), bool)
+    )
+    assert f"expected calibration error {calibration.expected_error(tally)[0]:.4f}" in told(
+        charts.reliability(charts.bins(tally), [])
+    )
 
 
 # Differences 1, -1, 1, -1 and 5: bias 1; the one of 5 is 4 off, those of -1 are 2 off.
 def test_bland_altman_names_the_cases_furthest_from_the_bias():
-    of_case = {name: (100.0 + number, 100.0 + number + by) for number, (name, by) in enumerate(zip("abcde", (1, -1, 1, -1, 5), strict=True))}
+    of_case = {
+        name: (100.0 + number, 100.0 + number + by)
+        for number, (name, by) in enumerate(zip("abcde", (1, -1, 1, -1, 5), strict=True))
+    }
     assert "furthest off: 1 e, 2 b, 3 d" in told(charts.bland_altman({"anterior": of_case}))
 
 
@@ -165,7 +258,8 @@ def test_a_forest_has_its_groups_by_attribute_with_a_line_between():
 
 def test_a_forest_gives_the_gap_of_groups_that_are_large_enough_alone():
     found = compared()
-    assert [row["insufficient_n"] for row in found] == [True, True, False, False]    # scanner: new, old; site: north, south
+    # scanner: new, old; site: north, south
+    assert [row["insufficient_n"] for row in found] == [True, True, False, False]
     texts = told(charts.forest(found, "Dice", summary()))
     assert texts.count("too few subjects") == 2
     assert all(f"{row['gap']:+.3f} (".replace("-", "−") in texts for row in found[2:])
@@ -179,12 +273,18 @@ def test_a_forest_keeps_a_group_without_any_value():
 
 # Scores 1, 2, 3, 4 with the limit 2: two are flagged; poor are 0.2 and 0.3, of which 0.2 is flagged.
 def test_the_scatter_counts_what_flagging_catches():
-    found = told(charts.uncertainty_scatter(np.array([1, 2, 3, 4.0]), np.array([0.9, 0.3, 0.8, 0.2]), 2, 0.5, list("abcd")))
+    found = told(
+        charts.uncertainty_scatter(
+            np.array([1, 2, 3, 4.0]), np.array([0.9, 0.3, 0.8, 0.2]), 2, 0.5, list("abcd")
+        )
+    )
     assert {"not flagged, n = 2", "flagged, n = 2", "poor below 0.5: 2, 1 flagged"} <= set(found.split("\n"))
     assert "worst: 1 d, 2 b, 3 c, 4 a" in found
 
 
-@pytest.mark.parametrize(("lower_is_worse", "expected"), [(True, "worst: a, b, c, d, e"), (False, "worst: g, f, e, d, c")])
+@pytest.mark.parametrize(
+    ("lower_is_worse", "expected"), [(True, "worst: a, b, c, d, e"), (False, "worst: g, f, e, d, c")]
+)
 def test_a_distribution_names_the_five_worst(lower_is_worse, expected):
     values = {name: number / 10 for number, name in enumerate("abcdefg")} | {"h": None}
     assert expected in told(charts.distribution({"anterior": values}, "mm", lower_is_worse))
@@ -202,4 +302,11 @@ def test_names_that_are_long_take_two_lines_at_most():
 
 def test_many_cases_do_not_make_a_large_file():
     values = dict(enumerate(np.random.default_rng(0).random(5000).tolist()))
-    assert len(charts.distribution({"anterior": {f"case_{name}": value for name, value in values.items()}}, "Dice", True)) < 100_000
+    assert (
+        len(
+            charts.distribution(
+                {"anterior": {f"case_{name}": value for name, value in values.items()}}, "Dice", True
+            )
+        )
+        < 100_000
+    )

@@ -1,4 +1,5 @@
 """checkpoints: a run that goes on ends where one that was not stopped ends."""
+
 import copy
 import json
 
@@ -12,7 +13,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 HISTORY = [{"epoch": 1, "learning_rate": 0.001, "train_loss": 1.25, "validation_dice": {"anterior": None}}]
-FORMATS = pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d], ids=["contiguous", "channels_last"])
+FORMATS = pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last_3d], ids=["contiguous", "channels_last"]
+)
 
 
 class Scaler:
@@ -40,7 +43,9 @@ class Run:
 
     def step(self, *numbers):
         for number in numbers:
-            image = torch.randn(2, 1, 8, 12, 16, generator=torch.Generator().manual_seed(number)).to(memory_format=self.memory_format)
+            image = torch.randn(2, 1, 8, 12, 16, generator=torch.Generator().manual_seed(number)).to(
+                memory_format=self.memory_format
+            )
             self.optimizer.zero_grad()
             self.network(image).square().mean().backward()
             self.optimizer.step()
@@ -49,14 +54,23 @@ class Run:
         return self
 
     def save(self, folder, epoch=1, history=HISTORY) -> str:
-        return checkpoints.save_epoch(folder, epoch, self.network, self.ema, self.optimizer, self.precision, history)
+        return checkpoints.save_epoch(
+            folder, epoch, self.network, self.ema, self.optimizer, self.precision, history
+        )
 
     def resume(self, folder) -> list[dict]:
         return checkpoints.resume(folder, self.network, self.ema, self.optimizer, self.precision)
 
     def state(self, part: str) -> dict[str, bytes]:
-        tensors = {"network": lambda: architecture.state(self.network), "ema": lambda: architecture.state(self.ema), "optimizer": lambda: {
-            f"{index}.{name}": value for index, state in self.optimizer.state_dict()["state"].items() for name, value in state.items()}}[part]()
+        tensors = {
+            "network": lambda: architecture.state(self.network),
+            "ema": lambda: architecture.state(self.ema),
+            "optimizer": lambda: {
+                f"{index}.{name}": value
+                for index, state in self.optimizer.state_dict()["state"].items()
+                for name, value in state.items()
+            },
+        }[part]()
         return {name: value.detach().contiguous().numpy().tobytes() for name, value in tensors.items()}
 
 
@@ -103,17 +117,24 @@ def test_resume_restores_bitwise(tmp_path, part, memory_format):
 @FORMATS
 @pytest.mark.parametrize("part", ["network", "ema", "optimizer"])
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(tmp_path, part, memory_format):
-    uninterrupted, resumed = Run(memory_format=memory_format).step(1, 2), Run(seed=9, memory_format=memory_format)
+    uninterrupted, resumed = (
+        Run(memory_format=memory_format).step(1, 2),
+        Run(seed=9, memory_format=memory_format),
+    )
     uninterrupted.save(tmp_path)
     resumed.resume(tmp_path)
     assert resumed.step(3, 4).state(part) == uninterrupted.step(3, 4).state(part)
 
 
-def test_moments_lie_in_memory_as_their_parameter_does(tmp_path):         # or each step of a resumed run would copy them
+# or each step of a resumed run would copy them
+def test_moments_lie_in_memory_as_their_parameter_does(tmp_path):
     Run().step(1).save(tmp_path)
     resumed = Run(seed=9)
     resumed.resume(tmp_path)
-    assert all(state["exp_avg"].stride() == parameter.stride() for parameter, state in resumed.optimizer.state.items())
+    assert all(
+        state["exp_avg"].stride() == parameter.stride()
+        for parameter, state in resumed.optimizer.state.items()
+    )
 
 
 def test_resume_gives_the_history(tmp_path):
@@ -165,9 +186,17 @@ def test_epochs_are_ordered_as_numbers(tmp_path):
 
 
 @pytest.mark.requirement("SRS-TRAIN-2")
-@pytest.mark.parametrize("damage", [truncate, flip_a_byte, change_the_history, lambda path: path.write_bytes(b""),
-                                    lambda path: path.write_bytes(bytes(path.stat().st_size))],
-                         ids=["truncated", "flipped", "history", "empty", "zeros"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        flip_a_byte,
+        change_the_history,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    ],
+    ids=["truncated", "flipped", "history", "empty", "zeros"],
+)
 def test_a_damaged_newest_checkpoint_is_passed_over(two_epochs, damage):
     folder, after_one = two_epochs
     damage(folder / "epoch_00002.safetensors")

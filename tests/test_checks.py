@@ -1,4 +1,5 @@
 """Checks: each is broken by one case made for it, and a clean case gives nothing."""
+
 import copy
 
 import numpy as np
@@ -8,26 +9,56 @@ from radiotrace.imaging import checks
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-LIMITS = {"size_voxels_min": 8, "size_voxels_max": 1024, "spacing_mm_min": 0.1, "spacing_mm_max": 10, "grid_tolerance_mm": 0.001,
-          "grid_tolerance_direction": 0.0001, "every_label": True, "label_components_max": 1, "outlier_mad": 5}
-GRID = {"size_voxels": [18, 22, 14], "spacing_mm": [0.9, 1.1, 1.7], "origin_mm": [-31.5, 12.25, 77.0], "direction": list(phantoms.rotation(10))}
+LIMITS = {
+    "size_voxels_min": 8,
+    "size_voxels_max": 1024,
+    "spacing_mm_min": 0.1,
+    "spacing_mm_max": 10,
+    "grid_tolerance_mm": 0.001,
+    "grid_tolerance_direction": 0.0001,
+    "every_label": True,
+    "label_components_max": 1,
+    "outlier_mad": 5,
+}
+GRID = {
+    "size_voxels": [18, 22, 14],
+    "spacing_mm": [0.9, 1.1, 1.7],
+    "origin_mm": [-31.5, 12.25, 77.0],
+    "direction": list(phantoms.rotation(10)),
+}
 INTENSITY = {"min": 1.0, "p0_5": 2.0, "median": 5.0, "p99_5": 9.0, "max": 10.0, "mean": 5.0, "sd": 2.0}
 
 
 def clean(number: int = 0) -> dict:
     """An entry of the record 'dataset' that passes every check."""
-    source = {"path": f"{number}.nii.gz", "fault": None, "grid": copy.deepcopy(GRID), "non_finite_voxels": 0, "identifying_text": []}
-    return {"case_id": f"case_{number:02d}", "subject_id": f"S{number}",
-            "image": copy.deepcopy(source) | {"intensity": dict(INTENSITY), "voxels_sha256": f"{number:064x}", "sha256": f"{number:064x}"},
-            "label_map": copy.deepcopy(source) | {"label_volumes_mm3": {"1": 200.0, "2": 300.0}, "voxels_sha256": f"{number + 1000:064x}",
-                                                  "sha256": f"{number + 1000:064x}"}}
+    source = {
+        "path": f"{number}.nii.gz",
+        "fault": None,
+        "grid": copy.deepcopy(GRID),
+        "non_finite_voxels": 0,
+        "identifying_text": [],
+    }
+    return {
+        "case_id": f"case_{number:02d}",
+        "subject_id": f"S{number}",
+        "image": copy.deepcopy(source)
+        | {"intensity": dict(INTENSITY), "voxels_sha256": f"{number:064x}", "sha256": f"{number:064x}"},
+        "label_map": copy.deepcopy(source)
+        | {
+            "label_volumes_mm3": {"1": 200.0, "2": 300.0},
+            "voxels_sha256": f"{number + 1000:064x}",
+            "sha256": f"{number + 1000:064x}",
+        },
+    }
 
 
 def broken(kind: str, **changes) -> dict:
     """A clean case with changes to its image or label map; a dict is merged."""
     case = clean()
     for key, value in changes.items():
-        case[kind][key] = case[kind][key] | value if isinstance(value, dict) and key != "label_volumes_mm3" else value
+        case[kind][key] = (
+            case[kind][key] | value if isinstance(value, dict) and key != "label_volumes_mm3" else value
+        )
     return case
 
 
@@ -41,37 +72,48 @@ def of_case(case: dict, **limits):
 
 # One case
 
+
 def test_a_clean_case_gives_nothing():
     assert of_case(clean()) == []
 
 
-@pytest.mark.parametrize(("kind", "changes", "check"), [
-    ("image", {"fault": "no such file"}, "readable"),
-    ("label_map", {"fault": "no such file"}, "readable"),
-    ("image", {"identifying_text": ["descrip: a date"]}, "header"),
-    ("label_map", {"identifying_text": ["descrip: a date"]}, "header"),
-    ("image", {"non_finite_voxels": 37}, "finite"),
-    ("label_map", {"non_finite_voxels": 1}, "finite"),
-    ("image", {"intensity": {"min": 3.0, "max": 3.0}}, "not_constant"),
-    ("image", {"intensity": {"max": 1e200}}, "range"),
-    ("image", {"intensity": {"min": -4e38}}, "range"),
-    ("label_map", {"sha256": f"{0:064x}"}, "label_map_is_image"),
-    ("label_map", {"voxels_sha256": f"{0:064x}"}, "label_map_is_image"),
-    ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "3": 1.0}}, "labels_known"),
-    ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "1.5": 1.0}}, "labels_known"),
-    ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "-1": 1.0}}, "labels_known"),
-    ("label_map", {"label_volumes_mm3": {"1": 1.0}}, "labels_present"),
-    ("label_map", {"grid": {"size_voxels": [18, 22, 13]}}, "grid_size_voxels"),
-    ("label_map", {"grid": {"spacing_mm": [0.9, 1.1, 1.8]}}, "grid_spacing_mm"),
-    ("label_map", {"grid": {"origin_mm": [-31.5, 12.25, 78.0]}}, "grid_origin_mm"),
-    ("label_map", {"grid": {"direction": list(phantoms.rotation(11))}}, "grid_direction")])
+@pytest.mark.parametrize(
+    ("kind", "changes", "check"),
+    [
+        ("image", {"fault": "no such file"}, "readable"),
+        ("label_map", {"fault": "no such file"}, "readable"),
+        ("image", {"identifying_text": ["descrip: a date"]}, "header"),
+        ("label_map", {"identifying_text": ["descrip: a date"]}, "header"),
+        ("image", {"non_finite_voxels": 37}, "finite"),
+        ("label_map", {"non_finite_voxels": 1}, "finite"),
+        ("image", {"intensity": {"min": 3.0, "max": 3.0}}, "not_constant"),
+        ("image", {"intensity": {"max": 1e200}}, "range"),
+        ("image", {"intensity": {"min": -4e38}}, "range"),
+        ("label_map", {"sha256": f"{0:064x}"}, "label_map_is_image"),
+        ("label_map", {"voxels_sha256": f"{0:064x}"}, "label_map_is_image"),
+        ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "3": 1.0}}, "labels_known"),
+        ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "1.5": 1.0}}, "labels_known"),
+        ("label_map", {"label_volumes_mm3": {"1": 1.0, "2": 1.0, "-1": 1.0}}, "labels_known"),
+        ("label_map", {"label_volumes_mm3": {"1": 1.0}}, "labels_present"),
+        ("label_map", {"grid": {"size_voxels": [18, 22, 13]}}, "grid_size_voxels"),
+        ("label_map", {"grid": {"spacing_mm": [0.9, 1.1, 1.8]}}, "grid_spacing_mm"),
+        ("label_map", {"grid": {"origin_mm": [-31.5, 12.25, 78.0]}}, "grid_origin_mm"),
+        ("label_map", {"grid": {"direction": list(phantoms.rotation(11))}}, "grid_direction"),
+    ],
+)
 def test_each_check_is_broken_by_its_case_alone(kind, changes, check):
     assert names(of_case(broken(kind, **changes))) == [(check, "error")]
 
 
 def test_a_doubt_about_the_place_is_a_warning_with_its_text():
-    finding, = of_case(broken("label_map", warnings=["qform and sform place a corner 10 mm apart"]))
-    assert finding == ("case_00", "placement", "label map: qform and sform place a corner 10 mm apart", "one place and side in the world", "warning")
+    (finding,) = of_case(broken("label_map", warnings=["qform and sform place a corner 10 mm apart"]))
+    assert finding == (
+        "case_00",
+        "placement",
+        "label map: qform and sform place a corner 10 mm apart",
+        "one place and side in the world",
+        "warning",
+    )
 
 
 @pytest.mark.parametrize(("size", "ok"), [(7, False), (8, True), (1024, True), (1025, False)])
@@ -91,25 +133,28 @@ def test_limits_of_spacing_belong_to_what_is_allowed(spacing, ok):
 
 
 @pytest.mark.requirement("SRS-DATA-3")
-@pytest.mark.parametrize(("difference", "ok"), [(0.25, True), (0.2501, False)])      # 77.25 - 77 is exact in binary
+# 77.25 - 77 is exact in binary
+@pytest.mark.parametrize(("difference", "ok"), [(0.25, True), (0.2501, False)])
 def test_the_grid_tolerance_belongs_to_what_is_allowed(difference, ok):
     case = broken("label_map", grid={"origin_mm": [-31.5, 12.25, 77.0 + difference]})
     assert (of_case(case, grid_tolerance_mm=0.25) == []) == ok
 
 
 def test_a_finding_gives_case_both_values_and_order():
-    finding, = of_case(broken("label_map", grid={"spacing_mm": [0.9, 1.1, 1.8]}))
+    (finding,) = of_case(broken("label_map", grid={"spacing_mm": [0.9, 1.1, 1.8]}))
     assert finding == ("case_00", "grid_spacing_mm", "label map 0.9 1.1 1.8", "image 0.9 1.1 1.7", "error")
 
 
 @pytest.mark.requirement("SRS-DATA-4")
-def test_unknown_labels_are_listed_by_value():      # as text, 10 would come before 9
-    finding, = of_case(broken("label_map", label_volumes_mm3={"1": 1.0, "2": 1.0, "10": 1.0, "9": 1.0}))
+def test_unknown_labels_are_listed_by_value():  # as text, 10 would come before 9
+    (finding,) = of_case(broken("label_map", label_volumes_mm3={"1": 1.0, "2": 1.0, "10": 1.0, "9": 1.0}))
     assert finding.found == "label map has 9, 10"
 
 
 def test_a_missing_label_is_a_warning_where_not_every_case_has_all():
-    assert names(of_case(broken("label_map", label_volumes_mm3={"1": 1.0}), every_label=False)) == [("labels_present", "warning")]
+    assert names(of_case(broken("label_map", label_volumes_mm3={"1": 1.0}), every_label=False)) == [
+        ("labels_present", "warning")
+    ]
 
 
 @pytest.mark.requirement("SRS-DATA-4")
@@ -130,7 +175,7 @@ def test_a_damaged_image_does_not_hide_the_text_in_the_header_of_its_label_map()
 
 
 @pytest.mark.requirement("SRS-DATA-2")
-def test_an_image_of_nothing_but_nan_is_a_finding():      # its range is null
+def test_an_image_of_nothing_but_nan_is_a_finding():  # its range is null
     case = broken("image", non_finite_voxels=18 * 22 * 14, intensity=dict.fromkeys(INTENSITY))
     assert ("finite", "error") in names(of_case(case))
 
@@ -140,10 +185,17 @@ def test_all_faults_of_a_case_come_together():
     case["label_map"] |= {"label_volumes_mm3": {"3": 1.0}, "identifying_text": ["descrip: a date"]}
     case["label_map"]["grid"]["origin_mm"] = [0, 0, 0]
     assert sorted({check for check, _ in names(of_case(case))}) == [
-        "finite", "grid_origin_mm", "header", "labels_known", "labels_present", "not_constant"]
+        "finite",
+        "grid_origin_mm",
+        "header",
+        "labels_known",
+        "labels_present",
+        "not_constant",
+    ]
 
 
 # One label map
+
 
 def shape_findings(array, **limits):
     return checks.label_map_findings("case_00", array, LABELS, LIMITS | limits)
@@ -153,11 +205,19 @@ def test_two_boxes_give_nothing():
     assert shape_findings(phantoms.label_array()) == []
 
 
-@pytest.mark.parametrize(("shift_xyz", "voxels"), [((-5, 0, 0), 5 * 4), ((7, 0, 0), 5 * 4), ((0, -4, 0), 6 * 4), ((0, 0, -4), 6 * 5)])
-def test_a_box_on_the_border_is_counted_by_its_voxels_there(shift_xyz, voxels):      # one face of 6 x 5 x 4 voxels
+@pytest.mark.parametrize(
+    ("shift_xyz", "voxels"),
+    [((-5, 0, 0), 5 * 4), ((7, 0, 0), 5 * 4), ((0, -4, 0), 6 * 4), ((0, 0, -4), 6 * 5)],
+)
+# one face of 6 x 5 x 4 voxels
+def test_a_box_on_the_border_is_counted_by_its_voxels_there(shift_xyz, voxels):
     array = np.where(phantoms.label_array() == 1, 1, 0)
-    finding, = shape_findings(np.roll(array, shift_xyz[::-1], (0, 1, 2)))
-    assert (finding.check, finding.found, finding.severity) == ("label_border", f"anterior: {voxels} voxels on the image border", "warning")
+    (finding,) = shape_findings(np.roll(array, shift_xyz[::-1], (0, 1, 2)))
+    assert (finding.check, finding.found, finding.severity) == (
+        "label_border",
+        f"anterior: {voxels} voxels on the image border",
+        "warning",
+    )
 
 
 def test_a_voxel_beside_the_border_is_inside():
@@ -169,7 +229,7 @@ def test_a_voxel_beside_the_border_is_inside():
 def test_a_second_piece_is_a_warning():
     array = phantoms.label_array()
     array[11, 19, 15] = 2
-    finding, = shape_findings(array)
+    (finding,) = shape_findings(array)
     assert finding == ("case_00", "label_components", "posterior: 2 components", "at most 1", "warning")
 
 
@@ -197,11 +257,12 @@ def test_a_label_map_one_voxel_thin_lies_on_its_border():
 
 # The set
 
+
 def cases(count: int = 12) -> list[dict]:
     """Clean cases whose label volumes and intensities differ a little: log-steps of 1 %."""
     made = [clean(number) for number in range(count)]
     for number, case in enumerate(made):
-        factor = 1.01 ** number
+        factor = 1.01**number
         case["label_map"]["label_volumes_mm3"] = {"1": 200 * factor, "2": 300 * factor}
         case["image"]["intensity"] |= {"sd": 2 * factor}
     return made
@@ -223,8 +284,10 @@ def test_one_case_is_a_set():
 def test_an_image_under_two_ids_is_an_error_of_both():
     made = cases()
     made[7]["image"]["voxels_sha256"] = made[3]["image"]["voxels_sha256"]
-    assert of_set(made) == [("case_03", "duplicate_image", "same voxels as case_07", "one id for an image", "error"),
-                            ("case_07", "duplicate_image", "same voxels as case_03", "one id for an image", "error")]
+    assert of_set(made) == [
+        ("case_03", "duplicate_image", "same voxels as case_07", "one id for an image", "error"),
+        ("case_07", "duplicate_image", "same voxels as case_03", "one id for an image", "error"),
+    ]
 
 
 @pytest.mark.requirement("SRS-DATA-5")
@@ -233,7 +296,10 @@ def test_an_image_under_three_ids_names_the_two_others():
     for number in (3, 5, 7):
         made[number]["image"]["voxels_sha256"] = "f" * 64
     assert [finding.found for finding in of_set(made)] == [
-        "same voxels as case_05, case_07", "same voxels as case_03, case_07", "same voxels as case_03, case_05"]
+        "same voxels as case_05, case_07",
+        "same voxels as case_03, case_07",
+        "same voxels as case_03, case_05",
+    ]
 
 
 def test_equal_label_maps_are_no_duplicates():
@@ -253,8 +319,22 @@ def test_damaged_cases_are_no_duplicates_of_each_other():
 def test_a_subject_spelled_two_ways_is_an_error_of_every_case_of_it():
     made = cases()
     made[3]["subject_id"], made[7]["subject_id"] = "Sub-007", "sub_7"
-    assert of_set(made) == [("case_03", "subject_spelling", "subject 'Sub-007', elsewhere 'sub_7'", "one spelling for a subject", "error"),
-                            ("case_07", "subject_spelling", "subject 'sub_7', elsewhere 'Sub-007'", "one spelling for a subject", "error")]
+    assert of_set(made) == [
+        (
+            "case_03",
+            "subject_spelling",
+            "subject 'Sub-007', elsewhere 'sub_7'",
+            "one spelling for a subject",
+            "error",
+        ),
+        (
+            "case_07",
+            "subject_spelling",
+            "subject 'sub_7', elsewhere 'Sub-007'",
+            "one spelling for a subject",
+            "error",
+        ),
+    ]
 
 
 def test_a_subject_of_two_cases_spelled_one_way_is_no_finding():
@@ -268,7 +348,10 @@ def test_one_subject_has_one_key(spelling):
     assert checks.subject_key(spelling) == checks.subject_key("Sub-007")
 
 
-@pytest.mark.parametrize(("one", "other"), [("S_11", "S_1_1"), ("S_1", "S_10"), ("S_0", "S"), ("A1", "B1"), ("1a", "a1"), ("MÜLLER", "MULLER")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("S_11", "S_1_1"), ("S_1", "S_10"), ("S_0", "S"), ("A1", "B1"), ("1a", "a1"), ("MÜLLER", "MULLER")],
+)
 def test_two_subjects_have_two_keys(one, other):
     assert checks.subject_key(one) != checks.subject_key(other)
 
@@ -278,7 +361,10 @@ def test_a_subject_0_is_as_good_as_any():
 
 
 @pytest.mark.requirement("SRS-DATA-5")
-@pytest.mark.parametrize("other", ["Mu\u0308ller1", "\uff2d\u00fcller1", "M\u00fcller\u200b1", "M\u00fcller\uff11", "M\u00fcller-01"])
+@pytest.mark.parametrize(
+    "other",
+    ["Mu\u0308ller1", "\uff2d\u00fcller1", "M\u00fcller\u200b1", "M\u00fcller\uff11", "M\u00fcller-01"],
+)
 def test_a_subject_in_another_form_of_unicode_is_the_same_subject(other):
     assert checks.subject_key(other) == checks.subject_key("M\u00fcller1")
 
@@ -287,16 +373,21 @@ def test_a_subject_in_another_form_of_unicode_is_the_same_subject(other):
 def test_a_label_a_hundred_times_as_large_or_small_is_a_warning(factor):
     made = cases()
     made[5]["label_map"]["label_volumes_mm3"]["1"] *= factor
-    assert [(finding.case_id, finding.check, finding.severity) for finding in of_set(made)] == [("case_05", "label_volume", "warning")]
+    assert [(finding.case_id, finding.check, finding.severity) for finding in of_set(made)] == [
+        ("case_05", "label_volume", "warning")
+    ]
 
 
-def test_an_outlier_shows_its_value_and_the_range():      # logs 0..9 and 30: median 5, deviations 5 4 3 2 1 0 1 2 3 4 25, their median 3
+# logs 0..9 and 30: median 5, deviations 5 4 3 2 1 0 1 2 3 4 25, their median 3
+def test_an_outlier_shows_its_value_and_the_range():
     values = {f"case_{number:02d}": float(np.exp(log)) for number, log in enumerate([*range(10), 30])}
     low, high = np.exp(5 - 2 * 1.4826 * 3), np.exp(5 + 2 * 1.4826 * 3)
-    assert checks._outliers(values, "label_volume", 2) == [("case_10", "label_volume", f"{np.exp(30):.4g}", f"{low:.4g} to {high:.4g}")]
+    assert checks._outliers(values, "label_volume", 2) == [
+        ("case_10", "label_volume", f"{np.exp(30):.4g}", f"{low:.4g} to {high:.4g}")
+    ]
 
 
-@pytest.mark.parametrize(("limit", "found"), [(5.62, 1), (5.63, 0)])      # 25 / (1.4826 · 3) = 5.6207
+@pytest.mark.parametrize(("limit", "found"), [(5.62, 1), (5.63, 0)])  # 25 / (1.4826 · 3) = 5.6207
 def test_an_outlier_begins_beyond_the_limit(limit, found):
     values = {f"case_{number:02d}": float(np.exp(log)) for number, log in enumerate([*range(10), 30])}
     assert len(checks._outliers(values, "label_volume", limit)) == found
@@ -316,8 +407,12 @@ def test_cases_without_the_label_do_not_count_towards_ten():
     assert of_set(made) == []
 
 
-@pytest.mark.parametrize(("changes", "check"), [({"sd": 200.0, "p99_5": 702.0}, "intensity_variation"), ({"p99_5": 900.0}, "intensity_spread")])
-def test_odd_intensities_are_a_warning(changes, check):      # SD / mean; (p99.5 - p0.5) / SD, which stays 3.5 where only the SD grows
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [({"sd": 200.0, "p99_5": 702.0}, "intensity_variation"), ({"p99_5": 900.0}, "intensity_spread")],
+)
+# SD / mean; (p99.5 - p0.5) / SD, which stays 3.5 where only the SD grows
+def test_odd_intensities_are_a_warning(changes, check):
     made = cases()
     made[5]["image"]["intensity"] |= changes
     assert names(of_set(made)) == [(check, "warning")]
@@ -325,7 +420,9 @@ def test_odd_intensities_are_a_warning(changes, check):      # SD / mean; (p99.5
 
 def test_a_scanner_that_stores_thousandfold_values_is_no_outlier():
     made = cases()
-    made[5]["image"]["intensity"] = {name: value * 1000 for name, value in made[5]["image"]["intensity"].items()}
+    made[5]["image"]["intensity"] = {
+        name: value * 1000 for name, value in made[5]["image"]["intensity"].items()
+    }
     assert of_set(made) == []
 
 

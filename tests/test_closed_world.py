@@ -1,4 +1,5 @@
 """The closed world of a clone: what nobody vouches for is found, whoever put it there."""
+
 import os
 import shutil
 import subprocess
@@ -13,9 +14,25 @@ from radiotrace.evidence.verify import closed_world, levels
 from radiotrace.records import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitattributes", ".gitignore", "Makefile", "pyproject.toml", "requirements.txt", "LICENSE",
-          "radiotrace/__init__.py", "radiotrace/records/merkle.py", "stages/__init__.py", "stages/split.py", "tests/conftest.py")
-DATA = "outs:\n- md5: 7ae6f2d439caf88213c5124bb8b93fd8.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: data\n"
+COPIED = (
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitattributes",
+    ".gitignore",
+    "Makefile",
+    "pyproject.toml",
+    "requirements.txt",
+    "LICENSE",
+    "radiotrace/__init__.py",
+    "radiotrace/records/merkle.py",
+    "stages/__init__.py",
+    "stages/split.py",
+    "tests/conftest.py",
+)
+DATA = (
+    "outs:\n- md5: 7ae6f2d439caf88213c5124bb8b93fd8.dir\n  size: 1\n  nfiles: 1\n  hash: md5\n  path: data\n"
+)
 
 
 @pytest.fixture
@@ -35,7 +52,9 @@ def clone(tmp_path) -> levels.Clone:
 
 def vouch(folder):
     """Lists all that a bundle can list, and commits it."""
-    listed = {path.relative_to(folder).as_posix(): path for path in (folder / "design").rglob("*") if path.is_file()}
+    listed = {
+        path.relative_to(folder).as_posix(): path for path in (folder / "design").rglob("*") if path.is_file()
+    }
     listed |= {name: folder / name for name in COPIED if "/" not in name or name.startswith(".dvc/")}
     for path in (folder / "evidence").iterdir():
         path.unlink()
@@ -67,23 +86,63 @@ def test_clone_whose_every_file_is_listed_holds(clone):
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", ["notes.txt", "vendor/put", "design2/risks.yaml", "benchmarks/x.sh", "datastore/x", "Dockerfile", "keys/mine.pub"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "vendor/put",
+        "design2/risks.yaml",
+        "benchmarks/x.sh",
+        "datastore/x",
+        "Dockerfile",
+        "keys/mine.pub",
+    ],
+)
 def test_tracked_file_that_nothing_vouches_for_is_found(clone, name):
     assert put(clone, name) == [f"{name}: a file that nothing vouches for"]
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", ["dataclasses.py", "yaml/__init__.py", "x.pth", "radiotrace/records.so", "radiotrace/records/merkle.pyc", "schemas/x.py",
-                                  "execute/x.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dataclasses.py",
+        "yaml/__init__.py",
+        "x.pth",
+        "radiotrace/records.so",
+        "radiotrace/records/merkle.pyc",
+        "schemas/x.py",
+        "execute/x.py",
+    ],
+)
 @pytest.mark.parametrize("is_tracked", [True, False])
 def test_module_where_none_belongs_is_found(clone, name, is_tracked):
     assert put(clone, name, "", is_tracked) == [f"{name}: a module in a place where none belongs"]
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", ["conftest.py", "sitecustomize.py", "usercustomize.py", "pytest.ini", "setup.cfg", "tox.ini", "ruff.toml", ".env",
-                                  "GNUmakefile", ".gitmodules", "design/.gitattributes", "design/dvc.yaml", "stages/conftest.py", "more.dvc",
-                                  "benchmarks/conftest.py", "tests/pytest.ini", "sub/Makefile"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conftest.py",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "pytest.ini",
+        "setup.cfg",
+        "tox.ini",
+        "ruff.toml",
+        ".env",
+        "GNUmakefile",
+        ".gitmodules",
+        "design/.gitattributes",
+        "design/dvc.yaml",
+        "stages/conftest.py",
+        "more.dvc",
+        "benchmarks/conftest.py",
+        "tests/pytest.ini",
+        "sub/Makefile",
+    ],
+)
 @pytest.mark.parametrize("is_tracked", [True, False])
 def test_settings_where_none_belong_are_found(clone, name, is_tracked):
     faults = [fault for fault in put(clone, name, "", is_tracked) if "cannot be read" not in fault]
@@ -105,8 +164,18 @@ def test_record_of_the_tests_vouches_for_code_and_tests_alone(clone):
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", [".checkpoints/0/epoch.safetensors", ".venv/bin/python", "build/train/x", "execution/x", ".dvc/tmp/site/cache.db",
-                                  "data/x", ".dvc/config.local"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".checkpoints/0/epoch.safetensors",
+        ".venv/bin/python",
+        "build/train/x",
+        "execution/x",
+        ".dvc/tmp/site/cache.db",
+        "data/x",
+        ".dvc/config.local",
+    ],
+)
 def test_what_runs_leave_behind_must_not_be_in_git(clone, name):  # level 6 resumed from a forged checkpoint
     assert put(clone, name, "", is_tracked=False) == []
     assert put(clone, name) == [f"{name}: tracked by git, though it is of what runs leave behind"]
@@ -135,36 +204,58 @@ def test_submodule_is_found(clone):
     assert closed_world.check(clone).faults[0] == "vendor: git has a submodule, expected a file"
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("radiotrace/Merkle.py", "the same as radiotrace/Merkle.py where case does not count"),
-    ("stages/\u0435vidence.py", "a name with other characters than those of ASCII"), ("a\nb", "a name with other characters than those of ASCII")])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("radiotrace/Merkle.py", "the same as radiotrace/Merkle.py where case does not count"),
+        ("stages/\u0435vidence.py", "a name with other characters than those of ASCII"),
+        ("a\nb", "a name with other characters than those of ASCII"),
+    ],
+)
 def test_name_that_is_taken_for_another_is_found(clone, name, expected):
     assert [fault for fault in put(clone, name) if fault.endswith(expected)]
 
 
-@pytest.mark.parametrize(("name", "line"), [
-    (".gitattributes", "*.json filter=vendor"), (".gitattributes", "README.md export-subst"), (".gitattributes", "*.json text=auto ident"),
-    (".gitattributes", "/radiotrace/** -diff linguist-generated"), (".gitattributes", "/design/*.jsonl -merge"),
-    (".dvcignore", "/data/imagesTr/hidden*"), ("requirements.txt", "--extra-index-url https://example.org"), ("requirements.txt", "-e ."),
-    ("requirements.txt", "numpy>=1"), ("requirements.txt", "numpy @ git+https://example.org/x"), ("requirements.txt", "-r ../more.txt")])
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (".gitattributes", "*.json filter=vendor"),
+        (".gitattributes", "README.md export-subst"),
+        (".gitattributes", "*.json text=auto ident"),
+        (".gitattributes", "/radiotrace/** -diff linguist-generated"),
+        (".gitattributes", "/design/*.jsonl -merge"),
+        (".dvcignore", "/data/imagesTr/hidden*"),
+        ("requirements.txt", "--extra-index-url https://example.org"),
+        ("requirements.txt", "-e ."),
+        ("requirements.txt", "numpy>=1"),
+        ("requirements.txt", "numpy @ git+https://example.org/x"),
+        ("requirements.txt", "-r ../more.txt"),
+    ],
+)
 def test_line_of_settings_that_ours_do_not_have_is_found(clone, name, line):
     with open(clone.root / name, "a") as file:
         file.write(f"{line}\n")
     assert [fault.split(": ")[0] for fault in closed_world.check(clone).faults] == [name]
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("autostage = false", "autostage = true", "[core] autostage = true"), ("verify = true", "verify = false", "verify = false"),
-    ("[core]\n", "[core]\n    site_cache_dir = vendor\n", "[core] site_cache_dir = vendor"), ("[plots]", "[cache]\n    type = symlink\n[plots]",
-                                                                                                 "[cache] type = symlink"),
-    ("[core]\n", "no section\n[core]\n", "cannot be read")])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("autostage = false", "autostage = true", "[core] autostage = true"),
+        ("verify = true", "verify = false", "verify = false"),
+        ("[core]\n", "[core]\n    site_cache_dir = vendor\n", "[core] site_cache_dir = vendor"),
+        ("[plots]", "[cache]\n    type = symlink\n[plots]", "[cache] type = symlink"),
+        ("[core]\n", "no section\n[core]\n", "cannot be read"),
+    ],
+)
 def test_setting_of_dvc_that_ours_does_not_have_is_found(clone, old, new, expected):
     path = clone.root / ".dvc/config"
     path.write_text(path.read_text().replace(old, new))
     assert [expected in fault for fault in closed_world.check(clone).faults] == [True]
 
 
-def test_another_remote_is_said_to_be_believed(clone):  # with hashes of all that comes from it, a place is no matter of truth
+# with hashes of all that comes from it, a place is no matter of truth
+def test_another_remote_is_said_to_be_believed(clone):
     path = clone.root / ".dvc/config"
     path.write_text(path.read_text().replace("../datastore", "https://example.org"))
     checked = closed_world.check(clone)
@@ -172,20 +263,31 @@ def test_another_remote_is_said_to_be_believed(clone):  # with hashes of all tha
     assert checked.believed[-1].startswith('.dvc/config: remote "datastore" is https://example.org;')
 
 
-@pytest.mark.parametrize("table", ['build-backend = "vendor"\nbackend-path = ["."]',
-                                   'requires = ["vendor"]\nbuild-backend = "setuptools.build_meta"'])
+@pytest.mark.parametrize(
+    "table",
+    [
+        'build-backend = "vendor"\nbackend-path = ["."]',
+        'requires = ["vendor"]\nbuild-backend = "setuptools.build_meta"',
+    ],
+)
 def test_builder_of_ones_own_is_found(clone, table):
     (clone.root / "pyproject.toml").write_text(f"[build-system]\n{table}\n")
     assert {fault.split(" = ")[0] for fault in closed_world.check(clone).faults} <= {
-        f"pyproject.toml: [build-system] {key}" for key in ("build-backend", "backend-path", "requires")}
+        f"pyproject.toml: [build-system] {key}" for key in ("build-backend", "backend-path", "requires")
+    }
     assert closed_world.check(clone).faults
 
 
-@pytest.mark.parametrize(("name", "text", "expected"), [
-    ("data.dvc", DATA + "cmd: python vendor/put\n", "data.dvc: says cmd; expected hashes alone"),
-    ("data.dvc", DATA + "deps:\n- path: x\n", "data.dvc: says deps; expected hashes alone"),
-    ("data.dvc", DATA.replace("path: data", "path: stages"), "data.dvc: is of stages; expected data"),
-    ("data.dvc", "7", "data.dvc: cannot be read"), ("members/a.dvc", DATA, "members/a.dvc: is of data; expected a")])
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("data.dvc", DATA + "cmd: python vendor/put\n", "data.dvc: says cmd; expected hashes alone"),
+        ("data.dvc", DATA + "deps:\n- path: x\n", "data.dvc: says deps; expected hashes alone"),
+        ("data.dvc", DATA.replace("path: data", "path: stages"), "data.dvc: is of stages; expected data"),
+        ("data.dvc", "7", "data.dvc: cannot be read"),
+        ("members/a.dvc", DATA, "members/a.dvc: is of data; expected a"),
+    ],
+)
 def test_file_of_dvc_that_says_more_than_hashes_is_found(clone, name, text, expected):
     assert [fault.startswith(expected) for fault in put(clone, name, text)] == [True]
 
@@ -212,7 +314,9 @@ def test_repository_around_the_clone_is_not_asked(clone):
     inner = clone.root / "execution/inner"
     shutil.copytree(clone.root, inner, ignore=shutil.ignore_patterns(".git", "execution"))
     (inner / "notes.txt").touch()
-    faults = closed_world.check(levels.Clone(inner, inner / "evidence", inner / "signatures", inner / "keys")).faults
+    faults = closed_world.check(
+        levels.Clone(inner, inner / "evidence", inner / "signatures", inner / "keys")
+    ).faults
     assert faults == ["notes.txt: a file that nothing vouches for"]
 
 
@@ -222,7 +326,9 @@ def test_index_that_leaves_out_what_the_commit_has_is_no_excuse(clone):
     git(clone.root, "add", "-A", "-f", ".checkpoints")
     git(clone.root, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x")
     git(clone.root, "rm", "-q", "-r", "--cached", ".checkpoints")
-    assert closed_world.check(clone).faults == [".checkpoints/epoch.safetensors: tracked by git, though it is of what runs leave behind"]
+    assert closed_world.check(clone).faults == [
+        ".checkpoints/epoch.safetensors: tracked by git, though it is of what runs leave behind"
+    ]
 
 
 def test_local_settings_of_dvc_are_said(clone):

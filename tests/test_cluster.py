@@ -1,4 +1,6 @@
-"""The same stages on a real Dask cluster of three processes, one of which is killed on the way: nothing lost, same bytes."""
+"""The same stages on a real Dask cluster of three processes, one of which is killed on the way: nothing
+lost, same bytes."""
+
 import json
 import os
 import signal
@@ -17,13 +19,57 @@ CASES, WORKERS = 32, 3
 COMMON = ["--params", "params.yaml", "--requirements", "requirements.txt"]
 STAGES = {  # inputs are those of the run in one process, because provenance.json names them
     "ingest": ["--data", "data", "--manifest", "data.sha256", "--out", "{out}/ingest"],
-    "validate": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--out", "{out}/validate"],
-    "split": ["--accepted", "one/validate/accepted.json", "--design", "requirements.yaml", "--out", "{out}/split"],
-    "train": ["--dataset", "one/ingest/dataset.json", "--volumes", "one/ingest/volumes", "--split", "one/split/split.json",
-              "--checkpoints", ".checkpoints", "--tensorboard", "{out}/tensorboard", "--out", "{out}/train"],
-    "evaluate": ["--data", "data", "--dataset", "one/ingest/dataset.json", "--split", "one/split/split.json", "--train", "one/train/train.json",
-                 "--weights", "one/train/weights.safetensors", "--members", "members", "--openings", "{out}/openings.jsonl",
-                 "--out", "{out}/evaluate", "--metrics", "{out}/metrics"]}
+    "validate": [
+        "--dataset",
+        "one/ingest/dataset.json",
+        "--volumes",
+        "one/ingest/volumes",
+        "--out",
+        "{out}/validate",
+    ],
+    "split": [
+        "--accepted",
+        "one/validate/accepted.json",
+        "--design",
+        "requirements.yaml",
+        "--out",
+        "{out}/split",
+    ],
+    "train": [
+        "--dataset",
+        "one/ingest/dataset.json",
+        "--volumes",
+        "one/ingest/volumes",
+        "--split",
+        "one/split/split.json",
+        "--checkpoints",
+        ".checkpoints",
+        "--tensorboard",
+        "{out}/tensorboard",
+        "--out",
+        "{out}/train",
+    ],
+    "evaluate": [
+        "--data",
+        "data",
+        "--dataset",
+        "one/ingest/dataset.json",
+        "--split",
+        "one/split/split.json",
+        "--train",
+        "one/train/train.json",
+        "--weights",
+        "one/train/weights.safetensors",
+        "--members",
+        "members",
+        "--openings",
+        "{out}/openings.jsonl",
+        "--out",
+        "{out}/evaluate",
+        "--metrics",
+        "{out}/metrics",
+    ],
+}
 PER_CASE = ["ingest", "validate", "evaluate"]
 ONE_AFTER_ANOTHER = """
 import copy, importlib, json, sys
@@ -36,11 +82,21 @@ for name, *arguments in json.loads(sys.argv[1]):
 
 
 def command(name: str, out: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", f"stages.{name}", *COMMON, *(word.format(out=out) for word in STAGES[name]), *options]
+    return [
+        sys.executable,
+        "-m",
+        f"stages.{name}",
+        *COMMON,
+        *(word.format(out=out) for word in STAGES[name]),
+        *options,
+    ]
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return projects.environment(folder) | {"PYTHONPATH": str(projects.ROOT), "DASK_CONFIG": str(folder / "dask")}
+    return projects.environment(folder) | {
+        "PYTHONPATH": str(projects.ROOT),
+        "DASK_CONFIG": str(folder / "dask"),
+    }
 
 
 def until(condition, what: str, seconds: float = 120):
@@ -53,12 +109,17 @@ def until(condition, what: str, seconds: float = 120):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A folder with phantoms in which one process has run the stages, alone into one/ and with two workers into two/."""
+    """A folder with phantoms in which one process has run the stages, alone into one/ and with two workers
+    into two/."""
     folder = tmp_path_factory.mktemp("cluster")
     phantoms.write_dataset(folder / "data", CASES)
     (folder / "members").mkdir()
@@ -67,9 +128,13 @@ def project(tmp_path_factory) -> Path:
     (folder / "requirements.yaml").write_bytes((projects.ROOT / "design/requirements.yaml").read_bytes())
     projects.set_params(folder, **projects.TINY | {"train": projects.TINY["train"] | {"epochs": 1}})
     projects.run(folder, "python", "-m", "radiotrace", "manifest", PYTHONPATH=str(projects.ROOT))
-    commands = [command(name, "one", *(["--workers", "1"] if name in PER_CASE else []))[2:] for name in STAGES]
+    commands = [
+        command(name, "one", *(["--workers", "1"] if name in PER_CASE else []))[2:] for name in STAGES
+    ]
     commands += [command(name, "two", "--workers", "2")[2:] for name in ("ingest", "validate")]
-    projects.run(folder, sys.executable, "-c", ONE_AFTER_ANOTHER, json.dumps(commands), PYTHONPATH=str(projects.ROOT))
+    projects.run(
+        folder, sys.executable, "-c", ONE_AFTER_ANOTHER, json.dumps(commands), PYTHONPATH=str(projects.ROOT)
+    )
     return folder
 
 
@@ -81,14 +146,29 @@ class Cluster:
         self.start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", "scheduler.json")
         self.address = json.loads(until(self.scheduler_file, "scheduler"))["address"]
         for number in range(WORKERS):
-            self.start("worker", self.address, "--nthreads", "1", "--no-nanny", "--name", str(number), "--local-directory", str(folder / "dask"))
+            self.start(
+                "worker",
+                self.address,
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--name",
+                str(number),
+                "--local-directory",
+                str(folder / "dask"),
+            )
         self.client = distributed.Client(self.address, set_as_default=False)
         self.client.wait_for_workers(WORKERS, timeout=120)
         self.pids = self.client.run(os.getpid)
 
     def start(self, what: str, *options: str) -> None:
-        process = subprocess.Popen([sys.executable, "-m", "dask", what, *options, "--no-dashboard"], cwd=self.folder, env=environment(self.folder),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", what, *options, "--no-dashboard"],
+            cwd=self.folder,
+            env=environment(self.folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         self.processes[process.pid] = process
 
     def scheduler_file(self) -> str:
@@ -97,8 +177,14 @@ class Cluster:
         return text if text.endswith("}") else ""
 
     def run(self, name: str) -> subprocess.Popen:
-        return subprocess.Popen(command(name, "many", "--backend", "dask", "--scheduler", self.address), cwd=self.folder,
-                                env=environment(self.folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command(name, "many", "--backend", "dask", "--scheduler", self.address),
+            cwd=self.folder,
+            env=environment(self.folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def freeze_one_at_work(self) -> str | None:
         """Address of a worker that is stopped in the middle of a case; None when none is at one."""
@@ -129,11 +215,16 @@ def cluster(project):
 
 @pytest.fixture(scope="module")
 def done(project, cluster) -> dict:
-    """What was seen when the stages ran on the cluster, into many/: exit statuses, and how things stood when a worker was killed in ingest."""
+    """What was seen when the stages ran on the cluster, into many/: exit statuses, and how things stood
+    when a worker was killed in ingest."""
     ingest, written = cluster.run("ingest"), project / "many/ingest.partial/volumes/label_maps"
     victim = until(cluster.freeze_one_at_work, "a worker at work")
     until(lambda: len(list(written.glob("*.nii.gz"))) >= 3, "three cases by the others")
-    seen = {"running": ingest.poll() is None, "lost": len(cluster.client.processing()[victim]), "written": len(list(written.glob("*.nii.gz")))}
+    seen = {
+        "running": ingest.poll() is None,
+        "lost": len(cluster.client.processing()[victim]),
+        "written": len(list(written.glob("*.nii.gz"))),
+    }
     cluster.kill(cluster.pids[victim])
     seen["errors"] = {"ingest": ingest.communicate(timeout=240)[1]}
     seen["status"] = {"ingest": ingest.returncode}

@@ -1,4 +1,5 @@
 """compare: runs that git, DVC or a file holds, and what is printed of them."""
+
 import hashlib
 import json
 import os
@@ -14,15 +15,26 @@ BASE = {f"case_{number:02d}": 0.8 + 0.01 * (number % 3) for number in range(16)}
 
 
 def cases(by=0.0, run_id="a", left_out=(), **changes) -> str:
-    """A cases.json whose Dice is that of BASE and so much more, give or take 0.001, with fields that nobody knows yet."""
-    rows = [{"case_id": case_id, "subject_id": f"subject_{case_id[5:]}", "novel": 1,
-             "labels": {"organ": {"dice": dice + by + scatter(number, by), "reference_mm3": 100.0, "novel_mm": None}}}
-            for number, (case_id, dice) in enumerate(BASE.items()) if case_id not in left_out]
+    """A cases.json whose Dice is that of BASE and so much more, give or take 0.001, with fields that
+    nobody knows yet."""
+    rows = [
+        {
+            "case_id": case_id,
+            "subject_id": f"subject_{case_id[5:]}",
+            "novel": 1,
+            "labels": {
+                "organ": {"dice": dice + by + scatter(number, by), "reference_mm3": 100.0, "novel_mm": None}
+            },
+        }
+        for number, (case_id, dice) in enumerate(BASE.items())
+        if case_id not in left_out
+    ]
     return json.dumps({"run_id": run_id * 64, "part": "test", "cases": rows} | changes)
 
 
 def scatter(number: int, by: float) -> float:
-    """0.001 up or down, otherwise for runs that are better than for those that are worse: a constant difference has no interval."""
+    """0.001 up or down, otherwise for runs that are better than for those that are worse: a constant
+    difference has no interval."""
     return 0.0 if by == 0 else 0.001 * (-1) ** (number // (2 if by > 0 else 4))
 
 
@@ -35,7 +47,8 @@ def commit(folder, text: str, message: str) -> str:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A git repository: tag first, then branch main, better by 0.02; the workspace, worse by 0.05 than first."""
+    """A git repository: tag first, then branch main, better by 0.02; the workspace, worse by 0.05 than
+    first."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
@@ -65,9 +78,16 @@ def row(capsys, *words) -> list[str]:
     return found.split()
 
 
-@pytest.mark.parametrize(("a", "b", "difference", "verdict"), [
-    ("first", "main", "0.02", "non-inferior"), ("main", "first", "-0.02", "not shown"), ("HEAD", "workspace", "-0.07", "not shown"),
-    ("first", "first", "0", "none"), ("metrics/cases.json", "HEAD~1", "0.05", "non-inferior")])
+@pytest.mark.parametrize(
+    ("a", "b", "difference", "verdict"),
+    [
+        ("first", "main", "0.02", "non-inferior"),
+        ("main", "first", "-0.02", "not shown"),
+        ("HEAD", "workspace", "-0.07", "not shown"),
+        ("first", "first", "0", "none"),
+        ("metrics/cases.json", "HEAD~1", "0.05", "non-inferior"),
+    ],
+)
 def test_runs_of_git_the_workspace_and_files(project, capsys, a, b, difference, verdict):
     found = row(capsys, a, b)
     assert found[3] == difference
@@ -75,7 +95,12 @@ def test_runs_of_git_the_workspace_and_files(project, capsys, a, b, difference, 
 
 
 def test_an_experiment_is_found_by_its_name(project, capsys):
-    made = experiment(project, "wide-net", projects.run(project, "git", "rev-parse", "HEAD").stdout.strip(), cases(0.03, "d"))
+    made = experiment(
+        project,
+        "wide-net",
+        projects.run(project, "git", "rev-parse", "HEAD").stdout.strip(),
+        cases(0.03, "d"),
+    )
     assert revisions.resolve("wide-net") == made
     assert row(capsys, "main", "wide-net")[3] == "0.01"
 
@@ -110,19 +135,37 @@ def test_what_dvc_keeps_is_read_from_its_cache(project, capsys):
     (project / ".dvc/config").write_text("[core]\n    analytics = false\n")
     (project / ".dvc/.gitignore").write_text("/cache\n/tmp\n")
     (project / "kept").mkdir()
-    (project / "kept/cases.json.dvc").write_text(f"outs:\n- md5: {digest}\n  size: {len(text)}\n  hash: md5\n  path: cases.json\n")
+    (project / "kept/cases.json.dvc").write_text(
+        f"outs:\n- md5: {digest}\n  size: {len(text)}\n  hash: md5\n  path: cases.json\n"
+    )
     (project / "kept/.gitignore").write_text("/cases.json\n")
     projects.commit(project, "kept by DVC")
     (project / "kept/cases.json").write_text(cases())
-    done = projects.run(project, "python", "-m", "radiotrace", "compare", "workspace", "HEAD", "--metrics", "kept", PYTHONPATH=str(projects.ROOT))
+    done = projects.run(
+        project,
+        "python",
+        "-m",
+        "radiotrace",
+        "compare",
+        "workspace",
+        "HEAD",
+        "--metrics",
+        "kept",
+        PYTHONPATH=str(projects.ROOT),
+    )
     assert "mean_of_labels  0.8094  0.8494  0.04" in done.stdout
 
 
 def test_the_record_names_both_runs(project, capsys):
     assert main(["compare", "first", "workspace", "--margin", "0.1", "--out", "compared.json"]) == 0
     found = records.read("compared.json", "comparison")
-    assert found["run_a"] == {"name": "first", "commit": projects.run(project, "git", "rev-parse", "first").stdout.strip(), "run_id": "a" * 64,
-                              "part": "test", "cases_sha256": hashlib.sha256(cases().encode()).hexdigest()}
+    assert found["run_a"] == {
+        "name": "first",
+        "commit": projects.run(project, "git", "rev-parse", "first").stdout.strip(),
+        "run_id": "a" * 64,
+        "part": "test",
+        "cases_sha256": hashlib.sha256(cases().encode()).hexdigest(),
+    }
     assert (found["run_b"]["name"], found["run_b"]["commit"], found["margin"]) == ("workspace", None, 0.1)
     assert found["rows"]["organ"]["verdict"] == "non-inferior"
 
@@ -141,8 +184,11 @@ def test_the_same_command_gives_the_same_bytes(project, capsys):
 def test_what_does_not_count_is_said(project, capsys):
     (project / "b.json").write_text(cases(left_out=["case_03", "case_11"]))
     assert main(["compare", "first", "b.json"]) == 0
-    assert "no verdict on organ, mean_of_labels: 2 cases are in run A only\n2 cases are in run A only and do not count: case_03, case_11\n" \
+    assert (
+        "no verdict on organ, mean_of_labels: 2 cases are in run A only\n2 cases are in run A only and do "
+        "not count: case_03, case_11\n"
         "Both are one run.\n" in capsys.readouterr().out
+    )
 
 
 def test_undefined_values_are_said(project, capsys):
@@ -152,17 +198,31 @@ def test_undefined_values_are_said(project, capsys):
     assert "organ: undefined in 16 cases of A and 16 of B, 0 of B only" in out
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["main", "nosuch"], "radiotrace: nosuch is no run\n  found neither"),
-    (["nosuch", "none"], "radiotrace: neither run can be read\n  nosuch is no run\n  found neither a git revision nor an experiment nor a file "
-     "of the name nosuch\n  none is no run\n"),
-    (["main", "first", "--metric", "iou"], "radiotrace: no metric 'iou' in both runs\n  there are dice, novel_mm\n"),
-    (["main", "first", "--margin", "-1"], "radiotrace: --margin: found -1, expected 0 or more\n"),
-    (["main", "first", "--margin", "nan"], "radiotrace: --margin: found nan, expected 0 or more\n"),
-    (["main", "broken.json"], "radiotrace: run broken.json: its cases.json is no record of cases\n"),
-    (["main", "list.json"], "radiotrace: run list.json: its cases.json is no record of cases\n"),
-    (["main", "part.json"], "radiotrace: the runs cannot be compared\n  run A is of part test, run B of part validation\n")],
-    ids=["run", "both runs", "metric", "margin", "no margin", "no JSON", "no record", "another part"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["main", "nosuch"], "radiotrace: nosuch is no run\n  found neither"),
+        (
+            ["nosuch", "none"],
+            "radiotrace: neither run can be read\n  nosuch is no run\n  found neither a git "
+            "revision nor an experiment nor a file "
+            "of the name nosuch\n  none is no run\n",
+        ),
+        (
+            ["main", "first", "--metric", "iou"],
+            "radiotrace: no metric 'iou' in both runs\n  there are dice, novel_mm\n",
+        ),
+        (["main", "first", "--margin", "-1"], "radiotrace: --margin: found -1, expected 0 or more\n"),
+        (["main", "first", "--margin", "nan"], "radiotrace: --margin: found nan, expected 0 or more\n"),
+        (["main", "broken.json"], "radiotrace: run broken.json: its cases.json is no record of cases\n"),
+        (["main", "list.json"], "radiotrace: run list.json: its cases.json is no record of cases\n"),
+        (
+            ["main", "part.json"],
+            "radiotrace: the runs cannot be compared\n  run A is of part test, run B of part validation\n",
+        ),
+    ],
+    ids=["run", "both runs", "metric", "margin", "no margin", "no JSON", "no record", "another part"],
+)
 def test_faults(project, capsys, words, message):
     (project / "broken.json").write_text("{")
     (project / "list.json").write_text("[1]")
@@ -174,12 +234,26 @@ def test_faults(project, capsys, words, message):
 def test_a_workspace_without_results_says_what_to_do(project, capsys):
     (project / "metrics/cases.json").unlink()
     assert main(["compare", "main", "workspace"]) == 1
-    assert capsys.readouterr().err.startswith("radiotrace: metrics/cases.json is missing in the workspace\nRun 'dvc repro'")
+    assert capsys.readouterr().err.startswith(
+        "radiotrace: metrics/cases.json is missing in the workspace\nRun 'dvc repro'"
+    )
 
 
 def test_a_commit_without_results_says_so(project):
     projects.run(project, "git", "rm", "-q", "--cached", "metrics/cases.json")
-    projects.run(project, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "none")
-    done = projects.run(project, "python", "-m", "radiotrace", "compare", "HEAD", "first", check=False, PYTHONPATH=str(projects.ROOT))
+    projects.run(
+        project, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "none"
+    )
+    done = projects.run(
+        project,
+        "python",
+        "-m",
+        "radiotrace",
+        "compare",
+        "HEAD",
+        "first",
+        check=False,
+        PYTHONPATH=str(projects.ROOT),
+    )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert done.stderr.startswith("radiotrace: run HEAD has no metrics/cases.json\n")

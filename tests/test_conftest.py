@@ -1,4 +1,6 @@
-"""The rule of tests/conftest.py: a test that opens what a run makes in this clone is told from one that does not."""
+"""The rule of tests/conftest.py: a test that opens what a run makes in this clone is told from one that
+does not."""
+
 import contextlib
 import os
 
@@ -10,12 +12,18 @@ from tests import submitted
 @pytest.fixture
 def opened(request) -> list[str]:
     """What the rule has noted, which is forgotten behind the test: it was meant."""
-    plugin = next(one for one in request.config.pluginmanager.get_plugins() if hasattr(one, "nothing_of_a_run_is_opened"))
+    plugin = next(
+        one
+        for one in request.config.pluginmanager.get_plugins()
+        if hasattr(one, "nothing_of_a_run_is_opened")
+    )
     yield plugin.OPENED
     plugin.OPENED.clear()
 
 
-@pytest.mark.parametrize("name", ["metrics/metrics.json", "evidence/run.json", "dvc.lock", "build/train/train.json"])
+@pytest.mark.parametrize(
+    "name", ["metrics/metrics.json", "evidence/run.json", "dvc.lock", "build/train/train.json"]
+)
 def test_a_file_that_a_run_makes_is_noted_whether_it_is_there_or_not(opened, name):
     with contextlib.suppress(FileNotFoundError):
         (submitted.ROOT / name).read_bytes()

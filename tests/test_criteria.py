@@ -1,4 +1,5 @@
 """criteria: which metrics a criterion may name, and what is said of those that there are not."""
+
 import pytest
 
 from radiotrace.evidence.design import criteria
@@ -8,31 +9,57 @@ LABELS = {"0": "ground", "1": "left", "2": "right"}
 
 
 def requirements(*metrics):
-    return {"requirements": [{"id": f"SRS-SEG-{number}", "acceptance": {"metric": metric}} for number, metric in enumerate(metrics, 1)]
-            + [{"id": "SRS-UI-1"}]}
+    return {
+        "requirements": [
+            {"id": f"SRS-SEG-{number}", "acceptance": {"metric": metric}}
+            for number, metric in enumerate(metrics, 1)
+        ]
+        + [{"id": "SRS-UI-1"}]
+    }
 
 
-def test_names_are_those_of_the_record_of_the_submitted_run():       # but for subgroups, an ensemble, and what one prediction cannot have
+# but for subgroups, an ensemble, and what one prediction cannot have
+def test_names_are_those_of_the_record_of_the_submitted_run():
     metrics = submitted.json_of("metrics/metrics.json")
     labels = submitted.json_of("evidence/dataset.json")["dataset"]["labels"]
     recorded = {name for name in criteria.available(metrics) if not name.startswith("subgroups.")}
     assert recorded
     missing = set(criteria.names(labels)) - recorded
-    assert {name for name in missing if not name.startswith("uncertainty.ensemble.")} == {"uncertainty.prediction.mutual_information_nats"}
+    assert {name for name in missing if not name.startswith("uncertainty.ensemble.")} == {
+        "uncertainty.prediction.mutual_information_nats"
+    }
     assert "uncertainty.ensemble.auroc" in missing
     assert recorded - set(criteria.names(labels)) == set()
 
 
-@pytest.mark.parametrize("metric", ["dice.left", "dice.mean_of_labels", "detection.right.sensitivity", "calibration.after.expected_error",
-                                    "calibration.before.expected_error_of_label.ground", "subgroups.site.north", "uncertainty.dropout.auroc"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "dice.left",
+        "dice.mean_of_labels",
+        "detection.right.sensitivity",
+        "calibration.after.expected_error",
+        "calibration.before.expected_error_of_label.ground",
+        "subgroups.site.north",
+        "uncertainty.dropout.auroc",
+    ],
+)
 def test_a_metric_of_these_labels_is_known(metric):
     assert criteria.unknown(requirements(metric), LABELS) == []
 
 
-@pytest.mark.parametrize(("metric", "closest"), [
-    ("dice.lfet", "dice.left"), ("dce.left", "dice.left"), ("dice", "dice.left"),
-    ("dice.ground", "dice.right"), ("detection.left", "detection.left."),
-    ("dice.anterior", "dice."), ("dice.left.mean", "dice.left")])
+@pytest.mark.parametrize(
+    ("metric", "closest"),
+    [
+        ("dice.lfet", "dice.left"),
+        ("dce.left", "dice.left"),
+        ("dice", "dice.left"),
+        ("dice.ground", "dice.right"),
+        ("detection.left", "detection.left."),
+        ("dice.anterior", "dice."),
+        ("dice.left.mean", "dice.left"),
+    ],
+)
 def test_what_is_no_metric_gets_those_that_there_are_the_closest_first(metric, closest):
     [line] = criteria.unknown(requirements(metric), LABELS)
     assert line.startswith(f"SRS-SEG-1: there is no metric {metric}; there are {closest}")

@@ -11,13 +11,23 @@ from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SETTINGS = {"affine_share": 1, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
-            "foreground_share": 0.5, "intensity": 1, "mirror_axes": []}
+SETTINGS = {
+    "affine_share": 1,
+    "rotation_degrees": 20,
+    "scale_min": 0.85,
+    "scale_max": 1.2,
+    "shift_voxels": 2,
+    "foreground_share": 0.5,
+    "intensity": 1,
+    "mirror_axes": [],
+}
 PATCH_ZYX = (8, 12, 10)
 
 
 def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **plan) -> list:
-    return list(dataset.epoch(cases, dataset.Plan(batch_size, **plan), process, PATCH_ZYX, 3, SETTINGS, seed, epoch))
+    return list(
+        dataset.epoch(cases, dataset.Plan(batch_size, **plan), process, PATCH_ZYX, 3, SETTINGS, seed, epoch)
+    )
 
 
 def order(names: str, batch_size=2, seed=0, epoch=1, **plan) -> list[str]:
@@ -27,8 +37,12 @@ def order(names: str, batch_size=2, seed=0, epoch=1, **plan) -> list[str]:
 
 def patches(*args, **options) -> dict[str, bytes]:
     """Bytes of image and target of each case."""
-    return {case_id: image.numpy().tobytes() + target.numpy().tobytes()
-            for step in drawn(*args, **options) for batch in step for case_id, image, target, _ in zip(*batch, strict=True)}
+    return {
+        case_id: image.numpy().tobytes() + target.numpy().tobytes()
+        for step in drawn(*args, **options)
+        for batch in step
+        for case_id, image, target, _ in zip(*batch, strict=True)
+    }
 
 
 @pytest.fixture
@@ -46,7 +60,7 @@ def test_an_epoch_has_every_case_once():
     assert sorted(order("abcdef")) == list("abcdef")
 
 
-def test_a_last_incomplete_batch_is_left_out():                # 5 = 2 + 2 + 1
+def test_a_last_incomplete_batch_is_left_out():  # 5 = 2 + 2 + 1
     assert [len(case_ids) for [(case_ids, *_)] in drawn(phantoms.Cases("abcde"))] == [2, 2]
 
 
@@ -77,21 +91,29 @@ def test_the_patches_of_a_case_differ():
     assert not torch.equal(steps[0][0][1], steps[1][0][1])
 
 
-@pytest.mark.parametrize("plan", [{"processes": 2}, {"accumulate": 2}, {"processes": 2, "accumulate": 2}], ids=str)
+@pytest.mark.parametrize(
+    "plan", [{"processes": 2}, {"accumulate": 2}, {"processes": 2, "accumulate": 2}], ids=str
+)
 def test_sharing_out_a_step_changes_none_of_its_patches(plan):
     cases, processes = phantoms.Cases("abcdefgh"), plan.get("processes", 1)
     shared = {}
     for process in range(processes):
         for whole, step in zip(drawn(cases, 4), drawn(cases, 4, process=process, **plan), strict=True):
             for case_ids, images, *_ in step:
-                own = case_ids[process * len(images):(process + 1) * len(images)]
+                own = case_ids[process * len(images) : (process + 1) * len(images)]
                 shared |= dict(zip(own, images, strict=True))
             assert {case_id for case_ids, *_ in step for case_id in case_ids} == set(whole[0][0])
-    expected = {case_id: image for [(case_ids, images, *_)] in drawn(cases, 4) for case_id, image in zip(case_ids, images, strict=True)}
-    assert {name: image.tolist() for name, image in shared.items()} == {name: image.tolist() for name, image in expected.items()}
+    expected = {
+        case_id: image
+        for [(case_ids, images, *_)] in drawn(cases, 4)
+        for case_id, image in zip(case_ids, images, strict=True)
+    }
+    assert {name: image.tolist() for name, image in shared.items()} == {
+        name: image.tolist() for name, image in expected.items()
+    }
 
 
-def test_a_step_that_shares_cannot_divide_shrinks():            # 5 patches for 2 shares: 4
+def test_a_step_that_shares_cannot_divide_shrinks():  # 5 patches for 2 shares: 4
     assert dataset.Plan(8, processes=2).size(5) == 4
 
 
@@ -140,7 +162,10 @@ def sample(stored):
 
 def test_read_gives_the_foreground_of_each_label_in_array_order(sample):
     label_zyx = volumes.array_zyx(phantoms.pair(5)[1])
-    assert all(np.array_equal(voxels, np.argwhere(label_zyx == label)) for label, voxels in zip((1, 2), sample.foreground, strict=True))
+    assert all(
+        np.array_equal(voxels, np.argwhere(label_zyx == label))
+        for label, voxels in zip((1, 2), sample.foreground, strict=True)
+    )
 
 
 def test_a_large_label_keeps_some_of_its_voxels(monkeypatch):
@@ -156,15 +181,19 @@ def test_read_gives_the_spacing_in_array_order(sample):
     assert sample.spacing_zyx == pytest.approx((1.7, 1.1, 0.9))
 
 
-def test_read_normalises(sample):                              # mean 0, SD 1
-    assert (sample.image_zyx.mean().item(), sample.image_zyx.std(correction=0).item()) == pytest.approx((0, 1), abs=1e-5)
+def test_read_normalises(sample):  # mean 0, SD 1
+    assert (sample.image_zyx.mean().item(), sample.image_zyx.std(correction=0).item()) == pytest.approx(
+        (0, 1), abs=1e-5
+    )
 
 
 def cache(stored, cases: float) -> dataset.Cases:
     """Three cases, of which `cases` fit into memory."""
     folder, entry = stored
     one = dataset.read(folder, entry, (0.5, 99.5)).bytes
-    return dataset.Cases(folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6)
+    return dataset.Cases(
+        folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6
+    )
 
 
 @pytest.mark.parametrize(("fit", "held"), [(0, 1), (1, 1), (2.5, 2), (3, 3), (9, 3)])

@@ -1,4 +1,5 @@
 """The datastore in git: every object is what its name says, and everything that is locked is in it."""
+
 import hashlib
 import json
 import subprocess
@@ -28,7 +29,12 @@ class Project:
         return digest + suffix
 
     def put_folder(self, **files) -> str:
-        return self.put(json.dumps([{"md5": self.put(content), "relpath": name} for name, content in files.items()]).encode(), ".dir")
+        return self.put(
+            json.dumps(
+                [{"md5": self.put(content), "relpath": name} for name, content in files.items()]
+            ).encode(),
+            ".dir",
+        )
 
     def object(self, digest):
         return self.store / digest[:2] / digest[2:]
@@ -36,8 +42,12 @@ class Project:
     def lock(self, path, digest, **options):
         self.outs.append({"path": path, "md5": digest})
         self.options.append({path: options} if options else path)
-        (self.folder / "dvc.yaml").write_text(json.dumps({"stages": {"train": {"cmd": "true", "outs": self.options}}}))
-        (self.folder / "dvc.lock").write_text(json.dumps({"stages": {"train": {"cmd": "true", "outs": self.outs}}}))
+        (self.folder / "dvc.yaml").write_text(
+            json.dumps({"stages": {"train": {"cmd": "true", "outs": self.options}}})
+        )
+        (self.folder / "dvc.lock").write_text(
+            json.dumps({"stages": {"train": {"cmd": "true", "outs": self.outs}}})
+        )
 
     def faults(self):
         with pytest.raises(StageError) as caught:
@@ -77,14 +87,18 @@ def test_changed_object_is_named_with_what_it_is_now(project):
     digest = project.put(b"weights")
     project.lock("build/weights", digest)
     project.object(digest).write_bytes(b"Weights")
-    assert project.faults() == [f"datastore/files/md5/{digest[:2]}/{digest[2:]}: its MD5 is {md5(b'Weights')}, it was changed"]
+    assert project.faults() == [
+        f"datastore/files/md5/{digest[:2]}/{digest[2:]}: its MD5 is {md5(b'Weights')}, it was changed"
+    ]
 
 
 def test_changed_object_that_nothing_locks_is_named(project):
     project.lock("build/weights", project.put(b"weights"))
     digest = project.put(b"earlier")
     project.object(digest).write_bytes(b"")
-    assert [fault.split(": ")[0] for fault in project.faults()] == [f"datastore/files/md5/{digest[:2]}/{digest[2:]}"]
+    assert [fault.split(": ")[0] for fault in project.faults()] == [
+        f"datastore/files/md5/{digest[:2]}/{digest[2:]}"
+    ]
 
 
 @pytest.mark.parametrize("content", [b"[]", b"", b"{}", b"not JSON", b"\xff"])
@@ -92,7 +106,9 @@ def test_changed_listing_of_a_folder_is_named(project, content):
     digest = project.put_folder(model=b"onnx")
     project.lock("build/export", digest)
     project.object(digest).write_bytes(content)
-    assert [fault.split(": ")[0] for fault in project.faults()] == [f"datastore/files/md5/{digest[:2]}/{digest[2:]}"]
+    assert [fault.split(": ")[0] for fault in project.faults()] == [
+        f"datastore/files/md5/{digest[:2]}/{digest[2:]}"
+    ]
 
 
 def test_missing_object_is_named_as_what_it_is_locked_for(project):
@@ -137,7 +153,11 @@ def test_lock_that_locks_nothing_fails(project, lock):  # a check that looked at
 
 
 def commit(folder):
-    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "run"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "run"],
+    ):
         subprocess.run(["git", *words], cwd=folder, check=True)
 
 
@@ -148,7 +168,9 @@ def test_outputs_of_a_run_that_nobody_committed_are_one_fault_with_two_ways_out(
         project.lock(f"build/{number:02}", md5(b"%d" % number))
     with pytest.raises(StageError, match="the run in this folder is not the committed one") as caught:
         datastore.check(project.folder)
-    assert caught.value.findings == ["dvc.lock differs from HEAD, and the datastore lacks 20 of what it locks, such as build/00"]
+    assert caught.value.findings == [
+        "dvc.lock differs from HEAD, and the datastore lacks 20 of what it locks, such as build/00"
+    ]
     assert "To keep this run: 'dvc push'" in caught.value.way_out
     assert "To go back to the committed one: 'git stash'" in caught.value.way_out
 

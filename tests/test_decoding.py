@@ -1,4 +1,5 @@
-"""Decoding: only the bytes that are handed in count; what a header points to, hides or declares too much of is refused, with the reason."""
+"""Decoding: only the bytes that are handed in count; what a header points to, hides or declares too much
+of is refused, with the reason."""
 
 import gzip
 import io
@@ -178,11 +179,13 @@ def test_a_file_of_the_other_byte_order_is_read(image):
 # Headers that point elsewhere
 
 META = (
-    "ObjectType = Image\nNDims = 3\nBinaryData = True\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1\n"
+    "ObjectType = Image\nNDims = 3\nBinaryData = True\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 "
+    "0\nElementSpacing = 1 1 1\n"
     "DimSize = 2 3 4\nElementType = MET_UCHAR\n"
 )
 NRRD = (
-    "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 3 4\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n"
+    "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 3 4\nspace directions: "
+    "(1,0,0) (0,1,0) (0,0,1)\n"
     "space origin: (0,0,0)\nencoding: raw\n"
 )
 
@@ -468,7 +471,8 @@ FLIPPED, MOVED = np.diag([1.0, -1.0, 1.0, 1.0]), LEFT_BACK_HEAD.copy()
 MOVED[0, 3] = 10
 
 
-def test_a_sheared_grid_is_refused_by_its_angle():  # x along -1 0, y along 0.2 -1: arccos(-0.2 / sqrt(1.04)) = 101.3 degrees
+# x along -1 0, y along 0.2 -1: arccos(-0.2 / sqrt(1.04)) = 101.3 degrees
+def test_a_sheared_grid_is_refused_by_its_angle():
     assert "axes x and y stand at 101.3 degrees" in reason(nifti(sform=SHEARED))
 
 
@@ -515,7 +519,8 @@ def test_a_volume_with_neither_form_is_a_warning():
     assert warning.startswith("neither qform nor sform is there")
 
 
-def test_a_spacing_that_is_not_that_of_the_sform_is_refused():  # ITK takes pixdim, others the sform: another volume in mm³
+# ITK takes pixdim, others the sform: another volume in mm³
+def test_a_spacing_that_is_not_that_of_the_sform_is_refused():
     coarse = np.diag([-1.0, -1.0, 3.0, 1.0])
     data = patched(nifti(sform=coarse), 88, "<f", 1.0)
     assert "sform and pixdim disagree: 1 1 3 mm a voxel by sform, 1 1 1 mm by pixdim" in reason(data)

@@ -1,4 +1,5 @@
 """deeplab: its interpolation, its reach, its levels."""
+
 import pytest
 import torch
 
@@ -8,13 +9,18 @@ from radiotrace.learning.networks import deeplabv3plus
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 
-def test_doubling_is_linear_interpolation_between_centres():   # 0 4 -> centres at -1/4, 1/4, 3/4, 5/4: 0 1 3 4
+# 0 4 -> centres at -1/4, 1/4, 3/4, 5/4: 0 1 3 4
+def test_doubling_is_linear_interpolation_between_centres():
     assert deeplabv3plus.double(torch.tensor([[[[[0.0, 4.0]]]]])).tolist() == [[[[[0, 1, 3, 4]] * 2] * 2]]
 
 
 def test_doubling_is_torch_s_trilinear():
     image = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(deeplabv3plus.double(image), torch.nn.functional.interpolate(image, scale_factor=2, mode="trilinear"), atol=1e-6)
+    assert torch.allclose(
+        deeplabv3plus.double(image),
+        torch.nn.functional.interpolate(image, scale_factor=2, mode="trilinear"),
+        atol=1e-6,
+    )
 
 
 def test_doubling_takes_a_single_voxel():
@@ -37,8 +43,11 @@ def test_the_pyramid_dilates_as_its_branches_say():
 
 
 @pytest.mark.parametrize("norm", ["instance", "group"])
-def test_the_mean_of_a_level_counts(norm):                     # instance norm after the projection would take it away
-    network = architecture.build({"name": "deeplabv3plus", "features": [8, 8, 8], "labels": 3, "norm": norm}, seed=0)
+# instance norm after the projection would take it away
+def test_the_mean_of_a_level_counts(norm):
+    network = architecture.build(
+        {"name": "deeplabv3plus", "features": [8, 8, 8], "labels": 3, "norm": norm}, seed=0
+    )
     image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     logits = network(image)
     with torch.no_grad():
@@ -47,4 +56,10 @@ def test_the_mean_of_a_level_counts(norm):                     # instance norm a
 
 
 def test_a_dilated_residual_block_keeps_the_size():
-    assert deeplabv3plus.Residual(4, 8, stride=1, dilation=2)(torch.randn(1, 4, 5, 6, 7)).shape == (1, 8, 5, 6, 7)
+    assert deeplabv3plus.Residual(4, 8, stride=1, dilation=2)(torch.randn(1, 4, 5, 6, 7)).shape == (
+        1,
+        8,
+        5,
+        6,
+        7,
+    )

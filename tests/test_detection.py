@@ -1,4 +1,5 @@
 """detection: objects that a hand can count."""
+
 import numpy as np
 import pytest
 
@@ -17,10 +18,27 @@ def mask(*boxes) -> np.ndarray:
 A, B, C = (1, 1, 1), (10, 10, 10), (1, 14, 1)
 
 
-@pytest.mark.parametrize(("reference", "prediction", "expected"), [
-    ([A, B], [A, B], Objects(2, 2, 0)), ([A, B], [A], Objects(2, 1, 0)), ([A], [A, C], Objects(1, 1, 1)), ([A, B], [C], Objects(2, 0, 1)),
-    ([], [C], Objects(0, 0, 1)), ([A], [], Objects(1, 0, 0)), ([], [], Objects(0, 0, 0))],
-    ids=["all", "one missed", "one made up", "everything wrong", "nothing there", "nothing found", "nothing at all"])
+@pytest.mark.parametrize(
+    ("reference", "prediction", "expected"),
+    [
+        ([A, B], [A, B], Objects(2, 2, 0)),
+        ([A, B], [A], Objects(2, 1, 0)),
+        ([A], [A, C], Objects(1, 1, 1)),
+        ([A, B], [C], Objects(2, 0, 1)),
+        ([], [C], Objects(0, 0, 1)),
+        ([A], [], Objects(1, 0, 0)),
+        ([], [], Objects(0, 0, 0)),
+    ],
+    ids=[
+        "all",
+        "one missed",
+        "one made up",
+        "everything wrong",
+        "nothing there",
+        "nothing found",
+        "nothing at all",
+    ],
+)
 def test_objects(reference, prediction, expected):
     assert detection.objects(mask(*reference), mask(*prediction), 0.1) == expected
 

@@ -1,10 +1,20 @@
 """devices: what a machine can do, and that sharing out changes nothing."""
+
 import pytest
 import torch
 
 from radiotrace.learning import devices, numerics
 
-P = {"accelerator": "cpu", "devices": 1, "nodes": 1, "strategy": "auto", "numerics": "native", "precision": "bf16", "batch_size": 4, "accumulate": 1}
+P = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "nodes": 1,
+    "strategy": "auto",
+    "numerics": "native",
+    "precision": "bf16",
+    "batch_size": 4,
+    "accumulate": 1,
+}
 
 
 @pytest.fixture(params=[True, False], ids=["bf16", "no bf16"])
@@ -17,7 +27,9 @@ def test_bf16_falls_back_to_fp32_where_the_processor_has_none(has_bf16):
     assert devices.number_format(P) == ("bf16" if has_bf16 else "fp32")
 
 
-@pytest.mark.parametrize("changes", [{"precision": "fp32"}, {"numerics": "portable"}], ids=["asked for", "portable"])
+@pytest.mark.parametrize(
+    "changes", [{"precision": "fp32"}, {"numerics": "portable"}], ids=["asked for", "portable"]
+)
 def test_fp32_is_fp32_everywhere(has_bf16, changes):
     assert devices.number_format(P | changes) == "fp32"
 
@@ -43,10 +55,14 @@ def test_a_gpu_has_its_own_name(monkeypatch):  # checkpoints of one must not be 
 
 def test_a_gpu_that_is_not_there_is_a_fault(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert devices.faults(P | {"accelerator": "cuda"}) == ["train.accelerator: found cuda, expected auto or cpu; torch sees no GPU"]
+    assert devices.faults(P | {"accelerator": "cuda"}) == [
+        "train.accelerator: found cuda, expected auto or cpu; torch sees no GPU"
+    ]
 
 
-@pytest.mark.parametrize("format_and_autocast", [("bf16", torch.bfloat16), ("fp32", None)], ids=["bf16", "fp32"])
+@pytest.mark.parametrize(
+    "format_and_autocast", [("bf16", torch.bfloat16), ("fp32", None)], ids=["bf16", "fp32"]
+)
 def test_the_forward_pass_multiplies_in_what_was_asked_for(format_and_autocast, monkeypatch):
     precision, dtype = format_and_autocast
     monkeypatch.setattr(numerics, "processor_has_bf16", lambda: True)

@@ -1,4 +1,8 @@
-"""documents: what people read of a bundle. Rendered from the bundle of this repository, whose records are real, and from copies that were changed."""
+"""documents: what people read of a bundle.
+
+Rendered from the bundle of this repository, whose records are real, and from copies that were changed.
+"""
+
 import copy
 import html
 import json
@@ -21,9 +25,17 @@ VOID = {"meta", "link", "br"}
 
 @pytest.fixture(scope="module")
 def bundle() -> dict:
-    found = {path.name: json.loads(path.read_text("utf-8")) for path in sorted((submitted.folder() / "evidence").glob("*.json"))}
+    found = {
+        path.name: json.loads(path.read_text("utf-8"))
+        for path in sorted((submitted.folder() / "evidence").glob("*.json"))
+    }
     described = negative_controls.load(projects.ROOT / "design/negative_controls.yaml")
-    return found | {"seeded_faults.json": {"schema": "radiotrace-negative-controls/1.0", "negative_controls": list(described.values())}}
+    return found | {
+        "seeded_faults.json": {
+            "schema": "radiotrace-negative-controls/1.0",
+            "negative_controls": list(described.values()),
+        }
+    }
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +49,8 @@ def pages(rendered) -> dict[str, "Page"]:
 
 
 class Page(HTMLParser):
-    """A document as a browser reads it: ids, links with their texts, rows of tables by the text of their cells, and tags that were left open."""
+    """A document as a browser reads it: ids, links with their texts, rows of tables by the text of their
+    cells, and tags that were left open."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -87,22 +100,52 @@ def verified(bundle: dict) -> dict:
     traced = copy.deepcopy(bundle["traceability.json"])
     traced |= {"release_blocked": False, "stale": [], "gaps": [], "controls_not_red": [], "unreviewed": {}}
     for row in traced["requirements"].values():
-        row |= {"status": "verified", "reasons": [], "negative_controls": dict.fromkeys(row["negative_controls"], "red")}
+        row |= {
+            "status": "verified",
+            "reasons": [],
+            "negative_controls": dict.fromkeys(row["negative_controls"], "red"),
+        }
     for row in traced["user_needs"].values():
         row["status"] = "verified"
     for row in traced["tests"].values():
         row["outcome"] = "passed"
-    ran = {test: {"source_sha256": "5" * 64, "verifies": row["verifies"], "cases": 3, "passed": 3, "failed": 0, "skipped": 0}
-           for test, row in traced["tests"].items()}
-    noticed = {"NC-DATA-1": {"control_sha256": "1" * 64, "seen_sha256": "2" * 64, "requirements": {
-        "SRS-DATA-1": {"verdict": "red", "red": ["tests/test_identity.py::test_swapped_contents_are_two_changes"]}}}}
-    return bundle | {"traceability.json": traced, "tests.json": bundle["tests.json"] | {"whole": True, "tests": ran},
-                     "negative_controls.json": {"controls": noticed}}
+    ran = {
+        test: {
+            "source_sha256": "5" * 64,
+            "verifies": row["verifies"],
+            "cases": 3,
+            "passed": 3,
+            "failed": 0,
+            "skipped": 0,
+        }
+        for test, row in traced["tests"].items()
+    }
+    noticed = {
+        "NC-DATA-1": {
+            "control_sha256": "1" * 64,
+            "seen_sha256": "2" * 64,
+            "requirements": {
+                "SRS-DATA-1": {
+                    "verdict": "red",
+                    "red": ["tests/test_identity.py::test_swapped_contents_are_two_changes"],
+                }
+            },
+        }
+    }
+    return bundle | {
+        "traceability.json": traced,
+        "tests.json": bundle["tests.json"] | {"whole": True, "tests": ran},
+        "negative_controls.json": {"controls": noticed},
+    }
 
 
 def row_of(page: Page, name: str, column: int = 0) -> list[str]:
     """The first row of a table whose cell begins with a name."""
-    return next(row for row in page.rows if len(row) > column and re.match(rf"{re.escape(name)}(?![\w-])", row[column]))
+    return next(
+        row
+        for row in page.rows
+        if len(row) > column and re.match(rf"{re.escape(name)}(?![\w-])", row[column])
+    )
 
 
 def test_each_document_is_there_as_html_and_as_markdown(rendered):
@@ -132,7 +175,15 @@ def test_html_is_well_nested_and_every_id_stands_once_in_its_document(pages):
 
 def test_nothing_is_loaded(pages, rendered):
     assert {one for page in pages.values() for one in page.others} == {"data:,"}
-    assert not any(re.search(r"<script|<iframe|@import|url\(|\son\w+=", text) for name, text in rendered.items() if name.endswith(".html"))
+    assert not any(
+        re.search(
+            r"<script"
+            r"|<iframe|@import|url\(|\son\w+=",
+            text,
+        )
+        for name, text in rendered.items()
+        if name.endswith(".html")
+    )
 
 
 def test_every_link_leads_to_an_anchor_of_these_documents_or_to_a_value_of_the_bundle(pages, bundle):
@@ -147,7 +198,15 @@ def test_every_link_leads_to_an_anchor_of_these_documents_or_to_a_value_of_the_b
                 assert unquote(place) in pages[file or name].ids, target
             else:
                 assert file in pages
-    assert {"", "verification.html", "risks.html", "traceability.html", "acceptance.json", "metrics.json", "split.json"} <= seen
+    assert {
+        "",
+        "verification.html",
+        "risks.html",
+        "traceability.html",
+        "acceptance.json",
+        "metrics.json",
+        "split.json",
+    } <= seen
 
 
 def test_a_link_to_a_number_shows_the_number(pages, bundle):
@@ -156,9 +215,13 @@ def test_a_link_to_a_number_shows_the_number(pages, bundle):
         for target, text in page.links:
             file, _, place = target.partition("#")
             value = compliance.resolve(bundle[file], unquote(place)) if file.endswith(".json") else None
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and not place.startswith("/rows"):
+            if (
+                isinstance(value, (int, float))
+                and not isinstance(value, bool)
+                and not place.startswith("/rows")
+            ):
                 number = float(text.replace("−", "-"))
-                assert number == pytest.approx(value, rel=6e-4, abs=1e-12)    # four digits
+                assert number == pytest.approx(value, rel=6e-4, abs=1e-12)  # four digits
                 found += 1
     assert found > 100
 
@@ -180,9 +243,15 @@ def test_every_requirement_is_a_section_of_the_report_with_its_statement(pages, 
         assert one["statement"] in text
 
 
-@pytest.mark.parametrize(("name", "file", "key"), [
-    ("traceability.html", "traceability.json", "user_needs"), ("traceability.html", "traceability.json", "tests"),
-    ("risks.html", "risks.json", "hazards"), ("risks.html", "risks.json", "controls")])
+@pytest.mark.parametrize(
+    ("name", "file", "key"),
+    [
+        ("traceability.html", "traceability.json", "user_needs"),
+        ("traceability.html", "traceability.json", "tests"),
+        ("risks.html", "risks.json", "hazards"),
+        ("risks.html", "risks.json", "controls"),
+    ],
+)
 def test_everything_that_has_an_id_has_its_anchor(pages, bundle, name, file, key):
     assert set(bundle[file][key]) <= set(pages[name].ids)
 
@@ -197,11 +266,17 @@ def test_every_fault_stands_with_what_it_is_and_what_noticed_it(bundle):
 
 def test_a_bundle_without_the_faults_says_where_they_are_described(bundle):
     without = {name: record for name, record in bundle.items() if name != "seeded_faults.json"}
-    assert row_of(Page(documents.render(without)["verification.html"]), "NC-DATA-1")[1] == "described in design/negative_controls.yaml"
+    assert (
+        row_of(Page(documents.render(without)["verification.html"]), "NC-DATA-1")[1]
+        == "described in design/negative_controls.yaml"
+    )
 
 
 def test_every_gap_is_a_row(bundle):
-    gaps = [{"item": "SRS-DATA-1", "gap": "the item is suspect"}, {"item": "UN-4", "gap": "no requirement meets this need"}]
+    gaps = [
+        {"item": "SRS-DATA-1", "gap": "the item is suspect"},
+        {"item": "UN-4", "gap": "no requirement meets this need"},
+    ]
     page = Page(documents.render(changed(bundle, "traceability.json", gaps=gaps))["traceability.html"])
     assert all([gap["item"], gap["gap"]] in page.rows for gap in gaps)
 
@@ -221,18 +296,28 @@ def test_what_blocks_the_release_is_counted(bundle):
     free["traceability.json"]["release_blocked"] = True
     free["traceability.json"]["requirements"]["SRS-SEG-1"]["status"] = "not verified"
     n = len(free["traceability.json"]["requirements"])
-    assert [span.text for span in documents.why_blocked(parts.Records(free))] == [f"1 of {n} requirements are not verified", "0 gaps in all"]
+    assert [span.text for span in documents.why_blocked(parts.Records(free))] == [
+        f"1 of {n} requirements are not verified",
+        "0 gaps in all",
+    ]
 
 
 def test_a_release_that_a_gap_alone_blocks_is_blocked(bundle):
     found = verified(bundle)
-    found["traceability.json"] |= {"release_blocked": True, "gaps": [{"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}]}
+    found["traceability.json"] |= {
+        "release_blocked": True,
+        "gaps": [{"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}],
+    }
     assert [span.text for span in documents.why_blocked(parts.Records(found))] == ["1 gap in all"]
 
 
 def test_drafts_are_named_until_they_are_approved(bundle):
-    assert "intended_use.json" in [span.text for span in documents.drafts(changed(bundle, "intended_use.json", status="draft"))]
-    assert "intended_use.json" not in [span.text for span in documents.drafts(changed(bundle, "intended_use.json", status="approved"))]
+    assert "intended_use.json" in [
+        span.text for span in documents.drafts(changed(bundle, "intended_use.json", status="draft"))
+    ]
+    assert "intended_use.json" not in [
+        span.text for span in documents.drafts(changed(bundle, "intended_use.json", status="approved"))
+    ]
 
 
 def test_hazards_that_are_not_acceptable_come_first(bundle):
@@ -251,7 +336,8 @@ def test_a_component_without_a_licence_is_unknown_and_not_left_out(bundle):
     page = Page(documents.render(bundle | {"sbom.runtime.cdx.json": bill})["sbom.html"])
     cells = row_of(page, bill["components"][0]["name"])
     assert [cells[2], cells[3], cells[6]] == ["unknown"] * 3
-    assert sum(len(row) == 7 for row in page.rows) - 3 == len(bill["components"])        # three tables, each with its head
+    # three tables, each with its head
+    assert sum(len(row) == 7 for row in page.rows) - 3 == len(bill["components"])
 
 
 def test_vulnerabilities_that_nobody_looked_up_are_not_assessed(pages):
@@ -263,7 +349,9 @@ def test_standards_are_counted_and_never_called_met(pages, rendered, bundle):
     for name, record in bundle.items():
         if name.startswith("compliance_"):
             cells = next(row for row in page.rows if row and row[0] == record["title"])
-            assert cells[3:] == [str(record["counts"][status]) for status in compliance.STATUSES] + [str(record["n_rows"])]
+            assert cells[3:] == [str(record["counts"][status]) for status in compliance.STATUSES] + [
+                str(record["n_rows"])
+            ]
             assert cells[2] == record["numbering"]
     assert not any(re.search(r"\bcomplian(t|ce with)\b", text, re.IGNORECASE) for text in rendered.values())
 
@@ -292,8 +380,19 @@ def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head(rendered):
         assert tables > 2
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, "unknown"), (True, "yes"), (-0.93615, "−0.9362"), (0.85, "0.85"), (-5, "−5"),
-                                             (123456.7, "123457"), ([], "none"), (["a", "b"], "a, b")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "unknown"),
+        (True, "yes"),
+        (-0.93615, "−0.9362"),
+        (0.85, "0.85"),
+        (-5, "−5"),
+        (123456.7, "123457"),
+        ([], "none"),
+        (["a", "b"], "a, b"),
+    ],
+)
 def test_values_for_people(value, text):
     assert parts.said(value) == text
 
@@ -304,21 +403,35 @@ def test_a_value_that_is_nowhere_is_an_error(bundle):
 
 
 def test_a_row_that_leads_to_its_record_leads_there_once():
-    first, inside = parts.Span("HAZ-1", "risks.json#/hazards/HAZ-1"), parts.Span("x", "risks.json#/hazards/HAZ-1/title")
+    first, inside = (
+        parts.Span("HAZ-1", "risks.json#/hazards/HAZ-1"),
+        parts.Span("x", "risks.json#/hazards/HAZ-1/title"),
+    )
     outside = parts.Span("y", "a.json#/b")
-    beside = parts.Span("z", "risks.json#/hazards/HAZ-10")                   # another hazard, whose id only begins alike
+    # another hazard, whose id only begins alike
+    beside = parts.Span("z", "risks.json#/hazards/HAZ-10")
     row = parts.table("", ("a", "b", "c", "d"), [(first, inside, outside, beside)]).rows[0]
-    assert [cell[0][0].source for cell in map(parts.lines, row.cells)] == [first.source, "", outside.source, beside.source]
+    assert [cell[0][0].source for cell in map(parts.lines, row.cells)] == [
+        first.source,
+        "",
+        outside.source,
+        beside.source,
+    ]
 
 
-def test_documents_stay_small(rendered, bundle):                   # 686 and 1,100 kB for 161 tests of requirements
+# 686 and 1,100 kB for 161 tests of requirements
+def test_documents_stay_small(rendered, bundle):
     n_tests = len(bundle["traceability.json"]["tests"])
     assert n_tests > 100
-    assert sum(len(text.encode()) for name, text in rendered.items() if name.endswith(".html")) < 300_000 + 2_400 * n_tests
+    assert (
+        sum(len(text.encode()) for name, text in rendered.items() if name.endswith(".html"))
+        < 300_000 + 2_400 * n_tests
+    )
     assert sum(len(text.encode()) for text in rendered.values()) < 520_000 + 3_600 * n_tests
 
 
 # In a browser
+
 
 @pytest.fixture(scope="module")
 def opened(rendered, tmp_path_factory):
@@ -334,7 +447,10 @@ def opened(rendered, tmp_path_factory):
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
+        )
         yield page, folder, requests, errors
         chromium.close()
 
@@ -348,5 +464,6 @@ def test_a_browser_shows_every_document_at_every_width_and_asks_for_nothing(open
         assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
         for width in (1280, 800, 390):
             page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path.name, width)   # wide tables scroll by themselves
+            # wide tables scroll by themselves
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path.name, width)
     assert errors == []

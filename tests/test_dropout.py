@@ -1,4 +1,5 @@
 """dropout: which channels go, and whose generator decides."""
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,8 @@ def dropped(seeds, channels=1000, share=0.25) -> torch.Tensor:
     return layer(torch.ones(len(seeds), channels, 2, 2, 2))
 
 
-def test_a_share_of_the_channels_is_0_and_the_others_make_up_for_it():   # 1/(1 - 0.25); the SD of the share of 1000 is 0.014
+# 1/(1 - 0.25); the SD of the share of 1000 is 0.014
+def test_a_share_of_the_channels_is_0_and_the_others_make_up_for_it():
     found = dropped([1])
     assert found.unique().tolist() == [0, pytest.approx(4 / 3)]
     assert (found == 0).float().mean().item() == pytest.approx(0.25, abs=0.05)

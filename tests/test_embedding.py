@@ -1,4 +1,5 @@
 """embedding: a vector from every network, which is what the lowest level gave."""
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,14 @@ from tests import phantoms
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 every_network = pytest.mark.parametrize("name", list(architecture.BUILDERS))
-PREPROCESSING = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0.5, 99.5], "patch_voxels": [16, 16, 16],
-                 "window_voxels": [16, 16, 16], "multiple": 8}
+PREPROCESSING = {
+    "orientation": "LPS",
+    "spacing_mm": None,
+    "clip_percentiles": [0.5, 99.5],
+    "patch_voxels": [16, 16, 16],
+    "window_voxels": [16, 16, 16],
+    "multiple": 8,
+}
 
 
 def spec(name: str, **changes) -> dict:
@@ -58,10 +65,12 @@ def test_listening_changes_no_logit_and_ends_with_the_block(name):
     assert (found() == first).all()
 
 
-def test_it_is_the_mean_over_space_of_the_bottleneck():            # of dynunet, by a second hook
+def test_it_is_the_mean_over_space_of_the_bottleneck():  # of dynunet, by a second hook
     network, seen = architecture.build(spec("dynunet", deep_supervision=0), seed=0).eval(), []
     network.body.bottleneck.register_forward_hook(lambda module, inputs, output: seen.append(output))
-    assert embedded(network, spec("dynunet"), image(1)) == pytest.approx(seen[0][0].mean((1, 2, 3)).numpy(), rel=1e-5)
+    assert embedded(network, spec("dynunet"), image(1)) == pytest.approx(
+        seen[0][0].mean((1, 2, 3)).numpy(), rel=1e-5
+    )
 
 
 def test_several_windows_give_their_mean():
@@ -82,7 +91,8 @@ def test_a_network_that_did_not_compute_has_none():
     assert embedded(architecture.build(spec("unet"), seed=0), spec("unet")) is None
 
 
-def test_inference_over_windows_is_heard():                        # an image of 18 x 22 x 14 voxels in windows of 16: more than one
+# an image of 18 x 22 x 14 voxels in windows of 16: more than one
+def test_inference_over_windows_is_heard():
     network = architecture.build(spec("dynunet"), seed=0).eval()
     with embedding.watch(network, spec("dynunet")) as found:
         windows.segment(phantoms.pair(0)[0], network, PREPROCESSING)

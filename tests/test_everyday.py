@@ -1,4 +1,5 @@
 """Everyday use of a project, as the README describes it."""
+
 import csv
 import io
 import json
@@ -20,7 +21,11 @@ def project(reproduced, tmp_path) -> Path:
 
 
 def stages_run(done) -> list[str]:
-    return [line.split("'")[1] for line in (done.stdout + done.stderr).splitlines() if line.startswith("Running stage")]
+    return [
+        line.split("'")[1]
+        for line in (done.stdout + done.stderr).splitlines()
+        if line.startswith("Running stage")
+    ]
 
 
 def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
@@ -30,12 +35,16 @@ def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
     assert "up to date" in projects.run(project, "dvc", "status").stdout
 
 
-@pytest.mark.parametrize(("section", "change", "stages"), [
-    ("export", {"parity_cases": 3}, ["export", "evidence"]),
-    ("explain", {"level": 2}, ["explain", "report", "evidence"]),
-    ("report", {"pixels_per_mm": {"small": 3, "large": 5}}, ["report", "evidence"]),
-    ("evaluate", {"subgroup_subjects_min": 6}, ["evaluate", "report", "evidence"]),
-    ("validate", {"outlier_mad": 4}, ["validate", "evidence"])])
+@pytest.mark.parametrize(
+    ("section", "change", "stages"),
+    [
+        ("export", {"parity_cases": 3}, ["export", "evidence"]),
+        ("explain", {"level": 2}, ["explain", "report", "evidence"]),
+        ("report", {"pixels_per_mm": {"small": 3, "large": 5}}, ["report", "evidence"]),
+        ("evaluate", {"subgroup_subjects_min": 6}, ["evaluate", "report", "evidence"]),
+        ("validate", {"outlier_mad": 4}, ["validate", "evidence"]),
+    ],
+)
 def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, change, stages):
     projects.set_params(project, **{section: change})
     assert stages_run(projects.run(project, "dvc", "repro")) == stages
@@ -45,29 +54,60 @@ def test_an_exclusion_is_named_in_every_later_record(project):
     excluded = [{"case_id": "phantom_02", "reason": "moved"}]
     projects.set_params(project, validate={"exclude": excluded})
     projects.run(project, "dvc", "repro")
-    for path in ("build/validate/findings.json", "build/validate/accepted.json", "build/split/split.json", "build/train/train.json",
-                 "build/explain/explain.json", "build/export/model.json", "metrics/metrics.json", "metrics/cases.json", "metrics/robustness.json",
-                 "evidence/acceptance.json"):
+    for path in (
+        "build/validate/findings.json",
+        "build/validate/accepted.json",
+        "build/split/split.json",
+        "build/train/train.json",
+        "build/explain/explain.json",
+        "build/export/model.json",
+        "metrics/metrics.json",
+        "metrics/cases.json",
+        "metrics/robustness.json",
+        "evidence/acceptance.json",
+    ):
         assert json.loads((project / path).read_text())["excluded"] == excluded, path
     assert "phantom_02" not in json.loads((project / "build/split/split.json").read_text())["cases"]
-    assert "1 cases were excluded: phantom_02" in projects.run(project, "python", "-m", "radiotrace", "results").stdout
+    assert (
+        "1 cases were excluded: phantom_02"
+        in projects.run(project, "python", "-m", "radiotrace", "results").stdout
+    )
 
 
 def test_an_experiment_with_other_epochs_trains_again_and_shows_in_the_diffs(project):
     done = projects.run(project, "dvc", "exp", "run", "--set-param", "train.epochs=3")
-    assert sorted(stages_run(done)) == ["evaluate", "evidence", "explain", "export", "report", "robustness", "train"]
+    assert sorted(stages_run(done)) == [
+        "evaluate",
+        "evidence",
+        "explain",
+        "export",
+        "report",
+        "robustness",
+        "train",
+    ]
     assert len(json.loads((project / "build/train/train.json").read_text())["history"]) == 3
     parameters = json.loads(projects.run(project, "dvc", "params", "diff", "main", "--json").stdout)
     assert parameters["params.yaml"]["train.epochs"] == {"old": 2, "new": 3, "diff": 1}
     metrics = json.loads(projects.run(project, "dvc", "metrics", "diff", "main", "--json", "--all").stdout)
     headline, gates = metrics["metrics/headline.json"], metrics["metrics/gates.json"]
-    assert {"dice.anterior.mean", "dice.posterior.n_undefined", "volume_error_percent.anterior.mean", "dice.mean_of_labels.mean",
-            "calibration.before.expected_error", "subgroup_gap_dice.site.north"} <= headline.keys()
+    assert {
+        "dice.anterior.mean",
+        "dice.posterior.n_undefined",
+        "volume_error_percent.anterior.mean",
+        "dice.mean_of_labels.mean",
+        "calibration.before.expected_error",
+        "subgroup_gap_dice.site.north",
+    } <= headline.keys()
     assert headline["dice.anterior.mean"]["old"] != headline["dice.anterior.mean"]["new"]
     assert gates["requirements.SRS-SEG-1.verdict"]["new"] in ("met", "not met", "cannot say")
     assert "| metrics/headline.json" in projects.run(project, "dvc", "metrics", "diff", "main", "--md").stdout
     # dvclive and the experiment leave the pipeline itself alone.
-    assert projects.run(project, "git", "diff", "--name-only", "main", "--", "dvc.yaml", "data.dvc", ".gitignore").stdout == ""
+    assert (
+        projects.run(
+            project, "git", "diff", "--name-only", "main", "--", "dvc.yaml", "data.dvc", ".gitignore"
+        ).stdout
+        == ""
+    )
 
 
 def test_a_misspelt_parameter_is_refused(project):
@@ -114,7 +154,8 @@ def test_the_lock_fits_the_code_without_any_data(reproduced, tmp_path):
     assert projects.run(folder, "dvc", "repro", "--dry", "--allow-missing", check=False).returncode != 0
 
 
-def test_a_lock_that_does_not_fit_fails_the_check_though_everything_was_pulled(project):  # then '--dry' ends with status 0
+# then '--dry' ends with status 0
+def test_a_lock_that_does_not_fit_fails_the_check_though_everything_was_pulled(project):
     check = ("make", "-o", ".venv/runtime", "check")
     assert projects.run(project, *check).returncode == 0
     projects.set_params(project, export={"parity_cases": 3})
@@ -131,7 +172,10 @@ def test_everything_locked_is_in_the_datastore(project):
 def test_a_tampered_object_makes_the_pull_fail(reproduced, tmp_path):
     folder = tmp_path / "clone"
     projects.run(reproduced, "git", "clone", "-q", reproduced, folder)
-    victim = max((path for path in (folder / "datastore/files/md5").glob("*/*") if path.suffix != ".dir"), key=lambda path: path.stat().st_size)
+    victim = max(
+        (path for path in (folder / "datastore/files/md5").glob("*/*") if path.suffix != ".dir"),
+        key=lambda path: path.stat().st_size,
+    )
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.chmod(0o644)
@@ -141,5 +185,3 @@ def test_a_tampered_object_makes_the_pull_fail(reproduced, tmp_path):
     assert done.returncode == 1
     assert victim.name in done.stderr
     assert "Traceback" not in done.stderr
-
-

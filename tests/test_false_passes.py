@@ -1,8 +1,10 @@
-"""False passes: everything by which a requirement could look verified, or a release ready, without being so; and what refuses each.
+"""False passes: everything by which a requirement could look verified, or a release ready, without being so;
+and what refuses each.
 
-The list is one to read. Each entry names the false pass, how it is tried on a project in which all is verified (tests/traced.py) or on a
-file, and what must be said.
+The list is one to read. Each entry names the false pass, how it is tried on a project in which all is
+verified (tests/traced.py) or on a file, and what must be said.
 """
+
 import copy
 import json
 import re
@@ -45,7 +47,9 @@ def dice(**changes):
 
 
 def seeded(verdict):
-    return lambda project: project.outcomes["controls"]["NC-UI-1"]["requirements"].update({"SRS-UI-1": {"verdict": verdict, "red": []}})
+    return lambda project: project.outcomes["controls"]["NC-UI-1"]["requirements"].update(
+        {"SRS-UI-1": {"verdict": verdict, "red": []}}
+    )
 
 
 def rerun(path):
@@ -65,72 +69,144 @@ def both(*steps):
     return lambda project: [step(project) for step in steps]
 
 
-# Refused by radiotrace/evidence/trace/tests.py: only a test of which every case ran and passed, on these files, counts.
+# Refused by radiotrace/evidence/trace/tests.py: only a test of which every case ran and passed, on these
+# files, counts.
 OF_TESTS = {
     "skipped": (ran(passed=0, skipped=1), "0 of 1 cases passed, 0 failed, 1 were skipped"),
-    "xfail": (ran(passed=0, skipped=1), "1 were skipped"),                                   # pytest reports an expected failure as skipped
+    # pytest reports an expected failure as skipped
+    "xfail": (ran(passed=0, skipped=1), "1 were skipped"),
     "xpass": (ran(passed=0, otherwise=1), "0 of 1 cases passed"),
     "failed": (ran(passed=0, failed=1), "1 failed"),
     "one parameter failed": (ran(passed=2, failed=1), "2 of 3 cases passed"),
     "one parameter skipped": (ran(passed=2, skipped=1), "2 of 3 cases passed"),
     "one parameter never ran": (ran(passed=2, otherwise=1), "2 of 3 cases passed"),
-    "deselected, or its file could not be collected": (lambda project: project.found["tests"].pop(STATUS), f"{STATUS} was not run"),
-    "test removed": (both(lambda project: project.known.pop(STATUS), lambda project: project.found["tests"].pop(STATUS)), "1 tests, 2 needed"),
-    "test edited after it ran": (edit(lambda project: project.known[STATUS], source_sha256=OTHER), "was edited since it ran"),
-    "id added to a test after it ran": (lambda project: project.known[STATUS].update(verifies=["SRS-SEG-1", "SRS-UI-1"]), "was edited since it ran"),
-    "record of older code": (edit(lambda project: project.now, **{"radiotrace/pipeline/stage.py": OTHER}), "1 files changed since the tests ran"),
-    "record of older tests": (edit(lambda project: project.now, **{"tests/phantoms.py": OTHER}), "1 files changed since the tests ran"),
-    "code added after the tests ran": (edit(lambda project: project.now, **{"radiotrace/more.py": OTHER}), "1 files changed since the tests ran"),
-    "list of files cut": (lambda project: project.found["files"].pop("tests/phantoms.py"), "files changed since the tests ran"),
+    "deselected, or its file could not be collected": (
+        lambda project: project.found["tests"].pop(STATUS),
+        f"{STATUS} was not run",
+    ),
+    "test removed": (
+        both(lambda project: project.known.pop(STATUS), lambda project: project.found["tests"].pop(STATUS)),
+        "1 tests, 2 needed",
+    ),
+    "test edited after it ran": (
+        edit(lambda project: project.known[STATUS], source_sha256=OTHER),
+        "was edited since it ran",
+    ),
+    "id added to a test after it ran": (
+        lambda project: project.known[STATUS].update(verifies=["SRS-SEG-1", "SRS-UI-1"]),
+        "was edited since it ran",
+    ),
+    "record of older code": (
+        edit(lambda project: project.now, **{"radiotrace/pipeline/stage.py": OTHER}),
+        "1 files changed since the tests ran",
+    ),
+    "record of older tests": (
+        edit(lambda project: project.now, **{"tests/phantoms.py": OTHER}),
+        "1 files changed since the tests ran",
+    ),
+    "code added after the tests ran": (
+        edit(lambda project: project.now, **{"radiotrace/more.py": OTHER}),
+        "1 files changed since the tests ran",
+    ),
+    "list of files cut": (
+        lambda project: project.found["files"].pop("tests/phantoms.py"),
+        "files changed since the tests ran",
+    ),
     "verification in part": (lambda project: project.found.update(whole=False), "the tests ran in part only"),
 }
-# Refused by radiotrace/evidence/design/negative_controls.py and trace.py: a control must be red, for this fault, these tests and this requirement.
+# Refused by radiotrace/evidence/design/negative_controls.py and trace.py: a control must be red, for this
+# fault, these tests and this requirement.
 OF_CONTROLS = {
     "control not noticed": (seeded("green"), "is green, expected red"),
     "control under which no test could run": (seeded("broken"), "is broken, expected red"),
-    "control not run": (lambda project: project.outcomes["controls"].pop("NC-UI-1"), "is not run, expected red"),
-    "control run for another requirement": (lambda project: project.outcomes["controls"]["NC-UI-1"]["requirements"].update(
-        {"SRS-UI-2": project.outcomes["controls"]["NC-UI-1"]["requirements"].pop("SRS-UI-1")}), "is not run, expected red"),
-    "control made harmless after it was red": (edit(lambda project: project.written["negative_controls"]["NC-UI-1"], new="return 2"),
-                                               "is stale, expected red"),
+    "control not run": (
+        lambda project: project.outcomes["controls"].pop("NC-UI-1"),
+        "is not run, expected red",
+    ),
+    "control run for another requirement": (
+        lambda project: project.outcomes["controls"]["NC-UI-1"]["requirements"].update(
+            {"SRS-UI-2": project.outcomes["controls"]["NC-UI-1"]["requirements"].pop("SRS-UI-1")}
+        ),
+        "is not run, expected red",
+    ),
+    "control made harmless after it was red": (
+        edit(lambda project: project.written["negative_controls"]["NC-UI-1"], new="return 2"),
+        "is stale, expected red",
+    ),
     "helper of tests made empty after the control was red": (
-        rerun("tests/phantoms.py"), "is stale, expected red"),
-    "test made weaker after the control was red": (
-        rerun("tests/test_stage.py"), "is stale, expected red"),
+        rerun("tests/phantoms.py"),
+        "is stale, expected red",
+    ),
+    "test made weaker after the control was red": (rerun("tests/test_stage.py"), "is stale, expected red"),
 }
 # Refused by radiotrace/evidence/design/requirements.py: judge.
 OF_CRITERIA = {
-    "metrics of another part": (lambda project: project.metrics.update(part="validation"), "metrics are of the validation part"),
+    "metrics of another part": (
+        lambda project: project.metrics.update(part="validation"),
+        "metrics are of the validation part",
+    ),
     "metric absent": (lambda project: project.metrics["dice"].clear(), "there is no metric dice.anterior"),
-    "metric renamed": (lambda project: project.metrics["dice"].update(Anterior=project.metrics["dice"].pop("anterior")),
-                       "there is no metric dice.anterior; there are dice.Anterior"),
+    "metric renamed": (
+        lambda project: project.metrics["dice"].update(Anterior=project.metrics["dice"].pop("anterior")),
+        "there is no metric dice.anterior; there are dice.Anterior",
+    ),
     "metric undefined": (dice(mean=None, ci95_low=None, ci95_high=None), "has no lower bound"),
     "metric not a number": (dice(ci95_low=float("nan")), "criterion not met"),
     "undefined cases left out": (dice(n_undefined=1), "undefined in 1 cases"),
     "too few subjects": (dice(n_subjects=29), "29 subjects, 30 needed"),
     "many images of few subjects": (dice(n_subjects=20, n_cases=400), "20 subjects, 30 needed"),
-    "point estimate meets, bound does not": (dice(mean=0.9, ci95_low=0.84), "criterion not met: lower 95 % bound 0.84, needed >= 0.85"),
+    "point estimate meets, bound does not": (
+        dice(mean=0.9, ci95_low=0.84),
+        "criterion not met: lower 95 % bound 0.84, needed >= 0.85",
+    ),
     "upper bound meets, lower does not": (dice(ci95_low=0.8, ci95_high=0.99), "criterion not met"),
-    "subgroup silently missing": (asks(metric="subgroups.north.dice"), "there is no metric subgroups.north.dice"),
-    "not judged at all": (lambda project: setattr(project, "acceptance", lambda: {"run_id": "a" * 64, "results": []}),
-                          "its criterion was not judged"),
+    "subgroup silently missing": (
+        asks(metric="subgroups.north.dice"),
+        "there is no metric subgroups.north.dice",
+    ),
+    "not judged at all": (
+        lambda project: setattr(project, "acceptance", lambda: {"run_id": "a" * 64, "results": []}),
+        "its criterion was not judged",
+    ),
 }
 # Refused by radiotrace/evidence/design/reviews.py: what was set, or left out, after a test part was opened.
 AFTER_THE_OPENING = {
     "criterion lowered": (both(dice(ci95_low=0.82), lower), "criterion post-hoc"),
-    "criterion lowered and reviewed again": (both(dice(ci95_low=0.82), lower, Project.review), "criterion post-hoc"),
+    "criterion lowered and reviewed again": (
+        both(dice(ci95_low=0.82), lower, Project.review),
+        "criterion post-hoc",
+    ),
     "criterion lowered, reviewed, and a new test part opened": (
-        both(dice(ci95_low=0.82), lower, Project.review, opened_before(49)), "criterion post-hoc"),
+        both(dice(ci95_low=0.82), lower, Project.review, opened_before(49)),
+        "criterion post-hoc",
+    ),
     "criterion of another metric": (
-        both(lambda project: project.metrics["dice"].update(mean_of_labels=dict(SUMMARY)),
-             asks(metric="dice.mean_of_labels"), Project.review), "criterion post-hoc"),
+        both(
+            lambda project: project.metrics["dice"].update(mean_of_labels=dict(SUMMARY)),
+            asks(metric="dice.mean_of_labels"),
+            Project.review,
+        ),
+        "criterion post-hoc",
+    ),
     "fewer subjects asked for": (
-        both(dice(n_subjects=20), asks(min_subjects=10), Project.review), "criterion post-hoc"),
-    "criterion never reviewed before": (lambda project: (project.written["reviews"].clear(), project.review()), "criterion post-hoc"),
+        both(dice(n_subjects=20), asks(min_subjects=10), Project.review),
+        "criterion post-hoc",
+    ),
+    "criterion never reviewed before": (
+        lambda project: (project.written["reviews"].clear(), project.review()),
+        "criterion post-hoc",
+    ),
     "hard cases excluded": (
-        both(lambda project: project.metrics["excluded"].append({"case_id": "p_01", "reason": "blurred"}), opened_before(50)),
-        "cases left out: 1, and a test part with other cases was opened before"),
-    "hard cases taken out of the data": (opened_before(50), "a test part of 50 cases was opened before this one of 49"),
+        both(
+            lambda project: project.metrics["excluded"].append({"case_id": "p_01", "reason": "blurred"}),
+            opened_before(50),
+        ),
+        "cases left out: 1, and a test part with other cases was opened before",
+    ),
+    "hard cases taken out of the data": (
+        opened_before(50),
+        "a test part of 50 cases was opened before this one of 49",
+    ),
 }
 
 
@@ -139,8 +215,13 @@ def refused(project, name, change, expected):
     assert project.traced()["requirements"][name]["status"] == "verified"
     change(project)
     traced = project.traced()
-    assert any(expected in reason for reason in traced["requirements"][name]["reasons"]), traced["requirements"][name]["reasons"]
-    assert (traced["requirements"][name]["status"], traced["user_needs"]["UN-1"]["status"]) == ("not verified", "not verified")
+    assert any(expected in reason for reason in traced["requirements"][name]["reasons"]), traced[
+        "requirements"
+    ][name]["reasons"]
+    assert (traced["requirements"][name]["status"], traced["user_needs"]["UN-1"]["status"]) == (
+        "not verified",
+        "not verified",
+    )
     assert traced["release_blocked"]
 
 
@@ -173,22 +254,50 @@ def test_what_came_after_the_opening_does_not_count(project, change, expected):
     refused(project, "SRS-SEG-1", change, expected)
 
 
-# Refused by radiotrace/evidence/trace/matrix.py: a release is blocked while a row of gaps is there, though every requirement is verified.
+# Refused by radiotrace/evidence/trace/matrix.py: a release is blocked while a row of gaps is there, though
+# every requirement is verified.
 BLOCKED = {
     "criterion that was missed is removed": (
-        lambda project: project.requirement("SRS-SEG-1").pop("acceptance"), "SRS-SEG-1", "was reviewed as a requirement with a criterion"),
+        lambda project: project.requirement("SRS-SEG-1").pop("acceptance"),
+        "SRS-SEG-1",
+        "was reviewed as a requirement with a criterion",
+    ),
     "requirement that was missed is removed": (
-        lambda project: project.written["requirements"]["requirements"].pop(0), "SRS-SEG-1", "was reviewed as a requirement with a criterion"),
+        lambda project: project.written["requirements"]["requirements"].pop(0),
+        "SRS-SEG-1",
+        "was reviewed as a requirement with a criterion",
+    ),
     "hazard without control": (
-        lambda project: project.written["risks"]["hazards"].append(example("risks/valid/two_hazards")["hazards"][1]), "HAZ-2", "no control"),
+        lambda project: project.written["risks"]["hazards"].append(
+            example("risks/valid/two_hazards")["hazards"][1]
+        ),
+        "HAZ-2",
+        "no control",
+    ),
     "risk that is left is not acceptable": (
-        lambda project: project.written["risks"]["hazards"][0].pop("residual_reason"), "HAZ-1", "residual risk is not acceptable"),
+        lambda project: project.written["risks"]["hazards"][0].pop("residual_reason"),
+        "HAZ-1",
+        "residual risk is not acceptable",
+    ),
     "risk control with no requirement": (
-        lambda project: project.written["risks"]["controls"].append(project.written["risks"]["controls"][0] | {"id": "RC-99"}), "RC-99",
-        "no requirement and no information"),
+        lambda project: project.written["risks"]["controls"].append(
+            project.written["risks"]["controls"][0] | {"id": "RC-99"}
+        ),
+        "RC-99",
+        "no requirement and no information",
+    ),
     "need that no requirement meets": (
-        lambda project: project.written["requirements"]["user_needs"].append({"id": "UN-2", "text": "Forgotten."}), "UN-2", "no requirement meets"),
-    "edited after its review": (lambda project: project.written["requirements"]["user_needs"][0].update(text="Other words."), "UN-1", "suspect"),
+        lambda project: project.written["requirements"]["user_needs"].append(
+            {"id": "UN-2", "text": "Forgotten."}
+        ),
+        "UN-2",
+        "no requirement meets",
+    ),
+    "edited after its review": (
+        lambda project: project.written["requirements"]["user_needs"][0].update(text="Other words."),
+        "UN-1",
+        "suspect",
+    ),
 }
 
 
@@ -203,13 +312,21 @@ def test_a_release_is_blocked(project, change, item, expected):
 
 def test_a_risk_control_of_a_requirement_that_is_not_verified_is_not_effective():
     written = controls.load(ROOT / "design")
-    status = {one["id"]: {"status": "verified", "reasons": []} for one in written["requirements"]["requirements"]}
+    status = {
+        one["id"]: {"status": "verified", "reasons": []} for one in written["requirements"]["requirements"]
+    }
     hazard = written["risks"]["hazards"][0]
-    named = next(one["id"] for one in written["requirements"]["requirements"] if set(one["risk_controls"]) & set(hazard["controls"]))
+    named = next(
+        one["id"]
+        for one in written["requirements"]["requirements"]
+        if set(one["risk_controls"]) & set(hazard["controls"])
+    )
     status[named] = {"status": "not verified", "reasons": ["skipped"]}
     found = risks.report(written["risks"], written["requirements"], status, run_id="a" * 64, texts={})
     assert not found["hazards"][hazard["id"]]["controls_effective"]
-    assert any(row["item"] in hazard["controls"] and row["gap"] == "not shown effective" for row in found["gaps"])
+    assert any(
+        row["item"] in hazard["controls"] and row["gap"] == "not shown effective" for row in found["gaps"]
+    )
 
 
 # Refused by the schema of design/requirements.yaml, so that every stage that reads it stops.
@@ -244,10 +361,15 @@ def test_a_file_of_requirements_is_refused(tmp_path, key, below, value):
     assert all(line.startswith(f"requirements[0].{key}") for line in caught.value.findings)
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("    threshold: 0.85\n", "    threshold: 0.85\n    threshold: 0.5\n", "is not YAML"),
-    ("- id: SRS-DATA-2\n", "- id: SRS-DATA-1\n", "SRS-DATA-1 stands twice"), ("- id: UN-2\n", "- id: UN-1\n", "UN-1 stands twice")],
-    ids=["duplicate YAML key", "duplicate id", "duplicate need"])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("    threshold: 0.85\n", "    threshold: 0.85\n    threshold: 0.5\n", "is not YAML"),
+        ("- id: SRS-DATA-2\n", "- id: SRS-DATA-1\n", "SRS-DATA-1 stands twice"),
+        ("- id: UN-2\n", "- id: UN-1\n", "UN-1 stands twice"),
+    ],
+    ids=["duplicate YAML key", "duplicate id", "duplicate need"],
+)
 def test_what_stands_twice_is_refused(tmp_path, old, new, expected):
     text = (ROOT / "design/requirements.yaml").read_text("utf-8")
     assert old in text
@@ -256,22 +378,39 @@ def test_what_stands_twice_is_refused(tmp_path, old, new, expected):
         requirements.load(tmp_path / "requirements.yaml")
 
 
-# Refused while tests are collected, by tests/requirement_plugin.py, each tried in tests/test_requirement_plugin.py:
-AT_COLLECTION = {"unknown id", "id in lower case", "id with a space", "ids in one text", "no id", "empty", "call without assert", "in a class"}
+# Refused while tests are collected, by tests/requirement_plugin.py, each tried in
+# tests/test_requirement_plugin.py:
+AT_COLLECTION = {
+    "unknown id",
+    "id in lower case",
+    "id with a space",
+    "ids in one text",
+    "no id",
+    "empty",
+    "call without assert",
+    "in a class",
+}
 
 
 def test_collection_refuses_the_rest():
     from tests.test_requirement_plugin import REFUSED
+
     assert set(REFUSED) >= AT_COLLECTION
 
 
 # Refused by radiotrace/evidence/bundle/contents.py, so that the stage evidence stops.
-@pytest.mark.parametrize(("way", "expected"), [
-    (("sources", "metrics", "run_id"), "run_id of metrics.json"), (("sources", "model", "weights_sha256"), "weights behind model.onnx"),
-    (("sources", "dataset", "dataset", "root_sha256"), "root of the data set")],
-    ids=["metric of another model", "another model exported", "metric of another version of the data"])
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        (("sources", "metrics", "run_id"), "run_id of metrics.json"),
+        (("sources", "model", "weights_sha256"), "weights behind model.onnx"),
+        (("sources", "dataset", "dataset", "root_sha256"), "root of the data set"),
+    ],
+    ids=["metric of another model", "another model exported", "metric of another version of the data"],
+)
 def test_records_of_different_origin_stop_the_stage(way, expected):
     from tests.test_bundle import agreeing
+
     run = agreeing()
     assert contents.contradictions(**run) == []
     place = run
@@ -282,8 +421,16 @@ def test_records_of_different_origin_stop_the_stage(way, expected):
 
 
 def test_a_checklist_item_that_is_ticked_by_prose_is_refused():
-    standard = example("compliance/valid/" + next((ROOT / "tests/schema_cases/compliance/valid").glob("*.json")).stem)
-    row = {"clause": "9.9", "id": f"{standard['prefix']}:9.9", "summary": "Ticked", "status": "evidenced", "note": "We do this, see our handbook."}
+    standard = example(
+        "compliance/valid/" + next((ROOT / "tests/schema_cases/compliance/valid").glob("*.json")).stem
+    )
+    row = {
+        "clause": "9.9",
+        "id": f"{standard['prefix']}:9.9",
+        "summary": "Ticked",
+        "status": "evidenced",
+        "note": "We do this, see our handbook.",
+    }
     assert "9.9: evidenced without evidence" in compliance.faults(standard | {"rows": [row]})
 
 
@@ -291,7 +438,13 @@ def test_a_bill_of_materials_of_another_environment_stops_the_stage():
     found = copy.deepcopy(bills.installed())
     name = next(iter(found))
     found[name] = found[name] | {"version": "0.0.0"}
-    made = sbom.runtime({file: bills.pins()[file] for file in bills.RUNTIME}, bills.installed(), bills.listed(), bills.wheels(), bills.PRODUCT)
+    made = sbom.runtime(
+        {file: bills.pins()[file] for file in bills.RUNTIME},
+        bills.installed(),
+        bills.listed(),
+        bills.wheels(),
+        bills.PRODUCT,
+    )
     assert sbom.drift(made, bills.installed()) == []
     assert any(name in line for line in sbom.drift(made, found))
 
@@ -304,7 +457,10 @@ def test_an_unlisted_file_is_found(tmp_path):
 
 
 # Host and time: no own record has a place for them, and none of this bundle holds any.
-OWN = sorted({path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json")} - {"execution"})  # that one is for them
+# that one is for them
+OWN = sorted(
+    {path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json")} - {"execution"}
+)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -318,7 +474,9 @@ def test_the_bundle_names_no_machine_and_no_moment():
     texts = {path.name: path.read_text("utf-8") for path in (submitted.folder() / "evidence").iterdir()}
     moment = re.compile(r"20\d\d-\d\d-\d\dT(?!00:00:00)\d\d:\d\d")
     place = re.compile(rf"/(?:root|home|tmp|Users)/|\b{re.escape(socket.gethostname())}\b")
-    assert not {name: found[0] for name, text in texts.items() if (found := moment.search(text) or place.search(text))}
+    assert not {
+        name: found[0] for name, text in texts.items() if (found := moment.search(text) or place.search(text))
+    }
 
 
 # Refused by 'verify', level 3, which believes no record: it asks git.
@@ -341,8 +499,15 @@ def commit(folder, required=None, opened=None, reviewed=None):
     for name, lines in (("test_openings", opened), ("reviews", reviewed)):
         if lines is not None:
             (folder / f"design/{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    for words in ([] if (folder / ".git").exists() else [["init", "-q"]]) + [["add", "-A"], ["commit", "-qm", "x"]]:
-        subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *words], cwd=folder, check=True)
+    for words in ([] if (folder / ".git").exists() else [["init", "-q"]]) + [
+        ["add", "-A"],
+        ["commit", "-qm", "x"],
+    ]:
+        subprocess.run(
+            ["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *words],
+            cwd=folder,
+            check=True,
+        )
 
 
 def lowered():
@@ -352,13 +517,32 @@ def lowered():
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-@pytest.mark.parametrize(("change", "expected"), [
-    ({"required": lowered()}, "SRS-SEG-1: its criterion is not that of commit"),
-    ({"required": lowered(), "reviewed": [line(), reviews.line("SRS-SEG-1", lowered()["requirements"][0], 0)]},
-     "SRS-SEG-1: its criterion is not that of commit"),
-    ({"required": REQUIRED | {"requirements": REQUIRED["requirements"][1:]}}, "SRS-SEG-1: its criterion is not that of commit"),
-    ({"opened": [opening()]}, "design/test_openings.jsonl: lacks a line"), ({"reviewed": [line(5)]}, "design/reviews.jsonl: lacks a line")],
-    ids=["criterion lowered", "review forged: no opening before it", "criterion removed", "opening taken back", "review taken back"])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"required": lowered()}, "SRS-SEG-1: its criterion is not that of commit"),
+        (
+            {
+                "required": lowered(),
+                "reviewed": [line(), reviews.line("SRS-SEG-1", lowered()["requirements"][0], 0)],
+            },
+            "SRS-SEG-1: its criterion is not that of commit",
+        ),
+        (
+            {"required": REQUIRED | {"requirements": REQUIRED["requirements"][1:]}},
+            "SRS-SEG-1: its criterion is not that of commit",
+        ),
+        ({"opened": [opening()]}, "design/test_openings.jsonl: lacks a line"),
+        ({"reviewed": [line(5)]}, "design/reviews.jsonl: lacks a line"),
+    ],
+    ids=[
+        "criterion lowered",
+        "review forged: no opening before it",
+        "criterion removed",
+        "opening taken back",
+        "review taken back",
+    ],
+)
 def test_git_remembers(history, change, expected):
     assert ledgers.check(history).faults == []
     commit(history, **change)
@@ -366,8 +550,10 @@ def test_git_remembers(history, change, expected):
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-@pytest.mark.parametrize(("prespecified", "verdict", "n_faults"), [
-    (False, "post-hoc", 0), (False, "not met", 0), (False, "met", 1), (True, "not met", 1)])
+@pytest.mark.parametrize(
+    ("prespecified", "verdict", "n_faults"),
+    [(False, "post-hoc", 0), (False, "not met", 0), (False, "met", 1), (True, "not met", 1)],
+)
 def test_a_criterion_that_came_late_must_be_said_to_have(history, prespecified, verdict, n_faults):
     added = REQUIRED["requirements"][0] | {"id": "SRS-SEG-9"}
     acceptance = json.loads((ROOT / "tests/schema_cases/acceptance/valid/post_hoc.json").read_text("utf-8"))
@@ -380,7 +566,8 @@ def test_a_criterion_that_came_late_must_be_said_to_have(history, prespecified, 
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-def test_a_criterion_of_a_part_that_was_never_opened_is_prespecified(project):  # the counterpart: before, everything may change
+# the counterpart: before, everything may change
+def test_a_criterion_of_a_part_that_was_never_opened_is_prespecified(project):
     project.opened.clear()
     lower(project)
     project.review()

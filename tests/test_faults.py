@@ -1,4 +1,6 @@
-"""Bad input, from the outside: one message with every fault and the way out, exit status 1, no traceback, nothing lost."""
+"""Bad input, from the outside: one message with every fault and the way out, exit status 1, no traceback,
+nothing lost."""
+
 import json
 import shutil
 from pathlib import Path
@@ -28,7 +30,8 @@ def run_stage(project: Path, name: str):
 
 
 def refused(project: Path, name: str, *words: str) -> None:
-    """Runs a stage that must refuse: status 1, every word in its message, no traceback, every output as it was."""
+    """Runs a stage that must refuse: status 1, every word in its message, no traceback, every output as it
+    was."""
     before = contents(project)
     done = run_stage(project, name)
     assert done.returncode == 1, done.stderr
@@ -48,6 +51,7 @@ def with_voxel(value):
     def change(volume):
         volume[3, 4, 5] = value
         return volume
+
     return change
 
 
@@ -69,11 +73,33 @@ def test_all_faults_of_the_data_come_in_one_message(project):
     sitk.WriteImage(four, str(project / "data/imagesTr/phantom_08.nii.gz"))
     projects.run(project, "python", "-m", "radiotrace", "manifest")
     assert run_stage(project, "ingest").returncode == 0
-    refused(project, "validate", "phantom_01", "1 voxels are NaN", "phantom_02", "grid_origin", "phantom_03", "label map has 7",
-            "phantom_04", "same voxels as phantom_05", "phantom_06", "cut: ", "phantom_07", "every voxel is 1", "phantom_08", "4-D",
-            "8 of 16 cases fail", "validate.exclude")
+    refused(
+        project,
+        "validate",
+        "phantom_01",
+        "1 voxels are NaN",
+        "phantom_02",
+        "grid_origin",
+        "phantom_03",
+        "label map has 7",
+        "phantom_04",
+        "same voxels as phantom_05",
+        "phantom_06",
+        "cut: ",
+        "phantom_07",
+        "every voxel is 1",
+        "phantom_08",
+        "4-D",
+        "8 of 16 cases fail",
+        "validate.exclude",
+    )
     # The way out that the message names is one.
-    projects.set_params(project, validate={"exclude": [{"case_id": f"phantom_0{number}", "reason": "spoilt"} for number in range(1, 9)]})
+    projects.set_params(
+        project,
+        validate={
+            "exclude": [{"case_id": f"phantom_0{number}", "reason": "spoilt"} for number in range(1, 9)]
+        },
+    )
     assert run_stage(project, "validate").returncode == 0
     assert len(json.loads((project / "build/validate/accepted.json").read_text())["excluded"]) == 8
 
@@ -132,7 +158,9 @@ def test_a_patch_that_the_network_cannot_halve_is_refused(project):
 @pytest.mark.requirement("SRS-EVI-1")
 def test_records_of_two_runs_are_not_bundled(project):
     path = project / "metrics/metrics.json"
-    path.write_text(path.read_text().replace('"run_id": "', '"run_id": "0000')[: -1].replace('0000', '0000', 1) + "\n")
+    path.write_text(
+        path.read_text().replace('"run_id": "', '"run_id": "0000')[:-1].replace("0000", "0000", 1) + "\n"
+    )
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"run_id": record["run_id"][:64]}))
     refused(project, "evidence", "run_id of metrics.json")
@@ -157,8 +185,18 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.requirement("SRS-UI-1")
-@pytest.mark.parametrize(("name", "bytes_left"), [
-    ("ingest", 1000), ("ingest", 20000), ("split", 1000), ("train", 10000), ("evaluate", 500), ("robustness", 500), ("export", 10000)])
+@pytest.mark.parametrize(
+    ("name", "bytes_left"),
+    [
+        ("ingest", 1000),
+        ("ingest", 20000),
+        ("split", 1000),
+        ("train", 10000),
+        ("evaluate", 500),
+        ("robustness", 500),
+        ("export", 10000),
+    ],
+)
 def test_a_disk_without_room_leaves_everything_as_it_was(project, name, bytes_left):
     before = contents(project)
     command = yaml.safe_load((project / "dvc.yaml").read_text())["stages"][name]["cmd"].split()[2:]

@@ -1,4 +1,5 @@
 """features: known noise, known boxes, in awkward geometry."""
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -21,12 +22,14 @@ def logits_of(label_zyx: np.ndarray, height=50.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sd", [0.01, 1.0, 250.0])
-def test_the_sd_of_white_noise_is_found(sd):                       # 21 000 values, 27 of which share voxels: about 3 % at most
+# 21 000 values, 27 of which share voxels: about 3 % at most
+def test_the_sd_of_white_noise_is_found(sd):
     assert features.noise(white(sd)) == pytest.approx(sd, rel=0.03)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_ramps_and_products_of_two_ramps_are_no_noise(seed):       # straight along at least one axis everywhere
+# straight along at least one axis everywhere
+def test_ramps_and_products_of_two_ramps_are_no_noise(seed):
     z, y, x = np.mgrid[:24, :30, :36]
     structure = 3.0 * x + 40 * y - 7 * z + 0.3 * x * y + x**2 * z + np.sin(y)
     assert features.noise(structure + white(1, seed)) == pytest.approx(1, rel=0.04)
@@ -45,25 +48,40 @@ def test_padding_with_one_value_is_no_part_of_the_noise():
     assert features.noise(padded) == pytest.approx(5, rel=0.04)
 
 
-def test_whole_numbers_hide_little_noise():                        # rounding adds an SD of 1/√12: √(2² + 1/12) = 2.02
+# rounding adds an SD of 1/√12: √(2² + 1/12) = 2.02
+def test_whole_numbers_hide_little_noise():
     assert features.noise(np.round(white(2))) == pytest.approx(2.02, rel=0.04)
 
 
-@pytest.mark.parametrize("array", [np.zeros((2, 30, 30)), np.full((8, 8, 8), 3.0)], ids=["two slices", "one value"])
+@pytest.mark.parametrize(
+    "array", [np.zeros((2, 30, 30)), np.full((8, 8, 8), 3.0)], ids=["two slices", "one value"]
+)
 def test_where_there_is_nothing_to_look_at_the_noise_is_undefined(array):
     assert features.noise(array) is None
 
 
 def test_input_by_hand():
-    image = np.arange(4 * 5 * 6).reshape(4, 5, 6)                  # 0 … 119: mean 59.5, percentiles 0.05 · 119 = 5.95, 59.5, 113.05
+    # 0 … 119: mean 59.5, percentiles 0.05 · 119 = 5.95, 59.5, 113.05
+    image = np.arange(4 * 5 * 6).reshape(4, 5, 6)
     found = features.of_input(image, image >= 100, (2.0, 0.5, 1.0))
     assert found == {
-        "intensity_mean": 59.5, "intensity_sd": pytest.approx(((120**2 - 1) / 12) ** 0.5), "noise_sd": 0, "snr": None,
-        "intensity_p05": pytest.approx(5.95), "intensity_p50": 59.5, "intensity_p95": pytest.approx(113.05),
-        "size_x_mm": 6, "size_y_mm": 2.5, "size_z_mm": 8, "spacing_x_mm": 1, "spacing_y_mm": 0.5, "spacing_z_mm": 2}
+        "intensity_mean": 59.5,
+        "intensity_sd": pytest.approx(((120**2 - 1) / 12) ** 0.5),
+        "noise_sd": 0,
+        "snr": None,
+        "intensity_p05": pytest.approx(5.95),
+        "intensity_p50": 59.5,
+        "intensity_p95": pytest.approx(113.05),
+        "size_x_mm": 6,
+        "size_y_mm": 2.5,
+        "size_z_mm": 8,
+        "spacing_x_mm": 1,
+        "spacing_y_mm": 0.5,
+        "spacing_z_mm": 2,
+    }
 
 
-def test_snr_is_the_foreground_over_the_noise():                   # a box of 200 in noise of 4: 50
+def test_snr_is_the_foreground_over_the_noise():  # a box of 200 in noise of 4: 50
     image, foreground = white(4), np.zeros((24, 30, 36), bool)
     foreground[6:18, 8:22, 8:28] = True
     image[foreground] += 200
@@ -77,8 +95,13 @@ def test_without_a_foreground_there_is_no_snr():
 def test_output_of_two_boxes():
     labels = phantoms.label_array()
     found = features.of_output(labels, SPACING_ZYX, logits_of(labels), LABELS)
-    assert found == {"volume_mm3.anterior": pytest.approx(phantoms.VOLUMES_MM3[1]), "volume_mm3.posterior": pytest.approx(phantoms.VOLUMES_MM3[2]),
-                     "components.anterior": 1, "components.posterior": 1, "entropy": pytest.approx(0, abs=1e-18)}
+    assert found == {
+        "volume_mm3.anterior": pytest.approx(phantoms.VOLUMES_MM3[1]),
+        "volume_mm3.posterior": pytest.approx(phantoms.VOLUMES_MM3[2]),
+        "components.anterior": 1,
+        "components.posterior": 1,
+        "entropy": pytest.approx(0, abs=1e-18),
+    }
 
 
 def test_components_are_counted():
@@ -87,7 +110,8 @@ def test_components_are_counted():
     assert features.of_output(labels, SPACING_ZYX, logits_of(labels), LABELS)["components.anterior"] == 3
 
 
-def test_entropy_is_that_of_the_labels_and_their_border():         # a voxel that wins by nothing but float32, and 26 sure ones around it
+# a voxel that wins by nothing but float32, and 26 sure ones around it
+def test_entropy_is_that_of_the_labels_and_their_border():
     logits = np.tile(SURE[:, None, None, None], (1, 9, 9, 9)).astype(np.float32)
     logits[:, 4, 4, 4] = 0, 1e-6, 0
     found = features.of_output(logits.argmax(0), (1, 1, 1), logits, LABELS)
@@ -100,17 +124,28 @@ def test_nothing_found_is_volume_0_and_nothing_to_be_unsure_of():
     assert set(found.values()) == {0}
 
 
-def test_axes_are_those_of_the_orientation_asked_for():            # the same case, stored with its axes in another order
+# the same case, stored with its axes in another order
+def test_axes_are_those_of_the_orientation_asked_for():
     labels = phantoms.label_array()
     image, label_map = phantoms.volume(phantoms.image_array(labels, 0)), phantoms.volume(labels)
     straight = features.describe(image, label_map, logits_of(labels), LABELS, "LPS")
-    turned = features.describe(*(sitk.DICOMOrient(one, "SRA") for one in (image, label_map)), logits_of(labels), LABELS, "LPS")
+    turned = features.describe(
+        *(sitk.DICOMOrient(one, "SRA") for one in (image, label_map)), logits_of(labels), LABELS, "LPS"
+    )
     assert straight["input"]["size_x_mm"] == pytest.approx(18 * 0.9)
     assert {kind: pytest.approx(values) for kind, values in straight.items()} == turned
 
 
 def test_a_spacing_that_a_format_has_rounded_is_the_same_spacing():
     labels = phantoms.label_array()
-    found = [features.describe(phantoms.volume(phantoms.image_array(labels, 0), spacing), phantoms.volume(labels, spacing), logits_of(labels),
-                               LABELS, "LPS") for spacing in (phantoms.SPACING_XYZ, np.float32(phantoms.SPACING_XYZ).tolist())]
+    found = [
+        features.describe(
+            phantoms.volume(phantoms.image_array(labels, 0), spacing),
+            phantoms.volume(labels, spacing),
+            logits_of(labels),
+            LABELS,
+            "LPS",
+        )
+        for spacing in (phantoms.SPACING_XYZ, np.float32(phantoms.SPACING_XYZ).tolist())
+    ]
     assert found[0] == found[1]

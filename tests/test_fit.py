@@ -1,4 +1,5 @@
 """fit: design controls that were written for another data set are found, and block the release."""
+
 import copy
 from pathlib import Path
 
@@ -33,22 +34,37 @@ def test_the_design_of_this_repository_is_of_its_data(written, dataset):
 
 def test_a_new_study_with_this_design_is_told_every_contradiction_at_once(written, dataset):
     found = fit.misfits(written, dataset | OTHER)
-    assert items(found) == ["dataset_card"] * 4 + ["requirements", "intended_use", "statistical_plan", "risks", "pccp", "intended_use"]
+    assert items(found) == ["dataset_card"] * 4 + [
+        "requirements",
+        "intended_use",
+        "statistical_plan",
+        "risks",
+        "pccp",
+        "intended_use",
+    ]
     assert all(row["gap"].startswith(fit.ANOTHER) for row in found)
 
 
-@pytest.mark.parametrize(("key", "expected"), [
-    ("name", 6), ("licence", 1), ("modality", 2), ("labels", 1)])
+@pytest.mark.parametrize(("key", "expected"), [("name", 6), ("licence", 1), ("modality", 2), ("labels", 1)])
 def test_each_contradiction_names_the_file_and_both_values(written, dataset, key, expected):
     found = fit.misfits(written, dataset | {key: OTHER[key]})
     assert len(found) == expected
-    assert found[0]["gap"] == {
-        "name": "of another data set: design/dataset_card.yaml has dataset.name 'MSD Task04 Hippocampus (260 labelled training cases)', "
-                "data/dataset.json has name 'Knees'",
-        "licence": "of another data set: design/dataset_card.yaml has dataset.licence 'CC-BY-SA 4.0', data/dataset.json has licence 'CC0'",
-        "modality": "of another data set: design/dataset_card.yaml has dataset.modality 'MRI', data/dataset.json has modality 'CT'",
-        "labels": "of another data set: design/dataset_card.yaml has dataset.labels 0 background, 1 anterior, 2 posterior, data/dataset.json has "
-                  "labels 0 background, 1 femur"}[key]
+    assert (
+        found[0]["gap"]
+        == {
+            "name": "of another data set: design/dataset_card.yaml has dataset.name 'MSD Task04 Hippocampus "
+            "(260 "
+            "labelled training cases)', "
+            "data/dataset.json has name 'Knees'",
+            "licence": "of another data set: design/dataset_card.yaml has dataset.licence 'CC-BY-SA 4.0', "
+            "data/dataset.json has licence 'CC0'",
+            "modality": "of another data set: design/dataset_card.yaml has dataset.modality 'MRI', "
+            "data/dataset.json has modality 'CT'",
+            "labels": "of another data set: design/dataset_card.yaml has dataset.labels 0 background, 1 "
+            "anterior, 2 posterior, data/dataset.json has "
+            "labels 0 background, 1 femur",
+        }[key]
+    )
 
 
 @pytest.mark.parametrize("name", [fit.CARD, *fit.NAMED])
@@ -74,8 +90,13 @@ def test_a_contradiction_blocks_the_release_and_is_a_gap(written, dataset):
 
 
 def test_the_documents_say_at_their_top_that_design_is_of_other_data():
-    found = {path.name: submitted.json_of(f"evidence/{path.name}") for path in sorted((submitted.folder() / "evidence").glob("*.json"))}
+    found = {
+        path.name: submitted.json_of(f"evidence/{path.name}")
+        for path in sorted((submitted.folder() / "evidence").glob("*.json"))
+    }
     found["traceability.json"] = copy.deepcopy(found["traceability.json"]) | {
-        "release_blocked": True, "gaps": [{"item": "risks", "gap": f"{fit.ANOTHER}: design/risks.yaml"}]}
+        "release_blocked": True,
+        "gaps": [{"item": "risks", "gap": f"{fit.ANOTHER}: design/risks.yaml"}],
+    }
     reasons = [span.text for span in documents.why_blocked(documents.Records(found))]
     assert "design/ was written for another data set: 1 contradiction" in reasons

@@ -1,4 +1,8 @@
-"""Data set layouts: both give the same data set, and every fault is named, all at once. No image is opened, so the files are empty."""
+"""Data set layouts: both give the same data set, and every fault is named, all at once.
+
+No image is opened, so the files are empty.
+"""
+
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -34,9 +38,20 @@ def nnunet(tmp_path, msd):
     folder = tmp_path / "nnunet"
     touch(folder, *(f"imagesTr/{one}_0000.nii.gz" for one in IDS), *(f"labelsTr/{one}.nii.gz" for one in IDS))
     (folder / "cases.csv").write_bytes((msd / "cases.csv").read_bytes())
-    (folder / "dataset.json").write_text(json.dumps({
-        "name": "phantoms", "release": "1.0", "licence": "CC0", "reference": "made by code", "channel_names": {"0": "MRI"},
-        "labels": {"background": 0, "anterior": 1, "posterior": 2}, "numTraining": 3, "file_ending": ".nii.gz"}))
+    (folder / "dataset.json").write_text(
+        json.dumps(
+            {
+                "name": "phantoms",
+                "release": "1.0",
+                "licence": "CC0",
+                "reference": "made by code",
+                "channel_names": {"0": "MRI"},
+                "labels": {"background": 0, "anterior": 1, "posterior": 2},
+                "numTraining": 3,
+                "file_ending": ".nii.gz",
+            }
+        )
+    )
     return folder
 
 
@@ -72,19 +87,31 @@ def headline(folder: Path) -> str:
 
 # What is read
 
-def test_both_layouts_give_the_same_data_set(msd, nnunet):      # nnU-Net's image names end in the channel
+
+def test_both_layouts_give_the_same_data_set(msd, nnunet):  # nnU-Net's image names end in the channel
     found, expected = formats.read_dataset(nnunet), formats.read_dataset(msd)
-    assert replace(found, cases=[replace(case, image=case.image.replace("_0000", "")) for case in found.cases]) == expected
+    assert (
+        replace(found, cases=[replace(case, image=case.image.replace("_0000", "")) for case in found.cases])
+        == expected
+    )
 
 
 def test_msd_paths_are_relative_and_plain(msd):
     case = formats.read_dataset(msd).cases[0]
-    assert (case.case_id, case.image, case.label_map) == ("phantom_00", "imagesTr/phantom_00.nii.gz", "labelsTr/phantom_00.nii.gz")
+    assert (case.case_id, case.image, case.label_map) == (
+        "phantom_00",
+        "imagesTr/phantom_00.nii.gz",
+        "labelsTr/phantom_00.nii.gz",
+    )
 
 
 def test_nnunet_paths_name_the_channel_of_the_image(nnunet):
     case = formats.read_dataset(nnunet).cases[2]
-    assert (case.case_id, case.image, case.label_map) == ("phantom_02", "imagesTr/phantom_02_0000.nii.gz", "labelsTr/phantom_02.nii.gz")
+    assert (case.case_id, case.image, case.label_map) == (
+        "phantom_02",
+        "imagesTr/phantom_02_0000.nii.gz",
+        "labelsTr/phantom_02.nii.gz",
+    )
 
 
 def test_cases_are_sorted_by_id(msd):
@@ -98,17 +125,27 @@ def test_an_msd_image_may_have_a_label_map_of_another_name(msd):
     assert formats.read_dataset(msd).cases[0].label_map == "labelsTr/drawn.nii.gz"
 
 
-def test_labels_are_sorted_by_value_and_not_as_text(nnunet):      # as text, 10 would come before 2
+def test_labels_are_sorted_by_value_and_not_as_text(nnunet):  # as text, 10 would come before 2
     names = {**{f"label {value}": value for value in reversed(range(1, 12))}, "background": 0}
     assert list(formats.read_dataset(declare(nnunet, labels=names)).labels.items()) == [
-        ("0", "background"), *((str(value), f"label {value}") for value in range(1, 12))]
+        ("0", "background"),
+        *((str(value), f"label {value}") for value in range(1, 12)),
+    ]
 
 
-@pytest.mark.parametrize(("keys", "name"), [
-    ({"licence": None, "license": "MIT"}, "licence"), ({"release": None, "version": "2"}, "version"),
-    ({"reference": None, "citation": "a paper"}, "citation"), ({"description": "boxes"}, "description")])
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ({"licence": None, "license": "MIT"}, "licence"),
+        ({"release": None, "version": "2"}, "version"),
+        ({"reference": None, "citation": "a paper"}, "citation"),
+        ({"description": "boxes"}, "description"),
+    ],
+)
 def test_identity_takes_either_spelling(msd, keys, name):
-    assert formats.read_dataset(declare(msd, **keys)).identity[name] == next(value for value in keys.values() if value)
+    assert formats.read_dataset(declare(msd, **keys)).identity[name] == next(
+        value for value in keys.values() if value
+    )
 
 
 def test_identity_is_null_where_the_data_set_says_nothing(msd):
@@ -121,16 +158,33 @@ def test_modality_may_be_plain_text(msd):
 
 
 def test_further_columns_of_cases_csv_are_attributes(msd):
-    table(msd, "site,case_id,subject_id,age", "north,phantom_00,s0,70", ",phantom_01,s1,", '"a, b",phantom_02,s2,0')
-    assert [case.attributes for case in formats.read_dataset(msd).cases] == [{"site": "north", "age": "70"}, {}, {"site": "a, b", "age": "0"}]
+    table(
+        msd,
+        "site,case_id,subject_id,age",
+        "north,phantom_00,s0,70",
+        ",phantom_01,s1,",
+        '"a, b",phantom_02,s2,0',
+    )
+    assert [case.attributes for case in formats.read_dataset(msd).cases] == [
+        {"site": "north", "age": "70"},
+        {},
+        {"site": "a, b", "age": "0"},
+    ]
 
 
-def test_subjects_come_from_cases_csv(msd):      # write_tables gives case 1 the subject of case 0
-    assert [case.subject_id for case in formats.read_dataset(msd).cases] == ["subject_00", "subject_00", "subject_02"]
+def test_subjects_come_from_cases_csv(msd):  # write_tables gives case 1 the subject of case 0
+    assert [case.subject_id for case in formats.read_dataset(msd).cases] == [
+        "subject_00",
+        "subject_00",
+        "subject_02",
+    ]
 
 
-@pytest.mark.parametrize(("before", "newline"), [(b"\xef\xbb\xbf", b"\n"), (b"", b"\r\n"), (b"\xef\xbb\xbf", b"\r\n")],
-                         ids=["byte order mark", "CRLF", "both, as a spreadsheet writes"])
+@pytest.mark.parametrize(
+    ("before", "newline"),
+    [(b"\xef\xbb\xbf", b"\n"), (b"", b"\r\n"), (b"\xef\xbb\xbf", b"\r\n")],
+    ids=["byte order mark", "CRLF", "both, as a spreadsheet writes"],
+)
 def test_cases_csv_may_come_from_a_spreadsheet(msd, before, newline):
     expected = formats.read_dataset(msd)
     text = (msd / "cases.csv").read_bytes()
@@ -139,6 +193,7 @@ def test_cases_csv_may_come_from_a_spreadsheet(msd, before, newline):
 
 
 # dataset.json
+
 
 def test_a_missing_dataset_json_is_named(msd):
     (msd / "dataset.json").unlink()
@@ -170,33 +225,71 @@ def test_an_empty_nnunet_folder_has_0_cases(nnunet):
 
 
 def test_a_data_set_of_neither_layout_is_refused(nnunet):
-    assert "dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there" in faults(declare(nnunet, file_ending=None))
+    assert "dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there" in faults(
+        declare(nnunet, file_ending=None)
+    )
 
 
-@pytest.mark.parametrize("labels", [
-    {"0": "background", "2": "posterior"}, {"1": "anterior", "2": "posterior"}, {"0": "background"}, {}, [], None, "anterior",
-    {"0": "background", "1": "same", "2": "same"}, {"0": "background", "1": ""}, {"0": "background", "-1": "below"},
-    {"background": 0, "posterior": 2}, {"background": 0, "left": 1, "right": 1}, {"background": 0, "whole": [1, 2]}, {"background": "none"},
-], ids=["gap", "no background", "background only", "empty", "list", "missing", "text", "one name twice", "no name", "negative",
-        "gap by name", "one value twice", "regions", "no value"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"0": "background", "2": "posterior"},
+        {"1": "anterior", "2": "posterior"},
+        {"0": "background"},
+        {},
+        [],
+        None,
+        "anterior",
+        {"0": "background", "1": "same", "2": "same"},
+        {"0": "background", "1": ""},
+        {"0": "background", "-1": "below"},
+        {"background": 0, "posterior": 2},
+        {"background": 0, "left": 1, "right": 1},
+        {"background": 0, "whole": [1, 2]},
+        {"background": "none"},
+    ],
+    ids=[
+        "gap",
+        "no background",
+        "background only",
+        "empty",
+        "list",
+        "missing",
+        "text",
+        "one name twice",
+        "no name",
+        "negative",
+        "gap by name",
+        "one value twice",
+        "regions",
+        "no value",
+    ],
+)
 def test_labels_that_are_not_0_1_2_with_a_name_each_are_refused(msd, labels):
     assert [fault[:20] for fault in faults(declare(msd, labels=labels))] == ["dataset.json: labels"]
 
 
-@pytest.mark.parametrize("broken", ["imagesTr/phantom_00.nii.gz", {}, {"image": "a.nii.gz"}, {"image": 1, "label": 2}, None])
+@pytest.mark.parametrize(
+    "broken", ["imagesTr/phantom_00.nii.gz", {}, {"image": "a.nii.gz"}, {"image": 1, "label": 2}, None]
+)
 def test_an_entry_without_image_and_label_is_named_by_its_number(msd, broken):
     assert f"dataset.json: training[1]: found {broken!r}, expected an image and a label" in faults(
-        declare(msd, training=[entry(IDS[0]), broken, entry(IDS[2])]))
+        declare(msd, training=[entry(IDS[0]), broken, entry(IDS[2])])
+    )
 
 
 def test_a_case_listed_twice_is_named(msd):
-    assert faults(declare(msd, training=[*map(entry, IDS), entry(IDS[1])])) == ["phantom_01: listed twice in dataset.json"]
+    assert faults(declare(msd, training=[*map(entry, IDS), entry(IDS[1])])) == [
+        "phantom_01: listed twice in dataset.json"
+    ]
 
 
 def test_an_image_in_two_formats_is_one_case_listed_twice(msd):
     touch(msd, "imagesTr/phantom_01.nrrd")
     second = {"image": "imagesTr/phantom_01.nrrd", "label": "labelsTr/phantom_01.nii.gz"}
-    assert faults(declare(msd, training=[*map(entry, IDS), second])) == ["phantom_01: listed twice in dataset.json"]
+    assert faults(declare(msd, training=[*map(entry, IDS), second])) == [
+        "phantom_01: listed twice in dataset.json"
+    ]
 
 
 @pytest.mark.parametrize("case_id", ["phantom 03", "-03", "phäntom", "a+b"])
@@ -209,10 +302,14 @@ def test_a_case_id_that_is_no_plain_name_is_refused(msd, case_id):
 
 # Paths
 
+
 def test_a_missing_image_and_a_missing_label_map_are_both_named(msd):
     (msd / "imagesTr/phantom_01.nii.gz").unlink()
     (msd / "labelsTr/phantom_02.nii.gz").unlink()
-    assert faults(msd) == ["phantom_01: imagesTr/phantom_01.nii.gz is missing", "phantom_02: labelsTr/phantom_02.nii.gz is missing"]
+    assert faults(msd) == [
+        "phantom_01: imagesTr/phantom_01.nii.gz is missing",
+        "phantom_02: labelsTr/phantom_02.nii.gz is missing",
+    ]
 
 
 def test_an_nnunet_image_without_label_map_is_named(nnunet):
@@ -227,15 +324,21 @@ def test_an_nnunet_label_map_without_image_is_named(nnunet):
 
 def test_a_second_channel_is_refused(nnunet):
     touch(nnunet, "imagesTr/phantom_01_0001.nii.gz")
-    assert faults(nnunet) == ["imagesTr/: 1 files, such as phantom_01_0001.nii.gz, are of a second channel; only one channel (_0000) is supported. "
-                              "Keep one channel, as _0000"]
+    assert faults(nnunet) == [
+        "imagesTr/: 1 files, such as phantom_01_0001.nii.gz, are of a second channel; "
+        "only one channel (_0000) is supported. "
+        "Keep one channel, as _0000"
+    ]
 
 
 def test_a_folder_is_no_image(msd):
     (msd / "imagesTr/phantom_01.nii.gz").unlink()
     (msd / "imagesTr/phantom_01.nii.gz").mkdir()
-    assert faults(msd) == ["imagesTr/phantom_01.nii.gz: folders, not files. "
-                           "A folder of DICOM files becomes one file by conversion, for example with dcm2niix"]
+    assert faults(msd) == [
+        "imagesTr/phantom_01.nii.gz: folders, not files. "
+        "A folder of DICOM files becomes one file by conversion, for example with "
+        "dcm2niix"
+    ]
 
 
 @pytest.mark.requirement("SRS-SEC-1")
@@ -243,13 +346,25 @@ def test_a_folder_is_no_image(msd):
 def test_a_path_out_of_the_data_folder_is_refused_though_the_file_is_there(msd, way):
     touch(msd.parent, "outside/phantom_00.nii.gz")
     way = str(msd.parent / "outside") if way == "absolute" else way
-    declare(msd, training=[{"image": f"{way}/phantom_00.nii.gz", "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
+    declare(
+        msd,
+        training=[
+            {"image": f"{way}/phantom_00.nii.gz", "label": "labelsTr/phantom_00.nii.gz"},
+            *map(entry, IDS[1:]),
+        ],
+    )
     assert faults(msd) == [f"phantom_00: {way}/phantom_00.nii.gz leaves the data folder"]
 
 
 @pytest.mark.requirement("SRS-SEC-1")
 def test_an_absolute_path_is_refused_even_if_it_points_inside(msd):
-    declare(msd, training=[{"image": str(msd / "imagesTr/phantom_00.nii.gz"), "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
+    declare(
+        msd,
+        training=[
+            {"image": str(msd / "imagesTr/phantom_00.nii.gz"), "label": "labelsTr/phantom_00.nii.gz"},
+            *map(entry, IDS[1:]),
+        ],
+    )
     assert len(faults(msd)) == 1
 
 
@@ -275,17 +390,27 @@ def test_a_data_folder_may_be_a_link_itself(msd, tmp_path):
 @pytest.mark.parametrize("path", ["imagesTr/\ud800.nii.gz", "imagesTr/\0.nii.gz", "imagesTr/a\nb.nii.gz"])
 def test_a_path_that_no_file_can_have_is_refused_without_traceback(msd, path):
     declare(msd, training=[{"image": "imagesTr/phantom_00.nii.gz", "label": path}, *map(entry, IDS[1:])])
-    fault, = faults(msd)
+    (fault,) = faults(msd)
     assert fault == f"phantom_00: {path!r} holds ':', a backslash, or characters that are not seen"
 
 
 def test_a_path_that_is_too_long_for_any_file_is_missing(msd):
-    declare(msd, training=[{"image": "imagesTr/phantom_00.nii.gz", "label": f"labelsTr/{'x' * 300}.nii.gz"}, *map(entry, IDS[1:])])
+    declare(
+        msd,
+        training=[
+            {"image": "imagesTr/phantom_00.nii.gz", "label": f"labelsTr/{'x' * 300}.nii.gz"},
+            *map(entry, IDS[1:]),
+        ],
+    )
     assert faults(msd) == [f"phantom_00: labelsTr/{'x' * 300}.nii.gz is missing"]
 
 
-@pytest.mark.parametrize("image", ["imagesTr/../imagesTr/phantom_00.nii.gz", "images:Tr/phantom_00.nii.gz", "images\\Tr/phantom_00.nii.gz"])
-def test_a_path_that_no_record_may_hold_is_refused(msd, image):      # the pattern of paths in schemas/dataset.schema.json
+@pytest.mark.parametrize(
+    "image",
+    ["imagesTr/../imagesTr/phantom_00.nii.gz", "images:Tr/phantom_00.nii.gz", "images\\Tr/phantom_00.nii.gz"],
+)
+# the pattern of paths in schemas/dataset.schema.json
+def test_a_path_that_no_record_may_hold_is_refused(msd, image):
     touch(msd, image)
     declare(msd, training=[{"image": image, "label": "labelsTr/phantom_00.nii.gz"}, *map(entry, IDS[1:])])
     assert [fault.split(":")[0] for fault in faults(msd)] == ["phantom_00"]
@@ -293,14 +418,20 @@ def test_a_path_that_no_record_may_hold_is_refused(msd, image):      # the patte
 
 # cases.csv
 
+
 def test_a_missing_cases_csv_is_the_only_fault(msd):
     (msd / "cases.csv").unlink()
     assert [fault[:18] for fault in faults(msd)] == ["cases.csv: missing"]
 
 
-@pytest.mark.parametrize(("first", "missing"), [
-    ("case_id,patient", "subject_id"), ("id,subject_id", "case_id"),
-    ("Case_ID,Subject_ID", "case_id, subject_id")])
+@pytest.mark.parametrize(
+    ("first", "missing"),
+    [
+        ("case_id,patient", "subject_id"),
+        ("id,subject_id", "case_id"),
+        ("Case_ID,Subject_ID", "case_id, subject_id"),
+    ],
+)
 def test_a_missing_column_is_named_with_what_was_found(msd, first, missing):
     table(msd, first, "phantom_00,s0")
     assert faults(msd) == [f"cases.csv: column {missing} missing; found {', '.join(first.split(','))}"]
@@ -343,8 +474,11 @@ def test_a_row_that_ends_before_its_case_id_is_a_fault_beside_others(msd):
     assert "phantom_03: in cases.csv, but not in dataset.json" in faults(msd)
 
 
-@pytest.mark.parametrize("text", [b'case_id,subject_id\n"phantom_00,s0\n', b"case_id,subject_id\nphantom_00,M\xfcller\n"],
-                         ids=["open quote", "not UTF-8"])
+@pytest.mark.parametrize(
+    "text",
+    [b'case_id,subject_id\n"phantom_00,s0\n', b"case_id,subject_id\nphantom_00,M\xfcller\n"],
+    ids=["open quote", "not UTF-8"],
+)
 def test_a_cases_csv_that_cannot_be_read_is_named(msd, text):
     (msd / "cases.csv").write_bytes(text)
     assert [fault[:10] for fault in faults(msd)] == ["cases.csv:"]
@@ -352,14 +486,21 @@ def test_a_cases_csv_that_cannot_be_read_is_named(msd, text):
 
 # All at once
 
+
 def test_faults_of_labels_files_and_rows_come_together(msd):
     declare(msd, labels={"1": "anterior"}, training=[*map(entry, IDS), entry(IDS[0]), {}])
     (msd / "imagesTr/phantom_01.nii.gz").unlink()
     table(msd, "case_id,subject_id", "phantom_00,s0", "phantom_01,", "phantom_07,s7")
-    expected = ["dataset.json: labels: found", "phantom_00: listed twice in dataset.json", "dataset.json: training[4]: found {}",
-                "phantom_01: no subject_id in cases.csv", "phantom_01: imagesTr/phantom_01.nii.gz is missing",
-                "phantom_02: not in cases.csv", "phantom_07: in cases.csv"]
-    assert [fault[:len(start)] for fault, start in zip(faults(msd), expected, strict=True)] == expected
+    expected = [
+        "dataset.json: labels: found",
+        "phantom_00: listed twice in dataset.json",
+        "dataset.json: training[4]: found {}",
+        "phantom_01: no subject_id in cases.csv",
+        "phantom_01: imagesTr/phantom_01.nii.gz is missing",
+        "phantom_02: not in cases.csv",
+        "phantom_07: in cases.csv",
+    ]
+    assert [fault[: len(start)] for fault, start in zip(faults(msd), expected, strict=True)] == expected
 
 
 def test_the_headline_counts_the_faults(msd):
@@ -370,6 +511,7 @@ def test_the_headline_counts_the_faults(msd):
 
 # What strangers handed in
 
+
 def test_a_byte_order_mark_is_accepted_in_dataset_json_too(msd):
     expected = formats.read_dataset(msd)
     (msd / "dataset.json").write_bytes(b"\xef\xbb\xbf" + (msd / "dataset.json").read_bytes())
@@ -378,7 +520,9 @@ def test_a_byte_order_mark_is_accepted_in_dataset_json_too(msd):
 
 def test_a_key_that_stands_twice_in_dataset_json_is_named(msd):
     text = (msd / "dataset.json").read_text()
-    (msd / "dataset.json").write_text(text.replace('"labels": {', '"labels": {"0": "background", "1": "liver"}, "labels": {"1": "x", ', 1))
+    (msd / "dataset.json").write_text(
+        text.replace('"labels": {', '"labels": {"0": "background", "1": "liver"}, "labels": {"1": "x", ', 1)
+    )
     with pytest.raises(StageError) as error:
         formats.read_dataset(msd)
     assert "stand twice" in error.value.headline
@@ -397,31 +541,54 @@ def test_labels_that_are_mixed_up_are_refused(msd, labels):
 
 
 def test_the_label_ignore_of_nnunet_is_refused_with_the_reason(nnunet):
-    fault, = faults(declare(nnunet, labels={"background": 0, "organ": 1, "ignore": 2}))
+    (fault,) = faults(declare(nnunet, labels={"background": 0, "organ": 1, "ignore": 2}))
     assert "2 is 'ignore', which marks voxels that nobody labelled" in fault
 
 
 def test_regions_of_nnunet_are_refused_with_the_reason(nnunet):
-    fault, = faults(declare(nnunet, labels={"background": 0, "whole": [1, 2], "core": 2}))
+    (fault,) = faults(declare(nnunet, labels={"background": 0, "whole": [1, 2], "core": 2}))
     assert "regions of several values (nnU-Net) are not supported" in fault
 
 
-@pytest.mark.parametrize("name", [
-    "left/right", "a\\b", "$x$", "..", ".hidden", "_x", " ", "a\x1b[31m", "a\nb", "a\u202eb", "a:b", "a*", "x" * 65, "<b>"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "left/right",
+        "a\\b",
+        "$x$",
+        "..",
+        ".hidden",
+        "_x",
+        " ",
+        "a\x1b[31m",
+        "a\nb",
+        "a\u202eb",
+        "a:b",
+        "a*",
+        "x" * 65,
+        "<b>",
+    ],
+)
 def test_a_label_name_that_no_file_or_figure_can_have_is_refused_with_what_is_allowed(msd, name):
     found = faults(declare(msd, labels={"0": "background", "1": "organ", "2": name}))
     assert len(found) == 1
     assert "a name begins with a letter or digit" in found[0] or "each with a name of its own" in found[0]
 
 
-@pytest.mark.parametrize("name", ["Großhirn (links)", "hippocampus_ant-1", "GTV+5mm", "L. atrium, 2", "3rd ventricle"])
+@pytest.mark.parametrize(
+    "name", ["Großhirn (links)", "hippocampus_ant-1", "GTV+5mm", "L. atrium, 2", "3rd ventricle"]
+)
 def test_ordinary_label_names_are_read(msd, name):
     assert formats.read_dataset(declare(msd, labels={"0": "background", "1": name})).labels["1"] == name
 
 
-@pytest.mark.parametrize("pair", [("Organ", "organ"), ("M\u00fcller", "Mu\u0308ller"), ("\uff21", "A")], ids=["case", "NFC and NFD", "width"])
+@pytest.mark.parametrize(
+    "pair",
+    [("Organ", "organ"), ("M\u00fcller", "Mu\u0308ller"), ("\uff21", "A")],
+    ids=["case", "NFC and NFD", "width"],
+)
 def test_label_names_that_differ_in_spelling_only_are_refused(msd, pair):
-    fault, = faults(declare(msd, labels={"0": "background", "1": pair[0], "2": pair[1]}))
+    (fault,) = faults(declare(msd, labels={"0": "background", "1": pair[0], "2": pair[1]}))
     assert "one name" in fault or "a name of its own" in fault
 
 
@@ -429,29 +596,34 @@ def test_label_names_that_differ_in_spelling_only_are_refused(msd, pair):
 def test_a_label_value_that_is_no_whole_number_is_refused_and_never_rounded(nnunet, value):  # 1.9 was 1
     text = (nnunet / "dataset.json").read_text().replace('"anterior": 1', f'"anterior": {value}')
     (nnunet / "dataset.json").write_text(text)
-    fault, = faults(nnunet)
+    (fault,) = faults(nnunet)
     assert fault.startswith("dataset.json: labels: found {'background': 0, 'anterior': ")
 
 
-def test_a_label_without_a_name_is_refused(msd):                # it was a structure of the name None
-    fault, = faults(declare(msd, labels={"0": "background", "1": "anterior", "2": None}))
+def test_a_label_without_a_name_is_refused(msd):  # it was a structure of the name None
+    (fault,) = faults(declare(msd, labels={"0": "background", "1": "anterior", "2": None}))
     assert fault.startswith("dataset.json: labels: found ")
 
 
 def test_a_label_of_the_name_of_the_mean_is_refused(msd):
-    assert "a word of the records" in faults(declare(msd, labels={"0": "background", "1": "mean_of_labels"}))[0]
+    assert (
+        "a word of the records" in faults(declare(msd, labels={"0": "background", "1": "mean_of_labels"}))[0]
+    )
 
 
 @pytest.mark.parametrize("modality", [{"0": "T1", "1": "T2"}, ["T1", "T2"]])
 def test_two_modalities_that_are_declared_are_one_fault_with_what_to_do(msd, modality):
-    fault, = faults(declare(msd, modality=modality))
-    assert fault.startswith("dataset.json: 2 modalities or channels are declared (T1, T2); one is supported. Keep one image of each case")
+    (fault,) = faults(declare(msd, modality=modality))
+    assert fault.startswith(
+        "dataset.json: 2 modalities or channels are declared (T1, T2); one is supported. "
+        "Keep one image of each case"
+    )
 
 
 def test_two_channels_of_nnunet_are_one_fault(nnunet):
     touch(nnunet, *(f"imagesTr/{name}_0001.nii.gz" for name in IDS))
     declare(nnunet, channel_names={"0": "T1", "1": "T2"})
-    fault, = faults(nnunet)
+    (fault,) = faults(nnunet)
     assert "2 modalities or channels are declared (T1, T2)" in fault
 
 
@@ -464,23 +636,36 @@ def test_nnunet_images_without_a_channel_are_one_fault(nnunet):
 def test_nnunet_files_of_another_ending_than_declared_are_named(nnunet):
     for path in [*nnunet.glob("imagesTr/*"), *nnunet.glob("labelsTr/*")]:
         path.rename(path.with_name(path.name.replace(".nii.gz", ".nrrd")))
-    assert "imagesTr/ has 3 files, such as phantom_00_0000.nrrd, none of which ends in .nii.gz (file_ending)" in faults(nnunet)
+    assert (
+        "imagesTr/ has 3 files, such as phantom_00_0000.nrrd, none of which ends in .nii.gz (file_ending)"
+        in faults(nnunet)
+    )
 
 
 def test_nnunet_of_pictures_is_one_fault(nnunet):
     table(nnunet, "case_id,subject_id")
-    fault, = faults(declare(nnunet, file_ending=".png"))
+    (fault,) = faults(declare(nnunet, file_ending=".png"))
     assert fault.startswith("dataset.json: file_ending '.png': a picture, one slice each. Make 3-D volumes")
 
 
-@pytest.mark.parametrize(("ending", "words"), [
-    (".png", "a picture, one slice each"), (".hdr", "a pair .hdr and .img"), (".dcm", "dcm2niix"), (".mgz", "mri_convert"),
-    (".xyz", "files that end in .xyz")])
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        (".png", "a picture, one slice each"),
+        (".hdr", "a pair .hdr and .img"),
+        (".dcm", "dcm2niix"),
+        (".mgz", "mri_convert"),
+        (".xyz", "files that end in .xyz"),
+    ],
+)
 def test_images_of_a_format_that_is_not_read_are_one_fault_with_what_to_do(msd, ending, words):
     touch(msd, *(f"imagesTr/{name}{ending}" for name in IDS))
-    declare(msd, training=[{"image": f"imagesTr/{name}{ending}", "label": f"labelsTr/{name}.nii.gz"} for name in IDS])
+    declare(
+        msd,
+        training=[{"image": f"imagesTr/{name}{ending}", "label": f"labelsTr/{name}.nii.gz"} for name in IDS],
+    )
     table(msd, "case_id,subject_id", *(f"{name}{ending},{name}" for name in IDS))
-    fault, = faults(msd)
+    (fault,) = faults(msd)
     assert fault.startswith(f"imagesTr/phantom_00{ending} and 2 more: ")
     assert words in fault
 
@@ -489,7 +674,7 @@ def test_folders_of_dicom_files_are_one_fault(msd):
     for name in IDS:
         (msd / "imagesTr" / name).mkdir()
     declare(msd, training=[{"image": f"imagesTr/{name}", "label": f"labelsTr/{name}.nii.gz"} for name in IDS])
-    fault, = faults(msd)
+    (fault,) = faults(msd)
     assert fault.startswith("imagesTr/phantom_00 and 2 more: folders, not files. A folder of DICOM files")
 
 
@@ -506,7 +691,7 @@ def test_files_one_folder_too_deep_are_one_fault(msd):
     (msd / "Task04").mkdir()
     for kind in ("imagesTr", "labelsTr"):
         (msd / kind).rename(msd / "Task04" / kind)
-    fault, = faults(msd)
+    (fault,) = faults(msd)
     assert fault.startswith("all 6 files are missing, but")
 
 
@@ -521,12 +706,22 @@ def test_a_folder_of_dicom_without_dataset_json_is_named(tmp_path):
 
 @pytest.mark.parametrize("cases", [IDS[:1], IDS], ids=["one", "all"])
 def test_an_image_that_is_its_own_label_map_is_one_fault(msd, cases):
-    declare(msd, training=[entry(name) | ({"label": f"imagesTr/{name}.nii.gz"} if name in cases else {}) for name in IDS])
-    fault, = faults(msd)
-    assert fault.startswith("dataset.json: imagesTr/phantom_00.nii.gz is the image of phantom_00 and the label map of phantom_00")
+    declare(
+        msd,
+        training=[
+            entry(name) | ({"label": f"imagesTr/{name}.nii.gz"} if name in cases else {}) for name in IDS
+        ],
+    )
+    (fault,) = faults(msd)
+    assert fault.startswith(
+        "dataset.json: imagesTr/phantom_00.nii.gz is the image of phantom_00 and the label map of phantom_00"
+    )
 
 
-@pytest.mark.parametrize(("file", "case_id"), [("x.nii.nii.gz", "x.nii"), ("a.img.nii.gz", "a.img"), ("a.hdr.nii", "a.hdr"), ("B.NII.GZ", "B")])
+@pytest.mark.parametrize(
+    ("file", "case_id"),
+    [("x.nii.nii.gz", "x.nii"), ("a.img.nii.gz", "a.img"), ("a.hdr.nii", "a.hdr"), ("B.NII.GZ", "B")],
+)
 def test_a_case_id_is_the_name_without_the_ending_of_its_format(msd, file, case_id):
     touch(msd, f"imagesTr/{file}", f"labelsTr/{file}")
     declare(msd, training=[{"image": f"imagesTr/{file}", "label": f"labelsTr/{file}"}])
@@ -543,7 +738,9 @@ def test_a_case_id_that_is_too_long_for_the_names_of_files_is_refused_with_the_l
     if ok:
         assert len(formats.read_dataset(msd).cases) == 1
     else:
-        assert faults(msd) == [f"{name}: a case id of {length} characters; at most 128, because files are named after it"]
+        assert faults(msd) == [
+            f"{name}: a case id of {length} characters; at most 128, because files are named after it"
+        ]
 
 
 def test_case_ids_that_differ_in_capitals_only_are_refused(msd):
@@ -553,17 +750,30 @@ def test_case_ids_that_differ_in_capitals_only_are_refused(msd):
     assert faults(msd) == ["Phantom_00 and phantom_00: case ids that differ in capitals only"]
 
 
-@pytest.mark.parametrize(("key", "value"), [("name", "a\x1b]0;b"), ("licence", {"name": "MIT"}), ("reference", "\ud800"), ("modality", "MR\x1b[31m")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "a\x1b]0;b"),
+        ("licence", {"name": "MIT"}),
+        ("reference", "\ud800"),
+        ("modality", "MR\x1b[31m"),
+    ],
+)
 def test_an_identity_that_no_page_can_show_is_refused(msd, key, value):
     assert len(faults(declare(msd, **{key: value}))) == 1
 
 
 def test_surplus_rows_are_listed_up_to_a_hundred(msd):
-    table(msd, "case_id,subject_id", *(f"{name},{name}" for name in IDS), *(f"more_{number:06d},s" for number in range(100_000)))
+    table(
+        msd,
+        "case_id,subject_id",
+        *(f"{name},{name}" for name in IDS),
+        *(f"more_{number:06d},s" for number in range(100_000)),
+    )
     with pytest.raises(StageError) as error:
         formats.read_dataset(msd)
     lines = str(error.value).splitlines()
-    assert len(lines) == 103      # headline, 100 of them, "and N more", the way out
+    assert len(lines) == 103  # headline, 100 of them, "and N more", the way out
     assert lines[-2] == "  and 99900 more"
 
 
@@ -573,6 +783,7 @@ def test_the_bytes_that_were_read_are_hashed(msd):
 
 
 # Links
+
 
 def cached(msd, cache, name: str, at: str) -> None:
     """Puts a file into a cache, and a link in its place, as `dvc config cache.type symlink` does."""
@@ -588,6 +799,7 @@ AT = "files/md5/0a/" + "b" * 30
 @pytest.fixture
 def project_with_links(msd, tmp_path):
     from radiotrace.imaging import links
+
     links._cache.cache_clear()
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("")
@@ -602,9 +814,13 @@ def test_a_link_into_the_cache_of_dvc_is_data(msd, project_with_links):
 
 @pytest.mark.parametrize("named", ["absolute", "../elsewhere"])
 @pytest.mark.parametrize("file", ["config", "config.local"])
-def test_a_link_into_a_cache_that_is_configured_elsewhere_is_data(msd, project_with_links, tmp_path, file, named):
+def test_a_link_into_a_cache_that_is_configured_elsewhere_is_data(
+    msd, project_with_links, tmp_path, file, named
+):
     cache = tmp_path / "elsewhere"
-    (project_with_links / ".dvc" / file).write_text(f"[cache]\n    dir = {cache if named == 'absolute' else named}\n    type = symlink\n")
+    (project_with_links / ".dvc" / file).write_text(
+        f"[cache]\n    dir = {cache if named == 'absolute' else named}\n    type = symlink\n"
+    )
     cached(msd, cache, "imagesTr/phantom_00.nii.gz", AT)
     assert [case.case_id for case in formats.read_dataset(msd).cases] == IDS
 
@@ -617,17 +833,24 @@ def test_a_link_to_anything_else_near_the_cache_leaves_the_data_folder(msd, proj
 
 
 @pytest.mark.requirement("SRS-SEC-1")
-def test_a_link_into_a_folder_that_looks_like_a_cache_leaves_the_data_folder(msd, project_with_links, tmp_path):
+def test_a_link_into_a_folder_that_looks_like_a_cache_leaves_the_data_folder(
+    msd, project_with_links, tmp_path
+):
     cached(msd, tmp_path / "no_cache", "imagesTr/phantom_00.nii.gz", AT)
     assert faults(msd) == ["phantom_00: imagesTr/phantom_00.nii.gz leaves the data folder"]
 
 
 def test_more_labels_than_a_label_map_holds_are_one_fault(msd):
-    assert faults(declare(msd, labels={"0": "background", **{str(value): f"l{value}" for value in range(1, 257)}})) == [
-        "dataset.json: labels: found 257, expected at most 256, background included"]
+    assert faults(
+        declare(msd, labels={"0": "background", **{str(value): f"l{value}" for value in range(1, 257)}})
+    ) == ["dataset.json: labels: found 257, expected at most 256, background included"]
 
 
 def test_hidden_files_of_macos_are_one_fault_a_folder(nnunet):
     touch(nnunet, *(f"imagesTr/._{name}_0000.nii.gz" for name in IDS))
-    fault, = faults(nnunet)
-    assert fault == "imagesTr/ has 3 hidden files, such as ._phantom_00_0000.nii.gz, as macOS leaves them behind. Remove them"
+    (fault,) = faults(nnunet)
+    assert (
+        fault
+        == "imagesTr/ has 3 hidden files, such as ._phantom_00_0000.nii.gz, as macOS leaves them behind. "
+        "Remove them"
+    )

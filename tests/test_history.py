@@ -1,4 +1,6 @@
-"""History: what was ever a line of a ledger is found, on whichever side of a merge it stood; and what nobody can know is said."""
+"""History: what was ever a line of a ledger is found, on whichever side of a merge it stood; and what
+nobody can know is said."""
+
 import json
 import shutil
 import subprocess
@@ -93,7 +95,9 @@ def test_a_commit_in_whose_place_git_shows_another_is_read_as_it_is(repository):
     whole = git(repository, "rev-parse", "HEAD")
     cut(repository)
     git(repository, "replace", whole, git(repository, "rev-parse", "HEAD"))
-    assert [fault.split(" that commit")[0] for fault in found(repository)[1]] == [f"{LEDGER}: lacks a line"] * 3
+    assert [fault.split(" that commit")[0] for fault in found(repository)[1]] == [
+        f"{LEDGER}: lacks a line"
+    ] * 3
 
 
 def test_a_history_that_lacks_objects_is_no_history(repository):
@@ -109,8 +113,13 @@ def test_a_history_that_lacks_objects_is_no_history(repository):
 def test_program_of_a_delivered_git_folder_that_would_bring_missing_objects_is_not_run(repository, tmp_path):
     lacking = git(repository, "rev-parse", "HEAD~1")
     (repository / f".git/objects/{lacking[:2]}/{lacking[2:]}").unlink()
-    for name, value in {"core.repositoryformatversion": "1", "extensions.partialClone": "vendor", "remote.vendor.promisor": "true",
-                        "remote.vendor.url": f"ext::touch {tmp_path}/ran", "protocol.ext.allow": "always"}.items():
+    for name, value in {
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "vendor",
+        "remote.vendor.promisor": "true",
+        "remote.vendor.url": f"ext::touch {tmp_path}/ran",
+        "protocol.ext.allow": "always",
+    }.items():
         git(repository, "config", name, value)
     assert history.check(repository).looked is False
     assert not (tmp_path / "ran").exists()
@@ -130,7 +139,10 @@ def test_a_criterion_is_held_against_each_commit_that_first_opened_the_test_part
     commit(repository)
     opened(repository, 9)
     git(repository, "merge", "-q", "-s", "ours", "--allow-unrelated-histories", "main")
-    assert sorted({fault.split(":")[0] for fault in found(repository)[1] if "criterion" in fault}) == ["SRS-SEG-1", "SRS-SEG-2"]
+    assert sorted({fault.split(":")[0] for fault in found(repository)[1] if "criterion" in fault}) == [
+        "SRS-SEG-1",
+        "SRS-SEG-2",
+    ]
 
 
 def test_a_package_whose_hash_changed_under_its_name_is_found(repository):
@@ -157,7 +169,10 @@ def test_reference_that_was_replaced_after_the_test_part_was_opened_is_told(repo
     opened(repository, 3)
     checked = history.raw_files(repository)
     assert (checked.faults, checked.looked) == ([], True)
-    assert checked.warned == [f"data.sha256: labelsTr/a.nii.gz was another file in commit {shown[:12]}, after the test part was first opened"]
+    assert checked.warned == [
+        f"data.sha256: labelsTr/a.nii.gz was another file in commit {shown[:12]}, "
+        f"after the test part was first opened"
+    ]
 
 
 def test_raw_files_that_changed_before_anything_was_opened_are_no_matter(tmp_path):
@@ -171,10 +186,22 @@ def test_raw_files_that_changed_before_anything_was_opened_are_no_matter(tmp_pat
 
 
 @pytest.mark.requirement("SRS-EVI-5")
-@pytest.mark.parametrize(("path", "content"), [
-    ("old/ledger.jsonl", '{"run_id": "9", "stage": "evaluate", "cases_sha256": "c", "metrics_sha256": "m"}\n'),
-    ("evidence/openings.json", '{"openings": [{"run_id": "9", "stage": "evaluate", "cases_sha256": "c", "metrics_sha256": "m"}]}'),
-    ("metrics/metrics.json", '{"run_id": "9", "part": "test"}')], ids=["ledger of another name", "earlier bundle", "committed metrics"])
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (
+            "old/ledger.jsonl",
+            '{"run_id": "9", "stage": "evaluate", "cases_sha256": "c", "metrics_sha256": "m"}\n',
+        ),
+        (
+            "evidence/openings.json",
+            '{"openings": [{"run_id": "9", "stage": "evaluate", "cases_sha256": "c", '
+            '"metrics_sha256": "m"}]}',
+        ),
+        ("metrics/metrics.json", '{"run_id": "9", "part": "test"}'),
+    ],
+    ids=["ledger of another name", "earlier bundle", "committed metrics"],
+)
 def test_an_opening_that_git_knows_from_elsewhere_is_missed(repository, path, content):
     (repository / path).parent.mkdir(exist_ok=True)
     (repository / path).write_text(content)

@@ -1,4 +1,5 @@
 """Identity: the manifest is that of `sha256sum`, and every difference is named at once."""
+
 import os
 import subprocess
 
@@ -31,7 +32,11 @@ def faults() -> list[str]:
 
 
 def test_a_manifest_has_a_line_for_each_file_sorted_by_path(project):
-    assert [line[66:] for line in identity.manifest("data").splitlines()] == ["data/one", "data/sub/three with a space", "data/two"]
+    assert [line[66:] for line in identity.manifest("data").splitlines()] == [
+        "data/one",
+        "data/sub/three with a space",
+        "data/two",
+    ]
 
 
 def test_a_line_of_the_manifest_has_the_digest_of_sha256sum(project):
@@ -57,7 +62,11 @@ def test_changed_missing_and_extra_files_are_named_at_once(project):
     (project / "data/one").write_text("1")
     (project / "data/two").unlink()
     (project / "data/sub/four").write_text("four")
-    assert [fault.split(",")[0] for fault in faults()] == ["data/one: changed", "data/two: missing", "data/sub/four: not in the manifest"]
+    assert [fault.split(",")[0] for fault in faults()] == [
+        "data/one: changed",
+        "data/two: missing",
+        "data/sub/four: not in the manifest",
+    ]
 
 
 def test_a_changed_file_shows_both_digests(project):
@@ -130,8 +139,11 @@ def test_voxels_of_another_pixel_type_are_the_same(pixel_type):
     assert digest(VALUES.astype(pixel_type)) == digest(VALUES)
 
 
-@pytest.mark.parametrize("geometry", [{"origin": (1.0, 2.0, 3.0)}, {"spacing": (1.0, 1.0, 1.0)}, {"direction": (1, 0, 0, 0, 1, 0, 0, 0, 1)}],
-                         ids=["origin", "spacing", "direction"])
+@pytest.mark.parametrize(
+    "geometry",
+    [{"origin": (1.0, 2.0, 3.0)}, {"spacing": (1.0, 1.0, 1.0)}, {"direction": (1, 0, 0, 0, 1, 0, 0, 0, 1)}],
+    ids=["origin", "spacing", "direction"],
+)
 def test_voxels_elsewhere_in_the_world_are_the_same(geometry):
     assert digest(VALUES, **geometry) == digest(VALUES)
 
@@ -147,11 +159,12 @@ def test_one_other_value_makes_other_voxels():
     assert digest(other) != digest(VALUES)
 
 
-def test_minus_zero_is_zero():       # a masked float image holds -0.0 where its uint8 copy holds 0
+def test_minus_zero_is_zero():  # a masked float image holds -0.0 where its uint8 copy holds 0
     assert digest(np.full((2, 3, 4), -0.0, np.float32)) == digest(np.zeros((2, 3, 4), np.uint8))
 
 
 # Names and changes
+
 
 @pytest.mark.parametrize("name", ["line\nbreak", "red\x1b[31m", "right\u202eleft"])
 def test_a_file_whose_name_no_line_can_hold_is_refused(project, name):
@@ -172,6 +185,8 @@ def test_a_file_whose_name_is_not_utf_8_is_refused(project):
 def test_bytes_that_were_read_and_are_not_those_of_the_manifest_are_named(project):
     assert identity.check_read("data", "data.sha256", {"one": SHA256_OF_ONE}) is None
     with pytest.raises(StageError) as error:
-        identity.check_read("data", "data.sha256", {"one": SHA256_OF_ONE, "two": SHA256_OF_ONE, "new": SHA256_OF_ONE})
+        identity.check_read(
+            "data", "data.sha256", {"one": SHA256_OF_ONE, "two": SHA256_OF_ONE, "new": SHA256_OF_ONE}
+        )
     read = f"SHA-256 read {SHA256_OF_ONE[:12]}…"
     assert [finding.split(",")[0] for finding in error.value.findings] == [f"new: {read}", f"two: {read}"]

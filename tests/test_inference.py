@@ -1,4 +1,5 @@
 """inference: a network that is right gives the phantom's own boxes, in every geometry."""
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,8 +13,14 @@ from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0, 100], "patch_voxels": [8, 8, 8],
-        "window_voxels": [32, 32, 32], "multiple": 4}
+SPEC = {
+    "orientation": "LPS",
+    "spacing_mm": None,
+    "clip_percentiles": [0, 100],
+    "patch_voxels": [8, 8, 8],
+    "window_voxels": [32, 32, 32],
+    "multiple": 4,
+}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 
 
@@ -21,7 +28,10 @@ def phantom(orientation: str, degrees: float = 10, labels=None) -> tuple[sitk.Im
     """An image without noise, of intensities 0.2, 1.0 and 0.7 for labels 0, 1 and 2, and its label map."""
     labels = phantoms.label_array() if labels is None else labels
     image = np.choose(labels, [0.2, 1.0, 0.7]).astype(np.float32)
-    return tuple(sitk.DICOMOrient(phantoms.volume(array, direction=phantoms.rotation(degrees)), orientation) for array in (image, labels))
+    return tuple(
+        sitk.DICOMOrient(phantoms.volume(array, direction=phantoms.rotation(degrees)), orientation)
+        for array in (image, labels)
+    )
 
 
 def thresholds(image: sitk.Image):
@@ -38,20 +48,24 @@ def thresholds(image: sitk.Image):
 
 
 def pointwise(patch):
-    return torch.cat([patch, patch ** 2 - 1, 2 - 3 * patch], 1)
+    return torch.cat([patch, patch**2 - 1, 2 - 3 * patch], 1)
 
 
 def noise(*shape_zyx) -> torch.Tensor:
     return torch.randn(shape_zyx, generator=torch.Generator().manual_seed(0))
 
 
-GEOMETRIES = pytest.mark.parametrize(("orientation", "degrees"), [("LPS", 0), ("RAS", 10), ("PIR", -25), ("SAL", 40)])
+GEOMETRIES = pytest.mark.parametrize(
+    ("orientation", "degrees"), [("LPS", 0), ("RAS", 10), ("PIR", -25), ("SAL", 40)]
+)
 
 
 @GEOMETRIES
 def test_segment_finds_the_boxes_in_any_geometry(orientation, degrees):
     image, label_map = phantom(orientation, degrees)
-    assert np.array_equal(volumes.array_zyx(windows.segment(image, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
+    assert np.array_equal(
+        volumes.array_zyx(windows.segment(image, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map)
+    )
 
 
 @GEOMETRIES
@@ -65,7 +79,7 @@ def test_segment_gives_uint8():
     assert windows.segment(image, thresholds(image), SPEC)[0].GetPixelID() == sitk.sitkUInt8
 
 
-def test_segment_gives_logits_on_the_canonical_grid():         # PIR stores (y, z, x) of LPS
+def test_segment_gives_logits_on_the_canonical_grid():  # PIR stores (y, z, x) of LPS
     image, _ = phantom("PIR")
     assert windows.segment(image, thresholds(image), SPEC)[1].shape == (3, *phantoms.SIZE_XYZ[::-1])
 
@@ -73,12 +87,15 @@ def test_segment_gives_logits_on_the_canonical_grid():         # PIR stores (y, 
 def test_segment_takes_integers():
     image, label_map = phantom("RAS")
     scaled = sitk.Cast(image * 1000, sitk.sitkInt16)
-    assert np.array_equal(volumes.array_zyx(windows.segment(scaled, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map))
+    assert np.array_equal(
+        volumes.array_zyx(windows.segment(scaled, thresholds(image), SPEC)[0]), volumes.array_zyx(label_map)
+    )
 
 
 def large_box() -> np.ndarray:
     labels = np.zeros(phantoms.SIZE_XYZ[::-1], np.uint8)
-    labels[3:11, 5:17, 4:14] = 2                               # 8 x 12 x 10 voxels of 1.7, 1.1, 0.9 mm; its threshold is half-way
+    # 8 x 12 x 10 voxels of 1.7, 1.1, 0.9 mm; its threshold is half-way
+    labels[3:11, 5:17, 4:14] = 2
     return labels
 
 
@@ -93,12 +110,14 @@ def test_segment_at_another_spacing_answers_on_the_grid_of_the_volume(resampled)
     assert volumes.grid(resampled[1][0]) == volumes.grid(resampled[0])
 
 
-def test_segment_at_another_spacing_works_on_that_spacing(resampled):    # 18 x 0.9 = 16.2, 22 x 1.1 = 24.2, 14 x 1.7 = 23.8 mm
+# 18 x 0.9 = 16.2, 22 x 1.1 = 24.2, 14 x 1.7 = 23.8 mm
+def test_segment_at_another_spacing_works_on_that_spacing(resampled):
     assert resampled[1][1].shape[1:] == (24, 24, 16)
 
 
 def test_segment_at_another_spacing_finds_the_box(resampled):
-    # Off by at most half a voxel of 1 mm on all sides of 9 x 13.2 x 13.6 mm: (8 x 12.2 x 12.6) / mean with (9 x 13.2 x 13.6) = 0.86.
+    # Off by at most half a voxel of 1 mm on all sides of 9 x 13.2 x 13.6 mm: (8 x 12.2 x 12.6) / mean with (9
+    # x 13.2 x 13.6) = 0.86.
     reference, found = (volumes.array_zyx(one) == 2 for one in (resampled[0], resampled[1][0]))
     assert metrics.dice(reference, found) > 0.86
 
@@ -112,7 +131,9 @@ def test_segment_of_odd_sizes_answers_on_the_grid_of_the_volume():
 def test_predict_in_one_pass_is_the_network():
     image, network = noise(16, 20, 12), architecture.build(NETWORK, 0).eval()
     with torch.no_grad():
-        assert torch.allclose(windows.predict(image, network, SPEC), network(image[None, None])[0], rtol=0, atol=1e-5)
+        assert torch.allclose(
+            windows.predict(image, network, SPEC), network(image[None, None])[0], rtol=0, atol=1e-5
+        )
 
 
 def test_predict_in_windows_is_one_pass_for_a_pointwise_network():
@@ -133,13 +154,15 @@ def seen(image, spec) -> list[torch.Tensor]:
     return found
 
 
-def test_predict_shrinks_the_window_to_the_image():           # z: 10 -> 12 of 32; y: 17 -> 20 of 24; x: 30 -> 16, in windows
+# z: 10 -> 12 of 32; y: 17 -> 20 of 24; x: 30 -> 16, in windows
+def test_predict_shrinks_the_window_to_the_image():
     patches = seen(noise(10, 17, 30), SPEC | {"window_voxels": [16, 24, 32]})
     assert {tuple(patch.shape) for patch in patches} == {(1, 1, 12, 20, 16)}
 
 
 def test_predict_does_not_shrink_the_window_below_a_patch_and_centres_the_image():
-    (patch,) = seen(torch.ones(10, 17, 13), SPEC | {"patch_voxels": [16, 20, 12]})  # x: 13 -> 16; y: 17 -> 20; z: 10 -> 12
+    # x: 13 -> 16; y: 17 -> 20; z: 10 -> 12
+    (patch,) = seen(torch.ones(10, 17, 13), SPEC | {"patch_voxels": [16, 20, 12]})
     assert patch[0, 0, 1:11, 1:18, 1:14].sum() == patch.sum() == 10 * 17 * 13
     assert patch.shape == (1, 1, 12, 20, 16)
 
@@ -155,8 +178,10 @@ def test_predict_adds_zeros():
 
 
 def test_predict_adds_the_offsets_of_balanced_volumes():
-    plain, shifted = (windows.predict(torch.ones(8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
-                      for spec in (SPEC, SPEC | {"logit_offsets": [0.0, -0.25]}))
+    plain, shifted = (
+        windows.predict(torch.ones(8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
+        for spec in (SPEC, SPEC | {"logit_offsets": [0.0, -0.25]})
+    )
     assert torch.equal(shifted - plain, torch.tensor([0, -0.25]).view(2, 1, 1, 1).expand(2, 8, 8, 8))
 
 
@@ -164,11 +189,16 @@ def test_predict_gives_float32():
     assert windows.predict(noise(8, 8, 8), lambda patch: patch.bfloat16(), SPEC).dtype == torch.float32
 
 
-def test_predict_takes_an_image_that_the_network_halves_to_one_voxel():  # 4 -> 2 -> 1: instance norm takes no single voxel
+# 4 -> 2 -> 1: instance norm takes no single voxel
+def test_predict_takes_an_image_that_the_network_halves_to_one_voxel():
     assert windows.predict(noise(4, 4, 4), architecture.build(NETWORK, 0).eval(), SPEC).shape == (3, 4, 4, 4)
 
 
-@pytest.mark.parametrize("changes", [{}, {"patch_voxels": [16, 20, 12]}, {"patch_voxels": [14, 25, 17]}], ids=["rounded", "patch", "odd"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"patch_voxels": [16, 20, 12]}, {"patch_voxels": [14, 25, 17]}],
+    ids=["rounded", "patch", "odd"],
+)
 def test_one_pass_is_what_predict_hands_to_the_network(changes):
     image, spec = noise(10, 17, 13), SPEC | changes
     (expected,) = seen(image, spec)
@@ -182,7 +212,8 @@ def test_one_pass_of_an_image_that_fits_has_all_of_it():
     assert torch.equal(patch[inside], image)
 
 
-# z: 10 becomes 12, 1 before and 1 behind; y: 40 > 24, around 30 18 … 42 is moved back to 16 … 40; x: 30 > 16, 8 … 24 around 16.
+# z: 10 becomes 12, 1 before and 1 behind; y: 40 > 24, around 30 18 … 42 is moved back to 16 … 40; x: 30 > 16,
+# 8 … 24 around 16.
 def test_one_pass_of_a_larger_image_is_the_window_around_a_place():
     image = noise(10, 40, 30)
     patch, part, inside = windows.one_pass(image, SPEC | {"window_voxels": [16, 24, 32]}, (5, 30, 16))
@@ -197,9 +228,16 @@ def test_one_pass_does_not_leave_the_image():
     assert part == (slice(0, 16), slice(24, 40), slice(12, 28))
 
 
-@pytest.mark.parametrize("shape", [(14, 22, 18), (20, 40, 37), (5, 6, 7)], ids=["one window", "several windows", "smaller than a patch"])
+@pytest.mark.parametrize(
+    "shape",
+    [(14, 22, 18), (20, 40, 37), (5, 6, 7)],
+    ids=["one window", "several windows", "smaller than a patch"],
+)
 def test_with_a_gradient_the_logits_are_the_same(shape):
-    network, image = architecture.build(NETWORK, seed=1).eval(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    network, image = (
+        architecture.build(NETWORK, seed=1).eval(),
+        torch.randn(shape, generator=torch.Generator().manual_seed(0)),
+    )
     spec = SPEC | {"logit_offsets": [0.5, 0, -1]}
     image.requires_grad_()
     found = windows.differentiable(image, network, spec)

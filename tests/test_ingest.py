@@ -1,4 +1,6 @@
-"""Ingest: what is written is what was read, in one orientation, described in mm, and the same bytes every time."""
+"""Ingest: what is written is what was read, in one orientation, described in mm, and the same bytes every
+time."""
+
 import argparse
 import copy
 import gzip
@@ -22,10 +24,22 @@ P = {"orientation": "LPS", "spacing_mm": None}
 
 # One array
 
-def test_intensities_of_0_to_200():      # 0..200 in steps of 1: percentile p is 2p, variance (201² - 1)/12 = 3366.67
+
+# 0..200 in steps of 1: percentile p is 2p, variance (201² - 1)/12 = 3366.67
+def test_intensities_of_0_to_200():
     found = ingest.describe_image(np.arange(201.0).reshape(1, 3, 67))["intensity"]
     assert found == pytest.approx(
-        {"min": 0, "p0_5": 1, "median": 100, "p99_5": 199, "max": 200, "mean": 100, "sd": np.sqrt((201**2 - 1) / 12)}, abs=1e-9)
+        {
+            "min": 0,
+            "p0_5": 1,
+            "median": 100,
+            "p99_5": 199,
+            "max": 200,
+            "mean": 100,
+            "sd": np.sqrt((201**2 - 1) / 12),
+        },
+        abs=1e-9,
+    )
 
 
 def test_intensities_leave_out_voxels_that_are_not_finite():
@@ -42,7 +56,8 @@ def test_intensities_do_not_depend_on_the_pixel_type():
     assert ingest.describe_image(array.astype(np.uint8)) == ingest.describe_image(array.astype(np.float64))
 
 
-def test_label_volumes_are_voxels_times_their_size():      # 5 and 3 voxels of 0.5 · 2 · 3 = 3 mm³; background is no label
+# 5 and 3 voxels of 0.5 · 2 · 3 = 3 mm³; background is no label
+def test_label_volumes_are_voxels_times_their_size():
     array = np.array([[[0] * 4 + [1] * 5 + [7] * 3]], np.uint8)
     assert ingest.describe_label_map(array, (0.5, 2.0, 3.0)) == {"label_volumes_mm3": {"1": 15.0, "7": 9.0}}
 
@@ -57,7 +72,8 @@ def test_labels_that_are_no_small_integers_keep_their_value():
     assert found == {"label_volumes_mm3": {"-1": 1.0, "0.5": 1.0, "300": 1.0}}
 
 
-def test_a_label_that_is_almost_1_is_not_1():      # as an interpolation leaves it; it must not pass for a known label
+# as an interpolation leaves it; it must not pass for a known label
+def test_a_label_that_is_almost_1_is_not_1():
     array = np.array([[[0, 1, 1, np.nextafter(np.float32(1), np.float32(2))]]], np.float32)
     found = ingest.describe_label_map(array, (1, 1, 1))["label_volumes_mm3"]
     assert (found["1"], len(found)) == (2.0, 2)
@@ -89,6 +105,7 @@ def test_compact_keeps_the_grid():
 
 # One file
 
+
 def bring_in(folder: Path, name: str, is_label_map=False, p=P) -> dict:
     return ingest.bring_in(folder, name, is_label_map, p, folder / "out", "volume.nii.gz")
 
@@ -98,15 +115,20 @@ COLOUR = sitk.Compose([phantoms.pair(0)[0]] * 3)
 FLAT = phantoms.pair(0)[0][:, :, 3]
 
 
-@pytest.mark.parametrize(("volume", "fault"), [
-    (FOUR_D, "4-D (18 x 22 x 14 x 3), 1"), (COLOUR, "3-D (18 x 22 x 14), 3"), (FLAT, "2-D (18 x 22), 1")], ids=["4-D", "vectors", "2-D"])
+@pytest.mark.parametrize(
+    ("volume", "fault"),
+    [(FOUR_D, "4-D (18 x 22 x 14 x 3), 1"), (COLOUR, "3-D (18 x 22 x 14), 3"), (FLAT, "2-D (18 x 22), 1")],
+    ids=["4-D", "vectors", "2-D"],
+)
 @pytest.mark.parametrize("ending", ["nrrd", "nii.gz"])
-def test_a_volume_of_another_kind_is_a_fault_with_its_size_and_its_values_a_voxel(tmp_path, volume, fault, ending):
+def test_a_volume_of_another_kind_is_a_fault_with_its_size_and_its_values_a_voxel(
+    tmp_path, volume, fault, ending
+):
     sitk.WriteImage(volume, str(tmp_path / f"raw.{ending}"))
     assert bring_in(tmp_path, f"raw.{ending}")["fault"].startswith(fault)
 
 
-def test_a_nifti_of_colours_is_a_fault(tmp_path):      # datatype 128: three bytes a voxel
+def test_a_nifti_of_colours_is_a_fault(tmp_path):  # datatype 128: three bytes a voxel
     colours = np.zeros((18, 22, 14), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     nibabel.Nifti1Image(colours, np.eye(4)).to_filename(tmp_path / "raw.nii.gz")
     assert bring_in(tmp_path, "raw.nii.gz")["fault"].startswith("3-D (18 x 22 x 14), 3")
@@ -116,11 +138,11 @@ def test_a_nifti_of_colours_is_a_fault(tmp_path):      # datatype 128: three byt
 def test_a_cut_file_is_a_fault(tmp_path):
     sitk.WriteImage(phantoms.pair(0)[0], str(tmp_path / "raw.nii.gz"))
     whole = (tmp_path / "raw.nii.gz").read_bytes()
-    (tmp_path / "raw.nii.gz").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "raw.nii.gz").write_bytes(whole[: len(whole) // 2])
     assert bring_in(tmp_path, "raw.nii.gz")["fault"].startswith("cut: ")
 
 
-def test_a_volume_of_complex_numbers_is_a_fault(tmp_path):      # raw MRI; it has one component a voxel
+def test_a_volume_of_complex_numbers_is_a_fault(tmp_path):  # raw MRI; it has one component a voxel
     sitk.WriteImage(sitk.Cast(phantoms.pair(0)[0], sitk.sitkComplexFloat32), str(tmp_path / "raw.nii.gz"))
     assert "complex" in bring_in(tmp_path, "raw.nii.gz")["fault"]
 
@@ -154,7 +176,9 @@ def test_text_of_the_header_is_recorded_by_kind(tmp_path, orientation):
     volume = phantoms.pair(0)[0]
     volume.SetMetaData("aux_file", "DOE^JANE")
     sitk.WriteImage(volume, str(tmp_path / "raw.nii.gz"))
-    assert bring_in(tmp_path, "raw.nii.gz", p=P | {"orientation": orientation})["identifying_text"] == ["aux_file: a person's name"]
+    assert bring_in(tmp_path, "raw.nii.gz", p=P | {"orientation": orientation})["identifying_text"] == [
+        "aux_file: a person's name"
+    ]
 
 
 @pytest.mark.requirement("SRS-DATA-6")
@@ -166,7 +190,7 @@ def test_text_of_the_header_does_not_travel_on(tmp_path):
     assert b"DOE" not in gzip.decompress((tmp_path / "out/volumes/volume.nii.gz").read_bytes())
 
 
-def test_grid_and_pixel_type_are_those_of_the_raw_file(tmp_path):      # for validate to compare
+def test_grid_and_pixel_type_are_those_of_the_raw_file(tmp_path):  # for validate to compare
     volume = sitk.DICOMOrient(sitk.Cast(phantoms.pair(0)[1], sitk.sitkInt16), "RAS")
     sitk.WriteImage(volume, str(tmp_path / "raw.nrrd"))
     found = bring_in(tmp_path, "raw.nrrd", is_label_map=True)
@@ -183,7 +207,18 @@ def test_the_digest_of_voxels_is_that_of_the_canonical_volume(tmp_path):
 
 # The stage
 
-ARGUMENTS = ["--data", "data", "--manifest", "data.sha256", "--out", "ingest", "--params", "params.yaml", "--requirements", "requirements.txt"]
+ARGUMENTS = [
+    "--data",
+    "data",
+    "--manifest",
+    "data.sha256",
+    "--out",
+    "ingest",
+    "--params",
+    "params.yaml",
+    "--requirements",
+    "requirements.txt",
+]
 
 
 def run() -> int:
@@ -202,7 +237,11 @@ def make_manifest() -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -231,19 +270,28 @@ def record(folder: Path) -> dict:
 
 
 def test_every_case_is_recorded_without_fault(done):
-    found = [(case["case_id"], case["image"]["fault"], case["label_map"]["fault"]) for case in record(done)["cases"]]
+    found = [
+        (case["case_id"], case["image"]["fault"], case["label_map"]["fault"])
+        for case in record(done)["cases"]
+    ]
     assert found == [(f"phantom_{number:02d}", None, None) for number in range(16)]
 
 
-def test_label_volumes_of_every_case_are_those_of_its_boxes(done):      # to the float32 of a NIfTI header
+def test_label_volumes_of_every_case_are_those_of_its_boxes(done):  # to the float32 of a NIfTI header
     expected = {str(value): volume for value, volume in phantoms.VOLUMES_MM3.items()}
-    assert all(case["label_map"]["label_volumes_mm3"] == pytest.approx(expected, rel=1e-6) for case in record(done)["cases"])
+    assert all(
+        case["label_map"]["label_volumes_mm3"] == pytest.approx(expected, rel=1e-6)
+        for case in record(done)["cases"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["image", "label_map"])
-def test_every_volume_points_to_left_posterior_superior(done, kind):      # turned by 45 degrees at most: cosines of 0.707 and more
+# turned by 45 degrees at most: cosines of 0.707 and more
+def test_every_volume_points_to_left_posterior_superior(done, kind):
     for case in record(done)["cases"]:
-        direction = np.reshape(volumes.read(done / "ingest/volumes" / case[kind]["volume"]).GetDirection(), (3, 3))
+        direction = np.reshape(
+            volumes.read(done / "ingest/volumes" / case[kind]["volume"]).GetDirection(), (3, 3)
+        )
         assert (np.diag(direction) > 0.7).all()
 
 
@@ -262,37 +310,54 @@ def test_the_boxes_of_every_case_stay_where_they_are_in_the_world(done, value):
         assert np.allclose(after, before, rtol=0, atol=1e-4)
 
 
-def test_images_keep_their_values_under_their_labels(done):      # what is under the boxes, sorted, is the same before and after
+# what is under the boxes, sorted, is the same before and after
+def test_images_keep_their_values_under_their_labels(done):
     for case in record(done)["cases"]:
-        raw, out = ([volumes.array_zyx(volumes.read(path)) for path in paths] for paths in (
-            (done / "data" / case["image"]["path"], done / "data" / case["label_map"]["path"]),
-            (done / "ingest/volumes" / case["image"]["volume"], done / "ingest/volumes" / case["label_map"]["volume"])))
+        raw, out = (
+            [volumes.array_zyx(volumes.read(path)) for path in paths]
+            for paths in (
+                (done / "data" / case["image"]["path"], done / "data" / case["label_map"]["path"]),
+                (
+                    done / "ingest/volumes" / case["image"]["volume"],
+                    done / "ingest/volumes" / case["label_map"]["volume"],
+                ),
+            )
+        )
         assert np.array_equal(np.sort(raw[0][raw[1] == 2]), np.sort(out[0][out[1] == 2]))
 
 
 def test_every_digest_of_a_volume_is_that_of_its_file(done):
     for case in record(done)["cases"]:
         for kind in ("image", "label_map"):
-            assert records.sha256(done / "ingest/volumes" / case[kind]["volume"]) == case[kind]["volume_sha256"]
+            assert (
+                records.sha256(done / "ingest/volumes" / case[kind]["volume"]) == case[kind]["volume_sha256"]
+            )
 
 
-def test_subjects_are_counted_once(done):      # every fourth of 16 cases is a twin: 12 subjects
+def test_subjects_are_counted_once(done):  # every fourth of 16 cases is a twin: 12 subjects
     found = record(done)["dataset"]
     assert (found["cases"], found["subjects"]) == (16, 12)
 
 
 def test_attributes_of_cases_csv_are_recorded(done):
-    assert [case["attributes"] for case in record(done)["cases"]][:2] == [{"site": "south"}, {"site": "north"}]
+    assert [case["attributes"] for case in record(done)["cases"]][:2] == [
+        {"site": "south"},
+        {"site": "north"},
+    ]
 
 
 def test_nothing_but_volumes_and_records_is_written(done):
     names = {f"phantom_{number:02d}.nii.gz" for number in range(16)}
     assert set(contents(done / "ingest")) == {"dataset.json", "provenance.json"} | {
-        f"volumes/{kind}/{name}" for kind in ("images", "label_maps") for name in names}
+        f"volumes/{kind}/{name}" for kind in ("images", "label_maps") for name in names
+    }
 
 
 def test_no_record_holds_a_path_of_this_machine(done):
-    assert str(done) not in (done / "ingest/dataset.json").read_text() + (done / "ingest/provenance.json").read_text()
+    assert (
+        str(done)
+        not in (done / "ingest/dataset.json").read_text() + (done / "ingest/provenance.json").read_text()
+    )
 
 
 def test_running_twice_gives_the_same_bytes(small):
@@ -324,21 +389,31 @@ def test_a_spacing_that_is_asked_for_is_that_of_every_volume(small):
         assert volumes.read(path).GetSpacing() == pytest.approx((1.0, 1.2, 1.5), abs=1e-6)
 
 
-def test_an_orientation_that_is_asked_for_is_that_of_every_volume(small):      # R, A, S are -1, -1, +1 in the LPS world
+# R, A, S are -1, -1, +1 in the LPS world
+def test_an_orientation_that_is_asked_for_is_that_of_every_volume(small):
     projects.set_params(small, ingest={"orientation": "RAS"})
     run()
     for path in sorted((small / "ingest/volumes").rglob("*.nii.gz")):
-        assert np.sign(np.reshape(volumes.read(path).GetDirection(), (3, 3)).diagonal()).tolist() == [-1, -1, 1]
+        assert np.sign(np.reshape(volumes.read(path).GetDirection(), (3, 3)).diagonal()).tolist() == [
+            -1,
+            -1,
+            1,
+        ]
 
 
 def test_a_damaged_image_is_recorded_and_does_not_stop_it(small):
     Path("data/imagesTr/phantom_00.nii.gz").write_bytes(b"garbage" * 100)
     make_manifest()
     assert run() == 0
-    assert [case["image"]["fault"] for case in record(small)["cases"]] == ["damaged or of an unknown format (700 bytes)", None]
+    assert [case["image"]["fault"] for case in record(small)["cases"]] == [
+        "damaged or of an unknown format (700 bytes)",
+        None,
+    ]
 
 
-@pytest.mark.parametrize("fill", [np.nan, 1e200, 3.4e38], ids=["NaN", "a square beyond float64", "the end of float32"])
+@pytest.mark.parametrize(
+    "fill", [np.nan, 1e200, 3.4e38], ids=["NaN", "a square beyond float64", "the end of float32"]
+)
 def test_an_image_of_extreme_values_is_recorded(small, fill):
     sitk.WriteImage(phantoms.volume(np.full((14, 22, 18), fill)), "data/imagesTr/phantom_00.nii.gz")
     make_manifest()
@@ -389,12 +464,20 @@ def test_a_path_that_leaves_the_data_folder_stops_it(small, capsys):
 
 def test_main_raises_what_the_command_prints(small):
     Path("data.sha256").unlink()
-    args = argparse.Namespace(data="data", manifest="data.sha256", out="ingest", params="params.yaml", requirements="requirements.txt")
+    args = argparse.Namespace(
+        data="data",
+        manifest="data.sha256",
+        out="ingest",
+        params="params.yaml",
+        requirements="requirements.txt",
+    )
     with pytest.raises(StageError, match=r"^data.sha256 is not a manifest"):
         ingest.main(args)
 
 
-# What strangers handed in: each file gets through, or is a fault of its own case beside which the others stand
+# What strangers handed in: each file gets through, or is a fault of its own case beside which the others
+# stand
+
 
 def sheared() -> bytes:
     made = nibabel.Nifti1Image(np.zeros((18, 22, 14), np.float32), None)
@@ -404,11 +487,13 @@ def sheared() -> bytes:
 
 def with_nan_in_its_origin() -> bytes:
     made = bytearray(nibabel.Nifti1Image(np.zeros((18, 22, 14), np.float32), np.eye(4)).to_bytes())
-    made[292:296] = np.float32(np.nan).tobytes()      # the last number of srow_x
+    made[292:296] = np.float32(np.nan).tobytes()  # the last number of srow_x
     return bytes(made)
 
 
-@pytest.mark.parametrize(("make", "words"), [(sheared, "not at right angles"), (with_nan_in_its_origin, "not finite: sform")])
+@pytest.mark.parametrize(
+    ("make", "words"), [(sheared, "not at right angles"), (with_nan_in_its_origin, "not finite: sform")]
+)
 def test_a_geometry_of_no_use_is_a_fault_of_its_case_and_the_other_stays(small, make, words):
     Path("data/imagesTr/phantom_00.nii.gz").write_bytes(gzip.compress(make()))
     make_manifest()
@@ -432,8 +517,11 @@ def add_case(image_name: str, image: bytes, label_name: str, label_map: bytes) -
 
 @pytest.mark.requirement("SRS-SEC-1")
 def test_a_metaimage_that_points_to_a_file_of_the_machine_is_a_fault_and_no_volume(small):
-    header = (b"ObjectType = Image\nNDims = 3\nBinaryData = True\nElementSpacing = 1 1 1\nDimSize = 8 8 8\nElementType = MET_UCHAR\n"
-              b"ElementDataFile = /etc/services\n")
+    header = (
+        b"ObjectType = Image\nNDims = 3\nBinaryData = True\nElementSpacing = 1 1 1\nDimSize = 8 8 "
+        b"8\nElementType = MET_UCHAR\n"
+        b"ElementDataFile = /etc/services\n"
+    )
     add_case("z.mha", header, "z.nii.gz", Path("data/labelsTr/phantom_00.nii.gz").read_bytes())
     assert run() == 0
     case = record(small)["cases"][-1]
@@ -443,8 +531,12 @@ def test_a_metaimage_that_points_to_a_file_of_the_machine_is_a_fault_and_no_volu
 
 @pytest.mark.parametrize("case_id", ["x.nii", "a.img", "a.hdr"])
 def test_a_case_id_that_looks_like_an_ending_is_brought_in(small, case_id):
-    add_case(f"{case_id}.nii.gz", Path("data/imagesTr/phantom_01.nii.gz").read_bytes(), f"{case_id}.nii.gz",
-             Path("data/labelsTr/phantom_01.nii.gz").read_bytes())
+    add_case(
+        f"{case_id}.nii.gz",
+        Path("data/imagesTr/phantom_01.nii.gz").read_bytes(),
+        f"{case_id}.nii.gz",
+        Path("data/labelsTr/phantom_01.nii.gz").read_bytes(),
+    )
     assert run() == 0
     case = next(case for case in record(small)["cases"] if case["case_id"] == case_id)
     assert case["image"]["fault"] is None
@@ -473,7 +565,9 @@ def test_text_of_a_header_that_steers_a_terminal_is_shown_in_the_record(small):
 def test_a_file_that_changes_after_the_manifest_was_checked_stops_it(small, capsys, monkeypatch):
     def check_then_change(*paths):
         checked(*paths)
-        Path("data/imagesTr/phantom_00.nii.gz").write_bytes(Path("data/imagesTr/phantom_01.nii.gz").read_bytes())
+        Path("data/imagesTr/phantom_00.nii.gz").write_bytes(
+            Path("data/imagesTr/phantom_01.nii.gz").read_bytes()
+        )
 
     checked = identity.check_manifest
     monkeypatch.setattr(identity, "check_manifest", check_then_change)

@@ -1,4 +1,6 @@
-"""isolated.py: what runs from a clone is its own modules, from their source, and nothing else that lies there."""
+"""isolated.py: what runs from a clone is its own modules, from their source, and nothing else that lies
+there."""
+
 import importlib.util
 import os
 import py_compile
@@ -24,12 +26,17 @@ def clone(tmp_path):
 
 
 def run(*words, cwd) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", ["dataclasses.py", "argparse.py", "yaml/__init__.py", "radiotrace/json.py", "sitecustomize.py"])
-def test_planted_module_is_not_imported(clone, tmp_path, name):  # dataclasses.py in the root was taken for the standard library's
+@pytest.mark.parametrize(
+    "name", ["dataclasses.py", "argparse.py", "yaml/__init__.py", "radiotrace/json.py", "sitecustomize.py"]
+)
+# dataclasses.py in the root was taken for the standard library's
+def test_planted_module_is_not_imported(clone, tmp_path, name):
     (clone / name).parent.mkdir(exist_ok=True)
     (clone / name).write_text(PLANTED.format(str(tmp_path / "ran")))
     done = run("-m", "radiotrace", "verify", "--level", "1", cwd=clone)
@@ -38,16 +45,21 @@ def test_planted_module_is_not_imported(clone, tmp_path, name):  # dataclasses.p
 
 @pytest.mark.requirement("SRS-EVI-7")
 def test_not_even_the_first_import_is_one_of_another_clone(clone, tmp_path):
-    (clone / "contextlib.py").write_text(PLANTED.format(str(tmp_path / "ran")))  # 'python -m' imports it before any code of ours
+    # 'python -m' imports it before any code of ours
+    (clone / "contextlib.py").write_text(PLANTED.format(str(tmp_path / "ran")))
     done = run("-I", ROOT / "radiotrace/__main__.py", "verify", "--level", "1", "--clone", ".", cwd=clone)
     assert ("level 1  FAILS" in done.stdout, (tmp_path / "ran").exists()) == (True, False), done.stderr
 
 
 @pytest.mark.requirement("SRS-EVI-7")
 def test_compiled_code_of_the_clone_is_not_read(clone, tmp_path):
-    (tmp_path / "evil.py").write_text(PLANTED.format(str(tmp_path / "ran")) + (clone / "radiotrace/records/merkle.py").read_text())
+    (tmp_path / "evil.py").write_text(
+        PLANTED.format(str(tmp_path / "ran")) + (clone / "radiotrace/records/merkle.py").read_text()
+    )
     compiled = importlib.util.cache_from_source(str(clone / "radiotrace/records/merkle.py"))
-    py_compile.compile(str(tmp_path / "evil.py"), compiled, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    py_compile.compile(
+        str(tmp_path / "evil.py"), compiled, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
     assert run("-c", "import radiotrace.records.merkle", cwd=clone).returncode == 0
     assert (tmp_path / "ran").exists()  # so a Python that is not isolated takes it
     (tmp_path / "ran").unlink()
@@ -75,7 +87,13 @@ def test_module_without_a_source_is_not_found(clone):
 
 
 def test_stage_runs_isolated(clone):
-    done = subprocess.run(isolated.command("stages.split", "--help", root=clone), cwd=clone.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        isolated.command("stages.split", "--help", root=clone),
+        cwd=clone.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout.startswith("usage: split"), done.stderr) == (0, True, "")
 
 
@@ -85,9 +103,22 @@ def test_without_a_module_it_says_how(clone):
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize("name", ["RADIOTRACE_CHECKPOINTS", "PYTHONPATH", "DVC_ROOT", "GIT_DIR", "LD_PRELOAD", "BASH_ENV", "MKL_CBWR",
-                                  "ATEN_CPU_CAPABILITY", "OMP_NUM_THREADS"])
-def test_variable_that_could_change_a_run_is_cleared(monkeypatch, name):  # level 6 took forged checkpoints from a folder so named
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RADIOTRACE_CHECKPOINTS",
+        "PYTHONPATH",
+        "DVC_ROOT",
+        "GIT_DIR",
+        "LD_PRELOAD",
+        "BASH_ENV",
+        "MKL_CBWR",
+        "ATEN_CPU_CAPABILITY",
+        "OMP_NUM_THREADS",
+    ],
+)
+# level 6 took forged checkpoints from a folder so named
+def test_variable_that_could_change_a_run_is_cleared(monkeypatch, name):
     monkeypatch.setenv(name, "x")
     assert name not in isolated.environment()
 

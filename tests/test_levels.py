@@ -1,4 +1,5 @@
 """levels: the module of each level, by the size of what it gives."""
+
 import pytest
 import torch
 
@@ -6,7 +7,11 @@ from radiotrace.learning import architecture, levels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-EVERY = [(name, 4, level) for name in architecture.BUILDERS for level in levels.of({"name": name, "features": [8] * 4})] + [("deeplabv3plus", 5, 3)]
+EVERY = [
+    (name, 4, level)
+    for name in architecture.BUILDERS
+    for level in levels.of({"name": name, "features": [8] * 4})
+] + [("deeplabv3plus", 5, 3)]
 
 
 def spec(name: str, count: int, **changes) -> dict:
@@ -16,15 +21,28 @@ def spec(name: str, count: int, **changes) -> dict:
 def features(network, layer, edges) -> tuple[torch.Tensor, torch.Tensor]:
     """What a layer gives for an image of these edges, and the gradient of the logits with respect to it."""
     found = []
-    handle = layer.register_forward_hook(lambda module, inputs, output: (output.retain_grad(), found.append(output))[1])
-    network.eval()(torch.randn(1, 1, *edges, generator=torch.Generator().manual_seed(0)))[:, 1].sum().backward()
+    handle = layer.register_forward_hook(
+        lambda module, inputs, output: (output.retain_grad(), found.append(output))[1]
+    )
+    network.eval()(torch.randn(1, 1, *edges, generator=torch.Generator().manual_seed(0)))[
+        :, 1
+    ].sum().backward()
     handle.remove()
     return found[0], found[0].grad
 
 
-@pytest.mark.parametrize(("name", "count", "expected"), [
-    ("dynunet", 4, [0, 1, 2, 3]), ("unet", 4, [1, 2, 3]), ("attention_unet", 3, [0, 1, 2]), ("segresnet", 2, [0, 1]),
-    ("deeplabv3plus", 3, [0, 1, 2]), ("deeplabv3plus", 6, [0, 1, 2, 3])])         # its encoder stops at an eighth
+@pytest.mark.parametrize(
+    ("name", "count", "expected"),
+    [
+        ("dynunet", 4, [0, 1, 2, 3]),
+        ("unet", 4, [1, 2, 3]),
+        ("attention_unet", 3, [0, 1, 2]),
+        ("segresnet", 2, [0, 1]),
+        # its encoder stops at an eighth
+        ("deeplabv3plus", 3, [0, 1, 2]),
+        ("deeplabv3plus", 6, [0, 1, 2, 3]),
+    ],
+)
 def test_a_network_has_the_levels_that_its_features_make(name, count, expected):
     assert list(levels.of(spec(name, count))) == expected
 
@@ -53,7 +71,10 @@ def test_the_module_of_a_level_is_found_below_a_network_without_deep_supervision
     assert features(network, levels.module(network, asked, 2), [8, 24, 16])[0].shape[2:] == (2, 6, 4)
 
 
-@pytest.mark.parametrize(("name", "level", "expected"), [("dynunet", 4, "levels 0 to 3"), ("unet", 0, "levels 1 to 3"), ("segresnet", -1, "0 to 3")])
+@pytest.mark.parametrize(
+    ("name", "level", "expected"),
+    [("dynunet", 4, "levels 0 to 3"), ("unet", 0, "levels 1 to 3"), ("segresnet", -1, "0 to 3")],
+)
 def test_a_level_that_a_network_has_not_is_refused(name, level, expected):
     with pytest.raises(ValueError, match=expected):
         levels.module(architecture.build(spec(name, 4), seed=0), spec(name, 4), level)

@@ -1,4 +1,5 @@
 """The command line: `python -m radiotrace COMMAND`."""
+
 import hashlib
 import json
 import re
@@ -34,7 +35,15 @@ def results(here, capsys, name, **traced):
 
 def test_results_show_mean_bound_and_verdict(here, capsys):
     row = results(here, capsys, "met").splitlines()[1]
-    assert re.split(" {2,}", row) == ["SRS-SEG-1", "dice.anterior", "0.883", "0.874 (lower)", ">= 0.85", "60 subjects", "met"]
+    assert re.split(" {2,}", row) == [
+        "SRS-SEG-1",
+        "dice.anterior",
+        "0.883",
+        "0.874 (lower)",
+        ">= 0.85",
+        "60 subjects",
+        "met",
+    ]
 
 
 def test_results_of_a_run_that_meets_everything(here, capsys):
@@ -44,7 +53,10 @@ def test_results_of_a_run_that_meets_everything(here, capsys):
 
 
 def test_results_of_a_run_that_does_not(here, capsys):
-    gaps = [{"item": f"SRS-X-{number}", "gap": "not verified: nobody ran it; nobody wrote it"} for number in range(7)]
+    gaps = [
+        {"item": f"SRS-X-{number}", "gap": "not verified: nobody ran it; nobody wrote it"}
+        for number in range(7)
+    ]
     said = results(here, capsys, "cannot_say", release_blocked=True, gaps=gaps)
     assert f"run {'a' * 12}, not all criteria met" in said
     assert "release blocked\n  SRS-X-0: not verified: nobody ran it\n" in said
@@ -57,7 +69,11 @@ def test_results_call_undefined_what_is_undefined(here, capsys):
 
 def test_results_before_the_first_run_say_what_to_do(here, capsys):
     assert main(["results"]) == 1
-    assert capsys.readouterr() == ("", "radiotrace: evidence/acceptance.json is missing\nRun 'dvc repro', or 'dvc pull' for the submitted run.\n")
+    assert capsys.readouterr() == (
+        "",
+        "radiotrace: evidence/acceptance.json is missing\nRun 'dvc repro', or "
+        "'dvc pull' for the submitted run.\n",
+    )
 
 
 def test_manifest_lists_every_file_as_sha256sum_does(here, capsys):
@@ -65,7 +81,10 @@ def test_manifest_lists_every_file_as_sha256sum_does(here, capsys):
     (here / "data/imagesTr/p_01.nii.gz").write_bytes(b"abc")
     (here / "data/dataset.json").write_bytes(b"{}")
     assert main(["manifest"]) == 0
-    assert (here / "data.sha256").read_text() == f"{hashlib.sha256(b'{}').hexdigest()}  data/dataset.json\n{ABC}  data/imagesTr/p_01.nii.gz\n"
+    assert (
+        (here / "data.sha256").read_text()
+        == f"{hashlib.sha256(b'{}').hexdigest()}  data/dataset.json\n{ABC}  data/imagesTr/p_01.nii.gz\n"
+    )
     assert capsys.readouterr().out == "data.sha256: 2 files of data/\n"
 
 
@@ -98,5 +117,10 @@ def test_command_must_be_named(capsys):
 
 @pytest.mark.requirement("SRS-UI-1")
 def test_exit_status_reaches_the_shell_without_a_traceback(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "radiotrace", "datastore", "--project", tmp_path], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "radiotrace", "datastore", "--project", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)

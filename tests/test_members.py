@@ -1,4 +1,6 @@
-"""Members of a deep ensemble: which runs may be one, which cases they have not learnt from, and the way from a run to its evaluation."""
+"""Members of a deep ensemble: which runs may be one, which cases they have not learnt from, and the way
+from a run to its evaluation."""
+
 import json
 import shutil
 from pathlib import Path
@@ -13,9 +15,18 @@ from tests import projects
 
 TRAIN = json.loads((Path(__file__).resolve().parent / "schema_cases/train/valid/one_epoch.json").read_text())
 # Case a and its twin are of one subject; the test part is t and u.
-PARTS = {"a": ("A", "train"), "twin": ("A", "train"), "b": ("B", "train"), "v": ("V", "validation"), "w": ("W", "validation"), "t": ("T", "test"),
-         "u": ("T", "test")}
-SPLIT = {"cases": {case_id: {"subject_id": subject, "part": part} for case_id, (subject, part) in PARTS.items()}}
+PARTS = {
+    "a": ("A", "train"),
+    "twin": ("A", "train"),
+    "b": ("B", "train"),
+    "v": ("V", "validation"),
+    "w": ("W", "validation"),
+    "t": ("T", "test"),
+    "u": ("T", "test"),
+}
+SPLIT = {
+    "cases": {case_id: {"subject_id": subject, "part": part} for case_id, (subject, part) in PARTS.items()}
+}
 
 
 def write(folder, name: str, train=("a",), validation=("v",), preprocessing=None, **changed) -> dict:
@@ -23,8 +34,15 @@ def write(folder, name: str, train=("a",), validation=("v",), preprocessing=None
     weights = folder / name / "weights.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(name.encode())
-    record = TRAIN | {"cases": {"train": list(train), "validation": list(validation)}, "weights_sha256": records.sha256(weights),
-                      "preprocessing": TRAIN["preprocessing"] | (preprocessing or {})} | changed
+    record = (
+        TRAIN
+        | {
+            "cases": {"train": list(train), "validation": list(validation)},
+            "weights_sha256": records.sha256(weights),
+            "preprocessing": TRAIN["preprocessing"] | (preprocessing or {}),
+        }
+        | changed
+    )
     records.write(folder / name / "train.json", record, "train")
     return record
 
@@ -46,15 +64,27 @@ def test_members_are_sorted_by_name(tmp_path):
 
 
 @pytest.mark.requirement("SRS-UNC-1")
-@pytest.mark.parametrize(("changed", "expected"), [
-    ({"labels": {"0": "background", "1": "posterior", "2": "anterior"}}, "one: labels: found {'0': 'background', '1': 'posterior'"),
-    ({"preprocessing": {"spacing_mm": [2, 2, 2]}}, "one: spacing_mm: found [2, 2, 2], expected [1.0, 1.0, 1.2]"),
-    ({"preprocessing": {"orientation": "RAS"}}, "one: orientation: found RAS, expected LPS"),
-    ({"train": ["a", "t"]}, "one: of the test part's subjects it saw 1 cases, expected none: t"),
-    ({"validation": ["u"]}, "one: of the test part's subjects it saw 1 cases, expected none: u"),
-    ({"train": ["a", "x1", "x2", "x3", "x4"]}, "one: of cases that are unknown here it saw 4 cases, expected none: x1, x2, x3, …"),
-    ({"weights_sha256": "0" * 64}, "one: SHA-256 of weights.safetensors: found "),
-])
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            {"labels": {"0": "background", "1": "posterior", "2": "anterior"}},
+            "one: labels: found {'0': 'background', '1': 'posterior'",
+        ),
+        (
+            {"preprocessing": {"spacing_mm": [2, 2, 2]}},
+            "one: spacing_mm: found [2, 2, 2], expected [1.0, 1.0, 1.2]",
+        ),
+        ({"preprocessing": {"orientation": "RAS"}}, "one: orientation: found RAS, expected LPS"),
+        ({"train": ["a", "t"]}, "one: of the test part's subjects it saw 1 cases, expected none: t"),
+        ({"validation": ["u"]}, "one: of the test part's subjects it saw 1 cases, expected none: u"),
+        (
+            {"train": ["a", "x1", "x2", "x3", "x4"]},
+            "one: of cases that are unknown here it saw 4 cases, expected none: x1, x2, x3, …",
+        ),
+        ({"weights_sha256": "0" * 64}, "one: SHA-256 of weights.safetensors: found "),
+    ],
+)
 def test_a_run_that_cannot_be_a_member_is_refused(tmp_path, changed, expected):
     write(tmp_path, "one", **changed)
     assert expected in faults(tmp_path)
@@ -68,7 +98,9 @@ def test_a_twin_of_a_test_case_is_of_its_subject(tmp_path):
 
 
 def test_the_model_is_not_a_member_of_itself(tmp_path):
-    assert "one: the same weights as the model itself" in faults(tmp_path, TRAIN | {"weights_sha256": write(tmp_path, "one")["weights_sha256"]})
+    assert "one: the same weights as the model itself" in faults(
+        tmp_path, TRAIN | {"weights_sha256": write(tmp_path, "one")["weights_sha256"]}
+    )
 
 
 def test_a_member_stands_once(tmp_path):
@@ -99,7 +131,10 @@ def test_a_member_that_was_not_pulled_is_missed(tmp_path):
 
 @pytest.mark.parametrize(("train", "expected"), [(["b"], {"v", "w"}), (["v"], {"w"}), (["v", "w"], set())])
 def test_strangers_are_cases_whose_subject_no_member_has_learnt_from(train, expected):
-    found = {"one": {"cases": {"train": ["a"], "validation": ["w"]}}, "two": {"cases": {"train": train, "validation": []}}}
+    found = {
+        "one": {"cases": {"train": ["a"], "validation": ["w"]}},
+        "two": {"cases": {"train": train, "validation": []}},
+    }
     assert members.strangers(found, SPLIT, "validation") == expected
 
 
@@ -131,9 +166,14 @@ def project(tmp_path, monkeypatch):
 
 def test_runs_become_members(project, capsys):
     assert main(["members", "two", "one"]) == 0
-    assert {name: one["run_id"] for name, one in members.read("members", TRAIN, SPLIT).items()} == {run_id[:12]: run_id for run_id in RUNS.values()}
+    assert {name: one["run_id"] for name, one in members.read("members", TRAIN, SPLIT).items()} == {
+        run_id[:12]: run_id for run_id in RUNS.values()
+    }
     assert (project / "members/222222222222/weights.safetensors").read_bytes() == b"two"
-    assert capsys.readouterr().out.splitlines()[-1] == "Next: dvc add members/222222222222 members/111111111111 && dvc repro"
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == "Next: dvc add members/222222222222 members/111111111111 && dvc repro"
+    )
 
 
 def test_other_members_go_and_other_files_stay(project):
@@ -191,8 +231,13 @@ def test_from_two_seeds_to_an_ensemble_in_the_evidence(reproduced, tmp_path):
     [member] = metrics["members"]
     assert metrics["decisions"]["n_cases_ensemble"] == metrics["decisions"]["n_cases"] > 0
     assert metrics["uncertainty"]["ensemble"]["score_nats"]["value"] > 0
-    assert metrics["uncertainty"]["ensemble"]["flag_above"] is None  # below 9 subjects of the validation part there is no threshold
-    assert metrics["dice"] == json.loads((reproduced / "metrics/metrics.json").read_text())["dice"]  # the model is still the one
-    vouched = {row["path"]: row["sha256"] for row in json.loads((folder / "evidence/manifest.json").read_text())["files"]}
+    # below 9 subjects of the validation part there is no threshold
+    assert metrics["uncertainty"]["ensemble"]["flag_above"] is None
+    # the model is still the one
+    assert metrics["dice"] == json.loads((reproduced / "metrics/metrics.json").read_text())["dice"]
+    vouched = {
+        row["path"]: row["sha256"]
+        for row in json.loads((folder / "evidence/manifest.json").read_text())["files"]
+    }
     assert vouched[f"members/{member['run_id'][:12]}/weights.safetensors"] == member["weights_sha256"]
     assert "Deep ensemble" in (folder / "build/evaluate/report.html").read_text().replace("deep", "Deep")

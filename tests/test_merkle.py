@@ -1,11 +1,14 @@
 """The root hash, computed again by hand with hashlib."""
+
 import hashlib
 
 import pytest
 
 from radiotrace.records import merkle
 
-FILES = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.nii", "b.nii", "c.nii", "d.nii", "e.nii")}
+FILES = {
+    name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.nii", "b.nii", "c.nii", "d.nii", "e.nii")
+}
 
 
 def some(count):
@@ -27,8 +30,16 @@ def node(left, right):
 A, B, C, D, E = map(leaf, FILES)
 
 
-@pytest.mark.parametrize(("count", "by_hand"), [
-    (1, A), (2, node(A, B)), (3, node(node(A, B), C)), (4, node(node(A, B), node(C, D))), (5, node(node(node(A, B), node(C, D)), E))])
+@pytest.mark.parametrize(
+    ("count", "by_hand"),
+    [
+        (1, A),
+        (2, node(A, B)),
+        (3, node(node(A, B), C)),
+        (4, node(node(A, B), node(C, D))),
+        (5, node(node(node(A, B), node(C, D)), E)),
+    ],
+)
 def test_root_is_the_tree_by_hand(count, by_hand):  # an odd node is carried up
     assert merkle.root(some(count)) == by_hand.hex()
 

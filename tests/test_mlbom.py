@@ -1,4 +1,6 @@
-"""The bill of the model: what it says of file, data and measurements is what the records say, and CycloneDX's own validator takes it."""
+"""The bill of the model: what it says of file, data and measurements is what the records say, and
+CycloneDX's own validator takes it."""
+
 import copy
 import json
 
@@ -9,8 +11,10 @@ from radiotrace.evidence.formats import mlbom
 from tests import bills, submitted
 
 CASES = bills.ROOT / "tests/schema_cases"
-REAL = {name: submitted.json_of(f"evidence/{name}.json")
-        for name in ("model", "dataset", "metrics", "split", "intended_use")}
+REAL = {
+    name: submitted.json_of(f"evidence/{name}.json")
+    for name in ("model", "dataset", "metrics", "split", "intended_use")
+}
 
 
 def example(**changes):
@@ -64,12 +68,22 @@ def test_dice_of_a_label_stands_with_its_interval_and_counts(real):
     row = next(row for row in rows(real) if row["type"] == "mean dice" and "label anterior" in row["slice"])
     assert float(row["value"]) == summary["mean"]
     assert {bound: float(text) for bound, text in row["confidenceInterval"].items()} == {
-        "lowerBound": summary["ci95_low"], "upperBound": summary["ci95_high"]}
-    assert row["slice"] == f"test part, label anterior; {summary['n_cases']} cases of {summary['n_subjects']} subjects, undefined in 0"
+        "lowerBound": summary["ci95_low"],
+        "upperBound": summary["ci95_high"],
+    }
+    assert (
+        row["slice"]
+        == f"test part, label anterior; {summary['n_cases']} cases of {summary['n_subjects']} subjects, "
+        f"undefined in 0"
+    )
 
 
 def test_every_group_stands_and_small_ones_say_so(real):
-    groups = {(attribute, group): row for attribute, found in REAL["metrics"]["subgroups"].items() for group, row in found.items()}
+    groups = {
+        (attribute, group): row
+        for attribute, found in REAL["metrics"]["subgroups"].items()
+        for group, row in found.items()
+    }
     for (attribute, group), summary in groups.items():
         row = next(row for row in rows(real) if f"{attribute} is {group}, mean of labels" in row["slice"])
         assert row["value"] == f"{summary['mean']:.9g}"
@@ -80,33 +94,68 @@ def test_every_group_stands_and_small_ones_say_so(real):
 def test_undefined_is_a_word_and_not_left_out():
     found = example()
     metrics = json.loads((CASES / "metrics/valid/dice_undefined.json").read_text("utf-8"))
-    undefined = sum(summary["mean"] is None for metric in mlbom.OF_LABELS for summary in metrics[metric].values())
+    undefined = sum(
+        summary["mean"] is None for metric in mlbom.OF_LABELS for summary in metrics[metric].values()
+    )
     assert undefined
-    assert sum(row["value"] == "undefined" for row in rows(found) if row["type"].startswith("mean") and " is " not in row["slice"]) == undefined
+    assert (
+        sum(
+            row["value"] == "undefined"
+            for row in rows(found)
+            if row["type"].startswith("mean") and " is " not in row["slice"]
+        )
+        == undefined
+    )
     assert metrics["calibration"]["after"] is None
-    assert [row["value"] for row in rows(found) if "after temperature scaling" in row["slice"]] == ["undefined", "undefined"]
+    assert [row["value"] for row in rows(found) if "after temperature scaling" in row["slice"]] == [
+        "undefined",
+        "undefined",
+    ]
 
 
 def test_it_says_which_bill_of_software_it_stands_on(real):
-    assert real["externalReferences"][0]["url"] == f"urn:cdx:{bills.runtime()['serialNumber'].removeprefix('urn:uuid:')}/1"
+    assert (
+        real["externalReferences"][0]["url"]
+        == f"urn:cdx:{bills.runtime()['serialNumber'].removeprefix('urn:uuid:')}/1"
+    )
 
 
 def test_what_people_wrote_stands_before_what_the_records_say():
-    written = REAL["intended_use"] | {"users": [{"who": "Reader", "does": "Looks.", "must_know": "How."}], "must_not_be_used": ["On children."],
-                                      "limits": ["One hospital."]}
+    written = REAL["intended_use"] | {
+        "users": [{"who": "Reader", "does": "Looks.", "must_know": "How."}],
+        "must_not_be_used": ["On children."],
+        "limits": ["One hospital."],
+    }
     found = card(example(intended_use=written))
     assert found["considerations"]["users"] == ["Reader: Looks."]
-    assert found["considerations"]["technicalLimitations"][:3] == ["On children.", "One hospital.", REAL["model"]["notice"]]
+    assert found["considerations"]["technicalLimitations"][:3] == [
+        "On children.",
+        "One hospital.",
+        REAL["model"]["notice"],
+    ]
     assert {"name": "radiotrace:status_of_considerations", "value": "draft"} in found["properties"]
 
 
-@pytest.mark.parametrize(("written", "spelt"), [
-    ("CC-BY-SA 4.0", {"id": "CC-BY-SA-4.0"}), ("our own terms", {"name": "our own terms"}), (None, {"name": "unknown"})])
+@pytest.mark.parametrize(
+    ("written", "spelt"),
+    [
+        ("CC-BY-SA 4.0", {"id": "CC-BY-SA-4.0"}),
+        ("our own terms", {"name": "our own terms"}),
+        (None, {"name": "unknown"}),
+    ],
+)
 def test_licence_of_the_data_is_spdx_or_as_written_or_unknown(written, spelt):
     dataset = {"dataset": REAL["dataset"]["dataset"] | {"licence": written}}
-    assert example(dataset=dataset)["components"][0]["licenses"] == [{"license": spelt | {"acknowledgement": "declared"}}]
+    assert example(dataset=dataset)["components"][0]["licenses"] == [
+        {"license": spelt | {"acknowledgement": "declared"}}
+    ]
 
 
 def test_two_bills_of_one_run_are_the_same_bytes_whatever_the_order_of_keys():
-    backwards = {name: json.loads(json.dumps(record), object_pairs_hook=lambda pairs: dict(pairs[::-1])) for name, record in REAL.items()}
-    assert records.dumps(mlbom.mlbom(**backwards, runtime=bills.phantom())) == records.dumps(mlbom.mlbom(**REAL, runtime=bills.phantom()))
+    backwards = {
+        name: json.loads(json.dumps(record), object_pairs_hook=lambda pairs: dict(pairs[::-1]))
+        for name, record in REAL.items()
+    }
+    assert records.dumps(mlbom.mlbom(**backwards, runtime=bills.phantom())) == records.dumps(
+        mlbom.mlbom(**REAL, runtime=bills.phantom())
+    )

@@ -1,4 +1,6 @@
-"""monitor: phantoms of a site against the reference of an untrained network, and what is printed, written and returned."""
+"""monitor: phantoms of a site against the reference of an untrained network, and what is printed, written
+and returned."""
+
 import json
 import subprocess
 import sys
@@ -52,10 +54,23 @@ def model(tmp_path_factory, deterministic):
         image = phantom(number)
         with embedding.watch(network, SPEC) as embedded:
             label_map, logits = windows.segment(image, network, train["preprocessing"])
-        cases.append({"case_id": str(number), "subject_id": None, "embedding": embedded(),
-                      "features": features.describe(image, label_map, logits, train["labels"], "LPS")})
+        cases.append(
+            {
+                "case_id": str(number),
+                "subject_id": None,
+                "embedding": embedded(),
+                "features": features.describe(image, label_map, logits, train["labels"], "LPS"),
+            }
+        )
     entropy = np.median([case["features"]["output"]["entropy"] for case in cases])
-    reference = monitoring.reference(cases, "a" * 64, train["weights_sha256"], ["validation"], 0, {"feature": "entropy", "above": float(entropy)})
+    reference = monitoring.reference(
+        cases,
+        "a" * 64,
+        train["weights_sha256"],
+        ["validation"],
+        0,
+        {"feature": "entropy", "above": float(entropy)},
+    )
     records.write(folder / "reference.json", reference, "reference")
     return folder
 
@@ -68,8 +83,18 @@ def run(model, tmp_path, monkeypatch, capsys):
     trained.load.cache_clear()
 
     def command(*words, **options):
-        options = {"reference": model / "reference.json", "train": model / "train.json", "weights": model / "weights.safetensors"} | options
-        status = main(["monitor", *(str(word) for pair in options.items() for word in (f"--{pair[0]}", pair[1])), *map(str, words)])
+        options = {
+            "reference": model / "reference.json",
+            "train": model / "train.json",
+            "weights": model / "weights.safetensors",
+        } | options
+        status = main(
+            [
+                "monitor",
+                *(str(word) for pair in options.items() for word in (f"--{pair[0]}", pair[1])),
+                *map(str, words),
+            ]
+        )
         return status, *capsys.readouterr()
 
     command.folder = tmp_path
@@ -80,7 +105,10 @@ def test_cases_like_the_reference_are_ok(run):
     write(run.folder / "new", range(100, 115))
     status, out, _ = run("new")
     assert status == 0
-    assert out.startswith("15 cases of as many subjects, for all that is known, held against the medians of run aaaaaaaaaaaa\n\nfeature ")
+    assert out.startswith(
+        "15 cases of as many subjects, for all that is known, held against the medians of "
+        "run aaaaaaaaaaaa\n\nfeature "
+    )
     assert "\nok: No shift was found" in out
 
 
@@ -103,8 +131,16 @@ def test_too_few_cases_have_a_status_too(run):
 def test_columns_are_aligned(run):
     write(run.folder / "new", range(100, 112))
     table = run("new")[1].split("\n\n")[1].splitlines()
-    assert {line[line.index("ok") - 2:line.index("ok")] for line in table[1:]} == {"  "}
-    assert len({line.index(level) for line, level in zip(table, ["level", *["ok"] * (len(table) - 1)], strict=True)}) == 1
+    assert {line[line.index("ok") - 2 : line.index("ok")] for line in table[1:]} == {"  "}
+    assert (
+        len(
+            {
+                line.index(level)
+                for line, level in zip(table, ["level", *["ok"] * (len(table) - 1)], strict=True)
+            }
+        )
+        == 1
+    )
 
 
 def test_the_record_names_no_case_and_is_the_same_bytes(run):
@@ -117,7 +153,8 @@ def test_the_record_names_no_case_and_is_the_same_bytes(run):
     assert "case_1" not in (run.folder / "one.json").read_text()
 
 
-def test_flagged_cases_are_named_on_the_terminal(run):              # the limit is the reference's median, so that some lie above it
+# the limit is the reference's median, so that some lie above it
+def test_flagged_cases_are_named_on_the_terminal(run):
     write(run.folder / "new", range(100, 112))
     out = run("new", out="found.json")[1]
     number = records.read("found.json", "monitoring")["flagged"]["new"]["flagged"]
@@ -126,7 +163,8 @@ def test_flagged_cases_are_named_on_the_terminal(run):              # the limit 
     assert sum(line.startswith("  case_1") for line in out.splitlines()) == number
 
 
-def test_the_case_that_set_the_limit_is_not_above_it(run, model, monkeypatch):    # unrounded it is, by a digit that no record keeps
+# unrounded it is, by a digit that no record keeps
+def test_the_case_that_set_the_limit_is_not_above_it(run, model, monkeypatch):
     reference = json.loads((model / "reference.json").read_text())
     limit = reference["flagging"]["above"]
     described = features.describe
@@ -146,7 +184,10 @@ def test_folders_and_files_of_every_format_are_taken(run):
     for number, ending in ((200, "nii"), (201, "nrrd"), (202, "mha")):
         sitk.WriteImage(phantom(number), str(run.folder / f"other.{number}.{ending}"))
     (run.folder / "new/notes.txt").write_text("no image")
-    assert "11 cases of" in run("new", "other.200.nii", "other.201.nrrd", "other.202.mha", "new/a/case_100.nii.gz")[1]
+    assert (
+        "11 cases of"
+        in run("new", "other.200.nii", "other.201.nrrd", "other.202.mha", "new/a/case_100.nii.gz")[1]
+    )
 
 
 def test_cases_of_one_subject_count_once(run):
@@ -188,10 +229,11 @@ def test_every_fault_is_named_at_once(run):
         "  new/case_1.nii.gz: 1 voxels are NaN or infinite",
         "  new/case_3.nii.gz: the same bytes as new/case_2.nii.gz",
         "  new/flat.nrrd: found 2-D with 1 channels, expected 3-D with 1",
-        "Correct them, or leave them out."]
+        "Correct them, or leave them out.",
+    ]
 
 
-def test_an_image_of_complex_values_is_a_fault(run):             # a traceback behind the others' results
+def test_an_image_of_complex_values_is_a_fault(run):  # a traceback behind the others' results
     (run.folder / "new").mkdir()
     sitk.WriteImage(sitk.Image([18, 22, 14], sitk.sitkComplexFloat32), str(run.folder / "new/phase.nii"))
     status, out, error = run("new")
@@ -199,8 +241,13 @@ def test_an_image_of_complex_values_is_a_fault(run):             # a traceback b
     assert "new/phase.nii: holds values of type complex of 32-bit float" in error
 
 
-@pytest.mark.parametrize(("table", "message"), [
-    ("id,subject_id\n1,2\n", "cases.csv: column case_id missing; found id, subject_id"), (None, "No such file or directory")])
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("id,subject_id\n1,2\n", "cases.csv: column case_id missing; found id, subject_id"),
+        (None, "No such file or directory"),
+    ],
+)
 def test_a_table_that_is_no_good_is_a_fault(run, table, message):
     write(run.folder / "new", [0])
     if table:
@@ -222,8 +269,11 @@ def test_the_reference_of_another_model_is_refused(run, model):
 def test_weights_that_are_not_there_are_a_message(run):
     write(run.folder / "new", [0])
     status, _, error = run("new", weights="weights.safetensors")
-    assert (status, error) == (1, "radiotrace: weights.safetensors is missing\n"
-                                  "Run 'dvc pull' for the submitted run, or name the weights by --weights.\n")
+    assert (status, error) == (
+        1,
+        "radiotrace: weights.safetensors is missing\n"
+        "Run 'dvc pull' for the submitted run, or name the weights by --weights.\n",
+    )
 
 
 def test_commands_import_nothing_heavy_before_they_run():

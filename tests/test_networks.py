@@ -1,4 +1,5 @@
 """networks: their weights, their shapes, their seed."""
+
 import numpy as np
 import pytest
 import torch
@@ -44,17 +45,26 @@ def test_state_names_each_weight_once(network):
 
 
 def test_state_holds_every_weight(network):
-    assert sum(value.numel() for value in architecture.state(network).values()) == sum(value.numel() for value in network.parameters())
+    assert sum(value.numel() for value in architecture.state(network).values()) == sum(
+        value.numel() for value in network.parameters()
+    )
 
 
 def test_the_number_of_weights_is_that_of_the_layers(network):
     def convolution(inputs, outputs, voxels=27):
-        return inputs * outputs * voxels                       # no bias: instance norm takes it away
+        return inputs * outputs * voxels  # no bias: instance norm takes it away
 
-    norm = 2                                                   # scale and shift of each channel
-    encoder = sum(convolution(one, two) + convolution(two, two) + 2 * norm * two for one, two in ((1, 4), (4, 8), (8, 8)))
-    decoder = sum(convolution(below, own, 8) + convolution(2 * own, own) + convolution(own, own) + 2 * norm * own for below, own in ((8, 8), (8, 4)))
-    heads = (4 + 1) * 3 + (8 + 1) * 3                          # 1 x 1 x 1 with bias, to three labels, at two resolutions
+    norm = 2  # scale and shift of each channel
+    encoder = sum(
+        convolution(one, two) + convolution(two, two) + 2 * norm * two
+        for one, two in ((1, 4), (4, 8), (8, 8))
+    )
+    decoder = sum(
+        convolution(below, own, 8) + convolution(2 * own, own) + convolution(own, own) + 2 * norm * own
+        for below, own in ((8, 8), (8, 4))
+    )
+    # 1 x 1 x 1 with bias, to three labels, at two resolutions
+    heads = (4 + 1) * 3 + (8 + 1) * 3
     assert sum(value.numel() for value in architecture.state(network).values()) == encoder + decoder + heads
 
 
@@ -67,7 +77,9 @@ def test_load_state_restores_outputs_exactly(network, image):
 def test_load_state_copies_and_does_not_share(network):
     other = architecture.build(SPEC, seed=1)
     architecture.load_state(other, architecture.state(network))
-    assert not {value.data_ptr() for value in network.parameters()} & {value.data_ptr() for value in other.parameters()}
+    assert not {value.data_ptr() for value in network.parameters()} & {
+        value.data_ptr() for value in other.parameters()
+    }
 
 
 def test_load_state_refuses_missing_weights(network):
@@ -110,10 +122,21 @@ def test_a_seed_does_not_depend_on_torch_s_own_generator(network):
     assert all(torch.equal(value, other[name]) for name, value in architecture.state(network).items())
 
 
-def test_a_dynunet_without_options_is_monai_s():                # names, order and initial weights of the models that were published
+# names, order and initial weights of the models that were published
+def test_a_dynunet_without_options_is_monai_s():
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        expected = DynUNet(3, 1, 3, [3] * 3, [1, 2, 2], [2, 2], [4, 8, 8], norm_name=("INSTANCE", {"affine": True}), deep_supervision=True)
+        expected = DynUNet(
+            3,
+            1,
+            3,
+            [3] * 3,
+            [1, 2, 2],
+            [2, 2],
+            [4, 8, 8],
+            norm_name=("INSTANCE", {"affine": True}),
+            deep_supervision=True,
+        )
     found = architecture.build(SPEC, seed=7).state_dict()
     assert list(found) == list(expected.state_dict())
     assert all(torch.equal(found[name], value) for name, value in expected.state_dict().items())
@@ -160,7 +183,14 @@ def test_a_dynunet_without_options_gives_two_heads_at_full_resolution(network, i
 @pytest.mark.parametrize("heads", [0, 1, 2])
 def test_training_gives_a_head_more_than_are_supervised_deeply(heads, image):
     network = architecture.build(spec("dynunet", levels=4, deep_supervision=heads), seed=0)
-    assert network.train()(torch.nn.functional.pad(image, (0, 4, 0, 4))).shape == (2, 1 + heads, 3, 16, 24, 16)
+    assert network.train()(torch.nn.functional.pad(image, (0, 4, 0, 4))).shape == (
+        2,
+        1 + heads,
+        3,
+        16,
+        24,
+        16,
+    )
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -176,22 +206,33 @@ def test_the_first_training_head_is_the_evaluation_output(name, image):
 
 @every_network
 @every_norm
-def test_a_sample_does_not_depend_on_the_batch(name, norm, image):      # in training mode, where batch norm would
+# in training mode, where batch norm would
+def test_a_sample_does_not_depend_on_the_batch(name, norm, image):
     network = architecture.build(spec(name, norm=norm), seed=0).train()
     assert torch.allclose(network(image)[:1], network(image[:1]), rtol=0, atol=1e-4)
 
 
 @every_network
-@pytest.mark.parametrize(("norm", "layer"), [("instance", torch.nn.InstanceNorm3d), ("group", torch.nn.GroupNorm)])
+@pytest.mark.parametrize(
+    ("norm", "layer"), [("instance", torch.nn.InstanceNorm3d), ("group", torch.nn.GroupNorm)]
+)
 def test_every_norm_is_the_one_asked_for_and_has_weights(name, norm, layer):
-    layers = [one for one in architecture.build(spec(name, norm=norm), seed=0).modules() if type(one).__name__.endswith(("Norm", "Norm3d"))]
+    layers = [
+        one
+        for one in architecture.build(spec(name, norm=norm), seed=0).modules()
+        if type(one).__name__.endswith(("Norm", "Norm3d"))
+    ]
     assert {type(one) for one in layers} == {layer}
     assert all(one.weight is not None for one in layers)
 
 
 @every_network
 def test_nothing_is_dropped_out(name):
-    assert not [layer for layer in architecture.build(spec(name), seed=0).modules() if isinstance(layer, torch.nn.Dropout) and layer.p]
+    assert not [
+        layer
+        for layer in architecture.build(spec(name), seed=0).modules()
+        if isinstance(layer, torch.nn.Dropout) and layer.p
+    ]
 
 
 @every_network
@@ -212,8 +253,11 @@ def test_each_level_but_the_first_halves(levels, expected):
 
 
 @pytest.mark.parametrize("name", architecture.SHUFFLES)
-def test_pixel_shuffle_starts_as_the_transposed_convolution(name, image):        # a kernel of 2 with stride 2 is the same sum
-    transposed, shuffled = (architecture.build(spec(name, upsampling=way), seed=0) for way in ("transposed", "pixelshuffle"))
+# a kernel of 2 with stride 2 is the same sum
+def test_pixel_shuffle_starts_as_the_transposed_convolution(name, image):
+    transposed, shuffled = (
+        architecture.build(spec(name, upsampling=way), seed=0) for way in ("transposed", "pixelshuffle")
+    )
     assert not [layer for layer in shuffled.modules() if isinstance(layer, torch.nn.ConvTranspose3d)]
     assert torch.allclose(transposed(image), shuffled(image), rtol=0, atol=1e-4)
 
@@ -267,19 +311,31 @@ def test_the_loss_of_a_phantom_falls(name, norm):
     assert history[-1] < 0.8 * history[0]
 
 
-@pytest.mark.parametrize(("name", "upsampling"), [(name, "transposed") for name in architecture.BUILDERS]
-                         + [(name, "pixelshuffle") for name in architecture.SHUFFLES])
+@pytest.mark.parametrize(
+    ("name", "upsampling"),
+    [(name, "transposed") for name in architecture.BUILDERS]
+    + [(name, "pixelshuffle") for name in architecture.SHUFFLES],
+)
 def test_two_trainings_give_the_same_bytes(name, upsampling):
-    (_, first), (_, second) = (fit(architecture.build(spec(name, upsampling=upsampling), seed=0)) for _ in range(2))
+    (_, first), (_, second) = (
+        fit(architecture.build(spec(name, upsampling=upsampling), seed=0)) for _ in range(2)
+    )
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-# At the least patch, three voxels at the lowest level: oneDNN's bf16 convolutions are wrong on some small volumes (tests/test_numerics.py).
-# bf16 rounds by 2^-9 in each of 20 to 50 layers, and turns some ReLUs over; a wrong convolution is off by 1.
+# At the least patch, three voxels at the lowest level: oneDNN's bf16 convolutions are wrong on some small
+# volumes (tests/test_numerics.py). bf16 rounds by 2^-9 in each of 20 to 50 layers, and turns some ReLUs over;
+# a wrong convolution is off by 1.
 @every_network
 def test_a_network_computes_the_same_in_bf16(name):
-    network = architecture.build(spec(name, levels=4, features=[16, 32, 64, 128]), seed=0).train().to(memory_format=torch.channels_last_3d)
-    image = torch.randn(1, 1, 24, 24, 24, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last_3d)
+    network = (
+        architecture.build(spec(name, levels=4, features=[16, 32, 64, 128]), seed=0)
+        .train()
+        .to(memory_format=torch.channels_last_3d)
+    )
+    image = torch.randn(1, 1, 24, 24, 24, generator=torch.Generator().manual_seed(0)).to(
+        memory_format=torch.channels_last_3d
+    )
     found = {}
     for way in ("fp32", "bf16"):
         network.zero_grad()
@@ -291,17 +347,47 @@ def test_a_network_computes_the_same_in_bf16(name):
         assert (bf16 - fp32).norm() <= bound * fp32.norm()
 
 
-@pytest.mark.parametrize(("asked", "expected"), [
-    (spec("resnet"), ["train.network: found 'resnet', expected one of dynunet, unet, attention_unet, segresnet, deeplabv3plus"]),
-    (spec("dynunet", 2, deep_supervision=0), ["train.features: found 2 levels, expected 3 at least for dynunet"]),
-    (spec("segresnet", features=[8, 8, 32]), ["train.features: found [8, 8, 32], expected [8, 16, 32] for segresnet"]),
-    (spec("unet", features=[4, 8, 12], norm="group"), ["train.features: found 4, 12, expected multiples of 8 for norm group"]),
-    (spec("unet", upsampling="pixelshuffle"), ["train.upsampling: found pixelshuffle, expected transposed for unet"]),
-    (spec("unet", deep_supervision=2), ["train.deep_supervision: found 2, expected 0 for unet"]),
-    (spec("dynunet", 4, deep_supervision=3), ["train.deep_supervision: found 3, expected 2 at most for 4 levels"]),
-    (spec("unet", deep_supervision=1, upsampling="pixelshuffle"), ["train.upsampling: found pixelshuffle, expected transposed for unet",
-                                                                   "train.deep_supervision: found 1, expected 0 for unet"])],
-    ids=["name", "levels", "doubling", "groups", "upsampling", "heads of another network", "heads", "two"])
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (
+            spec("resnet"),
+            [
+                "train.network: found 'resnet', expected one of dynunet, unet, attention_unet, "
+                "segresnet, deeplabv3plus"
+            ],
+        ),
+        (
+            spec("dynunet", 2, deep_supervision=0),
+            ["train.features: found 2 levels, expected 3 at least for dynunet"],
+        ),
+        (
+            spec("segresnet", features=[8, 8, 32]),
+            ["train.features: found [8, 8, 32], expected [8, 16, 32] for segresnet"],
+        ),
+        (
+            spec("unet", features=[4, 8, 12], norm="group"),
+            ["train.features: found 4, 12, expected multiples of 8 for norm group"],
+        ),
+        (
+            spec("unet", upsampling="pixelshuffle"),
+            ["train.upsampling: found pixelshuffle, expected transposed for unet"],
+        ),
+        (spec("unet", deep_supervision=2), ["train.deep_supervision: found 2, expected 0 for unet"]),
+        (
+            spec("dynunet", 4, deep_supervision=3),
+            ["train.deep_supervision: found 3, expected 2 at most for 4 levels"],
+        ),
+        (
+            spec("unet", deep_supervision=1, upsampling="pixelshuffle"),
+            [
+                "train.upsampling: found pixelshuffle, expected transposed for unet",
+                "train.deep_supervision: found 1, expected 0 for unet",
+            ],
+        ),
+    ],
+    ids=["name", "levels", "doubling", "groups", "upsampling", "heads of another network", "heads", "two"],
+)
 def test_faults_are_named(asked, expected):
     assert architecture.faults(asked) == expected
 

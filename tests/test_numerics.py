@@ -1,4 +1,5 @@
 """numerics: the instructions that are used, and that bfloat16 computes what float32 does."""
+
 import os
 import platform
 import subprocess
@@ -11,7 +12,8 @@ from radiotrace.learning import architecture, numerics
 from tests.projects import ROOT
 
 DEFAULT = {"name": "dynunet", "features": [16, 32, 64, 128], "labels": 3}
-BF16_ERROR = 0.05  # of the norm: bfloat16 rounds by 2^-9 in each of about 20 layers; a wrong convolution is off by 1
+# of the norm: bfloat16 rounds by 2^-9 in each of about 20 layers; a wrong convolution is off by 1
+BF16_ERROR = 0.05
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +34,12 @@ def relative_error(found, expected) -> float:
 
 def weight_gradient(image, stride: int, numerics_name: str) -> torch.Tensor:
     """Gradient of the weights of a convolution to 128 channels, for a fixed gradient of its output."""
-    weight = torch.nn.Parameter(torch.zeros(128, image.shape[1], 3, 3, 3).to(memory_format=torch.channels_last_3d))
-    with torch.autocast("cpu", torch.bfloat16, enabled=numerics_name == "native" and numerics.processor_has_bf16()):
+    weight = torch.nn.Parameter(
+        torch.zeros(128, image.shape[1], 3, 3, 3).to(memory_format=torch.channels_last_3d)
+    )
+    with torch.autocast(
+        "cpu", torch.bfloat16, enabled=numerics_name == "native" and numerics.processor_has_bf16()
+    ):
         output = torch.nn.functional.conv3d(image, weight, None, stride, 1)
     output.float().backward(torch.randn(output.shape, generator=torch.Generator().manual_seed(1)))
     return weight.grad
@@ -69,19 +75,29 @@ def test_configure_spares_new_tensors_what_determinism_fills_them_with():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
-def test_memory_that_is_freed_is_kept():        # tensors of 64 MB, one after the other: once the heap has settled, few of 20 get new pages of 4 kB
-    program = ("import resource, torch\nfrom radiotrace.learning import numerics\nnumerics.configure('native', 1)\n"
-               "for _ in range(20): torch.ones(2**24)\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-               "for _ in range(20): torch.ones(2**24)\n"
-               "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)")
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+# tensors of 64 MB, one after the other: once the heap has settled, few of 20 get new pages of 4 kB
+def test_memory_that_is_freed_is_kept():
+    program = (
+        "import resource, torch\nfrom radiotrace.learning import "
+        "numerics\nnumerics.configure('native', 1)\n"
+        "for _ in range(20): torch.ones(2**24)\nbefore = "
+        "resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(20): torch.ones(2**24)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert int(done.stdout) < 5 * 2**26 / 4096
 
 
 @pytest.mark.slow
-def test_portable_caps_the_instructions_at_avx2():             # in a process of its own: torch chooses its kernels once
+# in a process of its own: torch chooses its kernels once
+def test_portable_caps_the_instructions_at_avx2():
     program = "from radiotrace.learning import numerics; print(numerics.configure('portable', 1))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "AVX2\n"
 
 
@@ -105,12 +121,14 @@ def test_without_either_there_is_no_bf16(monkeypatch):
     assert not numerics.processor_has_bf16()
 
 
-# Guards against faults of oneDNN: bf16 conv3d is wrong where the innermost axis is 1. The default patch, z y x, and a
-# small one. Without bf16 both sides are fp32 and must agree exactly.
+# Guards against faults of oneDNN: bf16 conv3d is wrong where the innermost axis is 1. The default patch, z y
+# x, and a small one. Without bf16 both sides are fp32 and must agree exactly.
 @pytest.mark.parametrize("shape_zyx", [(40, 56, 40), (24, 24, 24)], ids=["default", "small"])
 def test_the_default_network_computes_the_same_in_bf16(shape_zyx):
     network = architecture.build(DEFAULT, seed=0).to(memory_format=torch.channels_last_3d)
-    image = torch.randn(1, 1, *shape_zyx, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last_3d)
+    image = torch.randn(1, 1, *shape_zyx, generator=torch.Generator().manual_seed(0)).to(
+        memory_format=torch.channels_last_3d
+    )
     with torch.no_grad():
         expected = network(image)
         with torch.autocast("cpu", torch.bfloat16, enabled=numerics.processor_has_bf16()):
@@ -118,9 +136,17 @@ def test_the_default_network_computes_the_same_in_bf16(shape_zyx):
     assert relative_error(native, expected) <= (BF16_ERROR if numerics.processor_has_bf16() else 0)
 
 
-# oneDNN's weight gradient of a bf16 conv3d is garbage, another in each run, where z is 2; train.shape_faults keeps the lowest level at 3.
-@pytest.mark.parametrize(("shape_zyx", "stride"), [((5, 7, 5), 1), ((3, 3, 3), 1), ((6, 6, 6), 2)], ids=["default", "smallest", "above smallest"])
+# oneDNN's weight gradient of a bf16 conv3d is garbage, another in each run, where z is 2; train.shape_faults
+# keeps the lowest level at 3.
+@pytest.mark.parametrize(
+    ("shape_zyx", "stride"),
+    [((5, 7, 5), 1), ((3, 3, 3), 1), ((6, 6, 6), 2)],
+    ids=["default", "smallest", "above smallest"],
+)
 def test_the_lowest_level_has_the_same_gradient_in_bf16(shape_zyx, stride):
-    image = torch.randn(2, 128, *shape_zyx, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last_3d)
+    image = torch.randn(2, 128, *shape_zyx, generator=torch.Generator().manual_seed(0)).to(
+        memory_format=torch.channels_last_3d
+    )
     native, expected = (weight_gradient(image, stride, name) for name in ("native", "portable"))
-    assert relative_error(native, expected) <= (0.01 if numerics.processor_has_bf16() else 0)  # both factors round by 2^-9 = 0.002
+    # both factors round by 2^-9 = 0.002
+    assert relative_error(native, expected) <= (0.01 if numerics.processor_has_bf16() else 0)

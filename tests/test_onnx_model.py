@@ -1,4 +1,5 @@
 """onnx_model: a file that computes what torch computes and says nothing about the machine that wrote it."""
+
 import sys
 
 import onnx
@@ -9,10 +10,17 @@ from radiotrace.learning import architecture, onnx_model
 from tests.projects import ROOT
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
-TRACES = {"repository": str(ROOT), "environment": sys.prefix, "packages": "site-packages", "stack trace": "stack_trace", "project": "radiotrace"}
+TRACES = {
+    "repository": str(ROOT),
+    "environment": sys.prefix,
+    "packages": "site-packages",
+    "stack trace": "stack_trace",
+    "project": "radiotrace",
+}
 WIDE = {"features": [8, 16, 32], "labels": 3}
 OTHERS = {name: WIDE | {"name": name} for name in architecture.BUILDERS if name != "dynunet"} | {
-    "group norm, pixel shuffle": WIDE | {"name": "dynunet", "norm": "group", "upsampling": "pixelshuffle"}}
+    "group norm, pixel shuffle": WIDE | {"name": "dynunet", "norm": "group", "upsampling": "pixelshuffle"}
+}
 # One worker, one export: it takes seconds.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -37,7 +45,11 @@ def messages(message):
 
 
 def texts(content: bytes, field: str) -> list:
-    return [getattr(message, field) for message in messages(onnx.load_from_string(content)) if getattr(message, field, None)]
+    return [
+        getattr(message, field)
+        for message in messages(onnx.load_from_string(content))
+        if getattr(message, field, None)
+    ]
 
 
 @pytest.mark.requirement("SRS-EXPORT-2")
@@ -57,9 +69,11 @@ def test_free_text_is_empty_at_every_level(content, field):
     assert texts(content, field) == []
 
 
-def test_the_walk_reaches_nodes_and_their_attributes(content):           # the test above would pass if it saw nothing
+# the test above would pass if it saw nothing
+def test_the_walk_reaches_nodes_and_their_attributes(content):
     assert {"ModelProto", "GraphProto", "NodeProto", "AttributeProto", "TensorProto"} <= {
-        type(message).__name__ for message in messages(onnx.load_from_string(content))}
+        type(message).__name__ for message in messages(onnx.load_from_string(content))
+    }
 
 
 @pytest.mark.parametrize("name", ["input", "output"])
@@ -86,13 +100,17 @@ def test_the_weights_are_in_the_file(content):
 def test_onnx_runtime_computes_what_torch_computes(torch_network, content, shape):
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert torch.allclose(onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4)
+        assert torch.allclose(
+            onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4
+        )
 
 
 def test_onnx_runtime_takes_an_image_of_any_memory_format(torch_network, content):
     image = torch.randn(1, 1, 12, 16, 8, generator=torch.Generator().manual_seed(0)).transpose(2, 4)
     with torch.inference_mode():
-        assert torch.allclose(onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4)
+        assert torch.allclose(
+            onnx_model.network(content, threads=1)(image), torch_network(image), rtol=0, atol=1e-4
+        )
 
 
 @pytest.fixture(scope="module", params=OTHERS.values(), ids=OTHERS)
@@ -107,7 +125,9 @@ def test_another_network_computes_what_torch_computes(other):
     network, _, content = other
     image = torch.randn(3, 1, 8, 24, 28, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert torch.allclose(onnx_model.network(content, threads=1)(image), network(image), rtol=0, atol=1e-4)
+        assert torch.allclose(
+            onnx_model.network(content, threads=1)(image), network(image), rtol=0, atol=1e-4
+        )
 
 
 @pytest.mark.requirement("SRS-EXPORT-2")

@@ -1,4 +1,5 @@
 """openings: lines are added, never for the same run twice, and a broken ledger is refused."""
+
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,8 +32,10 @@ def test_without_a_file_nothing_was_opened(ledger):
 
 def test_an_opening_is_a_line(ledger):
     assert add(ledger)
-    assert {key: openings.read(ledger)[0][key] for key in ("run_id", "stage", "n_cases", "metrics_sha256", "what_for")} == {
-        "run_id": A, "stage": "evaluate", "n_cases": 2, "metrics_sha256": B, "what_for": "accuracy"}
+    assert {
+        key: openings.read(ledger)[0][key]
+        for key in ("run_id", "stage", "n_cases", "metrics_sha256", "what_for")
+    } == {"run_id": A, "stage": "evaluate", "n_cases": 2, "metrics_sha256": B, "what_for": "accuracy"}
 
 
 @pytest.mark.requirement("SRS-EVI-3")
@@ -44,8 +47,11 @@ def test_a_run_that_is_repeated_adds_nothing(ledger):
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-@pytest.mark.parametrize("other", [{"run_id": B}, {"stage": "robustness"}, {"weights_sha256": A}],
-                         ids=["another run", "another stage", "other weights of the run"])
+@pytest.mark.parametrize(
+    "other",
+    [{"run_id": B}, {"stage": "robustness"}, {"weights_sha256": A}],
+    ids=["another run", "another stage", "other weights of the run"],
+)
 def test_another_opening_is_added_behind(ledger, other):
     add(ledger)
     before = ledger.read_text()
@@ -83,7 +89,9 @@ def test_the_cases_are_known_in_any_order(ledger):
 def test_every_broken_line_is_named(ledger):
     add(ledger)
     line = json.loads(ledger.read_text())
-    ledger.write_text("\n".join([json.dumps(line), "{", json.dumps(line | {"n_cases": 0}), json.dumps(line)]) + "\n")
+    ledger.write_text(
+        "\n".join([json.dumps(line), "{", json.dumps(line | {"n_cases": 0}), json.dumps(line)]) + "\n"
+    )
     with pytest.raises(StageError) as caught:
         openings.read(ledger)
     assert [fault.split(":")[0] for fault in caught.value.findings] == ["line 2", "line 3"]
@@ -111,10 +119,16 @@ class Sources(dict):
 
 
 @pytest.mark.parametrize(("mean", "expected"), [(1.0, 0), (0.5, 1)])
-def test_a_record_with_whole_numbers_is_the_one_that_was_counted(tmp_path, mean, expected):    # a bundle writes 1 for 1.0
+# a bundle writes 1 for 1.0
+def test_a_record_with_whole_numbers_is_the_one_that_was_counted(tmp_path, mean, expected):
     record = json.loads((CASES / "metrics/valid/all_defined.json").read_text("utf-8"))
     record["dice"]["mean_of_labels"]["mean"] = 1.0
-    line = {"stage": "evaluate", "run_id": "a" * 64, "weights_sha256": "b" * 64, "metrics_sha256": records.digest(record)}
+    line = {
+        "stage": "evaluate",
+        "run_id": "a" * 64,
+        "weights_sha256": "b" * 64,
+        "metrics_sha256": records.digest(record),
+    }
     record["dice"]["mean_of_labels"]["mean"] = mean
     (tmp_path / "metrics").mkdir()
     records.write(tmp_path / "metrics/metrics.json", record, "metrics")

@@ -1,4 +1,5 @@
 """Per-case work: the order of the cases, errors as they were raised, and the options with their faults."""
+
 import argparse
 import errno
 import os
@@ -25,7 +26,15 @@ def no_environment(monkeypatch):
 
 
 def arguments(**options) -> argparse.Namespace:
-    return argparse.Namespace(**{"workers": None, "backend": None, "scheduler": None, "requirements": projects.ROOT / "requirements.txt"} | options)
+    return argparse.Namespace(
+        **{
+            "workers": None,
+            "backend": None,
+            "scheduler": None,
+            "requirements": projects.ROOT / "requirements.txt",
+        }
+        | options
+    )
 
 
 def run(function, cases, common=None, **options) -> list:
@@ -34,6 +43,7 @@ def run(function, cases, common=None, **options) -> list:
 
 
 # Functions of a case, at the top of their module, as workers need them
+
 
 def later_is_faster(case: int) -> int:
     time.sleep(0.3 if case == 0 else 0)
@@ -84,6 +94,7 @@ def process(case: int) -> int:
 
 # Results
 
+
 @IN_EACH
 def test_results_come_in_the_order_of_the_cases(workers, backend):
     assert run(later_is_faster, range(20), workers=workers, backend=backend) == list(range(20))
@@ -123,15 +134,20 @@ def test_a_large_set_goes_to_other_processes_after_the_first_case(monkeypatch):
 
 # Errors
 
+
 @IN_EACH
 def test_the_error_of_a_case_arrives_in_all_its_parts(workers, backend):
     with pytest.raises(StageError) as caught:
         run(refuse, range(9), {"faulty": [4]}, workers=workers, backend=backend)
-    assert (caught.value.headline, caught.value.findings, caught.value.way_out) == ("case 4 is damaged", ["voxel 7"], "Mend it.")
+    assert (caught.value.headline, caught.value.findings, caught.value.way_out) == (
+        "case 4 is damaged",
+        ["voxel 7"],
+        "Mend it.",
+    )
 
 
 @IN_EACH
-def test_of_two_errors_the_one_of_the_earlier_case_arrives(workers, backend):      # though it is raised later
+def test_of_two_errors_the_one_of_the_earlier_case_arrives(workers, backend):  # though it is raised later
     with pytest.raises(StageError, match="case 4 is damaged"):
         run(refuse, range(9), {"faulty": [4, 5]}, workers=workers, backend=backend)
 
@@ -167,7 +183,9 @@ def test_cases_under_way_end_before_an_error_arrives(tmp_path, backend):
     with pytest.raises(StageError):
         run(mark_twice, range(4), {"folder": tmp_path}, workers="2", backend=backend)
     names = [path.name.split("_") for path in tmp_path.iterdir()]
-    assert sorted(case for what, case in names if what == "begun") == sorted(case for what, case in names if what == "ended")
+    assert sorted(case for what, case in names if what == "begun") == sorted(
+        case for what, case in names if what == "ended"
+    )
 
 
 def interrupted(folder):
@@ -191,11 +209,14 @@ def test_a_worker_that_dies_is_told_with_the_way_out():
 
 # Options
 
+
 def settings(threads=1, **options) -> parallel.Settings:
     return parallel.settings(arguments(**options), threads)
 
 
-@pytest.mark.parametrize(("cores", "threads", "workers"), [(8, 1, 8), (8, 2, 4), (7, 2, 3), (2, 4, 1), (1, 1, 1)])
+@pytest.mark.parametrize(
+    ("cores", "threads", "workers"), [(8, 1, 8), (8, 2, 4), (7, 2, 3), (2, 4, 1), (1, 1, 1)]
+)
 def test_by_default_the_threads_of_all_workers_fit_the_cores(monkeypatch, cores, threads, workers):
     monkeypatch.setattr(parallel, "_cores", lambda: cores)
     assert settings(threads) == (workers, "loky", None, False)
@@ -237,7 +258,11 @@ def test_a_wrong_variable_is_named_as_such(monkeypatch):
 def test_all_wrong_options_are_named_at_once():
     with pytest.raises(StageError) as caught:
         settings(workers="0", backend="ray", scheduler="localhost")
-    assert [finding.split(":")[0] for finding in caught.value.findings] == ["--workers", "--backend", "--scheduler"]
+    assert [finding.split(":")[0] for finding in caught.value.findings] == [
+        "--workers",
+        "--backend",
+        "--scheduler",
+    ]
 
 
 def test_dask_needs_a_scheduler():
@@ -248,13 +273,18 @@ def test_dask_needs_a_scheduler():
 @pytest.fixture
 def exit_status():
     """Runs a stage of two cases with given options, as its command line does."""
+
     def start(*options) -> int:
         def main(args):
             with parallel.pool(args) as each:
                 list(each(plus, [1, 2], summand=1))
 
         parser = argparse.ArgumentParser(prog="split", parents=[parallel.options()])
-        return stage.run(main, parser, ["--params", "params.yaml", "--requirements", str(projects.ROOT / "requirements.txt"), *options])
+        return stage.run(
+            main,
+            parser,
+            ["--params", "params.yaml", "--requirements", str(projects.ROOT / "requirements.txt"), *options],
+        )
 
     return start
 
@@ -270,13 +300,16 @@ def test_a_scheduler_that_is_not_there_exits_1_with_its_address(exit_status, cap
     assert capsys.readouterr().err.startswith(f"split: no Dask scheduler at {NEVER}\n")
 
 
-def test_dask_that_is_not_installed_exits_1_with_the_command_that_installs_it(exit_status, capsys, monkeypatch):
+def test_dask_that_is_not_installed_exits_1_with_the_command_that_installs_it(
+    exit_status, capsys, monkeypatch
+):
     monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
     assert exit_status("--backend", "dask", "--scheduler", NEVER) == 1
     assert "pip install -r requirements-cluster.txt" in capsys.readouterr().err
 
 
 # What a worker of a cluster must have in common with the stage
+
 
 @pytest.fixture
 def origin(tmp_path, monkeypatch) -> cluster.Origin:

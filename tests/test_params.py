@@ -1,4 +1,5 @@
 """params.yaml: read as DVC reads it, and every mistake named in the first second."""
+
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def edited(tmp_path):
     """Writes params.yaml with texts replaced, each of which stands in it once."""
+
     def write(**replacements):
         text = (ROOT / "params.yaml").read_text("utf-8")
         for key, value in replacements.items():
@@ -71,14 +73,21 @@ def test_line_that_is_not_yaml_is_named(tmp_path):
 def test_misspelt_key_is_named(edited):
     path = edited()
     path.write_text(path.read_text("utf-8").replace("  gradient_clip:", "  gradient_clap:"), "utf-8")
-    assert findings(path) == ["train: 'gradient_clip' is a required property",
-                              "train: Additional properties are not allowed ('gradient_clap' was unexpected)"]
+    assert findings(path) == [
+        "train: 'gradient_clip' is a required property",
+        "train: Additional properties are not allowed ('gradient_clap' was unexpected)",
+    ]
 
 
 @pytest.mark.requirement("SRS-SEC-2")
 def test_faults_of_all_sections_are_listed_at_once(edited):
     path = edited(folds=1, epochs=0, opset=17, seed=-1)
-    assert [line.split(": ")[0] for line in findings(path)] == ["export.opset", "seed", "split.folds", "train.epochs"]
+    assert [line.split(": ")[0] for line in findings(path)] == [
+        "export.opset",
+        "seed",
+        "split.folds",
+        "train.epochs",
+    ]
 
 
 @pytest.mark.requirement("SRS-SEC-2")
@@ -93,7 +102,11 @@ def test_stage_that_draws_gets_the_seed(edited, seed):  # 0 is a seed like any o
 
 def test_stage_that_does_not_draw_gets_its_section_only(edited):
     assert params.load(edited(), "ingest") == {
-        "orientation": "LPS", "spacing_mm": None, "missing_words": ["n/a", "na", "nan", "unknown", "?"], "bands": {}}
+        "orientation": "LPS",
+        "spacing_mm": None,
+        "missing_words": ["n/a", "na", "nan", "unknown", "?"],
+        "bands": {},
+    }
 
 
 def test_empty_file_is_a_fault(tmp_path):

@@ -1,15 +1,29 @@
 """Parts: which cases a stage gets, and their volumes as handed in."""
+
 import pytest
 
 from radiotrace import records
 from radiotrace.imaging import parts, volumes
 from tests import phantoms
 
-DATASET = {"cases": [{"case_id": case_id, "attributes": {"site": "north"},
-                      "image": {"path": f"imagesTr/{case_id}.nii.gz", "sha256": "1" * 64, "pixel_type": "float"},
-                      "label_map": {"path": f"labelsTr/{case_id}.nii.gz", "sha256": "2" * 64, "pixel_type": "float"}} for case_id in "cab"]}
+DATASET = {
+    "cases": [
+        {
+            "case_id": case_id,
+            "attributes": {"site": "north"},
+            "image": {"path": f"imagesTr/{case_id}.nii.gz", "sha256": "1" * 64, "pixel_type": "float"},
+            "label_map": {"path": f"labelsTr/{case_id}.nii.gz", "sha256": "2" * 64, "pixel_type": "float"},
+        }
+        for case_id in "cab"
+    ]
+}
 TEN = list("abcdefghij")
-SPLIT = {"cases": {case_id: {"part": part, "subject_id": f"head of {case_id}"} for case_id, part in (("c", "test"), ("a", "train"), ("b", "test"))}}
+SPLIT = {
+    "cases": {
+        case_id: {"part": part, "subject_id": f"head of {case_id}"}
+        for case_id, part in (("c", "test"), ("a", "train"), ("b", "test"))
+    }
+}
 
 
 def test_a_part_has_its_cases_alone_and_sorted():
@@ -18,8 +32,12 @@ def test_a_part_has_its_cases_alone_and_sorted():
 
 def test_a_case_has_what_leads_to_its_files():
     assert parts.cases(DATASET, SPLIT, "train")["a"] == {
-        "case_id": "a", "subject_id": "head of a", "attributes": {"site": "north"},
-        "image": {"path": "imagesTr/a.nii.gz", "sha256": "1" * 64}, "label_map": {"path": "labelsTr/a.nii.gz", "sha256": "2" * 64}}
+        "case_id": "a",
+        "subject_id": "head of a",
+        "attributes": {"site": "north"},
+        "image": {"path": "imagesTr/a.nii.gz", "sha256": "1" * 64},
+        "label_map": {"path": "labelsTr/a.nii.gz", "sha256": "2" * 64},
+    }
 
 
 def test_a_part_without_cases_is_empty():
@@ -34,8 +52,10 @@ def test_an_original_has_the_voxels_of_its_file(tmp_path, kind, index):
     assert (volumes.array_zyx(parts.original(case, kind, tmp_path)) == volumes.array_zyx(volume)).all()
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, "a"), (2, "aj"), (4, "adgj"), (10, "abcdefghij"), (99, "abcdefghij")])
-def test_cases_are_spread_evenly(count, expected):      # 4 of positions 0 … 9: 0, 3, 6, 9
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, "a"), (2, "aj"), (4, "adgj"), (10, "abcdefghij"), (99, "abcdefghij")]
+)
+def test_cases_are_spread_evenly(count, expected):  # 4 of positions 0 … 9: 0, 3, 6, 9
     assert parts.spread(TEN, count) == list(expected)
 
 
@@ -44,6 +64,6 @@ def test_spread_cases_do_not_depend_on_the_order():
 
 
 @pytest.mark.parametrize("cases", range(1, 20))
-def test_as_many_cases_as_asked_for(cases):             # rounding positions makes no two equal
+def test_as_many_cases_as_asked_for(cases):  # rounding positions makes no two equal
     names = [f"{number:02d}" for number in range(cases)]
     assert [len(parts.spread(names, count)) for count in range(1, cases + 1)] == list(range(1, cases + 1))

@@ -1,4 +1,5 @@
 """dvc.yaml tells the truth: deps, params and paths are those of the code."""
+
 import ast
 import importlib
 import re
@@ -11,15 +12,36 @@ from radiotrace.pipeline import runs
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-NAMES = ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export", "evidence"]
+NAMES = [
+    "ingest",
+    "validate",
+    "split",
+    "train",
+    "evaluate",
+    "robustness",
+    "explain",
+    "report",
+    "export",
+    "evidence",
+]
 # Neither dep nor out: no result depends on them.
-STATE = {"--checkpoints": ".checkpoints", "--tensorboard": "execution/tensorboard", "--openings": "design/test_openings.jsonl",
-         "--workflow": "dvc.yaml"}  # the last is read, but DVC takes no dvc.yaml as a dep; tests/test_submitted.py sees that it is the one
+STATE = {
+    "--checkpoints": ".checkpoints",
+    "--tensorboard": "execution/tensorboard",
+    "--openings": "design/test_openings.jsonl",
+    # the last is read, but DVC takes no dvc.yaml as a dep; tests/test_submitted.py sees that it is the
+    # one
+    "--workflow": "dvc.yaml",
+}
 READERS_OF_THE_LEDGER = ("report",)  # the stages that open the test part add to it
 
 
 def outs(stage: dict) -> set[str]:
-    return {one if isinstance(one, str) else next(iter(one)) for kind in ("outs", "metrics", "plots") for one in stage.get(kind, [])}
+    return {
+        one if isinstance(one, str) else next(iter(one))
+        for kind in ("outs", "metrics", "plots")
+        for one in stage.get(kind, [])
+    }
 
 
 def parents(paths: set[str]) -> set[str]:
@@ -40,8 +62,12 @@ def options(stage: dict) -> list[tuple[str, str]]:
 def schemas_named(closure: list[str]) -> set[str]:
     """Schemas that code reads or writes by name, anywhere in a closure."""
     names = {path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.schema.json")}
-    literals = {node.value for path in closure for node in ast.walk(ast.parse((ROOT / path).read_text()))
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    literals = {
+        node.value
+        for path in closure
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     return literals & names
 
 
@@ -51,17 +77,29 @@ def schemas_used(name: str) -> set[str]:
     found = set()
     for path in closure:
         tree = ast.parse((ROOT / path).read_text())
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in
-                 ("records.read", "records.write", "records.faults", "ledgers.read", "ledgers.add")]
+        calls = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and ast.unparse(node.func)
+            in ("records.read", "records.write", "records.faults", "ledgers.read", "ledgers.add")
+        ]
         for call in calls:
             last = call.args[-1]
             if isinstance(last, ast.Constant):
                 found.add(last.value)
             elif path.startswith("stages/"):  # the schema is looked up in a table of that file
                 found |= schemas_named([path])
-        found |= {node.value.removesuffix(".schema.json") for node in ast.walk(tree)  # a schema that is read itself, for what it says
-                  if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w+\.schema\.json", node.value)}
-    # params.schema.json can only refuse, never change a result; as a dep it would retrain for an evaluate parameter.
+        # a schema that is read itself, for what it says
+        found |= {
+            node.value.removesuffix(".schema.json")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and re.fullmatch(r"\w+\.schema\.json", node.value)
+        }
+    # params.schema.json can only refuse, never change a result; as a dep it would retrain for an evaluate
+    # parameter.
     return found - {"params"}
 
 
@@ -80,7 +118,11 @@ def test_deps_are_the_import_closure_the_schemas_the_pins_and_the_input_paths(na
     code = set(runs.code_closure(ROOT / f"stages/{name}.py", ROOT))
     schemas = {f"schemas/{schema}.schema.json" for schema in schemas_used(name)}
     state = {} if name in READERS_OF_THE_LEDGER else STATE
-    paths = {value for option, value in options(stage) if option not in ("--params", "--out", *state)} - parents(outs(stage)) - outs(stage)
+    paths = (
+        {value for option, value in options(stage) if option not in ("--params", "--out", *state)}
+        - parents(outs(stage))
+        - outs(stage)
+    )
     assert set(stage["deps"]) == code | schemas | paths
 
 
@@ -91,8 +133,14 @@ def test_deps_are_sorted_and_stand_once(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_params_are_the_section_read_and_the_seed_where_it_is_used(name):
-    loads = re.findall(r'params\.load\(args\.params, "(\w+)"(, seed=True)?\)', (ROOT / f"stages/{name}.py").read_text())
-    assert set(STAGES[name].get("params", [])) == {section for section, _ in loads} | {"seed" for _, seed in loads if seed}
+    loads = re.findall(
+        r'params\.load\(args\.params, "(\w+)"(, '
+        r"seed=True)?\)",
+        (ROOT / f"stages/{name}.py").read_text(),
+    )
+    assert set(STAGES[name].get("params", [])) == {section for section, _ in loads} | {
+        "seed" for _, seed in loads if seed
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +151,8 @@ def test_every_path_of_the_command_is_a_dep_or_an_out(name):
             assert value == "params.yaml"
         elif option in STATE and name not in READERS_OF_THE_LEDGER:
             assert value == STATE[option]
-        elif value in parents(outs(stage)):  # a folder that others may write to as well: each file in it is an out
+        # a folder that others may write to as well: each file in it is an out
+        elif value in parents(outs(stage)):
             assert option in ("--metrics", "--metrics-folder")
         elif option in ("--out", "--gates", "--provenance"):
             assert value in outs(stage)
@@ -119,26 +168,46 @@ def test_the_command_gives_what_the_parser_requires_and_nothing_else(name):
     assert {option for option, _ in options(STAGES[name])} == required | {"--params", "--requirements"}
 
 
-# Each wing of radiotrace/, and those that it may import. Tasks, which stand on all others, never import each other.
+# Each wing of radiotrace/, and those that it may import. Tasks, which stand on all others, never import each
+# other.
 WINGS = {
-    "errors": "", "records": "errors", "pipeline": "errors records", "statistics": "errors records",
-    "imaging": "errors records pipeline", "inference": "errors records imaging", "drawing": "statistics",
-    "learning": "errors records pipeline imaging statistics inference", "evidence": "errors records pipeline",
-    "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence"}
+    "errors": "",
+    "records": "errors",
+    "pipeline": "errors records",
+    "statistics": "errors records",
+    "imaging": "errors records pipeline",
+    "inference": "errors records imaging",
+    "drawing": "statistics",
+    "learning": "errors records pipeline imaging statistics inference",
+    "evidence": "errors records pipeline",
+    "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",
+}
 
 
 def test_imports_go_one_way():
-    allowed = {"tests": {"tests", "stages", "radiotrace"}, "stages": {"radiotrace"}, "radiotrace": {"radiotrace"}}
+    allowed = {
+        "tests": {"tests", "stages", "radiotrace"},
+        "stages": {"radiotrace"},
+        "radiotrace": {"radiotrace"},
+    }
     wings = {name: set(below.split()) for name, below in WINGS.items()}
     wrong = []
     for package, may in allowed.items():
         for path in sorted((ROOT / package).rglob("*.py")):
             imported = imports(path)
-            wrong += [f"{path.relative_to(ROOT)}: {name}" for name in imported if name.split(".")[0] in allowed and name.split(".")[0] not in may]
+            wrong += [
+                f"{path.relative_to(ROOT)}: {name}"
+                for name in imported
+                if name.split(".")[0] in allowed and name.split(".")[0] not in may
+            ]
             wing = path.relative_to(ROOT).parts[1].removesuffix(".py") if package == "radiotrace" else None
             if wing in wings:
-                others = {name.split(".")[1] for name in imported if name.startswith("radiotrace.")} & wings.keys()
-                wrong += [f"{path.relative_to(ROOT)}: radiotrace.{other}" for other in others - wings[wing] - {wing}]
+                others = {
+                    name.split(".")[1] for name in imported if name.startswith("radiotrace.")
+                } & wings.keys()
+                wrong += [
+                    f"{path.relative_to(ROOT)}: radiotrace.{other}" for other in others - wings[wing] - {wing}
+                ]
     assert wrong == []
 
 
@@ -153,14 +222,22 @@ def imports(path: Path) -> list[str]:
 
 
 def test_every_wing_has_its_place_in_the_order():
-    there = {path.name.removesuffix(".py") for path in (ROOT / "radiotrace").iterdir() if path.name not in ("__init__.py", "__main__.py", "__pycache__")}
+    there = {
+        path.name.removesuffix(".py")
+        for path in (ROOT / "radiotrace").iterdir()
+        if path.name not in ("__init__.py", "__main__.py", "__pycache__")
+    }
     assert there == {*WINGS, "commands"}
 
 
 def test_only_evaluate_and_what_probes_the_model_read_the_reference_of_the_test_part():
     readers = [name for name in NAMES if "data" in STAGES[name]["deps"]]
     assert readers == ["ingest", "evaluate", "robustness", "explain", "report", "export"]
-    assert [name for name in ("explain", "export") if re.search("[\"']label_map[\"']", (ROOT / f"stages/{name}.py").read_text())] == []
+    assert [
+        name
+        for name in ("explain", "export")
+        if re.search("[\"']label_map[\"']", (ROOT / f"stages/{name}.py").read_text())
+    ] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -168,7 +245,9 @@ def test_importing_a_stage_does_nothing(name):
     tree = ast.parse((ROOT / f"stages/{name}.py").read_text())
     for node in tree.body:
         docstring = node is tree.body[0] and ast.get_docstring(tree)
-        quiet = docstring or isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign))
+        quiet = docstring or isinstance(
+            node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign)
+        )
         parsing = "parser.add_argument" in ast.unparse(node)
         guarded = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
         assert quiet or parsing or guarded, ast.unparse(node)[:80]

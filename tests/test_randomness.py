@@ -1,4 +1,5 @@
 """randomness: generators that depend on their purpose and on nothing else."""
+
 import itertools
 
 import numpy as np
@@ -17,5 +18,9 @@ def test_generators_of_every_seed_purpose_and_name_differ():
     assert len({randomness.generator(*which).random() for which in every}) == 24
 
 
-def test_a_name_stands_for_the_first_64_bits_of_its_sha256():                # printf abc | sha256sum: ba7816bf8f01cfea…
-    assert np.array_equal(randomness.generator(7, 3, "abc").random(5), np.random.default_rng([7, 3, 0xBA7816BF8F01CFEA]).random(5))
+# printf abc | sha256sum: ba7816bf8f01cfea…
+def test_a_name_stands_for_the_first_64_bits_of_its_sha256():
+    assert np.array_equal(
+        randomness.generator(7, 3, "abc").random(5),
+        np.random.default_rng([7, 3, 0xBA7816BF8F01CFEA]).random(5),
+    )

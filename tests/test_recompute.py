@@ -1,4 +1,6 @@
-"""recompute: measures made again from label maps are those that were measured; every seeded fault does what it says."""
+"""recompute: measures made again from label maps are those that were measured; every seeded fault does
+what it says."""
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -9,8 +11,15 @@ from radiotrace.segmentation import recompute, results
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-P = {"surface_tolerance_mm": 1, "object_overlap_min": 0.1, "empty_reference": "undefined", "seed": 0, "poor_dice": 0.85}
-SHIFTS = {"p_01": (0, 0, 0), "p_02": (1, 0, 0), "p_03": (0, 0, 0)}     # of the prediction against the reference, in voxels x, y, z
+P = {
+    "surface_tolerance_mm": 1,
+    "object_overlap_min": 0.1,
+    "empty_reference": "undefined",
+    "seed": 0,
+    "poor_dice": 0.85,
+}
+# of the prediction against the reference, in voxels x, y, z
+SHIFTS = {"p_01": (0, 0, 0), "p_02": (1, 0, 0), "p_03": (0, 0, 0)}
 
 
 @pytest.fixture
@@ -18,26 +27,56 @@ def part(tmp_path):
     """Three test cases and one of training, of which each prediction is the reference, shifted."""
     dataset, cases = {"cases": []}, []
     for number, (case_id, shift) in enumerate({**SHIFTS, "p_04": (0, 0, 0)}.items()):
-        reference, prediction = phantoms.label_array((number - 1, 0, 0)), phantoms.label_array(np.add((number - 1, 0, 0), shift))
+        reference, prediction = (
+            phantoms.label_array((number - 1, 0, 0)),
+            phantoms.label_array(np.add((number - 1, 0, 0), shift)),
+        )
         for folder, array in (("raw", reference), ("predictions", prediction)):
             (tmp_path / folder).mkdir(exist_ok=True)
             sitk.WriteImage(phantoms.volume(array), str(tmp_path / folder / f"{case_id}.nii.gz"))
-        described = {"path": f"{case_id}.nii.gz", "sha256": records.sha256(tmp_path / "raw" / f"{case_id}.nii.gz")}
-        dataset["cases"].append({"case_id": case_id, "attributes": {}, "image": described, "label_map": described})
+        described = {
+            "path": f"{case_id}.nii.gz",
+            "sha256": records.sha256(tmp_path / "raw" / f"{case_id}.nii.gz"),
+        }
+        dataset["cases"].append(
+            {"case_id": case_id, "attributes": {}, "image": described, "label_map": described}
+        )
         if case_id in SHIFTS:
-            cases.append({"case_id": case_id, "subject_id": f"s_{case_id}", "prediction": f"{case_id}.nii.gz", "labels": "as stated",
-                          "uncertainty": {}, "prediction_sha256": records.sha256(tmp_path / "predictions" / f"{case_id}.nii.gz")})
-    split = {"cases": {case["case_id"]: {"part": "test" if case["case_id"] in SHIFTS else "train", "subject_id": f"s_{case['case_id']}"}
-                       for case in dataset["cases"]}}
-    return {"cases": cases, "dataset": dataset, "split": split, "labels": LABELS, "raw": tmp_path / "raw",
-            "predictions": tmp_path / "predictions", "p": P}
+            cases.append(
+                {
+                    "case_id": case_id,
+                    "subject_id": f"s_{case_id}",
+                    "prediction": f"{case_id}.nii.gz",
+                    "labels": "as stated",
+                    "uncertainty": {},
+                    "prediction_sha256": records.sha256(tmp_path / "predictions" / f"{case_id}.nii.gz"),
+                }
+            )
+    split = {
+        "cases": {
+            case["case_id"]: {
+                "part": "test" if case["case_id"] in SHIFTS else "train",
+                "subject_id": f"s_{case['case_id']}",
+            }
+            for case in dataset["cases"]
+        }
+    }
+    return {
+        "cases": cases,
+        "dataset": dataset,
+        "split": split,
+        "labels": LABELS,
+        "raw": tmp_path / "raw",
+        "predictions": tmp_path / "predictions",
+        "p": P,
+    }
 
 
 def dice(part, fault=None) -> list[float]:
     return [round(entry["labels"]["anterior"]["dice"], 6) for entry in recompute.entries(**part, fault=fault)]
 
 
-def test_dice_is_that_of_the_label_maps(part):        # a box 6 wide, shifted by 1: 2·5 / (6 + 6)
+def test_dice_is_that_of_the_label_maps(part):  # a box 6 wide, shifted by 1: 2·5 / (6 + 6)
     assert dice(part) == [1.0, round(10 / 12, 6), 1.0]
 
 
@@ -72,8 +111,15 @@ def test_prediction_of_another_shape_is_named(part):
         list(recompute.entries(**part))
 
 
-@pytest.mark.parametrize("change", [lambda cases: cases.pop(), lambda cases: cases.append(cases[0]), lambda cases: cases[0].update(case_id="p_04")],
-                         ids=["one is missing", "one twice", "one of training"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda cases: cases.pop(),
+        lambda cases: cases.append(cases[0]),
+        lambda cases: cases[0].update(case_id="p_04"),
+    ],
+    ids=["one is missing", "one twice", "one of training"],
+)
 def test_cases_that_are_not_the_test_part_are_refused(part, change):
     change(part["cases"])
     with pytest.raises(StageError, match="the cases are not those of the test part"):
@@ -92,7 +138,9 @@ def test_worst_cases_stand_first(part):
 
 
 def fault(name, prediction_zyx, shape=None):
-    return recompute.FAULTS[name](np.array(prediction_zyx, np.uint8), shape or np.shape(prediction_zyx), [1, 2])
+    return recompute.FAULTS[name](
+        np.array(prediction_zyx, np.uint8), shape or np.shape(prediction_zyx), [1, 2]
+    )
 
 
 def test_swapped_labels_are_the_other_way_round():
@@ -104,11 +152,20 @@ def test_label_is_swapped_where_the_other_was_not_predicted():
 
 
 def test_three_labels_are_turned_round_and_the_middle_stays():
-    assert recompute.FAULTS["swap labels"](np.array([0, 1, 2, 3], np.uint8), (4,), [1, 2, 3]).tolist() == [0, 3, 2, 1]
+    assert recompute.FAULTS["swap labels"](np.array([0, 1, 2, 3], np.uint8), (4,), [1, 2, 3]).tolist() == [
+        0,
+        3,
+        2,
+        1,
+    ]
 
 
 def test_highest_value_of_a_byte_is_swapped():
-    assert recompute.FAULTS["swap labels"](np.array([0, 7, 255], np.uint8), (3,), [7, 255]).tolist() == [0, 255, 7]
+    assert recompute.FAULTS["swap labels"](np.array([0, 7, 255], np.uint8), (3,), [7, 255]).tolist() == [
+        0,
+        255,
+        7,
+    ]
 
 
 def test_prediction_of_another_case_is_cut_and_filled_to_the_shape():
@@ -136,7 +193,7 @@ def test_dilation_moves_no_border_between_labels():
 
 
 @pytest.mark.parametrize("name", sorted(recompute.FAULTS))
-def test_fault_lowers_dice(part, name):      # shuffled: the boxes of the next case lie elsewhere
+def test_fault_lowers_dice(part, name):  # shuffled: the boxes of the next case lie elsewhere
     assert np.mean(dice(part, name)) < np.mean(dice(part))
 
 

@@ -1,4 +1,5 @@
 """Records: canonical bytes, writing whole or not at all, and what a reader is told."""
+
 import errno
 import hashlib
 import json
@@ -14,11 +15,22 @@ EPOCHS = json.loads((Path(__file__).parent / "schema_cases/epochs/valid/one_epoc
 
 
 def test_keys_are_sorted_at_every_depth():
-    assert records.dumps({"b": {"d": 1, "c": 2}, "a": 3}) == '{\n  "a": 3,\n  "b": {\n    "c": 2,\n    "d": 1\n  }\n}\n'
+    assert (
+        records.dumps({"b": {"d": 1, "c": 2}, "a": 3})
+        == '{\n  "a": 3,\n  "b": {\n    "c": 2,\n    "d": 1\n  }\n}\n'
+    )
 
 
-@pytest.mark.parametrize(("value", "rounded"), [
-    (1 / 3, 0.333333333), (2 / 3, 0.666666667), (123456.7891234, 123456.789), (1.00000000049e-7, 1e-7), (0.1 + 0.2, 0.3)])
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [
+        (1 / 3, 0.333333333),
+        (2 / 3, 0.666666667),
+        (123456.7891234, 123456.789),
+        (1.00000000049e-7, 1e-7),
+        (0.1 + 0.2, 0.3),
+    ],
+)
 def test_floats_keep_nine_significant_digits(value, rounded):
     assert records.canonical(value) == rounded
 
@@ -70,7 +82,9 @@ def test_digest_is_the_sha256_of_the_canonical_text():
 
 def test_sha256_of_abc(tmp_path):  # FIPS 180-2, appendix B.1
     (tmp_path / "abc").write_bytes(b"abc")
-    assert records.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        records.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_record_that_was_written_is_read_back(tmp_path):
@@ -85,7 +99,11 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_writing_a_record_that_breaks_its_schema_names_every_fault(tmp_path):
-    with pytest.raises(ValueError, match=r"epochs.json breaks .*'run_id' is a required property.*; epochs: \[\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"epochs.json breaks .*'run_id' is a required property.*; epochs: "
+        r"\[\]",
+    ):
         records.write(tmp_path / "epochs.json", {"epochs": []}, "epochs")
 
 
@@ -134,11 +152,16 @@ def test_reader_lists_every_fault_of_a_record(tmp_path):
     (tmp_path / "epochs.json").write_text(json.dumps(broken))
     with pytest.raises(StageError, match=r"breaks schemas/epochs.schema.json") as caught:
         records.read(tmp_path / "epochs.json", "epochs")
-    assert [line.split(": ")[0] for line in caught.value.findings] == ["epochs[0]", "epochs[0].epoch", "run_id"]
+    assert [line.split(": ")[0] for line in caught.value.findings] == [
+        "epochs[0]",
+        "epochs[0].epoch",
+        "run_id",
+    ]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_number_that_is_not_finite_is_a_fault(number):  # a range does not catch NaN: it is not less than anything
+# a range does not catch NaN: it is not less than anything
+def test_number_that_is_not_finite_is_a_fault(number):
     faults = records.faults(EPOCHS | {"epochs": [EPOCHS["epochs"][0] | {"train_loss": number}]}, "epochs")
     assert [fault.split(": ")[0] for fault in faults] == ["epochs[0].train_loss"]
 

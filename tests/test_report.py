@@ -1,4 +1,5 @@
 """report: what it says, and that a real browser opens it without asking anybody for anything."""
+
 import copy
 import json
 import re
@@ -28,11 +29,22 @@ def robustness() -> dict:
     def curve(*severities):
         return {"breaks_at": {"mean_of_labels": severities[0]}}
 
-    return {"criterion_dice": 0.85, "n_cases": 10, "corruptions": {"blur": curve(4), "missing_slices": curve(2), "gamma": curve(None)},
-            "adversarial": {"n_cases": 2, "clean": {"mean_of_labels": {"mean": 0.9}},
-                            "attacks": {name: [{"eps_sd": 0.1, "dice": {"mean_of_labels": {"mean": 0.8}}},
-                                               {"eps_sd": 0.3, "dice": {"mean_of_labels": {"mean": dice}}}]
-                                        for name, dice in (("fgsm", 0.7), ("noise", 0.89))}}}
+    return {
+        "criterion_dice": 0.85,
+        "n_cases": 10,
+        "corruptions": {"blur": curve(4), "missing_slices": curve(2), "gamma": curve(None)},
+        "adversarial": {
+            "n_cases": 2,
+            "clean": {"mean_of_labels": {"mean": 0.9}},
+            "attacks": {
+                name: [
+                    {"eps_sd": 0.1, "dice": {"mean_of_labels": {"mean": 0.8}}},
+                    {"eps_sd": 0.3, "dice": {"mean_of_labels": {"mean": dice}}},
+                ]
+                for name, dice in (("fgsm", 0.7), ("noise", 0.89))
+            },
+        },
+    }
 
 
 def told(metrics) -> str:
@@ -49,23 +61,34 @@ def test_a_release_that_is_blocked_is_said_first(metrics, robustness):
     acceptance = record("acceptance", "cannot_say")
     first = report.findings(metrics, acceptance, robustness, 3)[0]
     assert "the release is blocked" in first
-    assert all(result["requirement"] in first for result in acceptance["results"] if result["verdict"] != "met")
+    assert all(
+        result["requirement"] in first for result in acceptance["results"] if result["verdict"] != "met"
+    )
 
 
 def test_a_criterion_that_was_set_afterwards_is_told_apart_from_one_that_is_missed(metrics, robustness):
     acceptance = record("acceptance", "met")
     [row] = acceptance["results"]
-    acceptance["results"] = [row, row | {"requirement": "SRS-VOL-3", "verdict": "post-hoc"},
-                             row | {"requirement": "SRS-VOL-6", "verdict": "not met", "reason": "upper 95 % bound 5.9, needed <= 5"}]
+    acceptance["results"] = [
+        row,
+        row | {"requirement": "SRS-VOL-3", "verdict": "post-hoc"},
+        row
+        | {"requirement": "SRS-VOL-6", "verdict": "not met", "reason": "upper 95 % bound 5.9, needed <= 5"},
+    ]
     first = report.findings(metrics, acceptance, robustness, 3)[0]
-    assert first.startswith("Of 3 performance requirements, 1 are met, and the release is blocked: 1 are missed or undecided, "
-                            "SRS-VOL-6 (upper 95 % bound 5.9, needed <= 5); 1 are met only after the fact")
+    assert first.startswith(
+        "Of 3 performance requirements, 1 are met, and the release is blocked: 1 are "
+        "missed or undecided, "
+        "SRS-VOL-6 (upper 95 % bound 5.9, needed <= 5); 1 are met only after the fact"
+    )
     assert first.endswith("SRS-VOL-3.")
 
 
 def test_the_shares_of_flags_have_their_intervals(metrics):
     text = report.shares(metrics["uncertainty"]["dropout"])
-    assert text.startswith("Of all cases a share of 0.62 (0.30 to 0.90) is flagged, of poor ones 0.00 (no interval")
+    assert text.startswith(
+        "Of all cases a share of 0.62 (0.30 to 0.90) is flagged, of poor ones 0.00 (no interval"
+    )
     assert report.shares({"flagging": None}) == ""
 
 
@@ -73,26 +96,58 @@ def test_the_worst_case_is_named(metrics, robustness):
     assert f"The worst case is {metrics['worst_cases'][0]['case_id']}" in said(metrics, robustness)
 
 
-@pytest.mark.parametrize(("low", "judgement"), [(0.52, "tells poor cases from others"), (0.5, "has not been shown to tell"),
-                                                (None, "has not been shown to tell")])
+@pytest.mark.parametrize(
+    ("low", "judgement"),
+    [
+        (0.52, "tells poor cases from others"),
+        (0.5, "has not been shown to tell"),
+        (None, "has not been shown to tell"),
+    ],
+)
 def test_an_interval_decides_whether_uncertainty_is_of_use(metrics, robustness, low, judgement):
-    metrics["uncertainty"]["dropout"]["auroc"] |= {"value": 0.7, "ci95_low": low, "ci95_high": None if low is None else 0.9}
+    metrics["uncertainty"]["dropout"]["auroc"] |= {
+        "value": 0.7,
+        "ci95_low": low,
+        "ci95_high": None if low is None else 0.9,
+    }
     assert judgement in said(metrics, robustness)
 
 
 def flagged(metrics, subjects: int, surprise: float) -> dict:
     """The metrics of a threshold of 17 validation subjects, meant for a tenth, that flags so many of 35."""
     row = metrics["uncertainty"]["dropout"]
-    row["flagging"] |= {"flagged": 13, "caught": 2, "poor": 6, "flagged_subjects": subjects, "n_subjects": 35, "surprise": surprise}
-    metrics["decisions"] |= {"flag_share": 0.1, "flag_rule": {"dropout": {
-        "n_subjects": 17, "needed": 9, "share_expected": 1 / 18, "share_ci95_low": 0.0015, "share_ci95_high": 0.195}}}
+    row["flagging"] |= {
+        "flagged": 13,
+        "caught": 2,
+        "poor": 6,
+        "flagged_subjects": subjects,
+        "n_subjects": 35,
+        "surprise": surprise,
+    }
+    metrics["decisions"] |= {
+        "flag_share": 0.1,
+        "flag_rule": {
+            "dropout": {
+                "n_subjects": 17,
+                "needed": 9,
+                "share_expected": 1 / 18,
+                "share_ci95_low": 0.0015,
+                "share_ci95_high": 0.195,
+            }
+        },
+    }
     return metrics
 
 
-def test_a_threshold_that_flags_far_more_than_it_was_meant_to_is_said_to_have_failed_and_why(metrics, robustness):
+def test_a_threshold_that_flags_far_more_than_it_was_meant_to_is_said_to_have_failed_and_why(
+    metrics, robustness
+):
     text = told(flagged(metrics, 11, 0.003))
     assert "catches 2 of the 6 with a Dice below 0.85: the aim failed." in said(metrics, robustness)
-    assert "meant to flag at most 10 % of subjects, its threshold flags 11 of 35 (31 %), 13 cases, and catches 2 of the 6" in text
+    assert (
+        "meant to flag at most 10 % of subjects, its threshold flags 11 of 35 (31 %), 13 cases, and catches "
+        "2 of the 6" in text
+    )
     assert "The aim failed: 17 validation subjects fix the share no closer than 0.1 % to 19.5 %" in text
     assert "more are flagged than chance allows (p = 0.0030)" in text
 
@@ -111,7 +166,9 @@ def test_a_threshold_that_keeps_its_aim_is_not_said_to_have_failed(metrics, robu
 def test_a_threshold_that_could_not_be_set_says_how_many_subjects_it_takes(metrics, robustness):
     metrics["uncertainty"]["dropout"]["flagging"] = None
     metrics["decisions"] |= {"flag_share": 0.1, "flag_rule": {"dropout": {"n_subjects": 4, "needed": 9}}}
-    assert "no threshold: 4 validation subjects, 9 needed to flag 10 % of subjects at most" in said(metrics, robustness)
+    assert "no threshold: 4 validation subjects, 9 needed to flag 10 % of subjects at most" in said(
+        metrics, robustness
+    )
 
 
 @pytest.mark.parametrize(("disagreed", "hardly"), [(0.0005, True), (0.05, False)])
@@ -128,13 +185,25 @@ def test_volumes_are_told_label_by_label_with_bias_absolute_error_and_slope(metr
         metrics["volume_error_absolute_percent"][name] |= {"mean": 5.0, "ci95_low": 4.0, "ci95_high": 6.0}
         metrics["volume_agreement"][name]["slope"] |= {"value": -0.3, "ci95_low": -0.5, "ci95_high": -0.1}
     text = said(metrics, robustness)
-    assert "Volume of anterior against the reference's: error −4.0 (−5.0 to −3.0) %, absolute error 5.0 (4.0 to 6.0) %" in text
+    assert (
+        "Volume of anterior against the reference's: error −4.0 (−5.0 to −3.0) %, absolute error 5.0 (4.0 to "
+        "6.0) %" in text
+    )
     assert "Volume of posterior against the reference's: error 4.0 (3.0 to 5.0) %" in text
-    assert text.count("slope of the error against the size −0.30 (−0.50 to −0.10): small ones come out too large and large ones too small; "
-                      "of a difference between groups it shows about 74 %") == 2           # (2 - 0.3) / (2 + 0.3)
+    assert (
+        text.count(
+            "slope of the error against the size −0.30 (−0.50 to −0.10): small ones come out too "
+            "large and large ones too small; "
+            # (2 - 0.3) / (2 + 0.3)
+            "of a difference between groups it shows about 74 %"
+        )
+        == 2
+    )
 
 
-@pytest.mark.parametrize(("value", "bounds"), [(-0.3, (-0.7, 0.1)), (-0.3, (None, None)), (None, (None, None))])
+@pytest.mark.parametrize(
+    ("value", "bounds"), [(-0.3, (-0.7, 0.1)), (-0.3, (None, None)), (None, (None, None))]
+)
 def test_a_slope_that_may_be_none_is_not_explained(metrics, robustness, value, bounds):
     for row in metrics["volume_agreement"].values():
         row["slope"] |= {"value": value, "ci95_low": bounds[0], "ci95_high": bounds[1]}
@@ -143,10 +212,18 @@ def test_a_slope_that_may_be_none_is_not_explained(metrics, robustness, value, b
 
 def test_the_three_calibration_errors_are_told_apart(metrics, robustness):
     row = metrics["calibration"]["after"]
-    for key, value in (("expected_error", 0.005), ("expected_error_of_case", 0.013), ("expected_error_inside", 0.08)):
+    for key, value in (
+        ("expected_error", 0.005),
+        ("expected_error_of_case", 0.013),
+        ("expected_error_inside", 0.08),
+    ):
         row[key] |= {"value": value, "ci95_low": None, "ci95_high": None}
     text = said(metrics, robustness)
-    assert re.search(r"0\.005 \(no interval.*?\) pooled over voxels, 0\.013 \(no.*?\) in a case, 0\.080 \(no.*?\) inside the organ", text)
+    assert re.search(
+        r"0\.005 \(no interval.*?\) pooled over voxels, 0\.013 \(no.*?\) in a case, 0\.080 "
+        r"\(no.*?\) inside the organ",
+        text,
+    )
     assert "off by" not in text
 
 
@@ -169,10 +246,20 @@ def test_without_a_validation_part_there_is_no_temperature(metrics, robustness):
 
 def test_a_gap_that_does_not_stand_after_correction_is_not_called_one(metrics, robustness):
     row = metrics["subgroups"]["site"]["north"]
-    row |= {"gap": -0.05, "gap_simultaneous95_low": -0.11, "gap_simultaneous95_high": 0.01, "gap_no_interval": None, "p": 0.02,
-            "p_adjusted": 0.3, "also": ["derived_snr: low"]}
+    row |= {
+        "gap": -0.05,
+        "gap_simultaneous95_low": -0.11,
+        "gap_simultaneous95_high": 0.01,
+        "gap_no_interval": None,
+        "p": 0.02,
+        "p_adjusted": 0.3,
+        "also": ["derived_snr: low"],
+    }
     text = said(metrics, robustness)
-    assert "Furthest below the rest is north of site (also snr: low), by 0.050 of Dice; its interval, which holds together" in text
+    assert (
+        "Furthest below the rest is north of site (also snr: low), by 0.050 of Dice; its interval, which "
+        "holds together" in text
+    )
     assert "from −0.110 to 0.010" in text
     assert "None of 2 gaps stands" in text
     row["p_adjusted"] = 0.01
@@ -186,12 +273,18 @@ def test_an_attribute_whose_groups_are_those_of_another_is_named_all_the_same(me
 
 def test_what_is_below_the_criterion_without_corruption_is_not_said_to_be_broken_by_it(metrics, robustness):
     robustness["corruptions"]["blur"]["breaks_at"]["mean_of_labels"] = 0
-    assert "blur (it is below without corruption); missing slices from severity 2" in said(metrics, robustness)
+    assert "blur (it is below without corruption); missing slices from severity 2" in said(
+        metrics, robustness
+    )
 
 
 def test_a_worst_group_without_an_interval_that_holds_for_all_is_not_quoted(metrics, robustness):
     for row in metrics["subgroups"]["site"].values():
-        row |= {"gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "fewer than 10 subjects"}
+        row |= {
+            "gap_simultaneous95_low": None,
+            "gap_simultaneous95_high": None,
+            "gap_no_interval": "fewer than 10 subjects",
+        }
     text = said(metrics, robustness)
     assert "urthest below" not in text
     assert "No gap has enough subjects on both sides for an interval." in text
@@ -203,12 +296,17 @@ def test_a_data_set_without_attributes_is_said_to_have_none(metrics, robustness)
 
 
 def test_corruptions_are_named_from_the_first_to_break_the_criterion(metrics, robustness):
-    assert "missing slices from severity 2; blur from severity 4. It holds under gamma." in said(metrics, robustness)
+    assert "missing slices from severity 2; blur from severity 4. It holds under gamma." in said(
+        metrics, robustness
+    )
 
 
 def test_of_an_attack_the_largest_step_is_told_and_no_safety(metrics, robustness):
     text = said(metrics, robustness)
-    assert "at most 0.3 SD, Dice of 2 cases goes from 0.900 to: random signs 0.890, FGSM 0.700. That is no statement of safety." in text
+    assert (
+        "at most 0.3 SD, Dice of 2 cases goes from 0.900 to: random signs 0.890, FGSM 0.700. That is no "
+        "statement of safety." in text
+    )
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "undefined"), (-0.5, "−0.500"), (0.1234, "0.123")])
@@ -227,9 +325,11 @@ def test_a_table_has_the_lowest_dice_first():
 
 # In a browser
 
+
 @pytest.fixture(scope="module")
 def opened(reproduced):
-    """The report of a phantom project as a browser shows it: the page, what it asked for, and what went wrong."""
+    """The report of a phantom project as a browser shows it: the page, what it asked for, and what went
+    wrong."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert browser, "no browser; install Chromium or Chrome, or run 'make browser'"
     requests, errors = [], []
@@ -238,7 +338,10 @@ def opened(reproduced):
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
+        )
         page.goto((reproduced / "build/evaluate/report.html").as_uri(), wait_until="networkidle")
         yield page, requests, errors
         chromium.close()
@@ -267,7 +370,7 @@ def test_every_picture_is_shown(opened):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 800, 400])
-def test_no_text_runs_out_of_the_page(opened, width):           # wide tables scroll by themselves
+def test_no_text_runs_out_of_the_page(opened, width):  # wide tables scroll by themselves
     page = opened[0]
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -294,9 +397,15 @@ def test_the_page_has_every_test_case_with_its_dice(opened, reproduced):
 @pytest.mark.slow
 def test_the_page_names_its_run_and_the_hashes_of_its_records(opened, reproduced):
     text = opened[0].inner_text("#how")
-    manifest = {entry["path"]: entry["sha256"] for entry in json.loads((reproduced / "evidence/manifest.json").read_text())["files"]}
+    manifest = {
+        entry["path"]: entry["sha256"]
+        for entry in json.loads((reproduced / "evidence/manifest.json").read_text())["files"]
+    }
     assert json.loads((reproduced / "metrics/metrics.json").read_text())["run_id"] in text
-    assert all(manifest[path] in text for path in ("metrics/metrics.json", "metrics/cases.json", "metrics/robustness.json"))
+    assert all(
+        manifest[path] in text
+        for path in ("metrics/metrics.json", "metrics/cases.json", "metrics/robustness.json")
+    )
     assert "build/evaluate/report.html" in manifest
 
 

@@ -1,4 +1,5 @@
 """Requirements: which file is taken, and the verdict on each from the metrics of a run."""
+
 import copy
 import json
 from pathlib import Path
@@ -12,8 +13,18 @@ from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = ROOT / "tests/schema_cases"
-SUMMARY = {"n_cases": 64, "n_subjects": 40, "n_undefined": 0, "mean": 0.9, "ci95_low": 0.8, "ci95_high": 0.95,
-           "median": 0.9, "sd": 0.1, "min": 0.5, "max": 0.99}
+SUMMARY = {
+    "n_cases": 64,
+    "n_subjects": 40,
+    "n_undefined": 0,
+    "mean": 0.9,
+    "ci95_low": 0.8,
+    "ci95_high": 0.95,
+    "median": 0.9,
+    "sd": 0.1,
+    "min": 0.5,
+    "max": 0.99,
+}
 METRICS = {"run_id": "a" * 64, "part": "test", "excluded": [], "dice": {"anterior": SUMMARY}, "n_cases": 64}
 
 
@@ -22,9 +33,23 @@ PART = "c" * 64  # the test part, as the ledger names it
 
 
 def requirement(**changes):
-    return {"id": "SRS-SEG-1", "title": "Dice of the anterior hippocampus", "statement": "The software shall …", "acceptance": {
-        "metric": "dice.anterior", "part": "test", "bound": "lower", "op": ">=", "threshold": 0.75, "min_subjects": 30, "ci": CI,
-        "multiplicity": {"family": "primary", "method": "all must be met"}, "justification": "…"} | changes}
+    return {
+        "id": "SRS-SEG-1",
+        "title": "Dice of the anterior hippocampus",
+        "statement": "The software shall …",
+        "acceptance": {
+            "metric": "dice.anterior",
+            "part": "test",
+            "bound": "lower",
+            "op": ">=",
+            "threshold": 0.75,
+            "min_subjects": 30,
+            "ci": CI,
+            "multiplicity": {"family": "primary", "method": "all must be met"},
+            "justification": "…",
+        }
+        | changes,
+    }
 
 
 def judged(summary=None, part="test", prespecified=True, **changes):
@@ -43,14 +68,17 @@ def verdict(*args, **changes):
 
 
 @pytest.mark.requirement("SRS-EVI-2")
-@pytest.mark.parametrize(("bound", "op", "threshold", "expected"), [
-    ("lower", ">=", 0.75, "met"),      # 0.8 >= 0.75
-    ("lower", ">=", 0.8, "met"),       # equality meets
-    ("lower", ">=", 0.85, "not met"),  # the mean, 0.9, would meet it: the bound decides
-    ("upper", "<=", 1.0, "met"),       # 0.95 <= 1
-    ("upper", "<=", 0.95, "met"),
-    ("upper", "<=", 0.92, "not met"),  # the mean would meet it
-])
+@pytest.mark.parametrize(
+    ("bound", "op", "threshold", "expected"),
+    [
+        ("lower", ">=", 0.75, "met"),  # 0.8 >= 0.75
+        ("lower", ">=", 0.8, "met"),  # equality meets
+        ("lower", ">=", 0.85, "not met"),  # the mean, 0.9, would meet it: the bound decides
+        ("upper", "<=", 1.0, "met"),  # 0.95 <= 1
+        ("upper", "<=", 0.95, "met"),
+        ("upper", "<=", 0.92, "not met"),  # the mean would meet it
+    ],
+)
 def test_bound_decides(bound, op, threshold, expected):
     assert verdict(bound=bound, op=op, threshold=threshold) == expected
 
@@ -72,7 +100,11 @@ def test_metrics_of_another_part_cannot_say():
 def test_metric_that_is_missing_cannot_say(metric):
     found = judged(metric=metric)
     assert (found["verdict"], found["observed"], found["n_subjects"], found["reason"]) == (
-        "cannot say", None, 0, f"there is no metric {metric}; there are dice.anterior")
+        "cannot say",
+        None,
+        0,
+        f"there is no metric {metric}; there are dice.anterior",
+    )
 
 
 def test_metric_that_names_a_number_cannot_say():  # its entry is dice.anterior
@@ -94,7 +126,10 @@ def test_bound_that_is_undefined_cannot_say():
 @pytest.mark.parametrize("reason", ["no variance", "fewer than 10 subjects"])
 def test_a_summary_without_an_interval_cannot_say_and_says_why(reason):
     found = judged({"ci95_low": None, "ci95_high": None, "no_interval": reason})
-    assert (found["verdict"], found["reason"]) == ("cannot say", f"dice.anterior has no lower bound: {reason}")
+    assert (found["verdict"], found["reason"]) == (
+        "cannot say",
+        f"dice.anterior has no lower bound: {reason}",
+    )
 
 
 def test_bound_of_zero_is_a_number():
@@ -119,26 +154,56 @@ def test_just_enough_subjects_are_enough():
 
 def test_judgement_names_the_requirement_and_its_criterion():
     found = judged()
-    assert {key: found[key] for key in ("requirement", "metric", "part", "bound", "op", "threshold", "min_subjects", "mean", "n_subjects")} == {
-        "requirement": "SRS-SEG-1", "metric": "dice.anterior", "part": "test", "bound": "lower", "op": ">=", "threshold": 0.75,
-        "min_subjects": 30, "mean": 0.9, "n_subjects": 40}
+    assert {
+        key: found[key]
+        for key in (
+            "requirement",
+            "metric",
+            "part",
+            "bound",
+            "op",
+            "threshold",
+            "min_subjects",
+            "mean",
+            "n_subjects",
+        )
+    } == {
+        "requirement": "SRS-SEG-1",
+        "metric": "dice.anterior",
+        "part": "test",
+        "bound": "lower",
+        "op": ">=",
+        "threshold": 0.75,
+        "min_subjects": 30,
+        "mean": 0.9,
+        "n_subjects": 40,
+    }
 
 
-@pytest.mark.parametrize(("second", "met"), [
-    ({"threshold": 0.5}, True), ({"threshold": 0.85}, False), ({"metric": "dice.whole"}, False)], ids=["met", "not_met", "cannot_say"])
+@pytest.mark.parametrize(
+    ("second", "met"),
+    [({"threshold": 0.5}, True), ({"threshold": 0.85}, False), ({"metric": "dice.whole"}, False)],
+    ids=["met", "not_met", "cannot_say"],
+)
 def test_all_are_met_only_if_each_is(second, met):
     assert accepted(requirement(), requirement(**second))["all_met"] is met
 
 
 def test_a_requirement_without_a_criterion_is_not_judged():
-    assert [result["requirement"] for result in accepted(requirement(), {"id": "SRS-UI-1", "title": "…"})["results"]] == ["SRS-SEG-1"]
+    assert [
+        result["requirement"]
+        for result in accepted(requirement(), {"id": "SRS-UI-1", "title": "…"})["results"]
+    ] == ["SRS-SEG-1"]
 
 
 @pytest.mark.requirement("SRS-EVI-2", "SRS-EVI-3")
 def test_a_criterion_that_came_after_the_opening_is_post_hoc_and_not_met():
     found = judged(prespecified=False)
     assert (found["verdict"], found["prespecified"]) == ("post-hoc", False)
-    assert found["reason"] == "lower 95 % bound 0.8 >= 0.75, a criterion that was set after the test part was opened"
+    assert (
+        found["reason"]
+        == "lower 95 % bound 0.8 >= 0.75, a criterion that was set after the test part was opened"
+    )
 
 
 def test_a_criterion_that_is_missed_is_missed_whenever_it_was_set():
@@ -152,14 +217,19 @@ def test_acceptance_satisfies_its_schema(changes):
 
 def test_acceptance_names_the_run_and_the_requirements():
     found = accepted(requirement())
-    assert (found["run_id"], found["requirements_sha256"]) == ("a" * 64, records.digest({"requirements": [requirement()]}))
+    assert (found["run_id"], found["requirements_sha256"]) == (
+        "a" * 64,
+        records.digest({"requirements": [requirement()]}),
+    )
 
 
 @pytest.fixture
 def required():
     """Two performance requirements and the needs behind them."""
     found = params.load_yaml(ROOT / "design/requirements.yaml")
-    return found | {"requirements": [one for one in found["requirements"] if one["id"] in ("SRS-SEG-1", "SRS-VOL-2")]}
+    return found | {
+        "requirements": [one for one in found["requirements"] if one["id"] in ("SRS-SEG-1", "SRS-VOL-2")]
+    }
 
 
 def load(tmp_path, content):
@@ -184,7 +254,10 @@ def test_every_fault_of_the_file_is_named(tmp_path, required):
     required["requirements"][1]["acceptance"]["min_subjects"] = 1
     with pytest.raises(StageError, match=r"breaks schemas/requirements.schema.json") as caught:
         load(tmp_path, required)
-    assert [line.split(": ")[0] for line in caught.value.findings] == ["requirements[0].title", "requirements[1].acceptance.min_subjects"]
+    assert [line.split(": ")[0] for line in caught.value.findings] == [
+        "requirements[0].title",
+        "requirements[1].acceptance.min_subjects",
+    ]
 
 
 def test_missing_file_is_named(tmp_path):
@@ -194,18 +267,46 @@ def test_missing_file_is_named(tmp_path):
 
 def test_gates_are_the_verdicts_by_requirement():
     acceptance = json.loads((CASES / "acceptance/valid/cannot_say.json").read_text("utf-8"))
-    rows = {"SRS-SEG-1": {"status": "verified"}, "SRS-SEG-2": {"status": "not verified"}, "SRS-UI-1": {"status": "verified"}}
+    rows = {
+        "SRS-SEG-1": {"status": "verified"},
+        "SRS-SEG-2": {"status": "not verified"},
+        "SRS-UI-1": {"status": "verified"},
+    }
     found = requirements.gates(acceptance, {"release_blocked": True, "requirements": rows})
     assert (found["release_blocked"], found["n_requirements"], found["n_verified"]) == (True, 3, 2)
-    assert found["requirements"] == {result["requirement"]: {"verdict": result["verdict"], "observed": result["observed"],
-                                                             "threshold": result["threshold"]} for result in acceptance["results"]}
+    assert found["requirements"] == {
+        result["requirement"]: {
+            "verdict": result["verdict"],
+            "observed": result["observed"],
+            "threshold": result["threshold"],
+        }
+        for result in acceptance["results"]
+    }
     assert records.faults(found, "gates") == []
 
 
 def test_a_number_that_is_made_of_all_cases_can_be_required():
     metrics = json.loads((CASES / "metrics/valid/all_defined.json").read_text("utf-8"))
-    requirement = {"id": "SRS-CAL-1", "title": "Calibration", "acceptance": {
-        "metric": "calibration.after.expected_error", "part": "test", "bound": "upper", "op": "<=", "threshold": 1, "min_subjects": 2}}
-    found = requirements.judge(requirement | {"acceptance": requirement["acceptance"] | {"ci": CI, "multiplicity": {}}}, metrics, True)
+    requirement = {
+        "id": "SRS-CAL-1",
+        "title": "Calibration",
+        "acceptance": {
+            "metric": "calibration.after.expected_error",
+            "part": "test",
+            "bound": "upper",
+            "op": "<=",
+            "threshold": 1,
+            "min_subjects": 2,
+        },
+    }
+    found = requirements.judge(
+        requirement | {"acceptance": requirement["acceptance"] | {"ci": CI, "multiplicity": {}}},
+        metrics,
+        True,
+    )
     estimate = metrics["calibration"]["after"]["expected_error"]
-    assert (found["verdict"], found["mean"], found["observed"]) == ("met", estimate["value"], estimate["ci95_high"])
+    assert (found["verdict"], found["mean"], found["observed"]) == (
+        "met",
+        estimate["value"],
+        estimate["ci95_high"],
+    )

@@ -1,4 +1,5 @@
 """The command review: what is waiting, what was reviewed, and what came too late."""
+
 import argparse
 import html
 import json
@@ -23,7 +24,10 @@ def reviewed(tmp_path_factory):
     (made / "reviews.jsonl").unlink()
     (made / "test_openings.jsonl").unlink()
     written = controls.load(made)
-    reviews.add(made / "reviews.jsonl", [reviews.line(name, content, 0) for name, content in controls.items(written).items()])
+    reviews.add(
+        made / "reviews.jsonl",
+        [reviews.line(name, content, 0) for name, content in controls.items(written).items()],
+    )
     return made
 
 
@@ -35,7 +39,11 @@ def folder(reviewed, tmp_path):
 def run(folder, *words):
     parser = argparse.ArgumentParser()
     review.options(parser)
-    review.review(parser.parse_args([*words, "--design", str(folder), "--openings", str(folder / "test_openings.jsonl")]))
+    review.review(
+        parser.parse_args(
+            [*words, "--design", str(folder), "--openings", str(folder / "test_openings.jsonl")]
+        )
+    )
 
 
 def edit(folder, old, new):
@@ -79,7 +87,10 @@ def test_what_was_edited_is_listed_and_nothing_is_written(folder, capsys):
     before = (folder / "reviews.jsonl").read_bytes()
     capsys.readouterr()
     run(folder)
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [["item", "state"], ["SRS-SEG-1", "suspect"]]
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["item", "state"],
+        ["SRS-SEG-1", "suspect"],
+    ]
     assert (folder / "reviews.jsonl").read_bytes() == before
 
 
@@ -108,13 +119,20 @@ def test_unknown_items_are_all_named_and_nothing_is_written(folder):
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-@pytest.mark.parametrize(("old", "new", "late"), [
-    ("    threshold: 0.85\n", "    threshold: 0.8\n", True), ("title: Dice of the anterior hippocampus", "title: Dice of the head", False)])
+@pytest.mark.parametrize(
+    ("old", "new", "late"),
+    [
+        ("    threshold: 0.85\n", "    threshold: 0.8\n", True),
+        ("title: Dice of the anterior hippocampus", "title: Dice of the head", False),
+    ],
+)
 def test_a_criterion_that_comes_after_the_opening_is_said_to_be_too_late(folder, capsys, old, new, late):
     open_test_part(folder)
     edit(folder, old, new)
     run(folder, "SRS-SEG-1")
-    assert ("SRS-SEG-1: the criterion changed after the test part was opened" in capsys.readouterr().out) is late
+    assert (
+        "SRS-SEG-1: the criterion changed after the test part was opened" in capsys.readouterr().out
+    ) is late
     requirement = controls.items(controls.load(folder))["SRS-SEG-1"]
     assert lines(folder)[-1]["n_openings"] == 1
     assert reviews.prespecified(requirement, lines(folder)) is not late
@@ -142,7 +160,11 @@ OLD, NEW = "title: Dice of the anterior hippocampus", "title: Dice of the <b>hea
 
 
 def commit(folder):
-    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "design"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "design"],
+    ):
         subprocess.run(["git", *words], cwd=folder.parent, check=True)
 
 
@@ -183,10 +205,15 @@ def test_to_write_the_page_signs_nothing(folder, capsys):
     assert (folder / "reviews.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("change", [
-    lambda folder: edit(folder, NEW, "title: Dice of the tail"),
-    lambda folder: edit(folder, "title: Dice of the posterior hippocampus", "title: Dice of the tail"),
-    open_test_part], ids=["the item", "another item", "the test part was opened"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: edit(folder, NEW, "title: Dice of the tail"),
+        lambda folder: edit(folder, "title: Dice of the posterior hippocampus", "title: Dice of the tail"),
+        open_test_part,
+    ],
+    ids=["the item", "another item", "the test part was opened"],
+)
 def test_what_was_not_shown_cannot_be_signed(folder, capsys, change):
     edit(folder, OLD, NEW)
     _, digest = page(folder, capsys)
@@ -223,7 +250,9 @@ def test_a_page_of_some_items_signs_those(folder, capsys):
     assert 'id="SRS-SEG-2"' in text
     assert 'id="SRS-SEG-1"' not in text
     run(folder, "SRS-SEG-2", "--as", "Ada", "--shown", digest)
-    assert [(one["item"], one["shown_sha256"]) for one in lines(folder) if "by" in one] == [("SRS-SEG-2", digest)]
+    assert [(one["item"], one["shown_sha256"]) for one in lines(folder) if "by" in one] == [
+        ("SRS-SEG-2", digest)
+    ]
 
 
 def test_one_item_is_reviewed_without_a_page_and_may_name_who(folder):

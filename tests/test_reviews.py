@@ -1,4 +1,5 @@
 """reviews: what was reviewed as it stands, and which criteria stood before the test part was opened."""
+
 import json
 
 import pytest
@@ -33,11 +34,18 @@ def test_lines_are_added_behind_those_that_are_there(ledger):
     before = ledger.read_bytes()
     reviews.add(ledger, [line(INTERFACE, 3), line(n_openings=3)])
     assert ledger.read_bytes().startswith(before)
-    assert [(one["item"], one["n_openings"]) for one in reviews.read(ledger)] == [("SRS-SEG-1", 0), ("SRS-UI-1", 3), ("SRS-SEG-1", 3)]
+    assert [(one["item"], one["n_openings"]) for one in reviews.read(ledger)] == [
+        ("SRS-SEG-1", 0),
+        ("SRS-UI-1", 3),
+        ("SRS-SEG-1", 3),
+    ]
 
 
 def test_every_broken_line_is_named(ledger):
-    ledger.write_text("\n".join([json.dumps(line()), "{", json.dumps(line() | {"n_openings": -1}), json.dumps(line())]) + "\n")
+    ledger.write_text(
+        "\n".join([json.dumps(line()), "{", json.dumps(line() | {"n_openings": -1}), json.dumps(line())])
+        + "\n"
+    )
     with pytest.raises(StageError) as caught:
         reviews.read(ledger)
     assert [fault.split(":")[0] for fault in caught.value.findings] == ["line 2", "line 3"]
@@ -69,11 +77,28 @@ def test_the_last_review_of_an_item_counts():
 
 def test_only_what_decides_a_verdict_is_in_the_digest_of_a_criterion():
     now = reviews.criterion_sha256(PERFORMANCE)
-    assert {key: reviews.criterion_sha256(criterion(**{key: value})) == now for key, value in {
-        "metric": "dice.posterior", "part": "validation", "bound": "upper", "op": "<=", "threshold": 0.8, "min_subjects": 29,
-        "justification": "better words", "population": "all cases"}.items()} == {
-        "metric": False, "part": False, "bound": False, "op": False, "threshold": False, "min_subjects": False, "justification": True,
-        "population": True}
+    assert {
+        key: reviews.criterion_sha256(criterion(**{key: value})) == now
+        for key, value in {
+            "metric": "dice.posterior",
+            "part": "validation",
+            "bound": "upper",
+            "op": "<=",
+            "threshold": 0.8,
+            "min_subjects": 29,
+            "justification": "better words",
+            "population": "all cases",
+        }.items()
+    } == {
+        "metric": False,
+        "part": False,
+        "bound": False,
+        "op": False,
+        "threshold": False,
+        "min_subjects": False,
+        "justification": True,
+        "population": True,
+    }
 
 
 def test_an_item_without_a_criterion_has_no_digest_of_it():
@@ -91,18 +116,37 @@ def test_words_around_a_criterion_may_change_afterwards():
 
 
 @pytest.mark.requirement("SRS-EVI-3")
-@pytest.mark.parametrize("reviewed", [
-    [], [line(n_openings=1)], [line(criterion(threshold=0.9), 0)], [line(criterion(threshold=0.9), 0), line(n_openings=1)], [line(INTERFACE, 0)]],
-    ids=["never reviewed", "after the opening", "another criterion", "edited, and reviewed again", "another item"])
+@pytest.mark.parametrize(
+    "reviewed",
+    [
+        [],
+        [line(n_openings=1)],
+        [line(criterion(threshold=0.9), 0)],
+        [line(criterion(threshold=0.9), 0), line(n_openings=1)],
+        [line(INTERFACE, 0)],
+    ],
+    ids=[
+        "never reviewed",
+        "after the opening",
+        "another criterion",
+        "edited, and reviewed again",
+        "another item",
+    ],
+)
 def test_a_criterion_is_not_prespecified(reviewed):
     assert not reviews.prespecified(PERFORMANCE, reviewed)
 
 
-def test_a_criterion_that_came_back_is_prespecified():  # it stood before the opening, whatever was tried in between
+# it stood before the opening, whatever was tried in between
+def test_a_criterion_that_came_back_is_prespecified():
     assert reviews.prespecified(PERFORMANCE, [line(), line(criterion(threshold=0.9), 1), line(n_openings=2)])
 
 
-@pytest.mark.parametrize("opened", [[], [opening()], [opening(), opening(OTHER_PART, 60)]], ids=["none", "this part", "another part later"])
+@pytest.mark.parametrize(
+    "opened",
+    [[], [opening()], [opening(), opening(OTHER_PART, 60)]],
+    ids=["none", "this part", "another part later"],
+)
 def test_cases_that_were_left_out_before_the_first_opening_do_no_harm(opened):
     assert reviews.left_out(opened, PART, [{"case_id": "p_01", "reason": "cut off"}]) is None
 
@@ -113,10 +157,15 @@ def test_a_test_part_may_grow():  # new subjects join, those that were seen stay
 
 @pytest.mark.requirement("SRS-EVI-3")
 def test_cases_that_are_left_out_after_an_opening_are_told():
-    found = reviews.left_out([opening(OTHER_PART, 49), opening(PART, 48)], PART, [{"case_id": "p_01", "reason": "cut off"}])
+    found = reviews.left_out(
+        [opening(OTHER_PART, 49), opening(PART, 48)], PART, [{"case_id": "p_01", "reason": "cut off"}]
+    )
     assert found == "cases left out: 1, and a test part with other cases was opened before"
 
 
 @pytest.mark.requirement("SRS-EVI-3")
 def test_a_test_part_that_shrank_without_a_word_is_told():  # their files were taken out of the data
-    assert reviews.left_out([opening(OTHER_PART, 49), opening(PART, 48)], PART, []) == "a test part of 49 cases was opened before this one of 48"
+    assert (
+        reviews.left_out([opening(OTHER_PART, 49), opening(PART, 48)], PART, [])
+        == "a test part of 49 cases was opened before this one of 48"
+    )

@@ -1,4 +1,5 @@
 """sampling: predictions that vary, by generators that are handed in, and come back to their place."""
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,9 @@ KINDS = pytest.mark.parametrize("kind", [sampling.with_dropout, sampling.with_au
 
 @pytest.fixture(scope="module")
 def network(deterministic):
-    return architecture.build({"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.5}, seed=3).eval()
+    return architecture.build(
+        {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.5}, seed=3
+    ).eval()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,9 @@ def test_dropout_is_off_after_a_failure(image, network):
 
 
 def test_a_network_without_dropout_gives_the_same_every_time(image, deterministic):
-    network = architecture.build({"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.0}, seed=3).eval()
+    network = architecture.build(
+        {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.0}, seed=3
+    ).eval()
     one, other, _ = passes(sampling.with_dropout, image, network)
     assert np.array_equal(one, other)
 
@@ -81,7 +86,9 @@ def test_what_was_shifted_comes_back(image, monkeypatch):
 def test_the_image_is_shifted_in_every_direction(image, monkeypatch):
     """What the network is shown begins with 0 to 2 empty slices along each axis."""
     shown = []
-    monkeypatch.setattr(sampling, "probabilities", lambda image, *_: shown.append(image) or np.zeros((2, *image.shape)))
+    monkeypatch.setattr(
+        sampling, "probabilities", lambda image, *_: shown.append(image) or np.zeros((2, *image.shape))
+    )
     passes(sampling.with_augmentation, image, None, number=12)
     for axis in range(3):
         empty = {int((one.movedim(axis, 0).flatten(1) != 0).any(1).int().argmax()) for one in shown}

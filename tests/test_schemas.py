@@ -1,8 +1,10 @@
 """The schemas: each rule that matters has a named broken example, and nothing that is not described gets in.
 
-A broken example is a valid one with a patch (RFC 6902), so that it shows the one thing that is wrong, and a new field changes one file:
-{"of": NAME OF THE VALID EXAMPLE, "patch": [{"op": "replace", "path": "/dice/anterior/mean", "value": 1.01}]}
+A broken example is a valid one with a patch (RFC 6902), so that it shows the one thing that is wrong, and a
+new field changes one file: {"of": NAME OF THE VALID EXAMPLE, "patch": [{"op": "replace", "path":
+"/dice/anterior/mean", "value": 1.01}]}
 """
+
 import json
 from pathlib import Path
 
@@ -19,9 +21,11 @@ NAMES = sorted(path.name.removesuffix(".schema.json") for path in records.SCHEMA
 VALID, INVALID = sorted(CASES.glob("*/valid/*.json")), sorted(CASES.glob("*/invalid/*.json"))
 # Objects that any key may enter, and why.
 FREE = {
-    ("hyperparameters", "properties/stages/additionalProperties"): "parameters of a stage; params.schema.json checked them",
+    ("hyperparameters", "properties/stages/additionalProperties"): "parameters of a stage; "
+    "params.schema.json checked them",
     ("provenance", "properties/params"): "parameters of a stage; params.schema.json checked them",
-    ("run", "properties/stages/items/properties/params"): "parameters of a stage; params.schema.json checked them",
+    ("run", "properties/stages/items/properties/params"): "parameters of a stage; params.schema.json checked "
+    "them",
 }
 # Below these keywords a schema narrows an object that is closed where they stand.
 NARROWING = ("if", "then", "else", "oneOf", "allOf")
@@ -55,7 +59,9 @@ def open_objects(schema, where=(), closed_above=False):
             yield "/".join(where)
         return
     is_object = schema.get("type") == "object" or "properties" in schema
-    closed = schema.get("additionalProperties") is False or isinstance(schema.get("additionalProperties"), dict)
+    closed = schema.get("additionalProperties") is False or isinstance(
+        schema.get("additionalProperties"), dict
+    )
     if is_object and not closed and not closed_above:
         yield "/".join(where)
     for keyword in ("properties", "$defs"):
@@ -63,10 +69,14 @@ def open_objects(schema, where=(), closed_above=False):
             yield from open_objects(value, (*where, keyword, name), closed_above)
     for keyword in ("items", "additionalProperties", "if", "then", "else"):
         if isinstance(schema.get(keyword), dict):
-            yield from open_objects(schema[keyword], (*where, keyword), closed_above or (keyword in NARROWING and closed))
+            yield from open_objects(
+                schema[keyword], (*where, keyword), closed_above or (keyword in NARROWING and closed)
+            )
     for keyword in ("anyOf", "oneOf", "allOf"):
         for number, value in enumerate(schema.get(keyword, [])):
-            yield from open_objects(value, (*where, keyword, str(number)), closed_above or (keyword in NARROWING and closed))
+            yield from open_objects(
+                value, (*where, keyword, str(number)), closed_above or (keyword in NARROWING and closed)
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,8 +92,11 @@ def test_schema_lets_no_undescribed_key_in(name):
     assert set(open_objects(schema)) == {where for schema_name, where in FREE if schema_name == name}
 
 
-def test_an_object_without_additional_properties_is_open():  # the walk itself: a list of objects that forgot the keyword
-    assert list(open_objects({"type": "array", "items": {"type": "object", "properties": {"a": {}}}})) == ["items"]
+# the walk itself: a list of objects that forgot the keyword
+def test_an_object_without_additional_properties_is_open():
+    assert list(open_objects({"type": "array", "items": {"type": "object", "properties": {"a": {}}}})) == [
+        "items"
+    ]
 
 
 def test_every_folder_of_examples_has_a_schema_and_every_schema_a_folder():
@@ -102,7 +115,8 @@ def test_valid_example_has_no_fault(path):
 
 
 @pytest.mark.parametrize("path", INVALID, ids=label)
-def test_invalid_example_breaks_its_schema_at_one_place(path):  # one broken rule a file; a fault may show at a parent too
+# one broken rule a file; a fault may show at a parent too
+def test_invalid_example_breaks_its_schema_at_one_place(path):
     found = places(path)
     assert found
     assert all(place.startswith(found[0]) for place in found)

@@ -1,4 +1,5 @@
 """The command sign: who may sign what with which key, and what it writes."""
+
 import argparse
 import base64
 import json
@@ -44,11 +45,18 @@ def project(tmp_path, monkeypatch):
 
 
 def verified(project):
-    return signatures.verify(project / "signatures", project / "evidence", keys.known(project / "keys"), project)
+    return signatures.verify(
+        project / "signatures", project / "evidence", keys.known(project / "keys"), project
+    )
 
 
 def files_of(project):
-    return sorted(path.relative_to(project).as_posix() for name in ("signatures", "keys") for path in (project / name).rglob("*") if path.is_file())
+    return sorted(
+        path.relative_to(project).as_posix()
+        for name in ("signatures", "keys")
+        for path in (project / name).rglob("*")
+        if path.is_file()
+    )
 
 
 def short(project):
@@ -62,19 +70,27 @@ def test_sign_records_what_varies_and_signs_it(project):
     assert record["commit"] is None  # .git of this project is no repository
     (project / "execution/execution.json").write_text("{}")
     assert [note for finding in verified(project) for note in finding["notes"]] == [
-        "execution/execution.json is of another execution than the signed one, or was changed"]
+        "execution/execution.json is of another execution than the signed one, or was changed"
+    ]
 
 
 def test_sign_writes_two_signatures_and_the_public_key(project):
     run()
-    assert files_of(project) == [f"keys/{short(project)}.pub", "signatures/evidence.oms.json", "signatures/provenance.dsse.json"]
+    assert files_of(project) == [
+        f"keys/{short(project)}.pub",
+        "signatures/evidence.oms.json",
+        "signatures/provenance.dsse.json",
+    ]
     assert [found["ok"] for found in verified(project)] == [True, True]
 
 
 def test_sign_prints_what_verify_finds_and_the_fingerprint(project, capsys):
     run()
     printed = capsys.readouterr().out
-    assert f"signatures/evidence.oms.json  ok  key {short(project)}, unmarked key, from this clone: integrity, not identity\n" in printed
+    assert (
+        f"signatures/evidence.oms.json  ok  key {short(project)}, unmarked key, from this clone: integrity, "
+        f"not identity\n" in printed
+    )
     assert printed.rstrip().endswith(next(iter(keys.known(project / "keys"))))
 
 
@@ -82,7 +98,9 @@ def test_record_of_the_tests_is_signed(project):
     run()
     assert [found["notes"] for found in verified(project)] == [[], []]
     (project / "execution/tests.junit.xml").write_bytes(b"<testsuites><testsuite/></testsuites>")
-    assert [note.split()[0] for found in verified(project) for note in found["notes"]] == ["execution/tests.junit.xml"]
+    assert [note.split()[0] for found in verified(project) for note in found["notes"]] == [
+        "execution/tests.junit.xml"
+    ]
 
 
 def test_lock_is_signed(project):
@@ -117,6 +135,7 @@ def test_bundle_with_another_provenance_is_not_signed(project):
 
 # Nobody signs what is broken.
 
+
 def test_broken_bundle_is_not_signed_and_every_fault_is_told(project):
     flip_byte(project / "evidence")
     (project / "evidence/cases.json").unlink()
@@ -125,8 +144,13 @@ def test_broken_bundle_is_not_signed_and_every_fault_is_told(project):
     with pytest.raises(StageError) as error:
         run()
     assert [line.split(": found")[0] for line in error.value.findings] == [
-        "link.json", *(f"{where}: {what}" for where in ("SHA256SUMS", "manifest.json")
-                       for what in ("cases.json: missing", "extra.json: unlisted", "run.json: digest differs"))]
+        "link.json",
+        *(
+            f"{where}: {what}"
+            for where in ("SHA256SUMS", "manifest.json")
+            for what in ("cases.json: missing", "extra.json: unlisted", "run.json: digest differs")
+        ),
+    ]
     assert files_of(project) == []
 
 
@@ -138,9 +162,14 @@ def test_bundle_without_manifest_or_sums_is_not_signed(project, name):
     assert error.value.findings == [f"{name}: missing"]
 
 
-@pytest.mark.parametrize(("name", "content", "expected"), [
-    ("SHA256SUMS", b"no sum\n", "SHA256SUMS: found a line"), ("manifest.json", b"[]", "manifest.json: record: "),
-    ("manifest.json", b"", "manifest.json: not JSON")])
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("SHA256SUMS", b"no sum\n", "SHA256SUMS: found a line"),
+        ("manifest.json", b"[]", "manifest.json: record: "),
+        ("manifest.json", b"", "manifest.json: not JSON"),
+    ],
+)
 def test_bundle_whose_lists_cannot_be_read_is_not_signed(project, name, content, expected):
     (project / "evidence" / name).write_bytes(content)
     with pytest.raises(StageError) as error:
@@ -164,16 +193,22 @@ def test_review_of_a_broken_bundle_is_not_signed(project):
 
 # Reviews.
 
+
 def test_review_is_bound_to_manifest_and_run(project):
     run()
     run(*APPROVED)
     said = verified(project)[-1]["says"]
-    assert said == {"name": "Jane Doe", "meaning": "approved", "time_utc": "2026-01-31T12:00:00Z", "run_id": "a" * 64,
-                    "manifest_sha256": records.sha256(project / "evidence/manifest.json")}
+    assert said == {
+        "name": "Jane Doe",
+        "meaning": "approved",
+        "time_utc": "2026-01-31T12:00:00Z",
+        "run_id": "a" * 64,
+        "manifest_sha256": records.sha256(project / "evidence/manifest.json"),
+    }
 
 
 def test_review_without_a_time_has_that_of_the_clock(project):
-    before = datetime.now(UTC) - timedelta(seconds=1)                       # the record has whole seconds
+    before = datetime.now(UTC) - timedelta(seconds=1)  # the record has whole seconds
     run("--review", "--name", "Jane Doe", "--meaning", "authored")
     assert before <= datetime.fromisoformat(verified(project)[-1]["says"]["time_utc"]) <= datetime.now(UTC)
 
@@ -182,12 +217,18 @@ def test_review_takes_the_place_of_the_last_of_its_person_and_meaning(project):
     run(*APPROVED)
     run(*APPROVED)
     run(*APPROVED[:3], "--meaning", "reviewed")
-    run("--review", "--name", "Jané Doe", "--meaning", "approved")          # another person
+    run("--review", "--name", "Jané Doe", "--meaning", "approved")  # another person
     assert len(list((project / "signatures/reviews").iterdir())) == 3
 
 
-@pytest.mark.parametrize(("name", "expected"), [     # hash: printf %s NAME | sha256sum | cut -c -8
-    ("Jane Doe", "jane-doe-01332c87"), ("山田", "5f34cd83"), ("../../x", "x-9cdf6a50")])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [  # hash: printf %s NAME | sha256sum | cut -c -8
+        ("Jane Doe", "jane-doe-01332c87"),
+        ("山田", "5f34cd83"),
+        ("../../x", "x-9cdf6a50"),
+    ],
+)
 def test_slug_is_a_file_name(name, expected):
     assert sign.slug(name) == expected
 
@@ -225,24 +266,51 @@ def test_review_of_an_earlier_manifest_shows(project, capsys):
 
 # Keys.
 
+
 def pem(key, encryption=None):
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption or serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        encryption or serialization.NoEncryption(),
+    )
 
 
 P256 = ec.generate_private_key(ec.SECP256R1())
 
 
-@pytest.mark.parametrize(("content", "mode", "expected"), [
-    (pem(ec.generate_private_key(ec.SECP384R1())), 0o600, "found a key of kind EC secp384r1, expected EC P-256"),
-    (pem(ec.generate_private_key(ec.SECP256K1())), 0o600, "found a key of kind EC secp256k1, expected EC P-256"),
-    (pem(ed25519.Ed25519PrivateKey.generate()), 0o600, "found a key of kind Ed25519, expected EC P-256"),
-    (pem(rsa.generate_private_key(65537, 2048)), 0o600, "found a key of kind RSA, expected EC P-256"),
-    (pem(P256, serialization.BestAvailableEncryption(b"secret")), 0o600, "it is encrypted"),
-    (pem(P256), 0o644, "others may read it: found mode 0644, expected 0600"),
-    (pem(P256), 0o640, "others may read it: found mode 0640, expected 0600"),
-    (keys.pem(P256.public_key()), 0o600, "found no private key in PEM"),
-    (b"", 0o600, "found no private key in PEM")],
-    ids=["p384", "secp256k1", "ed25519", "rsa", "encrypted", "world_readable", "group_readable", "public_key", "empty"])
+@pytest.mark.parametrize(
+    ("content", "mode", "expected"),
+    [
+        (
+            pem(ec.generate_private_key(ec.SECP384R1())),
+            0o600,
+            "found a key of kind EC secp384r1, expected EC P-256",
+        ),
+        (
+            pem(ec.generate_private_key(ec.SECP256K1())),
+            0o600,
+            "found a key of kind EC secp256k1, expected EC P-256",
+        ),
+        (pem(ed25519.Ed25519PrivateKey.generate()), 0o600, "found a key of kind Ed25519, expected EC P-256"),
+        (pem(rsa.generate_private_key(65537, 2048)), 0o600, "found a key of kind RSA, expected EC P-256"),
+        (pem(P256, serialization.BestAvailableEncryption(b"secret")), 0o600, "it is encrypted"),
+        (pem(P256), 0o644, "others may read it: found mode 0644, expected 0600"),
+        (pem(P256), 0o640, "others may read it: found mode 0640, expected 0600"),
+        (keys.pem(P256.public_key()), 0o600, "found no private key in PEM"),
+        (b"", 0o600, "found no private key in PEM"),
+    ],
+    ids=[
+        "p384",
+        "secp256k1",
+        "ed25519",
+        "rsa",
+        "encrypted",
+        "world_readable",
+        "group_readable",
+        "public_key",
+        "empty",
+    ],
+)
 def test_key_that_cannot_sign_is_refused(project, content, mode, expected):
     path = project.parent / "key.pem"
     path.write_bytes(content)
@@ -272,7 +340,10 @@ def test_every_fault_of_a_key_is_told_at_once(project, monkeypatch):
     with pytest.raises(StageError) as error:
         run()
     assert [line.split(",")[0].split(":")[0] for line in error.value.findings] == [
-        "it lies in the repository project", "others may read it", "found no private key in PEM"]
+        "it lies in the repository project",
+        "others may read it",
+        "found no private key in PEM",
+    ]
 
 
 def test_key_of_the_documented_command_signs(project):
@@ -280,7 +351,8 @@ def test_key_of_the_documented_command_signs(project):
     command = keys.NEW_KEY.split("'")[3].replace("FILE", str(made))
     assert command.startswith("(umask 077; openssl ecparam ")
     subprocess.run(["sh", "-c", command], check=True)
-    os.environ[keys.VARIABLE] = str(made)                                    # the fixture puts the old value back
+    # the fixture puts the old value back
+    os.environ[keys.VARIABLE] = str(made)
     run()
     assert [found["ok"] for found in verified(project)] == [True, True]
 
@@ -330,7 +402,9 @@ def test_test_key_stays_marked(project):
 def test_release_key_is_not_marked_as_a_test_key(project):
     run()
     name = next(iter(keys.known(project / "keys")))
-    records.write(project / "keys/release.json", {"fingerprint_sha256": name, "trust": "release"}, "signing_key")
+    records.write(
+        project / "keys/release.json", {"fingerprint_sha256": name, "trust": "release"}, "signing_key"
+    )
     with pytest.raises(StageError, match="is marked as a release key"):
         run("--test-key")
     assert {found["trust"] for found in verified(project)} == {"release"}
@@ -340,7 +414,8 @@ def test_private_key_is_in_no_file_of_the_project(project):
     run("--test-key")
     run(*APPROVED)
     secret = (project.parent / "key.pem").read_bytes().splitlines()[1]
-    assert base64.b64decode(secret)                                          # a line of the key, and not of its frame
+    # a line of the key, and not of its frame
+    assert base64.b64decode(secret)
     assert not any(secret in path.read_bytes() for path in project.rglob("*") if path.is_file())
 
 
@@ -366,7 +441,9 @@ sys.addaudithook(refuse)
 
 def child(project, code, prefix=()):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run([*prefix, sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [*prefix, sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True
+    )
 
 
 def test_sign_and_verify_open_no_socket(project):
@@ -374,14 +451,18 @@ def test_sign_and_verify_open_no_socket(project):
     assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "[True, True]"), found.stderr
 
 
-def test_a_socket_would_be_noticed(project):                                 # the hook itself
-    assert "RuntimeError: socket.__new__" in child(project, NO_SOCKET + "import socket; socket.socket()").stderr
+def test_a_socket_would_be_noticed(project):  # the hook itself
+    assert (
+        "RuntimeError: socket.__new__" in child(project, NO_SOCKET + "import socket; socket.socket()").stderr
+    )
 
 
 def without_network() -> list[str]:
     """How to start a program in a namespace without a network; [] where the kernel lets nobody make one."""
     ways = (["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-r", "-n"],)
-    return next((way for way in ways if subprocess.run([*way, "true"], capture_output=True).returncode == 0), [])
+    return next(
+        (way for way in ways if subprocess.run([*way, "true"], capture_output=True).returncode == 0), []
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
@@ -389,7 +470,10 @@ def test_sign_and_verify_run_without_a_network(project):
     assert shutil.which("unshare"), "unshare is missing; install util-linux"
     prefix = without_network()
     if not prefix:
-        pytest.skip("this kernel or container lets no network namespace be made; test_sign_and_verify_open_no_socket stands alone")
+        pytest.skip(
+            "this kernel or container lets no network namespace be made; "
+            "test_sign_and_verify_open_no_socket stands alone"
+        )
     found = child(project, COMMANDS, prefix)
     assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "[True, True]"), found.stderr
 

@@ -1,4 +1,5 @@
 """Signatures: what we sign others verify, what others sign we verify, and nothing that was changed passes."""
+
 import base64
 import hashlib
 import json
@@ -22,7 +23,8 @@ IN_TOTO = "application/vnd.in-toto+json"
 
 
 class Signed:
-    """A project whose evidence is signed: the bundle, its provenance with the record of an execution, one review."""
+    """A project whose evidence is signed: the bundle, its provenance with the record of an execution, one
+    review."""
 
     def __init__(self, root):
         self.root, self.evidence, self.signatures = root, write_bundle(root / "evidence"), root / "signatures"
@@ -42,7 +44,10 @@ class Signed:
         said = statements.review("Jane Doe", "approved", "2026-01-31T12:00:00Z", manifest)
         self.write(signatures.OMS, oms.sign("evidence", files, self.key))
         self.write(signatures.PROVENANCE, dsse.seal(dsse.compact(made), IN_TOTO, self.key, fingerprint))
-        self.write("reviews/jane.dsse.json", dsse.seal(dsse.compact(said), statements.REVIEW_TYPE, self.key, fingerprint))
+        self.write(
+            "reviews/jane.dsse.json",
+            dsse.seal(dsse.compact(said), statements.REVIEW_TYPE, self.key, fingerprint),
+        )
 
     def write(self, name, value):
         records.write_bytes(self.signatures / name, json.dumps(value).encode())
@@ -55,7 +60,11 @@ class Signed:
 
     def faults(self):
         """Signature, without its folder -> its faults, of those that have some."""
-        return {found["file"].removeprefix("signatures/"): found["faults"] for found in self.verify() if not found["ok"]}
+        return {
+            found["file"].removeprefix("signatures/"): found["faults"]
+            for found in self.verify()
+            if not found["ok"]
+        }
 
 
 @pytest.fixture
@@ -65,26 +74,43 @@ def signed(tmp_path):
 
 def test_signatures_hold(signed):
     assert [(found["kind"], found["ok"], found["faults"], found["notes"]) for found in signed.verify()] == [
-        ("oms", True, [], []), ("provenance", True, [], []), ("review", True, [], [])]
+        ("oms", True, [], []),
+        ("provenance", True, [], []),
+        ("review", True, [], []),
+    ]
 
 
 def test_finding_names_key_trust_and_source(signed):
     found = signed.verify()[0]
-    assert (found["fingerprint"], found["trust"], found["key_source"]) == (keys.fingerprint(signed.key.public_key()), "unmarked", "given")
+    assert (found["fingerprint"], found["trust"], found["key_source"]) == (
+        keys.fingerprint(signed.key.public_key()),
+        "unmarked",
+        "given",
+    )
 
 
 def test_fingerprint_is_what_openssl_and_sha256sum_say(signed):
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-in", signed.public, "-outform", "DER"], capture_output=True, check=True).stdout
+    der = subprocess.run(
+        ["openssl", "pkey", "-pubin", "-in", signed.public, "-outform", "DER"],
+        capture_output=True,
+        check=True,
+    ).stdout
     assert keys.fingerprint(signed.key.public_key()) == hashlib.sha256(der).hexdigest()
 
 
 def test_review_says_who_when_and_in_what_sense(signed):
     manifest = hashlib.sha256((signed.evidence / "manifest.json").read_bytes()).hexdigest()
-    assert signed.verify()[2]["says"] == {"name": "Jane Doe", "meaning": "approved", "time_utc": "2026-01-31T12:00:00Z",
-                                          "manifest_sha256": manifest, "run_id": RUN_ID}
+    assert signed.verify()[2]["says"] == {
+        "name": "Jane Doe",
+        "meaning": "approved",
+        "time_utc": "2026-01-31T12:00:00Z",
+        "manifest_sha256": manifest,
+        "run_id": RUN_ID,
+    }
 
 
 # Changes of the bundle, after which its own sums may be made again: the signature alone has to find them.
+
 
 def link(evidence):
     (evidence / "run.json").rename(evidence.parent / "elsewhere.json")
@@ -94,17 +120,38 @@ def link(evidence):
 TAMPER = {
     "flipped_byte": (flip_byte, "run.json: digest differs"),
     "added_file": (lambda evidence: (evidence / "extra.json").write_text("{}"), "extra.json: unlisted"),
-    "added_gitattributes": (lambda evidence: (evidence / ".gitattributes").write_text("* binary"), ".gitattributes: unlisted"),
-    "added_in_subfolder": (lambda evidence: records.write_bytes(evidence / ".git/config", b""), ".git/config: unlisted"),
+    "added_gitattributes": (
+        lambda evidence: (evidence / ".gitattributes").write_text("* binary"),
+        ".gitattributes: unlisted",
+    ),
+    "added_in_subfolder": (
+        lambda evidence: records.write_bytes(evidence / ".git/config", b""),
+        ".git/config: unlisted",
+    ),
     "removed_file": (lambda evidence: (evidence / "run.json").unlink(), "run.json: missing"),
-    "renamed_file": (lambda evidence: (evidence / "run.json").rename(evidence / "ran.json"), "ran.json: unlisted"),
+    "renamed_file": (
+        lambda evidence: (evidence / "run.json").rename(evidence / "ran.json"),
+        "ran.json: unlisted",
+    ),
     "symlink": (link, "run.json: found a symbolic link"),
-    "dangling_symlink": (lambda evidence: (evidence / "extra.json").symlink_to("nowhere"), "extra.json: found a symbolic link"),
+    "dangling_symlink": (
+        lambda evidence: (evidence / "extra.json").symlink_to("nowhere"),
+        "extra.json: found a symbolic link",
+    ),
     "symlinked_folder": (lambda evidence: (evidence / "more").symlink_to("/"), "more: found a symbolic link"),
     "named_pipe": (lambda evidence: os.mkfifo(evidence / "pipe"), "pipe: found neither a file nor a folder"),
-    "terminal_codes_in_a_name": (lambda evidence: (evidence / "a\x1b[2J").touch(), "'a\\x1b[2J': the name has characters"),
-    "swapped_contents": (lambda evidence: swap(evidence / "run.json", evidence / "cases.json"), "run.json: digest differs"),
-    "whole_folder_linked": (lambda evidence: evidence.symlink_to(evidence.rename(evidence.parent / "moved")), "evidence: found a symbolic link"),
+    "terminal_codes_in_a_name": (
+        lambda evidence: (evidence / "a\x1b[2J").touch(),
+        "'a\\x1b[2J': the name has characters",
+    ),
+    "swapped_contents": (
+        lambda evidence: swap(evidence / "run.json", evidence / "cases.json"),
+        "run.json: digest differs",
+    ),
+    "whole_folder_linked": (
+        lambda evidence: evidence.symlink_to(evidence.rename(evidence.parent / "moved")),
+        "evidence: found a symbolic link",
+    ),
 }
 
 
@@ -121,7 +168,10 @@ def test_changed_bundle_is_refused(signed, name):
     assert any(fault.startswith(expected) for fault in signed.faults()[signatures.OMS])
 
 
-@pytest.mark.parametrize("name", ["flipped_byte", "added_file", "added_gitattributes", "removed_file", "renamed_file", "swapped_contents"])
+@pytest.mark.parametrize(
+    "name",
+    ["flipped_byte", "added_file", "added_gitattributes", "removed_file", "renamed_file", "swapped_contents"],
+)
 def test_sums_that_were_made_again_do_not_help(signed, name):
     TAMPER[name][0](signed.evidence)
     seal(signed.evidence)
@@ -141,10 +191,14 @@ def test_every_fault_of_a_bundle_is_told_at_once(signed):
     (signed.evidence / "cases.json").unlink()
     (signed.evidence / "extra.json").touch()
     assert [fault.split(": found")[0] for fault in signed.faults()[signatures.OMS]] == [
-        "cases.json: missing", "extra.json: unlisted", "run.json: digest differs"]
+        "cases.json: missing",
+        "extra.json: unlisted",
+        "run.json: digest differs",
+    ]
 
 
 # Changes of a signature.
+
 
 def envelope_of(value):
     return value.get("dsseEnvelope", value)
@@ -156,6 +210,7 @@ def with_payload(change):
         payload = json.loads(base64.b64decode(envelope["payload"]))
         change(payload)
         envelope["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+
     return changed
 
 
@@ -165,18 +220,40 @@ def with_signature(**changes):
 
 CHANGED = {
     "payload_changed": (with_payload(lambda payload: payload.update(more=1)), "the signature does not fit"),
-    "no_signature": (lambda value: envelope_of(value).update(signatures=[]), "signatures: found 0, expected 1"),
-    "signature_twice": (lambda value: envelope_of(value).update(signatures=envelope_of(value)["signatures"] * 2), "signatures: found 2, expected 1"),
-    "signatures_no_list": (lambda value: envelope_of(value).update(signatures="none"), "signatures: found no list"),
-    "signature_no_object": (lambda value: envelope_of(value).update(signatures=["none"]), "signatures: expected sig and keyid"),
+    "no_signature": (
+        lambda value: envelope_of(value).update(signatures=[]),
+        "signatures: found 0, expected 1",
+    ),
+    "signature_twice": (
+        lambda value: envelope_of(value).update(signatures=envelope_of(value)["signatures"] * 2),
+        "signatures: found 2, expected 1",
+    ),
+    "signatures_no_list": (
+        lambda value: envelope_of(value).update(signatures="none"),
+        "signatures: found no list",
+    ),
+    "signature_no_object": (
+        lambda value: envelope_of(value).update(signatures=["none"]),
+        "signatures: expected sig and keyid",
+    ),
     "further_key_in_signature": (with_signature(cert="x"), "signatures: expected sig and keyid"),
     "further_key_in_envelope": (lambda value: envelope_of(value).update(more=1), "not a DSSE envelope"),
-    "other_payload_type": (lambda value: envelope_of(value).update(payloadType="text/plain"), "unknown payload type: found 'text/plain'"),
+    "other_payload_type": (
+        lambda value: envelope_of(value).update(payloadType="text/plain"),
+        "unknown payload type: found 'text/plain'",
+    ),
     "payload_no_text": (lambda value: envelope_of(value).update(payload=1), "payload: not plain base64"),
-    "payload_with_line_break": (lambda value: envelope_of(value).update(payload=envelope_of(value)["payload"] + "\n"), "payload: not plain base64"),
-    "signature_with_space": (lambda value: with_signature(sig=" " + envelope_of(value)["signatures"][0]["sig"])(value), "sig: not plain base64"),
+    "payload_with_line_break": (
+        lambda value: envelope_of(value).update(payload=envelope_of(value)["payload"] + "\n"),
+        "payload: not plain base64",
+    ),
+    "signature_with_space": (
+        lambda value: with_signature(sig=" " + envelope_of(value)["signatures"][0]["sig"])(value),
+        "sig: not plain base64",
+    ),
     "other_base64": (with_signature(sig="-_=="), "sig: not plain base64"),
-    "stray_bits": (with_signature(sig="QR=="), "sig: not plain base64"),              # "QQ==" is the spelling of "A"
+    # "QQ==" is the spelling of "A"
+    "stray_bits": (with_signature(sig="QR=="), "sig: not plain base64"),
     "not_der": (with_signature(sig="QQ=="), "the signature does not fit"),
     "keyid_no_text": (with_signature(keyid=1), "keyid: expected a string"),
 }
@@ -189,31 +266,48 @@ def test_changed_signature_is_refused(signed, name, change):
     value = signed.read(name)
     alter(value)
     signed.write(name, value)
-    assert [fault[:len(expected)] for fault in signed.faults().get(name, [])] == [expected]
+    assert [fault[: len(expected)] for fault in signed.faults().get(name, [])] == [expected]
 
 
 def test_signatures_of_two_envelopes_swapped_are_refused(signed):
     one, other = signed.read(), signed.read(signatures.PROVENANCE)
     one["dsseEnvelope"]["signatures"][0]["sig"], other["signatures"][0]["sig"] = (
-        other["signatures"][0]["sig"], one["dsseEnvelope"]["signatures"][0]["sig"])
+        other["signatures"][0]["sig"],
+        one["dsseEnvelope"]["signatures"][0]["sig"],
+    )
     signed.write(signatures.OMS, one)
     signed.write(signatures.PROVENANCE, other)
     assert {name: faults[0][:26] for name, faults in signed.faults().items()} == dict.fromkeys(
-        (signatures.OMS, signatures.PROVENANCE), "the signature does not fit")
+        (signatures.OMS, signatures.PROVENANCE), "the signature does not fit"
+    )
 
 
-@pytest.mark.parametrize(("content", "expected"), [
-    (b"", "not JSON"), (b"\xff", "not JSON"), (b"[" * 100_000, "not JSON"), (b'{"a": NaN}', "not JSON: NaN is no number"),
-    (b'{"mediaType": 1, "mediaType": 2}', "not JSON: a key stands twice"), (b"[]", "not an OMS bundle"), (b"{}", "not an OMS bundle")])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"a": NaN}', "not JSON: NaN is no number"),
+        (b'{"mediaType": 1, "mediaType": 2}', "not JSON: a key stands twice"),
+        (b"[]", "not an OMS bundle"),
+        (b"{}", "not an OMS bundle"),
+    ],
+)
 def test_file_that_is_no_bundle_is_refused(signed, content, expected):
     (signed.signatures / signatures.OMS).write_bytes(content)
     assert signed.faults()[signatures.OMS][0].startswith(expected)
 
 
-@pytest.mark.parametrize(("where", "value", "expected"), [
-    ("mediaType", "application/vnd.dev.sigstore.bundle.v0.3+jsonx", "unknown media type"),
-    ("verificationMaterial", {"certificate": {}}, "unknown verification material"), ("verificationMaterial", {}, "unknown verification material"),
-    ("verificationMaterial", {"publicKey": {"hint": "0" * 64}}, "key mismatch: signed with key '0000")])
+@pytest.mark.parametrize(
+    ("where", "value", "expected"),
+    [
+        ("mediaType", "application/vnd.dev.sigstore.bundle.v0.3+jsonx", "unknown media type"),
+        ("verificationMaterial", {"certificate": {}}, "unknown verification material"),
+        ("verificationMaterial", {}, "unknown verification material"),
+        ("verificationMaterial", {"publicKey": {"hint": "0" * 64}}, "key mismatch: signed with key '0000"),
+    ],
+)
 def test_bundle_that_is_signed_otherwise_is_refused(signed, where, value, expected):
     signed.write(signatures.OMS, signed.read() | {where: value})
     assert signed.faults()[signatures.OMS][0].startswith(expected)
@@ -223,14 +317,17 @@ def test_signature_of_another_key_is_refused(signed):
     other = private_key(signed.root / "other.pem")
     signed.known = keys.known(signed.root / "keys", [signed.root / "other.pub"])
     assert {name: faults[0].split(":")[0] for name, faults in signed.faults().items()} == dict.fromkeys(
-        (signatures.OMS, signatures.PROVENANCE, "reviews/jane.dsse.json"), "key mismatch")
+        (signatures.OMS, signatures.PROVENANCE, "reviews/jane.dsse.json"), "key mismatch"
+    )
     assert keys.fingerprint(other.public_key())[:16] in signed.faults()[signatures.OMS][0]
 
 
 def test_other_key_under_the_name_of_the_known_one_is_refused(signed):  # the hint is no proof
     value = oms.sign("evidence", oms.listing(signed.evidence)[0], ec.generate_private_key(ec.SECP256R1()))
     signed.write(signatures.OMS, value | {"verificationMaterial": signed.read()["verificationMaterial"]})
-    assert signed.faults()[signatures.OMS] == ["the signature does not fit: the payload, its type or the signature was changed"]
+    assert signed.faults()[signatures.OMS] == [
+        "the signature does not fit: the payload, its type or the signature was changed"
+    ]
 
 
 @pytest.mark.parametrize("name", [signatures.OMS, signatures.PROVENANCE])
@@ -257,21 +354,44 @@ def test_no_folder_of_signatures_means_that_they_are_missing(signed):
 
 # What a statement may say, though it is signed.
 
+
 def resign(signed, change):
     payload = json.loads(base64.b64decode(signed.read()["dsseEnvelope"]["payload"]))
     change(payload)
-    signed.write(signatures.OMS, signed.read() | {"dsseEnvelope": dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, "")})
+    signed.write(
+        signatures.OMS,
+        signed.read() | {"dsseEnvelope": dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, "")},
+    )
 
 
-@pytest.mark.parametrize(("change", "expected"), [
-    (lambda said: said.update(predicateType="https://model_signing/Digests/v0.1"), "unknown predicate: found 'https://model_signing/Digests/v0.1'"),
-    (lambda said: said["predicate"]["resources"][0].update(algorithm="blake2b"), "statement: predicate.resources[0].algorithm: 'sha256' was"),
-    (lambda said: said["predicate"]["resources"].reverse(), "statement: names stand twice or out of order"),
-    (lambda said: said["predicate"]["resources"].insert(0, said["predicate"]["resources"][0]), "statement: names stand twice or out of order"),
-    (lambda said: said["subject"][0]["digest"].update(sha256="0" * 64), "statement: the root digest is not that of its resources")])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            lambda said: said.update(predicateType="https://model_signing/Digests/v0.1"),
+            "unknown predicate: found 'https://model_signing/Digests/v0.1'",
+        ),
+        (
+            lambda said: said["predicate"]["resources"][0].update(algorithm="blake2b"),
+            "statement: predicate.resources[0].algorithm: 'sha256' was",
+        ),
+        (
+            lambda said: said["predicate"]["resources"].reverse(),
+            "statement: names stand twice or out of order",
+        ),
+        (
+            lambda said: said["predicate"]["resources"].insert(0, said["predicate"]["resources"][0]),
+            "statement: names stand twice or out of order",
+        ),
+        (
+            lambda said: said["subject"][0]["digest"].update(sha256="0" * 64),
+            "statement: the root digest is not that of its resources",
+        ),
+    ],
+)
 def test_signed_statement_of_another_kind_is_refused(signed, change, expected):
     resign(signed, change)
-    assert [fault[:len(expected)] for fault in signed.faults()[signatures.OMS]] == [expected]
+    assert [fault[: len(expected)] for fault in signed.faults()[signatures.OMS]] == [expected]
 
 
 def test_ignored_paths_of_a_signer_are_not_ignored(signed):
@@ -286,7 +406,9 @@ def test_bundle_is_signed_as_a_new_one_but_not_reviewed_again(signed):
     review = signed.read("reviews/jane.dsse.json")
     signed.sign()
     signed.write("reviews/jane.dsse.json", review)
-    assert [(name, faults[0].split(":")[0]) for name, faults in signed.faults().items()] == [("reviews/jane.dsse.json", "it is of another manifest")]
+    assert [(name, faults[0].split(":")[0]) for name, faults in signed.faults().items()] == [
+        ("reviews/jane.dsse.json", "it is of another manifest")
+    ]
 
 
 def test_provenance_of_another_manifest_is_refused(signed):
@@ -295,43 +417,79 @@ def test_provenance_of_another_manifest_is_refused(signed):
     seal(signed.evidence)
     signed.sign()
     signed.write(signatures.PROVENANCE, provenance)
-    assert signed.faults() == {signatures.PROVENANCE: ["subject: what was signed is not what provenance.slsa.json and the digest of manifest.json say"]}
+    assert signed.faults() == {
+        signatures.PROVENANCE: [
+            "subject: what was signed is not what provenance.slsa.json and the digest of manifest.json say"
+        ]
+    }
 
 
-@pytest.mark.parametrize(("payload", "expected"), [([], "unknown predicate: found None"), ({"predicateType": "x"}, "unknown predicate: found 'x'"),
-                                                   ({"predicateType": SLSA["predicateType"], "subject": 1}, "_type: what was signed is not")])
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ([], "unknown predicate: found None"),
+        ({"predicateType": "x"}, "unknown predicate: found 'x'"),
+        ({"predicateType": SLSA["predicateType"], "subject": 1}, "_type: what was signed is not"),
+    ],
+)
 def test_provenance_of_another_kind_is_refused(signed, payload, expected):
-    signed.write(signatures.PROVENANCE, dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, keys.fingerprint(signed.key.public_key())))
+    signed.write(
+        signatures.PROVENANCE,
+        dsse.seal(dsse.compact(payload), IN_TOTO, signed.key, keys.fingerprint(signed.key.public_key())),
+    )
     assert signed.faults()[signatures.PROVENANCE][0].startswith(expected)
 
 
 def test_review_that_says_something_else_is_refused(signed):
     said = signed.verify()[2]["says"] | {"meaning": "glanced at"}
     fingerprint = keys.fingerprint(signed.key.public_key())
-    signed.write("reviews/jane.dsse.json", dsse.seal(dsse.compact(said), statements.REVIEW_TYPE, signed.key, fingerprint))
+    signed.write(
+        "reviews/jane.dsse.json",
+        dsse.seal(dsse.compact(said), statements.REVIEW_TYPE, signed.key, fingerprint),
+    )
     assert signed.faults()["reviews/jane.dsse.json"][0].startswith("statement: meaning:")
 
 
-def test_record_of_another_execution_is_no_fault_but_is_told(signed):         # who runs the tests in a clone gets one
+# who runs the tests in a clone gets one
+def test_record_of_another_execution_is_no_fault_but_is_told(signed):
     (signed.root / "execution/execution.json").write_text('{"host": "elsewhere"}\n')
     assert signed.faults() == {}
-    assert signed.verify()[1]["notes"] == ["execution/execution.json is of another execution than the signed one, or was changed"]
+    assert signed.verify()[1]["notes"] == [
+        "execution/execution.json is of another execution than the signed one, or was changed"
+    ]
 
 
-def test_record_of_an_execution_that_is_not_here_is_no_fault_but_is_told(signed):    # a clone has no execution/
+# a clone has no execution/
+def test_record_of_an_execution_that_is_not_here_is_no_fault_but_is_told(signed):
     shutil.rmtree(signed.root / "execution")
     assert signed.faults() == {}
-    assert signed.verify()[1]["notes"] == ["execution/execution.json is not here: not compared with its signed digest"]
+    assert signed.verify()[1]["notes"] == [
+        "execution/execution.json is not here: not compared with its signed digest"
+    ]
 
 
 def test_byproducts_are_what_no_manifest_can_list(tmp_path):
     for folder in ("execution", "metrics"):
         (tmp_path / folder).mkdir()
-    for name in ("execution/execution.json", "execution/tests.junit.xml", "execution/log.txt", "execution/.hidden.json",
-                 "dvc.lock", "dvc.yaml", "params.yaml", "metrics/gates.json", "metrics/metrics.json"):
+    for name in (
+        "execution/execution.json",
+        "execution/tests.junit.xml",
+        "execution/log.txt",
+        "execution/.hidden.json",
+        "dvc.lock",
+        "dvc.yaml",
+        "params.yaml",
+        "metrics/gates.json",
+        "metrics/metrics.json",
+    ):
         (tmp_path / name).touch()
     assert list(statements.byproducts(tmp_path)) == [
-        "dvc.lock", "execution/execution.json", "execution/tests.junit.xml", "metrics/gates.json", "params.yaml"]
+        "dvc.lock",
+        "execution/execution.json",
+        "execution/tests.junit.xml",
+        "metrics/gates.json",
+        "params.yaml",
+    ]
 
 
 @pytest.mark.parametrize("name", statements.BESIDE)
@@ -342,17 +500,23 @@ def test_change_of_a_file_beside_the_bundle_is_found(tmp_path, name):
     project = Signed(tmp_path)
     assert project.faults() == {}
     (tmp_path / name).write_text("as tampered\n")
-    assert [fault.split(":")[:2] for fault in project.faults()[signatures.PROVENANCE]] == [[name, " digest differs"]]
+    assert [fault.split(":")[:2] for fault in project.faults()[signatures.PROVENANCE]] == [
+        [name, " digest differs"]
+    ]
 
 
 def test_provenance_keeps_what_the_bundle_says(signed):
     found = json.loads(base64.b64decode(signed.read(signatures.PROVENANCE)["payload"]))
     assert found["subject"][0] == SLSA["subject"][0]
     assert found["predicate"]["buildDefinition"] == SLSA["predicate"]["buildDefinition"]
-    assert [row["name"] for row in found["predicate"]["runDetails"]["byproducts"]] == ["metrics/dice.svg", "execution/execution.json"]
+    assert [row["name"] for row in found["predicate"]["runDetails"]["byproducts"]] == [
+        "metrics/dice.svg",
+        "execution/execution.json",
+    ]
 
 
 # Keys.
+
 
 def test_keys_of_the_clone_count_no_more_when_one_is_given(signed):
     records.write_bytes(signed.root / "keys/own.pub", signed.public.read_bytes())
@@ -369,7 +533,10 @@ def test_mark_of_a_key_shows(signed, trust):
     records.write(signed.root / "keys/own.json", {"fingerprint_sha256": name, "trust": trust}, "signing_key")
     signed.known = keys.known(signed.root / "keys")
     assert {found["trust"] for found in signed.verify()} == {trust}
-    assert f"key {name[:16]}, {signatures.TRUST[trust]}, from this clone: integrity, not identity" in signatures.lines(signed.verify())[0]
+    assert (
+        f"key {name[:16]}, {signatures.TRUST[trust]}, from this clone: integrity, not identity"
+        in signatures.lines(signed.verify())[0]
+    )
 
 
 def test_every_bad_file_of_keys_is_named(tmp_path):
@@ -379,45 +546,81 @@ def test_every_bad_file_of_keys_is_named(tmp_path):
     records.write_bytes(tmp_path / "d.json", b"{")
     with pytest.raises(StageError) as error:
         keys.known(tmp_path)
-    assert [line.split(": ")[0].rsplit("/")[-1] for line in error.value.findings] == ["c.json", "d.json", "a.pub", "b.pub"]
+    assert [line.split(": ")[0].rsplit("/")[-1] for line in error.value.findings] == [
+        "c.json",
+        "d.json",
+        "a.pub",
+        "b.pub",
+    ]
     assert "found a key of kind EC secp384r1, expected EC P-256" in error.value.findings[3]
 
 
 def test_two_marks_of_one_key_must_agree(tmp_path):
     for name, trust in (("a", "test"), ("b", "release")):
-        records.write(tmp_path / f"{name}.json", {"fingerprint_sha256": RUN_ID, "trust": trust}, "signing_key")
+        records.write(
+            tmp_path / f"{name}.json", {"fingerprint_sha256": RUN_ID, "trust": trust}, "signing_key"
+        )
     with pytest.raises(StageError, match=r"b\.json: found trust release, expected test"):
         keys.known(tmp_path)
 
 
 # Facts of the formats, and other implementations of them.
 
-def test_pae_is_that_of_the_protocol():        # DSSE v1.0, protocol.md, test vector
-    assert dsse.pae("http://example.com/HelloWorld", b"hello world") == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+
+def test_pae_is_that_of_the_protocol():  # DSSE v1.0, protocol.md, test vector
+    assert (
+        dsse.pae("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
 
 
-def test_root_digest_is_that_of_the_published_vector():     # OMS v1.0, test-vectors/v1.0/valid/key.bundle.json
-    resources = [{"digest": "bc9a717db6064a32cbe9eae6fc40651dd6d36ef1757183f590eff2b1765d7ebc"},
-                 {"digest": "32dcb1f8e1ae52d5963e56a6ba06ab58b424c15ed2a6b70d2feca1d089370028"}]
+# OMS v1.0, test-vectors/v1.0/valid/key.bundle.json
+def test_root_digest_is_that_of_the_published_vector():
+    resources = [
+        {"digest": "bc9a717db6064a32cbe9eae6fc40651dd6d36ef1757183f590eff2b1765d7ebc"},
+        {"digest": "32dcb1f8e1ae52d5963e56a6ba06ab58b424c15ed2a6b70d2feca1d089370028"},
+    ]
     assert oms.root(resources) == "92745110b1ab4368471cbe31664e10174e954b113a3df333db860317b2c6dec4"
 
 
 def test_bundle_is_as_oms_demands(signed):
-    """The MUSTs of OMS v1.0 for a producer that signs whole files with a key: sections 4, 4.1, 5, 6.5 and the four schemas."""
+    """The MUSTs of OMS v1.0 for a producer that signs whole files with a key: sections 4, 4.1, 5, 6.5 and
+    the four schemas."""
     value = signed.read()
     assert set(value) == {"mediaType", "verificationMaterial", "dsseEnvelope"}
     assert value["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
-    assert value["verificationMaterial"] == {"publicKey": {"hint": hashlib.sha256(signed.public.read_bytes()).hexdigest()}, "tlogEntries": []}
+    assert value["verificationMaterial"] == {
+        "publicKey": {"hint": hashlib.sha256(signed.public.read_bytes()).hexdigest()},
+        "tlogEntries": [],
+    }
     envelope = value["dsseEnvelope"]
     assert (set(envelope), envelope["payloadType"]) == ({"payload", "payloadType", "signatures"}, IN_TOTO)
     assert [set(signature) for signature in envelope["signatures"]] == [{"sig", "keyid"}]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in signed.evidence.iterdir()}
     names = sorted(digests)
     assert json.loads(base64.b64decode(envelope["payload"])) == {
-        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://model_signing/signature/v1.0",
-        "subject": [{"name": "evidence", "digest": {"sha256": hashlib.sha256(bytes.fromhex("".join(digests[name] for name in names))).hexdigest()}}],
-        "predicate": {"resources": [{"name": name, "algorithm": "sha256", "digest": digests[name]} for name in names],
-                      "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False, "ignore_paths": []}}}
+        "_type": "https://in-toto.io/Statement/v1",
+        "predicateType": "https://model_signing/signature/v1.0",
+        "subject": [
+            {
+                "name": "evidence",
+                "digest": {
+                    "sha256": hashlib.sha256(
+                        bytes.fromhex("".join(digests[name] for name in names))
+                    ).hexdigest()
+                },
+            }
+        ],
+        "predicate": {
+            "resources": [{"name": name, "algorithm": "sha256", "digest": digests[name]} for name in names],
+            "serialization": {
+                "method": "files",
+                "hash_type": "sha256",
+                "allow_symlinks": False,
+                "ignore_paths": [],
+            },
+        },
+    }
 
 
 def by_ours(signed):
@@ -427,33 +630,48 @@ def by_ours(signed):
 def by_model_signing(signed):
     """The reference implementation, told to ignore nothing."""
     from model_signing import hashing, verifying
+
     hashed = hashing.Config().set_ignored_paths(paths=[], ignore_git_paths=False)
     try:
-        verifying.Config().use_elliptic_key_verifier(public_key=signed.public).set_hashing_config(hashed).verify(
-            signed.evidence, signed.signatures / signatures.OMS)
+        verifying.Config().use_elliptic_key_verifier(public_key=signed.public).set_hashing_config(
+            hashed
+        ).verify(signed.evidence, signed.signatures / signatures.OMS)
     except Exception:  # noqa: BLE001 it raises what its parts raise; a test beside this one sees it pass
         return False
     return True
 
 
 def by_openssl(signed):
-    """What a reader without Python does: openssl over the encoding of DSSE, then sha256sum over the digests of the payload."""
+    """What a reader without Python does: openssl over the encoding of DSSE, then sha256sum over the
+    digests of the payload."""
     envelope = signed.read()["dsseEnvelope"]
-    payload, signature = base64.b64decode(envelope["payload"]), base64.b64decode(envelope["signatures"][0]["sig"])
+    payload, signature = (
+        base64.b64decode(envelope["payload"]),
+        base64.b64decode(envelope["signatures"][0]["sig"]),
+    )
     kind = envelope["payloadType"].encode()
     (signed.root / "signed.bin").write_bytes(b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload))
     (signed.root / "signature.bin").write_bytes(signature)
-    sums = "".join(f"{row['digest']}  {row['name']}\n" for row in json.loads(payload)["predicate"]["resources"])
-    runs = (subprocess.run(["openssl", "dgst", "-sha256", "-verify", "key.pub", "-signature", "signature.bin", "signed.bin"], cwd=signed.root),
-            subprocess.run(["sha256sum", "--check", "--strict"], input=sums.encode(), cwd=signed.evidence))
+    sums = "".join(
+        f"{row['digest']}  {row['name']}\n" for row in json.loads(payload)["predicate"]["resources"]
+    )
+    runs = (
+        subprocess.run(
+            ["openssl", "dgst", "-sha256", "-verify", "key.pub", "-signature", "signature.bin", "signed.bin"],
+            cwd=signed.root,
+        ),
+        subprocess.run(["sha256sum", "--check", "--strict"], input=sums.encode(), cwd=signed.evidence),
+    )
     return all(run.returncode == 0 for run in runs)
 
 
 def by_securesystemslib(signed, name=signatures.OMS):
-    """Another DSSE, which takes a key only under the id that the signature gives it; OMS leaves that empty."""
+    """Another DSSE, which takes a key only under the id that the signature gives it; OMS leaves that
+    empty."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import VerificationError
     from securesystemslib.signer import SSlibKey
+
     envelope = Envelope.from_dict(envelope_of(signed.read(name)))
     key = SSlibKey.from_crypto(serialization.load_pem_public_key(signed.public.read_bytes()))
     key.keyid = next(iter(envelope.signatures), "")
@@ -470,9 +688,11 @@ def signed_by(request, signed):
     if request.param == "model_signing":
         from model_signing import hashing
         from model_signing import signing as reference
+
         hashed = hashing.Config().set_ignored_paths(paths=[], ignore_git_paths=False)
-        reference.Config().use_elliptic_key_signer(private_key=signed.root / "key.pem").set_hashing_config(hashed).sign(
-            signed.evidence, signed.signatures / signatures.OMS)
+        reference.Config().use_elliptic_key_signer(private_key=signed.root / "key.pem").set_hashing_config(
+            hashed
+        ).sign(signed.evidence, signed.signatures / signatures.OMS)
     return signed
 
 
@@ -487,8 +707,11 @@ def test_implementations_refuse_a_flipped_byte(signed_by, verified):
     assert not verified(signed_by)
 
 
-@pytest.mark.parametrize("verified", [by_ours, by_model_signing])           # openssl and sha256sum look at no other files
-@pytest.mark.parametrize("name", ["added_file", "added_gitattributes", "removed_file", "renamed_file", "symlink"])
+# openssl and sha256sum look at no other files
+@pytest.mark.parametrize("verified", [by_ours, by_model_signing])
+@pytest.mark.parametrize(
+    "name", ["added_file", "added_gitattributes", "removed_file", "renamed_file", "symlink"]
+)
 def test_implementations_refuse_other_files(signed_by, verified, name):
     TAMPER[name][0](signed_by.evidence)
     assert not verified(signed_by)
@@ -498,7 +721,8 @@ def test_implementations_refuse_other_files(signed_by, verified, name):
 @pytest.mark.parametrize("verified", [by_ours, by_model_signing, by_openssl, by_securesystemslib])
 def test_implementations_refuse_a_changed_envelope(signed_by, verified, change):
     if verified is by_openssl and change == "no_signature":
-        change = "not_der"                                                   # openssl has nothing to look at where there is no signature
+        # openssl has nothing to look at where there is no signature
+        change = "not_der"
     value = signed_by.read()
     CHANGED[change][0](value)
     signed_by.write(signatures.OMS, value)
@@ -513,6 +737,7 @@ def test_securesystemslib_accepts_our_envelopes(signed, name):
 def test_we_accept_an_envelope_of_securesystemslib(signed):
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import CryptoSigner, SSlibKey
+
     public = SSlibKey.from_crypto(signed.key.public_key(), keyid=keys.fingerprint(signed.key.public_key()))
     envelope = Envelope(base64.b64decode(signed.read(signatures.PROVENANCE)["payload"]), IN_TOTO, {})
     envelope.sign(CryptoSigner(signed.key, public))
@@ -521,19 +746,29 @@ def test_we_accept_an_envelope_of_securesystemslib(signed):
 
 
 def test_verify_needs_what_the_runtime_has():
-    code = ("import sys; from radiotrace.evidence import signing; from radiotrace.commands import sign\n"
-            "print(sorted({'model_signing', 'securesystemslib', 'sigstore', 'torch'} & sys.modules.keys()))")
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys; from radiotrace.evidence import signing; from radiotrace.commands import sign\n"
+        "print(sorted({'model_signing', 'securesystemslib', 'sigstore', 'torch'} & sys.modules.keys()))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_lines_name_faults_and_what_was_not_checked(signed):
     shutil.rmtree(signed.root / "execution")
     (signed.evidence / "extra.json").touch()
     assert [line for line in signatures.lines(signed.verify()) if line.startswith("  ")] == [
-        "  extra.json: unlisted", "  not checked: execution/execution.json is not here: not compared with its signed digest"]
+        "  extra.json: unlisted",
+        "  not checked: execution/execution.json is not here: not compared with its signed digest",
+    ]
 
 
 # Signatures of an earlier run
+
 
 def run_again(signed, run_id: str) -> None:
     """Makes the bundle that of a run: its records, what its provenance is of, its manifest."""

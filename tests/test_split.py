@@ -1,4 +1,5 @@
 """Split: a subject's part depends on its id and the seed alone, and parts share nothing."""
+
 import argparse
 import json
 import re
@@ -26,10 +27,14 @@ def share_bound(share: float, count: int) -> float:
 
 def twins(count: int) -> list[dict]:
     """Two cases of each subject, as left and right side."""
-    return [{"case_id": f"case_{number:03d}", "subject_id": f"S{number // 2}", "voxels_sha256": f"{number:064x}"} for number in range(count)]
+    return [
+        {"case_id": f"case_{number:03d}", "subject_id": f"S{number // 2}", "voxels_sha256": f"{number:064x}"}
+        for number in range(count)
+    ]
 
 
 # Parts
+
 
 @pytest.mark.requirement("SRS-SPLIT-2")
 def test_a_subject_keeps_its_part_when_others_go():
@@ -59,7 +64,9 @@ def test_the_order_of_subjects_makes_no_difference():
 def test_a_larger_test_share_takes_nobody_out_of_test():
     before = splits.assign_parts(SUBJECTS, FRACTIONS, 0)
     after = splits.assign_parts(SUBJECTS, {"train": 0.5, "validation": 0.1, "test": 0.4}, 0)
-    assert {subject for subject in SUBJECTS if before[subject] == "test"} <= {subject for subject in SUBJECTS if after[subject] == "test"}
+    assert {subject for subject in SUBJECTS if before[subject] == "test"} <= {
+        subject for subject in SUBJECTS if after[subject] == "test"
+    }
 
 
 @pytest.mark.parametrize("part", FRACTIONS)
@@ -75,7 +82,7 @@ def test_folds_of_2000_subjects_are_within_four_standard_errors_of_a_fifth(fold)
     assert abs(found - 0.2) <= share_bound(0.2, 2000)
 
 
-def test_folds_do_not_follow_parts():      # drawn apart: of the validation part, a fifth is in each fold
+def test_folds_do_not_follow_parts():  # drawn apart: of the validation part, a fifth is in each fold
     parts, folds = splits.assign_parts(MANY, FRACTIONS, 0), splits.assign_folds(MANY, 5, 0)
     of_validation = [folds[subject] for subject in MANY if parts[subject] == "validation"]
     shares = np.bincount(of_validation, minlength=5) / len(of_validation)
@@ -87,7 +94,7 @@ def test_another_seed_is_another_split(one, other):
     assert splits.assign_parts(SUBJECTS, FRACTIONS, one) != splits.assign_parts(SUBJECTS, FRACTIONS, other)
 
 
-def test_the_position_of_a_subject_is_its_sha256():      # printf 0/part/S1 | sha256sum | cut -c1-12
+def test_the_position_of_a_subject_is_its_sha256():  # printf 0/part/S1 | sha256sum | cut -c1-12
     assert splits.position(0, "part", "S1") == 0xBA86C49B61F8 / 2**48
 
 
@@ -112,22 +119,29 @@ def test_twins_are_in_one_fold():
 
 # Folds
 
+
 def test_all_but_the_test_part_has_a_fold():
     parts, folds = splits.split(twins(400), PARAMS)
-    assert {case_id for case_id in parts if parts[case_id] == "test"} == {case_id for case_id in folds if folds[case_id] is None}
+    assert {case_id for case_id in parts if parts[case_id] == "test"} == {
+        case_id for case_id in folds if folds[case_id] is None
+    }
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_the_chosen_fold_is_the_validation_part(fold):
     parts, folds = splits.split(twins(400), PARAMS | {"fold": fold})
-    assert {case_id for case_id in parts if parts[case_id] == "validation"} == {case_id for case_id in folds if folds[case_id] == fold}
+    assert {case_id for case_id in parts if parts[case_id] == "validation"} == {
+        case_id for case_id in folds if folds[case_id] == fold
+    }
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_the_test_part_stays_whatever_fold_is_chosen(fold):
     without, _ = splits.split(twins(400), PARAMS)
     parts, _ = splits.split(twins(400), PARAMS | {"fold": fold})
-    assert [case_id for case_id in parts if parts[case_id] == "test"] == [case_id for case_id in without if without[case_id] == "test"]
+    assert [case_id for case_id in parts if parts[case_id] == "test"] == [
+        case_id for case_id in without if without[case_id] == "test"
+    ]
 
 
 def test_every_case_that_is_not_test_is_validated_in_one_fold():
@@ -139,7 +153,8 @@ def test_every_case_that_is_not_test_is_validated_in_one_fold():
     assert sorted(validated) == [case_id for case_id in sorted(without) if without[case_id] != "test"]
 
 
-# nnU-Net's folds. Expected: Project-MONAI/tutorials, modules/dynunet_pipeline/config/dataset_task04.json, which lists the same five.
+# nnU-Net's folds. Expected: Project-MONAI/tutorials, modules/dynunet_pipeline/config/dataset_task04.json,
+# which lists the same five.
 
 HIPPOCAMPUS = """1 3-4 6-8 11 14-15 17 19-20 23-26 33-42 44-46 48-53 56-58 60 64-65 67-68 70 74-75 77 83-84 87-99 101-102 104-109 114 123-127 130
     132-133 135-136 138 141-146 148-150 152 154-158 160-166 169-178 180-181 184-185 188-190 193-195 197 199 203-205 207 210 212 215-217 219-236
@@ -158,7 +173,14 @@ def hippocampus() -> list[str]:
 
 def sides(case_ids: list[str]) -> list[dict]:
     """Cases 2k-1 and 2k are the two sides of one head."""
-    return [{"case_id": one, "subject_id": str((int(one[-3:]) + 1) // 2), "voxels_sha256": f"{int(one[-3:]):064x}"} for one in case_ids]
+    return [
+        {
+            "case_id": one,
+            "subject_id": str((int(one[-3:]) + 1) // 2),
+            "voxels_sha256": f"{int(one[-3:]):064x}",
+        }
+        for one in case_ids
+    ]
 
 
 def held_out_with_a_twin_in_training(parts: dict[str, str], held_out: str) -> int:
@@ -176,9 +198,16 @@ def test_a_fold_of_nnunet_holds_out_52_of_260_cases(fold):
     assert len(held_out_cases(fold)) == 52
 
 
-@pytest.mark.parametrize(("fold", "first", "last"), [
-    (0, "017 019 033 035", "374 394"), (1, "003 025 026 034", "355 360"), (2, "004 007 015 024", "383 387"),
-    (3, "001 006 011 023", "380 386"), (4, "008 014 020 040", "390 393")])
+@pytest.mark.parametrize(
+    ("fold", "first", "last"),
+    [
+        (0, "017 019 033 035", "374 394"),
+        (1, "003 025 026 034", "355 360"),
+        (2, "004 007 015 024", "383 387"),
+        (3, "001 006 011 023", "380 386"),
+        (4, "008 014 020 040", "390 393"),
+    ],
+)
 def test_a_fold_of_nnunet_begins_and_ends_with_its_published_cases(fold, first, last):
     assert (held_out_cases(fold)[:4], held_out_cases(fold)[-2:]) == (first.split(), last.split())
 
@@ -202,7 +231,8 @@ def test_folds_of_nnunet_do_not_depend_on_the_order_of_cases():
 
 def test_scheme_nnunet_without_fold_holds_out_fold_0():
     assert splits.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet"}) == splits.split(
-        sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": 0})
+        sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": 0}
+    )
 
 
 @pytest.mark.parametrize("fold", range(5))
@@ -212,28 +242,42 @@ def test_folds_by_subject_train_on_no_twin_of_a_held_out_case(fold):
 
 
 def test_folds_by_subject_hold_every_case_out_once():
-    held_out = [case_id for fold in range(5) for case_id, part in splits.split(
-        sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})[0].items() if part == "test"]
+    held_out = [
+        case_id
+        for fold in range(5)
+        for case_id, part in splits.split(
+            sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold}
+        )[0].items()
+        if part == "test"
+    ]
     assert sorted(held_out) == hippocampus()
 
 
-def test_folds_by_subject_have_about_a_fifth_each():               # 170 subjects: 34 expected, SD 5.2; four SDs
+# 170 subjects: 34 expected, SD 5.2; four SDs
+def test_folds_by_subject_have_about_a_fifth_each():
     _, folds = splits.split(sides(hippocampus()), PARAMS | {"scheme": "subjects"})
-    counts = [len({(int(case_id[-3:]) + 1) // 2 for case_id, of in folds.items() if of == fold}) for fold in range(5)]
+    counts = [
+        len({(int(case_id[-3:]) + 1) // 2 for case_id, of in folds.items() if of == fold})
+        for fold in range(5)
+    ]
     assert sum(counts) == 170
     assert all(13 <= count <= 55 for count in counts)
 
 
 # Leakage
 
-CASES = [{"case_id": one, "subject_id": subject, "voxels_sha256": image} for one, subject, image in (
-    ("a", "S1", "x"), ("b", "S2", "y"), ("c", "S3", "z"), ("d", "S1", "y"))]
+CASES = [
+    {"case_id": one, "subject_id": subject, "voxels_sha256": image}
+    for one, subject, image in (("a", "S1", "x"), ("b", "S2", "y"), ("c", "S3", "z"), ("d", "S1", "y"))
+]
 
 
 def test_disjoint_parts_leak_nothing():
     found = splits.leakage(CASES[:3], {"a": "train", "b": "validation", "c": "test"})
-    assert found == [{"parts": list(parts), "shared_subjects": [], "shared_images": []} for parts in (
-        ("train", "validation"), ("train", "test"), ("validation", "test"))]
+    assert found == [
+        {"parts": list(parts), "shared_subjects": [], "shared_images": []}
+        for parts in (("train", "validation"), ("train", "test"), ("validation", "test"))
+    ]
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
@@ -255,6 +299,7 @@ def test_what_two_cases_of_one_part_share_is_no_leak():
 
 # The stage
 
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """accepted.json with 120 cases of 60 subjects, params.yaml and requirements.txt."""
@@ -268,13 +313,24 @@ def project(tmp_path, monkeypatch):
 
 
 def accept(cases: list[dict]) -> None:
-    records.write("accepted.json", {"labels": {"0": "background", "1": "organ"}, "excluded": [], "cases": cases}, "accepted")
+    records.write(
+        "accepted.json",
+        {"labels": {"0": "background", "1": "organ"}, "excluded": [], "cases": cases},
+        "accepted",
+    )
 
 
 def run(**changes) -> dict:
     projects.set_params(".", split=changes)
-    split.main(argparse.Namespace(accepted="accepted.json", params="params.yaml", requirements="requirements.txt", design="requirements.yaml",
-                                  out="split"))
+    split.main(
+        argparse.Namespace(
+            accepted="accepted.json",
+            params="params.yaml",
+            requirements="requirements.txt",
+            design="requirements.yaml",
+            out="split",
+        )
+    )
     return records.read("split/split.json", "split")
 
 
@@ -288,7 +344,10 @@ def test_the_record_counts_what_it_lists(project):
     record = run()
     for part in splits.PARTS:
         listed = [case for case in record["cases"].values() if case["part"] == part]
-        assert record["counts"][part] == {"cases": len(listed), "subjects": len({case["subject_id"] for case in listed})}
+        assert record["counts"][part] == {
+            "cases": len(listed),
+            "subjects": len({case["subject_id"] for case in listed}),
+        }
 
 
 def test_the_record_proves_that_parts_share_nothing(project):
@@ -318,12 +377,15 @@ def test_the_last_fold_is_a_fold(project):
     assert run(fold=4)["fold"] == 4
 
 
-@pytest.mark.parametrize("fractions", [{"train": 0.5, "validation": 0.1, "test": 0.1}, {"train": 0.8, "validation": 0.4, "test": 0.3}])
+@pytest.mark.parametrize(
+    "fractions",
+    [{"train": 0.5, "validation": 0.1, "test": 0.1}, {"train": 0.8, "validation": 0.4, "test": 0.3}],
+)
 def test_shares_that_are_not_1_together_stop_it(project, fractions):
     assert "split.fractions" in str(stopped(fractions=fractions))
 
 
-def test_shares_may_miss_1_by_rounding(project):      # 0.1 + 0.2 + 0.7 is 0.9999999999999999
+def test_shares_may_miss_1_by_rounding(project):  # 0.1 + 0.2 + 0.7 is 0.9999999999999999
     assert run(fractions={"train": 0.7, "validation": 0.2, "test": 0.1})["counts"]["train"]["cases"] > 0
 
 
@@ -331,11 +393,16 @@ def test_shares_may_miss_1_by_rounding(project):      # 0.1 + 0.2 + 0.7 is 0.999
 def test_an_image_in_two_parts_stops_it(project):
     cases = twins(120)
     parts, _ = splits.split(cases, PARAMS)
-    train, test = (next(case for case in cases if parts[case["case_id"]] == part) for part in ("train", "test"))
+    train, test = (
+        next(case for case in cases if parts[case["case_id"]] == part) for part in ("train", "test")
+    )
     test["voxels_sha256"] = train["voxels_sha256"]
     accept(cases)
     error = stopped()
-    assert (error.headline, error.findings) == ("parts are not independent", [f"train and test share images {train['voxels_sha256']}"])
+    assert (error.headline, error.findings) == (
+        "parts are not independent",
+        [f"train and test share images {train['voxels_sha256']}"],
+    )
 
 
 def test_a_run_that_stops_leaves_the_earlier_record(project):
@@ -366,12 +433,22 @@ def test_scheme_nnunet_records_the_leak_and_goes_on(project, capsys):
 
 
 def counts(validation: int, test: int) -> dict:
-    return {part: {"cases": 3 * n, "subjects": n} for part, n in (("train", 20), ("validation", validation), ("test", test))}
+    return {
+        part: {"cases": 3 * n, "subjects": n}
+        for part, n in (("train", 20), ("validation", validation), ("test", test))
+    }
 
 
-@pytest.mark.parametrize(("validation", "test", "expected"), [
-    (5, 10, []), (0, 10, []), (5, 9, ["the test part has 9 subjects"]), (4, 10, ["the validation part has 4 subjects"]),
-    (1, 2, ["the test part has 2 subjects", "the validation part has 1 subjects"])])
+@pytest.mark.parametrize(
+    ("validation", "test", "expected"),
+    [
+        (5, 10, []),
+        (0, 10, []),
+        (5, 9, ["the test part has 9 subjects"]),
+        (4, 10, ["the validation part has 4 subjects"]),
+        (1, 2, ["the test part has 2 subjects", "the validation part has 1 subjects"]),
+    ],
+)
 def test_a_part_that_is_too_small_to_say_anything_is_told_before_training(validation, test, expected):
     assert [line.split(";")[0] for line in splits.too_small(counts(validation, test))] == expected
 
@@ -396,22 +473,45 @@ def test_a_broken_input_is_named(project):
 
 def test_the_command_ends_with_status_1_and_without_traceback(project):
     projects.set_params(".", split={"fold": 7})
-    done = projects.run(projects.ROOT, "python", "-m", "stages.split", "--accepted", project / "accepted.json", "--out", project / "split",
-                        "--design", project / "requirements.yaml",
-                        "--params", project / "params.yaml", "--requirements", "requirements.txt", check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "split: split.fold: found 7, expected 0 to 4\nCorrect params.yaml.\n")
+    done = projects.run(
+        projects.ROOT,
+        "python",
+        "-m",
+        "stages.split",
+        "--accepted",
+        project / "accepted.json",
+        "--out",
+        project / "split",
+        "--design",
+        project / "requirements.yaml",
+        "--params",
+        project / "params.yaml",
+        "--requirements",
+        "requirements.txt",
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "split: split.fold: found 7, expected 0 to 4\nCorrect params.yaml.\n",
+    )
 
 
 def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_learnt(project):
     path = project / "requirements.yaml"
     text = path.read_text("utf-8")
     assert "metric: dice.organ" in text
-    text = text.replace("metric: dice.organ", "metric: dice.orgna").replace("metric: volume_error_percent.", "metric: volume_eror.")
+    text = text.replace("metric: dice.organ", "metric: dice.orgna").replace(
+        "metric: volume_error_percent.", "metric: volume_eror."
+    )
     path.write_text(text, "utf-8")
     error = stopped()
     assert error.headline.endswith("criteria are on metrics that there cannot be of these data")
     assert error.findings[0].startswith("SRS-SEG-1: there is no metric dice.orgna; there are dice.organ, ")
-    assert any("there is no metric volume_eror.mean_of_labels; there are volume_error" in line for line in error.findings)
+    assert any(
+        "there is no metric volume_eror.mean_of_labels; there are volume_error" in line
+        for line in error.findings
+    )
     assert "a new criterion is post-hoc" in error.way_out
     assert not (project / "split").exists()
 

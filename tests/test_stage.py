@@ -1,4 +1,5 @@
 """How a stage runs: exit statuses, messages, pins, and output folders that appear whole or not at all."""
+
 import argparse
 import errno
 import importlib.metadata
@@ -15,10 +16,14 @@ from radiotrace.pipeline import stage
 @pytest.fixture
 def run(tmp_path):
     """Runs a stage 'split' with a given main, under the given pins; returns its exit status."""
+
     def start(main, pins=""):
         (tmp_path / "requirements.txt").write_text(pins)
-        return stage.run(main, argparse.ArgumentParser(prog="split"),
-                         ["--params", "params.yaml", "--requirements", str(tmp_path / "requirements.txt")])
+        return stage.run(
+            main,
+            argparse.ArgumentParser(prog="split"),
+            ["--params", "params.yaml", "--requirements", str(tmp_path / "requirements.txt")],
+        )
 
     return start
 
@@ -37,6 +42,7 @@ def forbidden(_):
 @pytest.fixture
 def installed(monkeypatch):
     """Lets packages be installed in given versions."""
+
     def pretend(**versions):
         def version(name):
             if name not in versions:
@@ -66,15 +72,27 @@ def test_params_must_be_named(capsys):
 
 @pytest.mark.requirement("SRS-UI-1")
 def test_fault_that_a_user_can_mend_exits_1_with_its_message_only(run, capsys):
-    assert run(raising(StageError("parts are not independent", ["train and test share s_01"], "Correct cases.csv."))) == 1
-    assert capsys.readouterr() == ("", "split: parts are not independent\n  train and test share s_01\nCorrect cases.csv.\n")
+    assert (
+        run(
+            raising(
+                StageError("parts are not independent", ["train and test share s_01"], "Correct cases.csv.")
+            )
+        )
+        == 1
+    )
+    assert capsys.readouterr() == (
+        "",
+        "split: parts are not independent\n  train and test share s_01\nCorrect cases.csv.\n",
+    )
 
 
 @pytest.mark.requirement("SRS-UI-1")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG])
 def test_file_that_cannot_be_written_exits_1_and_is_named(run, capsys, number):
     assert run(raising(OSError(number, os.strerror(number), "build/split.partial"))) == 1
-    assert capsys.readouterr().err.startswith(f"split: {os.strerror(number)} while writing build/split.partial\n")
+    assert capsys.readouterr().err.startswith(
+        f"split: {os.strerror(number)} while writing build/split.partial\n"
+    )
 
 
 def test_full_disk_without_a_file_name_exits_1(run, capsys):  # as write() reports it
@@ -87,7 +105,10 @@ def test_interrupt_exits_1(run, capsys):
     assert capsys.readouterr().err.startswith("split: interrupted")
 
 
-@pytest.mark.parametrize("error", [ValueError("shapes differ"), OSError(errno.EIO, "Input/output error"), FileNotFoundError("volume")])
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("shapes differ"), OSError(errno.EIO, "Input/output error"), FileNotFoundError("volume")],
+)
 def test_fault_of_the_program_shows_its_traceback(run, error):
     with pytest.raises(type(error)) as caught:
         run(raising(error))
@@ -133,13 +154,18 @@ def test_prerelease_satisfies_its_pin(run, installed):
 def test_options_comments_and_pins_of_other_platforms_are_no_pins(tmp_path):
     (tmp_path / "requirements.txt").write_text(
         "# runtime\n\n--extra-index-url https://download.pytorch.org/whl/cpu\nnumpy==2.4.0  # arrays\n"
-        "pywin32==311 ; sys_platform == 'none'\nscipy==1.17.0 ; sys_platform != 'none'\n")
+        "pywin32==311 ; sys_platform == 'none'\nscipy==1.17.0 ; sys_platform != 'none'\n"
+    )
     assert [pin.name for pin in stage.pins(tmp_path / "requirements.txt")] == ["numpy", "scipy"]
 
 
 def test_an_error_keeps_its_parts_on_the_way_between_processes():
     error = pickle.loads(pickle.dumps(StageError("1 case fails", ["a: NaN"], "Correct it.")))  # noqa: S301 - made here
-    assert (str(error), error.findings, error.way_out) == ("1 case fails\n  a: NaN\nCorrect it.", ["a: NaN"], "Correct it.")
+    assert (str(error), error.findings, error.way_out) == (
+        "1 case fails\n  a: NaN\nCorrect it.",
+        ["a: NaN"],
+        "Correct it.",
+    )
 
 
 def fill(folder, **texts):
@@ -154,7 +180,9 @@ def fill_and_fail(path):
 
 
 def tree(folder):
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def test_output_folder_appears_when_the_block_ends(tmp_path):
@@ -227,14 +255,31 @@ def test_planted_link_under_a_temporary_name_of_an_output_folder_is_not_followed
     (tmp_path / "split").mkdir()
     with stage.output_folder(tmp_path / "split") as out:
         (out / "split.json").write_text("{}")
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["mine", "mine/kept", "split", "split/split.json"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "mine",
+        "mine/kept",
+        "split",
+        "split/split.json",
+    ]
 
 
 # What comes from outside is shown, not obeyed
 
+
 def test_what_steers_a_terminal_is_shown_in_a_finding():
-    text = str(errors.StageError("a\x1b[2Jb", ["case \x1b]0;owned\x07", "two\nlines", "right\u202eleft"], "Run\x08 it."))
-    assert text.splitlines() == [r"a\x1b[2Jb", r"  case \x1b]0;owned\x07", r"  two\nlines", r"  right\u202eleft", r"Run\x08 it."]
+    text = str(
+        errors.StageError(
+            "a\x1b[2Jb", ["case \x1b]0;owned\x07", "two\nlines", "right\u202eleft"], "Run\x08 it."
+        )
+    )
+    assert text.splitlines() == [
+        r"a\x1b[2Jb",
+        r"  case \x1b]0;owned\x07",
+        r"  "
+        r"two\nlines",
+        r"  right\u202eleft",
+        r"Run\x08 it.",
+    ]
 
 
 def test_what_steers_a_terminal_is_shown_in_the_log(capsys):

@@ -1,4 +1,5 @@
 """subgroups: gaps by hand, small groups that stay in view, and chance that is not taken for a finding."""
+
 import numpy as np
 import pytest
 
@@ -10,7 +11,9 @@ OWN = {case: case for case in NAMES}
 
 
 def compare(values, groups, subject_of=OWN, n_min=5):
-    return {(row["attribute"], row["group"]): row for row in subgroups.compare(values, groups, subject_of, n_min)}
+    return {
+        (row["attribute"], row["group"]): row for row in subgroups.compare(values, groups, subject_of, n_min)
+    }
 
 
 def noisy(shift=0.0, seed=0) -> dict[str, float]:
@@ -29,11 +32,11 @@ def test_the_gap_is_of_the_group_against_the_rest():
 def test_a_real_gap_has_an_interval_without_0_and_a_small_p():
     row = compare(noisy(0.05), {"site": SITE})["site", "north"]
     assert 0 < row["gap_simultaneous95_low"] < 0.05 < row["gap_simultaneous95_high"] < 0.1
-    assert row["p"] == row["p_adjusted"] < 0.001                # of a single comparison
+    assert row["p"] == row["p_adjusted"] < 0.001  # of a single comparison
 
 
 @pytest.mark.requirement("SRS-SUB-1")
-def test_chance_is_rarely_taken_for_a_finding():               # 20 attributes that mean nothing, 10 times
+def test_chance_is_rarely_taken_for_a_finding():  # 20 attributes that mean nothing, 10 times
     rng = np.random.default_rng(1)
     found = 0
     for seed in range(10):
@@ -45,12 +48,18 @@ def test_chance_is_rarely_taken_for_a_finding():               # 20 attributes t
 @pytest.mark.requirement("SRS-SUB-1")
 def test_a_small_group_stays_and_says_so():
     row = compare(noisy(), {"site": SITE | {"00": "island", "01": "island"}})["site", "island"]
-    assert (row["insufficient_n"], row["n_cases"], row["gap"], row["p"], row["p_adjusted"]) == (True, 2, None, None, None)
+    assert (row["insufficient_n"], row["n_cases"], row["gap"], row["p"], row["p_adjusted"]) == (
+        True,
+        2,
+        None,
+        None,
+        None,
+    )
     assert row["mean"] is not None
 
 
 @pytest.mark.requirement("SRS-SUB-1")
-def test_subjects_count_and_not_cases():                       # 20 cases of 4 subjects in the north
+def test_subjects_count_and_not_cases():  # 20 cases of 4 subjects in the north
     subject_of = OWN | {case: f"s{int(case) % 4}" for case in NAMES if SITE[case] == "north"}
     row = compare(noisy(), {"site": SITE}, subject_of)["site", "north"]
     assert (row["n_cases"], row["n_subjects"], row["insufficient_n"]) == (20, 4, True)
@@ -63,28 +72,39 @@ def test_the_interval_is_wider_where_cases_of_a_subject_go_together():
     subject_of = {case: str(int(case) // 4) for case in names}
     of_subject = {subject: 0.05 * rng.standard_normal() for subject in sorted(set(subject_of.values()))}
     values = {case: 0.8 + of_subject[subject_of[case]] for case in names}
-    grouped, alone = (compare(values, {"site": site}, subjects)["site", "north"] for subjects in (subject_of, {case: case for case in names}))
-    wide, narrow = (row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (grouped, alone))
+    grouped, alone = (
+        compare(values, {"site": site}, subjects)["site", "north"]
+        for subjects in (subject_of, {case: case for case in names})
+    )
+    wide, narrow = (
+        row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (grouped, alone)
+    )
     assert wide > 1.3 * narrow
 
 
 @pytest.mark.requirement("SRS-SUB-1")
 def test_a_group_that_stands_under_two_names_is_compared_once_and_listed_once():
     snr = {case: "high" if SITE[case] == "north" else "low" for case in NAMES}
-    alone, twice = compare(noisy(0.01), {"site": SITE}), compare(noisy(0.01), {"derived_snr": snr, "site": SITE})
-    assert list(twice) == [("site", "north"), ("site", "south")]          # the data set's own name comes first
+    alone, twice = (
+        compare(noisy(0.01), {"site": SITE}),
+        compare(noisy(0.01), {"derived_snr": snr, "site": SITE}),
+    )
+    # the data set's own name comes first
+    assert list(twice) == [("site", "north"), ("site", "south")]
     assert twice["site", "north"]["also"] == ["derived_snr: high"]
-    assert {key: row | {"also": []} for key, row in twice.items()} == alone    # neither p nor interval is corrected for it
+    # neither p nor interval is corrected for it
+    assert {key: row | {"also": []} for key, row in twice.items()} == alone
 
 
-def test_a_group_against_others_is_not_the_same_against_all():             # b of a, b is not b of a, b, c
+def test_a_group_against_others_is_not_the_same_against_all():  # b of a, b is not b of a, b, c
     some = {case: site for case, site in SITE.items() if case != "00"}
     found = compare(noisy(), {"site": SITE, "place": some})
     assert len(found) == 4
     assert [row["also"] for row in found.values()] == [[]] * 4
 
 
-def test_two_groups_that_are_all_there_is_are_one_comparison():             # of p alone, Benjamini-Yekutieli changes nothing
+# of p alone, Benjamini-Yekutieli changes nothing
+def test_two_groups_that_are_all_there_is_are_one_comparison():
     rows = compare(noisy(0.01), {"site": SITE})
     north, south = rows["site", "north"], rows["site", "south"]
     assert north["p"] == north["p_adjusted"] == south["p"] == south["p_adjusted"]
@@ -93,7 +113,9 @@ def test_two_groups_that_are_all_there_is_are_one_comparison():             # of
 
 def test_intervals_of_gaps_grow_with_the_number_of_comparisons():
     rng = np.random.default_rng(3)
-    many = {f"a{number}": {case: str(rng.integers(2)) for case in NAMES} for number in range(10)} | {"site": SITE}
+    many = {f"a{number}": {case: str(rng.integers(2)) for case in NAMES} for number in range(10)} | {
+        "site": SITE
+    }
     alone, among = (compare(noisy(), groups)["site", "north"] for groups in ({"site": SITE}, many))
     widths = [row["gap_simultaneous95_high"] - row["gap_simultaneous95_low"] for row in (alone, among)]
     # Student's at 1 - 0.05 / 11 against 0.95 with 38 degrees of freedom: 3.02 / 2.02
@@ -101,7 +123,9 @@ def test_intervals_of_gaps_grow_with_the_number_of_comparisons():
 
 
 def test_a_gap_of_fewer_than_ten_subjects_has_no_interval():
-    row = compare(noisy(), {"site": SITE | {f"{number:02d}": "island" for number in range(9)}})["site", "island"]
+    row = compare(noisy(), {"site": SITE | {f"{number:02d}": "island" for number in range(9)}})[
+        "site", "island"
+    ]
     assert (row["insufficient_n"], row["gap"] is None) == (False, False)
     assert (row["gap_simultaneous95_low"], row["gap_no_interval"]) == (None, "fewer than 10 subjects")
 
@@ -119,7 +143,12 @@ def test_a_case_without_the_attribute_is_in_no_group():
 
 def test_rows_are_sorted():
     groups = {"site": SITE, "age": {case: str(int(case) % 2) for case in NAMES}}
-    assert list(compare(noisy(), groups)) == [("age", "0"), ("age", "1"), ("site", "north"), ("site", "south")]
+    assert list(compare(noisy(), groups)) == [
+        ("age", "0"),
+        ("age", "1"),
+        ("site", "north"),
+        ("site", "south"),
+    ]
 
 
 def test_one_group_has_no_rest():
@@ -129,7 +158,13 @@ def test_one_group_has_no_rest():
 
 def test_terciles():
     assert subgroups.terciles({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}) == {
-        "a": "low", "b": "low", "c": "middle", "d": "middle", "e": "high", "f": "high"}
+        "a": "low",
+        "b": "low",
+        "c": "middle",
+        "d": "middle",
+        "e": "high",
+        "f": "high",
+    }
 
 
 def test_equal_values_share_a_tercile():

@@ -1,4 +1,8 @@
-"""The submitted run, as it is committed: the lock, the datastore and the bundle agree. Nothing here looks at what a run has made since."""
+"""The submitted run, as it is committed: the lock, the datastore and the bundle agree.
+
+Nothing here looks at what a run has made since.
+"""
+
 import hashlib
 import json
 import shutil
@@ -15,7 +19,11 @@ from tests import submitted
 
 HEAD = submitted.folder()
 BY_HAND = HEAD / "radiotrace/evidence/verify/by_hand.sh"
-MANIFEST = submitted.json_of("evidence/manifest.json") if (HEAD / "evidence/manifest.json").is_file() else {"files": []}
+MANIFEST = (
+    submitted.json_of("evidence/manifest.json")
+    if (HEAD / "evidence/manifest.json").is_file()
+    else {"files": []}
+)
 BUNDLE = [entry for entry in MANIFEST["files"] if entry["in_bundle"]]
 
 
@@ -35,19 +43,37 @@ def test_each_file_of_the_bundle_has_its_hash_and_fits_its_schema(entry):
 def test_each_file_in_git_that_the_bundle_vouches_for_has_its_hash():
     vouched = [entry for entry in MANIFEST["files"] if (HEAD / entry["path"]).is_file()]
     assert len(vouched) >= 16
-    assert [entry["path"] for entry in vouched if records.sha256(HEAD / entry["path"]) != entry["sha256"]] == []
+    assert [
+        entry["path"] for entry in vouched if records.sha256(HEAD / entry["path"]) != entry["sha256"]
+    ] == []
 
 
 def test_each_file_that_the_bundle_vouches_for_and_dvc_keeps_has_its_hash_in_the_datastore():
     kept = [entry for entry in MANIFEST["files"] if not (HEAD / entry["path"]).is_file()]
     assert len(kept) >= 16
-    assert [entry["path"] for entry in kept if records.sha256(submitted.stored()[entry["path"]]) != entry["sha256"]] == []
+    assert [
+        entry["path"]
+        for entry in kept
+        if records.sha256(submitted.stored()[entry["path"]]) != entry["sha256"]
+    ] == []
 
 
 def test_every_record_of_ours_in_the_bundle_has_a_schema():
-    of_others = {"attestations.cdx.json", "dataset.croissant.json", "mlbom.cdx.json", "provenance.slsa.json", "ro-crate-metadata.json",
-                 "sbom.build.cdx.json", "sbom.runtime.cdx.json", "vex.json"}
-    assert {Path(entry["path"]).name for entry in BUNDLE if entry["schema"] is None and entry["path"].endswith(".json")} == of_others
+    of_others = {
+        "attestations.cdx.json",
+        "dataset.croissant.json",
+        "mlbom.cdx.json",
+        "provenance.slsa.json",
+        "ro-crate-metadata.json",
+        "sbom.build.cdx.json",
+        "sbom.runtime.cdx.json",
+        "vex.json",
+    }
+    assert {
+        Path(entry["path"]).name
+        for entry in BUNDLE
+        if entry["schema"] is None and entry["path"].endswith(".json")
+    } == of_others
 
 
 def test_the_bundle_is_whole_by_verify():
@@ -55,7 +81,11 @@ def test_the_bundle_is_whole_by_verify():
 
 
 def test_the_release_is_blocked_by_each_criterion_that_is_not_met_and_the_readme_says_so():
-    missed = [row["requirement"] for row in submitted.json_of("evidence/acceptance.json")["results"] if row["verdict"] != "met"]
+    missed = [
+        row["requirement"]
+        for row in submitted.json_of("evidence/acceptance.json")["results"]
+        if row["verdict"] != "met"
+    ]
     reasons = levels.release(HEAD / "evidence").faults
     assert missed
     assert [name for name in missed if not any(name in reason for reason in reasons)] == []
@@ -87,10 +117,16 @@ def test_documentation_has_the_commands_of_level_0():
 def test_coreutils_and_openssl_accept_the_bundle(tmp_path):
     done = by_hand(copied(tmp_path))
     fingerprint = next(iter(keys.known(HEAD / "keys")))
-    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (["Verified OK", fingerprint, "listed"], "", 0)
+    assert (done.stdout.splitlines(), done.stderr, done.returncode) == (
+        ["Verified OK", fingerprint, "listed"],
+        "",
+        0,
+    )
 
 
-@pytest.mark.parametrize("name", ["approval.json", "more/approval.json", ".gitattributes", "metr\u0456cs.json"])
+@pytest.mark.parametrize(
+    "name", ["approval.json", "more/approval.json", ".gitattributes", "metr\u0456cs.json"]
+)
 def test_coreutils_find_a_file_that_is_not_listed(tmp_path, name):  # sha256sum -c said nothing of it
     path = copied(tmp_path) / "evidence" / name
     path.parent.mkdir(exist_ok=True)
@@ -103,8 +139,15 @@ def test_coreutils_find_a_listed_name_that_only_looks_like_ours(tmp_path):
     evidence = copied(tmp_path) / "evidence"
     (evidence / "metrics.json").rename(evidence / "metr\u0456cs.json")
     sums = evidence / "SHA256SUMS"
-    sums.write_text("".join(sorted(sums.read_text("utf-8").replace("  metrics.json", "  metr\u0456cs.json").splitlines(True),
-                                   key=lambda line: line[66:])), "utf-8")
+    sums.write_text(
+        "".join(
+            sorted(
+                sums.read_text("utf-8").replace("  metrics.json", "  metr\u0456cs.json").splitlines(True),
+                key=lambda line: line[66:],
+            )
+        ),
+        "utf-8",
+    )
     assert by_hand(tmp_path).returncode == 1
 
 
@@ -130,8 +173,18 @@ def test_coreutils_and_openssl_refuse_a_changed_bundle(tmp_path, resealed):
 
 def test_the_code_that_the_run_records_is_the_code_that_is_committed():
     stages = submitted.json_of("evidence/run.json")["stages"]
-    assert [stage["stage"] for stage in stages] == ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export",
-                                                    "evidence"]
+    assert [stage["stage"] for stage in stages] == [
+        "ingest",
+        "validate",
+        "split",
+        "train",
+        "evaluate",
+        "robustness",
+        "explain",
+        "report",
+        "export",
+        "evidence",
+    ]
     for stage in stages:
         closure = runs.code_closure(HEAD / f"stages/{stage['stage']}.py", HEAD)
         assert stage["code"] == {path: records.sha256(HEAD / path) for path in closure}
@@ -144,7 +197,10 @@ def test_the_datastore_is_whole_and_holds_everything_that_is_locked():
 
 
 def test_the_datastore_is_light():
-    sizes = [int(line.split()[3]) for line in submitted.git("ls-tree", "-r", "-l", "HEAD", "datastore").decode().splitlines()]
+    sizes = [
+        int(line.split()[3])
+        for line in submitted.git("ls-tree", "-r", "-l", "HEAD", "datastore").decode().splitlines()
+    ]
     assert 1e6 < sum(sizes) < 100e6
 
 

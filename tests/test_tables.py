@@ -1,4 +1,5 @@
-"""Tables: one spelling of what looks the same, numbers in bands, and a fault where a table says two things."""
+"""Tables: one spelling of what looks the same, numbers in bands, and a fault where a table says two
+things."""
 
 import unicodedata
 
@@ -199,6 +200,7 @@ def test_a_table_that_is_not_utf_8_says_how_to_save_it():
     ]
 
 
-def test_a_subject_of_letters_that_look_alike_is_a_fault():  # Cyrillic dze in place of s: else two subjects, and a leak
+# Cyrillic dze in place of s: else two subjects, and a leak
+def test_a_subject_of_letters_that_look_alike_is_a_fault():
     (fault,) = read("case_id,subject_id", "a,subject_1", "b,\u0455ubject_1")[1]
     assert "letters of CYRILLIC and LATIN that look alike" in fault

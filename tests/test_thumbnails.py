@@ -1,4 +1,5 @@
 """thumbnails: the right slices, outlines where masks end, the same bytes."""
+
 import io
 
 import numpy as np
@@ -23,11 +24,12 @@ def colours(image: Image.Image) -> set:
 
 def near(image: Image.Image, colour: str) -> int:
     """Pixels of about a colour."""
-    wanted = np.array([int(colour[at:at + 2], 16) for at in (1, 3, 5)])
+    wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
     return int((np.abs(np.asarray(image, int) - wanted).sum(-1) < 60).sum())
 
 
-def test_three_planes_stand_side_by_side_to_scale():           # x 18 · 0.9 and y 22 · 1.1 mm and z 14 · 1.7 mm, by 4
+# x 18 · 0.9 and y 22 · 1.1 mm and z 14 · 1.7 mm, by 4
+def test_three_planes_stand_side_by_side_to_scale():
     x, y, z = 65, 97, 95
     assert picture().size == (x + x + y + 2 * thumbnails.GAP, max(y, z))
 
@@ -60,4 +62,8 @@ def test_the_border_of_one_voxel_goes_around_it():
     mask = np.zeros((3, 4), bool)
     mask[1, 2] = True
     assert {frozenset(line) for line in thumbnails.borders(mask)} == {
-        frozenset(((1, 2), (1, 3))), frozenset(((2, 2), (2, 3))), frozenset(((1, 2), (2, 2))), frozenset(((1, 3), (2, 3)))}
+        frozenset(((1, 2), (1, 3))),
+        frozenset(((2, 2), (2, 3))),
+        frozenset(((1, 2), (2, 2))),
+        frozenset(((1, 3), (2, 3))),
+    }

@@ -1,4 +1,5 @@
 """trace: what is verified, what is not and why, and that nothing is left out."""
+
 import copy
 
 import pytest
@@ -15,14 +16,27 @@ def project():
 def test_a_project_in_which_nothing_is_missing_is_not_blocked(project):
     traced = project.traced()
     assert {name: (row["status"], row["reasons"]) for name, row in traced["requirements"].items()} == {
-        "SRS-SEG-1": ("verified", []), "SRS-UI-1": ("verified", [])}
-    assert (traced["release_blocked"], traced["gaps"], traced["stale"], traced["unreviewed"], traced["controls_not_red"]) == (False, [], [], {}, [])
+        "SRS-SEG-1": ("verified", []),
+        "SRS-UI-1": ("verified", []),
+    }
+    assert (
+        traced["release_blocked"],
+        traced["gaps"],
+        traced["stale"],
+        traced["unreviewed"],
+        traced["controls_not_red"],
+    ) == (False, [], [], {}, [])
 
 
 def test_every_link_is_there_both_ways(project):
     traced = project.traced()
     row = traced["requirements"]["SRS-UI-1"]
-    assert (row["user_needs"], row["tests"], row["negative_controls"], row["criterion"]) == (["UN-1"], [STATUS, REASON], {"NC-UI-1": "red"}, None)
+    assert (row["user_needs"], row["tests"], row["negative_controls"], row["criterion"]) == (
+        ["UN-1"],
+        [STATUS, REASON],
+        {"NC-UI-1": "red"},
+        None,
+    )
     assert traced["requirements"]["SRS-SEG-1"]["criterion"] == "met"
     assert traced["user_needs"] == {"UN-1": {"requirements": ["SRS-SEG-1", "SRS-UI-1"], "status": "verified"}}
     assert traced["tests"][STATUS] == {"verifies": ["SRS-UI-1"], "outcome": "passed"}
@@ -45,7 +59,10 @@ def test_inputs_are_left_alone(project):
 def test_a_need_is_met_only_if_all_of_its_requirements_are(project):
     project.metrics["dice"]["anterior"]["ci95_low"] = 0.8
     traced = project.traced()
-    assert (traced["requirements"]["SRS-UI-1"]["status"], traced["user_needs"]["UN-1"]["status"]) == ("verified", "not verified")
+    assert (traced["requirements"]["SRS-UI-1"]["status"], traced["user_needs"]["UN-1"]["status"]) == (
+        "verified",
+        "not verified",
+    )
 
 
 def test_a_need_without_a_requirement_is_not_met_and_a_gap(project):
@@ -69,20 +86,29 @@ def test_everything_that_speaks_against_a_requirement_is_said(project):
     project.now["radiotrace/pipeline/stage.py"] = OTHER
     project.outcomes["controls"] = {}
     assert [reason.split(":")[0] for reason in project.reasons("SRS-UI-1")] == [
-        "status is draft, expected approved", "edited since its review", "the tests ran in part only", "1 files changed since the tests ran",
-        "NC-UI-1 (a fault ends a stage with status 0) is not run, expected red"]
+        "status is draft, expected approved",
+        "edited since its review",
+        "the tests ran in part only",
+        "1 files changed since the tests ran",
+        "NC-UI-1 (a fault ends a stage with status 0) is not run, expected red",
+    ]
 
 
-def test_tests_of_a_performance_requirement_count_too(project):  # its method is analysis, but this one says that it verifies it
+# its method is analysis, but this one says that it verifies it
+def test_tests_of_a_performance_requirement_count_too(project):
     project.known[STATUS]["verifies"] = project.found["tests"][STATUS]["verifies"] = ["SRS-SEG-1", "SRS-UI-1"]
     project.found["tests"][STATUS] |= {"passed": 0, "failed": 1}
     assert project.reasons("SRS-SEG-1") == [f"{STATUS}: 0 of 1 cases passed, 1 failed, 0 were skipped"]
 
 
 def test_a_control_that_nobody_names_is_a_gap(project):
-    project.written["negative_controls"]["NC-UI-2"] = project.written["negative_controls"]["NC-UI-1"] | {"id": "NC-UI-2"}
+    project.written["negative_controls"]["NC-UI-2"] = project.written["negative_controls"]["NC-UI-1"] | {
+        "id": "NC-UI-2"
+    }
     project.review()
-    assert project.traced()["gaps"] == [{"item": "NC-UI-2", "gap": "no requirement names this negative control"}]
+    assert project.traced()["gaps"] == [
+        {"item": "NC-UI-2", "gap": "no requirement names this negative control"}
+    ]
 
 
 def test_a_control_that_is_not_red_is_named(project):
@@ -93,7 +119,12 @@ def test_a_control_that_is_not_red_is_named(project):
 def test_a_test_that_verifies_what_is_not_required_is_a_gap(project):
     project.known["tests/test_stage.py::test_more"] = {"source_sha256": OTHER, "verifies": ["SRS-UI-9"]}
     traced = project.traced()
-    assert traced["gaps"] == [{"item": "tests/test_stage.py::test_more", "gap": "verifies SRS-UI-9, which requirements.yaml does not know"}]
+    assert traced["gaps"] == [
+        {
+            "item": "tests/test_stage.py::test_more",
+            "gap": "verifies SRS-UI-9, which requirements.yaml does not know",
+        }
+    ]
     assert traced["tests"]["tests/test_stage.py::test_more"]["outcome"] == "not run"
 
 
@@ -101,7 +132,11 @@ def test_an_item_that_was_edited_is_suspect_and_one_that_is_new_never_reviewed(p
     project.written["requirements"]["user_needs"][0]["text"] += " Or better."
     project.written["intended_use"] = {"purpose": "research"}
     project.written["reviews"] = [line for line in project.written["reviews"] if line["item"] != "NC-UI-1"]
-    assert project.traced()["unreviewed"] == {"UN-1": "suspect", "intended_use": "suspect", "NC-UI-1": "never reviewed"}
+    assert project.traced()["unreviewed"] == {
+        "UN-1": "suspect",
+        "intended_use": "suspect",
+        "NC-UI-1": "never reviewed",
+    }
     assert project.traced()["release_blocked"]
 
 

@@ -1,4 +1,6 @@
-"""trace: what an id, a file, a case or a subject is linked to, held against the evidence of this repository."""
+"""trace: what an id, a file, a case or a subject is linked to, held against the evidence of this
+repository."""
+
 import argparse
 
 import pytest
@@ -10,18 +12,29 @@ from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import params
 from tests import projects, submitted
 
-WORKFLOW = {"stages": {  # a -> b -> c, and d that stands on nothing of them
-    "a": {"deps": ["data", "code.py"], "outs": ["build/a"]},
-    "b": {"deps": ["build/a/list.json"], "outs": ["build/b"], "metrics": [{"metrics/b.json": {"cache": False}}]},
-    "c": {"deps": ["metrics/b.json"], "outs": ["build/c"]},
-    "d": {"deps": ["build/ab"], "outs": ["build/d"]}}}
+WORKFLOW = {
+    "stages": {  # a -> b -> c, and d that stands on nothing of them
+        "a": {"deps": ["data", "code.py"], "outs": ["build/a"]},
+        "b": {
+            "deps": ["build/a/list.json"],
+            "outs": ["build/b"],
+            "metrics": [{"metrics/b.json": {"cache": False}}],
+        },
+        "c": {"deps": ["metrics/b.json"], "outs": ["build/c"]},
+        "d": {"deps": ["build/ab"], "outs": ["build/d"]},
+    }
+}
 
 
 @pytest.fixture(scope="module")
 def bundle() -> dict:
     described = negative_controls.load(projects.ROOT / "design/negative_controls.yaml")
     return trace.read(submitted.folder() / "evidence") | {
-        "seeded_faults.json": {"schema": "radiotrace-negative-controls/1.0", "negative_controls": list(described.values())}}
+        "seeded_faults.json": {
+            "schema": "radiotrace-negative-controls/1.0",
+            "negative_controls": list(described.values()),
+        }
+    }
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +45,14 @@ def workflow() -> dict:
 @pytest.fixture
 def asked(bundle, workflow):
     """A function that asks for a thing: title of each table that is not empty -> its rows."""
+
     def tables(thing, root=None) -> dict:
-        return {title: rows for title, rows in trace.answer(bundle, workflow, root or submitted.folder(), thing) if rows}
+        return {
+            title: rows
+            for title, rows in trace.answer(bundle, workflow, root or submitted.folder(), thing)
+            if rows
+        }
+
     return tables
 
 
@@ -45,42 +64,64 @@ def test_a_requirement_leads_up_to_needs_and_hazards_and_down_to_tests_and_fault
     found, row = asked("SRS-DATA-1"), bundle["traceability.json"]["requirements"]["SRS-DATA-1"]
     assert first_column(found["upward: needs"]) == ["UN-3", "UN-4"]
     assert first_column(found["upward: risk controls"]) == ["RC-1"]
-    assert set(first_column(found["upward: hazards"])) == set(bundle["risks.json"]["controls"]["RC-1"]["hazards"])
-    assert found["downward: tests"] == [(test, bundle["traceability.json"]["tests"][test]["outcome"]) for test in row["tests"]]
-    assert found["downward: negative controls"] == [("NC-DATA-1", "files that changed are accepted", row["negative_controls"]["NC-DATA-1"])]
+    assert set(first_column(found["upward: hazards"])) == set(
+        bundle["risks.json"]["controls"]["RC-1"]["hazards"]
+    )
+    assert found["downward: tests"] == [
+        (test, bundle["traceability.json"]["tests"][test]["outcome"]) for test in row["tests"]
+    ]
+    assert found["downward: negative controls"] == [
+        ("NC-DATA-1", "files that changed are accepted", row["negative_controls"]["NC-DATA-1"])
+    ]
     assert found["requirement"][1] == ("status", row["status"])
     assert first_column(found.get("what speaks against it", [])) == row["reasons"]
 
 
 def test_a_requirement_of_performance_has_its_criterion(asked, bundle):
     result = next(one for one in bundle["acceptance.json"]["results"] if one["requirement"] == "SRS-SEG-1")
-    assert asked("SRS-SEG-1")["downward: criterion"] == [("SRS-SEG-1", "dice.anterior", result["verdict"], result["reason"], "35 subjects")]
+    assert asked("SRS-SEG-1")["downward: criterion"] == [
+        ("SRS-SEG-1", "dice.anterior", result["verdict"], result["reason"], "35 subjects")
+    ]
 
 
 def test_a_need_leads_down_to_its_requirements_and_their_tests(asked, bundle):
     found = asked("UN-2")
     mine = bundle["traceability.json"]["user_needs"]["UN-2"]["requirements"]
     assert first_column(found["downward: requirements"]) == mine
-    assert set(first_column(found["downward: tests"])) == {test for one in mine for test in bundle["traceability.json"]["requirements"][one]["tests"]}
+    assert set(first_column(found["downward: tests"])) == {
+        test for one in mine for test in bundle["traceability.json"]["requirements"][one]["tests"]
+    }
 
 
 def test_a_risk_control_leads_both_ways(asked, bundle):
     found = asked("RC-17")
     assert first_column(found["upward: hazards"]) == ["HAZ-9", "HAZ-10"]
-    assert first_column(found["downward: requirements"]) == bundle["risks.json"]["controls"]["RC-17"]["requirements"]
+    assert (
+        first_column(found["downward: requirements"])
+        == bundle["risks.json"]["controls"]["RC-17"]["requirements"]
+    )
 
 
 def test_a_hazard_leads_down_to_its_controls_and_what_they_stand_on(asked, bundle):
     found = asked("HAZ-12")
-    assert first_column(found["downward: risk controls"]) == bundle["risks.json"]["hazards"]["HAZ-12"]["controls"]
-    behind = {one for control in bundle["risks.json"]["hazards"]["HAZ-12"]["controls"]
-              for one in bundle["risks.json"]["controls"][control]["requirements"]}
+    assert (
+        first_column(found["downward: risk controls"])
+        == bundle["risks.json"]["hazards"]["HAZ-12"]["controls"]
+    )
+    behind = {
+        one
+        for control in bundle["risks.json"]["hazards"]["HAZ-12"]["controls"]
+        for one in bundle["risks.json"]["controls"][control]["requirements"]
+    }
     assert set(first_column(found["downward: requirements"])) == behind
 
 
 def test_a_negative_control_says_what_it_seeds_where_and_for_whom(asked):
     found = asked("NC-DATA-1")
-    assert found["negative control"] == [("NC-DATA-1", "files that changed are accepted"), ("seeded in", "radiotrace/imaging/identity.py")]
+    assert found["negative control"] == [
+        ("NC-DATA-1", "files that changed are accepted"),
+        ("seeded in", "radiotrace/imaging/identity.py"),
+    ]
     assert first_column(found["upward: requirements"]) == ["SRS-DATA-1"]
 
 
@@ -94,7 +135,9 @@ def test_a_fault_that_was_noticed_names_the_test(bundle):
 
 
 def test_a_test_leads_up_to_its_requirements(asked):
-    assert first_column(asked("tests/test_split.py::test_twins_are_in_one_part")["upward: requirements"]) == ["SRS-SPLIT-1"]
+    assert first_column(asked("tests/test_split.py::test_twins_are_in_one_part")["upward: requirements"]) == [
+        "SRS-SPLIT-1"
+    ]
 
 
 def test_an_anomaly_leads_to_what_it_touches(asked):
@@ -106,15 +149,27 @@ def test_an_anomaly_leads_to_what_it_touches(asked):
 
 def test_a_clause_says_what_the_bundle_shows_of_it_and_who_names_it(asked, bundle):
     found = asked("iec62304@2006+A1-2015:5.2.2")
-    naming = [one["id"] for one in bundle["requirements.json"]["requirements"] if "iec62304@2006+A1-2015:5.2.2" in one["clauses"]]
+    naming = [
+        one["id"]
+        for one in bundle["requirements.json"]["requirements"]
+        if "iec62304@2006+A1-2015:5.2.2" in one["clauses"]
+    ]
     assert first_column(found["requirements that name it"]) == naming
     assert first_column(found["downward: what the bundle shows"]) == ["requirements.json#/requirements"]
 
 
 def test_everything_that_has_an_id_can_be_asked_for(bundle, asked):
     known = links.things(bundle)
-    assert set(known.values()) == {links.requirement, links.need, links.risk_control, links.hazard, links.negative_control, links.test, links.anomaly,
-                                   links.clause}
+    assert set(known.values()) == {
+        links.requirement,
+        links.need,
+        links.risk_control,
+        links.hazard,
+        links.negative_control,
+        links.test,
+        links.anomaly,
+        links.clause,
+    }
     for name in known:
         assert asked(name)
 
@@ -127,17 +182,30 @@ def test_stages_downstream_are_those_that_stand_on_what_is_made():
 
 def test_a_folder_that_is_read_covers_its_files_and_no_folder_of_like_name():
     assert lineage.readers(WORKFLOW, ["data/imagesTr/x.nii.gz"]) == ["a"]
-    assert lineage.readers(WORKFLOW, ["build/a"]) == ["b"]                 # not d, which reads build/ab
+    assert lineage.readers(WORKFLOW, ["build/a"]) == ["b"]  # not d, which reads build/ab
 
 
 def test_code_names_the_stages_that_read_it_and_all_that_would_be_stale(asked):
     found = asked("radiotrace/imaging/volumes.py")
     assert ("ingest", "as code") in found["read by"]
-    assert first_column(found["stale if it changed"]) == ["ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report",
-                                                          "export", "evidence"]
+    assert first_column(found["stale if it changed"]) == [
+        "ingest",
+        "validate",
+        "split",
+        "train",
+        "evaluate",
+        "robustness",
+        "explain",
+        "report",
+        "export",
+        "evidence",
+    ]
     assert "NC-DATA-3" in first_column(found["negative controls that are seeded in it"])
     assert "SRS-DATA-3" in first_column(found["requirements behind these"])
-    assert any(test.startswith("tests/test_volumes.py::") for test in first_column(found["tests in it, or in the file that is named for it"]))
+    assert any(
+        test.startswith("tests/test_volumes.py::")
+        for test in first_column(found["tests in it, or in the file that is named for it"])
+    )
 
 
 def test_a_record_of_a_stage_names_its_maker_and_what_stands_on_it(asked):
@@ -150,7 +218,9 @@ def test_a_record_of_a_stage_names_its_maker_and_what_stands_on_it(asked):
 def test_metrics_name_the_criteria_that_are_judged_on_them(asked, bundle):
     judged = [one["id"] for one in bundle["requirements.json"]["requirements"] if "acceptance" in one]
     assert {"SRS-SEG-1", "SRS-VOL-2"} < set(judged)
-    assert sorted(first_column(asked("metrics/metrics.json")["criteria that are judged on it"])) == sorted(judged)
+    assert sorted(first_column(asked("metrics/metrics.json")["criteria that are judged on it"])) == sorted(
+        judged
+    )
 
 
 def test_a_file_that_changed_is_said_to_be_another_one(asked, tmp_path):
@@ -162,7 +232,9 @@ def test_a_file_that_changed_is_said_to_be_another_one(asked, tmp_path):
 
 
 def test_a_path_may_be_absolute_or_start_inside_the_data(asked):
-    assert asked(str(submitted.folder() / "radiotrace/pipeline/stage.py")) == asked("radiotrace/pipeline/stage.py")
+    assert asked(str(submitted.folder() / "radiotrace/pipeline/stage.py")) == asked(
+        "radiotrace/pipeline/stage.py"
+    )
     assert asked("imagesTr/hippocampus_001.nii.gz") == asked("data/imagesTr/hippocampus_001.nii.gz")
 
 
@@ -171,8 +243,13 @@ def test_a_case_of_the_test_part_was_shown_to_models_and_taught_none(asked, bund
     assert found["cases"] == [("hippocampus_015", "subject_008", "test")]
     assert found["models that saw them"][0] == (run_id[:12], "did not learn from them")
     shown = {one["run_id"][:12] for one in bundle["openings.json"]["openings"]}
-    assert {name for name, how in found["models that saw them"] if how.startswith("was shown the test part")} == shown
-    assert [row[:2] for row in found["results"]] == [("hippocampus_015", "anterior"), ("hippocampus_015", "posterior")]
+    assert {
+        name for name, how in found["models that saw them"] if how.startswith("was shown the test part")
+    } == shown
+    assert [row[:2] for row in found["results"]] == [
+        ("hippocampus_015", "anterior"),
+        ("hippocampus_015", "posterior"),
+    ]
     assert any("openings are counted anew" in what for _, what in found["how to withdraw"])
 
 
@@ -182,7 +259,7 @@ def test_a_subject_has_all_its_cases_and_the_model_that_learnt_from_them(asked, 
     assert len(found["files"]) == 4
     assert found["models that saw them"][0] == (bundle["run.json"]["run_id"][:12], "learnt from them")
     assert first_column(found["a withdrawal would make stale"])[0] == "ingest"
-    assert "results" not in found                                            # no test case
+    assert "results" not in found  # no test case
     commands = " ".join(what for _, what in found["how to withdraw"])
     assert "rm data/imagesTr/hippocampus_019.nii.gz" in commands
     assert "make manifest" in commands
@@ -197,9 +274,16 @@ def test_a_case_that_was_left_out_is_excluded(bundle, workflow):
     assert found["cases"] == [("hippocampus_015", "subject_008", "excluded")]
 
 
-@pytest.mark.parametrize(("thing", "offered"), [
-    ("SRS-SEQ-1", "SRS-SEG-1"), ("srs-seg-1", "SRS-SEG-1"), ("volumes.py", "radiotrace/imaging/volumes.py"), ("hippocampus_0015", "hippocampus_015"),
-    ("test_twins_are_in_one_part", "tests/test_split.py::test_twins_are_in_one_part")])
+@pytest.mark.parametrize(
+    ("thing", "offered"),
+    [
+        ("SRS-SEQ-1", "SRS-SEG-1"),
+        ("srs-seg-1", "SRS-SEG-1"),
+        ("volumes.py", "radiotrace/imaging/volumes.py"),
+        ("hippocampus_0015", "hippocampus_015"),
+        ("test_twins_are_in_one_part", "tests/test_split.py::test_twins_are_in_one_part"),
+    ],
+)
 def test_what_is_unknown_gets_names_that_are_close(asked, thing, offered):
     with pytest.raises(StageError, match="nothing of this name is in the evidence") as error:
         asked(thing)

@@ -1,4 +1,6 @@
-"""train: the schedule and the average by hand; the loop is repeatable, goes on after a kill, and stops at a loss that is not finite."""
+"""train: the schedule and the average by hand; the loop is repeatable, goes on after a kill, and stops at
+a loss that is not finite."""
+
 import dataclasses
 import json
 import math
@@ -20,24 +22,75 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.25}
-SPEC = {"orientation": "LPS", "spacing_mm": None, "clip_percentiles": [0.5, 99.5], "patch_voxels": [8, 8, 8],
-        "window_voxels": [32, 32, 32], "multiple": 4}
-P = {"seed": 0, "network": "dynunet", "features": [4, 8, 8], "norm": "instance", "upsampling": "transposed", "deep_supervision": None,
-     "dropout": 0.25,
-     "loss": "dice_ce", "class_weights": None, "tversky_alpha": 0.3, "tversky_beta": 0.7, "focal_tversky_gamma": 0.75, "focal_gamma": 2,
-     "patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "epochs": 2, "patience_epochs": None, "zero_epochs": 10, "batch_size": 1,
-     "accumulate": 1, "patches_per_case": 1, "cache_mb": 100, "learning_rate": 0.002, "learning_rate_end": 0.3, "warm_up": 0.05, "weight_decay": 0.01,
-     "gradient_clip": 5, "gradient_limit": 10000, "ema_share": 0.25, "balance_volumes": True, "numerics": "native", "precision": "bf16", "threads": 1,
-     "accelerator": "cpu", "devices": 1, "nodes": 1, "strategy": "auto", "tensorboard": False,
-     "augmentation": {"affine_share": 0.6, "rotation_degrees": 20, "scale_min": 0.85, "scale_max": 1.2, "shift_voxels": 2,
-                      "foreground_share": 0.33, "intensity": 1, "mirror_axes": []}}
+SPEC = {
+    "orientation": "LPS",
+    "spacing_mm": None,
+    "clip_percentiles": [0.5, 99.5],
+    "patch_voxels": [8, 8, 8],
+    "window_voxels": [32, 32, 32],
+    "multiple": 4,
+}
+P = {
+    "seed": 0,
+    "network": "dynunet",
+    "features": [4, 8, 8],
+    "norm": "instance",
+    "upsampling": "transposed",
+    "deep_supervision": None,
+    "dropout": 0.25,
+    "loss": "dice_ce",
+    "class_weights": None,
+    "tversky_alpha": 0.3,
+    "tversky_beta": 0.7,
+    "focal_tversky_gamma": 0.75,
+    "focal_gamma": 2,
+    "patch_voxels": [16, 20, 12],
+    "window_voxels": [32, 32, 32],
+    "epochs": 2,
+    "patience_epochs": None,
+    "zero_epochs": 10,
+    "batch_size": 1,
+    "accumulate": 1,
+    "patches_per_case": 1,
+    "cache_mb": 100,
+    "learning_rate": 0.002,
+    "learning_rate_end": 0.3,
+    "warm_up": 0.05,
+    "weight_decay": 0.01,
+    "gradient_clip": 5,
+    "gradient_limit": 10000,
+    "ema_share": 0.25,
+    "balance_volumes": True,
+    "numerics": "native",
+    "precision": "bf16",
+    "threads": 1,
+    "accelerator": "cpu",
+    "devices": 1,
+    "nodes": 1,
+    "strategy": "auto",
+    "tensorboard": False,
+    "augmentation": {
+        "affine_share": 0.6,
+        "rotation_degrees": 20,
+        "scale_min": 0.85,
+        "scale_max": 1.2,
+        "shift_voxels": 2,
+        "foreground_share": 0.33,
+        "intensity": 1,
+        "mirror_axes": [],
+    },
+}
 
 
 def fit(folder, p=P, train_on="abc", validate_on="d", changed=None, tensorboard=None) -> tuple[dict, list]:
     """Bytes of the averaged weights, and the history."""
     cases = {"train": phantoms.Cases(train_on, changed), "validation": phantoms.Cases(validate_on)}
-    ema, history = train.train(devices.launch(p), architecture.build(NETWORK, 0), cases, LABELS, p, SPEC, folder, tensorboard)
-    return {name: value.detach().contiguous().numpy().tobytes() for name, value in architecture.state(ema).items()}, history
+    ema, history = train.train(
+        devices.launch(p), architecture.build(NETWORK, 0), cases, LABELS, p, SPEC, folder, tensorboard
+    )
+    return {
+        name: value.detach().contiguous().numpy().tobytes() for name, value in architecture.state(ema).items()
+    }, history
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +101,8 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.fixture
 def broken_fit(tmp_path, monkeypatch):
-    """What training says when the image of one of three cases holds an infinity; and the step at which it comes in epoch 1."""
+    """What training says when the image of one of three cases holds an infinity; and the step at which it
+    comes in epoch 1."""
     step = int((randomness.generator(0, dataset.ORDER, 1, "").permutation(3) == 1).argmax()) + 1
     whole = phantoms.Cases.sample("b")
     image = whole.image_zyx.clone()
@@ -59,16 +113,23 @@ def broken_fit(tmp_path, monkeypatch):
 
 
 # 20 steps, a tenth of them to warm up: 1/2 and 2/2 of the peak, then half a cosine over 18 steps.
-@pytest.mark.parametrize(("step", "share"), [
-    (0, 0.5), (1, 1.0), (2, 1.0), (8, 0.75), (11, 0.5), (14, 0.25), (20, 0.0)],
-    ids=["first", "warm", "peak", "60 degrees", "half-way", "120 degrees", "after the last"])
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [(0, 0.5), (1, 1.0), (2, 1.0), (8, 0.75), (11, 0.5), (14, 0.25), (20, 0.0)],
+    ids=["first", "warm", "peak", "60 degrees", "half-way", "120 degrees", "after the last"],
+)
 def test_the_learning_rate_rises_and_falls(step, share):
-    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0) == pytest.approx(0.004 * share, abs=1e-15)
+    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0) == pytest.approx(
+        0.004 * share, abs=1e-15
+    )
 
 
-@pytest.mark.parametrize(("step", "share"), [(0, 0.5), (2, 1.0), (11, 0.6), (20, 0.2)])   # half-way between 1 and 0.2 is 0.6
+# half-way between 1 and 0.2 is 0.6
+@pytest.mark.parametrize(("step", "share"), [(0, 0.5), (2, 1.0), (11, 0.6), (20, 0.2)])
 def test_the_learning_rate_falls_to_its_end(step, share):
-    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0.2) == pytest.approx(0.004 * share, abs=1e-15)
+    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0.2) == pytest.approx(
+        0.004 * share, abs=1e-15
+    )
 
 
 def test_the_learning_rate_never_reaches_0():
@@ -91,14 +152,19 @@ def linear(value: float) -> torch.nn.Module:
 
 
 # 1 + (3 - 1) / (1 + share·done)
-@pytest.mark.parametrize(("done", "share", "expected"), [(12, 0.25, 1.5), (0, 0.25, 3.0), (12, 0, 3.0), (3, 1, 1.5)])
+@pytest.mark.parametrize(
+    ("done", "share", "expected"), [(12, 0.25, 1.5), (0, 0.25, 3.0), (12, 0, 3.0), (3, 1, 1.5)]
+)
 def test_the_average_moves_towards_the_weights(done, share, expected):
     ema = linear(1.0)
     train.update_average(ema, linear(3.0), done, share)
-    assert [(value * sign).unique().tolist() for value, sign in ((ema.weight, 1), (ema.bias, -1))] == [[expected], [expected]]
+    assert [(value * sign).unique().tolist() for value, sign in ((ema.weight, 1), (ema.bias, -1))] == [
+        [expected],
+        [expected],
+    ]
 
 
-def test_an_average_of_share_1_is_the_mean_of_all_weights_so_far():     # of 1, 2, 4 and 9
+def test_an_average_of_share_1_is_the_mean_of_all_weights_so_far():  # of 1, 2, 4 and 9
     ema = linear(0.0)
     for done, value in enumerate((1.0, 2.0, 4.0, 9.0)):
         train.update_average(ema, linear(value), done, share=1)
@@ -112,7 +178,15 @@ def test_the_average_leaves_the_weights_alone():
 
 
 def faults(patch, window=(16, 16, 16)) -> list[str]:
-    return train.shape_faults({"network": "dynunet", "patch_voxels": list(patch), "window_voxels": list(window), "features": [4, 8, 8, 8]}, 8)
+    return train.shape_faults(
+        {
+            "network": "dynunet",
+            "patch_voxels": list(patch),
+            "window_voxels": list(window),
+            "features": [4, 8, 8, 8],
+        },
+        8,
+    )
 
 
 @pytest.mark.parametrize("patch", [(24, 24, 24), (40, 56, 40)])
@@ -126,12 +200,16 @@ def test_a_patch_that_the_network_cannot_halve_is_named(patch):
     assert fault.startswith(f"train.patch_voxels: found {list(patch)}, expected multiples of 8")
 
 
-def test_a_patch_of_two_voxels_at_the_lowest_level_does_not_fit():       # oneDNN's bf16 weight gradient is garbage there; test_numerics
+# oneDNN's bf16 weight gradient is garbage there; test_numerics
+def test_a_patch_of_two_voxels_at_the_lowest_level_does_not_fit():
     assert len(faults((24, 24, 16))) == 1
 
 
 def test_every_shape_that_does_not_fit_is_named():
-    assert [fault.split(":")[0] for fault in faults((41, 40, 40), (16, 20, 16))] == ["train.patch_voxels", "train.window_voxels"]
+    assert [fault.split(":")[0] for fault in faults((41, 40, 40), (16, 20, 16))] == [
+        "train.patch_voxels",
+        "train.window_voxels",
+    ]
 
 
 @pytest.mark.requirement("SRS-TRAIN-1")
@@ -152,9 +230,11 @@ def test_the_history_has_a_row_for_each_epoch(uninterrupted):
     assert [row["epoch"] for row in uninterrupted[1]] == [1, 2]
 
 
-def test_the_history_has_the_learning_rate_of_the_last_step(uninterrupted):  # steps 2 and 5 of 6, one to warm up: angles π/5 and 4π/5
+# steps 2 and 5 of 6, one to warm up: angles π/5 and 4π/5
+def test_the_history_has_the_learning_rate_of_the_last_step(uninterrupted):
     assert [row["learning_rate"] for row in uninterrupted[1]] == pytest.approx(
-        [0.002 * (0.3 + 0.35 * (1 + math.cos(math.pi * turn))) for turn in (0.2, 0.8)], rel=1e-8)
+        [0.002 * (0.3 + 0.35 * (1 + math.cos(math.pi * turn))) for turn in (0.2, 0.8)], rel=1e-8
+    )
 
 
 def test_the_history_has_the_validation_dice_of_each_label(uninterrupted):
@@ -228,23 +308,33 @@ def test_a_finished_run_is_not_trained_further(uninterrupted):
 
 @pytest.fixture
 def fp16(monkeypatch):
-    """Makes fit train in fp16 on the processor, which devices.faults would refuse, with a loss scale that is far too high at first."""
+    """Makes fit train in fp16 on the processor, which devices.faults would refuse, with a loss scale that
+    is far too high at first."""
+
     def launch(p):
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**19, growth_interval=2)
-        return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)])
+        return Fabric(
+            accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)]
+        )
 
     monkeypatch.setattr(devices, "launch", launch)
     return P | {"precision": "fp16"}
 
 
 def left_out(history: list[dict]) -> list[tuple[int, int]]:
-    return [(row["epoch"], event["step"]) for row in history for event in row["events"] if event["kind"] == "step_left_out"]
+    return [
+        (row["epoch"], event["step"])
+        for row in history
+        for event in row["events"]
+        if event["kind"] == "step_left_out"
+    ]
 
 
 def test_fp16_leaves_out_steps_until_the_loss_scale_fits(fp16, tmp_path):
     _, history = fit(tmp_path, fp16)
     assert left_out(history)[0] == (1, 1)
-    assert all(row["gradient_norm_max"] < P["gradient_limit"] for row in history)  # steps were taken in each epoch
+    # steps were taken in each epoch
+    assert all(row["gradient_norm_max"] < P["gradient_limit"] for row in history)
 
 
 def test_a_killed_fp16_run_goes_on_with_its_loss_scale(fp16, tmp_path, monkeypatch):
@@ -288,10 +378,20 @@ def rows(*means) -> list[dict]:
     return [{"validation_dice": {"anterior": mean, "posterior": mean}} for mean in means]
 
 
-@pytest.mark.parametrize(("means", "patience", "stops"), [
-    ((0.1, 0.2, 0.3), 2, False), ((0.3, 0.2, 0.25), 2, True), ((0.3, 0.2), 2, False), ((0.3, 0.3, 0.3), 2, True),
-    ((0.3, 0.2, 0.2, 0.31), 2, False), ((0.3, 0.2, 0.1, 0.0), None, False), ((), 1, False), ((0.3, None, None), 2, True)],
-    ids=["rises", "fell", "too early", "level", "recovers", "no patience", "none yet", "undefined"])
+@pytest.mark.parametrize(
+    ("means", "patience", "stops"),
+    [
+        ((0.1, 0.2, 0.3), 2, False),
+        ((0.3, 0.2, 0.25), 2, True),
+        ((0.3, 0.2), 2, False),
+        ((0.3, 0.3, 0.3), 2, True),
+        ((0.3, 0.2, 0.2, 0.31), 2, False),
+        ((0.3, 0.2, 0.1, 0.0), None, False),
+        ((), 1, False),
+        ((0.3, None, None), 2, True),
+    ],
+    ids=["rises", "fell", "too early", "level", "recovers", "no patience", "none yet", "undefined"],
+)
 def test_patience_counts_epochs_without_a_new_best(means, patience, stops):
     assert train.out_of_patience(rows(*means), patience) == stops
 
@@ -299,7 +399,8 @@ def test_patience_counts_epochs_without_a_new_best(means, patience, stops):
 def test_a_run_out_of_patience_ends_early_and_in_one_piece(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "validation_dice", lambda *args: {"anterior": 0.5, "posterior": 0.5})
     assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
-    assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3     # found again, not trained further
+    # found again, not trained further
+    assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
 
 
 def test_tensorboard_gets_an_event_file(tmp_path):
@@ -307,12 +408,18 @@ def test_tensorboard_gets_an_event_file(tmp_path):
     assert len(list((tmp_path / "events").glob("events.out.tfevents.*"))) == 1
 
 
-# fp32: rounding is then the only difference, 2^-24 = 6e-8 a step, which AdamW's division by small moments enlarges.
+# fp32: rounding is then the only difference, 2^-24 = 6e-8 a step, which AdamW's division by small moments
+# enlarges.
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_accumulated_micro_batches_train_as_the_whole_batch_does(tmp_path, accumulate):
     p = P | {"batch_size": 4, "precision": "fp32", "epochs": 3}
-    whole, parts = (fit(tmp_path / str(parts), p | {"accumulate": parts}, train_on="abcdefgh")[1] for parts in (1, accumulate))
-    assert [row["train_loss"] for row in parts] == pytest.approx([row["train_loss"] for row in whole], rel=1e-5)
+    whole, parts = (
+        fit(tmp_path / str(parts), p | {"accumulate": parts}, train_on="abcdefgh")[1]
+        for parts in (1, accumulate)
+    )
+    assert [row["train_loss"] for row in parts] == pytest.approx(
+        [row["train_loss"] for row in whole], rel=1e-5
+    )
 
 
 def faults_of(cases=(8, 2), **changes) -> list[str]:
@@ -323,15 +430,35 @@ def test_the_default_has_no_faults():
     assert faults_of() == []
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"network": "unet", "deep_supervision": 2}, "train.deep_supervision: found 2, expected 0 for unet"),
-    ({"class_weights": [1, 2]}, "train.class_weights: found 2 values, expected 3 (background first)"),
-    ({"patch_voxels": [16, 20, 13]}, "train.patch_voxels: found [16, 20, 13], expected multiples of 4 from 12 on for dynunet with 3 levels"),
-    ({"batch_size": 3, "accumulate": 2}, "train.batch_size: found 3, expected a multiple of 2 (devices x nodes x accumulate)"),
-    ({"precision": "fp16"}, "train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs"),
-    ({"patience_epochs": 3, "cases": (8, 0)}, "train.patience_epochs: found 3, expected null where no case is for validation"),
-    ({"batch_size": 4, "accumulate": 4, "cases": (3, 1)}, "train.accumulate: 3 patches an epoch, expected at least 4 (devices x nodes x accumulate)"),
-], ids=["network", "loss", "shape", "shares", "fp16", "patience", "patches"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": "unet", "deep_supervision": 2}, "train.deep_supervision: found 2, expected 0 for unet"),
+        ({"class_weights": [1, 2]}, "train.class_weights: found 2 values, expected 3 (background first)"),
+        (
+            {"patch_voxels": [16, 20, 13]},
+            "train.patch_voxels: found [16, 20, 13], expected multiples of 4 from "
+            "12 on for dynunet with 3 levels",
+        ),
+        (
+            {"batch_size": 3, "accumulate": 2},
+            "train.batch_size: found 3, expected a multiple of 2 (devices x nodes x accumulate)",
+        ),
+        (
+            {"precision": "fp16"},
+            "train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs",
+        ),
+        (
+            {"patience_epochs": 3, "cases": (8, 0)},
+            "train.patience_epochs: found 3, expected null where no case is for validation",
+        ),
+        (
+            {"batch_size": 4, "accumulate": 4, "cases": (3, 1)},
+            "train.accumulate: 3 patches an epoch, expected at least 4 (devices x nodes x accumulate)",
+        ),
+    ],
+    ids=["network", "loss", "shape", "shares", "fp16", "patience", "patches"],
+)
 def test_what_does_not_fit_together_is_named(changes, message):
     assert faults_of(**changes) == [message]
 
@@ -350,14 +477,22 @@ def test_volumes_are_balanced_on_the_validation_part():
     network, said = architecture.build(NETWORK, 0).eval(), []
     cases = phantoms.Cases("de")
     spec = train.balanced(network, cases, LABELS, SPEC, "cpu", said.append)
-    before, after = (sum(torch.bincount(windows.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3) for sample in cases)
-                     for one in (SPEC, spec))
+    before, after = (
+        sum(
+            torch.bincount(windows.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3)
+            for sample in cases
+        )
+        for one in (SPEC, spec)
+    )
     wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
     assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
     assert [line.split(" in sum")[0] for line in said] == [
         f"train: validation volume of {name} {int(before[value]) / int(wanted[value]) - 1:+.1%}"
-        for value, name in ((1, "anterior"), (2, "posterior"))]
+        for value, name in ((1, "anterior"), (2, "posterior"))
+    ]
 
 
 def test_without_a_validation_part_nothing_is_balanced():
-    assert train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC
+    assert (
+        train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC
+    )

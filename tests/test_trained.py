@@ -1,4 +1,5 @@
 """The trained network: the right weights, in a process that computes as the stage does."""
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -25,7 +26,10 @@ def test_the_network_is_loaded_once_per_process(weights):
 
 def test_the_network_has_the_weights_of_the_file(weights):
     network = trained.load(records.dumps(SPEC), weights, records.sha256(weights))
-    assert all(value.equal(architecture.state(architecture.build(SPEC, seed=1))[name]) for name, value in architecture.state(network).items())
+    assert all(
+        value.equal(architecture.state(architecture.build(SPEC, seed=1))[name])
+        for name, value in architecture.state(network).items()
+    )
 
 
 def test_weights_of_another_run_are_refused(weights):

@@ -1,4 +1,5 @@
 """uncertainty: entropies by hand, and scores that know, do not know, and mislead."""
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -27,8 +28,11 @@ def test_sure_predictions_that_disagree_are_all_mutual_information():
     assert found.entropy.item() == found.mutual_information.item() == pytest.approx(LOG2)
 
 
-def test_in_between_by_hand():                                 # means .5 .5: log 2, minus the entropy of .9 .1
-    assert passes([0.9, 0.1], [0.1, 0.9]).mutual_information.item() == pytest.approx(LOG2 + 0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+# means .5 .5: log 2, minus the entropy of .9 .1
+def test_in_between_by_hand():
+    assert passes([0.9, 0.1], [0.1, 0.9]).mutual_information.item() == pytest.approx(
+        LOG2 + 0.9 * np.log(0.9) + 0.1 * np.log(0.1)
+    )
 
 
 def test_the_mean_is_of_all_passes():
@@ -56,12 +60,12 @@ DICE = np.array([0.9, 0.5, 0.8, 0.7])
 
 
 @pytest.mark.requirement("SRS-UNC-1")
-def test_the_curve_by_hand():                                  # surest first: risks .1, .2, .5, .3
+def test_the_curve_by_hand():  # surest first: risks .1, .2, .5, .3
     found = uncertainty.risk_coverage(np.array([1, 3, 2, 4]), 1 - DICE)
     assert found == pytest.approx([0.1, 0.15, 0.8 / 3, 1.1 / 4])
 
 
-def test_scores_that_are_equal_keep_no_order():                # whatever stands first in the list
+def test_scores_that_are_equal_keep_no_order():  # whatever stands first in the list
     found = uncertainty.risk_coverage(np.zeros(4), 1 - DICE)
     assert found == pytest.approx(np.full(4, 1.1 / 4))
 
@@ -88,7 +92,8 @@ def test_rank_statistics_are_scipy_s():
     assert uncertainty.spearman(scores, dice) == pytest.approx(stats.spearmanr(scores, dice).statistic)
     poor = dice < 0.4
     assert uncertainty.auroc(scores, poor) == pytest.approx(
-        stats.mannwhitneyu(scores[poor], scores[~poor]).statistic / (poor.sum() * (~poor).sum()))
+        stats.mannwhitneyu(scores[poor], scores[~poor]).statistic / (poor.sum() * (~poor).sum())
+    )
 
 
 @pytest.mark.parametrize("poor", [np.zeros(4, bool), np.ones(4, bool)], ids=["none is poor", "all are"])
@@ -98,29 +103,49 @@ def test_without_poor_cases_or_without_others_there_is_nothing_to_tell_apart(poo
 
 def test_no_cases_are_undefined():
     nothing = np.array([])
-    assert np.isnan([uncertainty.aurc(nothing, nothing), uncertainty.spearman(nothing, nothing), uncertainty.auroc(nothing, nothing > 0)]).all()
+    assert np.isnan(
+        [
+            uncertainty.aurc(nothing, nothing),
+            uncertainty.spearman(nothing, nothing),
+            uncertainty.auroc(nothing, nothing > 0),
+        ]
+    ).all()
 
 
 def of_subjects(scores, subject_of=None, share=0.1) -> uncertainty.Threshold:
     """The threshold of scores, of a subject each or of those given."""
     cases = [str(number) for number in range(len(scores))]
-    return uncertainty.threshold(dict(zip(cases, scores, strict=True)), dict(zip(cases, subject_of or cases, strict=True)), share)
+    return uncertainty.threshold(
+        dict(zip(cases, scores, strict=True)), dict(zip(cases, subject_of or cases, strict=True)), share
+    )
 
 
-@pytest.mark.parametrize(("n", "share", "above"), [   # ceil((1 - share)(n + 1)) of 0, 1, …, n - 1
-    (19, 0.1, 17), (17, 0.1, 16), (9, 0.1, 8), (8, 0.1, None), (3, 0.25, 2), (2, 0.25, None), (4, 1.0, 0), (0, 0.5, None)])
+@pytest.mark.parametrize(
+    ("n", "share", "above"),
+    [  # ceil((1 - share)(n + 1)) of 0, 1, …, n - 1
+        (19, 0.1, 17),
+        (17, 0.1, 16),
+        (9, 0.1, 8),
+        (8, 0.1, None),
+        (3, 0.25, 2),
+        (2, 0.25, None),
+        (4, 1.0, 0),
+        (0, 0.5, None),
+    ],
+)
 def test_the_threshold_is_the_split_conformal_quantile(n, share, above):
     assert of_subjects(np.arange(float(n)), share=share).above == above
 
 
 @pytest.mark.parametrize(("n", "needed"), [(8, 9), (30, 9)])
-def test_a_threshold_says_how_many_subjects_it_takes(n, needed):                    # 1 / (9 + 1) is 10 %
+def test_a_threshold_says_how_many_subjects_it_takes(n, needed):  # 1 / (9 + 1) is 10 %
     assert of_subjects(np.arange(float(n))).needed == needed
 
 
 @pytest.mark.requirement("SRS-CAL-1")
 @pytest.mark.parametrize("n", [9, 17, 25, 40])
-def test_of_new_subjects_no_more_than_the_aim_lies_above_on_average(n):             # the guarantee, on skewed scores, 4,000 times
+# the guarantee, on skewed scores, 4,000 times
+def test_of_new_subjects_no_more_than_the_aim_lies_above_on_average(n):
     rng = np.random.default_rng(n)
     shares = []
     for _ in range(4000):
@@ -133,17 +158,18 @@ def test_of_new_subjects_no_more_than_the_aim_lies_above_on_average(n):         
 
 
 @pytest.mark.requirement("SRS-CAL-1")
-def test_a_threshold_counts_subjects_and_not_their_images():                        # 20 images of 8 subjects do not suffice
+# 20 images of 8 subjects do not suffice
+def test_a_threshold_counts_subjects_and_not_their_images():
     found = of_subjects(np.arange(20.0), [f"s{number % 8}" for number in range(20)])
     assert (found.above, found.n_subjects, found.needed) == (None, 8, 9)
 
 
 def test_the_highest_image_stands_for_its_subject():
-    assert of_subjects([1, 5, 2, 3], ["a", "a", "b", "c"], share=0.5).above == 3    # of 2, 3, 5 the second
+    assert of_subjects([1, 5, 2, 3], ["a", "a", "b", "c"], share=0.5).above == 3  # of 2, 3, 5 the second
 
 
 def test_a_share_that_the_guarantee_makes_likely_is_no_surprise_and_a_third_is():
-    found = of_subjects(np.arange(17.0))                                            # above: 1 of 18 expected
+    found = of_subjects(np.arange(17.0))  # above: 1 of 18 expected
     assert uncertainty.surprise(0, 35, found) == 1
     assert uncertainty.surprise(1, 35, found) > 0.6
     assert uncertainty.surprise(11, 35, found) == pytest.approx(stats.betabinom.sf(10, 35, 1, 17))

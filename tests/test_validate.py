@@ -1,4 +1,5 @@
 """Validate: all faults in one message, and what was there before stays."""
+
 import copy
 import shutil
 from pathlib import Path
@@ -15,14 +16,28 @@ from stages import ingest, validate
 from tests import phantoms, projects
 
 COMMON = ["--params", "params.yaml", "--requirements", "requirements.txt"]
-ARGUMENTS = ["--dataset", "build/ingest/dataset.json", "--volumes", "build/ingest/volumes", "--out", "build/validate", *COMMON]
+ARGUMENTS = [
+    "--dataset",
+    "build/ingest/dataset.json",
+    "--volumes",
+    "build/ingest/volumes",
+    "--out",
+    "build/validate",
+    *COMMON,
+]
 
 
 def bring_in(folder: Path) -> None:
     """Manifest and ingest in the current folder."""
     (folder / "data.sha256").write_text(identity.manifest("data"))
-    assert stage.run(ingest.main, copy.deepcopy(ingest.parser),
-                     ["--data", "data", "--manifest", "data.sha256", "--out", "build/ingest", *COMMON]) == 0
+    assert (
+        stage.run(
+            ingest.main,
+            copy.deepcopy(ingest.parser),
+            ["--data", "data", "--manifest", "data.sha256", "--out", "build/ingest", *COMMON],
+        )
+        == 0
+    )
 
 
 def run() -> int:
@@ -31,7 +46,11 @@ def run() -> int:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def spoil(folder: Path) -> None:
@@ -41,13 +60,17 @@ def spoil(folder: Path) -> None:
     array[3, 5, 7] = np.nan
     sitk.WriteImage(phantoms.volume(array), str(image / "phantom_01.nii.gz"))
     sitk.WriteImage(phantoms.volume(phantoms.label_array()), str(label_map / "phantom_01.nii.gz"))
-    sitk.WriteImage(phantoms.volume(phantoms.label_array(), origin=(0, 0, 0)), str(label_map / "phantom_02.nii.gz"))
+    sitk.WriteImage(
+        phantoms.volume(phantoms.label_array(), origin=(0, 0, 0)), str(label_map / "phantom_02.nii.gz")
+    )
     labels = sitk.ReadImage(str(label_map / "phantom_03.nii.gz"))
     labels[0, 0, 0] = 3
     sitk.WriteImage(labels, str(label_map / "phantom_03.nii.gz"))
     for kind in (image, label_map):
         shutil.copyfile(kind / "phantom_04.nii.gz", kind / "phantom_05.nii.gz")
-    sitk.WriteImage(sitk.ReadImage(str(image / "phantom_06.nii.gz")) * 0 + 4, str(image / "phantom_06.nii.gz"))
+    sitk.WriteImage(
+        sitk.ReadImage(str(image / "phantom_06.nii.gz")) * 0 + 4, str(image / "phantom_06.nii.gz")
+    )
     (image / "phantom_07.nii.gz").write_bytes(b"garbage" * 100)
     text = (folder / "cases.csv").read_text()
     (folder / "cases.csv").write_text(text.replace("phantom_09,subject_08", "phantom_09,Subject-8"))
@@ -104,9 +127,12 @@ def findings(folder: Path) -> dict:
 
 # Good data
 
+
 def test_good_cases_are_all_accepted(clean):
     assert run() == 0
-    assert [case["case_id"] for case in accepted(clean)["cases"]] == [f"phantom_{number:02d}" for number in range(16)]
+    assert [case["case_id"] for case in accepted(clean)["cases"]] == [
+        f"phantom_{number:02d}" for number in range(16)
+    ]
 
 
 def test_good_cases_have_no_error(clean):
@@ -117,8 +143,14 @@ def test_good_cases_have_no_error(clean):
 def test_accepted_cases_keep_subject_and_digest(clean):
     run()
     dataset = records.read(clean / "build/ingest/dataset.json", "dataset")
-    assert accepted(clean)["cases"] == [{"case_id": case["case_id"], "subject_id": case["subject_id"],
-                                         "voxels_sha256": case["image"]["voxels_sha256"]} for case in dataset["cases"]]
+    assert accepted(clean)["cases"] == [
+        {
+            "case_id": case["case_id"],
+            "subject_id": case["subject_id"],
+            "voxels_sha256": case["image"]["voxels_sha256"],
+        }
+        for case in dataset["cases"]
+    ]
 
 
 def test_running_twice_gives_the_same_bytes(clean):
@@ -128,7 +160,8 @@ def test_running_twice_gives_the_same_bytes(clean):
     assert contents(clean / "build/validate") == before
 
 
-def test_a_warning_does_not_stop_it_and_is_recorded(clean):      # the second piece of label 2, as in test_checks
+# the second piece of label 2, as in test_checks
+def test_a_warning_does_not_stop_it_and_is_recorded(clean):
     path = clean / "data/labelsTr/phantom_02.nii.gz"
     labels = sitk.ReadImage(str(path))
     labels[2, 2, 2] = 2
@@ -137,16 +170,28 @@ def test_a_warning_does_not_stop_it_and_is_recorded(clean):      # the second pi
     assert run() == 0
     found = findings(clean)
     assert found["warnings"] == len(found["findings"])
-    assert {"case_id": "phantom_02", "check": "label_components", "found": "posterior: 2 components", "expected": "at most 1",
-            "severity": "warning"} in found["findings"]
+    assert {
+        "case_id": "phantom_02",
+        "check": "label_components",
+        "found": "posterior: 2 components",
+        "expected": "at most 1",
+        "severity": "warning",
+    } in found["findings"]
 
 
 # Bad data
 
 FAILED = {  # case -> check; what spoil() did
-    "phantom_01": "finite", "phantom_02": "grid_origin_mm", "phantom_03": "labels_known", "phantom_04": "duplicate_image",
-    "phantom_05": "duplicate_image", "phantom_06": "not_constant", "phantom_07": "readable", "phantom_08": "subject_spelling",
-    "phantom_09": "subject_spelling"}
+    "phantom_01": "finite",
+    "phantom_02": "grid_origin_mm",
+    "phantom_03": "labels_known",
+    "phantom_04": "duplicate_image",
+    "phantom_05": "duplicate_image",
+    "phantom_06": "not_constant",
+    "phantom_07": "readable",
+    "phantom_08": "subject_spelling",
+    "phantom_09": "subject_spelling",
+}
 
 
 def test_bad_cases_stop_it_with_their_number(spoilt, capsys):
@@ -157,7 +202,9 @@ def test_bad_cases_stop_it_with_their_number(spoilt, capsys):
 @pytest.mark.parametrize(("case_id", "check"), FAILED.items())
 def test_every_bad_case_is_listed_with_its_check(spoilt, capsys, case_id, check):
     run()
-    listed = [line.split()[1:3] for line in capsys.readouterr().err.splitlines() if line.startswith("  error")]
+    listed = [
+        line.split()[1:3] for line in capsys.readouterr().err.splitlines() if line.startswith("  error")
+    ]
     assert [case_id, check] in listed
 
 
@@ -169,7 +216,9 @@ def test_no_good_case_is_listed_as_an_error(spoilt, capsys):
 
 def test_a_line_gives_found_and_expected(spoilt, capsys):
     run()
-    line = next(line for line in capsys.readouterr().err.splitlines() if "phantom_01" in line and "finite" in line)
+    line = next(
+        line for line in capsys.readouterr().err.splitlines() if "phantom_01" in line and "finite" in line
+    )
     assert line.endswith("image: 1 voxels are NaN or infinite; expected finite values")
 
 
@@ -179,7 +228,9 @@ def test_the_message_ends_with_the_way_out(spoilt, capsys):
 
 
 def of_checks(*names):
-    return [checks.Finding("a", name, "label 1 (lesion) has no voxel", "every label", "error") for name in names]
+    return [
+        checks.Finding("a", name, "label 1 (lesion) has no voxel", "every label", "error") for name in names
+    ]
 
 
 def test_a_healthy_case_is_not_advised_to_be_left_out():
@@ -210,7 +261,10 @@ def test_bad_cases_leave_nothing_half_written(spoilt):
 
 
 def test_the_command_ends_with_status_1_and_without_traceback(spoilt):
-    absolute = [str(spoilt / value) if value.startswith("build/") or value == "params.yaml" else value for value in ARGUMENTS]
+    absolute = [
+        str(spoilt / value) if value.startswith("build/") or value == "params.yaml" else value
+        for value in ARGUMENTS
+    ]
     done = projects.run(projects.ROOT, "python", "-m", "stages.validate", *absolute, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"validate: {len(FAILED)} of 16 cases fail\n")
@@ -218,20 +272,26 @@ def test_the_command_ends_with_status_1_and_without_traceback(spoilt):
 
 
 def test_an_image_of_nothing_but_nan_is_listed(clean, capsys):
-    sitk.WriteImage(phantoms.volume(np.full((14, 22, 18), np.nan, np.float32)), "data/imagesTr/phantom_00.nii.gz")
+    sitk.WriteImage(
+        phantoms.volume(np.full((14, 22, 18), np.nan, np.float32)), "data/imagesTr/phantom_00.nii.gz"
+    )
     sitk.WriteImage(phantoms.volume(phantoms.label_array()), "data/labelsTr/phantom_00.nii.gz")
     bring_in(clean)
     assert run() == 1
-    assert "image: 5544 voxels are NaN or infinite" in capsys.readouterr().err      # 18 · 22 · 14
+    assert "image: 5544 voxels are NaN or infinite" in capsys.readouterr().err  # 18 · 22 · 14
 
 
 def test_a_label_map_that_was_changed_after_ingest_stops_it(clean, capsys):
-    shutil.copyfile("build/ingest/volumes/label_maps/phantom_01.nii.gz", "build/ingest/volumes/label_maps/phantom_00.nii.gz")
+    shutil.copyfile(
+        "build/ingest/volumes/label_maps/phantom_01.nii.gz",
+        "build/ingest/volumes/label_maps/phantom_00.nii.gz",
+    )
     assert run() == 1
     assert "label_maps/phantom_00.nii.gz was changed after ingest" in capsys.readouterr().err
 
 
 # Exclusion
+
 
 def test_excluding_every_bad_case_lets_it_pass(spoilt):
     exclude(spoilt, *FAILED)
@@ -261,8 +321,11 @@ def test_what_is_excluded_is_not_accepted(clean):
 def test_excluding_a_case_that_there_is_not_stops_it(clean, capsys):
     exclude(clean, "phantom_03", "phantom_3", "phantom_99")
     assert run() == 1
-    assert capsys.readouterr().err == ("validate: 2 excluded cases are not in the data set\n  phantom_3\n  phantom_99\n"
-                                       "Correct validate.exclude in params.yaml.\n")
+    assert capsys.readouterr().err == (
+        "validate: 2 excluded cases are not in the data set\n  phantom_3\n  "
+        "phantom_99\n"
+        "Correct validate.exclude in params.yaml.\n"
+    )
 
 
 def test_excluding_every_case_stops_it(clean, capsys):
@@ -274,8 +337,17 @@ def test_excluding_every_case_stops_it(clean, capsys):
 # Parts
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-LIMITS = {"size_voxels_min": 8, "size_voxels_max": 1024, "spacing_mm_min": 0.1, "spacing_mm_max": 10, "grid_tolerance_mm": 0.001,
-          "grid_tolerance_direction": 0.0001, "every_label": True, "label_components_max": 1, "outlier_mad": 5}
+LIMITS = {
+    "size_voxels_min": 8,
+    "size_voxels_max": 1024,
+    "spacing_mm_min": 0.1,
+    "spacing_mm_max": 10,
+    "grid_tolerance_mm": 0.001,
+    "grid_tolerance_direction": 0.0001,
+    "every_label": True,
+    "label_components_max": 1,
+    "outlier_mad": 5,
+}
 
 
 def check_case(prepared, number: int, folder="nowhere") -> list[checks.Finding]:
@@ -284,7 +356,7 @@ def check_case(prepared, number: int, folder="nowhere") -> list[checks.Finding]:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 6, 7])
-def test_the_label_map_of_a_case_in_error_is_not_read(prepared, number):      # a damaged one could not be
+def test_the_label_map_of_a_case_in_error_is_not_read(prepared, number):  # a damaged one could not be
     assert "error" in {finding.severity for finding in check_case(prepared, number)}
 
 
@@ -294,11 +366,21 @@ def test_the_label_map_of_a_case_without_error_is_read(prepared):
 
 
 def test_errors_come_before_warnings_and_each_by_case():
-    order = [("error", "a", "size"), ("error", "b", "finite"), ("error", "b", "size"), ("warning", "a", "finite"), ("warning", "c", "size")]
+    order = [
+        ("error", "a", "size"),
+        ("error", "b", "finite"),
+        ("error", "b", "size"),
+        ("warning", "a", "finite"),
+        ("warning", "c", "size"),
+    ]
     findings = [checks.Finding(case_id, check, "1", "0", severity) for severity, case_id, check in order]
     assert validate.in_order(findings[::-1]) == findings
 
 
 def test_the_table_has_columns():
-    assert validate.table([checks.Finding("a", "finite", "1", "0", "error"), checks.Finding("phantom", "size", "7", "8", "warning")]) == [
-        "error    a        finite  1; expected 0", "warning  phantom  size    7; expected 8"]
+    assert validate.table(
+        [
+            checks.Finding("a", "finite", "1", "0", "error"),
+            checks.Finding("phantom", "size", "7", "8", "warning"),
+        ]
+    ) == ["error    a        finite  1; expected 0", "warning  phantom  size    7; expected 8"]

@@ -1,4 +1,6 @@
-"""A verifier apart from the clone: installed or in another clone, known by one SHA-256, and trusting nothing of what it looks at."""
+"""A verifier apart from the clone: installed or in another clone, known by one SHA-256, and trusting
+nothing of what it looks at."""
+
 import re
 import shutil
 import subprocess
@@ -37,15 +39,23 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     (folder / "source").mkdir()
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    for words in (["wheel", "--no-deps", "--no-build-isolation", "-w", "made", str(copied(folder / "source"))],
-                  ["install", "--no-deps", "--no-index", "--target", "site", "--find-links", "made", "radiotrace"]):
+    for words in (
+        ["wheel", "--no-deps", "--no-build-isolation", "-w", "made", str(copied(folder / "source"))],
+        ["install", "--no-deps", "--no-index", "--target", "site", "--find-links", "made", "radiotrace"],
+    ):
         done = subprocess.run([*pip, *words], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     return folder / "site"
 
 
 def verified(main: Path, *words) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-I", str(main), "verify", *map(str, words)], cwd=main.parent, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-I", str(main), "verify", *map(str, words)],
+        cwd=main.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.slow
@@ -67,7 +77,11 @@ def test_installed_verifier_verifies_a_clone_and_says_that_it_lies_apart(install
 
 def test_packages_of_the_wheel_are_those_that_there_are():
     stated = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
-    there = {".".join(path.relative_to(ROOT).parent.parts) for top in ("radiotrace", "stages") for path in (ROOT / top).rglob("__init__.py")}
+    there = {
+        ".".join(path.relative_to(ROOT).parent.parts)
+        for top in ("radiotrace", "stages")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
     assert stated == there | {"radiotrace.schemas"}
 
 
@@ -77,9 +91,13 @@ def test_code_that_is_not_the_verifiers_is_named(tmp_path):
     (tmp_path / "radiotrace/records/merkle.py").write_text("")
     (tmp_path / "stages/more.py").write_text("")
     (tmp_path / "schemas/gates.schema.json").unlink()
-    assert [fault for fault in verifier.check(as_clone(tmp_path)).faults if not fault.startswith("tests/")] == [
-        "radiotrace/records/merkle.py: not the verifier's", "schemas/gates.schema.json: the clone has no such file",
-        "stages/more.py: this verifier has no such file"]
+    assert [
+        fault for fault in verifier.check(as_clone(tmp_path)).faults if not fault.startswith("tests/")
+    ] == [
+        "radiotrace/records/merkle.py: not the verifier's",
+        "schemas/gates.schema.json: the clone has no such file",
+        "stages/more.py: this verifier has no such file",
+    ]
 
 
 def test_clone_of_the_same_code_holds(tmp_path):
@@ -90,7 +108,12 @@ def test_clone_of_the_same_code_holds(tmp_path):
 
 @pytest.mark.requirement("SRS-EVI-7")
 def test_test_that_asserts_less_than_the_verifiers_is_named(tmp_path):
-    path = shutil.copytree(ROOT / "tests", copied(tmp_path) / "tests", ignore=shutil.ignore_patterns("__pycache__")) / "test_merkle.py"
+    path = (
+        shutil.copytree(
+            ROOT / "tests", copied(tmp_path) / "tests", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        / "test_merkle.py"
+    )
     path.write_text(path.read_text().replace("assert ", "assert True or "))
     assert verifier.check(as_clone(tmp_path)).faults == ["tests/test_merkle.py: not the verifier's"]
 
@@ -110,5 +133,11 @@ def test_clone_that_verifies_itself_is_told_so():
 def test_hash_of_the_verifier_is_of_every_file_of_its_code(tmp_path):
     before = verifier.files(copied(tmp_path))
     (tmp_path / "radiotrace/evidence/verify/by_hand.sh").write_text("")
-    assert {path for path, digest in verifier.files(tmp_path).items() if before[path] != digest} == {"radiotrace/evidence/verify/by_hand.sh"}
-    assert {"radiotrace/records/__init__.py", "stages/report.html", "schemas/gates.schema.json"} <= before.keys()
+    assert {path for path, digest in verifier.files(tmp_path).items() if before[path] != digest} == {
+        "radiotrace/evidence/verify/by_hand.sh"
+    }
+    assert {
+        "radiotrace/records/__init__.py",
+        "stages/report.html",
+        "schemas/gates.schema.json",
+    } <= before.keys()

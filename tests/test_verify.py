@@ -1,4 +1,6 @@
-"""verify: what each check finds in a bundle that was changed, what it says, and that hostile input makes it neither crash nor write."""
+"""verify: what each check finds in a bundle that was changed, what it says, and that hostile input makes
+it neither crash nor write."""
+
 import json
 import re
 import shutil
@@ -24,7 +26,20 @@ HEX = "0" * 64
 CLOSED, CANONICAL, SCHEMA, RUN, REFERENCES = range(5)
 
 
-KEPT = ("acceptance", "headline", "index", "intended_use", "manifest", "metrics", "model", "model_card", "openings", "run", "split", "traceability")
+KEPT = (
+    "acceptance",
+    "headline",
+    "index",
+    "intended_use",
+    "manifest",
+    "metrics",
+    "model",
+    "model_card",
+    "openings",
+    "run",
+    "split",
+    "traceability",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +51,23 @@ def small(tmp_path_factory):
         shutil.copy(submitted.folder() / "evidence" / f"{name}.json", evidence / f"{name}.json")
     index, manifest = (json.loads((evidence / f"{name}.json").read_bytes()) for name in ("index", "manifest"))
     index["files"] = {name: entry for name, entry in index["files"].items() if (evidence / name).exists()}
-    index["pointers"] = {name: to for name, to in index["pointers"].items() if (evidence / to["file"]).exists()}
+    index["pointers"] = {
+        name: to for name, to in index["pointers"].items() if (evidence / to["file"]).exists()
+    }
     index["later"] = ["manifest.json", "SHA256SUMS"]
-    manifest["files"] = [row for row in manifest["files"] if row["in_bundle"] and (evidence.parent / row["path"]).exists()]
+    manifest["files"] = [
+        row for row in manifest["files"] if row["in_bundle"] and (evidence.parent / row["path"]).exists()
+    ]
     card = json.loads((evidence / "model_card.json").read_bytes())
     run_id = json.loads((evidence / "run.json").read_bytes())["run_id"]
     for _, reference in levels._pointing(card, ""):
         if not (evidence / reference["file"]).exists():  # instead, to a value of a file that was kept
-            reference |= {"file": "run.json", "pointer": "/run_id", "sha256": records.sha256(evidence / "run.json"), "value": run_id}
+            reference |= {
+                "file": "run.json",
+                "pointer": "/run_id",
+                "sha256": records.sha256(evidence / "run.json"),
+                "value": run_id,
+            }
     for name, record in (("index", index), ("manifest", manifest), ("model_card", card)):
         (evidence / f"{name}.json").write_bytes(canonical.dumps(record))
     (evidence / "SHA256SUMS").touch()
@@ -91,6 +115,7 @@ def run(capsys, *words) -> tuple[int, str]:
 
 # Level 1
 
+
 def test_committed_bundle_is_whole(evidence):
     assert faults(evidence) == [[], [], [], [], []]
 
@@ -135,14 +160,43 @@ def test_folder_that_is_not_there_fails(tmp_path):
     assert faults(tmp_path / "evidence")[CLOSED][0] == "evidence: found no folder, expected a folder"
 
 
-@pytest.mark.parametrize("spelling", [
-    lambda old: old.replace(b",", b", ", 1), lambda old: b"\xef\xbb\xbf" + old, lambda old: old + b"\n", lambda old: b'{"z":1,' + old[1:],
-    lambda old: b'{"run_id":1,' + old[1:], lambda old: old[:-1] + b',"z":NaN}', lambda old: old[:-1] + b',"z":1e999}',
-    lambda old: old[:-1] + b',"z":"\xff"}', lambda old: old[:-1] + b',"z":"\\ud800"}', lambda old: old[:-1] + b',"z":9007199254740993}',
-    lambda old: old[:-1] + b',"z":' + b"[" * 900 + b"]" * 900 + b"}", lambda old: old[:-1] + b',"z":' + b"[" * 99999 + b"]" * 99999 + b"}",
-    lambda old: b"", lambda old: b"[1", lambda old: old.decode().encode("utf-16")],
-    ids=["space", "byte order mark", "line break", "unsorted", "key twice", "NaN", "infinity", "no UTF-8", "half a surrogate pair",
-         "integer that is no double", "deep", "very deep", "empty", "cut", "UTF-16"])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda old: old.replace(b",", b", ", 1),
+        lambda old: b"\xef\xbb\xbf" + old,
+        lambda old: old + b"\n",
+        lambda old: b'{"z":1,' + old[1:],
+        lambda old: b'{"run_id":1,' + old[1:],
+        lambda old: old[:-1] + b',"z":NaN}',
+        lambda old: old[:-1] + b',"z":1e999}',
+        lambda old: old[:-1] + b',"z":"\xff"}',
+        lambda old: old[:-1] + b',"z":"\\ud800"}',
+        lambda old: old[:-1] + b',"z":9007199254740993}',
+        lambda old: old[:-1] + b',"z":' + b"[" * 900 + b"]" * 900 + b"}",
+        lambda old: old[:-1] + b',"z":' + b"[" * 99999 + b"]" * 99999 + b"}",
+        lambda old: b"",
+        lambda old: b"[1",
+        lambda old: old.decode().encode("utf-16"),
+    ],
+    ids=[
+        "space",
+        "byte order mark",
+        "line break",
+        "unsorted",
+        "key twice",
+        "NaN",
+        "infinity",
+        "no UTF-8",
+        "half a surrogate pair",
+        "integer that is no double",
+        "deep",
+        "very deep",
+        "empty",
+        "cut",
+        "UTF-16",
+    ],
+)
 def test_other_spelling_is_found(evidence, spelling):
     (evidence / "headline.json").write_bytes(spelling((evidence / "headline.json").read_bytes()))
     seal(evidence)
@@ -151,7 +205,9 @@ def test_other_spelling_is_found(evidence, spelling):
 
 def test_record_that_breaks_its_schema_is_found(evidence):
     change(evidence, "headline.json", lambda record: record.update(approved=True))
-    assert faults(evidence)[SCHEMA] == ["headline.json: record: Additional properties are not allowed ('approved' was unexpected)"]
+    assert faults(evidence)[SCHEMA] == [
+        "headline.json: record: Additional properties are not allowed ('approved' was unexpected)"
+    ]
 
 
 def test_schema_that_nobody_knows_is_found(evidence):
@@ -167,8 +223,14 @@ def test_record_of_another_run_is_found(evidence):
 
 
 def test_number_of_the_model_card_that_is_not_behind_its_reference_is_found(evidence):
-    change(evidence, "model_card.json", lambda record: record["performance"]["measures"]["dice"]["anterior"]["mean"].update(value=0.99))
-    assert [fault.split(" ")[0] for fault in faults(evidence)[REFERENCES]] == ["model_card.json#/performance/measures/dice/anterior/mean:"]
+    change(
+        evidence,
+        "model_card.json",
+        lambda record: record["performance"]["measures"]["dice"]["anterior"]["mean"].update(value=0.99),
+    )
+    assert [fault.split(" ")[0] for fault in faults(evidence)[REFERENCES]] == [
+        "model_card.json#/performance/measures/dice/anterior/mean:"
+    ]
 
 
 def test_true_is_not_one_behind_a_reference(evidence):
@@ -176,11 +238,22 @@ def test_true_is_not_one_behind_a_reference(evidence):
     assert "found true, the reference says 1" in faults(evidence)[REFERENCES][0]
 
 
-@pytest.mark.parametrize(("key", "value", "expected"), [
-    ("pointer", "/dice/nowhere/mean", "nothing there"), ("pointer", "dice", "nothing there"), ("file", "nowhere.json", "no such file"),
-    ("file", "../../etc/passwd", "no such file"), ("sha256", HEX, "of another version of metrics.json")])
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("pointer", "/dice/nowhere/mean", "nothing there"),
+        ("pointer", "dice", "nothing there"),
+        ("file", "nowhere.json", "no such file"),
+        ("file", "../../etc/passwd", "no such file"),
+        ("sha256", HEX, "of another version of metrics.json"),
+    ],
+)
 def test_reference_that_leads_nowhere_is_found(evidence, key, value, expected):
-    change(evidence, "model_card.json", lambda record: record["performance"]["measures"]["dice"]["anterior"]["mean"].update({key: value}))
+    change(
+        evidence,
+        "model_card.json",
+        lambda record: record["performance"]["measures"]["dice"]["anterior"]["mean"].update({key: value}),
+    )
     assert [fault.split(": ")[-1] for fault in faults(evidence)[REFERENCES]] == [expected]
 
 
@@ -188,12 +261,28 @@ def test_index_of_another_version_is_found(evidence):
     index = json.loads((evidence / "index.json").read_bytes())
     index["files"]["headline.json"]["sha256"] = HEX
     (evidence / "index.json").write_bytes(canonical.dumps(index))
-    assert faults(evidence)[REFERENCES] == ["index.json: headline.json: of another version, or of another schema than manifest.json says"]
+    assert faults(evidence)[REFERENCES] == [
+        "index.json: headline.json: of another version, or of another schema than manifest.json says"
+    ]
 
 
-@pytest.mark.parametrize("content", [
-    b"[]", b"null", b"7", b'"x"', b"{}", b"\xff\xfe", b"[" * 950, b"[" * 950 + b"]" * 950, b"[" * 99999 + b"]" * 99999, b'{"run_id":7,"files":[]}',
-    b'{"run_id":7,"files":{"a":[1]}}', b'{"files":[{"path":"../../etc/passwd"}],"run_id":"x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"null",
+        b"7",
+        b'"x"',
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 950,
+        b"[" * 950 + b"]" * 950,
+        b"[" * 99999 + b"]" * 99999,
+        b'{"run_id":7,"files":[]}',
+        b'{"run_id":7,"files":{"a":[1]}}',
+        b'{"files":[{"path":"../../etc/passwd"}],"run_id":"x"}',
+    ],
+)
 def test_manifest_of_any_shape_is_refused_without_a_crash(evidence, content):
     (evidence / "manifest.json").write_bytes(content)
     found = levels.whole(evidence)
@@ -202,7 +291,17 @@ def test_manifest_of_any_shape_is_refused_without_a_crash(evidence, content):
 
 
 @pytest.mark.parametrize("name", ["index.json", "model_card.json", "traceability.json", "SHA256SUMS"])
-@pytest.mark.parametrize("content", [b"[]", b"null", b'{"files":7,"later":7}', b'{"file":"run.json","pointer":7}', b"\xff", b"[" * 950 + b"]" * 950])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"null",
+        b'{"files":7,"later":7}',
+        b'{"file":"run.json","pointer":7}',
+        b"\xff",
+        b"[" * 950 + b"]" * 950,
+    ],
+)
 def test_record_of_any_shape_is_refused_without_a_crash(evidence, name, content):
     (evidence / name).write_bytes(content)
     if name != "SHA256SUMS":
@@ -218,6 +317,7 @@ def seal_sums_only(evidence):
 
 # Level 3: files beside the bundle
 
+
 @pytest.fixture
 def vouching(tmp_path):
     """A bundle that vouches for one file beside it."""
@@ -229,14 +329,18 @@ def vouching(tmp_path):
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_file_that_the_evidence_vouches_for_holds(vouching):
-    assert levels.vouched(vouching, vouching.parent) == Check(3, "every file that it vouches for has its SHA-256")
+    assert levels.vouched(vouching, vouching.parent) == Check(
+        3, "every file that it vouches for has its SHA-256"
+    )
 
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_changed_byte_of_a_file_that_the_evidence_vouches_for_is_found_and_the_file_named(vouching):
     path = vouching.parent / "build/cases.json"
     path.write_bytes(path.read_bytes().replace(b"[]", b"{}"))
-    assert [fault.split(":")[0] for fault in levels.vouched(vouching, vouching.parent).faults] == ["build/cases.json"]
+    assert [fault.split(":")[0] for fault in levels.vouched(vouching, vouching.parent).faults] == [
+        "build/cases.json"
+    ]
 
 
 def rename(vouching, path):
@@ -248,7 +352,10 @@ def rename(vouching, path):
 def test_outputs_that_were_not_pulled_are_said_and_no_fault(vouching):
     (vouching.parent / "build/cases.json").unlink()
     found = levels.vouched(vouching, vouching.parent)
-    assert (found.faults, found.skipped) == ([], ["1 files that are not there, such as build/cases.json: run 'make pull'"])
+    assert (found.faults, found.skipped) == (
+        [],
+        ["1 files that are not there, such as build/cases.json: run 'make pull'"],
+    )
 
 
 def test_missing_file_of_git_is_a_fault(vouching):
@@ -256,7 +363,9 @@ def test_missing_file_of_git_is_a_fault(vouching):
     assert levels.vouched(vouching, vouching.parent).faults == ["design/risks.yaml: missing"]
 
 
-@pytest.mark.parametrize("path", ["../outside.json", "/etc/passwd", "build/../../outside.json", "a\n/../../outside.json"])
+@pytest.mark.parametrize(
+    "path", ["../outside.json", "/etc/passwd", "build/../../outside.json", "a\n/../../outside.json"]
+)
 def test_path_out_of_the_clone_is_refused(vouching, path):
     (vouching.parent.parent / "outside.json").write_bytes((vouching / "cases.json").read_bytes())
     (vouching.parent / "a\n").mkdir()
@@ -271,6 +380,7 @@ def test_blocked_release_is_never_said_to_hold(evidence):
         for row in record["user_needs"].values():
             row.update(status="verified")
         record.update(stale=[], unreviewed={}, gaps=[], release_blocked=True)
+
     change(evidence, "traceability.json", without_reasons)
     assert levels.release(evidence).faults == ["the release is blocked, and no reason is given"]
 
@@ -279,12 +389,23 @@ def test_reasons_count_where_the_release_is_called_free(evidence):
     def forged(record):
         record["requirements"]["SRS-EVI-5"].update(status="not verified", reasons=["1 tests, 3 needed"])
         record.update(release_blocked=False, gaps=[])
+
     change(evidence, "traceability.json", forged)
     assert "SRS-EVI-5 is not verified: 1 tests, 3 needed" in levels.release(evidence).faults
 
 
-@pytest.mark.parametrize("workflow", ["", "7", "stages: 7", "stages: {evidence: {cmd: 7}}", "stages: {evidence: {cmd: 'sh -c true'}}",
-                                      "stages: {evidence: {cmd: \"python -m stages.evidence '\"}}", "stages: {evidence: {cmd: python -c 1}}"])
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        "",
+        "7",
+        "stages: 7",
+        "stages: {evidence: {cmd: 7}}",
+        "stages: {evidence: {cmd: 'sh -c true'}}",
+        'stages: {evidence: {cmd: "python -m stages.evidence \'"}}',
+        "stages: {evidence: {cmd: python -c 1}}",
+    ],
+)
 def test_no_other_program_than_the_stage_is_run(evidence, workflow):
     (evidence.parent / "dvc.yaml").write_text(workflow)
     ran = []
@@ -293,24 +414,33 @@ def test_no_other_program_than_the_stage_is_run(evidence, workflow):
 
 
 def test_stage_writes_elsewhere_whatever_its_command_says(evidence):
-    (evidence.parent / "dvc.yaml").write_text("stages: {evidence: {cmd: python -m stages.evidence --out evidence --gates g --out evidence}}")
+    (evidence.parent / "dvc.yaml").write_text(
+        "stages: {evidence: {cmd: python -m stages.evidence --out evidence --gates g --out evidence}}"
+    )
     words = []
     levels.derived(evidence, evidence.parent, lambda root, said: words.extend(said) or (1, ""))
-    out, gates = (Path(words[len(words) - 1 - words[::-1].index(option) + 1]) for option in ("--out", "--gates"))
+    out, gates = (
+        Path(words[len(words) - 1 - words[::-1].index(option) + 1]) for option in ("--out", "--gates")
+    )
     assert [path.is_relative_to(evidence.parent) for path in (out, gates)] == [False, False]
 
 
 def test_stage_that_breaks_is_quoted_by_its_last_line():
-    assert levels._said("Traceback (most recent call last):\n  File \"x\", line 1\nValueError: no\n") == "ValueError: no"
+    assert (
+        levels._said('Traceback (most recent call last):\n  File "x", line 1\nValueError: no\n')
+        == "ValueError: no"
+    )
 
 
 def test_stage_that_refuses_is_quoted_whole():
     assert levels._said("noise\nevidence: records contradict each other\n  one: found 1\nRun it.\n") == (
-        "evidence: records contradict each other; one: found 1; Run it.")
+        "evidence: records contradict each other; one: found 1; Run it."
+    )
 
 
 def again(content):
     """A run of the stage that writes these files."""
+
     def started(root, words):
         out, gates = (Path(words[words.index(option) + 1]) for option in ("--out", "--gates"))
         out.mkdir(parents=True)
@@ -318,13 +448,21 @@ def again(content):
             (out / name).write_text(text)
         gates.write_text("{}")
         return 0, ""
+
     return started
 
 
-@pytest.mark.parametrize(("made", "expected"), [
-    ({"a.json": '{"b":[1,2]}'}, []), ({"a.json": '{"b":[1,3]}'}, ["a.json: at /b/1 found 2, expected 3"]),
-    ({"a.json": '{"b":[1]}'}, ["a.json: at /b found [1, 2], expected [1]"]), ({"a.json": '{"b": [1,2]}'}, ["a.json: other bytes"]),
-    ({}, ["a.json: this clone does not make such a file"]), ({"a.json": '{"b":[1,2]}', "c.json": "{}"}, ["c.json: missing"])])
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ({"a.json": '{"b":[1,2]}'}, []),
+        ({"a.json": '{"b":[1,3]}'}, ["a.json: at /b/1 found 2, expected 3"]),
+        ({"a.json": '{"b":[1]}'}, ["a.json: at /b found [1, 2], expected [1]"]),
+        ({"a.json": '{"b": [1,2]}'}, ["a.json: other bytes"]),
+        ({}, ["a.json: this clone does not make such a file"]),
+        ({"a.json": '{"b":[1,2]}', "c.json": "{}"}, ["c.json: missing"]),
+    ],
+)
 def test_first_difference_to_what_the_clone_makes_is_named(tmp_path, made, expected):
     (tmp_path / "dvc.yaml").write_text("stages: {evidence: {cmd: python -m stages.evidence}}")
     (tmp_path / "evidence").mkdir()
@@ -337,10 +475,13 @@ def test_first_difference_to_what_the_clone_makes_is_named(tmp_path, made, expec
 def test_gates_that_the_clone_does_not_make_are_found(tmp_path):
     (tmp_path / "dvc.yaml").write_text("stages: {evidence: {cmd: python -m stages.evidence}}")
     (tmp_path / "evidence").mkdir()
-    assert levels.derived(tmp_path / "evidence", tmp_path, again({})).faults == ["metrics/gates.json: other bytes"]
+    assert levels.derived(tmp_path / "evidence", tmp_path, again({})).faults == [
+        "metrics/gates.json: other bytes"
+    ]
 
 
 # Level 3: history
+
 
 @pytest.fixture
 def repository(tmp_path):
@@ -354,7 +495,12 @@ def repository(tmp_path):
 
 
 def git(folder, *words):
-    return subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words], cwd=folder, check=True, capture_output=True)
+    return subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
 
 
 def commit(folder):
@@ -379,19 +525,28 @@ def test_line_that_was_removed_and_committed_is_found(repository):
     assert ["lacks a line" in fault for fault in history.check(repository).faults] == [True]
 
 
-@pytest.mark.parametrize("how", [lambda old: "".join(sorted(old.splitlines(keepends=True), reverse=True)), lambda old: "{}\n" + old],
-                         ids=["turned round", "put before"])
+@pytest.mark.parametrize(
+    "how",
+    [lambda old: "".join(sorted(old.splitlines(keepends=True), reverse=True)), lambda old: "{}\n" + old],
+    ids=["turned round", "put before"],
+)
 def test_other_order_of_openings_is_found(repository, how):
-    assert [fault.split(":")[0] for fault in edited(repository, "test_openings.jsonl", how)] == ["design/test_openings.jsonl"]
+    assert [fault.split(":")[0] for fault in edited(repository, "test_openings.jsonl", how)] == [
+        "design/test_openings.jsonl"
+    ]
 
 
 def test_lowered_threshold_is_found(repository):
-    faults = edited(repository, "requirements.yaml", lambda old: old.replace("threshold: 0.85", "threshold: 0.05"))
+    faults = edited(
+        repository, "requirements.yaml", lambda old: old.replace("threshold: 0.85", "threshold: 0.05")
+    )
     assert [fault.split(":")[0] for fault in faults] == ["SRS-SEG-1", "SRS-SEG-2"]
 
 
 def test_criterion_that_vanished_is_found(repository):
-    faults = edited(repository, "requirements.yaml", lambda old: old.replace("- id: SRS-SEG-1", "- id: SRS-SEG-9"))
+    faults = edited(
+        repository, "requirements.yaml", lambda old: old.replace("- id: SRS-SEG-1", "- id: SRS-SEG-9")
+    )
     assert [fault.split(":")[0] for fault in faults] == ["SRS-SEG-1", "SRS-SEG-9"]
 
 
@@ -423,11 +578,16 @@ def test_a_ledger_that_was_emptied_for_a_study_of_its_own_is_two_lines_and_says_
     ledger.write_text("")
     found = [fault for fault in history.check(repository).faults if fault.startswith("design/")]
     assert len(found) == 2
-    assert found[0].startswith(f"design/{name}.jsonl: lacks {n_lines} lines that earlier commits have. Restore it: 'git checkout HEAD -- ")
+    assert found[0].startswith(
+        f"design/{name}.jsonl: lacks {n_lines} lines that earlier commits have. "
+        f"Restore it: 'git checkout HEAD -- "
+    )
     assert "'git init'" in found[0]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"7", b"requirements: 7", b"requirements: [7]", b"a: a: a", b""])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"7", b"requirements: 7", b"requirements: [7]", b"a: a: a", b""]
+)
 def test_requirements_of_any_shape_are_refused_without_a_crash(repository, content):
     (repository / "design/requirements.yaml").write_bytes(content)
     assert history.check(repository).faults == ["design/requirements.yaml: cannot be read as it stands now"]
@@ -435,29 +595,49 @@ def test_requirements_of_any_shape_are_refused_without_a_crash(repository, conte
 
 # Beside the bundle
 
+
 def test_prediction_that_was_replaced_is_found(tmp_path):
     case = submitted.json_of("evidence/cases.json")["cases"][0]
     path = tmp_path / beside.PREDICTIONS / case["prediction"]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x")
-    found = [fault for fault in beside.named(submitted.folder() / "evidence", tmp_path).faults if case["prediction"] in fault]
-    assert [fault.split(" found")[0] for fault in found] == [f"{beside.PREDICTIONS}/{case['prediction']}: SHA-256"]
+    found = [
+        fault
+        for fault in beside.named(submitted.folder() / "evidence", tmp_path).faults
+        if case["prediction"] in fault
+    ]
+    assert [fault.split(" found")[0] for fault in found] == [
+        f"{beside.PREDICTIONS}/{case['prediction']}: SHA-256"
+    ]
 
 
 STAGE = "cmd: c, deps: [a], params: [train.epochs], outs: [{b: {cache: false}}]"
 LOCKED = "cmd: c, deps: [{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}], params: {params.yaml: {train.epochs: 2}}, outs: [{path: b, md5: 0}]"
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("", "", []),  # RFC 1321 has no such text; md5sum says so
-    ("9e107d9d372bb6826bd81d3542a419d6", "0", ["a: not what dvc.lock has for the stage x"]),
-    ("path: b", "path: ../b", ["dvc.lock: x: outs: not those of dvc.yaml", "dvc.lock: x: ../b leads out of the clone"]),
-    ("train.epochs: 2", "train.epochs: 3", ["params.yaml: train.epochs is not what dvc.lock has for the stage x"]),
-    ("train.epochs: 2", "", ["dvc.lock: x: params: not those of dvc.yaml"]),
-    ("cmd: c", "cmd: d", ["dvc.lock: x: cmd: not those of dvc.yaml"]),
-    ("{x: {", "{y: {cmd: c}, x: {", ["dvc.lock: y: dvc.yaml has no such stage"]),
-    ("stages: {x", "more: 7\nstages: {x", ["dvc.lock: more: found a key that DVC's lock does not have"]),
-    ("[{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}]", "7", 1), ("stages", "stage", 1)])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", []),  # RFC 1321 has no such text; md5sum says so
+        ("9e107d9d372bb6826bd81d3542a419d6", "0", ["a: not what dvc.lock has for the stage x"]),
+        (
+            "path: b",
+            "path: ../b",
+            ["dvc.lock: x: outs: not those of dvc.yaml", "dvc.lock: x: ../b leads out of the clone"],
+        ),
+        (
+            "train.epochs: 2",
+            "train.epochs: 3",
+            ["params.yaml: train.epochs is not what dvc.lock has for the stage x"],
+        ),
+        ("train.epochs: 2", "", ["dvc.lock: x: params: not those of dvc.yaml"]),
+        ("cmd: c", "cmd: d", ["dvc.lock: x: cmd: not those of dvc.yaml"]),
+        ("{x: {", "{y: {cmd: c}, x: {", ["dvc.lock: y: dvc.yaml has no such stage"]),
+        ("stages: {x", "more: 7\nstages: {x", ["dvc.lock: more: found a key that DVC's lock does not have"]),
+        ("[{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}]", "7", 1),
+        ("stages", "stage", 1),
+    ],
+)
 def test_lock_is_held_against_files_parameters_and_dvc_yaml(tmp_path, old, new, expected):
     (tmp_path / "a").write_text("The quick brown fox jumps over the lazy dog")
     (tmp_path / "params.yaml").write_text("train: {epochs: 2}")
@@ -471,7 +651,9 @@ def test_lock_is_held_against_files_parameters_and_dvc_yaml(tmp_path, old, new, 
 def test_lock_of_any_shape_is_refused_without_a_crash(tmp_path, lock):
     (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}}}")
     (tmp_path / "dvc.lock").write_text(lock)
-    assert [fault.split(":")[:2] for fault in beside.locked(tmp_path).faults] == [["dvc.lock", " cannot be read"]]
+    assert [fault.split(":")[:2] for fault in beside.locked(tmp_path).faults] == [
+        ["dvc.lock", " cannot be read"]
+    ]
 
 
 def test_stage_that_is_not_locked_is_found(tmp_path):  # a lock with one stage left held
@@ -483,10 +665,15 @@ def test_stage_that_is_not_locked_is_found(tmp_path):  # a lock with one stage l
 
 # The command
 
+
 def test_command_says_what_was_not_checked(evidence, capsys):
     status, printed = run(capsys, "--project", evidence.parent, "--level", "1")
     assert status == 0
-    assert re.findall(r"level (\d)  (\S+)", printed) == [("1", "holds")] * 5 + [(str(level), "-----") for level in range(2, 7)]
+    assert re.findall(
+        r"level (\d)  "
+        r"(\S+)",
+        printed,
+    ) == [("1", "holds")] * 5 + [(str(level), "-----") for level in range(2, 7)]
     assert printed.count("not checked: not asked for") == 5
 
 
@@ -499,22 +686,31 @@ def test_level_0_prints_commands_and_checks_nothing(evidence, capsys):
 
 def test_unsigned_bundle_is_said_and_no_fault(evidence, capsys):
     status, printed = run(capsys, "--project", evidence.parent, "--level", "2")
-    assert (status, "level 2  -----" in printed, "not checked: there is no signatures/" in printed) == (0, True, True)
+    assert (status, "level 2  -----" in printed, "not checked: there is no signatures/" in printed) == (
+        0,
+        True,
+        True,
+    )
 
 
 def test_reader_who_brings_a_key_expects_a_signature(evidence, capsys, tmp_path):
     bundles.private_key(tmp_path / "key.pem")
-    status, printed = run(capsys, "--project", evidence.parent, "--level", "2", "--pubkey", tmp_path / "key.pub")
+    status, printed = run(
+        capsys, "--project", evidence.parent, "--level", "2", "--pubkey", tmp_path / "key.pub"
+    )
     assert (status, "signatures/evidence.oms.json: missing" in printed) == (1, True)
 
 
 def test_key_that_is_none_is_a_fault_and_the_other_checks_are_told(evidence, capsys, tmp_path):
     (tmp_path / "key.pub").write_text("no key")
-    status, printed = run(capsys, "--project", evidence.parent, "--level", "2", "--pubkey", tmp_path / "key.pub")
+    status, printed = run(
+        capsys, "--project", evidence.parent, "--level", "2", "--pubkey", tmp_path / "key.pub"
+    )
     assert (status, "level 2  FAILS" in printed, printed.count("level 1  holds")) == (1, True, 5)
 
 
 # Whose key
+
 
 @pytest.fixture
 def signed(tmp_path, monkeypatch):
@@ -535,26 +731,40 @@ def first_line(capsys, clone, *words) -> str:
 
 def test_first_line_says_that_nobody_knows_the_key_of_a_clone(signed, capsys):
     clone, fingerprint = signed
-    (clone / f"keys/{fingerprint[:16]}.json").write_text(f'{{"fingerprint_sha256":"{fingerprint}","trust":"release"}}')
-    assert first_line(capsys, clone).startswith(f"signed by: UNKNOWN KEY {fingerprint}: it lies in the clone itself")
+    (clone / f"keys/{fingerprint[:16]}.json").write_text(
+        f'{{"fingerprint_sha256":"{fingerprint}","trust":"release"}}'
+    )
+    assert first_line(capsys, clone).startswith(
+        f"signed by: UNKNOWN KEY {fingerprint}: it lies in the clone itself"
+    )
     assert "release key" not in capsys.readouterr().out  # the clone's word
 
 
 def test_first_line_says_whose_key_the_reader_brought(signed, capsys, tmp_path):
     clone, fingerprint = signed
-    assert first_line(capsys, clone, "--pubkey", tmp_path / "key.pub") == f"signed by: key {fingerprint}, which you brought"
+    assert (
+        first_line(capsys, clone, "--pubkey", tmp_path / "key.pub")
+        == f"signed by: key {fingerprint}, which you brought"
+    )
 
 
 def test_first_line_says_whose_fingerprint_the_reader_knows(signed, capsys, tmp_path):
     clone, fingerprint = signed
     (tmp_path / "known").write_text(f"# from the printed manual\n{fingerprint} Ada Lovelace\n")
-    assert first_line(capsys, clone, "--fingerprints", tmp_path / "known") == f"signed by: key {fingerprint}, which you know as Ada Lovelace"
+    assert (
+        first_line(capsys, clone, "--fingerprints", tmp_path / "known")
+        == f"signed by: key {fingerprint}, which you know as Ada Lovelace"
+    )
 
 
 def test_key_that_is_not_among_the_known_fingerprints_is_a_fault(signed, capsys, tmp_path):
     (tmp_path / "known").write_text(f"{HEX}\n")
     status, printed = run(capsys, "--clone", signed[0], "--level", "2", "--fingerprints", tmp_path / "known")
-    assert (status, "signed by: nobody whose key is known" in printed, "key mismatch" in printed) == (1, True, True)
+    assert (status, "signed by: nobody whose key is known" in printed, "key mismatch" in printed) == (
+        1,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("option", ["--pubkey", "--fingerprints"])
@@ -566,8 +776,14 @@ def test_key_of_the_clone_counts_for_none_that_the_reader_brought(signed, capsys
     assert (status, f"{file}: lies in the clone" in printed) == (1, True)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", "found no fingerprint"), ("abc Ada", "line 1: found 'abc', expected 64 hexadecimal digits"),
-                                                (f"{HEX[:-1]}", "line 1: found")])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "found no fingerprint"),
+        ("abc Ada", "line 1: found 'abc', expected 64 hexadecimal digits"),
+        (f"{HEX[:-1]}", "line 1: found"),
+    ],
+)
 def test_list_that_holds_no_fingerprints_is_refused(tmp_path, text, expected):
     (tmp_path / "known").write_text(text)
     with pytest.raises(StageError, match=expected):
@@ -580,7 +796,18 @@ def test_list_that_is_not_there_is_refused(tmp_path):
 
 
 def test_review_of_an_unknown_key_is_by_somebody_who_says_to_be(signed, capsys):
-    program.main(["sign", "--review", "--name", "Prof. Nobody", "--meaning", "approved", "--time", "2026-01-31T13:00:00+01:00"])
+    program.main(
+        [
+            "sign",
+            "--review",
+            "--name",
+            "Prof. Nobody",
+            "--meaning",
+            "approved",
+            "--time",
+            "2026-01-31T13:00:00+01:00",
+        ]
+    )
     printed = run(capsys, "--clone", signed[0], "--level", "2")[1]
     assert "approved by somebody who says to be Prof. Nobody at" in printed
 
@@ -590,7 +817,9 @@ def test_unsigned_bundle_is_signed_by_nobody(evidence, capsys):
 
 
 def test_below_level_2_nobody_looked_at_signatures(evidence, capsys):
-    assert run(capsys, "--clone", evidence.parent, "--level", "1")[1].startswith("signed by: not looked at before level 2\n")
+    assert run(capsys, "--clone", evidence.parent, "--level", "1")[1].startswith(
+        "signed by: not looked at before level 2\n"
+    )
 
 
 def test_last_lines_name_what_was_believed():
@@ -603,14 +832,23 @@ def test_last_lines_name_what_was_believed():
 
 # Level 6
 
+
 def test_nothing_of_a_clone_runs_before_it_was_found_to_be_the_verifiers(tmp_path):
     (tmp_path / "clone/stages").mkdir(parents=True)
     (tmp_path / "clone/stages/ingest.py").write_text("raise SystemExit")
     (tmp_path / "clone/dvc.yaml").write_text(f"stages: {{x: {{cmd: touch {tmp_path}/ran}}}}")
     git(tmp_path / "clone", "init", "-q")
     commit(tmp_path / "clone")
-    faults = command.reproduced(command.Clone(*(tmp_path / name for name in ("clone", "clone/evidence", "clone/signatures", "clone/keys")))).faults
-    assert (faults[0], "stages/ingest.py: not the verifier's" in faults, (tmp_path / "ran").exists()) == ("nothing was run, because:", True, False)
+    faults = command.reproduced(
+        command.Clone(
+            *(tmp_path / name for name in ("clone", "clone/evidence", "clone/signatures", "clone/keys"))
+        )
+    ).faults
+    assert (faults[0], "stages/ingest.py: not the verifier's" in faults, (tmp_path / "ran").exists()) == (
+        "nothing was run, because:",
+        True,
+        False,
+    )
 
 
 def test_fault_ends_with_status_one_and_is_counted(evidence, capsys):
@@ -623,14 +861,19 @@ def test_fault_ends_with_status_one_and_is_counted(evidence, capsys):
 def test_json_has_every_check(evidence, capsys, tmp_path):
     run(capsys, "--project", evidence.parent, "--level", "1", "--json", tmp_path / "found.json")
     found = json.loads((tmp_path / "found.json").read_text())
-    assert [(one["level"], one["faults"], one["looked"]) for one in found] == [(1, [], True)] * 5 + [(level, [], False) for level in range(2, 7)]
+    assert [(one["level"], one["faults"], one["looked"]) for one in found] == [(1, [], True)] * 5 + [
+        (level, [], False) for level in range(2, 7)
+    ]
 
 
 def test_names_of_a_bundle_cannot_forge_a_line(evidence, capsys):
     forged = {"\nlevel 2  holds  everything\x1b[2J": {"file": "nowhere.json", "pointer": ""}}
     (evidence / "more.json").write_bytes(canonical.dumps(forged))
     _, printed = run(capsys, "--project", evidence.parent, "--level", "1")
-    assert ("\x1b" in printed, [line for line in printed.splitlines() if line.startswith("level 2  holds")]) == (False, [])
+    assert (
+        "\x1b" in printed,
+        [line for line in printed.splitlines() if line.startswith("level 2  holds")],
+    ) == (False, [])
     assert "\\nlevel 2" in printed
 
 
@@ -641,8 +884,13 @@ def test_many_faults_are_cut_and_counted():
 
 def test_empty_folder_fails_at_every_level_without_a_traceback(tmp_path):
     (tmp_path / "clone").mkdir()
-    done = subprocess.run([sys.executable, "-m", "radiotrace", "verify", "--project", str(tmp_path / "clone"), "--level", "5"], cwd=ROOT,
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "radiotrace", "verify", "--project", str(tmp_path / "clone"), "--level", "5"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (1, False)
     assert len(re.findall(r"level \d  FAILS", done.stdout)) >= 5
     assert list((tmp_path / "clone").iterdir()) == []
@@ -651,12 +899,23 @@ def test_empty_folder_fails_at_every_level_without_a_traceback(tmp_path):
 def test_check_that_breaks_has_failed():
     def broken():
         raise KeyError("phantom_01")
-    assert command.attempted(4, "numbers", broken) == [Check(4, "numbers", ["cannot be looked at: KeyError: 'phantom_01'"])]
+
+    assert command.attempted(4, "numbers", broken) == [
+        Check(4, "numbers", ["cannot be looked at: KeyError: 'phantom_01'"])
+    ]
 
 
-@pytest.mark.parametrize(("stated", "found", "expected"), [
-    ({"a": 1.0}, {"a": 1.0 + 5e-7}, []), ({"a": 1.0}, {"a": 1.00001}, [" at /a states 1.0, found 1.00001"]), ({"a": None}, {"a": 0}, [
-        " at /a states null, found 0"]), ({"a": [1, 2]}, {"a": [1]}, [" at /a states [1, 2], found [1]"]), ({"a": 1}, {"b": 1}, [
-            ' at / states {"a": 1}, found {"b": 1}']), (True, 1, [" at / states true, found 1"]), (0.0, 0.0, [])])
+@pytest.mark.parametrize(
+    ("stated", "found", "expected"),
+    [
+        ({"a": 1.0}, {"a": 1.0 + 5e-7}, []),
+        ({"a": 1.0}, {"a": 1.00001}, [" at /a states 1.0, found 1.00001"]),
+        ({"a": None}, {"a": 0}, [" at /a states null, found 0"]),
+        ({"a": [1, 2]}, {"a": [1]}, [" at /a states [1, 2], found [1]"]),
+        ({"a": 1}, {"b": 1}, [' at / states {"a": 1}, found {"b": 1}']),
+        (True, 1, [" at / states true, found 1"]),
+        (0.0, 0.0, []),
+    ],
+)
 def test_differences_are_those_beyond_rounding(stated, found, expected):
     assert command.differences(stated, found, "") == expected

@@ -1,4 +1,6 @@
-"""verify, levels 4 to 6, on a phantom project: they hold where nobody touched it, and name what somebody did."""
+"""verify, levels 4 to 6, on a phantom project: they hold where nobody touched it, and name what somebody
+did."""
+
 import json
 import re
 
@@ -22,22 +24,42 @@ def clone(reproduced, tmp_path):
 
 def found(folder, level: int) -> dict[int, list[str]]:
     """Level -> faults, of levels 4 and up."""
-    projects.run(folder, "python", "-m", "radiotrace", "verify", "--level", level, "--json", folder / "execution/found.json", check=False)
+    projects.run(
+        folder,
+        "python",
+        "-m",
+        "radiotrace",
+        "verify",
+        "--level",
+        level,
+        "--json",
+        folder / "execution/found.json",
+        check=False,
+    )
     checks = json.loads((folder / "execution/found.json").read_text())
-    assert sorted({check["level"] for check in checks if check["level"] >= 4 and check["looked"]}) == list(range(4, level + 1))
-    return {at: [fault for check in checks if check["level"] == at for fault in check["faults"]] for at in range(4, 7)}
+    assert sorted({check["level"] for check in checks if check["level"] >= 4 and check["looked"]}) == list(
+        range(4, level + 1)
+    )
+    return {
+        at: [fault for check in checks if check["level"] == at for fault in check["faults"]]
+        for at in range(4, 7)
+    }
 
 
 def test_numbers_predictions_and_a_second_clone_agree_and_one_that_differs_is_named(clone, monkeypatch):
-    tampering.recorded(clone)  # else the tests ran on other code than is there, and nothing runs that nobody vouches for
-    monkeypatch.setenv("RADIOTRACE_CHECKPOINTS", str(clone / "nowhere"))  # with all other variables of ours, level 6 clears it
-    (clone / "evidence/vex.json").write_text("{}")  # of the evidence, the only file that the second clone will make otherwise
+    # else the tests ran on other code than is there, and nothing runs that nobody vouches for
+    tampering.recorded(clone)
+    # with all other variables of ours, level 6 clears it
+    monkeypatch.setenv("RADIOTRACE_CHECKPOINTS", str(clone / "nowhere"))
+    # of the evidence, the only file that the second clone will make otherwise
+    (clone / "evidence/vex.json").write_text("{}")
     faults = found(clone, 6)
     assert (faults[4], faults[5]) == ([], [])
     assert [fault.split(":")[0] for fault in faults[6]] == ["evidence/vex.json"]
 
 
-def test_level_6_runs_nothing_where_a_checkpoint_lies_in_git(clone):  # it was resumed from, and gave the forged bytes
+# it was resumed from, and gave the forged bytes
+def test_level_6_runs_nothing_where_a_checkpoint_lies_in_git(clone):
     tampering.recorded(clone)
     forged = clone / ".checkpoints/0/epoch_0002.safetensors"
     forged.parent.mkdir(parents=True)
@@ -45,7 +67,10 @@ def test_level_6_runs_nothing_where_a_checkpoint_lies_in_git(clone):  # it was r
     projects.run(clone, "git", "add", "-f", ".checkpoints")
     projects.commit(clone, "forged")
     faults = found(clone, 6)[6]
-    assert faults == ["nothing was run, because:", f"{forged.relative_to(clone)}: tracked by git, though it is of what runs leave behind"]
+    assert faults == [
+        "nothing was run, because:",
+        f"{forged.relative_to(clone)}: tracked by git, though it is of what runs leave behind",
+    ]
 
 
 def test_numbers_that_do_not_follow_are_named(clone):
@@ -53,8 +78,14 @@ def test_numbers_that_do_not_follow_are_named(clone):
     edit("metrics/metrics.json", "/dice/posterior/ci95_low", 0.01)(clone)
     faults = found(clone, 4)[4]
     case_id = json.loads((clone / "metrics/cases.json").read_text())["cases"][0]["case_id"]
-    assert any(re.match(rf"metrics/cases\.json: {case_id} at /labels/anterior/dice states 0\.99, found ", fault) for fault in faults)
-    assert any(fault.startswith("metrics/metrics.json: dice at /posterior/ci95_low states 0.01, found ") for fault in faults)
+    assert any(
+        re.match(rf"metrics/cases\.json: {case_id} at /labels/anterior/dice states 0\.99, found ", fault)
+        for fault in faults
+    )
+    assert any(
+        fault.startswith("metrics/metrics.json: dice at /posterior/ci95_low states 0.01, found ")
+        for fault in faults
+    )
 
 
 def test_a_prediction_that_the_model_does_not_make_is_named(clone):
@@ -70,7 +101,8 @@ def test_a_prediction_that_the_model_does_not_make_is_named(clone):
 
 
 @pytest.mark.requirement("SRS-EVI-5")
-def test_offsets_of_the_logits_that_no_validation_part_gives_are_named(clone):  # all that stands on train.json may have been made anew from it
+# all that stands on train.json may have been made anew from it
+def test_offsets_of_the_logits_that_no_validation_part_gives_are_named(clone):
     path = clone / "build/train/train.json"
     offsets = json.loads(path.read_text())["preprocessing"]["logit_offsets"]
     place = Clone(clone, *(clone / name for name in ("evidence", "signatures", "keys")))
@@ -79,4 +111,6 @@ def test_offsets_of_the_logits_that_no_validation_part_gives_are_named(clone):  
     path.unlink()  # it may be a link into the cache
     content["preprocessing"]["logit_offsets"] = [0.0, offsets[1] + 0.2, *offsets[2:]]
     path.write_text(records.dumps(content))
-    assert [fault.split(" state ")[0] for fault in balanced.check(place).faults] == ["train.json: logit_offsets of label 1"]
+    assert [fault.split(" state ")[0] for fault in balanced.check(place).faults] == [
+        "train.json: logit_offsets of label 1"
+    ]

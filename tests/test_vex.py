@@ -1,4 +1,5 @@
 """Vulnerabilities: what nobody looked up is not-assessed, and nothing becomes 'not affected' by silence."""
+
 import json
 
 import pytest
@@ -7,8 +8,14 @@ from radiotrace import records
 from radiotrace.evidence.formats import vex
 from tests import bills
 
-ASSESSED = {"date": "2026-11-20", "source": "a database", "components": ["one"], "found": [
-    {"id": "CVE-2026-0001", "component": "one", "state": "in_triage", "detail": "Not looked into yet."}]}
+ASSESSED = {
+    "date": "2026-11-20",
+    "source": "a database",
+    "components": ["one"],
+    "found": [
+        {"id": "CVE-2026-0001", "component": "one", "state": "in_triage", "detail": "Not looked into yet."}
+    ],
+}
 
 
 def statuses(document):
@@ -32,7 +39,10 @@ def test_without_a_look_up_no_word_says_that_there_is_nothing():
 
 def test_it_says_which_bill_it_is_about():
     bill = bills.phantom()
-    assert vex.vex(bill)["externalReferences"][0]["url"] == f"urn:cdx:{bill['serialNumber'].removeprefix('urn:uuid:')}/1"
+    assert (
+        vex.vex(bill)["externalReferences"][0]["url"]
+        == f"urn:cdx:{bill['serialNumber'].removeprefix('urn:uuid:')}/1"
+    )
 
 
 def test_a_look_up_says_day_and_source_and_leaves_the_others_not_assessed():
@@ -43,10 +53,16 @@ def test_a_look_up_says_day_and_source_and_leaves_the_others_not_assessed():
 
 
 def test_a_state_that_cyclonedx_does_not_know_is_refused_by_its_validator():
-    assert bills.refusal(vex.vex(bills.phantom(), ASSESSED | {"found": [ASSESSED["found"][0] | {"state": "fine"}]}))
+    assert bills.refusal(
+        vex.vex(bills.phantom(), ASSESSED | {"found": [ASSESSED["found"][0] | {"state": "fine"}]})
+    )
 
 
-@pytest.mark.parametrize("changes", [{"components": ["one", "three"]}, {"components": ["two"]}], ids=["not in the bill", "not looked up"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"components": ["one", "three"]}, {"components": ["two"]}],
+    ids=["not in the bill", "not looked up"],
+)
 def test_a_look_up_of_something_else_is_refused(changes):
     with pytest.raises(ValueError, match="not in the bill, or not looked up"):
         vex.vex(bills.phantom(), ASSESSED | changes)
@@ -54,5 +70,8 @@ def test_a_look_up_of_something_else_is_refused(changes):
 
 def test_order_of_findings_changes_no_byte():
     second = ASSESSED["found"][0] | {"id": "CVE-2025-0001"}
-    one, other = (vex.vex(bills.phantom(), ASSESSED | {"found": rows}) for rows in ([ASSESSED["found"][0], second], [second, ASSESSED["found"][0]]))
+    one, other = (
+        vex.vex(bills.phantom(), ASSESSED | {"found": rows})
+        for rows in ([ASSESSED["found"][0], second], [second, ASSESSED["found"][0]])
+    )
     assert records.dumps(one) == records.dumps(other)

@@ -1,4 +1,5 @@
 """Volumes: no voxel moves in the world, no file is half read, no free text travels on."""
+
 import gzip
 from pathlib import Path
 
@@ -14,10 +15,19 @@ from tests import phantoms
 # Direction cosines of the voxel axes in the LPS world, as columns.
 RAS = np.diag([-1.0, -1.0, 1.0])
 LPI = np.diag([1.0, 1.0, -1.0])
-PIR = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # permuted and flipped: x to P, y to I, z to R
+# permuted and flipped: x to P, y to I, z to R
+PIR = np.array([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 OBLIQUE = np.array(phantoms.rotation(10)).reshape(3, 3)
-TILTED = OBLIQUE @ np.array([[1, 0, 0], [0, np.cos(0.2), -np.sin(0.2)], [0, np.sin(0.2), np.cos(0.2)]])  # about z, then about x
-DIRECTIONS = {"RAS": RAS, "LPI": LPI, "PIR": PIR, "oblique": OBLIQUE, "oblique PIR": OBLIQUE @ PIR, "tilted RAS": TILTED @ RAS}
+# about z, then about x
+TILTED = OBLIQUE @ np.array([[1, 0, 0], [0, np.cos(0.2), -np.sin(0.2)], [0, np.sin(0.2), np.cos(0.2)]])
+DIRECTIONS = {
+    "RAS": RAS,
+    "LPI": LPI,
+    "PIR": PIR,
+    "oblique": OBLIQUE,
+    "oblique PIR": OBLIQUE @ PIR,
+    "tilted RAS": TILTED @ RAS,
+}
 every_direction = pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS.keys())
 HALF = tuple(spacing / 2 for spacing in phantoms.SPACING_XYZ)
 
@@ -49,6 +59,7 @@ def noise(direction=RAS) -> sitk.Image:
 
 # Orientation
 
+
 @pytest.mark.requirement("SRS-DATA-7")
 @every_direction
 def test_canonical_leaves_a_marked_voxel_where_it_is_in_the_world(direction):
@@ -60,18 +71,20 @@ def test_canonical_leaves_a_marked_voxel_where_it_is_in_the_world(direction):
 
 
 @every_direction
-def test_canonical_points_the_axes_to_left_posterior_superior(direction):      # 10 and 11 degrees of obliqueness: cosines over 0.96
+# 10 and 11 degrees of obliqueness: cosines over 0.96
+def test_canonical_points_the_axes_to_left_posterior_superior(direction):
     turned = volumes.canonical(marked((0, 0, 0), direction), "LPS", None, False)
     assert (np.diag(np.reshape(turned.GetDirection(), (3, 3))) > 0.96).all()
 
 
-def test_canonical_points_the_axes_where_it_is_told():       # R, A, S are -1, -1, +1 in the LPS world
+def test_canonical_points_the_axes_where_it_is_told():  # R, A, S are -1, -1, +1 in the LPS world
     turned = volumes.canonical(marked((0, 0, 0), PIR), "RAS", None, False)
     assert np.allclose(np.reshape(turned.GetDirection(), (3, 3)), RAS)
 
 
 @pytest.mark.requirement("SRS-DATA-7")
-def test_canonical_permutes_size_and_spacing_together():     # PIR: x is P, y is I, z is R, so that LPS takes z, x, y
+# PIR: x is P, y is I, z is R, so that LPS takes z, x, y
+def test_canonical_permutes_size_and_spacing_together():
     turned = volumes.canonical(marked((0, 0, 0), PIR), "LPS", None, False)
     assert (turned.GetSize(), turned.GetSpacing()) == ((14, 18, 22), (1.7, 0.9, 1.1))
 
@@ -92,6 +105,7 @@ def test_onto_a_larger_grid_takes_the_nearest_value():
 
 # Resampling
 
+
 @every_direction
 def test_resampling_to_half_the_spacing_keeps_both_outer_corners(direction):
     before = noise(direction)
@@ -105,7 +119,9 @@ def test_resampling_to_half_the_spacing_keeps_both_outer_corners(direction):
 def test_resampling_keeps_the_centre_of_the_volume_in_the_world():
     before = noise(OBLIQUE)
     after = volumes.canonical(before, "LPS", HALF, False)
-    assert np.allclose(extent_corners(after).mean(axis=0), extent_corners(before).mean(axis=0), rtol=0, atol=1e-9)
+    assert np.allclose(
+        extent_corners(after).mean(axis=0), extent_corners(before).mean(axis=0), rtol=0, atol=1e-9
+    )
 
 
 def test_resampling_that_does_not_divide_keeps_the_first_corner_and_the_last_within_half_a_voxel():
@@ -116,7 +132,7 @@ def test_resampling_that_does_not_divide_keeps_the_first_corner_and_the_last_wit
     assert (np.abs(OBLIQUE.T @ last) <= spacing / 2 + 1e-9).all()
 
 
-def test_resampling_rounds_the_size():     # 16.2, 24.2 and 23.8 mm at 1 mm, 1 mm and 1.2 mm
+def test_resampling_rounds_the_size():  # 16.2, 24.2 and 23.8 mm at 1 mm, 1 mm and 1.2 mm
     assert volumes.canonical(noise(OBLIQUE), "LPS", (1.0, 1.0, 1.2), False).GetSize() == (16, 24, 20)
 
 
@@ -124,30 +140,35 @@ def test_resampling_never_gives_an_axis_without_a_voxel():
     assert volumes.canonical(noise(OBLIQUE), "LPS", (1.0, 1.0, 60.0), False).GetSize() == (16, 24, 1)
 
 
-def test_resampling_reproduces_a_linear_ramp_of_the_world():      # linear interpolation is exact for a linear function
+# linear interpolation is exact for a linear function
+def test_resampling_reproduces_a_linear_ramp_of_the_world():
     before = noise(TILTED)
     weights = np.array([2.0, -3.0, 0.5])
 
     def ramp(volume):
         indices = np.indices(volume.GetSize(), dtype=float).reshape(3, -1)
         points = np.array(volume.GetOrigin())[:, None] + (
-            np.reshape(volume.GetDirection(), (3, 3)) @ (indices * np.array(volume.GetSpacing())[:, None]))
+            np.reshape(volume.GetDirection(), (3, 3)) @ (indices * np.array(volume.GetSpacing())[:, None])
+        )
         return (weights @ points).reshape(volume.GetSize()).transpose(2, 1, 0)
 
     after = volumes.canonical(placed(ramp(before).astype(np.float32), TILTED), "LPS", (0.8, 1.3, 1.1), False)
-    inner = (slice(2, -2),) * 3      # at the border there is nothing to interpolate with
+    inner = (slice(2, -2),) * 3  # at the border there is nothing to interpolate with
     assert np.allclose(volumes.array_zyx(after)[inner], ramp(after)[inner], rtol=0, atol=1e-3)
 
 
-def test_resampling_an_integer_image_keeps_fractions():      # between 0 and 1, at a quarter of the way
+def test_resampling_an_integer_image_keeps_fractions():  # between 0 and 1, at a quarter of the way
     array = np.zeros((4, 4, 8), np.int16)
     array[:, :, 4:] = 1
-    after = volumes.canonical(phantoms.volume(array, direction=tuple(np.ravel(np.eye(3)))), "LPS", (0.45, 1.1, 1.7), False)
+    after = volumes.canonical(
+        phantoms.volume(array, direction=tuple(np.ravel(np.eye(3)))), "LPS", (0.45, 1.1, 1.7), False
+    )
     assert np.allclose(np.unique(volumes.array_zyx(after)), [0, 0.25, 0.75, 1])
 
 
 @pytest.mark.parametrize("value", phantoms.BOXES_XYZ)
-def test_a_box_at_half_the_spacing_loses_its_eight_corners_only(value):      # weight of the corner: 0.75³ = 0.42 < 0.5; 120·8 - 8
+# weight of the corner: 0.75³ = 0.42 < 0.5; 120·8 - 8
+def test_a_box_at_half_the_spacing_loses_its_eight_corners_only(value):
     after = volumes.canonical(placed(phantoms.label_array(), OBLIQUE), "LPS", HALF, True)
     assert (volumes.array_zyx(after) == value).sum() == 952
 
@@ -161,7 +182,7 @@ def test_a_resampled_box_keeps_its_volume_within_half_a_voxel_at_each_face(value
     assert (edges - spacing).prod() < volume_mm3 < (edges + spacing).prod()
 
 
-def test_resampled_label_maps_hold_no_label_between_two():      # an average of 1 and 3 would be 2
+def test_resampled_label_maps_hold_no_label_between_two():  # an average of 1 and 3 would be 2
     array = np.zeros(phantoms.SIZE_XYZ[::-1], np.uint8)
     array[3:10, 4:10, 4:12], array[3:10, 10:16, 4:12] = 1, 3
     after = volumes.array_zyx(volumes.canonical(placed(array, OBLIQUE), "LPS", (0.7, 0.8, 0.6), True))
@@ -180,6 +201,7 @@ def test_a_spacing_that_is_there_already_changes_no_value():
 
 
 # Arrays
+
 
 def test_arrays_are_z_y_x():
     assert volumes.array_zyx(marked((3, 17, 2), RAS))[2, 17, 3] == 42.5
@@ -202,14 +224,23 @@ def test_from_array_refuses_an_array_in_x_y_z():
 
 # Grids
 
+
 def test_grid_gives_the_header_in_x_y_z():
     assert volumes.grid(phantoms.volume(phantoms.label_array(), direction=tuple(np.ravel(PIR)))) == {
-        "size_voxels": [18, 22, 14], "spacing_mm": [0.9, 1.1, 1.7], "origin_mm": [-31.5, 12.25, 77.0], "direction": np.ravel(PIR).tolist()}
+        "size_voxels": [18, 22, 14],
+        "spacing_mm": [0.9, 1.1, 1.7],
+        "origin_mm": [-31.5, 12.25, 77.0],
+        "direction": np.ravel(PIR).tolist(),
+    }
 
 
 def grid(**changes) -> dict:
-    return {"size_voxels": [18, 22, 14], "spacing_mm": [0.9, 1.1, 1.7], "origin_mm": [-31.5, 12.25, 77.0],
-            "direction": [1.0, 0, 0, 0, 1, 0, 0, 0, 1]} | changes
+    return {
+        "size_voxels": [18, 22, 14],
+        "spacing_mm": [0.9, 1.1, 1.7],
+        "origin_mm": [-31.5, 12.25, 77.0],
+        "direction": [1.0, 0, 0, 0, 1, 0, 0, 0, 1],
+    } | changes
 
 
 @pytest.mark.requirement("SRS-DATA-3")
@@ -218,20 +249,32 @@ def test_equal_grids_have_no_fault():
 
 
 @pytest.mark.requirement("SRS-DATA-3")
-@pytest.mark.parametrize(("name", "value"), [
-    ("size_voxels", [18, 22, 15]), ("spacing_mm", [0.9, 1.102, 1.7]), ("origin_mm", [-31.5, 12.25, 77.002]),
-    ("direction", [1.0, 0.0002, 0, 0, 1, 0, 0, 0, 1])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size_voxels", [18, 22, 15]),
+        ("spacing_mm", [0.9, 1.102, 1.7]),
+        ("origin_mm", [-31.5, 12.25, 77.002]),
+        ("direction", [1.0, 0.0002, 0, 0, 1, 0, 0, 0, 1]),
+    ],
+)
 def test_each_difference_of_two_grids_has_its_name(name, value):
     assert [fault[0] for fault in volumes.grid_faults(grid(), grid(**{name: value}), 0.001, 0.0001)] == [name]
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("spacing_mm", [0.9, 1.1009, 1.7]), ("origin_mm", [-31.5, 12.25, 77.0009]), ("direction", [1.0, 0.00009, 0, 0, 1, 0, 0, 0, 1])])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("spacing_mm", [0.9, 1.1009, 1.7]),
+        ("origin_mm", [-31.5, 12.25, 77.0009]),
+        ("direction", [1.0, 0.00009, 0, 0, 1, 0, 0, 0, 1]),
+    ],
+)
 def test_a_difference_within_the_tolerance_is_no_fault(name, value):
     assert volumes.grid_faults(grid(), grid(**{name: value}), 0.001, 0.0001) == []
 
 
-def test_a_difference_of_exactly_the_tolerance_is_no_fault():      # 0.25 is exact in binary
+def test_a_difference_of_exactly_the_tolerance_is_no_fault():  # 0.25 is exact in binary
     assert volumes.grid_faults(grid(), grid(origin_mm=[-31.25, 12.25, 77.0]), 0.25, 0) == []
 
 
@@ -242,14 +285,25 @@ def test_a_grid_fault_shows_both_values_in_x_y_z():
 
 @pytest.mark.requirement("SRS-DATA-3")
 def test_all_differences_of_two_grids_are_named_at_once():
-    other = grid(size_voxels=[1, 2, 3], spacing_mm=[1, 1, 1], origin_mm=[0, 0, 0], direction=[-1, 0, 0, 0, 1, 0, 0, 0, 1])
-    assert [fault[0] for fault in volumes.grid_faults(grid(), other, 0.001, 0.0001)] == ["size_voxels", "spacing_mm", "origin_mm", "direction"]
+    other = grid(
+        size_voxels=[1, 2, 3],
+        spacing_mm=[1, 1, 1],
+        origin_mm=[0, 0, 0],
+        direction=[-1, 0, 0, 0, 1, 0, 0, 0, 1],
+    )
+    assert [fault[0] for fault in volumes.grid_faults(grid(), other, 0.001, 0.0001)] == [
+        "size_voxels",
+        "spacing_mm",
+        "origin_mm",
+        "direction",
+    ]
 
 
 # Files
 
+
 @pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha"])
-def test_a_written_volume_reads_back_on_its_grid(tmp_path, ending):      # NIfTI keeps its grid in float32
+def test_a_written_volume_reads_back_on_its_grid(tmp_path, ending):  # NIfTI keeps its grid in float32
     before = noise(TILTED @ PIR)
     volumes.write(before, tmp_path / f"volume.{ending}")
     after = volumes.read(tmp_path / f"volume.{ending}")
@@ -263,7 +317,8 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "one.nii.gz").read_bytes() == (tmp_path / "two.nii.gz").read_bytes()
 
 
-def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):      # the format's own writer is given another folder
+# the format's own writer is given another folder
+def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     def write(volume, path, **options):
         real(volume, path, **options)
         seen.append((tmp_path / "volume.nii.gz").exists())
@@ -324,10 +379,11 @@ def test_read_refuses_an_empty_file(tmp_path):
 @pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.99])
 @pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha"])
-def test_a_cut_file_is_refused(tmp_path, ending, share):      # ITK fills what is missing of a NIfTI with zeros
+# ITK fills what is missing of a NIfTI with zeros
+def test_a_cut_file_is_refused(tmp_path, ending, share):
     volumes.write(noise(), tmp_path / f"whole.{ending}")
     whole = (tmp_path / f"whole.{ending}").read_bytes()
-    (tmp_path / f"volume.{ending}").write_bytes(whole[:int(len(whole) * share)])
+    (tmp_path / f"volume.{ending}").write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(volumes.VolumeError):
         volumes.read(tmp_path / f"volume.{ending}")
 
@@ -360,7 +416,7 @@ def test_a_whole_file_of_finite_values_is_no_finding(tmp_path, ending):
 
 @pytest.mark.requirement("SRS-DATA-2")
 @pytest.mark.parametrize("ending", ["nii.gz", "nii"])
-def test_values_that_are_not_finite_are_counted_in_the_file(tmp_path, ending):      # ITK reads them as 0
+def test_values_that_are_not_finite_are_counted_in_the_file(tmp_path, ending):  # ITK reads them as 0
     array = volumes.array_zyx(noise())
     array[3, 5, 7:10] = np.nan, np.inf, -np.inf
     volumes.write(phantoms.volume(array), tmp_path / f"volume.{ending}")
@@ -393,10 +449,12 @@ def test_read_canonical_says_that_a_file_is_missing(tmp_path):
 
 # Resampling to the edge
 
+
 @pytest.mark.requirement("SRS-DATA-7")
 @pytest.mark.parametrize("size", [34, 35, 36, 37])
 @pytest.mark.parametrize("is_label_map", [True, False])
-def test_a_resampled_volume_has_no_value_that_was_not_there(size, is_label_map):      # 35 x 1 mm: 17.5 planes of 2 mm, rounded up to 18
+# 35 x 1 mm: 17.5 planes of 2 mm, rounded up to 18
+def test_a_resampled_volume_has_no_value_that_was_not_there(size, is_label_map):
     array = (np.arange(size**3).reshape(size, size, size) % 3 + 1).astype(np.uint8)
     volume = phantoms.volume(array, (1, 1, 1), direction=phantoms.rotation(0))
     after = volumes.array_zyx(volumes.canonical(volume, "LPS", (2, 2, 2), is_label_map))
@@ -408,7 +466,11 @@ def test_a_resampled_volume_has_no_value_that_was_not_there(size, is_label_map):
 def test_a_label_in_the_last_plane_stays_where_the_size_is_rounded_up():
     array = np.zeros((35, 35, 35), np.uint8)
     array[-2:] = 4
-    after = volumes.array_zyx(volumes.canonical(phantoms.volume(array, (1, 1, 1), direction=phantoms.rotation(0)), "LPS", (2, 2, 2), True))
+    after = volumes.array_zyx(
+        volumes.canonical(
+            phantoms.volume(array, (1, 1, 1), direction=phantoms.rotation(0)), "LPS", (2, 2, 2), True
+        )
+    )
     assert (after[-1] == 4).all()
 
 

@@ -1,4 +1,5 @@
 """watch: what stops a run, what is only noted, and what the message names."""
+
 import math
 
 import pytest
@@ -28,7 +29,10 @@ def test_finite_losses_pass():
 
 
 def test_every_stop_names_the_partial_history():
-    assert stopped(lambda: watch().loss([math.nan], ["a"], 1)).findings[1] == "the epochs before are in .checkpoints/k/history.json"
+    assert (
+        stopped(lambda: watch().loss([math.nan], ["a"], 1)).findings[1]
+        == "the epochs before are in .checkpoints/k/history.json"
+    )
 
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf, 100.1])
@@ -48,7 +52,9 @@ def test_with_a_scaled_loss_endless_infinite_gradients_stop():
     one = watch(scaled=True)
     for step in range(OVERFLOWS):
         one.gradient(math.inf, ["a"], step + 1)
-    assert stopped(lambda: one.gradient(math.inf, ["a"], OVERFLOWS + 1)).headline.startswith("gradient norm is inf")
+    assert stopped(lambda: one.gradient(math.inf, ["a"], OVERFLOWS + 1)).headline.startswith(
+        "gradient norm is inf"
+    )
 
 
 def test_a_finite_gradient_in_between_forgives_the_infinite_ones():
@@ -65,7 +71,7 @@ def test_a_gradient_ten_times_the_usual_one_is_noted():
     assert [(event["kind"], event["step"]) for event in one.events] == [("gradient_spike", 12)]
 
 
-def test_the_first_gradients_are_no_spikes():                  # nothing to compare with yet
+def test_the_first_gradients_are_no_spikes():  # nothing to compare with yet
     one = watch()
     for step, norm in enumerate([0.01, 50.0], 1):
         one.gradient(norm, ["a"], step)
@@ -76,7 +82,12 @@ def test_the_summary_has_median_maximum_and_how_often_the_gradient_was_clipped()
     one = watch()
     for step, norm in enumerate([1.0, 2.0, 6.0, 3.0], 1):
         one.gradient(norm, ["a"], step)
-    assert one.summary(clip=2.5) == {"gradient_norm_median": 2.5, "gradient_norm_max": 6.0, "steps_clipped": 2, "events": []}
+    assert one.summary(clip=2.5) == {
+        "gradient_norm_median": 2.5,
+        "gradient_norm_max": 6.0,
+        "steps_clipped": 2,
+        "events": [],
+    }
 
 
 def test_an_epoch_without_a_finite_gradient_has_no_median():
@@ -88,7 +99,10 @@ def test_a_validation_dice_of_0_in_every_epoch_stops():
     assert error.headline == "validation Dice has been 0 for 3 epochs in epoch 3, step 50 of 50"
 
 
-@pytest.mark.parametrize("means", [[0.0, 0.0], [0.0, 0.01, 0.0], [0.0, 0.0, None], [0.4, 0.0, 0.0, 0.0]],
-                         ids=["too early", "left 0 once", "undefined", "was above"])
+@pytest.mark.parametrize(
+    "means",
+    [[0.0, 0.0], [0.0, 0.01, 0.0], [0.0, 0.0, None], [0.4, 0.0, 0.0, 0.0]],
+    ids=["too early", "left 0 once", "undefined", "was above"],
+)
 def test_other_validation_dice_do_not(means):
     assert watch().validation(means, 3, ["v"]) is None

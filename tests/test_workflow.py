@@ -1,4 +1,5 @@
 """dvc.yaml and the code: what would run is what the code has."""
+
 import shutil
 from pathlib import Path
 
@@ -39,22 +40,52 @@ def test_written_workflow_is_the_one_that_is_there():
 
 
 @pytest.mark.requirement("SRS-EVI-7")
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("--out build/train\n", "--out build/train && python vendor/put\n", "train: cmd: found '&&', expected 'nothing more'"),
-    ("--weights build/train", "--weights vendor",
-     f"evaluate: cmd: found 'vendor/weights.safetensors', expected '{WEIGHTS}'"),
-    (SPLIT, f"    frozen: true\n{SPLIT}", "split: frozen: the code has no such key"),
-    (SPLIT, f"    wdir: vendor\n{SPLIT}", "split: wdir: the code has no such key"),
-    ("    - radiotrace/pipeline/stage.py\n", "", "ingest: deps: lacks radiotrace/pipeline/stage.py"),
-    ("    - build/train\n", "    - build/train\n    - build/other\n", "train: outs: has also build/other"),
-    ("    - build/train\n", "    - build/train:\n        persist: true\n",
-     "train: outs: lacks build/train; has also {'build/train': {'persist': True}}"),
-    ("    - metrics/cases.json:\n        cache: false", "    - metrics/cases.json:\n        cache: true",
-     "evaluate: outs: lacks {'metrics/cases.json': {'cache': False}}; has also {'metrics/cases.json': {'cache': True}}"),
-    ("    params:\n    - ingest\n", "", "ingest: params: found None, expected a list"),
-    ("stages:\n", "vars:\n- vendor.yaml\nstages:\n", "vars: the code has no such key"),
-    ("\nplots:\n", "\n  more:\n    cmd: python vendor/put\nplots:\n", "stages: found ingest, validate, split, train, evaluate"),
-    ("python -m stages.segmentation.export", "python  -m stages.segmentation.export", "export: cmd: found '', expected '-m'")])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "--out build/train\n",
+            "--out build/train && python vendor/put\n",
+            "train: cmd: found '&&', expected 'nothing more'",
+        ),
+        (
+            "--weights build/train",
+            "--weights vendor",
+            f"evaluate: cmd: found 'vendor/weights.safetensors', expected '{WEIGHTS}'",
+        ),
+        (SPLIT, f"    frozen: true\n{SPLIT}", "split: frozen: the code has no such key"),
+        (SPLIT, f"    wdir: vendor\n{SPLIT}", "split: wdir: the code has no such key"),
+        ("    - radiotrace/pipeline/stage.py\n", "", "ingest: deps: lacks radiotrace/pipeline/stage.py"),
+        (
+            "    - build/train\n",
+            "    - build/train\n    - build/other\n",
+            "train: outs: has also build/other",
+        ),
+        (
+            "    - build/train\n",
+            "    - build/train:\n        persist: true\n",
+            "train: outs: lacks build/train; has also {'build/train': {'persist': True}}",
+        ),
+        (
+            "    - metrics/cases.json:\n        cache: false",
+            "    - metrics/cases.json:\n        cache: true",
+            "evaluate: outs: lacks {'metrics/cases.json': {'cache': False}}; has also {'metrics/cases.json': "
+            "{'cache': True}}",
+        ),
+        ("    params:\n    - ingest\n", "", "ingest: params: found None, expected a list"),
+        ("stages:\n", "vars:\n- vendor.yaml\nstages:\n", "vars: the code has no such key"),
+        (
+            "\nplots:\n",
+            "\n  more:\n    cmd: python vendor/put\nplots:\n",
+            "stages: found ingest, validate, split, train, evaluate",
+        ),
+        (
+            "python -m stages.segmentation.export",
+            "python  -m stages.segmentation.export",
+            "export: cmd: found '', expected '-m'",
+        ),
+    ],
+)
 def test_workflow_that_says_something_else_is_found(clone, old, new, expected):
     faults = edited(clone, old, new)
     assert [fault.startswith(f"dvc.yaml: {expected}") for fault in faults] == [True], faults
@@ -62,11 +93,22 @@ def test_workflow_that_says_something_else_is_found(clone, old, new, expected):
 
 def test_stage_that_is_gone_is_found(clone):
     text = (clone / "dvc.yaml").read_text()
-    (clone / "dvc.yaml").write_text(text[:text.index("  explain:\n")] + text[text.index("  report:\n"):])
+    (clone / "dvc.yaml").write_text(text[: text.index("  explain:\n")] + text[text.index("  report:\n") :])
     assert "dvc.yaml: explain: found nothing, expected a stage" in workflow.check(clone).faults
 
 
-@pytest.mark.parametrize("text", ["", "7", "stages: 7", "stages: {train: 7}", "stages: {train: {cmd: [python]}}", "a: a: a", "stages: {7: 8}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "7",
+        "stages: 7",
+        "stages: {train: 7}",
+        "stages: {train: {cmd: [python]}}",
+        "a: a: a",
+        "stages: {7: 8}",
+    ],
+)
 def test_workflow_of_any_shape_is_refused_without_a_crash(clone, text):
     (clone / "dvc.yaml").write_text(text)
     assert workflow.check(clone).faults

@@ -1,4 +1,5 @@
 """The workflows: they lint, and every step is a command of this repository."""
+
 import re
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-COMMENT = 'gh pr comment "$NUMBER" --edit-last --create-if-none --body-file diff.md'  # the one thing that only the host can do
+# the one thing that only the host can do
+COMMENT = 'gh pr comment "$NUMBER" --edit-last --create-if-none --body-file diff.md'
 
 
 def commands(workflow: Path) -> list[str]:
@@ -18,14 +20,24 @@ def commands(workflow: Path) -> list[str]:
 
 
 def test_actionlint_has_no_complaint():
-    done = subprocess.run([Path(sys.executable).parent / "actionlint", *WORKFLOWS], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "actionlint", *WORKFLOWS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout + done.stderr == ""
     assert done.returncode == 0
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_every_step_is_a_make_target(workflow):
-    targets = {line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ": " in line and not line.startswith(("\t", "."))}
+    targets = {
+        line.split(":")[0]
+        for line in (ROOT / "Makefile").read_text().splitlines()
+        if ": " in line and not line.startswith(("\t", "."))
+    }
     for command in commands(workflow):
         assert command == COMMENT or (command.startswith("make ") and command.split()[1] in targets), command
 

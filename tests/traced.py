@@ -1,4 +1,6 @@
-"""The least that is verified: two requirements, one by tests and one by a criterion, with all that stands behind them."""
+"""The least that is verified: two requirements, one by tests and one by a criterion, with all that stands
+behind them."""
+
 import json
 from pathlib import Path
 
@@ -18,17 +20,26 @@ def example(name: str):
 
 
 def outcome(passed: int = 1, **others) -> dict:
-    """What came of the cases of a test; those that neither passed nor failed nor were skipped are in `cases` alone."""
+    """What came of the cases of a test; those that neither passed nor failed nor were skipped are in
+    `cases` alone."""
     found = {"passed": passed, "failed": 0, "skipped": 0} | others
     return {"cases": sum(found.values())} | found
 
 
 def opening(cases_sha256: str = PART, n_cases: int = 49, run_id: str = RUN_ID) -> dict:
-    return {"run_id": run_id, "cases_sha256": cases_sha256, "n_cases": n_cases, "stage": "evaluate", "metrics_sha256": OTHER, "what_for": "accuracy"}
+    return {
+        "run_id": run_id,
+        "cases_sha256": cases_sha256,
+        "n_cases": n_cases,
+        "stage": "evaluate",
+        "metrics_sha256": OTHER,
+        "what_for": "accuracy",
+    }
 
 
 def one_hazard() -> dict:
-    """A risk file with one hazard, whose risk is acceptable while both of its controls are effective: RC-15 by SRS-SEG-1, RC-2 by a phrase."""
+    """A risk file with one hazard, whose risk is acceptable while both of its controls are effective:
+    RC-15 by SRS-SEG-1, RC-2 by a phrase."""
     risks = example("risks/valid/two_hazards")
     risks["controls"][0]["id"] = "RC-15"
     del risks["hazards"][1]
@@ -43,31 +54,65 @@ class Project:
         written: of design.load.
         known: of tests.declared. found: the record 'tests'. now: of tests.tree, as the files are.
         outcomes: the record 'negative_control_outcomes'.
-        metrics: the record 'metrics'. opened: lines of the ledger of the test part. texts: of the files that inform users.
+        metrics: the record 'metrics'. opened: lines of the ledger of the test part. texts: of the files that
+            inform users.
     """
 
     def __init__(self):
         required = example("requirements/valid/performance_and_test")
         for one in required["requirements"]:
             one["status"] = "approved"
-        controls = {one["id"]: one for one in example("negative_controls/valid/code_and_predictions")["negative_controls"]}
+        controls = {
+            one["id"]: one
+            for one in example("negative_controls/valid/code_and_predictions")["negative_controls"]
+        }
         self.written = {
-            "requirements": required, "negative_controls": controls, "reviews": [], "intended_use": {}, "statistical_plan": {}, "dataset_card": {},
+            "requirements": required,
+            "negative_controls": controls,
+            "reviews": [],
+            "intended_use": {},
+            "statistical_plan": {},
+            "dataset_card": {},
             "risks": one_hazard(),
-            "anomalies": {"anomalies": []}, "pccp": {"modifications": []}, "compliance": []}
-        self.known = {name: {"source_sha256": "d" * 64, "verifies": ["SRS-UI-1"]} for name in (STATUS, REASON)}
-        self.now = {"radiotrace/pipeline/stage.py": "1" * 64, "tests/test_stage.py": "2" * 64, "tests/phantoms.py": "3" * 64}
-        code, own = ({path: digest for path, digest in self.now.items() if path.startswith("tests/") is wanted} for wanted in (False, True))
-        self.found = {"whole": True, "code_tree_sha256": merkle.root(code), "test_tree_sha256": merkle.root(own), "files": dict(self.now),
-                      "tests": {name: entry | outcome() for name, entry in self.known.items()}}
+            "anomalies": {"anomalies": []},
+            "pccp": {"modifications": []},
+            "compliance": [],
+        }
+        self.known = {
+            name: {"source_sha256": "d" * 64, "verifies": ["SRS-UI-1"]} for name in (STATUS, REASON)
+        }
+        self.now = {
+            "radiotrace/pipeline/stage.py": "1" * 64,
+            "tests/test_stage.py": "2" * 64,
+            "tests/phantoms.py": "3" * 64,
+        }
+        code, own = (
+            {path: digest for path, digest in self.now.items() if path.startswith("tests/") is wanted}
+            for wanted in (False, True)
+        )
+        self.found = {
+            "whole": True,
+            "code_tree_sha256": merkle.root(code),
+            "test_tree_sha256": merkle.root(own),
+            "files": dict(self.now),
+            "tests": {name: entry | outcome() for name, entry in self.known.items()},
+        }
         self.metrics = {"run_id": RUN_ID, "part": "test", "excluded": [], "dice": {"anterior": dict(SUMMARY)}}
         self.opened = [opening()]
         self.texts = {"README.md": "It is not for diagnosis."}
-        self.outcomes = {"controls": {name: {
-            "control_sha256": records.digest(control), "seen_sha256": self.seen(name),
-            "requirements": {one["id"]: {"verdict": "red", "red": ["seen to fail"], "kind": "assertion"}
-                             for one in negative_controls.users(name, required)}}
-            for name, control in controls.items()}}
+        self.outcomes = {
+            "controls": {
+                name: {
+                    "control_sha256": records.digest(control),
+                    "seen_sha256": self.seen(name),
+                    "requirements": {
+                        one["id"]: {"verdict": "red", "red": ["seen to fail"], "kind": "assertion"}
+                        for one in negative_controls.users(name, required)
+                    },
+                }
+                for name, control in controls.items()
+            }
+        }
         self.review(n_openings=0)
 
     def requirement(self, name: str) -> dict:
@@ -76,20 +121,28 @@ class Project:
     def seen(self, control_id: str) -> str:
         """What an outcome of a control stands on."""
         control = self.written["negative_controls"][control_id]
-        return negative_controls.seen_sha256(control, self.written["requirements"], self.now, self.known, RUN_ID)
+        return negative_controls.seen_sha256(
+            control, self.written["requirements"], self.now, self.known, RUN_ID
+        )
 
     def review(self, n_openings: int | None = None) -> None:
         """Reviews everything as it is, after so many openings."""
         n_openings = len(self.opened) if n_openings is None else n_openings
-        self.written["reviews"] += [reviews.line(name, content, n_openings) for name, content in controls.items(self.written).items()]
+        self.written["reviews"] += [
+            reviews.line(name, content, n_openings) for name, content in controls.items(self.written).items()
+        ]
 
     def acceptance(self) -> dict:
-        return requirements.acceptance(self.written["requirements"], self.metrics, self.written["reviews"], self.opened, PART)
+        return requirements.acceptance(
+            self.written["requirements"], self.metrics, self.written["reviews"], self.opened, PART
+        )
 
     def traced(self, misfits=()) -> dict:
         """The record 'traceability'."""
         stale = tests.changes(self.found, self.now)
-        return matrix.matrix(self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts, misfits)
+        return matrix.matrix(
+            self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts, misfits
+        )
 
     def reasons(self, name: str) -> list[str]:
         """Why a requirement is not verified."""

@@ -1,4 +1,6 @@
-"""baseline: says that the requirements are signed for as they stand; what goes or is softened later is counted from here."""
+"""baseline: says that the requirements are signed for as they stand; what goes or is softened later is
+counted from here."""
+
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,19 +12,39 @@ from radiotrace.evidence.trace import tests
 
 
 def write(args) -> None:
-    """Writes design/released_requirements.json, and shows what it changes. Sign the evidence afterwards: it is part of it."""
+    """Writes design/released_requirements.json, and shows what it changes.
+
+    Sign the evidence afterwards: it is part of it.
+    """
     found = controls.load(args.design)
-    waiting = [row["id"] for row in found["requirements"]["requirements"] if reviews.status(row["id"], row, found["reviews"]) != "reviewed"]
+    waiting = [
+        row["id"]
+        for row in found["requirements"]["requirements"]
+        if reviews.status(row["id"], row, found["reviews"]) != "reviewed"
+    ]
     if waiting:
-        raise StageError(f"{len(waiting)} requirements are not reviewed as they stand; nobody signs for them", waiting,
-                         "Review them: 'python -m radiotrace review' lists what waits.")
+        raise StageError(
+            f"{len(waiting)} requirements are not reviewed as they stand; nobody signs for them",
+            waiting,
+            "Review them: 'python -m radiotrace review' lists what waits.",
+        )
     before, known = baseline.read(args.design), tests.declared(args.tests)
     now = baseline.record(found["requirements"], known)
     changes = baseline.since(before, found["requirements"], known) if before else []
     records.write(Path(args.design) / baseline.FILE, now, baseline.SCHEMA)
     if changes:
-        print(tables.aligned([("requirement", "what became of it", ""), *(tuple(asdict(change).values()) for change in changes)]))
-    print(f"{args.design}/{baseline.FILE}: {len(now['requirements'])} requirements; next: dvc repro, then python -m radiotrace sign")
+        print(
+            tables.aligned(
+                [
+                    ("requirement", "what became of it", ""),
+                    *(tuple(asdict(change).values()) for change in changes),
+                ]
+            )
+        )
+    print(
+        f"{args.design}/{baseline.FILE}: {len(now['requirements'])} requirements; next: dvc repro, then "
+        f"python -m radiotrace sign"
+    )
 
 
 def options(parser) -> None:

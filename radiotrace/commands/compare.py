@@ -1,4 +1,5 @@
 """compare: two runs on the same test cases."""
+
 import hashlib
 import json
 from pathlib import Path
@@ -9,10 +10,15 @@ from radiotrace.errors import StageError
 
 
 def compare(args) -> None:
-    """Compares two runs case by case: run B minus run A, with intervals, and whether B is worse by less than a margin."""
+    """Compares two runs case by case: run B minus run A, with intervals, and whether B is worse by less
+    than a margin."""
     from radiotrace.statistics import comparison  # here, because the other commands need no scipy
+
     if not 0 <= args.margin < float("inf"):
-        raise StageError(f"--margin: found {args.margin:g}, expected 0 or more", way_out="It says by how much B may be worse, either way round.")
+        raise StageError(
+            f"--margin: found {args.margin:g}, expected 0 or more",
+            way_out="It says by how much B may be worse, either way round.",
+        )
     (a, about_a), (b, about_b) = _both(args)
     found = {"run_a": about_a, "run_b": about_b, **comparison.compare(a, b, args.metric, args.margin)}
     print(text(found))
@@ -22,11 +28,22 @@ def compare(args) -> None:
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("run_a", metavar="RUN_A", help="git revision, name of an experiment, 'workspace', or a cases.json")
+    parser.add_argument(
+        "run_a", metavar="RUN_A", help="git revision, name of an experiment, 'workspace', or a cases.json"
+    )
     parser.add_argument("run_b", metavar="RUN_B", help="likewise; B is held against A")
-    parser.add_argument("--metric", default="dice", help="a number that cases.json has for each label; default: dice")
-    parser.add_argument("--margin", type=float, default=0.01, help="by how much B may be worse, in the metric's unit; default: 0.01")
-    parser.add_argument("--metrics", default="metrics", help="folder of cases.json in both runs; default: metrics")
+    parser.add_argument(
+        "--metric", default="dice", help="a number that cases.json has for each label; default: dice"
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=0.01,
+        help="by how much B may be worse, in the metric's unit; default: 0.01",
+    )
+    parser.add_argument(
+        "--metrics", default="metrics", help="folder of cases.json in both runs; default: metrics"
+    )
     parser.add_argument("--out", help="file to write the record 'comparison' to")
 
 
@@ -38,8 +55,18 @@ def _both(args) -> list[tuple[dict, dict]]:
             content, commit = revisions.read(run, f"{args.metrics}/cases.json")
             cases = _parsed(content, run)
             name = Path(run).name if commit is None else run  # no absolute path in a record
-            found.append((cases, {"name": name, "commit": commit, "cases_sha256": hashlib.sha256(content).hexdigest(),
-                                  "run_id": cases["run_id"], "part": cases["part"]}))
+            found.append(
+                (
+                    cases,
+                    {
+                        "name": name,
+                        "commit": commit,
+                        "cases_sha256": hashlib.sha256(content).hexdigest(),
+                        "run_id": cases["run_id"],
+                        "part": cases["part"],
+                    },
+                )
+            )
         except StageError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -54,31 +81,64 @@ def _parsed(content: bytes, run: str) -> dict:
     """The record 'cases', in which later versions may have more: only what is needed is looked at."""
     try:
         cases = json.loads(content)
-        whole = all(isinstance(cases[key], str) for key in ("run_id", "part")) and cases["cases"] and all(
-            isinstance(case["case_id"], str) and isinstance(case["subject_id"], str) and all(row.items() for row in case["labels"].values())
-            and case["labels"] for case in cases["cases"])
+        whole = (
+            all(isinstance(cases[key], str) for key in ("run_id", "part"))
+            and cases["cases"]
+            and all(
+                isinstance(case["case_id"], str)
+                and isinstance(case["subject_id"], str)
+                and all(row.items() for row in case["labels"].values())
+                and case["labels"]
+                for case in cases["cases"]
+            )
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
-        raise StageError(f"run {run}: its cases.json is no record of cases", ["expected run_id, part, and cases with case_id, subject_id, labels"],
-                         "Name a run in which evaluate has run.")
+        raise StageError(
+            f"run {run}: its cases.json is no record of cases",
+            ["expected run_id, part, and cases with case_id, subject_id, labels"],
+            "Name a run in which evaluate has run.",
+        )
     return cases
 
 
 def text(found: dict) -> str:
     """A comparison for people."""
-    rows = [("label", "A", "B", "B - A", "95 % interval", "median", "Wilcoxon p", "cases", "subjects", "verdict")]
+    rows = [
+        ("label", "A", "B", "B - A", "95 % interval", "median", "Wilcoxon p", "cases", "subjects", "verdict")
+    ]
     for name, row in found["rows"].items():
-        rows.append((name, *(tables.number(row[key]) for key in ("mean_a", "mean_b", "difference")),
-                     _interval(row["difference_ci95_low"], row["difference_ci95_high"]), tables.number(row["median_difference"]),
-                     tables.number(row["wilcoxon_p"], 2), str(row["n_cases"]), str(row["n_subjects"]), row["verdict"] or "none"))
-    lines = [f"{found['metric']}, {found['better'] or 'neither larger nor smaller'} is better; margin {found['margin']:g}",
-             *(f"{side.upper()}  {about['name']}  run {about['run_id'][:12]}" for side, about in (("a", found["run_a"]), ("b", found["run_b"]))),
-             "", tables.aligned(rows), ""]
+        rows.append(
+            (
+                name,
+                *(tables.number(row[key]) for key in ("mean_a", "mean_b", "difference")),
+                _interval(row["difference_ci95_low"], row["difference_ci95_high"]),
+                tables.number(row["median_difference"]),
+                tables.number(row["wilcoxon_p"], 2),
+                str(row["n_cases"]),
+                str(row["n_subjects"]),
+                row["verdict"] or "none",
+            )
+        )
+    lines = [
+        f"{found['metric']}, {found['better'] or 'neither larger nor smaller'} is better; margin "
+        f"{found['margin']:g}",
+        *(
+            f"{side.upper()}  {about['name']}  run {about['run_id'][:12]}"
+            for side, about in (("a", found["run_a"]), ("b", found["run_b"]))
+        ),
+        "",
+        tables.aligned(rows),
+        "",
+    ]
     for name, row in found["rows"].items():
         undefined = {side: row[f"n_undefined_{side}"] for side in "ab"}
         if any(undefined.values()) or row["n_undefined_b_only"]:
-            lines.append(f"{name}: undefined in {undefined['a']} cases of A and {undefined['b']} of B, {row['n_undefined_b_only']} of B only")
+            lines.append(
+                f"{name}: undefined in {undefined['a']} cases of A and {undefined['b']} of B, "
+                f"{row['n_undefined_b_only']} of B only"
+            )
     reasons = {row["no_verdict"]: [] for row in found["rows"].values() if row["no_verdict"]}
     for name, row in found["rows"].items():
         if row["no_verdict"]:
@@ -86,7 +146,9 @@ def text(found: dict) -> str:
     lines += [f"no verdict on {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     for side in "ab":
         if only := found[f"only_{side}"]:
-            lines.append(f"{len(only)} cases are in run {side.upper()} only and do not count: {', '.join(only)}")
+            lines.append(
+                f"{len(only)} cases are in run {side.upper()} only and do not count: {', '.join(only)}"
+            )
     if found["run_a"]["run_id"] == found["run_b"]["run_id"]:
         lines.append("Both are one run.")
     return "\n".join(lines).rstrip()

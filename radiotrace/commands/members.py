@@ -1,4 +1,5 @@
 """members: other trained runs, taken beside the model as the members of a deep ensemble."""
+
 import hashlib
 import json
 from pathlib import Path
@@ -13,7 +14,8 @@ NAME_LENGTH = 12  # of a run_id, as logs show it
 
 
 def members(args) -> None:
-    """Takes other trained runs as members of a deep ensemble with the model; without a run, leaves the ensemble out."""
+    """Takes other trained runs as members of a deep ensemble with the model; without a run, leaves the
+    ensemble out."""
     files, rows, errors = {}, [("member", "run", "seed", "learnt from", "network")], []
     for run in args.runs:
         try:
@@ -24,12 +26,27 @@ def members(args) -> None:
             continue
         name = train["run_id"][:NAME_LENGTH]
         files |= {f"{name}/{RECORD}": record, f"{name}/{WEIGHTS}": weights}
-        rows.append((name, run, str(train["params"]["seed"]), f"{len(train['cases']['train'])} cases", train["network"]["name"]))
+        rows.append(
+            (
+                name,
+                run,
+                str(train["params"]["seed"]),
+                f"{len(train['cases']['train'])} cases",
+                train["network"]["name"],
+            )
+        )
     if errors:
-        raise StageError(f"{len(errors)} of {len(args.runs)} runs cannot be taken; {args.members} stays as it was",
-                         [line for error in errors for line in (error.headline, *error.findings)], errors[0].way_out)
-    kept = {path.name: path.read_bytes() for path in Path(args.members).glob("*")
-            if path.is_file() and path.suffix != ".dvc" and path.name != ".gitignore"}  # those two are of earlier members
+        raise StageError(
+            f"{len(errors)} of {len(args.runs)} runs cannot be taken; {args.members} stays as it was",
+            [line for error in errors for line in (error.headline, *error.findings)],
+            errors[0].way_out,
+        )
+    kept = {
+        path.name: path.read_bytes()
+        for path in Path(args.members).glob("*")
+        # those two are of earlier members
+        if path.is_file() and path.suffix != ".dvc" and path.name != ".gitignore"
+    }
     with stage.output_folder(args.members) as out:
         for name, content in (kept | files).items():
             records.write_bytes(out / name, content)
@@ -42,8 +59,14 @@ def members(args) -> None:
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("runs", metavar="RUN", nargs="*", help="git revision or name of an experiment, in which train has run")
-    parser.add_argument("--train", default="build/train", help="folder of the trained network in each run; default: build/train")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="*", help="git revision or name of an experiment, in which train has run"
+    )
+    parser.add_argument(
+        "--train",
+        default="build/train",
+        help="folder of the trained network in each run; default: build/train",
+    )
     parser.add_argument("--members", default="members", help="folder to write; default: members")
 
 
@@ -57,5 +80,9 @@ def _checked(record: bytes, weights: bytes, run: str) -> dict:
     if broken := records.faults(train, "train"):
         raise StageError(f"{run}: {RECORD} breaks schemas/train.schema.json", broken, way_out)
     if (found := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
-        raise StageError(f"{run}: {WEIGHTS} is of another run", [f"SHA-256 found {found}, expected {train['weights_sha256']}"], way_out)
+        raise StageError(
+            f"{run}: {WEIGHTS} is of another run",
+            [f"SHA-256 found {found}, expected {train['weights_sha256']}"],
+            way_out,
+        )
     return train

@@ -1,4 +1,5 @@
 """monitor: whether new cases look like those that the model was evaluated on."""
+
 import re
 import textwrap
 from pathlib import Path
@@ -8,50 +9,86 @@ from radiotrace.commands import tables
 from radiotrace.errors import StageError, listed, log
 
 FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
-UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)  # images that nobody would want to be passed over
+# images that nobody would want to be passed over
+UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)
 SEED = 0
-STATUS = {"ok": 0, "watch": 0, "alarm": 3, "insufficient_n": 4}  # 1 and 2 are faults of input and of the command line
+# 1 and 2 are faults of input and of the command line
+STATUS = {"ok": 0, "watch": 0, "alarm": 3, "insufficient_n": 4}
 ACTIONS = {
     "ok": "No shift was found among so many subjects. A smaller one may be there.",
-    "watch": "Something has shifted, or chance has. Look at the rows above, and report again when there are more cases.",
-    "alarm": "These cases differ from those that the model was evaluated on: its figures need not hold here. Find out why (scanner, protocol, "
-             "patients, a conversion on the way) and check predictions against label maps drawn by hand before they are used.",
-    "insufficient_n": "Too few subjects for any test. Report again when there are more cases."}
+    "watch": "Something has shifted, or chance has. Look at the rows above, and report again when there are "
+    "more cases.",
+    "alarm": "These cases differ from those that the model was evaluated on: its figures need not hold here. "
+    "Find out why (scanner, protocol, "
+    "patients, a conversion on the way) and check predictions against label maps drawn by hand "
+    "before they are used.",
+    "insufficient_n": "Too few subjects for any test. Report again when there are more cases.",
+}
 
 
 def monitor(args) -> int:
-    """Compares new cases with the model's reference. Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults."""
+    """Compares new cases with the model's reference.
+
+    Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults.
+    """
     from radiotrace.imaging import volumes
     from radiotrace.inference import windows
     from radiotrace.learning import embedding, numerics, trained
     from radiotrace.segmentation import features
-    from radiotrace.statistics import monitoring  # here, because the other commands need neither scipy nor torch
+
+    # here, because the other commands need neither scipy nor torch
+    from radiotrace.statistics import monitoring
+
     reference, train = records.read(args.reference, "reference"), records.read(args.train, "train")
     if reference["weights_sha256"] != train["weights_sha256"]:
-        raise StageError(f"{args.reference} is not of the model of {args.train}",
-                         [f"SHA-256 of the weights: found {reference['weights_sha256']}, expected {train['weights_sha256']}"],
-                         "Name the reference that was written with this model.")
+        raise StageError(
+            f"{args.reference} is not of the model of {args.train}",
+            [
+                f"SHA-256 of the weights: found {reference['weights_sha256']}, expected "
+                f"{train['weights_sha256']}"
+            ],
+            "Name the reference that was written with this model.",
+        )
     if not Path(args.weights).is_file():
-        raise StageError(f"{args.weights} is missing", way_out="Run 'dvc pull' for the submitted run, or name the weights by --weights.")
+        raise StageError(
+            f"{args.weights} is missing",
+            way_out="Run 'dvc pull' for the submitted run, or name the weights by --weights.",
+        )
     paths, subject_of, hash_of = inputs(args.new_cases, args.subjects)
     threads = train["params"]["threads"]
-    network = trained.ready(trained.facts(train), args.weights, threads, numerics.configure(train["params"]["numerics"], threads))
+    network = trained.ready(
+        trained.facts(train), args.weights, threads, numerics.configure(train["params"]["numerics"], threads)
+    )
     cases = []
     for number, (case_id, path) in enumerate(paths.items(), 1):
         image = volumes.read_canonical(path, hash_of[case_id])
         with embedding.watch(network, train["network"]) as embedded:
             label_map, logits = windows.segment(image, network, train["preprocessing"])
-        cases.append({"case_id": case_id, "subject_id": subject_of.get(case_id), "embedding": embedded(),
-                      "features": features.describe(image, label_map, logits, train["labels"], train["preprocessing"]["orientation"])})
+        cases.append(
+            {
+                "case_id": case_id,
+                "subject_id": subject_of.get(case_id),
+                "embedding": embedded(),
+                "features": features.describe(
+                    image, label_map, logits, train["labels"], train["preprocessing"]["orientation"]
+                ),
+            }
+        )
         if number % 10 == 0 or number == len(paths):
             log(f"monitor: {number}/{len(paths)} cases")
     found = monitoring.report(reference, cases, sorted(hash_of.values()), SEED)
     print(text(found))
     if reference["flagging"]:
         feature, limit = reference["flagging"]["feature"], reference["flagging"]["above"]
-        flagged = [case["case_id"] for case in cases if (records.canonical(case["features"]["output"][feature]) or 0) > limit]
-        print(f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})"
-              + "".join(f"\n  {case_id}" for case_id in listed(flagged)))
+        flagged = [
+            case["case_id"]
+            for case in cases
+            if (records.canonical(case["features"]["output"][feature]) or 0) > limit
+        ]
+        print(
+            f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})"
+            + "".join(f"\n  {case_id}" for case_id in listed(flagged))
+        )
     if args.out:
         records.write(args.out, found, "monitoring")
     return STATUS[found["level"]]
@@ -59,11 +96,23 @@ def monitor(args) -> int:
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("new_cases", metavar="NEW_CASES", nargs="+", help="images, or folders of images: .nii.gz, .nii, .nrrd, .mha")
+    parser.add_argument(
+        "new_cases",
+        metavar="NEW_CASES",
+        nargs="+",
+        help="images, or folders of images: .nii.gz, .nii, .nrrd, .mha",
+    )
     parser.add_argument("--reference", required=True, help="record that was written with the model")
-    parser.add_argument("--train", default="build/train/train.json", help="record of the training run; default: %(default)s")
-    parser.add_argument("--weights", default="build/train/weights.safetensors", help="trained weights; default: %(default)s")
-    parser.add_argument("--subjects", help="CSV file with case_id (the name without ending) and subject_id; else each case is a subject")
+    parser.add_argument(
+        "--train", default="build/train/train.json", help="record of the training run; default: %(default)s"
+    )
+    parser.add_argument(
+        "--weights", default="build/train/weights.safetensors", help="trained weights; default: %(default)s"
+    )
+    parser.add_argument(
+        "--subjects",
+        help="CSV file with case_id (the name without ending) and subject_id; else each case is a subject",
+    )
     parser.add_argument("--out", help="file to write the record 'monitoring' to; it names no case")
 
 
@@ -75,8 +124,8 @@ def inputs(named: list[str], table: str | None) -> tuple[dict[str, Path], dict[s
         table: CSV file such as data/cases.csv, or None.
 
     Returns:
-        case_id -> path, sorted; a case_id is the name without its ending, with the folders below the one that was named.
-        case_id -> subject_id; {} without a table. case_id -> SHA-256 of the image.
+        case_id -> path, sorted; a case_id is the name without its ending, with the folders below the one that
+        was named. case_id -> subject_id; {} without a table. case_id -> SHA-256 of the image.
 
     Raises:
         StageError: a path or an image is no good, or the table is not, or it lacks a case; every fault.
@@ -94,13 +143,27 @@ def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in map(Path, named):
         if path.is_dir():
-            inside = {one.relative_to(path): one for one in sorted(path.rglob("*")) if one.is_file() and FORMATS.search(one.name)}
+            inside = {
+                one.relative_to(path): one
+                for one in sorted(path.rglob("*"))
+                if one.is_file() and FORMATS.search(one.name)
+            }
             unread = sorted(one for one in path.rglob("*") if one.is_file() and UNREAD.search(one.name))
-            faults += [f"{path}: {len(unread)} images are of a format that is not read, such as {unread[0]}"] if unread else []
+            faults += (
+                [f"{path}: {len(unread)} images are of a format that is not read, such as {unread[0]}"]
+                if unread
+                else []
+            )
             faults += [] if inside or unread else [f"{path}: 0 images"]
         else:
             inside = {Path(path.name): path} if path.is_file() and FORMATS.search(path.name) else {}
-            faults += [] if inside else [f"{path}: " + ("not .nii.gz, .nii, .nrrd or .mha" if path.is_file() else "no such file")]
+            faults += (
+                []
+                if inside
+                else [
+                    f"{path}: " + ("not .nii.gz, .nii, .nrrd or .mha" if path.is_file() else "no such file")
+                ]
+            )
         for name, one in inside.items():
             if one.resolve() in (other.resolve() for other in found.values()):
                 continue  # a file of a folder that was named, too
@@ -111,6 +174,7 @@ def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
 
 def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
     from radiotrace.imaging import checks, tables
+
     try:
         table = tables.read(Path(name).read_bytes(), name, faults)
     except OSError as error:
@@ -123,8 +187,11 @@ def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str,
     for case_id in paths:
         if subject_id := table.subject_of.get(case_id):
             spellings.setdefault(checks.subject_key(subject_id), set()).add(subject_id)
-    faults += [f"{name}: one subject in {len(several)} spellings: {', '.join(map(repr, sorted(several)))}"
-               for several in spellings.values() if len(several) > 1]
+    faults += [
+        f"{name}: one subject in {len(several)} spellings: {', '.join(map(repr, sorted(several)))}"
+        for several in spellings.values()
+        if len(several) > 1
+    ]
     return table.subject_of
 
 
@@ -132,6 +199,7 @@ def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
     import numpy as np
 
     from radiotrace.imaging import content, decoding, headers, volumes
+
     hash_of: dict[str, str] = {}
     first_with: dict[str, str] = {}
     for case_id, path in paths.items():
@@ -145,7 +213,10 @@ def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
             continue
         image = decoded.volume
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-            faults.append(f"{path}: found {image.GetDimension()}-D with {image.GetNumberOfComponentsPerPixel()} channels, expected 3-D with 1")
+            faults.append(
+                f"{path}: found {image.GetDimension()}-D with "
+                f"{image.GetNumberOfComponentsPerPixel()} channels, expected 3-D with 1"
+            )
         elif "complex" in image.GetPixelIDTypeAsString():
             faults.append(f"{path}: holds values of type {image.GetPixelIDTypeAsString()}")
         elif n_wrong := decoded.n_non_finite or int((~np.isfinite(volumes.array_zyx(image))).sum()):
@@ -160,39 +231,101 @@ def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
 
 def text(found: dict) -> str:
     """A report for people."""
-    rows = [("feature", "reference", "n", "new", "95 % interval", "n", "PSI", "by chance", "KS", "p adjusted", "level")]
+    rows = [
+        (
+            "feature",
+            "reference",
+            "n",
+            "new",
+            "95 % interval",
+            "n",
+            "PSI",
+            "by chance",
+            "KS",
+            "p adjusted",
+            "level",
+        )
+    ]
     notes = []
     for name, row in [*found["input"].items(), *found["output"].items()]:
         old, new = row["reference"], row["new"]
-        rows.append((name, tables.number(old["median"]), str(old["n"]), tables.number(new["median"]), _interval(new), str(new["n"]),
-                     *(tables.number(row[key], 3) for key in ("psi", "psi_expected", "ks")), tables.number(row["p_adjusted"], 2), row["level"]))
+        rows.append(
+            (
+                name,
+                tables.number(old["median"]),
+                str(old["n"]),
+                tables.number(new["median"]),
+                _interval(new),
+                str(new["n"]),
+                *(tables.number(row[key], 3) for key in ("psi", "psi_expected", "ks")),
+                tables.number(row["p_adjusted"], 2),
+                row["level"],
+            )
+        )
         if new["n_undefined"]:
-            notes.append(f"{name} is undefined in {new['n_undefined']} subjects; in the reference, in {old['n_undefined']}")
+            notes.append(
+                f"{name} is undefined in {new['n_undefined']} subjects; in the reference, in "
+                f"{old['n_undefined']}"
+            )
     if found["subjects_known"]:
         subjects, unless = f"{found['n_subjects']} subjects", ""
     else:
-        subjects, unless = "as many subjects, for all that is known", ", unless a subject has several cases: then name it by --subjects"
+        subjects, unless = (
+            "as many subjects, for all that is known",
+            ", unless a subject has several cases: then name it by --subjects",
+        )
     rates = {level: _percent(limit["rate"]) for level, limit in found["limits"].items()}
-    return "\n".join([
-        f"{found['n_cases']} cases of {subjects}, held against the medians of run {found['run_id'][:12]}", "", tables.aligned(rows), "",
-        tables.aligned(_wholes(found)), *notes, "", textwrap.fill(f"{found['level']}: {ACTIONS[found['level']]}", 120),
-        f"Where nothing has shifted, at most {rates['alarm']} of reports end in alarm, {rates['watch']} in watch or alarm{unless}."])
+    return "\n".join(
+        [
+            f"{found['n_cases']} cases of {subjects}, held against the medians of run {found['run_id'][:12]}",
+            "",
+            tables.aligned(rows),
+            "",
+            tables.aligned(_wholes(found)),
+            *notes,
+            "",
+            textwrap.fill(f"{found['level']}: {ACTIONS[found['level']]}", 120),
+            f"Where nothing has shifted, at most {rates['alarm']} of reports end in alarm, {rates['watch']} "
+            f"in "
+            f"watch or alarm{unless}.",
+        ]
+    )
 
 
 def _wholes(found: dict) -> list[tuple[str, str, str, str]]:
     """What is no single feature: embedding, and where there is a limit, the flagged share."""
     row = found["embedding"]
-    rows = [("embedding", f"MMD² {tables.number(row['mmd2'], 3)}, {row['n_new']} against {row['n_reference']}",
-             f"p adjusted {tables.number(row['p_adjusted'], 2)}", row["level"])]
+    rows = [
+        (
+            "embedding",
+            f"MMD² {tables.number(row['mmd2'], 3)}, {row['n_new']} against {row['n_reference']}",
+            f"p adjusted {tables.number(row['p_adjusted'], 2)}",
+            row["level"],
+        )
+    ]
     if row := found["flagged"]:
-        sides = [f"{side['flagged']} of {side['n']} ({_percent(side['share'])}, {_percent(side['ci95_low'])} to {_percent(side['ci95_high'])})"
-                 for side in (row["new"], row["reference"])]
-        rows.append(("flagged", " against ".join(sides), f"p adjusted {tables.number(row['p_adjusted'], 2)}", row["level"]))
+        sides = [
+            f"{side['flagged']} of {side['n']} ({_percent(side['share'])}, {_percent(side['ci95_low'])} "
+            f"to {_percent(side['ci95_high'])})"
+            for side in (row["new"], row["reference"])
+        ]
+        rows.append(
+            (
+                "flagged",
+                " against ".join(sides),
+                f"p adjusted {tables.number(row['p_adjusted'], 2)}",
+                row["level"],
+            )
+        )
     return rows
 
 
 def _interval(middle: dict) -> str:
-    return "undefined" if middle["ci95_low"] is None else f"{middle['ci95_low']:.4g} to {middle['ci95_high']:.4g}"
+    return (
+        "undefined"
+        if middle["ci95_low"] is None
+        else f"{middle['ci95_low']:.4g} to {middle['ci95_high']:.4g}"
+    )
 
 
 def _percent(share: float | None) -> str:

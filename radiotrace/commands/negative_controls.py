@@ -1,4 +1,6 @@
-"""negative-controls: applies each seeded fault of design/, and sees whether the tests and criteria of its requirements notice."""
+"""negative-controls: applies each seeded fault of design/, and sees whether the tests and criteria of its
+requirements notice."""
+
 import json
 import os
 import shutil
@@ -19,12 +21,22 @@ TIMEOUT_S = 600
 
 
 def run(args) -> None:
-    """Seeds every fault that was not yet seen with this code and these tests; a fault that nobody notices ends with status 1."""
-    from joblib import Parallel, delayed  # here, because it imports numpy, which the other commands need not wait for
+    """Seeds every fault that was not yet seen with this code and these tests; a fault that nobody notices
+    ends with status 1."""
+    # here, because it imports numpy, which the other commands need not wait for
+    from joblib import Parallel, delayed
+
     found, known = controls.load(args.design), tests.declared("tests")
     stop_at(args.controls, found["negative_controls"])
-    code, before = tests.tree(".", (*tests.CODE, *tests.TESTS)), records.read(args.out, RECORD)["controls"] if Path(args.out).exists() else {}
-    chosen = {name: found["negative_controls"][name] for name in args.controls} if args.controls else found["negative_controls"]
+    code, before = (
+        tests.tree(".", (*tests.CODE, *tests.TESTS)),
+        records.read(args.out, RECORD)["controls"] if Path(args.out).exists() else {},
+    )
+    chosen = (
+        {name: found["negative_controls"][name] for name in args.controls}
+        if args.controls
+        else found["negative_controls"]
+    )
     evaluated = Evaluated(args)
     outcomes, todo = {}, []
     for name, control in found["negative_controls"].items():
@@ -39,7 +51,9 @@ def run(args) -> None:
             todo.append((control, ids, entry))
 
     def files(requirement_id):
-        return sorted({test.split("::")[0] for test, entry in known.items() if requirement_id in entry["verifies"]})
+        return sorted(
+            {test.split("::")[0] for test, entry in known.items() if requirement_id in entry["verifies"]}
+        )
 
     def seeded(name, verdicts):  # written one by one: nothing is lost when it is interrupted
         outcomes[name] = entries[name] | {"requirements": verdicts}
@@ -48,21 +62,41 @@ def run(args) -> None:
     log(f"negative-controls: {len(todo)} faults to seed, {len(outcomes)} seen before")
     entries = {control["id"]: entry for control, _, entry in todo}
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [delayed(of_code)(control, {one: files(one) for one in ids}, Path(folder) / control["id"])
-                for control, ids, _ in todo if "file" in control]
+        jobs = [
+            delayed(of_code)(control, {one: files(one) for one in ids}, Path(folder) / control["id"])
+            for control, ids, _ in todo
+            if "file" in control
+        ]
         for name, verdicts in Parallel(args.jobs, return_as="generator_unordered")(jobs):
             seeded(name, verdicts)
     for control, ids, _ in todo:
         if "predictions" in control:
             seeded(control["id"], evaluated.under(control, ids, found["requirements"]))
     records.write(args.out, {"controls": outcomes}, RECORD)
-    missed = [f"{name}: {one} stays {verdict['verdict']}" for name, entry in sorted(outcomes.items())
-              for one, verdict in entry["requirements"].items() if verdict["verdict"] != "red"]
-    print(tables.aligned([("fault", "requirement", "verdict", "noticed by"), *(
-        (name, one, verdict["verdict"], verdict["red"][0] if verdict["red"] else "")
-        for name, entry in sorted(outcomes.items()) for one, verdict in entry["requirements"].items())]))
+    missed = [
+        f"{name}: {one} stays {verdict['verdict']}"
+        for name, entry in sorted(outcomes.items())
+        for one, verdict in entry["requirements"].items()
+        if verdict["verdict"] != "red"
+    ]
+    print(
+        tables.aligned(
+            [
+                ("fault", "requirement", "verdict", "noticed by"),
+                *(
+                    (name, one, verdict["verdict"], verdict["red"][0] if verdict["red"] else "")
+                    for name, entry in sorted(outcomes.items())
+                    for one, verdict in entry["requirements"].items()
+                ),
+            ]
+        )
+    )
     if missed:
-        raise StageError(f"{len(missed)} faults were not noticed", missed, "Write a test that fails under the fault, or correct the fault.")
+        raise StageError(
+            f"{len(missed)} faults were not noticed",
+            missed,
+            "Write a test that fails under the fault, or correct the fault.",
+        )
 
 
 def stop_at(named: list[str], known: dict[str, dict]) -> None:
@@ -79,7 +113,11 @@ def stop_at(named: list[str], known: dict[str, dict]) -> None:
             if why := negative_controls.breaks(control, Path(control["file"]).read_text("utf-8")):
                 broken.append(f"{control['id']}: is trivially red: {why}")
     if broken:
-        raise StageError(f"{len(broken)} negative controls cannot be applied", broken, "Correct design/negative_controls.yaml.")
+        raise StageError(
+            f"{len(broken)} negative controls cannot be applied",
+            broken,
+            "Correct design/negative_controls.yaml.",
+        )
 
 
 def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tuple[str, dict]:
@@ -89,8 +127,9 @@ def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tupl
         files_of: requirement -> files in which its tests stand.
 
     Returns:
-        id of the fault; requirement -> verdict, the test that noticed, and how: one of negative_controls.NOTICED. A test counts as having
-        noticed only if it fails by what it asserts, while the faulted module can be imported, and passes once the fault is taken out again.
+        id of the fault; requirement -> verdict, the test that noticed, and how: one of
+        negative_controls.NOTICED. A test counts as having noticed only if it fails by what it asserts, while
+        the faulted module can be imported, and passes once the fault is taken out again.
     """
     copy(folder)
     faulted = folder / control["file"]
@@ -109,7 +148,11 @@ def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tupl
             test, kind = next(iter(red.items()))
             status, still = outcomes(folder, test)
             noticed = stands and kind in negative_controls.NOTICED and status == 0 and not still
-            verdicts[one] = {"verdict": "red", "red": [test], "kind": kind} if noticed else {"verdict": "broken", "red": [], "kind": kind}
+            verdicts[one] = (
+                {"verdict": "red", "red": [test], "kind": kind}
+                if noticed
+                else {"verdict": "broken", "red": [], "kind": kind}
+            )
         else:
             verdicts[one] = {"verdict": "green" if status == 0 else "broken", "red": [], "kind": None}
         log(f"negative-controls: {control['id']}: {one} is {verdicts[one]['verdict']}")
@@ -118,46 +161,95 @@ def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tupl
 
 
 def importable(folder: Path, file: str) -> bool:
-    """Whether a module of the copy can be imported; True of what is no module. A stage that cannot be fails each test that runs it."""
+    """Whether a module of the copy can be imported; True of what is no module.
+
+    A stage that cannot be fails each test that runs it.
+    """
     if not file.endswith(".py"):
         return True
     module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     words = [sys.executable, "-c", f"import {module}"]
     try:
-        return subprocess.run(words, cwd=folder, env=plain(), capture_output=True, timeout=TIMEOUT_S, check=False).returncode == 0
+        return (
+            subprocess.run(
+                words, cwd=folder, env=plain(), capture_output=True, timeout=TIMEOUT_S, check=False
+            ).returncode
+            == 0
+        )
     except subprocess.TimeoutExpired:
         return False
 
 
 def plain() -> dict[str, str]:
     """The environment, without what is said to git, DVC and pytest."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))}
+    return {
+        key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_", "PYTEST_"))
+    }
 
 
 def outcomes(folder: Path, *which: str) -> tuple[int, dict[str, str]]:
-    """pytest's exit status, and the tests that failed, up to the first, each with how it did. Status 1: some failed; 0: none."""
+    """pytest's exit status, and the tests that failed, up to the first, each with how it did.
+
+    Status 1: some failed; 0: none.
+    """
     record, kinds = folder / "outcomes.json", folder / "failures.json"
     for path in (record, kinds):
         path.unlink(missing_ok=True)
-    words = ["-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider", "--record", str(record), "--failures", str(kinds), *which]
+    words = [
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--record",
+        str(record),
+        "--failures",
+        str(kinds),
+        *which,
+    ]
     try:
-        done = subprocess.run([sys.executable, *words], cwd=folder, env=plain(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=folder,
+            env=plain(),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return 124, {}  # as timeout(1) says it
     found = records.read(record, "tests")["tests"] if record.exists() else {}
     failed = json.loads(kinds.read_text("utf-8")) if kinds.exists() else {}
-    return done.returncode, {test: failed.get(test, "unknown") for test, entry in sorted(found.items()) if entry["failed"]}
+    return done.returncode, {
+        test: failed.get(test, "unknown") for test, entry in sorted(found.items()) if entry["failed"]
+    }
 
 
 def copy(folder: Path) -> None:
     """The files of this repository that tests need, as a repository of its own."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, text=True, check=True).stdout.split("\0")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, text=True, check=True
+    ).stdout.split("\0")
     for name in listed:
         if name and not name.startswith(LEFT_OUT) and Path(name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(name, folder / name)
-    by = ["-c", "user.name=negative controls", "-c", "user.email=none@example.org", "-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null"]
-    for command in (["init", "-q"], ["add", "-A"], [*by, "commit", "-q", "-m", "copy"]):  # tests of the submitted run read what is committed
+    by = [
+        "-c",
+        "user.name=negative controls",
+        "-c",
+        "user.email=none@example.org",
+        "-c",
+        "commit.gpgSign=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]
+    # tests of the submitted run read what is committed
+    for command in (["init", "-q"], ["add", "-A"], [*by, "commit", "-q", "-m", "copy"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
@@ -165,36 +257,64 @@ class Evaluated:
     """The run that stands in this clone, and the criteria under faults of its predictions."""
 
     def __init__(self, args):
-        self.metrics, self.cases = records.read(args.metrics, "metrics"), records.read(args.cases, "cases")["cases"]
+        self.metrics, self.cases = (
+            records.read(args.metrics, "metrics"),
+            records.read(args.cases, "cases")["cases"],
+        )
         self.run_id, self.args = self.metrics["run_id"], args
 
     def under(self, control: dict, requirement_ids: list[str], required: dict) -> dict:
-        """What a fault of the predictions does to the criteria of its requirements: requirement -> verdict."""
+        """What a fault of the predictions does to the criteria of its requirements: requirement ->
+        verdict."""
         from radiotrace.segmentation import recompute  # here, because it imports torch
+
         args, fault = self.args, control["predictions"]
         p = records.read(args.provenance, "provenance")["params"]
         split = records.read(args.split, "split")
-        made = list(recompute.entries(self.cases, records.read(args.dataset, "dataset"), split, split["labels"], Path(args.data),
-                                      Path(args.predictions), p, fault))
+        made = list(
+            recompute.entries(
+                self.cases,
+                records.read(args.dataset, "dataset"),
+                split,
+                split["labels"],
+                Path(args.data),
+                Path(args.predictions),
+                p,
+                fault,
+            )
+        )
         metrics = self.metrics | recompute.summaries(made, self.metrics["decisions"], p)
         by_id = {one["id"]: one for one in required["requirements"]}
-        verdicts, without = ({one: requirements.judge(by_id[one], of, True) for one in requirement_ids} for of in (metrics, self.metrics))
+        verdicts, without = (
+            {one: requirements.judge(by_id[one], of, True) for one in requirement_ids}
+            for of in (metrics, self.metrics)
+        )
         for one, result in verdicts.items():
             log(f"negative-controls: {control['id']}: {one} {result['verdict']}: {result['reason']}")
-        return {one: {"verdict": "red", "red": [result["reason"]], "kind": "criterion"}
-                if negative_controls.noticed(without[one], result)
-                else {"verdict": "green", "red": [], "kind": None} for one, result in verdicts.items()}
+        return {
+            one: {"verdict": "red", "red": [result["reason"]], "kind": "criterion"}
+            if negative_controls.noticed(without[one], result)
+            else {"verdict": "green", "red": [], "kind": None}
+            for one, result in verdicts.items()
+        }
 
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("controls", metavar="ID", nargs="*", help="of design/negative_controls.yaml; default: all")
+    parser.add_argument(
+        "controls", metavar="ID", nargs="*", help="of design/negative_controls.yaml; default: all"
+    )
     parser.add_argument("--all", action="store_true", help="seed again what was seen before, too")
     parser.add_argument("--jobs", type=int, default=2, help="faults at a time; default: 2")
     for name, default, what in (
-            ("design", "design", "folder of design controls"), ("out", "verification/negative_controls.json", "record to write"),
-            ("metrics", "metrics/metrics.json", "record of metrics"), ("cases", "metrics/cases.json", "record of test cases"),
-            ("dataset", "build/ingest/dataset.json", "record of the data set"), ("split", "build/split/split.json", "record of the split"),
-            ("data", "data", "folder of raw data"), ("predictions", "build/evaluate/results/predictions", "folder of predictions"),
-            ("provenance", "build/evaluate/results/provenance.json", "what decided the outputs of evaluate")):
+        ("design", "design", "folder of design controls"),
+        ("out", "verification/negative_controls.json", "record to write"),
+        ("metrics", "metrics/metrics.json", "record of metrics"),
+        ("cases", "metrics/cases.json", "record of test cases"),
+        ("dataset", "build/ingest/dataset.json", "record of the data set"),
+        ("split", "build/split/split.json", "record of the split"),
+        ("data", "data", "folder of raw data"),
+        ("predictions", "build/evaluate/results/predictions", "folder of predictions"),
+        ("provenance", "build/evaluate/results/provenance.json", "what decided the outputs of evaluate"),
+    ):
         parser.add_argument(f"--{name}", default=default, help=f"{what}; default: {default}")

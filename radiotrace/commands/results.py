@@ -1,4 +1,5 @@
 """results: what the last run came to."""
+
 from pathlib import Path
 
 from radiotrace import records
@@ -9,31 +10,56 @@ SHOWN = 5  # reasons
 
 
 def results(args) -> None:
-    """Prints the performance requirements of the last run with what was measured, and whether everything is verified."""
-    acceptance, traced = (records.read(Path(args.evidence) / f"{name}.json", name) for name in ("acceptance", "traceability"))
+    """Prints the performance requirements of the last run with what was measured, and whether everything
+    is verified."""
+    acceptance, traced = (
+        records.read(Path(args.evidence) / f"{name}.json", name) for name in ("acceptance", "traceability")
+    )
     rows = [("requirement", "metric", "mean", "95 % bound", "needed", "n", "verdict")]
-    rows += [(result["requirement"], result["metric"], tables.number(result["mean"]), f"{tables.number(result['observed'])} ({result['bound']})",
-              f"{result['op']} {result['threshold']:g}", _counted(result), result["verdict"])
-             for result in acceptance["results"]]
+    rows += [
+        (
+            result["requirement"],
+            result["metric"],
+            tables.number(result["mean"]),
+            f"{tables.number(result['observed'])} ({result['bound']})",
+            f"{result['op']} {result['threshold']:g}",
+            _counted(result),
+            result["verdict"],
+        )
+        for result in acceptance["results"]
+    ]
     print(tables.aligned(rows))
     statuses = [row["status"] for row in traced["requirements"].values()]
-    print(f"\nrun {acceptance['run_id'][:12]}, {'all' if acceptance['all_met'] else 'not all'} criteria met; "
-          f"{statuses.count('verified')} of {len(statuses)} requirements verified, "
-          f"release {'blocked' if traced['release_blocked'] else 'not blocked'}")
+    print(
+        f"\nrun {acceptance['run_id'][:12]}, {'all' if acceptance['all_met'] else 'not all'} criteria met; "
+        f"{statuses.count('verified')} of {len(statuses)} requirements verified, "
+        f"release {'blocked' if traced['release_blocked'] else 'not blocked'}"
+    )
     gaps = traced["gaps"] if traced["release_blocked"] else []
-    waiting = [row for row in gaps if row["item"] in traced["unreviewed"] and row["gap"].startswith("the item is ")]
+    waiting = [
+        row for row in gaps if row["item"] in traced["unreviewed"] and row["gap"].startswith("the item is ")
+    ]
     gaps = [row for row in gaps if row not in waiting]
-    gaps.sort(key=lambda row: (not row["gap"].startswith(fit.ANOTHER), _rank(row["item"], acceptance)))  # first what would be said of the wrong data
+    # first what would be said of the wrong data
+    gaps.sort(key=lambda row: (not row["gap"].startswith(fit.ANOTHER), _rank(row["item"], acceptance)))
     if waiting:
         print(f"  {len(waiting)} items of design/ wait for review: 'make review'")
     print("".join(f"  {one['item']}: {one['gap'].split(';')[0]}\n" for one in gaps[:SHOWN]), end="")
     if len(gaps) > SHOWN:
         print(f"  … and {len(gaps) - SHOWN} more in {args.evidence}/traceability.json")
     if acceptance["excluded"]:
-        print(f"{len(acceptance['excluded'])} cases were excluded: " + ", ".join(entry["case_id"] for entry in acceptance["excluded"]))
-    print("build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  every number\n"
-          "build/export/model.onnx     the model                                   metrics/cases.json    each test case\n"
-          "evidence/                   the proof; 'make verify' looks at it        metrics/*.svg         charts and pictures")
+        print(
+            f"{len(acceptance['excluded'])} cases were excluded: "
+            + ", ".join(entry["case_id"] for entry in acceptance["excluded"])
+        )
+    print(
+        "build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  "
+        "every number\n"
+        "build/export/model.onnx     the model                                   metrics/cases.json    "
+        "each test case\n"
+        "evidence/                   the proof; 'make verify' looks at it        metrics/*.svg         "
+        "charts and pictures"
+    )
 
 
 def _rank(item: str, acceptance: dict) -> int:

@@ -1,7 +1,9 @@
 """review: says that items of design/ were reviewed as they stand, or shows which were not.
 
-Many items are signed from a page: 'review --all' writes it, and 'review --all --as NAME --shown DIGEST' signs what it showed, and nothing else.
+Many items are signed from a page: 'review --all' writes it, and 'review --all --as NAME --shown DIGEST' signs
+what it showed, and nothing else.
 """
+
 import shlex
 from pathlib import Path
 
@@ -17,20 +19,36 @@ NAME_LENGTH = 200
 
 
 def review(args) -> None:
-    """Adds the items to design/reviews.jsonl as they are now; without an item, lists those that are suspect or were never reviewed."""
+    """Adds the items to design/reviews.jsonl as they are now; without an item, lists those that are
+    suspect or were never reviewed."""
     written = controls.load(args.design)
     items = controls.items(written)
     states = {name: reviews.status(name, content, written["reviews"]) for name, content in items.items()}
     if unknown := sorted({*args.items, *args.refuse} - items.keys()):
-        raise StageError(f"{len(unknown)} items are not in {args.design}/", unknown, "'python -m radiotrace review' lists what is to be reviewed.")
+        raise StageError(
+            f"{len(unknown)} items are not in {args.design}/",
+            unknown,
+            "'python -m radiotrace review' lists what is to be reviewed.",
+        )
     if args.all and args.items:
-        raise StageError("--all and names of items were given", args.items, "Give one of the two; --refuse ITEM leaves items out of --all.")
+        raise StageError(
+            "--all and names of items were given",
+            args.items,
+            "Give one of the two; --refuse ITEM leaves items out of --all.",
+        )
     is_name = args.by is None or (args.by.strip() and args.by.isprintable() and len(args.by) <= NAME_LENGTH)
     if not is_name:
-        raise StageError(f"--as: found {args.by[:NAME_LENGTH]!a}, expected a name of 1 to {NAME_LENGTH} printable characters")
+        raise StageError(
+            f"--as: found {args.by[:NAME_LENGTH]!a}, expected a name of 1 to {NAME_LENGTH} "
+            f"printable characters"
+        )
     waiting = [name for name, state in states.items() if state != "reviewed"]
     if not args.all and not args.items:
-        print(tables.aligned([("item", "state"), *((name, states[name]) for name in waiting)]) if waiting else f"all {len(items)} items are reviewed")
+        print(
+            tables.aligned([("item", "state"), *((name, states[name]) for name in waiting)])
+            if waiting
+            else f"all {len(items)} items are reviewed"
+        )
         return
     chosen = waiting if args.all else [name for name in dict.fromkeys(args.items) if name in waiting]
     opened = openings.read(args.openings)
@@ -41,7 +59,8 @@ def review(args) -> None:
 
 
 def sign_from_page(args, written: dict, chosen: list[str], n_openings: int) -> None:
-    """Writes the page of these items; signs them where the reader gives the digest of what the page would show now, and a name.
+    """Writes the page of these items; signs them where the reader gives the digest of what the page would
+    show now, and a name.
 
     Raises:
         StageError: what is there is not what was shown; or a name, or the digest, is missing.
@@ -50,18 +69,25 @@ def sign_from_page(args, written: dict, chosen: list[str], n_openings: int) -> N
     digest, asked = shown.digest(), "--all" if args.all else shlex.join(args.items)
     if args.shown is None:
         page = Path(args.page or "execution/review.html")
-        records.write_bytes(page, review_page.render(shown, f"{python()} -m radiotrace review {asked}").encode("utf-8"))
+        records.write_bytes(
+            page, review_page.render(shown, f"{python()} -m radiotrace review {asked}").encode("utf-8")
+        )
         refused = f" --refuse {shlex.join(args.refuse)}" if args.refuse else ""
         name = shlex.quote(args.by) if args.by else "NAME"
-        print(f"{page}: {len(chosen)} items, with what changed since their last review. Nothing is signed yet: read it, then\n"
-              f"{python()} -m radiotrace review {asked} --as {name} --shown {digest}{refused}")
+        print(
+            f"{page}: {len(chosen)} items, with what changed since their last review. Nothing is signed "
+            f"yet: read it, then\n"
+            f"{python()} -m radiotrace review {asked} --as {name} --shown {digest}{refused}"
+        )
         return
     if not args.by:
         raise StageError("nobody is named who signs", way_out="Add --as NAME.")
     if args.shown != digest:
-        raise StageError("what waits now is not what was shown, so that nothing is signed",
-                         [f"shown {args.shown[:12]}…, now {digest[:12]}… of {len(chosen)} items: {_some(chosen)}"],
-                         f"Read it as it stands: 'python -m radiotrace review {asked}' writes the page.")
+        raise StageError(
+            "what waits now is not what was shown, so that nothing is signed",
+            [f"shown {args.shown[:12]}…, now {digest[:12]}… of {len(chosen)} items: {_some(chosen)}"],
+            f"Read it as it stands: 'python -m radiotrace review {asked}' writes the page.",
+        )
     kept = [name for name in chosen if name not in args.refuse]
     add(args, written, kept, n_openings, {"by": args.by, "shown_sha256": digest})
     if refused := [name for name in chosen if name in args.refuse]:
@@ -81,14 +107,23 @@ def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -
     if not chosen and not args.items:
         print("nothing waits for review: every item of design/ was reviewed as it stands")
         return
-    print(f"{ledger}: {len(lines)} items reviewed" + (f", {already} were so already" if already > 0 and not args.refuse else ""))
-    late = [name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])]
+    print(
+        f"{ledger}: {len(lines)} items reviewed"
+        + (f", {already} were so already" if already > 0 and not args.refuse else "")
+    )
+    late = [
+        name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])
+    ]
     if late:
-        print(f"{', '.join(late)}: the criterion changed after the test part was opened, so that it can only be 'post-hoc'")
+        print(
+            f"{', '.join(late)}: the criterion changed after the test part was opened, so that it can only "
+            f"be 'post-hoc'"
+        )
 
 
 def python() -> str:
-    """The interpreter as a plain shell finds it, too: that of the environment in this folder, where there is one."""
+    """The interpreter as a plain shell finds it, too: that of the environment in this folder, where there
+    is one."""
     here = Path(".venv/bin/python")
     return here.as_posix() if here.exists() else "python"
 
@@ -101,11 +136,25 @@ def _some(names: list[str]) -> str:
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("items", metavar="ITEM", nargs="*", help="id of a user need, a requirement, a negative control, …")
-    parser.add_argument("--all", action="store_true", help="every item that is suspect or was never reviewed: writes a page of them to read")
+    parser.add_argument(
+        "items", metavar="ITEM", nargs="*", help="id of a user need, a requirement, a negative control, …"
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every item that is suspect or was never reviewed: writes a page of them to read",
+    )
     parser.add_argument("--as", dest="by", metavar="NAME", help="who reviews; recorded with each review")
-    parser.add_argument("--shown", metavar="DIGEST", help="sign what the page showed: its digest, which stands on the page")
-    parser.add_argument("--refuse", metavar="ITEM", nargs="+", default=[], help="items of the page that are not signed")
-    parser.add_argument("--page", metavar="FILE", help="where to write the page; default: execution/review.html")
+    parser.add_argument(
+        "--shown", metavar="DIGEST", help="sign what the page showed: its digest, which stands on the page"
+    )
+    parser.add_argument(
+        "--refuse", metavar="ITEM", nargs="+", default=[], help="items of the page that are not signed"
+    )
+    parser.add_argument(
+        "--page", metavar="FILE", help="where to write the page; default: execution/review.html"
+    )
     parser.add_argument("--design", default="design", help="folder of design controls; default: design")
-    parser.add_argument("--openings", default="design/test_openings.jsonl", help="ledger of what the test part was shown to")
+    parser.add_argument(
+        "--openings", default="design/test_openings.jsonl", help="ledger of what the test part was shown to"
+    )

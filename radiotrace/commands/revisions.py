@@ -1,11 +1,14 @@
-"""Revisions: small files as they were in another run: of a commit, a branch, a tag, an experiment of DVC, or of here and now."""
+"""Revisions: small files as they were in another run: of a commit, a branch, a tag, an experiment of DVC,
+or of here and now."""
+
 import re
 import subprocess
 from pathlib import Path
 
 from radiotrace.errors import StageError
 
-EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")  # by the commit that it started from; others there are DVC's own
+# by the commit that it started from; others there are DVC's own
+EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
 
 
 def read(run: str, path: str) -> tuple[bytes, str | None]:
@@ -24,7 +27,10 @@ def read(run: str, path: str) -> tuple[bytes, str | None]:
     if run == "workspace" or (run.endswith(".json") and Path(run).is_file()):
         file = Path(path if run == "workspace" else run)
         if not file.is_file():
-            raise StageError(f"{file} is missing in the workspace", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run.")
+            raise StageError(
+                f"{file} is missing in the workspace",
+                way_out="Run 'dvc repro', or 'dvc pull' for the submitted run.",
+            )
         return file.read_bytes(), None
     commit = resolve(run)
     shown = _git("show", f"{commit}:./{path}")
@@ -40,16 +46,35 @@ def resolve(run: str) -> str:
     found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{run}^{{commit}}")
     if found.returncode == 0:
         return found.stdout.decode().strip()
-    refs = [line.split() for line in _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").stdout.decode().splitlines()]
-    named = {name: commit for commit, name in refs if (match := EXPERIMENT.fullmatch(name)) and match[1] == run}
+    refs = [
+        line.split()
+        for line in _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps")
+        .stdout.decode()
+        .splitlines()
+    ]
+    named = {
+        name: commit for commit, name in refs if (match := EXPERIMENT.fullmatch(name)) and match[1] == run
+    }
     head = _git("rev-parse", "HEAD").stdout.decode().strip()
-    chosen = [commit for name, commit in named.items() if len(named) == 1 or name.split("/")[2:4] == [head[:2], head[2:]]]
+    chosen = [
+        commit
+        for name, commit in named.items()
+        if len(named) == 1 or name.split("/")[2:4] == [head[:2], head[2:]]
+    ]
     if chosen:
         return chosen[0]
     if named:
-        raise StageError(f"{len(named)} experiments are named {run}", sorted(named), "Name one by its commit; 'dvc exp show --all-commits' has them.")
-    raise StageError(f"{run} is no run", [f"found neither a git revision nor an experiment nor a file of the name {run}"],
-                     "'git log', 'git tag' and 'dvc exp list --all-commits' name what there is; 'workspace' is what lies here.")
+        raise StageError(
+            f"{len(named)} experiments are named {run}",
+            sorted(named),
+            "Name one by its commit; 'dvc exp show --all-commits' has them.",
+        )
+    raise StageError(
+        f"{run} is no run",
+        [f"found neither a git revision nor an experiment nor a file of the name {run}"],
+        "'git log', 'git tag' and 'dvc exp list --all-commits' name what there is; 'workspace' "
+        "is what lies here.",
+    )
 
 
 def _of_dvc(run: str, commit: str, path: str) -> bytes:
@@ -61,8 +86,11 @@ def _of_dvc(run: str, commit: str, path: str) -> bytes:
     try:
         return DVCFileSystem(rev=commit).read_bytes(f"{folder}{path}")
     except (DvcException, OSError) as error:
-        raise StageError(f"run {run} has no {path}", [f"{type(error).__name__}: {str(error).splitlines()[0]}"],
-                         "Name a run in which evaluate has run; 'dvc pull' may bring what it wrote.") from None
+        raise StageError(
+            f"run {run} has no {path}",
+            [f"{type(error).__name__}: {str(error).splitlines()[0]}"],
+            "Name a run in which evaluate has run; 'dvc pull' may bring what it wrote.",
+        ) from None
 
 
 def _git(*words: str) -> subprocess.CompletedProcess:

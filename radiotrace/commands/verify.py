@@ -5,9 +5,11 @@ level 1  the bundle is whole          level 4  metrics and intervals follow from
 level 2  signatures                   level 5  the predictions follow from the model
 level 3  it follows from this clone   level 6  everything follows from the data: 'dvc repro' in another clone
 
-At level 5 every stage but train runs again, the released file is run with its recipe, and a rule warns where the network knows its test
-cases better than strangers. The last lines name what was believed (radiotrace/evidence/verify/believed.py).
+At level 5 every stage but train runs again, the released file is run with its recipe, and a rule warns where
+the network knows its test cases better than strangers. The last lines name what was believed
+(radiotrace/evidence/verify/believed.py).
 """
+
 import json
 import subprocess
 import sys
@@ -17,13 +19,30 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.signing import keys, signatures
-from radiotrace.evidence.verify import baselines, believed, beside, causes, closed_world, history, levels, remade, verifier, workflow
+from radiotrace.evidence.verify import (
+    baselines,
+    believed,
+    beside,
+    causes,
+    closed_world,
+    history,
+    levels,
+    remade,
+    verifier,
+    workflow,
+)
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
-NAMES = {1: "the bundle is whole", 2: "signatures", 3: "it follows from this clone", 4: "numbers follow from predictions",
-         5: "predictions follow from the model", 6: "everything follows from the data"}
+NAMES = {
+    1: "the bundle is whole",
+    2: "signatures",
+    3: "it follows from this clone",
+    4: "numbers follow from predictions",
+    5: "predictions follow from the model",
+    6: "everything follows from the data",
+}
 SHOWN = 12  # faults of one check
 WIDTH = 400  # characters of one line
 DIGITS = 1e-6  # relative: numbers made on another kind of processor
@@ -33,22 +52,37 @@ BY_HAND = Path(levels.__file__).with_name("by_hand.sh")
 def run(args) -> int:
     """Checks the evidence up to a level, and prints what holds, what does not, and what was not checked."""
     if args.level == 0:
-        print(f"# Level 0 is yours to run, in this folder, without any of our code. Nothing was checked yet.\n{BY_HAND.read_text('utf-8')}", end="")
+        print(
+            f"# Level 0 is yours to run, in this folder, without any of our code. Nothing was checked "
+            f"yet.\n{BY_HAND.read_text('utf-8')}",
+            end="",
+        )
         return 0
     clone, checks, said, signers = the_clone(args), [], [], []
     for level in range(1, args.level + 1):
         if level in ANNOUNCED:
             log(f"verify: {ANNOUNCED[level]}")
         if level == 2:
-            checks += attempted(2, "every signature fits its key and what it is over", signed, args, clone, said, signers)
+            checks += attempted(
+                2, "every signature fits its key and what it is over", signed, args, clone, said, signers
+            )
         for what, function in CHECKS.get(level, ()):
             checks += attempted(level, what, function, clone)
     causes.explain(checks, causes.another(clone.evidence, clone.root))
-    checks += [Check(level, NAMES[level], skipped=["not asked for"], looked=False) for level in range(args.level + 1, 7)]
-    first = [*(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]), verifier.line(clone), ""]
+    checks += [
+        Check(level, NAMES[level], skipped=["not asked for"], looked=False)
+        for level in range(args.level + 1, 7)
+    ]
+    first = [
+        *(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]),
+        verifier.line(clone),
+        "",
+    ]
     print("\n".join(map(printable, [*first, *lines(checks), *said, *taken(checks, args.level)])))
     if args.json:
-        records.write_bytes(args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode())
+        records.write_bytes(
+            args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode()
+        )
     return int(any(check.faults for check in checks))
 
 
@@ -65,7 +99,8 @@ def taken(checks: list[Check], level: int) -> list[str]:
 
 
 def printable(line: str) -> str:
-    """A line as it may go to a terminal: names in a bundle could hold line breaks, which would forge a line of ours, or commands to the terminal."""
+    """A line as it may go to a terminal: names in a bundle could hold line breaks, which would forge a
+    line of ours, or commands to the terminal."""
     text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
     return text if len(text) <= WIDTH else f"{text[:WIDTH]} …"
 
@@ -77,16 +112,28 @@ def lines(checks: list[Check]) -> list[str]:
         word = "FAILS" if check.faults else "holds" if check.looked else "-----"
         text.append(f"level {check.level}  {word}  {check.what}")
         text += [f"                {fault}" for fault in check.faults[:SHOWN]]
-        text += [f"                … and {len(check.faults) - SHOWN} more"] if len(check.faults) > SHOWN else []
+        text += (
+            [f"                … and {len(check.faults) - SHOWN} more"] if len(check.faults) > SHOWN else []
+        )
         text += [f"                warning: {warning}" for warning in check.warned[:SHOWN]]
-        text += [f"                … and {len(check.warned) - SHOWN} more"] if len(check.warned) > SHOWN else []
+        text += (
+            [f"                … and {len(check.warned) - SHOWN} more"] if len(check.warned) > SHOWN else []
+        )
         text += [f"                not checked: {reason}" for reason in check.skipped]
     failed = sum(bool(check.faults) for check in checks)
-    return [*text, "", f"{failed} of {len(checks)} checks fail" if failed else "nothing that was checked fails; see what was not checked"]
+    return [
+        *text,
+        "",
+        f"{failed} of {len(checks)} checks fail"
+        if failed
+        else "nothing that was checked fails; see what was not checked",
+    ]
 
 
 def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
-    """Level 2. Without a signature there is nothing to check, unless the reader brought a key and so expects one.
+    """Level 2.
+
+    Without a signature there is nothing to check, unless the reader brought a key and so expects one.
 
     Args:
         said: gets a line for each signature; signers: gets the first lines, on whose key it is.
@@ -96,27 +143,42 @@ def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
     keys.outside(brought, clone.root)
     if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
-    known = keys.known(clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None)
+    known = keys.known(
+        clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None
+    )
     found = signatures.verify(clone.signatures, clone.evidence, known, clone.root)
     signers += signatures.whose(found)
     check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
     check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
     said += ["", *signatures.lines(found)]
     if any(one["key_source"] == "clone" for one in found):
-        check.skipped.append("whose key it is: a key from this clone shows integrity, not identity; give yours with --pubkey or --fingerprints")
+        check.skipped.append(
+            "whose key it is: a key from this clone shows integrity, not identity; give "
+            "yours with --pubkey or --fingerprints"
+        )
     return check
 
 
 def attempted(level: int, what: str, function, *places) -> list[Check]:
     """What a function finds: checks, or a list of faults.
 
-    Its inputs come from strangers and may be missing or of any shape. Where it cannot go on, the check has failed, and the others go on.
+    Its inputs come from strangers and may be missing or of any shape. Where it cannot go on, the check has
+    failed, and the others go on.
     """
     try:
         found = function(*places)
     except StageError as error:
         found = [error.headline, *error.findings]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError) as error:  # RecursionError is a RuntimeError
+    # RecursionError is a RuntimeError
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         found = [f"cannot be looked at: {type(error).__name__}: {error}"]
     found = found if isinstance(found, list) else [found]
     return found if all(isinstance(one, Check) for one in found) and found else [Check(level, what, found)]
@@ -125,10 +187,14 @@ def attempted(level: int, what: str, function, *places) -> list[Check]:
 def _records(root: Path) -> dict:
     """What levels 4 and 5 start from: the records as they stand in this clone."""
     build, metrics = root / "build", root / "metrics"
-    return {"dataset": records.read(build / "ingest/dataset.json", "dataset"), "split": records.read(build / "split/split.json", "split"),
-            "train": records.read(build / "train/train.json", "train"), "cases": records.read(metrics / "cases.json", "cases"),
-            "metrics": records.read(metrics / "metrics.json", "metrics"),
-            "p": records.read(build / "evaluate/results/provenance.json", "provenance")["params"]}
+    return {
+        "dataset": records.read(build / "ingest/dataset.json", "dataset"),
+        "split": records.read(build / "split/split.json", "split"),
+        "train": records.read(build / "train/train.json", "train"),
+        "cases": records.read(metrics / "cases.json", "cases"),
+        "metrics": records.read(metrics / "metrics.json", "metrics"),
+        "p": records.read(build / "evaluate/results/provenance.json", "provenance")["params"],
+    }
 
 
 def measured(clone: Clone) -> Check:
@@ -136,16 +202,37 @@ def measured(clone: Clone) -> Check:
     root = clone.root
     found = _records(root)
     from radiotrace.segmentation import recompute  # here, because it imports torch
-    made = list(recompute.entries(found["cases"]["cases"], found["dataset"], found["split"], found["split"]["labels"], root / "data",
-                                  root / "build/evaluate/results/predictions", found["p"]))
+
+    made = list(
+        recompute.entries(
+            found["cases"]["cases"],
+            found["dataset"],
+            found["split"],
+            found["split"]["labels"],
+            root / "data",
+            root / "build/evaluate/results/predictions",
+            found["p"],
+        )
+    )
     again = json.loads(records.dumps(made))
-    faults = [f"metrics/cases.json: {case['case_id']}{place}" for case, other in zip(found["cases"]["cases"], again, strict=True)
-              for place in differences(case, other, "")]
-    # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an interval.
-    summaries = json.loads(records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"])))
-    faults += [f"metrics/metrics.json: {name}{place}" for name, value in summaries.items()
-               for place in differences(found["metrics"].get(name), value, "")]
-    return Check(4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 5"])
+    faults = [
+        f"metrics/cases.json: {case['case_id']}{place}"
+        for case, other in zip(found["cases"]["cases"], again, strict=True)
+        for place in differences(case, other, "")
+    ]
+    # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
+    # interval.
+    summaries = json.loads(
+        records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"]))
+    )
+    faults += [
+        f"metrics/metrics.json: {name}{place}"
+        for name, value in summaries.items()
+        for place in differences(found["metrics"].get(name), value, "")
+    ]
+    return Check(
+        4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 5"]
+    )
 
 
 def differences(stated, found, place: str) -> list[str]:
@@ -153,10 +240,16 @@ def differences(stated, found, place: str) -> list[str]:
     if isinstance(stated, dict) and isinstance(found, dict) and stated.keys() == found.keys():
         return [line for key in stated for line in differences(stated[key], found[key], f"{place}/{key}")]
     if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
-        return [line for number, pair in enumerate(zip(stated, found, strict=True)) for line in differences(*pair, f"{place}/{number}")]
+        return [
+            line
+            for number, pair in enumerate(zip(stated, found, strict=True))
+            for line in differences(*pair, f"{place}/{number}")
+        ]
     numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (stated, found))
     same_kind = isinstance(stated, bool) == isinstance(found, bool)  # else true would be 1
-    if (stated == found and same_kind) or (numbers and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))):
+    if (stated == found and same_kind) or (
+        numbers and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))
+    ):
         return []
     return [f" at {place or '/'} states {json.dumps(stated)[:60]}, found {json.dumps(found)[:60]}"]
 
@@ -168,20 +261,35 @@ def predicted(clone: Clone) -> list[str]:
     from radiotrace.imaging import parts, volumes
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained
+
     facts, threads = trained.facts(found["train"]), found["p"]["threads"]
-    network = trained.ready(facts, str(root / "build/train/weights.safetensors"), threads, numerics.configure(facts["numerics"], threads))
+    network = trained.ready(
+        facts,
+        str(root / "build/train/weights.safetensors"),
+        threads,
+        numerics.configure(facts["numerics"], threads),
+    )
     test, faults = parts.cases(found["dataset"], found["split"], "test"), []
     for case in found["cases"]["cases"]:
-        stored = volumes.read_canonical(root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"])
-        again, _ = windows.segment(parts.original(test[case["case_id"]], "image", root / "data"), network, facts["preprocessing"])
+        stored = volumes.read_canonical(
+            root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
+        )
+        again, _ = windows.segment(
+            parts.original(test[case["case_id"]], "image", root / "data"), network, facts["preprocessing"]
+        )
         one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
         if one.shape != other.shape or (one != other).any():
-            faults.append(f"{case['prediction']}: {int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} differ")
+            faults.append(
+                f"{case['prediction']}: "
+                f"{int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} "
+                f"differ"
+            )
     return faults
 
 
 def reproduced(clone: Clone) -> Check:
-    """Level 6: the commit of this clone, run from the data in a temporary clone, from nothing: no checkpoint, no cache, no setting of ours.
+    """Level 6: the commit of this clone, run from the data in a temporary clone, from nothing: no checkpoint,
+    no cache, no setting of ours.
 
     It runs what the clone has, so it begins only where that was found to be what the verifier has.
     """
@@ -191,41 +299,75 @@ def reproduced(clone: Clone) -> Check:
         again = Path(folder) / "clone"
         environment = isolated.environment(DVC_SITE_CACHE_DIR=f"{folder}/site", DVC_NO_ANALYTICS="1")
         members = (path.relative_to(root).as_posix() for path in sorted((root / "members").glob("*.dvc")))
-        if fault := _run(folder, ["git", "clone", "-q", "--no-hardlinks", str(root), str(again)], environment):
+        if fault := _run(
+            folder, ["git", "clone", "-q", "--no-hardlinks", str(root), str(again)], environment
+        ):
             return Check(6, what, [fault])
-        fresh = Clone(again, again / clone.evidence.name, again / clone.signatures.name, again / clone.keys.name)
+        fresh = Clone(
+            again, again / clone.evidence.name, again / clone.signatures.name, again / clone.keys.name
+        )
         fit = [verifier.check(fresh), closed_world.check(fresh), workflow.check(again)]
         if faults := [fault for check in fit for fault in check.faults]:
             return Check(6, what, ["nothing was run, because:", *faults])
-        for words in ([*dvc, "pull", "-q", "data.dvc", *members], [*dvc, "repro", "-q", "-f", "--no-run-cache"]):
+        for words in (
+            [*dvc, "pull", "-q", "data.dvc", *members],
+            [*dvc, "repro", "-q", "-f", "--no-run-cache"],
+        ):
             if fault := _run(again, words, environment):
                 return Check(6, what, [fault])
-        before, after = ({path.name: records.sha256(path) for path in (one / clone.evidence.name).glob("*") if path.is_file()}
-                         for one in (root, again))
-    return Check(6, what, [f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected {before.get(name, 'nothing')[:12]}"
-                           for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)])
+        before, after = (
+            {
+                path.name: records.sha256(path)
+                for path in (one / clone.evidence.name).glob("*")
+                if path.is_file()
+            }
+            for one in (root, again)
+        )
+    return Check(
+        6,
+        what,
+        [
+            f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected "
+            f"{before.get(name, 'nothing')[:12]}"
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        ],
+    )
 
 
 def _run(where, words: list[str], environment: dict[str, str]) -> str:
     """What a command said last, where it failed; else nothing."""
-    done = subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        words, cwd=where, env=environment, capture_output=True, text=True, errors="replace", check=False
+    )
     lines_said = done.stderr.strip().splitlines() or [""]
     return f"{' '.join(words[-3:])}: exit {done.returncode}: {lines_said[-1]}" if done.returncode else ""
 
 
 MEASURED = "metrics and intervals follow from predictions and references"
-ANNOUNCED = {3: "making the evidence again from this clone", 4: "measuring the predictions again",
-             5: "predicting again, with the trained network and with the released file; then every stage but train runs again; this takes minutes",
-             6: "running everything again in another clone; this takes as long as 'make run'"}
-# Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check, several, or a list of faults.
-# Level 2 is `signed`, which also takes the reader's keys.
+ANNOUNCED = {
+    3: "making the evidence again from this clone",
+    4: "measuring the predictions again",
+    5: "predicting again, with the trained network and with the released file; then every stage but "
+    "train runs again; this takes minutes",
+    6: "running everything again in another clone; this takes as long as 'make run'",
+}
+# Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check,
+# several, or a list of faults. Level 2 is `signed`, which also takes the reader's keys.
 CHECKS = {
     1: (("the bundle is whole", lambda clone: levels.whole(clone.evidence)),),
-    3: (("its code is that of the verifier", verifier.check),
+    3: (
+        ("its code is that of the verifier", verifier.check),
         ("every file of the clone is listed", closed_world.check),
         ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.root)),
-        ("every file that it vouches for has its SHA-256", lambda clone: levels.vouched(clone.evidence, clone.root)),
-        ("made again from this clone it has the same bytes", lambda clone: levels.derived(clone.evidence, clone.root)),
+        (
+            "every file that it vouches for has its SHA-256",
+            lambda clone: levels.vouched(clone.evidence, clone.root),
+        ),
+        (
+            "made again from this clone it has the same bytes",
+            lambda clone: levels.derived(clone.evidence, clone.root),
+        ),
         ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.root)),
         ("dvc.lock fits", lambda clone: beside.locked(clone.root)),
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
@@ -234,20 +376,52 @@ CHECKS = {
         (history.UNCHANGED, lambda clone: history.raw_files(clone.root)),
         ("requirements are those that were signed for", lambda clone: baselines.check(clone.root)),
         ("derived records follow from those they stand on", rederive.checks),
-        ("nothing blocks the release", lambda clone: levels.release(clone.evidence))),
+        ("nothing blocks the release", lambda clone: levels.release(clone.evidence)),
+    ),
     4: ((MEASURED, measured),),
-    5: (("the model predicts what was measured", predicted), (released.WHAT, released.check), (membership.WHAT, membership.check),
-        (balanced.WHAT, balanced.check), (remade.WHAT, remade.check)),
-    6: (("another clone ends in the same bytes", reproduced),)}
+    5: (
+        ("the model predicts what was measured", predicted),
+        (released.WHAT, released.check),
+        (membership.WHAT, membership.check),
+        (balanced.WHAT, balanced.check),
+        (remade.WHAT, remade.check),
+    ),
+    6: (("another clone ends in the same bytes", reproduced),),
+}
 
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("--level", type=int, choices=range(7), default=4, help="how far to go, 0 to 6; 0 prints commands; default: 4")
-    parser.add_argument("--pubkey", action="append", metavar="FILE", help="public key that came to you by another way; may be given several times")
-    parser.add_argument("--fingerprints", metavar="FILE", help="lines of fingerprint and name, of keys that you know by another way than the clone")
-    parser.add_argument("--clone", "--project", dest="project", metavar="FOLDER", default=".", help="the clone, not trusted in anything; default: .")
+    parser.add_argument(
+        "--level",
+        type=int,
+        choices=range(7),
+        default=4,
+        help="how far to go, 0 to 6; 0 prints commands; default: 4",
+    )
+    parser.add_argument(
+        "--pubkey",
+        action="append",
+        metavar="FILE",
+        help="public key that came to you by another way; may be given several times",
+    )
+    parser.add_argument(
+        "--fingerprints",
+        metavar="FILE",
+        help="lines of fingerprint and name, of keys that you know by another way than the clone",
+    )
+    parser.add_argument(
+        "--clone",
+        "--project",
+        dest="project",
+        metavar="FOLDER",
+        default=".",
+        help="the clone, not trusted in anything; default: .",
+    )
     parser.add_argument("--json", metavar="FILE", help="write what was found as JSON, too")
-    for name, default, what in (("evidence", "evidence", "the bundle"), ("signatures", "signatures", "the signatures"),
-                                ("keys", "keys", "public keys of the clone")):
+    for name, default, what in (
+        ("evidence", "evidence", "the bundle"),
+        ("signatures", "signatures", "the signatures"),
+        ("keys", "keys", "public keys of the clone"),
+    ):
         parser.add_argument(f"--{name}", default=default, help=f"{what}; default: {default}")

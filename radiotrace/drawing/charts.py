@@ -1,7 +1,9 @@
-"""Charts of an evaluation: SVG files that are the same bytes every time, each readable without colour and offline.
+"""Charts of an evaluation: SVG files that are the same bytes every time, each readable without colour and
+offline.
 
 Plain values in, bytes out. Where nothing is defined, a chart says so.
 """
+
 import textwrap
 
 import matplotlib
@@ -11,10 +13,11 @@ from matplotlib.figure import Figure
 from radiotrace.drawing.figures import STYLE, svg
 from radiotrace.statistics import agreement, calibration, uncertainty
 
-MARKED, PLAIN, GREY = "#d95f02", "#1b6ca8", "0.55"  # orange and blue are told apart by colour-blind readers; marked points are squares as well
-NAMED = 5           # worst cases
+# orange and blue are told apart by colour-blind readers; marked points are squares as well
+MARKED, PLAIN, GREY = "#d95f02", "#1b6ca8", "0.55"
+NAMED = 5  # worst cases
 DRAWN_POINTS = 300  # more than so many become pixels, to keep the file small
-WIDTH = 100         # characters of small text on a line
+WIDTH = 100  # characters of small text on a line
 
 
 def reliability(before: list[dict], after: list[dict], temperature: float | None = None) -> bytes:
@@ -29,14 +32,28 @@ def reliability(before: list[dict], after: list[dict], temperature: float | None
         grid = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
         most = max((row["voxels"] for row in (*before, *after)), default=0) or 10
         scaled = "after temperature scaling" + ("" if temperature is None else f", T = {temperature:.3g}")
-        for (diagram, counts), rows, title in zip(grid.T, (before, after), ("before temperature scaling", scaled), strict=True):
+        for (diagram, counts), rows, title in zip(
+            grid.T, (before, after), ("before temperature scaling", scaled), strict=True
+        ):
             total, filled = sum(row["voxels"] for row in rows), [row for row in rows if row["voxels"]]
             diagram.plot((0, 1), (0, 1), color=GREY, ls="--", lw=1, label="calibrated")
             if filled:
-                error = sum(row["voxels"] * abs(row["confidence"] - row["share_right"]) for row in filled) / total
-                diagram.plot([row["confidence"] for row in filled], [row["share_right"] for row in filled], color=PLAIN, marker="o", ms=4,
-                             label=f"expected calibration error {error:.4f}")
-            diagram.set(title=f"{title}\n" + (f"n = {total:,.0f} voxels" if total else "no voxel"), xlim=(0, 1), ylim=(0, 1))
+                error = (
+                    sum(row["voxels"] * abs(row["confidence"] - row["share_right"]) for row in filled) / total
+                )
+                diagram.plot(
+                    [row["confidence"] for row in filled],
+                    [row["share_right"] for row in filled],
+                    color=PLAIN,
+                    marker="o",
+                    ms=4,
+                    label=f"expected calibration error {error:.4f}",
+                )
+            diagram.set(
+                title=f"{title}\n" + (f"n = {total:,.0f} voxels" if total else "no voxel"),
+                xlim=(0, 1),
+                ylim=(0, 1),
+            )
             diagram.legend(loc="upper left", fontsize=8)
             diagram.grid(alpha=0.3)
             for number, row in enumerate(rows):
@@ -50,18 +67,27 @@ def reliability(before: list[dict], after: list[dict], temperature: float | None
 
 
 def bins(tally: calibration.Tally, row: int = 0) -> list[dict]:
-    """Rows of `reliability`: voxels; confidence, the mean probability, and share_right, both None where a bin is empty.
+    """Rows of `reliability`: voxels; confidence, the mean probability, and share_right, both None where a bin
+    is empty.
 
     Args:
         row: of the tally: 0 for the label that wins, 1 + k for label k.
     """
-    return [{"voxels": float(voxels), "confidence": float(confidence / voxels) if voxels else None,
-             "share_right": float(hits / voxels) if voxels else None}
-            for voxels, confidence, hits in zip(tally.voxels[row], tally.confidence[row], tally.hits[row], strict=True)]
+    return [
+        {
+            "voxels": float(voxels),
+            "confidence": float(confidence / voxels) if voxels else None,
+            "share_right": float(hits / voxels) if voxels else None,
+        }
+        for voxels, confidence, hits in zip(
+            tally.voxels[row], tally.confidence[row], tally.hits[row], strict=True
+        )
+    ]
 
 
 def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> bytes:
-    """Difference of two volumes against their mean: bias, limits of agreement, the line that fits, and the names of the cases furthest off.
+    """Difference of two volumes against their mean: bias, limits of agreement, the line that fits, and the
+    names of the cases furthest off.
 
     Args:
         volumes_mm3: label -> case -> (reference, prediction).
@@ -70,16 +96,31 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.6 * len(volumes_mm3)), layout="constrained")
-        for axes, (label, of_case) in zip(figure.subplots(len(volumes_mm3), squeeze=False)[:, 0], volumes_mm3.items(), strict=True):
+        for axes, (label, of_case) in zip(
+            figure.subplots(len(volumes_mm3), squeeze=False)[:, 0], volumes_mm3.items(), strict=True
+        ):
             reference, prediction = np.array(list(of_case.values()), float).reshape(-1, 2).T
-            found, mean, difference = agreement.bland_altman(reference, prediction), (reference + prediction) / 2, prediction - reference
+            found, mean, difference = (
+                agreement.bland_altman(reference, prediction),
+                (reference + prediction) / 2,
+                prediction - reference,
+            )
             worst = _first(np.abs(difference - (found["bias"] or 0)))[:3]
             _points(axes, mean, difference, worst)
             _numbered(axes, mean, difference, worst)
-            for key, name, dashes in (("bias", "bias", "-"), ("limit_high", "bias + 1.96 SD", "--"), ("limit_low", "bias − 1.96 SD", "--")):
+            for key, name, dashes in (
+                ("bias", "bias", "-"),
+                ("limit_high", "bias + 1.96 SD", "--"),
+                ("limit_low", "bias − 1.96 SD", "--"),
+            ):
                 if found[key] is not None:
                     axes.axhline(found[key], color="black", lw=1, ls=dashes)
-                    axes.text(1.01, found[key], _minus(f"{name}\n{found[key]:+,.{0 if abs(found[key]) >= 10 else 2}f} mm³"), **_beside(axes))
+                    axes.text(
+                        1.01,
+                        found[key],
+                        _minus(f"{name}\n{found[key]:+,.{0 if abs(found[key]) >= 10 else 2}f} mm³"),
+                        **_beside(axes),
+                    )
             _fitted(axes, reference, prediction)
             axes.axhline(0, color=GREY, lw=0.8, ls=":")
             axes.margins(y=0.15)
@@ -93,15 +134,26 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
 def _fitted(axes, reference: np.ndarray, prediction: np.ndarray) -> None:
     """The line whose slope is the proportional bias, where it is defined."""
     mean, difference = (reference + prediction) / 2, prediction - reference
-    slope = float(agreement.slope(agreement.slope_sums(reference, prediction, mean.mean()))) if len(mean) else np.nan
+    slope = (
+        float(agreement.slope(agreement.slope_sums(reference, prediction, mean.mean())))
+        if len(mean)
+        else np.nan
+    )
     if np.isfinite(slope):
         ends = np.array([mean.min(), mean.max()])
-        axes.plot(ends, difference.mean() + slope * (ends - mean.mean()), color=MARKED, lw=1.2, label=_minus(f"slope {slope:+.2f}"))
+        axes.plot(
+            ends,
+            difference.mean() + slope * (ends - mean.mean()),
+            color=MARKED,
+            lw=1.2,
+            label=_minus(f"slope {slope:+.2f}"),
+        )
         axes.legend(loc="upper right", fontsize=8, frameon=False)
 
 
 def forest(rows: list[dict], measure: str, overall: dict) -> bytes:
-    """Mean of a measure in each group of each attribute with its 95 % interval, beside that of all cases, and the gap to the other cases.
+    """Mean of a measure in each group of each attribute with its 95 % interval, beside that of all cases, and
+    the gap to the other cases.
 
     Args:
         rows: of subgroups.compare.
@@ -129,7 +181,9 @@ def forest(rows: list[dict], measure: str, overall: dict) -> bytes:
         for tick, (_, colour) in zip(axes.get_yticklabels(), ticks.values(), strict=True):
             tick.set(color=colour, fontsize=8)
         axes.set_ylim(max(places, default=0) + 0.6, -0.6)
-        axes.set_xlabel(f"{measure}, 95 % intervals, cases / subjects; dashed: all, {_mean_text(overall)}", fontsize=8)
+        axes.set_xlabel(
+            f"{measure}, 95 % intervals, cases / subjects; dashed: all, {_mean_text(overall)}", fontsize=8
+        )
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", alpha=0.3)
         return svg(figure)
@@ -139,7 +193,10 @@ def _places(rows: list[dict]) -> list[int]:
     """A line for each row, with one left free above each attribute."""
     places = []
     for number, row in enumerate(rows):
-        places.append((places[-1] if places else -1) + (1 if number and row["attribute"] == rows[number - 1]["attribute"] else 2))
+        places.append(
+            (places[-1] if places else -1)
+            + (1 if number and row["attribute"] == rows[number - 1]["attribute"] else 2)
+        )
     return places
 
 
@@ -169,15 +226,19 @@ def _mean_text(found: dict) -> str:
     """Mean, interval and numbers of a statistics.summary."""
     if found["mean"] is None:
         return "undefined"
-    interval = "no interval" if found["ci95_low"] is None else f"{found['ci95_low']:.3f} to {found['ci95_high']:.3f}"
+    interval = (
+        "no interval" if found["ci95_low"] is None else f"{found['ci95_low']:.3f} to {found['ci95_high']:.3f}"
+    )
     return f"{found['mean']:.3f} ({interval}), n = {found['n_cases']} / {found['n_subjects']}"
 
 
 def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kept: float | None) -> bytes:
-    """Mean risk of the cases that are kept against their share, when the most uncertain are set aside; its mean is the AURC.
+    """Mean risk of the cases that are kept against their share, when the most uncertain are set aside; its
+    mean is the AURC.
 
     Args:
-        curve, best: (n,), of uncertainty.risk_coverage with risk 1 - Dice: of the scores, and of scores that know the Dice.
+        curve, best: (n,), of uncertainty.risk_coverage with risk 1 - Dice: of the scores, and of scores that
+            know the Dice.
         random: mean risk of all cases, what scores that know nothing would keep.
         kept: share of the cases that the threshold keeps; None: there is no threshold.
     """
@@ -187,20 +248,32 @@ def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kep
         share = np.arange(1, len(curve) + 1) / max(len(curve), 1)
         if random is not None:
             axes.axhline(random, color=GREY, ls=":", label=f"scores that know nothing: AURC {random:.3f}")
-        for values, name, look in ((curve, "uncertainty", {"color": PLAIN, "marker": "." if len(curve) < 60 else ""}),
-                                   (best, "scores that know the Dice", {"color": "black", "ls": "--", "lw": 1})):
-            axes.plot(share, values, label=f"{name}: AURC {np.mean(values):.3f}" if len(values) else name, **look)
+        for values, name, look in (
+            (curve, "uncertainty", {"color": PLAIN, "marker": "." if len(curve) < 60 else ""}),
+            (best, "scores that know the Dice", {"color": "black", "ls": "--", "lw": 1}),
+        ):
+            axes.plot(
+                share, values, label=f"{name}: AURC {np.mean(values):.3f}" if len(values) else name, **look
+            )
         if kept is not None:
             axes.axvline(kept, color=MARKED, ls="-.", label=f"the threshold keeps {100 * kept:.0f} %")
-        axes.set(xlim=(0, 1.02), ylim=(0, None), title=_titled("risk against coverage", len(curve)), xlabel="share of cases kept, the surest first",
-                 ylabel="mean of 1 − Dice of the cases kept")
+        axes.set(
+            xlim=(0, 1.02),
+            ylim=(0, None),
+            title=_titled("risk against coverage", len(curve)),
+            xlabel="share of cases kept, the surest first",
+            ylabel="mean of 1 − Dice of the cases kept",
+        )
         _legend(axes)
         axes.grid(alpha=0.3)
         return svg(figure)
 
 
-def uncertainty_scatter(scores: np.ndarray, dice: np.ndarray, limit: float | None, poor_below: float, names: list[str]) -> bytes:
-    """Dice against the uncertainty of a case, with the cases that go to an expert marked, and the worst named.
+def uncertainty_scatter(
+    scores: np.ndarray, dice: np.ndarray, limit: float | None, poor_below: float, names: list[str]
+) -> bytes:
+    """Dice against the uncertainty of a case, with the cases that go to an expert marked, and the worst
+    named.
 
     Args:
         scores, dice: (n,).
@@ -213,11 +286,20 @@ def uncertainty_scatter(scores: np.ndarray, dice: np.ndarray, limit: float | Non
         axes = figure.subplots()
         scores, dice = np.asarray(scores, float), np.asarray(dice, float)
         flagged, worst = scores > (np.inf if limit is None else limit), _first(-dice)
-        for where, colour, marker, name in ((~flagged, PLAIN, "o", "not flagged"), (flagged, MARKED, "s", "flagged")):
+        for where, colour, marker, name in (
+            (~flagged, PLAIN, "o", "not flagged"),
+            (flagged, MARKED, "s", "flagged"),
+        ):
             _dots(axes, scores[where], dice[where], colour, marker, f"{name}, n = {where.sum()}", len(scores))
         _numbered(axes, scores, dice, worst)
         found = uncertainty.flagging(scores, dice, np.inf if limit is None else limit, poor_below)
-        axes.axhline(poor_below, color="black", lw=1, ls="--", label=f"poor below {poor_below:g}: {found['poor']}, {found['caught']} flagged")
+        axes.axhline(
+            poor_below,
+            color="black",
+            lw=1,
+            ls="--",
+            label=f"poor below {poor_below:g}: {found['poor']}, {found['caught']} flagged",
+        )
         if limit is not None:
             axes.axvline(limit, color=MARKED, lw=1, ls="-.", label=f"threshold {limit:.3g}")
         axes.set(title=_titled("uncertainty and error", len(scores)), ylabel="mean Dice of the labels")
@@ -255,10 +337,23 @@ def _strip(axes, place: int, of_case: dict[str, float | None], lower_is_worse: b
         return
     values = np.array(list(defined.values()), float)
     worst = _first(-values if lower_is_worse else values)
-    axes.boxplot(values, positions=[place], orientation="horizontal", widths=0.5, showfliers=False, manage_ticks=False,
-                 medianprops={"color": "black"}, boxprops={"color": GREY}, whiskerprops={"color": GREY}, capprops={"color": GREY})
-    _points(axes, values, place + 0.4 * ((np.arange(len(values)) * 0.618) % 1 - 0.5), worst)  # spread evenly, and the same every time
-    told = textwrap.wrap(f"worst: {', '.join(list(defined)[index] for index in worst)}", WIDTH, max_lines=2, placeholder=" …")
+    axes.boxplot(
+        values,
+        positions=[place],
+        orientation="horizontal",
+        widths=0.5,
+        showfliers=False,
+        manage_ticks=False,
+        medianprops={"color": "black"},
+        boxprops={"color": GREY},
+        whiskerprops={"color": GREY},
+        capprops={"color": GREY},
+    )
+    # spread evenly, and the same every time
+    _points(axes, values, place + 0.4 * ((np.arange(len(values)) * 0.618) % 1 - 0.5), worst)
+    told = textwrap.wrap(
+        f"worst: {', '.join(list(defined)[index] for index in worst)}", WIDTH, max_lines=2, placeholder=" …"
+    )
     axes.text(0.005, place + 0.3, "\n".join(told), transform=axes.get_yaxis_transform(), fontsize=7, va="top")
 
 
@@ -274,8 +369,20 @@ def _points(axes, x: np.ndarray, y: np.ndarray, marked: list[int]) -> None:
     _dots(axes, x[marked], y[marked], MARKED, "s", None, 0)
 
 
-def _dots(axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str, label: str | None, together: int) -> None:
-    axes.plot(x, y, ls="", color=colour, marker=marker, ms=3.5, mew=0, label=label, rasterized=together > DRAWN_POINTS)
+def _dots(
+    axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str, label: str | None, together: int
+) -> None:
+    axes.plot(
+        x,
+        y,
+        ls="",
+        color=colour,
+        marker=marker,
+        ms=3.5,
+        mew=0,
+        label=label,
+        rasterized=together > DRAWN_POINTS,
+    )
 
 
 def _numbered(axes, x: np.ndarray, y: np.ndarray, marked: list[int]) -> None:
@@ -291,7 +398,9 @@ def _first(badness: np.ndarray) -> list[int]:
 def _name(axes, label: str, what: str, names: list[str], worst: list[int]) -> None:
     """The label of the x axis, and below it the names of the numbered points."""
     told = f"{what}: " + ", ".join(f"{number} {names[index]}" for number, index in enumerate(worst, 1))
-    axes.set_xlabel("\n".join([label, *(textwrap.wrap(told, WIDTH) if worst else [])]), loc="left", fontsize=8)
+    axes.set_xlabel(
+        "\n".join([label, *(textwrap.wrap(told, WIDTH) if worst else [])]), loc="left", fontsize=8
+    )
 
 
 def _minus(text: str) -> str:
@@ -300,8 +409,17 @@ def _minus(text: str) -> str:
 
 
 def _undefined(axes, place: int) -> None:
-    axes.text(0.5, place, "undefined in every case", transform=axes.get_yaxis_transform(), ha="center", va="center", fontsize=8, color=GREY,
-              bbox={"facecolor": "white", "linewidth": 0, "pad": 1})
+    axes.text(
+        0.5,
+        place,
+        "undefined in every case",
+        transform=axes.get_yaxis_transform(),
+        ha="center",
+        va="center",
+        fontsize=8,
+        color=GREY,
+        bbox={"facecolor": "white", "linewidth": 0, "pad": 1},
+    )
 
 
 def _titled(title: str, n: int) -> str:

@@ -1,4 +1,5 @@
 """Figures: SVG files that are the same bytes every time, each readable without colour and offline."""
+
 import io
 
 import matplotlib
@@ -8,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-PREDICTION, REFERENCE = "#d95f02", "#1b9e77"  # told apart by colour-blind readers; the prediction is dashed as well
+# told apart by colour-blind readers; the prediction is dashed as well
+PREDICTION, REFERENCE = "#d95f02", "#1b9e77"
 STYLE = {"svg.hashsalt": "radiotrace", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
 
 
@@ -28,9 +30,18 @@ def training_curve(history: list[dict]) -> bytes:
         epochs = [row["epoch"] for row in history]
         loss.plot(epochs, [row["train_loss"] for row in history], color="black", marker=".")
         loss.set(title="Training loss", xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
-        for (name, marker), colour in zip(zip(history[0]["validation_dice"], "osvD^p" * 9, strict=False), _colours(), strict=False):
+        for (name, marker), colour in zip(
+            zip(history[0]["validation_dice"], "osvD^p" * 9, strict=False), _colours(), strict=False
+        ):
             values = [row["validation_dice"][name] for row in history]
-            dice.plot(epochs, [np.nan if value is None else value for value in values], marker=marker, ms=3, color=colour, label=name)
+            dice.plot(
+                epochs,
+                [np.nan if value is None else value for value in values],
+                marker=marker,
+                ms=3,
+                color=colour,
+                label=name,
+            )
         dice.set(title="Validation Dice (averaged weights)", xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
         if history[0]["validation_dice"]:
             dice.legend(loc="lower right")
@@ -48,7 +59,8 @@ def outlines(rows: list[dict], labels: dict[str, str]) -> bytes:
     """Cases in three planes each, with reference (solid) and prediction (dashed) outlined for each label.
 
     Args:
-        rows: {"title", "image_zyx", "reference_zyx", "prediction_zyx", "spacing_zyx"}, on the canonical LPS grid.
+        rows: {"title", "image_zyx", "reference_zyx", "prediction_zyx", "spacing_zyx"}, on the canonical LPS
+            grid.
         labels: value -> name.
     """
     with matplotlib.rc_context(STYLE):
@@ -56,8 +68,10 @@ def outlines(rows: list[dict], labels: dict[str, str]) -> bytes:
         grid = figure.subplots(len(rows), 3, squeeze=False)
         for axes_of_row, row in zip(grid, rows, strict=True):
             _outline_row(axes_of_row, row, labels)
-        lines = [Line2D([], [], color=REFERENCE, lw=1.8, label="reference"),
-                 Line2D([], [], color=PREDICTION, lw=1.4, ls=(0, (2.5, 1.2)), label="prediction")]
+        lines = [
+            Line2D([], [], color=REFERENCE, lw=1.8, label="reference"),
+            Line2D([], [], color=PREDICTION, lw=1.4, ls=(0, (2.5, 1.2)), label="prediction"),
+        ]
         figure.legend(handles=lines, loc="outside lower center", ncols=2, frameon=False)
         return svg(figure)
 
@@ -67,14 +81,28 @@ def _outline_row(axes_of_row, row: dict, labels: dict[str, str]) -> None:
     low, high = np.percentile(row["image_zyx"], (1, 99.5))
     foreground = (row["reference_zyx"] > 0) | (row["prediction_zyx"] > 0)
     # z grows towards the head: coronal and sagittal slices are drawn from below, so that the head is up.
-    for axis, (axes, plane, head_up) in enumerate(zip(axes_of_row, ("axial", "coronal", "sagittal"), (False, True, True), strict=True)):
+    for axis, (axes, plane, head_up) in enumerate(
+        zip(axes_of_row, ("axial", "coronal", "sagittal"), (False, True, True), strict=True)
+    ):
         index = int(np.argmax(foreground.sum(tuple(other for other in range(3) if other != axis))))
         height, width = (spacing[other] for other in range(3) if other != axis)
-        slices = {name: np.take(row[name], index, axis) for name in ("image_zyx", "reference_zyx", "prediction_zyx")}
-        axes.imshow(slices["image_zyx"], cmap="gray", vmin=low, vmax=high, aspect=height / width, origin="lower" if head_up else "upper",
-                    interpolation="nearest")
+        slices = {
+            name: np.take(row[name], index, axis) for name in ("image_zyx", "reference_zyx", "prediction_zyx")
+        }
+        axes.imshow(
+            slices["image_zyx"],
+            cmap="gray",
+            vmin=low,
+            vmax=high,
+            aspect=height / width,
+            origin="lower" if head_up else "upper",
+            interpolation="nearest",
+        )
         for value in labels:
-            for name, colour, width_pt, dashes in (("reference_zyx", REFERENCE, 1.8, "-"), ("prediction_zyx", PREDICTION, 1.4, (0, (2.5, 1.2)))):
+            for name, colour, width_pt, dashes in (
+                ("reference_zyx", REFERENCE, 1.8, "-"),
+                ("prediction_zyx", PREDICTION, 1.4, (0, (2.5, 1.2))),
+            ):
                 mask = slices[name] == int(value)
                 if value != "0" and mask.any():
                     axes.contour(mask, [0.5], colors=colour, linewidths=width_pt, linestyles=[dashes])

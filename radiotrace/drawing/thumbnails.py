@@ -1,4 +1,5 @@
 """Thumbnails: a case in three planes as one small PNG, for pages with many of them."""
+
 import io
 
 import numpy as np
@@ -10,12 +11,16 @@ GAP = 3  # pixels between planes
 BACKGROUND = (0, 0, 0)
 
 
-def planes(image_zyx: np.ndarray, outlines: list[tuple[np.ndarray, np.ndarray]], spacing_zyx, pixels_per_mm: float) -> bytes:
-    """Axial, coronal and sagittal slice with the most of reference and prediction, side by side; patient's right on the left.
+def planes(
+    image_zyx: np.ndarray, outlines: list[tuple[np.ndarray, np.ndarray]], spacing_zyx, pixels_per_mm: float
+) -> bytes:
+    """Axial, coronal and sagittal slice with the most of reference and prediction, side by side; patient's
+    right on the left.
 
     Args:
         image_zyx: on the canonical LPS grid.
-        outlines: (reference, prediction) of each label, bool (z, y, x): the reference is drawn thick, the prediction thin over it.
+        outlines: (reference, prediction) of each label, bool (z, y, x): the reference is drawn thick, the
+            prediction thin over it.
         spacing_zyx: edges of a voxel, in mm.
         pixels_per_mm: of the picture.
 
@@ -24,16 +29,27 @@ def planes(image_zyx: np.ndarray, outlines: list[tuple[np.ndarray, np.ndarray]],
     """
     low, high = np.percentile(image_zyx, (1, 99.5))
     grey = np.clip((image_zyx - low) / max(high - low, 1e-12), 0, 1)
-    both = np.any([one | other for one, other in outlines], axis=0) if outlines else np.zeros(image_zyx.shape, bool)
+    both = (
+        np.any([one | other for one, other in outlines], axis=0)
+        if outlines
+        else np.zeros(image_zyx.shape, bool)
+    )
     pictures = []
     for axis in range(3):
-        index = int(np.argmax(both.sum(tuple(other for other in range(3) if other != axis)))) if both.any() else image_zyx.shape[axis] // 2
-        edges = [spacing_zyx[other] * pixels_per_mm for other in range(3) if other != axis]  # of a voxel, in pixels: down, right
+        index = (
+            int(np.argmax(both.sum(tuple(other for other in range(3) if other != axis))))
+            if both.any()
+            else image_zyx.shape[axis] // 2
+        )
+        # of a voxel, in pixels: down, right
+        edges = [spacing_zyx[other] * pixels_per_mm for other in range(3) if other != axis]
         head_up = axis > 0  # z grows towards the head
         picture = _grey(_turned(np.take(grey, index, axis), head_up), edges)
         draw = ImageDraw.Draw(picture)
         for pair in outlines:
-            for mask, colour, width in zip(pair, (REFERENCE, PREDICTION), (3, 1) if pixels_per_mm < 4 else (5, 2), strict=True):
+            for mask, colour, width in zip(
+                pair, (REFERENCE, PREDICTION), (3, 1) if pixels_per_mm < 4 else (5, 2), strict=True
+            ):
                 for line in borders(_turned(np.take(mask, index, axis), head_up)):
                     draw.line([(x * edges[1], y * edges[0]) for y, x in line], fill=colour, width=width)
         pictures.append(picture)
@@ -41,7 +57,8 @@ def planes(image_zyx: np.ndarray, outlines: list[tuple[np.ndarray, np.ndarray]],
 
 
 def borders(mask: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The edges between voxels of a mask and others, ((row, column), (row, column)) in voxel corners; the border of the picture counts.
+    """The edges between voxels of a mask and others, ((row, column), (row, column)) in voxel corners; the
+    border of the picture counts.
 
     Args:
         mask: bool (rows, columns).
@@ -49,7 +66,8 @@ def borders(mask: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     padded = np.pad(mask, 1)
     down, right = padded[1:] != padded[:-1], padded[:, 1:] != padded[:, :-1]
     return [((int(row), int(column) - 1), (int(row), int(column))) for row, column in np.argwhere(down)] + [
-        ((int(row) - 1, int(column)), (int(row), int(column))) for row, column in np.argwhere(right)]
+        ((int(row) - 1, int(column)), (int(row), int(column))) for row, column in np.argwhere(right)
+    ]
 
 
 def _turned(plane: np.ndarray, head_up: bool) -> np.ndarray:
@@ -58,11 +76,19 @@ def _turned(plane: np.ndarray, head_up: bool) -> np.ndarray:
 
 def _grey(plane: np.ndarray, edges: list[float]) -> Image.Image:
     size = [max(1, round(count * edge)) for count, edge in zip(plane.shape, edges, strict=True)]
-    return Image.fromarray(np.round(plane * 255).astype(np.uint8)).resize(size[::-1], Image.Resampling.NEAREST).convert("RGB")
+    return (
+        Image.fromarray(np.round(plane * 255).astype(np.uint8))
+        .resize(size[::-1], Image.Resampling.NEAREST)
+        .convert("RGB")
+    )
 
 
 def _png(pictures: list[Image.Image]) -> bytes:
-    whole = Image.new("RGB", (sum(one.width for one in pictures) + GAP * (len(pictures) - 1), max(one.height for one in pictures)), BACKGROUND)
+    whole = Image.new(
+        "RGB",
+        (sum(one.width for one in pictures) + GAP * (len(pictures) - 1), max(one.height for one in pictures)),
+        BACKGROUND,
+    )
     left = 0
     for one in pictures:
         whole.paste(one, (left, (whole.height - one.height) // 2))

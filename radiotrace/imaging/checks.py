@@ -1,4 +1,8 @@
-"""Checks of cases and of the set they form. Each gives findings; none stops: the stage does, with all of them."""
+"""Checks of cases and of the set they form.
+
+Each gives findings; none stops: the stage does, with all of them.
+"""
+
 import re
 import unicodedata
 from collections import defaultdict
@@ -14,6 +18,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
 
 class Finding(NamedTuple):
     """What one check found in one case. Severity 'error' stops the run, 'warning' does not."""
+
     case_id: str
     check: str
     found: str
@@ -44,12 +49,18 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
         for text in source.get("warnings", ()):
             add("placement", f"{name}: {text}", "one place and side in the world", "warning")
         if source["non_finite_voxels"]:
-            add("finite", f"{name}: {source['non_finite_voxels']} voxels are NaN or infinite", "finite values")
+            add(
+                "finite", f"{name}: {source['non_finite_voxels']} voxels are NaN or infinite", "finite values"
+            )
     if case["image"]["fault"] or case["label_map"]["fault"]:
         return findings
     image = case["image"]
     if any(image[key] == case["label_map"][key] for key in ("sha256", "voxels_sha256")):
-        add("label_map_is_image", "image and label map are the same", "a label map that was drawn on the image")
+        add(
+            "label_map_is_image",
+            "image and label map are the same",
+            "a label map that was drawn on the image",
+        )
     if image["intensity"]["min"] is not None and image["intensity"]["min"] == image["intensity"]["max"]:
         add("not_constant", f"every voxel is {image['intensity']['min']:g}", "at least two values")
     if image["intensity"]["min"] is not None:
@@ -63,20 +74,31 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
     if not all(low <= spacing <= high for spacing in image["grid"]["spacing_mm"]):
         add("spacing", _xyz(image["grid"]["spacing_mm"]) + " mm", f"{low:g} to {high:g} mm")
     for name, of_image, of_label_map in volumes.grid_faults(
-            image["grid"], case["label_map"]["grid"], limits["grid_tolerance_mm"], limits["grid_tolerance_direction"]):
+        image["grid"],
+        case["label_map"]["grid"],
+        limits["grid_tolerance_mm"],
+        limits["grid_tolerance_direction"],
+    ):
         add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
     volumes_mm3 = case["label_map"]["label_volumes_mm3"]
     if unknown := sorted(volumes_mm3.keys() - labels.keys(), key=float):
         add("labels_known", f"label map has {_some(unknown)}", f"only {', '.join(labels)}")
     for value, name in labels.items():
         if value != "0" and value not in volumes_mm3:
-            add("labels_present", f"label {value} ({name}) has no voxel", "every label",
-                "error" if limits["every_label"] else "warning")
+            add(
+                "labels_present",
+                f"label {value} ({name}) has no voxel",
+                "every label",
+                "error" if limits["every_label"] else "warning",
+            )
     return findings
 
 
-def label_map_findings(case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: dict) -> list[Finding]:
-    """Checks of one label map's shape: touching the border, connected components (faces, edges and corners connect)."""
+def label_map_findings(
+    case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: dict
+) -> list[Finding]:
+    """Checks of one label map's shape: touching the border, connected components (faces, edges and corners
+    connect)."""
     findings = []
     for value, name in labels.items():
         mask = label_zyx == int(value)
@@ -85,11 +107,26 @@ def label_map_findings(case_id: str, label_zyx: np.ndarray, labels: dict[str, st
         inner = np.zeros_like(mask)
         inner[1:-1, 1:-1, 1:-1] = True
         if on_border := int((mask & ~inner).sum()):
-            findings.append(Finding(case_id, "label_border", f"{name}: {on_border} voxels on the image border", "none", "warning"))
+            findings.append(
+                Finding(
+                    case_id,
+                    "label_border",
+                    f"{name}: {on_border} voxels on the image border",
+                    "none",
+                    "warning",
+                )
+            )
         components = ndimage.label(mask, np.ones((3, 3, 3)))[1]
         if components > limits["label_components_max"]:
-            findings.append(Finding(case_id, "label_components", f"{name}: {components} components",
-                                    f"at most {limits['label_components_max']}", "warning"))
+            findings.append(
+                Finding(
+                    case_id,
+                    "label_components",
+                    f"{name}: {components} components",
+                    f"at most {limits['label_components_max']}",
+                    "warning",
+                )
+            )
     return findings
 
 
@@ -104,13 +141,24 @@ def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> lis
     # Ratios, because MRI has no intensity unit: the same scanner may store 100 or 100,000.
     intensities = {case["case_id"]: case["image"]["intensity"] for case in cases}
     variation = {case_id: of["sd"] / abs(of["mean"]) for case_id, of in intensities.items() if of["mean"]}
-    spread = {case_id: (of["p99_5"] - of["p0_5"]) / of["sd"] for case_id, of in intensities.items() if of["sd"]}
-    findings += [Finding(*row, "warning") for check, values in (("intensity_variation", variation), ("intensity_spread", spread))
-                 for row in _outliers(values, check, limits["outlier_mad"])]
+    spread = {
+        case_id: (of["p99_5"] - of["p0_5"]) / of["sd"] for case_id, of in intensities.items() if of["sd"]
+    }
+    findings += [
+        Finding(*row, "warning")
+        for check, values in (("intensity_variation", variation), ("intensity_spread", spread))
+        for row in _outliers(values, check, limits["outlier_mad"])
+    ]
     for value, name in labels.items():
-        sizes = {case["case_id"]: case["label_map"]["label_volumes_mm3"].get(value, 0) for case in cases} if value != "0" else {}
-        findings += [Finding(case_id, check, f"{name}: {found}", expected, "warning")
-                     for case_id, check, found, expected in _outliers(sizes, "label_volume", limits["outlier_mad"])]
+        sizes = (
+            {case["case_id"]: case["label_map"]["label_volumes_mm3"].get(value, 0) for case in cases}
+            if value != "0"
+            else {}
+        )
+        findings += [
+            Finding(case_id, check, f"{name}: {found}", expected, "warning")
+            for case_id, check, found, expected in _outliers(sizes, "label_volume", limits["outlier_mad"])
+        ]
     return findings
 
 
@@ -118,9 +166,18 @@ def _duplicates(cases: list[dict]) -> list[Finding]:
     groups = defaultdict(list)
     for case in cases:
         groups[case["image"]["voxels_sha256"]].append(case["case_id"])
-    return [Finding(case_id, "duplicate_image", f"same voxels as {_some([other for other in group if other != case_id])}",
-                    "one id for an image", "error")
-            for group in groups.values() if len(group) > 1 for case_id in group]
+    return [
+        Finding(
+            case_id,
+            "duplicate_image",
+            f"same voxels as {_some([other for other in group if other != case_id])}",
+            "one id for an image",
+            "error",
+        )
+        for group in groups.values()
+        if len(group) > 1
+        for case_id in group
+    ]
 
 
 def _some(names: list[str], n_max: int = 5) -> str:
@@ -132,21 +189,36 @@ def _spellings(cases: list[dict]) -> list[Finding]:
     groups = defaultdict(lambda: defaultdict(list))
     for case in cases:
         groups[subject_key(case["subject_id"])][case["subject_id"]].append(case["case_id"])
-    return [Finding(case_id, "subject_spelling", f"subject {spelling!r}, elsewhere {', '.join(map(repr, sorted(group.keys() - {spelling})))}",
-                    "one spelling for a subject", "error")
-            for group in groups.values() if len(group) > 1 for spelling, case_ids in group.items() for case_id in case_ids]
+    return [
+        Finding(
+            case_id,
+            "subject_spelling",
+            f"subject {spelling!r}, elsewhere {', '.join(map(repr, sorted(group.keys() - {spelling})))}",
+            "one spelling for a subject",
+            "error",
+        )
+        for group in groups.values()
+        if len(group) > 1
+        for spelling, case_ids in group.items()
+        for case_id in case_ids
+    ]
 
 
 def subject_key(subject_id: str) -> tuple:
-    """What remains of a subject id when case, separators, leading zeros and the form of Unicode are ignored: 'Sub-007' and 'sub_7' are one."""
+    """What remains of a subject id when case, separators, leading zeros and the form of Unicode are
+    ignored: 'Sub-007' and 'sub_7' are one."""
     text = unicodedata.normalize("NFKC", subject_id).casefold()
-    return tuple(part.lstrip("0") or "0" if part.isdigit() else part for part in re.findall(r"\d+|[^\W\d_]+", text))
+    return tuple(
+        part.lstrip("0") or "0" if part.isdigit() else part for part in re.findall(r"\d+|[^\W\d_]+", text)
+    )
 
 
 def _outliers(values: dict[str, float], check: str, limit: float) -> list[tuple[str, str, str, str]]:
-    """(case, check, found, expected) where log(value) is over `limit` robust standard deviations from the set's median.
+    """(case, check, found, expected) where log(value) is over `limit` robust standard deviations from the
+    set's median.
 
-    The robust SD is 1.4826 times the median absolute deviation; fewer than 10 positive values give no verdict.
+    The robust SD is 1.4826 times the median absolute deviation; fewer than 10 positive values give no
+    verdict.
     """
     positive = {case_id: value for case_id, value in values.items() if 0 < value < np.inf}
     if len(positive) < 10:
@@ -155,8 +227,11 @@ def _outliers(values: dict[str, float], check: str, limit: float) -> list[tuple[
     median = np.median(logs)
     width = limit * 1.4826 * np.median(np.abs(logs - median))
     low, high = np.exp(median - width), np.exp(median + width)
-    return [(case_id, check, f"{value:.4g}", f"{low:.4g} to {high:.4g}")
-            for (case_id, value), log in zip(positive.items(), logs, strict=True) if abs(log - median) > width > 0]
+    return [
+        (case_id, check, f"{value:.4g}", f"{low:.4g} to {high:.4g}")
+        for (case_id, value), log in zip(positive.items(), logs, strict=True)
+        if abs(log - median) > width > 0
+    ]
 
 
 def _xyz(values) -> str:

@@ -1,4 +1,5 @@
-"""Content: a file from outside as bytes, read once and hashed, inflated within bounds, recognised where it is something else.
+"""Content: a file from outside as bytes, read once and hashed, inflated within bounds, recognised where it is
+something else.
 
 Below every format: what knows NIfTI, NRRD or MetaImage builds on this, and this knows none of them.
 """
@@ -29,8 +30,9 @@ class Content:
 class Checked:
     """One whole volume and nothing else, as ITK is handed it: no compression, no name of another file.
 
-    ending: of the format, such as ".nii". n_non_finite: stored values that are NaN or infinite. free_text: what a person or a
-    program wrote into the file and ITK does not report, by place. warnings: about where the header places the volume.
+    ending: of the format, such as ".nii". n_non_finite: stored values that are NaN or infinite. free_text:
+    what a person or a program wrote into the file and ITK does not report, by place. warnings: about where
+    the header places the volume.
     """
 
     ending: str
@@ -44,7 +46,8 @@ def read(path) -> Content:
     """Reads and hashes a file.
 
     Raises:
-        VolumeError: there is no such file, it is no plain file, or it is larger than any volume that is decoded.
+        VolumeError: there is no such file, it is no plain file, or it is larger than any volume that is
+            decoded.
     """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
@@ -80,7 +83,8 @@ def check_size(n_values: int, bytes_a_value: int) -> int:
 
 
 class Inflater:
-    """A compressed stream (gzip or zlib), inflated piece by piece, so that what it holds beyond need is never inflated."""
+    """A compressed stream (gzip or zlib), inflated piece by piece, so that what it holds beyond need is
+    never inflated."""
 
     def __init__(self, data: bytes):
         self._engine, self._rest = zlib.decompressobj(47), data  # 47: gzip or zlib, by their first bytes
@@ -104,7 +108,8 @@ class Inflater:
         """Looks at the end of the stream, where its checksum stands.
 
         Raises:
-            VolumeError: something follows what was taken, in the stream or behind it; the stream is cut or damaged.
+            VolumeError: something follows what was taken, in the stream or behind it; the stream is cut or
+                damaged.
         """
         if self.take(1):
             raise VolumeError(
@@ -114,12 +119,16 @@ class Inflater:
             raise VolumeError("cut: the compressed stream has no end")
         if behind := len(self._engine.unused_data):
             raise VolumeError(
-                f"{behind} bytes follow the compressed stream (a second gzip member, or text). Compress the volume anew, as one stream"
+                f"{behind} bytes follow the compressed stream (a second gzip member, or text). Compress the "
+                f"volume anew, as one stream"
             )
 
 
 def gzip_text(data: bytes) -> str:
-    """The file name and the comment that a gzip header may hold; '' where there is none. Source: RFC 1952, section 2.3."""
+    """The file name and the comment that a gzip header may hold; '' where there is none.
+
+    Source: RFC 1952, section 2.3.
+    """
     flags, at = data[3], 10
     if flags & 4:  # an extra field, which begins with its length
         at += 2 + int.from_bytes(data[at : at + 2], "little")
@@ -177,12 +186,16 @@ DICOM = ("a DICOM file", "Convert its series to NIfTI, for example with dcm2niix
 
 
 def foreign(data: bytes) -> str | None:
-    """What bytes are by their beginning, and what to do about it; None where it does not show. 132 bytes are enough."""
+    """What bytes are by their beginning, and what to do about it; None where it does not show.
+
+    132 bytes are enough.
+    """
     if data[128:132] == b"DICM":
         return ". ".join(DICOM)
     return next((f"{what}. {way_out}" for first, what, way_out in FOREIGN if data.startswith(first)), None)
 
 
 def refusal(data: bytes) -> VolumeError:
-    """Why bytes are no volume of the format that their name promises: what they are instead, where that shows."""
+    """Why bytes are no volume of the format that their name promises: what they are instead, where that
+    shows."""
     return VolumeError(foreign(data) or f"damaged or of an unknown format ({len(data)} bytes)")

@@ -1,7 +1,9 @@
-"""Decoding: from the bytes of a file to a volume. No library is given the file's own name, so that none finds another file by it.
+"""Decoding: from the bytes of a file to a volume.
 
-Each format has a check that reads the header itself and takes exactly the voxels that it declares. What passes is written to
-a folder of its own, under a neutral name, and ITK reads that.
+No library is given the file's own name, so that none finds another file by it.
+
+Each format has a check that reads the header itself and takes exactly the voxels that it declares. What
+passes is written to a folder of its own, under a neutral name, and ITK reads that.
 """
 
 import re
@@ -26,8 +28,8 @@ READABLE = ".nii.gz, .nii, .nrrd, .mha"
 class Decoded:
     """A volume of any dimension, with what ITK does not say of its file.
 
-    n_non_finite: stored values that are NaN or infinite, where ITK would read another value; else 0. free_text: by place.
-    warnings: about where the header places the volume.
+    n_non_finite: stored values that are NaN or infinite, where ITK would read another value; else 0.
+    free_text: by place. warnings: about where the header places the volume.
     """
 
     volume: sitk.Image
@@ -44,8 +46,9 @@ def decode(data: bytes, name: str) -> Decoded:
         name: of the file; its ending says the format, in capitals or not.
 
     Raises:
-        VolumeError: the bytes are not of the format, are cut or damaged, or more follows the voxels; the header points to
-            another file, declares more than is ever read, or describes no grid with right angles; one line, without the name.
+        VolumeError: the bytes are not of the format, are cut or damaged, or more follows the voxels; the
+            header points to another file, declares more than is ever read, or describes no grid with right
+            angles; one line, without the name.
     """
     checked = _check(data, name)
     volume = _read(checked)
@@ -90,11 +93,13 @@ def _check_grid(volume: sitk.Image) -> None:
     for key, values in numbers.items():
         if not np.isfinite(values).all():
             raise VolumeError(
-                f"the header holds a number that is not finite: {key} {' '.join(f'{value:g}' for value in values)}"
+                f"the header holds a number that is not finite: {key} "
+                f"{' '.join(f'{value:g}' for value in values)}"
             )
     if min(volume.GetSpacing()) <= 0:
         raise VolumeError(
-            f"the header declares a spacing of {' '.join(f'{value:g}' for value in volume.GetSpacing())} mm; each must be above 0"
+            f"the header declares a spacing of {' '.join(f'{value:g}' for value in volume.GetSpacing())} mm; "
+            f"each must be above 0"
         )
     if np.abs(volume.GetOrigin()).max() > ORIGIN_MM_MAX:
         raise VolumeError(

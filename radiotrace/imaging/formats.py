@@ -1,4 +1,5 @@
-"""Data set layouts: Medical Segmentation Decathlon and nnU-Net v2, with cases.csv for subjects and attributes."""
+"""Data set layouts: Medical Segmentation Decathlon and nnU-Net v2, with cases.csv for subjects and
+attributes."""
 
 import hashlib
 import json
@@ -13,7 +14,9 @@ from radiotrace.errors import StageError
 from radiotrace.imaging import content, decoding, links, tables
 
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-CASE_ID_LENGTH_MAX = 128  # files are named CASE.augmentation.mutual_information.nii.gz and the like; file systems end at 255, some at 143
+# files are named CASE.augmentation.mutual_information.nii.gz and the like; file systems end at 255, some at
+# 143
+CASE_ID_LENGTH_MAX = 128
 LABEL_NAME = re.compile(r"[^\W_][\w .()+,-]*(?<! )")
 LABEL_LENGTH_MAX = 64
 LABELS_MAX = 256  # label maps are stored as bytes
@@ -57,7 +60,8 @@ class Case:
 class Dataset:
     """What a data folder declares: who it is, its labels by value, its cases sorted by id.
 
-    tables_sha256: of dataset.json and cases.csv, of the very bytes that were read. notes: what to know that stops nothing.
+    tables_sha256: of dataset.json and cases.csv, of the very bytes that were read. notes: what to know that
+    stops nothing.
     """
 
     identity: dict
@@ -71,7 +75,8 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     """Reads dataset.json and cases.csv of a data folder, and opens no image.
 
     MSD:     "training" lists {"image", "label"}; "labels" is value -> name.
-    nnU-Net: no "training"; images are imagesTr/<case>_0000<file_ending>, label maps labelsTr/<case><file_ending>;
+    nnU-Net: no "training"; images are imagesTr/<case>_0000<file_ending>, label maps
+    labelsTr/<case><file_ending>;
              "labels" is name -> value.
     cases.csv has the columns case_id and subject_id; every further column is an attribute.
 
@@ -100,7 +105,8 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
             faults.append(f"{case_id!r}: a case id has letters, digits, '.', '_' and '-' only")
         elif len(case_id) > CASE_ID_LENGTH_MAX:
             faults.append(
-                f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because files are named after it"
+                f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because "
+                f"files are named after it"
             )
     faults += _same_when_folded(pairs)
     faults += _file_faults(folder, pairs)
@@ -141,7 +147,8 @@ def _dataset_json_bytes(folder: Path) -> bytes:
     if deeper := sorted([*folder.glob("*/dataset.json"), *folder.glob("*/*/dataset.json")]):
         raise StageError(
             f"{path} is missing, but {deeper[0].as_posix()} is there: the data set lies too deep",
-            way_out=f"Move what is in {deeper[0].parent.as_posix()}/ to {folder}/, then run 'make manifest' and 'dvc repro'.",
+            way_out=f"Move what is in {deeper[0].parent.as_posix()}/ to {folder}/, then run 'make manifest' "
+            f"and 'dvc repro'.",
         )
     if dicom := _first_dicom(folder):
         raise StageError(
@@ -224,7 +231,8 @@ def _check_modalities(declared: dict, faults: list[str]) -> None:
         named = ", ".join(map(str, channels))
         faults.append(
             f"dataset.json: {len(channels)} modalities or channels are declared ({named}); one is supported. "
-            "Keep one image of each case (nnU-Net: rename it to CASE_0000; MSD: a 3-D file of it), and declare only that one"
+            "Keep one image of each case (nnU-Net: rename it to CASE_0000; MSD: a 3-D file of it), and "
+            "declare only that one"
         )
 
 
@@ -243,7 +251,8 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
             return {}
     if ignored := [value for value, name in sorted(pairs.items()) if name.casefold() == "ignore"]:
         faults.append(
-            f"dataset.json: labels: {ignored[0]} is 'ignore', which marks voxels that nobody labelled (nnU-Net). It is not supported: they "
+            f"dataset.json: labels: {ignored[0]} is 'ignore', which marks voxels that nobody labelled "
+            f"(nnU-Net). It is not supported: they "
             "would be learnt as a structure. Leave these cases out, or label them"
         )
         return {}
@@ -253,7 +262,8 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
         or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs)
     ):
         faults.append(
-            f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each with a name of its own"
+            f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each "
+            f"with a name of its own"
         )
         return {}
     if len(pairs) > LABELS_MAX:
@@ -263,7 +273,8 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
         return {}
     if pairs[0].casefold() != "background":
         faults.append(
-            f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a structure: are the values mixed up?"
+            f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a "
+            f"structure: are the values mixed up?"
         )
     faults += _label_name_faults(pairs)
     return {str(value): pairs[value] for value in sorted(pairs)}
@@ -293,7 +304,8 @@ def _label_name(name) -> str:
 
 def _label_name_faults(pairs: dict[int, str]) -> list[str]:
     faults = [
-        f"dataset.json: labels: {value} is {name[:80]!r}; a name begins with a letter or digit, has letters, digits, spaces and . _ - + , ( ) "
+        f"dataset.json: labels: {value} is {name[:80]!r}; a name begins with a letter or digit, has letters, "
+        f"digits, spaces and . _ - + , ( ) "
         f"only, and at most {LABEL_LENGTH_MAX} characters"
         for value, name in sorted(pairs.items())
         if not LABEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX
@@ -307,7 +319,8 @@ def _label_name_faults(pairs: dict[int, str]) -> list[str]:
     for value, name in sorted(pairs.items()):
         spellings[unicodedata.normalize("NFKC", name).casefold()].append(value)
     return faults + [
-        f"dataset.json: labels: {' and '.join(map(str, values))} have one name, but for its spelling: {pairs[values[0]]!r}"
+        f"dataset.json: labels: {' and '.join(map(str, values))} have one name, but for its spelling: "
+        f"{pairs[values[0]]!r}"
         for values in spellings.values()
         if len(values) > 1
     ]
@@ -347,12 +360,14 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
         files = [name for name in listed if not name.startswith(".")]
         if hidden := [name for name in listed if name.startswith(".") and name.endswith(ending)]:
             faults.append(
-                f"{kind}/ has {len(hidden)} hidden files, such as {hidden[0]}, as macOS leaves them behind. Remove them"
+                f"{kind}/ has {len(hidden)} hidden files, such as {hidden[0]}, as macOS leaves them behind. "
+                f"Remove them"
             )
         names_in[kind] = [name.removesuffix(ending) for name in files if name.endswith(ending)]
         if not names_in[kind] and files:
             faults.append(
-                f"{kind}/ has {len(files)} files, such as {files[0]}, none of which ends in {ending} (file_ending)"
+                f"{kind}/ has {len(files)} files, such as {files[0]}, none of which ends in {ending} "
+                f"(file_ending)"
             )
     cases: set[str] = set()
     strange, channels = [], []
@@ -398,7 +413,8 @@ def _same_when_folded(pairs: dict) -> list[str]:
     if both:
         more = f" (and {len(both) - 1} more files)" if len(both) > 1 else ""
         faults.append(
-            f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of {label_maps[both[0]]}{more}; "
+            f"dataset.json: {both[0]} is the image of {images[both[0]]} and the label map of "
+            f"{label_maps[both[0]]}{more}; "
             "a file has one role"
         )
     return faults

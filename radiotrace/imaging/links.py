@@ -1,4 +1,7 @@
-"""Links: where a file of the data folder really lies. Only the folder itself and DVC's own cache are the data's places."""
+"""Links: where a file of the data folder really lies.
+
+Only the folder itself and DVC's own cache are the data's places.
+"""
 
 import re
 from functools import lru_cache
@@ -10,8 +13,8 @@ OBJECT = re.compile(r"files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
 def leaves(folder: Path, path: str) -> bool:
     """Whether a path in a folder leads out of it, and to no object of the cache of the folder's DVC project.
 
-    Links into that cache are how DVC checks data out under `dvc config cache.type symlink`; where the cache lies, DVC's
-    configuration says. The manifest holds their contents as it holds those of plain files.
+    Links into that cache are how DVC checks data out under `dvc config cache.type symlink`; where the cache
+    lies, DVC's configuration says. The manifest holds their contents as it holds those of plain files.
     """
     real = (folder / path).resolve()
     if real.is_relative_to(folder.resolve()):

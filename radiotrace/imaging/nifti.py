@@ -1,4 +1,5 @@
-"""NIfTI: what a file declares is checked against what it holds; NIfTI-2 becomes NIfTI-1, which is what ITK reads.
+"""NIfTI: what a file declares is checked against what it holds; NIfTI-2 becomes NIfTI-1, which is what ITK
+reads.
 
 Sources: NIfTI-1 (nifti1.h, 2003/2012), NIfTI-2 (nifti2.h, 2011).
 """
@@ -10,7 +11,16 @@ import numpy as np
 from nibabel import nifti1, nifti2
 from nibabel.spatialimages import HeaderDataError
 
-from radiotrace.imaging.content import Checked, Inflater, Plain, VolumeError, check_size, gzip_text, refusal, voxels_of
+from radiotrace.imaging.content import (
+    Checked,
+    Inflater,
+    Plain,
+    VolumeError,
+    check_size,
+    gzip_text,
+    refusal,
+    voxels_of,
+)
 
 DTYPES = {
     348: nifti1.header_dtype,
@@ -31,7 +41,8 @@ def check(data: bytes, compressed: bool) -> Checked:
         compressed: whether its name ends in .gz.
 
     Raises:
-        VolumeError: it is no single-file NIfTI; its header contradicts itself; there are fewer bytes than it declares, or more.
+        VolumeError: it is no single-file NIfTI; its header contradicts itself; there are fewer bytes than it
+            declares, or more.
     """
     if compressed and not data.startswith(b"\x1f\x8b"):
         raise (
@@ -79,7 +90,8 @@ def _size_of_header(raw: bytes) -> tuple[int, str] | None:
 def _check_single_file(magic: bytes) -> None:
     if magic.startswith(b"ni"):
         raise VolumeError(
-            "the header of a pair .hdr and .img, whose voxels stand in another file. Write it as one file, .nii.gz"
+            "the header of a pair .hdr and .img, whose voxels stand in another file. Write it as one file, "
+            ".nii.gz"
         )
     if not magic.startswith(b"n+"):
         raise VolumeError(
@@ -101,7 +113,8 @@ def _declared(header) -> tuple[int, np.dtype]:
         raise VolumeError(f"the header declares values of type {code}, which is not read")
     if int(header["bitpix"]) != 8 * dtype.itemsize:
         raise VolumeError(
-            f"the header declares {int(header['bitpix'])} bits a voxel for values of type {code}, which has {8 * dtype.itemsize}"
+            f"the header declares {int(header['bitpix'])} bits a voxel for values of type {code}, which has "
+            f"{8 * dtype.itemsize}"
         )
     if unit := UNITS.get(int(header["xyzt_units"]) & 7):
         raise VolumeError(f"lengths in {unit}. Write the header in mm")
@@ -150,7 +163,8 @@ def _as_version_1(header, order: str) -> bytes:
     """
     if header["dim"].max() > np.iinfo(np.int16).max:
         raise VolumeError(
-            f"sizes {_text(header['dim'][1:])}: at most {np.iinfo(np.int16).max} voxels along an axis are read"
+            f"sizes {_text(header['dim'][1:])}: at most {np.iinfo(np.int16).max} voxels along an axis are "
+            f"read"
         )
     other = np.zeros((), nifti1.header_dtype.newbyteorder(order))
     for name in set(nifti1.header_dtype.names) & set(nifti2.header_dtype.names) - {
@@ -174,8 +188,8 @@ def placement(data: bytes, read_ras: np.ndarray) -> list[str]:
         Warnings: qform and sform place the volume apart, or neither is there.
 
     Raises:
-        VolumeError: the axes of a form are not at right angles, the forms disagree on which side is left, or the spacing of
-            the form is not that of pixdim.
+        VolumeError: the axes of a form are not at right angles, the forms disagree on which side is left, or
+            the spacing of the form is not that of pixdim.
     """
     header = nibabel.Nifti1Header(data[:348], check=False)
     if header["pixdim"][0] == 0:  # means 1, as in nifti1.h
@@ -187,7 +201,8 @@ def placement(data: bytes, read_ras: np.ndarray) -> list[str]:
     forms = {name: affine for name, affine in coded.items() if affine is not None}
     if not forms:
         return [
-            "neither qform nor sform is there: place and side are not known, the axes are read as left, back and head"
+            "neither qform nor sform is there: place and side are not known, the axes are read as left, back "
+            "and head"
         ]
     size = header["dim"][1:4].astype(int)
     apart = {name: corner_distance(affine, read_ras, size) for name, affine in forms.items()}
@@ -196,7 +211,8 @@ def placement(data: bytes, read_ras: np.ndarray) -> list[str]:
         check_right_angles(forms["sform"][:3, :3])
     if apart[used] > CORNER_TOLERANCE_MM:
         raise VolumeError(
-            f"{used} and pixdim disagree: {_lengths(forms[used])} mm a voxel by {used}, {_text(header['pixdim'][1:4])} mm by pixdim"
+            f"{used} and pixdim disagree: {_lengths(forms[used])} mm a voxel by {used}, "
+            f"{_text(header['pixdim'][1:4])} mm by pixdim"
         )
     if (
         len(forms) < 2
@@ -211,7 +227,8 @@ def placement(data: bytes, read_ras: np.ndarray) -> list[str]:
         or forms["qform"][0, :3] @ forms["sform"][0, :3] <= 0
     ):
         raise VolumeError(
-            f"qform and sform disagree on which side is left: {both}. Find out which is true, and write both so"
+            f"qform and sform disagree on which side is left: {both}. Find out which is true, and write both "
+            f"so"
         )
     return [f"qform and sform place a corner {between:.3g} mm apart: {both}; {used} is used"]
 
@@ -230,13 +247,15 @@ def corner_distance(one_ras: np.ndarray, other_ras: np.ndarray, size_xyz) -> flo
 
 
 def check_right_angles(axes: np.ndarray) -> None:
-    """Refuses a grid whose axes are not at right angles: nothing here can resample one, and ITK would straighten it silently.
+    """Refuses a grid whose axes are not at right angles: nothing here can resample one, and ITK would
+    straighten it silently.
 
     Args:
         axes: (3, 3), an axis a column, of any length.
 
     Raises:
-        VolumeError: two axes are more than 0.1 degrees from a right angle, or an axis has no length; names the angle.
+        VolumeError: two axes are more than 0.1 degrees from a right angle, or an axis has no length; names
+            the angle.
     """
     lengths = np.linalg.norm(axes, axis=0)
     if not lengths.all():
@@ -246,7 +265,8 @@ def check_right_angles(axes: np.ndarray) -> None:
         angle = math.degrees(math.acos(np.clip(cosines[one, other], -1, 1)))
         if abs(angle - 90) > 0.1:
             raise VolumeError(
-                f"axes {'xyz'[one]} and {'xyz'[other]} stand at {angle:.4g} degrees, not at right angles (a sheared grid). "
+                f"axes {'xyz'[one]} and {'xyz'[other]} stand at {angle:.4g} degrees, not at right angles (a "
+                f"sheared grid). "
                 "Resample the volume, and its label map by nearest neighbour, onto a grid with right angles"
             )
 

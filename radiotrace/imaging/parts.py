@@ -1,4 +1,5 @@
 """The cases of a part of the split, as they were handed in."""
+
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,27 @@ from radiotrace.imaging import volumes
 
 
 def cases(dataset: dict, split: dict, part: str) -> dict[str, dict]:
-    """The cases of a part, sorted: case_id -> case_id, subject_id, attributes, and path and sha256 of image and label_map.
+    """The cases of a part, sorted: case_id -> case_id, subject_id, attributes, and path and sha256 of image
+    and label_map.
 
     Args:
         dataset, split: the records.
         part: "train", "validation" or "test".
     """
     described = {case["case_id"]: case for case in dataset["cases"]}
-    return {case_id: {"case_id": case_id, "subject_id": row["subject_id"], "attributes": described[case_id]["attributes"],
-                      **{kind: {key: described[case_id][kind][key] for key in ("path", "sha256")} for kind in ("image", "label_map")}}
-            for case_id, row in sorted(split["cases"].items()) if row["part"] == part}
+    return {
+        case_id: {
+            "case_id": case_id,
+            "subject_id": row["subject_id"],
+            "attributes": described[case_id]["attributes"],
+            **{
+                kind: {key: described[case_id][kind][key] for key in ("path", "sha256")}
+                for kind in ("image", "label_map")
+            },
+        }
+        for case_id, row in sorted(split["cases"].items())
+        if row["part"] == part
+    }
 
 
 def original(case: dict, kind: str, raw: Path):

@@ -1,4 +1,7 @@
-"""Tables: cases.csv, its subjects and its attributes. Text is brought to one form as it is read, and numbers to bands."""
+"""Tables: cases.csv, its subjects and its attributes.
+
+Text is brought to one form as it is read, and numbers to bands.
+"""
 
 import csv
 import io
@@ -22,7 +25,8 @@ FORBIDDEN = re.compile(r"[$\\]")  # in names and groups: charts would read them 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows by case_id, in the order of the file: subject_id, and attributes by column; '' where a cell is empty."""
+    """Rows by case_id, in the order of the file: subject_id, and attributes by column; '' where a cell is
+    empty."""
 
     subject_of: dict[str, str] = field(default_factory=dict)
     attributes_of: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -103,7 +107,8 @@ def _columns_are_good(columns: list[str], name: str, faults: list[str]) -> bool:
             bad.append(f"{name}: the name of column {number} {reason}")
         elif column.casefold().startswith("derived_"):
             bad.append(
-                f"{name}: column {column!r}: names that begin with derived_ are those of attributes that the evaluation derives; rename it"
+                f"{name}: column {column!r}: names that begin with derived_ are those of attributes that the "
+                f"evaluation derives; rename it"
             )
     faults += bad
     return not bad
@@ -132,7 +137,8 @@ def _take(
         > 1
     ):
         faults.append(
-            f"{case_id}: subject {subject_id!r} has letters of {' and '.join(scripts)} that look alike; write it in one script"
+            f"{case_id}: subject {subject_id!r} has letters of {' and '.join(scripts)} that look alike; "
+            f"write it in one script"
         )
     if not subject_id:
         faults.append(f"{case_id}: no subject_id in {name}")
@@ -149,8 +155,8 @@ def grouped(
 ) -> dict[str, dict[str, str]]:
     """case_id -> attribute -> group. What is not known has no entry.
 
-    A column of numbers becomes bands: between the limits that are given for it; else, where it has more than six different
-    numbers, its thirds. Every other text is a group of its own, in one spelling.
+    A column of numbers becomes bands: between the limits that are given for it; else, where it has more than
+    six different numbers, its thirds. Every other text is a group of its own, in one spelling.
 
     Args:
         missing_words: that mean "not known", whatever their case.
@@ -159,7 +165,8 @@ def grouped(
     """
     columns = list(next(iter(table.attributes_of.values()), {}))
     faults += [
-        f"ingest.bands: {column!r} is no further column of cases.csv; those are {', '.join(columns) or 'none'}"
+        f"ingest.bands: {column!r} is no further column of cases.csv; those are "
+        f"{', '.join(columns) or 'none'}"
         for column in sorted(limits_of.keys() - set(columns))
     ]
     words = {word.casefold() for word in missing_words} | {""}
@@ -187,7 +194,8 @@ def _groups(
     if is_quantity and others:
         named = ", ".join(f"{text!r} ({count} cases)" for text, count in sorted(others.items())[:5])
         faults.append(
-            f"cases.csv: column {column}: {len(numbers)} numbers, and {named}. Name what means 'not known' in params.yaml under "
+            f"cases.csv: column {column}: {len(numbers)} numbers, and {named}. Name what means 'not known' "
+            f"in params.yaml under "
             "ingest.missing_words, and correct the rest"
         )
         return {}
@@ -206,7 +214,8 @@ def _groups(
             faults.append(f"cases.csv: column {column}: one group in {len(several)} spellings: {named}")
     if len(spellings) > MANY_GROUPS:
         notes.append(
-            f"cases.csv: column {column} has {len(spellings)} groups in {len(known)} cases; most are too small to be compared"
+            f"cases.csv: column {column} has {len(spellings)} groups in {len(known)} cases; most are too "
+            f"small to be compared"
         )
     return known
 

@@ -1,8 +1,10 @@
-"""NRRD and MetaImage: a header of text and the voxels behind it. Both can point to other files, and here neither may.
+"""NRRD and MetaImage: a header of text and the voxels behind it.
 
-The header is read here, checked, and written again from the fields that are known, above voxels that are no longer
-compressed; what else it says is kept as text that is searched for identity. ITK reads the new one, so that no field which
-it might understand otherwise reaches it.
+Both can point to other files, and here neither may.
+
+The header is read here, checked, and written again from the fields that are known, above voxels that are no
+longer compressed; what else it says is kept as text that is searched for identity. ITK reads the new one, so
+that no field which it might understand otherwise reaches it.
 
 Sources: teem.sourceforge.net/nrrd/format.html; MetaIO, itk.org/Wiki/MetaIO/Documentation.
 """
@@ -125,8 +127,8 @@ def check_nrrd(data: bytes) -> Checked:
     """One whole NRRD volume.
 
     Raises:
-        VolumeError: it is no NRRD; its header points to another file or contradicts itself; there are fewer bytes than it
-            declares, or more.
+        VolumeError: it is no NRRD; its header points to another file or contradicts itself; there are fewer
+            bytes than it declares, or more.
     """
     if not re.match(rb"NRRD000[1-5]\r?\n", data):
         raise refusal(data)
@@ -166,7 +168,8 @@ def check_nrrd(data: bytes) -> Checked:
         ()
         if NRRD_WORLDS.fullmatch(world)
         else (
-            f"space is {world or 'not there'!r}: which side is left is not known, the axes are read as left, back and head",
+            f"space is {world or 'not there'!r}: which side is left is not known, the axes are read as left, "
+            f"back and head",
         )
     )
     return Checked(".nrrd", header + voxels, 0, text, warnings)
@@ -204,8 +207,8 @@ def check_metaimage(data: bytes) -> Checked:
     """One whole MetaImage volume.
 
     Raises:
-        VolumeError: it is no MetaImage; its header points to another file or contradicts itself; there are fewer bytes than
-            it declares, or more.
+        VolumeError: it is no MetaImage; its header points to another file or contradicts itself; there are
+            fewer bytes than it declares, or more.
     """
     if not re.match(rb"\s*[A-Za-z]+ *= *", data[:100]):
         raise refusal(data)
@@ -318,7 +321,8 @@ def _check_text(body: bytes, n_values: int) -> bytes:
     """Voxels that are written as text, once they are as many as the header declares."""
     if n_values > VALUES_MAX:
         raise VolumeError(
-            f"the header declares {n_values} voxels as text; at most {VALUES_MAX} are read. Write them as raw or gzip"
+            f"the header declares {n_values} voxels as text; at most {VALUES_MAX} are read. Write them as "
+            f"raw or gzip"
         )
     if (n_words := len(body.split())) != n_values:
         raise VolumeError(f"{n_words} numbers are there, the header declares {n_values}")

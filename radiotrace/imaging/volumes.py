@@ -1,8 +1,11 @@
-"""Volumes: reading, writing and the geometry. The only module that knows axis order, orientation and resampling grids.
+"""Volumes: reading, writing and the geometry.
 
-A volume is a SimpleITK.Image: its header is in x, y, z and mm, its world is LPS (x to the left, y to the back, z to the
-head), as in DICOM. An array taken from it is z, y, x.
+The only module that knows axis order, orientation and resampling grids.
+
+A volume is a SimpleITK.Image: its header is in x, y, z and mm, its world is LPS (x to the left, y to the
+back, z to the head), as in DICOM. An array taken from it is z, y, x.
 """
+
 import errno
 import os
 import tempfile
@@ -30,7 +33,8 @@ def open_file(path, sha256: str | None = None) -> tuple[decoding.Decoded, str]:
         sha256: that the bytes must have; None takes any.
 
     Raises:
-        VolumeError: the file is missing, is not the one that was recorded, or holds no volume; one line, without the path.
+        VolumeError: the file is missing, is not the one that was recorded, or holds no volume; one line,
+            without the path.
     """
     read = content.read(path)
     if sha256 is not None and read.sha256 != sha256:
@@ -48,7 +52,9 @@ def read(path) -> sitk.Image:
 
 
 def read_canonical(path, sha256: str) -> sitk.Image:
-    """A volume that was recorded with its hash: ingest's own, or a raw file. It is decoded from the bytes that have this hash.
+    """A volume that was recorded with its hash: ingest's own, or a raw file.
+
+    It is decoded from the bytes that have this hash.
 
     Raises:
         StageError: the file is missing, changed or damaged.
@@ -75,8 +81,10 @@ def write(volume: sitk.Image, path) -> None:
     clean.MakeUnique()  # EraseMetaData alone would reach the volume that was handed in
     for key in clean.GetMetaDataKeys():
         clean.EraseMetaData(key)
-    with tempfile.TemporaryDirectory(suffix=".partial", dir=path.parent) as folder:  # not a temporary name: its ending is the format
-        unfinished = Path(folder) / f"volume{decoding.ENDINGS.search(path.name)[0]}"  # neutral: ITK takes "a.img.nii.gz" for a pair
+    # not a temporary name: its ending is the format
+    with tempfile.TemporaryDirectory(suffix=".partial", dir=path.parent) as folder:
+        # neutral: ITK takes "a.img.nii.gz" for a pair
+        unfinished = Path(folder) / f"volume{decoding.ENDINGS.search(path.name)[0]}"
         try:
             sitk.WriteImage(clean, str(unfinished), useCompression=True)
         except RuntimeError as error:
@@ -99,7 +107,8 @@ def _errno_of_full_disk(path: Path) -> int:
 
 
 def grid(volume: sitk.Image) -> dict:
-    """Size, spacing, origin and direction of a 3-D volume, in x, y, z; direction row by row, as LPS cosines."""
+    """Size, spacing, origin and direction of a 3-D volume, in x, y, z; direction row by row, as LPS
+    cosines."""
     return {
         "size_voxels": list(volume.GetSize()),
         "spacing_mm": list(volume.GetSpacing()),
@@ -108,7 +117,9 @@ def grid(volume: sitk.Image) -> dict:
     }
 
 
-def grid_faults(image: dict, label_map: dict, tolerance_mm: float, tolerance_direction: float) -> list[tuple[str, str, str]]:
+def grid_faults(
+    image: dict, label_map: dict, tolerance_mm: float, tolerance_direction: float
+) -> list[tuple[str, str, str]]:
     """Where the grids of an image and its label map differ.
 
     Args:
@@ -120,10 +131,16 @@ def grid_faults(image: dict, label_map: dict, tolerance_mm: float, tolerance_dir
         (name, of the image, of the label map) for each of size, spacing, origin, direction that differs.
     """
     found = []
-    for name, tolerance in (("size_voxels", 0), ("spacing_mm", tolerance_mm), ("origin_mm", tolerance_mm),
-                            ("direction", tolerance_direction)):
+    for name, tolerance in (
+        ("size_voxels", 0),
+        ("spacing_mm", tolerance_mm),
+        ("origin_mm", tolerance_mm),
+        ("direction", tolerance_direction),
+    ):
         if np.abs(np.subtract(image[name], label_map[name])).max() > tolerance:
-            found.append((name, *(" ".join(f"{value:g}" for value in one[name]) for one in (image, label_map))))
+            found.append(
+                (name, *(" ".join(f"{value:g}" for value in one[name]) for one in (image, label_map)))
+            )
     return found
 
 
@@ -151,7 +168,8 @@ def to_zyx(values_xyz) -> tuple:
 
 
 def canonical(volume: sitk.Image, orientation: str, spacing_xyz, is_label_map: bool) -> sitk.Image:
-    """The volume with its axes permuted and flipped to the nearest orientation, and resampled where a spacing is asked.
+    """The volume with its axes permuted and flipped to the nearest orientation, and resampled where a spacing
+    is asked.
 
     Permuting and flipping move no voxel in the world and change no value. An oblique volume stays oblique.
 
@@ -171,13 +189,16 @@ def canonical(volume: sitk.Image, orientation: str, spacing_xyz, is_label_map: b
 
 
 def _resampled(volume: sitk.Image, spacing_xyz, is_label_map: bool) -> sitk.Image:
-    """The volume on a grid of another spacing over the same extent: voxel corners are aligned, not voxel centres."""
+    """The volume on a grid of another spacing over the same extent: voxel corners are aligned, not voxel
+    centres."""
     old = np.array(volume.GetSpacing())
     new = np.array(spacing_xyz, float)
     wanted = np.maximum(np.round(np.array(volume.GetSize()) * old / new), 1)
     if wanted.prod() * 4 > content.DECODED_BYTES_MAX:
         was, becomes, spacing = (" ".join(f"{value:g}" for value in values) for values in (old, wanted, new))
-        raise VolumeError(f"voxels of {was} mm would become {becomes} voxels of {spacing} mm, more than is ever read")
+        raise VolumeError(
+            f"voxels of {was} mm would become {becomes} voxels of {spacing} mm, more than is ever read"
+        )
     size = wanted.astype(int)
     direction = np.array(volume.GetDirection()).reshape(3, 3)
     origin = np.array(volume.GetOrigin()) + direction @ ((new - old) / 2)
@@ -190,14 +211,17 @@ def _resampled(volume: sitk.Image, spacing_xyz, is_label_map: bool) -> sitk.Imag
     resampler.SetOutputDirection(volume.GetDirection())
     resampler.SetInterpolator(interpolator)
     resampler.SetOutputPixelType(pixel_type)
-    resampler.SetUseNearestNeighborExtrapolator(True)  # a size that was rounded up ends beyond the last centre, where there would be 0
+    # a size that was rounded up ends beyond the last centre, where there would be 0
+    resampler.SetUseNearestNeighborExtrapolator(True)
     return resampler.Execute(volume)
 
 
 def onto(volume: sitk.Image, original_grid: dict) -> sitk.Image:
-    """A float32 volume interpolated linearly onto another grid; voxels outside the volume take its nearest value.
+    """A float32 volume interpolated linearly onto another grid; voxels outside the volume take its nearest
+    value.
 
-    On the grid that `canonical` turned without resampling, every value comes back unchanged to float32 precision.
+    On the grid that `canonical` turned without resampling, every value comes back unchanged to float32
+    precision.
     """
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(original_grid["size_voxels"])

@@ -1,4 +1,6 @@
-"""Intensity: how voxel values are normalised before a network sees them, in training and at inference alike."""
+"""Intensity: how voxel values are normalised before a network sees them, in training and at inference
+alike."""
+
 import numpy as np
 
 

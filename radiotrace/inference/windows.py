@@ -1,4 +1,5 @@
 """Inference: from a volume to a label map on its own grid. The one way in which this project predicts."""
+
 import numpy as np
 import SimpleITK as sitk
 import torch
@@ -18,14 +19,18 @@ def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.nda
             window_voxels, multiple; and logit_offsets where the run has balanced its volumes.
 
     Returns:
-        The label map, uint8, on the volume's own grid, and the logits (labels, z, y, x) on the canonical grid.
+        The label map, uint8, on the volume's own grid, and the logits (labels, z, y, x) on the canonical
+        grid.
     """
     turned, image = prepare(volume, spec)
     logits = predict(image, network, spec)
     probabilities = torch.softmax(logits, 0).numpy()
     grid = volumes.grid(volume)
     # Probabilities, not labels, are interpolated: borders stay smooth where spacings differ.
-    on_grid = [volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), grid)) for channel in probabilities]
+    on_grid = [
+        volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), grid))
+        for channel in probabilities
+    ]
     return volumes.from_array(np.argmax(on_grid, 0).astype(np.uint8), volume), logits.numpy()
 
 
@@ -36,10 +41,11 @@ def prepare(volume: sitk.Image, spec: dict) -> tuple[sitk.Image, torch.Tensor]:
 
 
 def predict(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch.Tensor:
-    """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in overlapping windows.
+    """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in
+    overlapping windows.
 
-    The image lies in the middle; what is added around it is 0, the mean. Only a window at a time goes to the device; the
-    logits are on the processor, the offsets of `balance` among them.
+    The image lies in the middle; what is added around it is 0, the mean. Only a window at a time goes to the
+    device; the logits are on the processor, the offsets of `balance` among them.
     """
     with torch.inference_mode():
         return differentiable(image_zyx, network, spec, device)
@@ -47,24 +53,43 @@ def predict(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch
 
 def differentiable(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch.Tensor:
     """As `predict`, and with a gradient, for which all windows are kept in memory."""
-    logits = sliding_window_inference(image_zyx[None, None], window(image_zyx.shape, spec), 1, network, overlap=0.5, mode="gaussian",
-                                      sw_device=device, device="cpu")
+    logits = sliding_window_inference(
+        image_zyx[None, None],
+        window(image_zyx.shape, spec),
+        1,
+        network,
+        overlap=0.5,
+        mode="gaussian",
+        sw_device=device,
+        device="cpu",
+    )
     return logits[0].float() + torch.tensor(spec.get("logit_offsets", 0.0)).view(-1, 1, 1, 1)
 
 
 def window(shape_zyx, spec: dict) -> list[int]:
     """Edges of what goes through the network in one pass, in voxels, z, y, x.
 
-    The window shrinks to the image, rounded up to what the network can halve, but not below the patches of training: norms
-    over a sample then see as much of the empty ground around a small image as they have learnt from.
+    The window shrinks to the image, rounded up to what the network can halve, but not below the patches of
+    training: norms over a sample then see as much of the empty ground around a small image as they have
+    learnt from.
     """
     step = spec["multiple"]
-    return [max(patch, min(limit, -(-edge // step) * step)) for limit, patch, edge in zip(
-        volumes.to_zyx(spec["window_voxels"]), volumes.to_zyx(spec["patch_voxels"]), shape_zyx, strict=True)]
+    return [
+        max(patch, min(limit, -(-edge // step) * step))
+        for limit, patch, edge in zip(
+            volumes.to_zyx(spec["window_voxels"]),
+            volumes.to_zyx(spec["patch_voxels"]),
+            shape_zyx,
+            strict=True,
+        )
+    ]
 
 
-def one_pass(image_zyx: torch.Tensor, spec: dict, centre_zyx) -> tuple[torch.Tensor, tuple[slice, ...], tuple[slice, ...]]:
-    """What `predict` hands to the network where an image fits the window; where it does not, the window around a place.
+def one_pass(
+    image_zyx: torch.Tensor, spec: dict, centre_zyx
+) -> tuple[torch.Tensor, tuple[slice, ...], tuple[slice, ...]]:
+    """What `predict` hands to the network where an image fits the window; where it does not, the window
+    around a place.
 
     Args:
         image_zyx: normalised.

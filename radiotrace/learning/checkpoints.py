@@ -1,8 +1,9 @@
 """Checkpoints: the whole state of a training run after an epoch, in one safetensors file, found again by key.
 
-A key is a hash of everything that decides the run, so that a run never goes on from another's state. Nothing here is
-pickled. A file appears whole or not at all; one that is damaged later is passed over.
+A key is a hash of everything that decides the run, so that a run never goes on from another's state. Nothing
+here is pickled. A file appears whole or not at all; one that is damaged later is passed over.
 """
+
 import hashlib
 import json
 import shutil
@@ -24,7 +25,8 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, precision, history: 
     """Writes the state after `epoch` and removes older checkpoints but one.
 
     Args:
-        precision: anything with state_dict() and load_state_dict() of plain numbers: fp16 keeps its loss scale there.
+        precision: anything with state_dict() and load_state_dict() of plain numbers: fp16 keeps its loss
+            scale there.
 
     Returns:
         SHA-256 of the file, which is the same in every run of one key.
@@ -34,10 +36,14 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, precision, history: 
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     path = _path(folder, epoch)
-    contiguous = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in sorted(tensors.items())}
+    contiguous = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in sorted(tensors.items())
+    }
     rest = {"history": history, "precision": precision.state_dict()}
     about = json.dumps(rest | {"sha256": _digest(contiguous, rest)}, sort_keys=True)
-    records.write_bytes(path, save(contiguous, {"about": about}))  # one key: safetensors writes several in any order
+    # one key: safetensors writes several in any order
+    records.write_bytes(path, save(contiguous, {"about": about}))
     records.write_bytes(path.with_name(HISTORY), records.dumps(history).encode())
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
@@ -78,12 +84,14 @@ def resume(folder, network, ema, optimizer, precision) -> list[dict]:
 
 
 def forget(folder) -> None:
-    """Removes a finished run's checkpoints, so that a forced rerun trains again instead of finding its end."""
+    """Removes a finished run's checkpoints, so that a forced rerun trains again instead of finding its
+    end."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _digest(tensors: dict, rest: dict) -> str:
-    """SHA-256 over all that is stored: safetensors itself notices a file that is cut, not one that is changed."""
+    """SHA-256 over all that is stored: safetensors itself notices a file that is cut, not one that is
+    changed."""
     found = hashlib.sha256(records.dumps(rest).encode())
     for name, value in sorted(tensors.items()):
         found.update(name.encode() + b"\0" + value.numpy().tobytes())

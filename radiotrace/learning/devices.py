@@ -1,4 +1,5 @@
 """Devices: one process or many, on processors or GPUs, as Lightning Fabric starts and joins them."""
+
 import contextlib
 import io
 import logging
@@ -14,16 +15,23 @@ from radiotrace.learning import numerics
 def launch(p: dict) -> Fabric:
     """Starts the processes that train shares its batches among; returns in each of them.
 
-    With one device on one node nothing is started. With several, this process starts the others of its node by running
-    its own command again; under torchrun or SLURM they are there already.
+    With one device on one node nothing is started. With several, this process starts the others of its node
+    by running its own command again; under torchrun or SLURM they are there already.
 
     Args:
         p: the section train of params.yaml: accelerator, devices, nodes, strategy, numerics, precision.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", "Grad strides do not match")  # of 1 x 1 x 1 convolutions, whose strides say nothing
+    # of 1 x 1 x 1 convolutions, whose strides say nothing
+    warnings.filterwarnings("ignore", "Grad strides do not match")
     precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[number_format(p)]
-    fabric = Fabric(accelerator=p["accelerator"], devices=p["devices"], num_nodes=p["nodes"], strategy=p["strategy"], precision=precision)
+    fabric = Fabric(
+        accelerator=p["accelerator"],
+        devices=p["devices"],
+        num_nodes=p["nodes"],
+        strategy=p["strategy"],
+        precision=precision,
+    )
     with contextlib.redirect_stderr(io.StringIO()):  # a banner
         fabric.launch()
     return fabric
@@ -35,15 +43,19 @@ def on_gpu(p: dict) -> bool:
 
 
 def name(device: torch.device) -> str:
-    """What computes there, as far as bytes depend on it: "cpu", whose instructions numerics.configure tells, or the name of the GPU."""
+    """What computes there, as far as bytes depend on it: "cpu", whose instructions numerics.configure
+    tells, or the name of the GPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def number_format(p: dict) -> str:
-    """What the network multiplies in, "bf16", "fp16" or "fp32": what was asked for, or fp32 where the device has not got it."""
+    """What the network multiplies in, "bf16", "fp16" or "fp32": what was asked for, or fp32 where the
+    device has not got it."""
     if p["numerics"] == "portable":
         return "fp32"
-    if p["precision"] == "bf16" and not (torch.cuda.is_bf16_supported() if on_gpu(p) else numerics.processor_has_bf16()):
+    if p["precision"] == "bf16" and not (
+        torch.cuda.is_bf16_supported() if on_gpu(p) else numerics.processor_has_bf16()
+    ):
         return "fp32"
     return p["precision"]
 
@@ -57,7 +69,10 @@ def faults(p: dict) -> list[str]:
         found.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
     shares = p["devices"] * p["nodes"] * p["accumulate"]
     if p["batch_size"] % shares:
-        found.append(f"train.batch_size: found {p['batch_size']}, expected a multiple of {shares} (devices x nodes x accumulate)")
+        found.append(
+            f"train.batch_size: found {p['batch_size']}, expected a multiple of {shares} (devices x "
+            f"nodes x accumulate)"
+        )
     return found
 
 
@@ -80,7 +95,10 @@ def merged(fabric: Fabric, rows: dict) -> dict:
 
 
 def ahead(steps, device):
-    """The same steps; where a GPU computes, the next one is drawn meanwhile. On a processor that would only get in the way."""
+    """The same steps; where a GPU computes, the next one is drawn meanwhile.
+
+    On a processor that would only get in the way.
+    """
     if device.type == "cpu":
         yield from steps
         return

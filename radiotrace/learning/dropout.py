@@ -1,18 +1,20 @@
 """Dropout of whole channels, by masks that are drawn for each sample on its own.
 
-torch draws the masks of a batch from one generator for everything: what a sample loses would depend on the samples before
-it, on the process that it is given to, and on restarts.
+torch draws the masks of a batch from one generator for everything: what a sample loses would depend on the
+samples before it, on the process that it is given to, and on restarts.
 """
+
 import numpy as np
 import torch
 from torch import nn
 
 
 class ChannelDropout(nn.Module):
-    """Sets a share of the channels of each sample to 0 and scales the others up, so that the expected value stays.
+    """Sets a share of the channels of each sample to 0 and scales the others up, so that the expected value
+    stays.
 
-    Takes and gives (n, channels, z, y, x). Passes everything on until `draw` has drawn masks, in training and evaluation mode
-    alike: evaluation may want them too.
+    Takes and gives (n, channels, z, y, x). Passes everything on until `draw` has drawn masks, in training and
+    evaluation mode alike: evaluation may want them too.
 
     Source: Tompson et al. 2015, arXiv:1411.4280.
     """
@@ -26,7 +28,8 @@ class ChannelDropout(nn.Module):
 
 
 def draw(network: nn.Module, generators: list[np.random.Generator] | None) -> None:
-    """Draws the masks for the batches to come, one generator for each of their samples; None switches dropout off."""
+    """Draws the masks for the batches to come, one generator for each of their samples; None switches
+    dropout off."""
     for module in network.modules():
         if isinstance(module, ChannelDropout):
             module.masks = None

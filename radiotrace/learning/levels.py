@@ -1,4 +1,5 @@
 """Levels of a network: which module gives the features of a resolution."""
+
 from torch import nn
 
 from radiotrace.learning import architecture
@@ -18,9 +19,9 @@ def of(spec: dict) -> range:
 def module(network: nn.Module, spec: dict, level: int) -> nn.Module:
     """The last module of a level that gives features, (n, channels, z, y, x).
 
-    That is on the way up, where the skip and what comes from below have met: whatever this level and those below have to say
-    passes through it, and what higher levels hand over by their own skips does not. deeplabv3plus has a way up at level 1
-    alone; elsewhere the module is one of its encoder, or the pyramid.
+    That is on the way up, where the skip and what comes from below have met: whatever this level and those
+    below have to say passes through it, and what higher levels hand over by their own skips does not.
+    deeplabv3plus has a way up at level 1 alone; elsewhere the module is one of its encoder, or the pyramid.
 
     Args:
         network: of networks.build.
@@ -58,5 +59,10 @@ def _of_deeplabv3plus(network: nn.Module, level: int) -> nn.Module:
     return network.decoder[1] if level == 1 else network.encoder[level]
 
 
-MODULES = {"dynunet": lambda network, level: network.upsamples[-1 - level], "unet": _of_unet, "attention_unet": _of_attention_unet,
-           "segresnet": lambda network, level: network.up_layers[-1 - level], "deeplabv3plus": _of_deeplabv3plus}
+MODULES = {
+    "dynunet": lambda network, level: network.upsamples[-1 - level],
+    "unet": _of_unet,
+    "attention_unet": _of_attention_unet,
+    "segresnet": lambda network, level: network.up_layers[-1 - level],
+    "deeplabv3plus": _of_deeplabv3plus,
+}

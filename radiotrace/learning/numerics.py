@@ -1,4 +1,5 @@
 """Numerics: threads, determinism, and what the processor can do."""
+
 import ctypes
 import os
 
@@ -11,7 +12,8 @@ def configure(numerics: str, threads: int) -> str:
     """Sets torch up for bitwise repeatable work. Call before the first tensor is computed.
 
     Args:
-        numerics: "native" uses every instruction the processor has; "portable" caps them at AVX2 and keeps to fp32.
+        numerics: "native" uses every instruction the processor has; "portable" caps them at AVX2 and keeps to
+            fp32.
         threads: intra-op threads; another number gives other bytes.
 
     Returns:
@@ -26,13 +28,15 @@ def configure(numerics: str, threads: int) -> str:
     keep_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # It would fill each new tensor with NaN, so that a program that reads what it never wrote is found out; 3 % of a training step.
+    # It would fill each new tensor with NaN, so that a program that reads what it never wrote is found out; 3
+    # % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False
     capability = torch.backends.cpu.get_cpu_capability()
     if numerics == "portable" and capability != "AVX2":
         raise RuntimeError(f"portable numerics need AVX2, torch uses {capability}")
     torch.backends.cudnn.benchmark = False
-    # Otherwise a GPU's convolutions round float32 to 10 bits of mantissa, as fp16 does: 1 % of a gradient, measured on an H100.
+    # Otherwise a GPU's convolutions round float32 to 10 bits of mantissa, as fp16 does: 1 % of a gradient,
+    # measured on an H100.
     torch.backends.cudnn.allow_tf32 = False
     return capability
 
@@ -43,9 +47,9 @@ def processor_has_bf16() -> bool:
 
 
 def keep_memory() -> None:
-    """Lets malloc keep what this process frees, instead of handing it back after each large tensor and having the kernel clear
-    other pages for the next: a tenth of a training step, and no byte of its result. Does nothing where the C library is not glibc.
-    """
+    """Lets malloc keep what this process frees, instead of handing it back after each large tensor and
+    having the kernel clear other pages for the next: a tenth of a training step, and no byte of its
+    result. Does nothing where the C library is not glibc."""
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(MMAP_THRESHOLD, 2**30)
         mallopt(TRIM_THRESHOLD, 2**31 - 1)

@@ -1,4 +1,5 @@
 """ONNX: a network as a file without code, paths or traces, and the file as a network."""
+
 import logging
 import warnings
 
@@ -18,11 +19,21 @@ def export(network: torch.nn.Module, multiple: int, opset: int) -> bytes:
     """
     example = torch.zeros(1, 1, *(multiple * edges for edges in (2, 3, 4)))
     free = dict.fromkeys((0, 2, 3, 4), torch.export.Dim.DYNAMIC)
-    with warnings.catch_warnings():  # about torchvision, which is not here, and about torch's and DynUNet's own internals
+    # about torchvision, which is not here, and about torch's and DynUNet's own internals
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(network.eval(), (example,), dynamo=True, opset_version=opset, external_data=False, verbose=False,
-                                    input_names=["image"], output_names=["logits"], dynamic_shapes=(free,))
+        program = torch.onnx.export(
+            network.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=opset,
+            external_data=False,
+            verbose=False,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_shapes=(free,),
+        )
     model = program.model_proto
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
@@ -30,7 +41,8 @@ def export(network: torch.nn.Module, multiple: int, opset: int) -> bytes:
 
 
 def _strip(message) -> None:
-    """Empties every metadata_props and doc_string, at any depth: torch writes source paths and stack traces there."""
+    """Empties every metadata_props and doc_string, at any depth: torch writes source paths and stack
+    traces there."""
     for field, value in message.ListFields():
         if field.name in ("metadata_props", "doc_string"):
             message.ClearField(field.name)
@@ -40,7 +52,8 @@ def _strip(message) -> None:
 
 
 def network(content: bytes, threads: int):
-    """An ONNX file as inference takes a network: (n, 1, z, y, x) tensor -> logits tensor, on the processor."""
+    """An ONNX file as inference takes a network: (n, 1, z, y, x) tensor -> logits tensor, on the
+    processor."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

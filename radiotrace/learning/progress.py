@@ -1,4 +1,8 @@
-"""Progress: what the person waiting sees, in the terminal and in TensorBoard. Nothing of it is an output of the stage."""
+"""Progress: what the person waiting sees, in the terminal and in TensorBoard.
+
+Nothing of it is an output of the stage.
+"""
+
 import time
 
 from radiotrace import errors
@@ -22,6 +26,7 @@ class Progress:
         self.writer = None
         if tensorboard and shown:
             from torch.utils.tensorboard import SummaryWriter
+
             self.writer = SummaryWriter(str(tensorboard), purge_step=done + 1)
 
     def step(self, epoch: int, step: int, loss: float) -> None:
@@ -33,10 +38,17 @@ class Progress:
         """After an epoch: a row of the history."""
         if not self.shown:
             return
-        dice = "".join(f"  validation dice {name} {value:.3f}" for name, value in row["validation_dice"].items() if value is not None)
+        dice = "".join(
+            f"  validation dice {name} {value:.3f}"
+            for name, value in row["validation_dice"].items()
+            if value is not None
+        )
         self._say(row["epoch"], f"loss {row['train_loss']:.3f}{dice}", row["epoch"] * self.steps)
         if self.writer:
-            values = {key: row[key] for key in ("train_loss", "learning_rate", "gradient_norm_median", "gradient_norm_max")}
+            values = {
+                key: row[key]
+                for key in ("train_loss", "learning_rate", "gradient_norm_median", "gradient_norm_max")
+            }
             values |= {f"validation_dice/{name}": value for name, value in row["validation_dice"].items()}
             for name, value in values.items():
                 if value is not None:

@@ -1,4 +1,5 @@
 """The trained network, as the stages after train take it up: in their own process and in those of workers."""
+
 import hashlib
 import json
 from functools import lru_cache
@@ -12,9 +13,11 @@ from radiotrace.learning import architecture, numerics
 
 
 def facts(train: dict) -> dict:
-    """What a worker must know of the record 'train': network, weights_sha256, preprocessing, labels, numerics, precision."""
+    """What a worker must know of the record 'train': network, weights_sha256, preprocessing, labels,
+    numerics, precision."""
     return {key: train[key] for key in ("network", "weights_sha256", "preprocessing", "labels")} | {
-        key: train["params"][key] for key in ("numerics", "precision")}
+        key: train["params"][key] for key in ("numerics", "precision")
+    }
 
 
 def in_bf16(facts: dict) -> bool:
@@ -61,11 +64,15 @@ def configure(name: str, threads: int, expected: str) -> None:
     except RuntimeError as error:
         found = str(error)
     if found != expected:
-        raise StageError("a worker computes in another way than the machine of the stage", [f"found {found}, expected {expected}"],
-                         "Use machines of one kind; restart workers that have run with other numerics.")
+        raise StageError(
+            "a worker computes in another way than the machine of the stage",
+            [f"found {found}, expected {expected}"],
+            "Use machines of one kind; restart workers that have run with other numerics.",
+        )
 
 
-@lru_cache(maxsize=16)  # once per process, each member of an ensemble; the hash, because a worker of a cluster outlives the file
+# once per process, each member of an ensemble; the hash, because a worker of a cluster outlives the file
+@lru_cache(maxsize=16)
 def load(spec_json: str, weights: str, sha256: str):
     """The network in evaluation mode.
 
@@ -78,8 +85,11 @@ def load(spec_json: str, weights: str, sha256: str):
     """
     content = Path(weights).read_bytes()  # once: what is loaded is what was hashed
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
-        raise StageError(f"{weights} was changed after training", [f"SHA-256 found {found}, expected {sha256}"],
-                         "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.")
+        raise StageError(
+            f"{weights} was changed after training",
+            [f"SHA-256 found {found}, expected {sha256}"],
+            "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.",
+        )
     built = architecture.build(json.loads(spec_json), seed=0)
     architecture.load_state(built, safetensors.torch.load(content))
     return built.eval()

@@ -1,1 +1,4 @@
-"""The pipeline: parameters, provenance, how a stage runs, work in parallel, the datastore. Knows nothing of images or tasks."""
+"""The pipeline: parameters, provenance, how a stage runs, work in parallel, the datastore.
+
+Knows nothing of images or tasks.
+"""

@@ -1,4 +1,6 @@
-"""A Dask cluster that runs already: reaching it, and finding out that its workers would give the same bytes."""
+"""A Dask cluster that runs already: reaching it, and finding out that its workers would give the same
+bytes."""
+
 import importlib.util
 import logging
 import os
@@ -18,7 +20,9 @@ HOW_TO_START = "Start it in this folder, as it is now: 'python -m dask scheduler
 
 
 class Origin(NamedTuple):
-    """Where a stage runs: a file in its folder that is nowhere else, code_sha256() there, its file of pins."""
+    """Where a stage runs: a file in its folder that is nowhere else, code_sha256() there, its file of
+    pins."""
+
     token: str
     code: str
     requirements: str
@@ -36,12 +40,16 @@ def connect(address: str, requirements):
         A backend for joblib, and the Origin that check_worker takes.
 
     Raises:
-        StageError: Dask is not installed; the scheduler is not there, has no worker, or is lost on the way; a process of the
-            cluster sees other files, code or versions; cases end every worker that takes them.
+        StageError: Dask is not installed; the scheduler is not there, has no worker, or is lost on the way; a
+            process of the cluster sees other files, code or versions; cases end every worker that takes them.
     """
     if importlib.util.find_spec("distributed") is None:
-        raise StageError("--backend dask needs packages that are not installed", way_out="Run 'pip install -r requirements-cluster.txt'.")
+        raise StageError(
+            "--backend dask needs packages that are not installed",
+            way_out="Run 'pip install -r requirements-cluster.txt'.",
+        )
     import distributed  # here, because only a cluster needs it
+
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is said once, below
     client = _client(address)
     origin = Origin(f".{uuid.uuid4().hex}.partial", code_sha256(), str(requirements))
@@ -50,10 +58,16 @@ def connect(address: str, requirements):
         check_processes(client, origin)
         yield _backend(client), origin
     except CancelledError:
-        raise StageError(f"the Dask scheduler at {address} was lost on the way", way_out="Start it again, then run it again.") from None
+        raise StageError(
+            f"the Dask scheduler at {address} was lost on the way",
+            way_out="Start it again, then run it again.",
+        ) from None
     except distributed.KilledWorker as error:
-        raise StageError("some cases end every worker that takes them, most likely of too little memory", [str(error).split("\n")[0]],
-                         "Give each worker more memory, then run it again.") from None
+        raise StageError(
+            "some cases end every worker that takes them, most likely of too little memory",
+            [str(error).split("\n")[0]],
+            "Give each worker more memory, then run it again.",
+        ) from None
     finally:
         Path(origin.token).unlink(missing_ok=True)
         client.close()
@@ -61,11 +75,15 @@ def connect(address: str, requirements):
 
 def _client(address: str):
     import distributed
+
     try:
         client = distributed.Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except OSError as error:
-        raise StageError(f"no Dask scheduler at {address}", [str(error)],
-                         "Start one with 'python -m dask scheduler', or correct --scheduler.") from None
+        raise StageError(
+            f"no Dask scheduler at {address}",
+            [str(error)],
+            "Start one with 'python -m dask scheduler', or correct --scheduler.",
+        ) from None
     try:
         client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
     except TimeoutError:
@@ -87,14 +105,23 @@ def _backend(client):
 
 
 def check_processes(client, origin: Origin) -> None:
-    """Stops with the faults of all processes that are there; workers that come later are checked at their first case."""
+    """Stops with the faults of all processes that are there; workers that come later are checked at their
+    first case."""
     find = importlib.util.find_spec
-    found = {("the scheduler", name): client.run_on_scheduler(find, name) for name in (__package__, "joblib")}  # it reads tasks too
-    found |= {(address, __package__): spec for address, spec in client.run(find, __package__, on_error="ignore").items()}
+    # it reads tasks too
+    found = {("the scheduler", name): client.run_on_scheduler(find, name) for name in (__package__, "joblib")}
+    found |= {
+        (address, __package__): spec
+        for address, spec in client.run(find, __package__, on_error="ignore").items()
+    }
     faults = [f"{where}: cannot import {name}" for (where, name), spec in found.items() if spec is None]
-    faults = faults or [fault for fault in client.run(check_worker, origin, on_error="ignore").values() if fault]
+    faults = faults or [
+        fault for fault in client.run(check_worker, origin, on_error="ignore").values() if fault
+    ]
     if faults:
-        raise StageError(f"{len(faults)} processes of the Dask cluster cannot help", sorted(faults), HOW_TO_START)
+        raise StageError(
+            f"{len(faults)} processes of the Dask cluster cannot help", sorted(faults), HOW_TO_START
+        )
 
 
 @cache

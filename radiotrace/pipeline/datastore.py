@@ -1,4 +1,8 @@
-"""The datastore: the DVC remote that lies in git. Holds every locked output, and each object is what its name says."""
+"""The datastore: the DVC remote that lies in git.
+
+Holds every locked output, and each object is what its name says.
+"""
+
 import hashlib
 import json
 import os
@@ -11,8 +15,11 @@ from radiotrace.errors import StageError
 
 SHOWN = 12  # faults of one kind
 RESTORE = "Restore it with 'git checkout datastore'; or, after a run that is meant, 'dvc push' and commit it."
-ANOTHER_RUN = ("To keep this run: 'dvc push', then commit it. To go back to the committed one: 'git stash', then 'dvc checkout'. Either way, "
-               "what is committed is as whole as before.")
+ANOTHER_RUN = (
+    "To keep this run: 'dvc push', then commit it. To go back to the committed one: 'git stash', "
+    "then 'dvc checkout'. Either way, "
+    "what is committed is as whole as before."
+)
 
 
 def check(project) -> tuple[int, int]:
@@ -25,15 +32,18 @@ def check(project) -> tuple[int, int]:
         How many objects were hashed, and how many locked files were found among them.
 
     Raises:
-        StageError: names objects whose bytes are not their name, and locked files without an object, 12 of each kind and how many more;
-            also when nothing is locked, because then nothing was checked. Where all that is missing is of a run that nobody committed, it
-            says so in one line.
+        StageError: names objects whose bytes are not their name, and locked files without an object, 12 of
+            each kind and how many more; also when nothing is locked, because then nothing was checked. Where
+            all that is missing is of a run that nobody committed, it says so in one line.
     """
     project = Path(project)
     store = project / "datastore" / "files" / "md5"
     objects = sorted(path for path in store.glob("*/*") if path.is_file())
-    changed = [f"{path.relative_to(project).as_posix()}: its MD5 is {found}, it was changed"
-               for path in objects if (found := _md5(path)) != (path.parent.name + path.name).removesuffix(".dir")]
+    changed = [
+        f"{path.relative_to(project).as_posix()}: its MD5 is {found}, it was changed"
+        for path in objects
+        if (found := _md5(path)) != (path.parent.name + path.name).removesuffix(".dir")
+    ]
     locked = _locked(project)
     found, missing = 0, []
     for name, digest in sorted(locked.items()):
@@ -43,21 +53,37 @@ def check(project) -> tuple[int, int]:
             else:
                 missing.append(f"{path}: locked as {one}, but not in the datastore")
     if missing and not changed and not _committed(project / "dvc.lock"):
-        raise StageError("the run in this folder is not the committed one, and not in datastore/",
-                         [f"dvc.lock differs from HEAD, and the datastore lacks {len(missing)} of what it locks, such as {missing[0].split(':')[0]}"],
-                         ANOTHER_RUN)
+        raise StageError(
+            "the run in this folder is not the committed one, and not in datastore/",
+            [
+                f"dvc.lock differs from HEAD, and the datastore lacks {len(missing)} of what it "
+                f"locks, such as {missing[0].split(':')[0]}"
+            ],
+            ANOTHER_RUN,
+        )
     if not found and not changed and not missing:
         changed = ["nothing is locked, so nothing was checked"]
     if changed or missing:
-        raise StageError(f"datastore/ is not whole: {len(changed) + len(missing)} faults", [*_shortened(changed), *_shortened(missing)], RESTORE)
+        raise StageError(
+            f"datastore/ is not whole: {len(changed) + len(missing)} faults",
+            [*_shortened(changed), *_shortened(missing)],
+            RESTORE,
+        )
     return len(objects), found
 
 
 def _committed(path: Path) -> bool:
-    """Whether a file is as HEAD has it; also where git knows of no HEAD, or of no such file in it: then nothing says that it is another."""
+    """Whether a file is as HEAD has it; also where git knows of no HEAD, or of no such file in it: then
+    nothing says that it is another."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        done = subprocess.run(["git", "cat-file", "blob", f"HEAD:./{path.name}"], cwd=path.parent, capture_output=True, check=False, env=plain)
+        done = subprocess.run(
+            ["git", "cat-file", "blob", f"HEAD:./{path.name}"],
+            cwd=path.parent,
+            capture_output=True,
+            check=False,
+            env=plain,
+        )
     except FileNotFoundError:  # no git
         return True
     return done.returncode != 0 or done.stdout == path.read_bytes()
@@ -70,23 +96,36 @@ def _shortened(lines: list[str]) -> list[str]:
 
 def _locked(project: Path) -> dict[str, str]:
     """Output -> hash, of all outputs that are pushed."""
+
     def load(path):
         return (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) if path.is_file() else None) or {}
 
-    kept_elsewhere = {name for stage in load(project / "dvc.yaml").get("stages", {}).values()
-                      for kind in ("outs", "metrics", "plots") for out in stage.get(kind, []) if isinstance(out, dict)
-                      for name, options in out.items() if options.get("cache") is False or options.get("push") is False}
+    kept_elsewhere = {
+        name
+        for stage in load(project / "dvc.yaml").get("stages", {}).values()
+        for kind in ("outs", "metrics", "plots")
+        for out in stage.get(kind, [])
+        if isinstance(out, dict)
+        for name, options in out.items()
+        if options.get("cache") is False or options.get("push") is False
+    }
     stages = load(project / "dvc.lock").get("stages", {}).values()
-    tracked = [out for path in sorted(project.glob("*.dvc")) if path.is_file() for out in load(path).get("outs", [])]
-    return {out["path"]: out["md5"] for out in [out for stage in stages for out in stage.get("outs", [])] + tracked
-            if out["path"] not in kept_elsewhere}
+    tracked = [
+        out for path in sorted(project.glob("*.dvc")) if path.is_file() for out in load(path).get("outs", [])
+    ]
+    return {
+        out["path"]: out["md5"]
+        for out in [out for stage in stages for out in stage.get("outs", [])] + tracked
+        if out["path"] not in kept_elsewhere
+    }
 
 
 def _expanded(name: str, digest: str, store: Path):
     """(path, hash) of an output, and of each file in it where it is a folder."""
     yield name, digest
     listing = _object(store, digest)
-    if digest.endswith(".dir") and listing.is_file() and _md5(listing) == digest.removesuffix(".dir"):  # a changed one is a fault already
+    # a changed one is a fault already
+    if digest.endswith(".dir") and listing.is_file() and _md5(listing) == digest.removesuffix(".dir"):
         for entry in json.loads(listing.read_bytes()):
             yield f"{name}/{entry['relpath']}", entry["md5"]
 

@@ -1,12 +1,16 @@
-"""Runs a module of this repository, and nothing else that lies in it: python -I radiotrace/pipeline/isolated.py MODULE ARGUMENT…
+"""Runs a module of this repository, and nothing else that lies in it: python -I
+radiotrace/pipeline/isolated.py MODULE ARGUMENT…
 
-Whoever made a clone may have put a dataclasses.py into it, which `python -m` would take for the standard library's, or
-compiled code that is not of the source beside it. Here the clone's folder never gets on the path of imports: a finder
-serves radiotrace and stages from the folder in which this file lies, always from their source, and no other name.
+Whoever made a clone may have put a dataclasses.py into it, which `python -m` would take for the standard
+library's, or compiled code that is not of the source beside it. Here the clone's folder never gets on the
+path of imports: a finder serves radiotrace and stages from the folder in which this file lies, always from
+their source, and no other name.
 
-It is the first of our code that runs, before anything is known of the folder, and so takes only the standard library.
-The entry of `python -m radiotrace verify` and `sign`, and of the stage that verify starts again (evidence/verify/levels.py).
+It is the first of our code that runs, before anything is known of the folder, and so takes only the standard
+library. The entry of `python -m radiotrace verify` and `sign`, and of the stage that verify starts again
+(evidence/verify/levels.py).
 """
+
 import os
 import sys
 
@@ -20,9 +24,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("radiotrace", "stages")
-# What the environment could say to Python, our stages, DVC, git, a shell or a numerical library. None of it is of the clone.
-CLEARED = ("PYTHON", "RADIOTRACE_", "DVC_", "GIT_", "PYTEST_", "LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "BASH_FUNC_", "ENV",
-           "ATEN_", "CUBLAS_", "KMP_", "MKL_", "NVIDIA_TF32", "OMP_", "ONEDNN_", "PYTORCH_", "TORCH")
+# What the environment could say to Python, our stages, DVC, git, a shell or a numerical library. None of it
+# is of the clone.
+CLEARED = (
+    "PYTHON",
+    "RADIOTRACE_",
+    "DVC_",
+    "GIT_",
+    "PYTEST_",
+    "LD_PRELOAD",
+    "LD_AUDIT",
+    "BASH_ENV",
+    "BASH_FUNC_",
+    "ENV",
+    "ATEN_",
+    "CUBLAS_",
+    "KMP_",
+    "MKL_",
+    "NVIDIA_TF32",
+    "OMP_",
+    "ONEDNN_",
+    "PYTORCH_",
+    "TORCH",
+)
 
 
 class Source(importlib.machinery.SourceFileLoader):
@@ -57,13 +81,20 @@ class Finder:
         if file.is_symlink() or base.is_symlink():
             raise ImportError(f"{file}: found a symbolic link, expected a file", name=fullname)
         return importlib.util.spec_from_file_location(
-            fullname, file, loader=Source(fullname, str(file)),
-            submodule_search_locations=[str(base)] if file == package else None)
+            fullname,
+            file,
+            loader=Source(fullname, str(file)),
+            submodule_search_locations=[str(base)] if file == package else None,
+        )
 
 
 def environment(**values: str) -> dict[str, str]:
     """This process's environment without what could change what a stage does, and with other values."""
-    kept = {key: value for key, value in os.environ.items() if key == "LD_LIBRARY_PATH" or not key.startswith(CLEARED)}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key == "LD_LIBRARY_PATH" or not key.startswith(CLEARED)
+    }
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **values}
 
@@ -72,9 +103,17 @@ def command(module: str, *arguments: str, root: Path = ROOT) -> list[str]:
     """The words that run a module of a repository in an interpreter of its own.
 
     Args:
-        root: of the repository whose code runs. It is this one's, and hence not that of a clone that is verified.
+        root: of the repository whose code runs. It is this one's, and hence not that of a clone that is
+            verified.
     """
-    return [sys.executable, "-I", "-B", str(Path(root) / "radiotrace/pipeline/isolated.py"), module, *arguments]
+    return [
+        sys.executable,
+        "-I",
+        "-B",
+        str(Path(root) / "radiotrace/pipeline/isolated.py"),
+        module,
+        *arguments,
+    ]
 
 
 def main(module: str, arguments: list[str]) -> int:

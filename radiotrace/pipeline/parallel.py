@@ -2,6 +2,7 @@
 
 Results come in the order of the cases. Who computes a case decides how long it takes, and nothing else.
 """
+
 import argparse
 import importlib
 import os
@@ -24,6 +25,7 @@ UNDER_WAY: list = []  # the cases that this process is at
 
 class Settings(NamedTuple):
     """How the cases are spread. `named` tells that a person asked for this number of workers."""
+
     workers: int
     backend: str
     scheduler: str | None
@@ -31,11 +33,22 @@ class Settings(NamedTuple):
 
 
 def options() -> argparse.ArgumentParser:
-    """The parent parser of a stage with per-case work. Its options change no byte, so dvc.yaml does not have them."""
+    """The parent parser of a stage with per-case work.
+
+    Its options change no byte, so dvc.yaml does not have them.
+    """
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--workers", help="cases at a time (RADIOTRACE_WORKERS; else as many as the cores allow); a cluster uses all it has")
-    parser.add_argument("--backend", help=f"{', '.join(BACKENDS)} (RADIOTRACE_BACKEND; else loky, which is processes)")
-    parser.add_argument("--scheduler", help="address of a running Dask scheduler, tcp://HOST:8786 (RADIOTRACE_SCHEDULER)")
+    parser.add_argument(
+        "--workers",
+        help="cases at a time (RADIOTRACE_WORKERS; else as many as the cores "
+        "allow); a cluster uses all it has",
+    )
+    parser.add_argument(
+        "--backend", help=f"{', '.join(BACKENDS)} (RADIOTRACE_BACKEND; else loky, which is processes)"
+    )
+    parser.add_argument(
+        "--scheduler", help="address of a running Dask scheduler, tcp://HOST:8786 (RADIOTRACE_SCHEDULER)"
+    )
     return parser
 
 
@@ -60,14 +73,38 @@ def settings(args, threads: int = 1) -> Settings:
             faults.append(f"{where}: found {given!r}, expected {expected}")
         return parsed
 
-    named = value("workers", lambda text: int(text) if re.fullmatch("[1-9][0-9]*", text) else None, "a whole number of 1 or more", 0)
-    backend = value("backend", lambda text: text if text in BACKENDS else None, f"one of {', '.join(BACKENDS)}", "loky")
+    named = value(
+        "workers",
+        lambda text: int(text) if re.fullmatch("[1-9][0-9]*", text) else None,
+        "a whole number of 1 or more",
+        0,
+    )
+    backend = value(
+        "backend", lambda text: text if text in BACKENDS else None, f"one of {', '.join(BACKENDS)}", "loky"
+    )
     address = "an address such as tcp://HOST:8786"
-    scheduler = value("scheduler", lambda text: text if re.fullmatch(r"(tcp|tls)://.+:\d+", text) else None, address, None)
+    scheduler = value(
+        "scheduler",
+        lambda text: (
+            text
+            if re.fullmatch(
+                r"(tcp"
+                r"|tls)://.+:\d+",
+                text,
+            )
+            else None
+        ),
+        address,
+        None,
+    )
     if backend == "dask" and not scheduler and not faults:
         faults.append(f"--scheduler: found nothing, expected {address}, where a Dask scheduler runs")
     if faults:
-        raise StageError(f"{len(faults)} options are wrong", faults, "Correct the option, or the environment variable of that name.")
+        raise StageError(
+            f"{len(faults)} options are wrong",
+            faults,
+            "Correct the option, or the environment variable of that name.",
+        )
     return Settings(named or max(1, _cores() // threads), backend, scheduler, bool(named))
 
 
@@ -85,10 +122,11 @@ def pool(args, threads: int = 1):
         threads: that one case keeps busy.
 
     Yields:
-        each(function, cases, **common), a generator of function(case, **common) in the order of the cases. The function
-        stands at the top of its module; what it takes and returns can be pickled. It may run twice for a case, so what it
-        writes must be the same bytes then, and appear whole. The first case that raises StageError or OSError, in their
-        order, stops the rest. After an interrupt, workers of a cluster still end the cases that they are at; others do not.
+        each(function, cases, **common), a generator of function(case, **common) in the order of the cases.
+        The function stands at the top of its module; what it takes and returns can be pickled. It may run
+        twice for a case, so what it writes must be the same bytes then, and appear whole. The first case that
+        raises StageError or OSError, in their order, stops the rest. After an interrupt, workers of a cluster
+        still end the cases that they are at; others do not.
 
     Raises:
         StageError: an option is wrong, or the cluster is of no use.
@@ -102,7 +140,9 @@ def pool(args, threads: int = 1):
             run = _in_process
         else:
             with_threads = {"inner_max_num_threads": threads} if chosen.backend == "loky" else {}
-            run = partial(_spread, {"backend": chosen.backend, "n_jobs": chosen.workers, **with_threads}, None)
+            run = partial(
+                _spread, {"backend": chosen.backend, "n_jobs": chosen.workers, **with_threads}, None
+            )
             run = run if chosen.named else partial(_when_it_pays, run)
 
         def each(function, cases, **common):
@@ -134,6 +174,7 @@ def _spread(backend: dict, origin, function, cases, **common):
         origin: for cluster.check_worker; None where workers are children of this process.
     """
     import joblib  # here, because it takes a third of a second and small sets need none
+
     function, failed = _by_reference(function), []
 
     def tasks():
@@ -147,12 +188,16 @@ def _spread(backend: dict, origin, function, cases, **common):
     try:
         for result in results:
             if isinstance(result, Exception):
-                failed.append(result)  # those under way end first, so that none writes after the stage has stopped
+                # those under way end first, so that none writes after the stage has stopped
+                failed.append(result)
             elif not failed:
                 yield result
     except BrokenExecutor as error:
-        raise StageError("a worker process died, most likely of too little memory", [str(error).split("\n")[0]],
-                         "Give fewer --workers, then run it again.") from None
+        raise StageError(
+            "a worker process died, most likely of too little memory",
+            [str(error).split("\n")[0]],
+            "Give fewer --workers, then run it again.",
+        ) from None
     finally:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it ends before its time
@@ -164,7 +209,8 @@ def _spread(backend: dict, origin, function, cases, **common):
 
 
 def _by_reference(function):
-    """The function under its importable name: a stage's module is __main__ here, and no worker has it under that name."""
+    """The function under its importable name: a stage's module is __main__ here, and no worker has it
+    under that name."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if function.__module__ != "__main__" or spec is None:
         return function
@@ -172,7 +218,8 @@ def _by_reference(function):
 
 
 def _attempt(function, case, common: dict, origin):
-    """The result for one case, or the error that a user can mend: raised here, it would stop other workers in mid-write."""
+    """The result for one case, or the error that a user can mend: raised here, it would stop other workers
+    in mid-write."""
     UNDER_WAY.append(case)
     try:
         if origin and (fault := cluster.check_worker(origin)):

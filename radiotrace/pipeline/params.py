@@ -1,4 +1,5 @@
 """params.yaml: read as DVC reads it, checked whole against its schema, handed out one section at a time."""
+
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -19,7 +20,11 @@ def load_yaml(path):
     except FileNotFoundError:
         raise StageError(f"{path} is missing", way_out=f"Restore it with 'git checkout {path}'.") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "http" not in line and line != "duplicate"]
+        lines = [
+            line.strip()
+            for line in str(error).splitlines()
+            if line.strip() and "http" not in line and line != "duplicate"
+        ]
         raise StageError(f"{path} is not YAML", lines, "Correct the line that is named.") from None
 
 
@@ -35,7 +40,8 @@ def load(path, section: str, seed: bool = False) -> dict:
         The section's values, and `seed` where it is asked for.
 
     Raises:
-        StageError: the file breaks schemas/params.schema.json anywhere, not only in this section; names every fault.
+        StageError: the file breaks schemas/params.schema.json anywhere, not only in this section; names every
+            fault.
     """
     values = read(path)
     return {**values[section], **({"seed": values["seed"]} if seed else {})}
@@ -49,5 +55,9 @@ def read(path) -> dict:
     """
     values = load_yaml(path)
     if broken := records.faults(values, "params"):
-        raise StageError(f"{path} breaks schemas/params.schema.json", broken, f"Correct {path}; each value is explained there.")
+        raise StageError(
+            f"{path} breaks schemas/params.schema.json",
+            broken,
+            f"Correct {path}; each value is explained there.",
+        )
     return values

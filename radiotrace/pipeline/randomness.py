@@ -1,11 +1,13 @@
 """Randomness: a generator for each purpose, so that no result depends on workers, order or restarts."""
+
 import hashlib
 
 import numpy as np
 
 
 def generator(seed: int, *purpose: int | str) -> np.random.Generator:
-    """The generator of one purpose, such as one pass over one case: the same whenever and wherever it is asked for.
+    """The generator of one purpose, such as one pass over one case: the same whenever and wherever it is
+    asked for.
 
     Args:
         purpose: whole numbers of 0 or more, and names.

@@ -1,4 +1,6 @@
-"""Splits: the part that rule and seed give to each subject, and the record of it; for the stage, and for who derives it again."""
+"""Splits: the part that rule and seed give to each subject, and the record of it; for the stage, and for
+who derives it again."""
+
 import hashlib
 from collections import defaultdict
 from itertools import combinations
@@ -10,7 +12,8 @@ CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in t
 
 
 SUBJECTS_FOR_INTERVALS = 10  # in the test part: with fewer no criterion can be met (benchmarks/coverage.md)
-SUBJECTS_FOR_OFFSETS = 5  # in the validation part: with fewer, one of them decides temperature, offsets and thresholds
+# in the validation part: with fewer, one of them decides temperature, offsets and thresholds
+SUBJECTS_FOR_OFFSETS = 5
 
 
 def position(seed: int, purpose: str, subject_id: str) -> float:
@@ -42,34 +45,50 @@ def assign_folds(subjects: list[str], folds: int, seed: int) -> dict[str, int]:
 def nnunet_folds(case_ids: list[str], folds: int = 5) -> dict[str, int]:
     """Fold in which nnU-Net holds a case out: by case, so that the images of one subject may be parted.
 
-    Source: nnU-Net v2, crossval_split.py: KFold(n_splits=5, shuffle=True, random_state=12345) over sorted case ids.
+    Source: nnU-Net v2, crossval_split.py: KFold(n_splits=5, shuffle=True, random_state=12345) over sorted
+    case ids.
     """
     import numpy as np  # here: verify imports this module, and the command line starts without numpy
+
     order = np.arange(len(case_ids))
     np.random.RandomState(12345).shuffle(order)
-    return {sorted(case_ids)[index]: fold for fold, chunk in enumerate(np.array_split(order, folds)) for index in chunk}
+    return {
+        sorted(case_ids)[index]: fold
+        for fold, chunk in enumerate(np.array_split(order, folds))
+        for index in chunk
+    }
 
 
 def split(cases: list[dict], p: dict) -> tuple[dict[str, str], dict[str, int | None]]:
     """Part and fold of each case.
 
-    scheme hash:   parts by subject. With a fold chosen, that fold is the validation part and the others train; the test
-                   part stays what it is.
-    scheme nnunet: the chosen fold (0 when none is) is the test part, all others train, and no part is for validation.
-    scheme subjects: as nnunet, with folds by subject, which do not leak.
+    scheme hash:   parts by subject. With a fold chosen, that fold is the validation part and the others
+            train; the test part stays what it is.
+    scheme nnunet: the chosen fold (0 when none is) is the test part, all others train, and no part is for
+    validation. scheme subjects: as nnunet, with folds by subject, which do not leak.
     """
     ids = {case["case_id"]: case["subject_id"] for case in cases}
     subjects = sorted(set(ids.values()))
     if p["scheme"] in CROSS_VALIDATION:
         of_subject = assign_folds(subjects, p["folds"], p["seed"])
-        folds = nnunet_folds(list(ids), p["folds"]) if p["scheme"] == "nnunet" else {case_id: of_subject[ids[case_id]] for case_id in ids}
+        folds = (
+            nnunet_folds(list(ids), p["folds"])
+            if p["scheme"] == "nnunet"
+            else {case_id: of_subject[ids[case_id]] for case_id in ids}
+        )
         held_out = p["fold"] or 0
         return {case_id: "test" if folds[case_id] == held_out else "train" for case_id in ids}, folds
     part_of = assign_parts(subjects, p["fractions"], p["seed"])
-    fold_of = assign_folds([subject for subject in subjects if part_of[subject] != "test"], p["folds"], p["seed"])
+    fold_of = assign_folds(
+        [subject for subject in subjects if part_of[subject] != "test"], p["folds"], p["seed"]
+    )
     if p["fold"] is not None:
-        part_of |= {subject: "validation" if fold == p["fold"] else "train" for subject, fold in fold_of.items()}
-    return {case_id: part_of[subject] for case_id, subject in ids.items()}, {case_id: fold_of.get(subject) for case_id, subject in ids.items()}
+        part_of |= {
+            subject: "validation" if fold == p["fold"] else "train" for subject, fold in fold_of.items()
+        }
+    return {case_id: part_of[subject] for case_id, subject in ids.items()}, {
+        case_id: fold_of.get(subject) for case_id, subject in ids.items()
+    }
 
 
 def leakage(cases: list[dict], part_of: dict[str, str]) -> list[dict]:
@@ -79,14 +98,28 @@ def leakage(cases: list[dict], part_of: dict[str, str]) -> list[dict]:
         part = part_of[case["case_id"]]
         subjects[part].add(case["subject_id"])
         images[part].add(case["voxels_sha256"])
-    return [{"parts": [one, other], "shared_subjects": sorted(subjects[one] & subjects[other]),
-             "shared_images": sorted(images[one] & images[other])} for one, other in combinations(PARTS, 2)]
+    return [
+        {
+            "parts": [one, other],
+            "shared_subjects": sorted(subjects[one] & subjects[other]),
+            "shared_images": sorted(images[one] & images[other]),
+        }
+        for one, other in combinations(PARTS, 2)
+    ]
 
 
 def leaks(cases: list[dict], part_of: dict[str, str]) -> list[str]:
     """What two parts share, one message each; [] where they share nothing."""
-    shared = ((row["parts"], kind, row[kind]) for row in leakage(cases, part_of) for kind in ("shared_subjects", "shared_images"))
-    return [f"{' and '.join(parts)} share {kind.replace('shared_', '')} {', '.join(names)}" for parts, kind, names in shared if names]
+    shared = (
+        (row["parts"], kind, row[kind])
+        for row in leakage(cases, part_of)
+        for kind in ("shared_subjects", "shared_images")
+    )
+    return [
+        f"{' and '.join(parts)} share {kind.replace('shared_', '')} {', '.join(names)}"
+        for parts, kind, names in shared
+        if names
+    ]
 
 
 def too_small(counts: dict[str, dict]) -> list[str]:
@@ -97,11 +130,17 @@ def too_small(counts: dict[str, dict]) -> list[str]:
     """
     lines, n_test, n_validation = [], counts["test"]["subjects"], counts["validation"]["subjects"]
     if n_test < SUBJECTS_FOR_INTERVALS:
-        lines.append(f"the test part has {n_test} subjects; with fewer than {SUBJECTS_FOR_INTERVALS} there are no intervals, so that no "
-                     "criterion can be met: take a larger split.fractions.test, or more subjects")
+        lines.append(
+            f"the test part has {n_test} subjects; with fewer than {SUBJECTS_FOR_INTERVALS} there "
+            f"are no intervals, so that no "
+            "criterion can be met: take a larger split.fractions.test, or more subjects"
+        )
     if 0 < n_validation < SUBJECTS_FOR_OFFSETS:
-        lines.append(f"the validation part has {n_validation} subjects; temperature, thresholds and the balance of volumes rest on them "
-                     "alone: take a larger split.fractions.validation, or more subjects")
+        lines.append(
+            f"the validation part has {n_validation} subjects; temperature, thresholds and the "
+            f"balance of volumes rest on them "
+            "alone: take a larger split.fractions.validation, or more subjects"
+        )
     return lines
 
 
@@ -113,26 +152,53 @@ def record(accepted: dict, p: dict) -> dict:
         p: the section split of params.yaml, and the seed.
 
     Raises:
-        StageError: the parameters contradict each other, a part would be empty, or two parts share a subject or an identical image.
+        StageError: the parameters contradict each other, a part would be empty, or two parts share a subject
+            or an identical image.
     """
     p = p | {"seed": p["seed"] if p["parts_seed"] is None else p["parts_seed"]}
     cases = accepted["cases"]
     if p["fold"] is not None and p["fold"] >= p["folds"]:
-        raise StageError(f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml.")
+        raise StageError(
+            f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml."
+        )
     if abs(sum(p["fractions"].values()) - 1) > 1e-9:
-        raise StageError(f"split.fractions: found a sum of {sum(p['fractions'].values()):g}, expected 1", way_out="Correct params.yaml.")
+        raise StageError(
+            f"split.fractions: found a sum of {sum(p['fractions'].values()):g}, expected 1",
+            way_out="Correct params.yaml.",
+        )
     part_of, fold_of = split(cases, p)
     by_part = {part: sorted(case_id for case_id in part_of if part_of[case_id] == part) for part in PARTS}
     subject_of = {case["case_id"]: case["subject_id"] for case in cases}
     needed = ("train", "test") if p["scheme"] in CROSS_VALIDATION else PARTS
     if empty := [part for part in needed if not by_part[part]]:
-        raise StageError(f"part {' and '.join(empty)} would be empty",
-                         [f"{part}: {len(by_part[part])} cases" for part in PARTS],
-                         "Add subjects, or change split.fractions, split.fold or seed in params.yaml.")
+        raise StageError(
+            f"part {' and '.join(empty)} would be empty",
+            [f"{part}: {len(by_part[part])} cases" for part in PARTS],
+            "Add subjects, or change split.fractions, split.fold or seed in params.yaml.",
+        )
     if (shared := leaks(cases, part_of)) and p["scheme"] != "nnunet":
-        raise StageError("parts are not independent", shared, "Correct the subjects in cases.csv, then run 'make manifest' and 'dvc repro'.")
+        raise StageError(
+            "parts are not independent",
+            shared,
+            "Correct the subjects in cases.csv, then run 'make manifest' and 'dvc repro'.",
+        )
     return {
-        "scheme": p["scheme"], "seed": p["seed"], "fold": p["fold"], "unit": "case" if p["scheme"] == "nnunet" else "subject",
-        "cases": {case_id: {"subject_id": subject_of[case_id], "part": part_of[case_id], "fold": fold_of[case_id]} for case_id in subject_of},
-        "counts": {part: {"cases": len(by_part[part]), "subjects": len({subject_of[case_id] for case_id in by_part[part]})} for part in PARTS},
-        "leakage": leakage(cases, part_of), "excluded": accepted["excluded"], "labels": accepted["labels"]}
+        "scheme": p["scheme"],
+        "seed": p["seed"],
+        "fold": p["fold"],
+        "unit": "case" if p["scheme"] == "nnunet" else "subject",
+        "cases": {
+            case_id: {"subject_id": subject_of[case_id], "part": part_of[case_id], "fold": fold_of[case_id]}
+            for case_id in subject_of
+        },
+        "counts": {
+            part: {
+                "cases": len(by_part[part]),
+                "subjects": len({subject_of[case_id] for case_id in by_part[part]}),
+            }
+            for part in PARTS
+        },
+        "leakage": leakage(cases, part_of),
+        "excluded": accepted["excluded"],
+        "labels": accepted["labels"],
+    }

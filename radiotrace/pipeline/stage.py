@@ -1,4 +1,6 @@
-"""How a stage runs: its environment is checked, its faults become one message, its outputs appear whole or not at all."""
+"""How a stage runs: its environment is checked, its faults become one message, its outputs appear whole or
+not at all."""
+
 import errno
 import importlib.metadata
 import os
@@ -15,9 +17,9 @@ from radiotrace import errors
 def run(main, parser, argv=None) -> int:
     """Runs a stage's main(args) and returns its exit status.
 
-    Every stage takes --params and --requirements beside the paths that its parser names. Exit status 1 with one
-    message and no traceback is for what a user can mend: a StageError, a full disk, a path that may not be written,
-    an interrupt. Anything else is a fault of the program and shows its traceback.
+    Every stage takes --params and --requirements beside the paths that its parser names. Exit status 1 with
+    one message and no traceback is for what a user can mend: a StageError, a full disk, a path that may not
+    be written, an interrupt. Anything else is a fault of the program and shows its traceback.
     """
     parser.add_argument("--params", required=True, help="params.yaml")
     parser.add_argument("--requirements", required=True, help="requirements.txt; its pins are enforced")
@@ -32,8 +34,10 @@ def run(main, parser, argv=None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG):
             raise
         where = error.filename or "an output"
-        errors.log(f"{parser.prog}: {error.strerror} while writing {where}\n"
-            "Nothing was changed. Make room or permit writing, then run 'dvc repro'.")
+        errors.log(
+            f"{parser.prog}: {error.strerror} while writing {where}\n"
+            "Nothing was changed. Make room or permit writing, then run 'dvc repro'."
+        )
         return 1
     except KeyboardInterrupt:
         errors.log(f"{parser.prog}: interrupted; nothing was changed. 'dvc repro' goes on from here.")
@@ -57,8 +61,11 @@ def check_environment(requirements) -> None:
             drift.append(f"{pin.name}: found {found}, pinned {pin.specifier}")
     if drift:
         raise errors.StageError(
-            f"{len(drift)} packages differ from {requirements}", drift,
-            f"This ran under {sys.executable}. Run 'make install', then '. .venv/bin/activate', then 'dvc repro'.")
+            f"{len(drift)} packages differ from {requirements}",
+            drift,
+            f"This ran under {sys.executable}. Run 'make install', then '. .venv/bin/activate', then 'dvc "
+            f"repro'.",
+        )
 
 
 def pins(requirements) -> list[Requirement]:
@@ -72,12 +79,14 @@ def pins(requirements) -> list[Requirement]:
 def output_folder(path):
     """A new empty folder that becomes `path` when the block ends without an error.
 
-    The folder is filled under the name <path>.partial; an earlier `path` stays as it was until the rename, and for ever
-    when the block fails. What a killed process left under these names is cleared away first, and what a killed worker left
-    in the folder under a name that ends in .partial, at the end.
+    The folder is filled under the name <path>.partial; an earlier `path` stays as it was until the rename,
+    and for ever when the block fails. What a killed process left under these names is cleared away first, and
+    what a killed worker left in the folder under a name that ends in .partial, at the end.
     """
     path = Path(path)
-    partial, previous = (path.with_name(f"{path.name}{suffix}") for suffix in (".partial", ".previous.partial"))
+    partial, previous = (
+        path.with_name(f"{path.name}{suffix}") for suffix in (".partial", ".previous.partial")
+    )
     for name in (partial, previous):
         if name.is_symlink():  # somebody put it there: taken away, never followed
             name.unlink()

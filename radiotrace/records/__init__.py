@@ -1,4 +1,5 @@
 """Records: JSON files that are the same bytes every time and are checked on write and on read."""
+
 import hashlib
 import json
 import math
@@ -11,7 +12,8 @@ import jsonschema
 from radiotrace.errors import StageError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-SCHEMAS = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"  # the first where it was installed from a wheel
+# the first where it was installed from a wheel
+SCHEMAS = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"
 
 
 def canonical(value):
@@ -39,12 +41,16 @@ def dumps(record) -> str:
 
 
 def _is_number(_, value) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and math.isfinite(value))
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
-# Stricter than JSON Schema: NaN and infinity, which YAML can say, are no numbers; 3.0 is no integer, as range() sees it.
-_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many({
-    "number": _is_number, "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool)})
+# Stricter than JSON Schema: NaN and infinity, which YAML can say, are no numbers; 3.0 is no integer, as
+# range() sees it.
+_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {"number": _is_number, "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool)}
+)
 _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
 
 
@@ -55,8 +61,12 @@ def _validator(schema: str) -> jsonschema.Draft202012Validator:
 
 def faults(record, schema: str) -> list[str]:
     """Every way in which a record breaks schemas/<schema>.schema.json, as 'where: what'; [] when it holds."""
-    errors = sorted(_validator(schema).iter_errors(record), key=lambda error: (error.json_path, error.message))
-    return [f"{error.json_path.removeprefix('$').lstrip('.') or 'record'}: {error.message}" for error in errors]
+    errors = sorted(
+        _validator(schema).iter_errors(record), key=lambda error: (error.json_path, error.message)
+    )
+    return [
+        f"{error.json_path.removeprefix('$').lstrip('.') or 'record'}: {error.message}" for error in errors
+    ]
 
 
 def write(path, record, schema: str) -> None:
@@ -94,13 +104,16 @@ def read(path, schema: str):
     """The record in a file, checked against its schema.
 
     Raises:
-        StageError: the file is missing, is not JSON, has a key twice, or breaks its schema; names every fault.
+        StageError: the file is missing, is not JSON, has a key twice, or breaks its schema; names every
+            fault.
     """
     path = Path(path)
     try:
         record = parse(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise StageError(f"{path} is missing", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run.") from None
+        raise StageError(
+            f"{path} is missing", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run."
+        ) from None
     except ValueError as error:
         raise StageError(f"{path} is not JSON: {error}", way_out=_REMAKE) from None
     if broken := faults(record, schema):

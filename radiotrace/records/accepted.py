@@ -1,4 +1,5 @@
-"""Accepted cases: the record of those that go on, from the record of the data set; for the stage, and for who derives it again."""
+"""Accepted cases: the record of those that go on, from the record of the data set; for the stage, and for
+who derives it again."""
 
 
 def excluded(p: dict) -> list[dict]:
@@ -19,6 +20,12 @@ def cases(dataset: dict, p: dict) -> list[dict]:
 
 def record(dataset: dict, p: dict) -> dict:
     """The record 'accepted', of a data set in which no case fails."""
-    rows = [{"case_id": case["case_id"], "subject_id": case["subject_id"], "voxels_sha256": case["image"]["voxels_sha256"]}
-            for case in cases(dataset, p)]
+    rows = [
+        {
+            "case_id": case["case_id"],
+            "subject_id": case["subject_id"],
+            "voxels_sha256": case["image"]["voxels_sha256"],
+        }
+        for case in cases(dataset, p)
+    ]
     return {"labels": dataset["dataset"]["labels"], "excluded": excluded(p), "cases": rows}

@@ -1,4 +1,6 @@
-"""Canonical JSON of the bundle: RFC 8785, so that a record has one text in every language, and a hash of it means the same everywhere."""
+"""Canonical JSON of the bundle: RFC 8785, so that a record has one text in every language, and a hash of
+it means the same everywhere."""
+
 import json
 
 import rfc8785
@@ -7,7 +9,8 @@ from radiotrace import records
 
 
 def dumps(record) -> bytes:
-    """A record's only text: keys sorted by UTF-16, no white space, numbers as ECMAScript writes them, 9 significant digits.
+    """A record's only text: keys sorted by UTF-16, no white space, numbers as ECMAScript writes them, 9
+    significant digits.
 
     Raises:
         ValueError: it holds NaN, infinity, half of a surrogate pair, or an integer that is no double.
@@ -16,12 +19,17 @@ def dumps(record) -> bytes:
 
 
 def _doubles(value):
-    """Whole numbers beyond 2^53 as the double that they are: 1e16 is written as 10000000000000000 and read as an integer."""
+    """Whole numbers beyond 2^53 as the double that they are: 1e16 is written as 10000000000000000 and read
+    as an integer."""
     if isinstance(value, dict):
         return {key: _doubles(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_doubles(item) for item in value]
-    if isinstance(value, int) and 2**53 <= abs(value) < 10**21 and rfc8785.dumps(float(value)) == str(value).encode():
+    if (
+        isinstance(value, int)
+        and 2**53 <= abs(value) < 10**21
+        and rfc8785.dumps(float(value)) == str(value).encode()
+    ):
         return float(value)
     return value
 

@@ -1,4 +1,5 @@
 """Ledgers: files of one JSON object a line, in git, to which lines are only ever added."""
+
 import json
 from pathlib import Path
 
@@ -13,7 +14,9 @@ def read(path, schema: str) -> list[dict]:
         StageError: names every line that is not of the schema.
     """
     found, broken = [], []
-    for number, line in enumerate(Path(path).read_text("utf-8").splitlines() if Path(path).exists() else [], 1):
+    for number, line in enumerate(
+        Path(path).read_text("utf-8").splitlines() if Path(path).exists() else [], 1
+    ):
         try:
             found.append(records.parse(line))
         except ValueError as error:
@@ -21,7 +24,9 @@ def read(path, schema: str) -> list[dict]:
             continue
         broken += [f"line {number}: {fault}" for fault in records.faults(found[-1], schema)]
     if broken:
-        raise StageError(f"{path} is broken", broken, f"Restore it with 'git checkout {path}'; lines are only ever added.")
+        raise StageError(
+            f"{path} is broken", broken, f"Restore it with 'git checkout {path}'; lines are only ever added."
+        )
     return found
 
 
@@ -35,7 +40,12 @@ def add(path, lines: list[dict], schema: str) -> None:
     before = read(path, schema)
     if broken := [fault for line in lines for fault in records.faults(line, schema)]:
         raise ValueError(f"not of schema {schema}: {broken}")
-    records.write_bytes(path, "".join(json.dumps(one, sort_keys=True, ensure_ascii=False) + "\n" for one in (*before, *lines)).encode())
+    records.write_bytes(
+        path,
+        "".join(
+            json.dumps(one, sort_keys=True, ensure_ascii=False) + "\n" for one in (*before, *lines)
+        ).encode(),
+    )
 
 
 def model(line: dict) -> tuple[str, str | None]:
@@ -47,5 +57,8 @@ def model(line: dict) -> tuple[str, str | None]:
 
 
 def n_models(lines: list[dict]) -> int:
-    """How many models lines of the ledger of the test part are of. Lines of a run from before weights were kept are of one."""
+    """How many models lines of the ledger of the test part are of.
+
+    Lines of a run from before weights were kept are of one.
+    """
     return len({model(line) for line in lines})

@@ -1,8 +1,9 @@
 """Augmentation: one random patch of one case, drawn from a generator that is handed in.
 
-No mirroring unless asked: labels that differ by place (anterior, posterior) would swap, and organs that are stored with
-one laterality would appear with the other.
+No mirroring unless asked: labels that differ by place (anterior, posterior) would swap, and organs that are
+stored with one laterality would appear with the other.
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,10 +11,13 @@ import torch.nn.functional as F
 from radiotrace.imaging import volumes
 
 
-def draw_patch(sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_patch(
+    sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """A patch, perhaps rotated, scaled and mirrored, with its intensities varied.
 
-    A patch that is neither rotated nor scaled is cut out voxel by voxel: it looks as the image will at inference.
+    A patch that is neither rotated nor scaled is cut out voxel by voxel: it looks as the image will at
+    inference.
 
     Args:
         sample: dataset.Sample.
@@ -23,12 +27,15 @@ def draw_patch(sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.ra
         rng: the one source of randomness.
 
     Returns:
-        image (1, z, y, x) float32, and target (labels, z, y, x) float32: the share of each voxel that each label has, which
-        sums to 1. Shares, not labels, are interpolated, so that a border stays where it is to a fraction of a voxel.
+        image (1, z, y, x) float32, and target (labels, z, y, x) float32: the share of each voxel that each
+        label has, which sums to 1. Shares, not labels, are interpolated, so that a border stays where it is
+        to a fraction of a voxel.
     """
     centre = _centre(sample, patch_zyx, settings, rng)
     if rng.random() < settings["affine_share"]:
-        image, target = _resampled(sample, patch_zyx, labels, centre, _matrix(settings, sample.spacing_zyx, rng))
+        image, target = _resampled(
+            sample, patch_zyx, labels, centre, _matrix(settings, sample.spacing_zyx, rng)
+        )
     else:
         image, target = _cut_out(sample, patch_zyx, labels, centre)
     may_flip = volumes.to_zyx([axis in settings["mirror_axes"] for axis in "xyz"])
@@ -38,7 +45,8 @@ def draw_patch(sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.ra
 
 
 def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
-    """Centre of the patch in voxel indices: anywhere where the patch lies inside, near the middle where it does not fit."""
+    """Centre of the patch in voxel indices: anywhere where the patch lies inside, near the middle where it
+    does not fit."""
     size, patch = np.array(sample.image_zyx.shape, float), np.array(patch_zyx, float)
     lowest, highest = np.minimum(patch / 2, size / 2) - 0.5, np.maximum(size - patch / 2, size / 2) - 0.5
     centre = rng.uniform(lowest, highest)
@@ -70,7 +78,11 @@ def _cut_out(sample, patch_zyx, labels, centre) -> tuple[torch.Tensor, torch.Ten
     low, high = np.maximum(start, 0), np.minimum(start + patch, sample.image_zyx.shape)
     high = np.maximum(low, high)
     inside = tuple(slice(*edges) for edges in zip(low, high, strict=True))
-    padding = [int(edge) for axis in (2, 1, 0) for edge in (low[axis] - start[axis], start[axis] + patch[axis] - high[axis])]
+    padding = [
+        int(edge)
+        for axis in (2, 1, 0)
+        for edge in (low[axis] - start[axis], start[axis] + patch[axis] - high[axis])
+    ]
     image = F.pad(sample.image_zyx[inside], padding)
     label_zyx = F.pad(sample.label_zyx[inside], padding)
     return image[None], _shares(label_zyx, range(labels))
@@ -88,7 +100,11 @@ def _resampled(sample, patch_zyx, labels, centre, matrix) -> tuple[torch.Tensor,
     grid = _sampling_grid(centre - low, matrix, patch_zyx, label_zyx.shape)
     # A slice at a time, as if it were a sample of its own: torch shares out only samples among the threads.
     slices = channels.expand(patch_zyx[0], -1, -1, -1, -1)
-    found = F.grid_sample(slices, grid.movedim(1, 0), "bilinear", "zeros", align_corners=True)[:, :, 0].movedim(0, 1).contiguous()
+    found = (
+        F.grid_sample(slices, grid.movedim(1, 0), "bilinear", "zeros", align_corners=True)[:, :, 0]
+        .movedim(0, 1)
+        .contiguous()
+    )
     return found[:1], torch.cat([1 - found[1:].sum(0, keepdim=True), found[1:]])
 
 
@@ -98,13 +114,19 @@ def _shares(label_zyx: torch.Tensor, labels: range) -> torch.Tensor:
 
 
 def _sampling_grid(centre, matrix, patch_zyx, shape_zyx) -> torch.Tensor:
-    """Positions for grid_sample, (1, z, y, x, 3), its last axis x, y, z and its unit half an image minus half a voxel."""
+    """Positions for grid_sample, (1, z, y, x, 3), its last axis x, y, z and its unit half an image minus
+    half a voxel."""
     half = (np.maximum(np.array(shape_zyx, float), 2) - 1) / 2
     scaled = torch.from_numpy(matrix / half[:, None]).float()
     start = torch.from_numpy(centre / half - 1).float()
     offsets = [torch.arange(edge, dtype=torch.float32) - (edge - 1) / 2 for edge in patch_zyx]
-    axes = [start[axis] + scaled[axis, 0] * offsets[0][:, None, None] + scaled[axis, 1] * offsets[1][None, :, None]
-            + scaled[axis, 2] * offsets[2][None, None, :] for axis in (2, 1, 0)]
+    axes = [
+        start[axis]
+        + scaled[axis, 0] * offsets[0][:, None, None]
+        + scaled[axis, 1] * offsets[1][None, :, None]
+        + scaled[axis, 2] * offsets[2][None, None, :]
+        for axis in (2, 1, 0)
+    ]
     return torch.stack(axes, -1)[None]
 
 
@@ -115,6 +137,7 @@ def vary_intensity(image_czyx: torch.Tensor, strength: float, rng: np.random.Gen
 
     Source: Isensee et al. 2021, supplement 3.4, doi:10.1038/s41592-020-01008-z.
     """
+
     def happens(chance):
         return rng.random() < chance * strength
 

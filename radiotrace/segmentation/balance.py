@@ -1,13 +1,14 @@
 """Balance: offsets of the logits with which the predicted volumes of a part are right in sum.
 
-A Dice loss gains from a voxel as soon as its odds exceed half the Dice that is reached, so that a network trained on it
-makes everything a little too large: Bertels et al. 2019, arXiv:1911.02278. The voxels in question are few and uncertain;
-giving them back costs hardly any Dice.
+A Dice loss gains from a voxel as soon as its odds exceed half the Dice that is reached, so that a network
+trained on it makes everything a little too large: Bertels et al. 2019, arXiv:1911.02278. The voxels in
+question are few and uncertain; giving them back costs hardly any Dice.
 """
+
 import torch
 
-LIMIT = 1.0   # of an offset: what needs more is no matter of balance
-ROUNDS = 5    # over the labels, each of which takes voxels from the others
+LIMIT = 1.0  # of an offset: what needs more is no matter of balance
+ROUNDS = 5  # over the labels, each of which takes voxels from the others
 HALVINGS = 12
 
 
@@ -15,13 +16,13 @@ def offsets(cases) -> tuple[list[float], list[float | None]]:
     """One offset for each label, to be added to the logits of every case to come.
 
     Args:
-        cases: (logits (labels, z, y, x) float32, reference (z, y, x) integer) of each case, one case at least; seen once, one
-            at a time.
+        cases: (logits (labels, z, y, x) float32, reference (z, y, x) integer) of each case, one case at
+            least; seen once, one at a time.
 
     Returns:
-        The offsets, between -LIMIT and LIMIT: at the limit where no balance lies within, 0 for the background and for a label
-        that no reference holds. And by which share the predicted volume of each label was too large without them, in sum;
-        None for a label that no reference holds.
+        The offsets, between -LIMIT and LIMIT: at the limit where no balance lies within, 0 for the background
+            and for a label that no reference holds. And by which share the predicted volume of each label was
+            too large without them, in sum; None for a label that no reference holds.
     """
     sure, wanted, unsure = 0, 0, []
     for logits, reference in cases:
@@ -36,7 +37,10 @@ def offsets(cases) -> tuple[list[float], list[float | None]]:
     def given():
         return sure + torch.bincount((logits + found[:, None]).argmax(0), minlength=labels)
 
-    excess = [number / true - 1 if true else None for number, true in zip(given().tolist(), wanted.tolist(), strict=True)]
+    excess = [
+        number / true - 1 if true else None
+        for number, true in zip(given().tolist(), wanted.tolist(), strict=True)
+    ]
     for _ in range(ROUNDS):
         for label in range(1, labels):
             if not wanted[label]:

@@ -1,4 +1,5 @@
 """Cases through a bounded cache, and the steps of an epoch as a function of (seed, epoch) alone."""
+
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ from radiotrace.pipeline import randomness
 from radiotrace.segmentation import augmentation
 
 ORDER, PATCH, FOREGROUND = 1, 2, 3  # purposes that randomness is drawn for
-FOREGROUND_VOXELS = 10_000  # kept of each label to centre patches on, as nnU-Net does; more would only cost memory
+# kept of each label to centre patches on, as nnU-Net does; more would only cost memory
+FOREGROUND_VOXELS = 10_000
 
 
 @dataclass(frozen=True)
 class Sample:
     """One case on the canonical grid: normalised image and label map, (z, y, x)."""
+
     case_id: str
     image_zyx: torch.Tensor
     label_zyx: torch.Tensor
@@ -40,7 +43,12 @@ class Cases:
     """
 
     def __init__(self, folder, entries: list[dict], clip_percentiles, cache_mb: float):
-        self.folder, self.entries, self.clip_percentiles, self.limit = Path(folder), entries, clip_percentiles, cache_mb * 1e6
+        self.folder, self.entries, self.clip_percentiles, self.limit = (
+            Path(folder),
+            entries,
+            clip_percentiles,
+            cache_mb * 1e6,
+        )
         self.cached: OrderedDict[int, Sample] = OrderedDict()
         self.held = 0
         self.case_ids = [entry["case_id"] for entry in entries]
@@ -63,22 +71,32 @@ class Cases:
 
 def read(folder, entry: dict, clip_percentiles) -> Sample:
     """Reads and normalises one case, an entry of the record 'dataset'."""
-    image, label_map = (volumes.read_canonical(Path(folder) / entry[kind]["volume"], entry[kind]["volume_sha256"])
-                        for kind in ("image", "label_map"))
+    image, label_map = (
+        volumes.read_canonical(Path(folder) / entry[kind]["volume"], entry[kind]["volume_sha256"])
+        for kind in ("image", "label_map")
+    )
     label = torch.from_numpy(volumes.array_zyx(label_map))
-    return Sample(entry["case_id"], torch.from_numpy(intensity.normalise(volumes.array_zyx(image), clip_percentiles)), label,
-                  foreground(label, entry["case_id"]), volumes.to_zyx(image.GetSpacing()))
+    return Sample(
+        entry["case_id"],
+        torch.from_numpy(intensity.normalise(volumes.array_zyx(image), clip_percentiles)),
+        label,
+        foreground(label, entry["case_id"]),
+        volumes.to_zyx(image.GetSpacing()),
+    )
 
 
 def foreground(label_zyx: torch.Tensor, case_id: str) -> list[torch.Tensor]:
-    """Indices (n, 3) of at most FOREGROUND_VOXELS voxels of each label that occurs, the background left out."""
+    """Indices (n, 3) of at most FOREGROUND_VOXELS voxels of each label that occurs, the background left
+    out."""
     found = []
     for label in label_zyx.unique():
         if label == 0:
             continue
         voxels = (label_zyx == label).nonzero().to(torch.int32)
         if len(voxels) > FOREGROUND_VOXELS:
-            kept = randomness.generator(0, FOREGROUND, 0, case_id).choice(len(voxels), FOREGROUND_VOXELS, replace=False)
+            kept = randomness.generator(0, FOREGROUND, 0, case_id).choice(
+                len(voxels), FOREGROUND_VOXELS, replace=False
+            )
             voxels = voxels[np.sort(kept)]
         found.append(voxels)
     return found
@@ -88,8 +106,10 @@ def foreground(label_zyx: torch.Tensor, case_id: str) -> list[torch.Tensor]:
 class Plan:
     """How an epoch is cut into steps, and a step into the shares of processes and their micro-batches.
 
-    Patches drawn in one step do not depend on the number of processes or micro-batches: those only share them out.
+    Patches drawn in one step do not depend on the number of processes or micro-batches: those only share them
+    out.
     """
+
     batch_size: int  # patches of a step, over all processes
     processes: int = 1
     accumulate: int = 1  # micro-batches of a step on one process
@@ -115,30 +135,50 @@ class Plan:
         """For each step, its patches as (case index, which patch of the case), in a new order each epoch."""
         order = randomness.generator(seed, ORDER, epoch, "").permutation(cases * self.patches_per_case)
         size = self.size(cases)
-        return [[(int(number) % cases, int(number) // cases) for number in order[start:start + size]]
-                for start in range(0, len(order) - size + 1, size)]
+        return [
+            [(int(number) % cases, int(number) // cases) for number in order[start : start + size]]
+            for start in range(0, len(order) - size + 1, size)
+        ]
 
     def shares(self, patches: list, part: int) -> list[list]:
         """The micro-batch number `part` of each process."""
         size = len(patches) // (self.processes * self.accumulate)
         firsts = [(process * self.accumulate + part) * size for process in range(self.processes)]
-        return [patches[first:first + size] for first in firsts]
+        return [patches[first : first + size] for first in firsts]
 
 
-def epoch(cases: Cases, plan: Plan, process: int, patch_zyx: tuple, labels: int, settings: dict, seed: int, epoch: int):
+def epoch(
+    cases: Cases,
+    plan: Plan,
+    process: int,
+    patch_zyx: tuple,
+    labels: int,
+    settings: dict,
+    seed: int,
+    epoch: int,
+):
     """The steps of an epoch, as one process sees them.
 
     Yields:
-        for each step, its micro-batches: the case ids of all processes' patches, one process after the other; this process's images
-        (n, 1, z, y, x) float32; their targets (n, labels, z, y, x) float32; their generators, for what else is random about them.
+        for each step, its micro-batches: the case ids of all processes' patches, one process after the other;
+            this process's images (n, 1, z, y, x) float32; their targets (n, labels, z, y, x) float32; their
+            generators, for what else is random about them.
     """
     for patches in plan.epoch(len(cases), seed, epoch):
         micro_batches = []
         for part in range(plan.accumulate):
             shares = plan.shares(patches, part)
-            rngs = [randomness.generator(seed, PATCH, epoch, f"{cases.case_ids[index]}/{number}") for index, number in shares[process]]
-            images, targets = zip(*(augmentation.draw_patch(cases[index], patch_zyx, labels, settings, rng)
-                                    for (index, _), rng in zip(shares[process], rngs, strict=True)), strict=True)
+            rngs = [
+                randomness.generator(seed, PATCH, epoch, f"{cases.case_ids[index]}/{number}")
+                for index, number in shares[process]
+            ]
+            images, targets = zip(
+                *(
+                    augmentation.draw_patch(cases[index], patch_zyx, labels, settings, rng)
+                    for (index, _), rng in zip(shares[process], rngs, strict=True)
+                ),
+                strict=True,
+            )
             case_ids = [cases.case_ids[index] for share in shares for index, _ in share]
             micro_batches.append((case_ids, torch.stack(images), torch.stack(targets), rngs))
         yield micro_batches

@@ -1,4 +1,6 @@
-"""Detection: objects that are found, missed and made up, for labels of which a case may have several, or none."""
+"""Detection: objects that are found, missed and made up, for labels of which a case may have several, or
+none."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +11,16 @@ from scipy import ndimage
 class Objects:
     """Connected components of one label in one case."""
 
-    reference: int       # there are
-    found: int           # of them
+    reference: int  # there are
+    found: int  # of them
     false_positive: int  # predicted, but not there
 
     def __add__(self, other: "Objects") -> "Objects":
-        return Objects(self.reference + other.reference, self.found + other.found, self.false_positive + other.false_positive)
+        return Objects(
+            self.reference + other.reference,
+            self.found + other.found,
+            self.false_positive + other.false_positive,
+        )
 
     @property
     def sensitivity(self) -> float | None:
@@ -27,15 +33,19 @@ def objects(reference: np.ndarray, prediction: np.ndarray, overlap_min: float) -
 
     Args:
         reference, prediction: bool arrays of one shape.
-        overlap_min: an object of the reference is found, and one of the prediction is right, where at least this share of its
-            voxels lies in the other mask; in (0, 1]. One prediction over two objects finds both.
+        overlap_min: an object of the reference is found, and one of the prediction is right, where at least
+            this share of its voxels lies in the other mask; in (0, 1]. One prediction over two objects finds
+            both.
 
     Raises:
         ValueError: the shapes differ.
     """
     if reference.shape != prediction.shape:
         raise ValueError(f"shapes differ: {reference.shape} and {prediction.shape}")
-    there, right = _covered(reference, prediction) >= overlap_min, _covered(prediction, reference) >= overlap_min
+    there, right = (
+        _covered(reference, prediction) >= overlap_min,
+        _covered(prediction, reference) >= overlap_min,
+    )
     return Objects(len(there), int(there.sum()), int((~right).sum()))
 
 

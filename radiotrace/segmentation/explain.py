@@ -1,8 +1,9 @@
 """Explanations: Grad-CAM for segmentation, and measures of how far a map may be trusted.
 
-A map shows where a change of features would move a label's score. It does not show what the network reasons, and it depends on
-the level whose features are asked.
+A map shows where a change of features would move a label's score. It does not show what the network reasons,
+and it depends on the level whose features are asked.
 """
+
 import copy
 
 import numpy as np
@@ -14,27 +15,40 @@ from radiotrace.segmentation import metrics
 
 TAKEN_OUT = 0.1  # of the voxels
 DEFINITIONS = {  # of what `measures` returns
-    "volume_inside": "share of the explained voxels where the label is predicted: what a map that is the same everywhere would have inside",
+    "volume_inside": "share of the explained voxels where the label is predicted: what a map that is the "
+    "same everywhere would have inside",
     "volume_near": "likewise, with those within near_mm of it",
     "mass_inside": "share of the map's sum that lies where the label is predicted; null for a map of zeros",
     "mass_near": "likewise, with what lies within near_mm of it",
-    "dice_without_highest": "Dice of the label as predicted before and after the tenth of the voxels where the map is highest (all above 0 "
-                            "where fewer) were set to the mean; near 1: the prediction did not need them; null where both are empty",
-    "dice_without_nearest": "likewise for as many voxels nearest to the predicted label: what a map would do that knew the prediction alone",
+    "dice_without_highest": "Dice of the label as predicted before and after the tenth of the voxels where "
+    "the map is highest (all above 0 "
+    "where fewer) were set to the mean; near 1: the prediction did not need them; "
+    "null where both are empty",
+    "dice_without_nearest": "likewise for as many voxels nearest to the predicted label: what a map would do "
+    "that knew the prediction alone",
     "dice_without_moved": "likewise for the highest voxels of the map, moved to random places",
-    "spearman_random_weights": "rank correlation, over all explained voxels, of the map and those of networks with random weights; near 1: the "
-                               "map would not depend on what was learnt; null where a map is the same everywhere"}
+    "spearman_random_weights": "rank correlation, over all explained voxels, of the map and those of "
+    "networks with random weights; near 1: the "
+    "map would not depend on what was learnt; null where a map is the same "
+    "everywhere",
+}
 
 
-def seg_grad_cam(network: torch.nn.Module, layer: torch.nn.Module, patch_zyx: torch.Tensor, label: int, mask_zyx: np.ndarray) -> np.ndarray:
+def seg_grad_cam(
+    network: torch.nn.Module,
+    layer: torch.nn.Module,
+    patch_zyx: torch.Tensor,
+    label: int,
+    mask_zyx: np.ndarray,
+) -> np.ndarray:
     """Grad-CAM of one label, for the sum of its logits over a mask.
 
-    Each channel of the layer counts by the mean of its gradient over space; what the weighted channels add up to is cut off
-    below 0 and interpolated linearly to the voxels of the image.
+    Each channel of the layer counts by the mean of its gradient over space; what the weighted channels add up
+    to is cut off below 0 and interpolated linearly to the voxels of the image.
 
     Args:
-        network: in evaluation mode, (1, 1, z, y, x) -> logits (1, labels, z, y, x). What it computed last, it computed
-            without gradients.
+        network: in evaluation mode, (1, 1, z, y, x) -> logits (1, labels, z, y, x). What it computed last, it
+            computed without gradients.
         layer: one of its modules, which gives (1, channels, …).
         patch_zyx: normalised, as the network takes it.
         mask_zyx: bool, of the patch's shape; where the label is predicted.
@@ -65,13 +79,21 @@ class _Masked(torch.nn.Module):
 
 
 def scaled(found: np.ndarray) -> np.ndarray:
-    """A map between 0 and 1, its highest value, in steps of 1/255, float32; 0 everywhere where it was so before."""
+    """A map between 0 and 1, its highest value, in steps of 1/255, float32; 0 everywhere where it was so
+    before."""
     highest = found.max()
-    return np.round(found / highest * 255).astype(np.float32) / np.float32(255) if highest > 0 else np.zeros(found.shape, np.float32)
+    return (
+        np.round(found / highest * 255).astype(np.float32) / np.float32(255)
+        if highest > 0
+        else np.zeros(found.shape, np.float32)
+    )
 
 
-def focus(found: np.ndarray, mask: np.ndarray, spacing_zyx: tuple[float, float, float], near_mm: float) -> tuple[float | None, float | None]:
-    """Which share of a map's sum lies in a mask, and which in it or within near_mm of it; None where the sum is 0.
+def focus(
+    found: np.ndarray, mask: np.ndarray, spacing_zyx: tuple[float, float, float], near_mm: float
+) -> tuple[float | None, float | None]:
+    """Which share of a map's sum lies in a mask, and which in it or within near_mm of it; None where the sum
+    is 0.
 
     Args:
         found: 0 or more, (z, y, x).
@@ -83,8 +105,13 @@ def focus(found: np.ndarray, mask: np.ndarray, spacing_zyx: tuple[float, float, 
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
-    """Spearman's rank correlation of two maps over all voxels; None where one of them is the same everywhere."""
-    return float(stats.spearmanr(one.ravel(), other.ravel()).statistic) if np.ptp(one) and np.ptp(other) else None
+    """Spearman's rank correlation of two maps over all voxels; None where one of them is the same
+    everywhere."""
+    return (
+        float(stats.spearmanr(one.ravel(), other.ravel()).statistic)
+        if np.ptp(one) and np.ptp(other)
+        else None
+    )
 
 
 def centre(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> tuple[int, ...]:
@@ -93,8 +120,17 @@ def centre(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> tuple[i
     return tuple(voxels[(((voxels - voxels.mean(0)) * spacing_zyx) ** 2).sum(1).argmin()].tolist())
 
 
-def measures(maps: dict[int, np.ndarray], level: int, others: list[np.ndarray], mask: np.ndarray, spacing_zyx, near_mm: float,
-             image_zyx: torch.Tensor, segment, generators: list[np.random.Generator]) -> dict:
+def measures(
+    maps: dict[int, np.ndarray],
+    level: int,
+    others: list[np.ndarray],
+    mask: np.ndarray,
+    spacing_zyx,
+    near_mm: float,
+    image_zyx: torch.Tensor,
+    segment,
+    generators: list[np.random.Generator],
+) -> dict:
     """What DEFINITIONS says: mass and dice_without_highest of the map of each level, the others of one.
 
     Args:
@@ -108,9 +144,9 @@ def measures(maps: dict[int, np.ndarray], level: int, others: list[np.ndarray], 
         segment: such an image -> mask of the label.
         generators: one for each random place.
 
-    Source: of the comparison with random weights, Adebayo et al. 2018, arXiv:1810.03292; of taking out what a map ranks highest,
-    Petsiuk et al. 2018, arXiv:1806.07421. A hole is nothing that the network has learnt from: only beside other holes does
-    what it does to a prediction say something.
+    Source: of the comparison with random weights, Adebayo et al. 2018, arXiv:1810.03292; of taking out what a
+    map ranks highest, Petsiuk et al. 2018, arXiv:1806.07421. A hole is nothing that the network has learnt
+    from: only beside other holes does what it does to a prediction say something.
     """
     before, own, rows = segment(image_zyx), counting_most(maps[level]), []
 
@@ -119,16 +155,29 @@ def measures(maps: dict[int, np.ndarray], level: int, others: list[np.ndarray], 
 
     for number, found in sorted(maps.items()):
         inside, near = focus(found, mask, spacing_zyx, near_mm)
-        rows.append({"level": number, "mass_inside": inside, "mass_near": near, "dice_without_highest": dice_without(counting_most(found))})
+        rows.append(
+            {
+                "level": number,
+                "mass_inside": inside,
+                "mass_near": near,
+                "dice_without_highest": dice_without(counting_most(found)),
+            }
+        )
     inside, near = focus(np.ones(mask.shape), mask, spacing_zyx, near_mm)
-    return {"levels": rows, "volume_inside": inside, "volume_near": near, "voxels_taken_out": int(own.sum()),
-            "dice_without_nearest": dice_without(nearest(mask, spacing_zyx, int(own.sum()))),
-            "dice_without_moved": spread([dice_without(moved(own, rng)) for rng in generators]),
-            "spearman_random_weights": spread([rank_correlation(maps[level], other) for other in others])}
+    return {
+        "levels": rows,
+        "volume_inside": inside,
+        "volume_near": near,
+        "voxels_taken_out": int(own.sum()),
+        "dice_without_nearest": dice_without(nearest(mask, spacing_zyx, int(own.sum()))),
+        "dice_without_moved": spread([dice_without(moved(own, rng)) for rng in generators]),
+        "spearman_random_weights": spread([rank_correlation(maps[level], other) for other in others]),
+    }
 
 
 def counting_most(found: np.ndarray) -> np.ndarray:
-    """The voxels of a map that count most, bool: a share of TAKEN_OUT, or all above 0 where they are fewer."""
+    """The voxels of a map that count most, bool: a share of TAKEN_OUT, or all above 0 where they are
+    fewer."""
     return highest(found, min(int(TAKEN_OUT * found.size), int((found > 0).sum())))
 
 
@@ -145,12 +194,18 @@ def nearest(mask: np.ndarray, spacing_zyx: tuple[float, float, float], number: i
 
 
 def moved(voxels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The same voxels at a random place: a hole of the same shape; what leaves the image on one side comes in on the other."""
+    """The same voxels at a random place: a hole of the same shape; what leaves the image on one side comes
+    in on the other."""
     return np.roll(voxels, rng.integers(voxels.shape), range(voxels.ndim))
 
 
 def spread(values: list[float | None]) -> dict[str, float | int | None]:
     """Number, mean and extremes of repetitions; those that are undefined are counted and left out."""
     defined = [value for value in values if value is not None]
-    return {"n": len(defined), "n_undefined": len(values) - len(defined), "mean": metrics.mean_defined(values),
-            "min": min(defined, default=None), "max": max(defined, default=None)}
+    return {
+        "n": len(defined),
+        "n_undefined": len(values) - len(defined),
+        "mean": metrics.mean_defined(values),
+        "min": min(defined, default=None),
+        "max": max(defined, default=None),
+    }

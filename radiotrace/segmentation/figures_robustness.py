@@ -1,4 +1,5 @@
 """The figure of the stage robustness."""
+
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -7,8 +8,12 @@ from matplotlib.patches import Patch
 from radiotrace.drawing import figures
 
 COLUMNS = 4
-ATTACKS = {"noise": ("random signs", "#666666", "o", ":"), "fgsm": ("FGSM", "#1b9e77", "s", "--"),
-           "pgd": ("PGD", "#d95f02", "v", "-"), "segpgd": ("SegPGD", "#7570b3", "D", "-.")}
+ATTACKS = {
+    "noise": ("random signs", "#666666", "o", ":"),
+    "fgsm": ("FGSM", "#1b9e77", "s", "--"),
+    "pgd": ("PGD", "#d95f02", "v", "-"),
+    "segpgd": ("SegPGD", "#7570b3", "D", "-."),
+}
 
 
 def envelope(summary: dict) -> bytes:
@@ -33,11 +38,24 @@ def envelope(summary: dict) -> bytes:
             axes.set_visible(False)
         for axes in grid[:, 0]:
             axes.set(ylabel="Dice", ylim=(0, 1), yticks=(0, 0.5, 1))
-        figure.legend(handles=[Line2D([], [], color=figures.PREDICTION, label=f"mean Dice, {_number(summary)}"),
-                               _band(summary["clean"]["mean_of_labels"]),
-                               Line2D([], [], color="black", lw=0.8, ls=(0, (4, 2)), label=f"criterion, Dice {summary['criterion_dice']:g}")],
-                      loc="outside lower center", ncols=3, frameon=False,
-                      title="Dice against the strengths of severities 1 to 5; left end: the image as it is")
+        figure.legend(
+            handles=[
+                Line2D([], [], color=figures.PREDICTION, label=f"mean Dice, {_number(summary)}"),
+                _band(summary["clean"]["mean_of_labels"]),
+                Line2D(
+                    [],
+                    [],
+                    color="black",
+                    lw=0.8,
+                    ls=(0, (4, 2)),
+                    label=f"criterion, Dice {summary['criterion_dice']:g}",
+                ),
+            ],
+            loc="outside lower center",
+            ncols=3,
+            frameon=False,
+            title="Dice against the strengths of severities 1 to 5; left end: the image as it is",
+        )
         return figures.svg(figure)
 
 
@@ -53,8 +71,14 @@ def _band(clean: dict):
 
 
 def _corruption(axes, name: str, row: dict, clean: dict) -> None:
-    _curve(axes, range(len(row["severities"]) + 1), [clean, *(level["dice"]["mean_of_labels"] for level in row["severities"])],
-           color=figures.PREDICTION, marker="o", ms=3)
+    _curve(
+        axes,
+        range(len(row["severities"]) + 1),
+        [clean, *(level["dice"]["mean_of_labels"] for level in row["severities"])],
+        color=figures.PREDICTION,
+        marker="o",
+        ms=3,
+    )
     axes.set(title=name.replace("_", " "), xlabel=row["unit"])
     axes.set_xticks(range(1, len(row["strengths"]) + 1), [f"{strength:g}" for strength in row["strengths"]])
 
@@ -62,15 +86,29 @@ def _corruption(axes, name: str, row: dict, clean: dict) -> None:
 def _attacks(axes, adversarial: dict) -> None:
     for name, levels in adversarial["attacks"].items():
         label, colour, marker, dashes = ATTACKS[name]
-        _curve(axes, [0, *(level["eps_sd"] for level in levels)],
-               [adversarial["clean"]["mean_of_labels"], *(level["dice"]["mean_of_labels"] for level in levels)],
-               color=colour, marker=marker, ms=3, ls=dashes, label=label)
-    axes.set(title=f"attacks, {adversarial['n_cases']} of the cases", xlabel="eps, SD of the image", xticks=[level["eps_sd"] for level in levels])
+        _curve(
+            axes,
+            [0, *(level["eps_sd"] for level in levels)],
+            [adversarial["clean"]["mean_of_labels"], *(level["dice"]["mean_of_labels"] for level in levels)],
+            color=colour,
+            marker=marker,
+            ms=3,
+            ls=dashes,
+            label=label,
+        )
+    axes.set(
+        title=f"attacks, {adversarial['n_cases']} of the cases",
+        xlabel="eps, SD of the image",
+        xticks=[level["eps_sd"] for level in levels],
+    )
     axes.legend(loc="lower left", fontsize=7)
 
 
 def _curve(axes, x, rows: list[dict], **line) -> None:
     """Means, and their intervals where both bounds are defined."""
-    low, high = ([float("nan") if row[bound] is None else row[bound] for row in rows] for bound in ("ci95_low", "ci95_high"))
+    low, high = (
+        [float("nan") if row[bound] is None else row[bound] for row in rows]
+        for bound in ("ci95_low", "ci95_high")
+    )
     axes.fill_between(list(x), low, high, color=line["color"], alpha=0.25, lw=0)
     axes.plot(list(x), [float("nan") if row["mean"] is None else row["mean"] for row in rows], **line)

@@ -1,9 +1,11 @@
 """Losses by name: one value for each sample, so that their mean does not depend on how a batch is cut up."""
+
 import torch
 
 NAMES = ["dice_ce", "dice_focal", "tversky", "focal_tversky"]
-SMOOTHING = 1e-5  # above and below the line of a Dice coefficient, as in MONAI; without it, an empty label divides by 0
-LEAST = 1e-6      # base of a power below 1, whose gradient has no bound at 0
+# above and below the line of a Dice coefficient, as in MONAI; without it, an empty label divides by 0
+SMOOTHING = 1e-5
+LEAST = 1e-6  # base of a power below 1, whose gradient has no bound at 0
 
 
 def faults(settings: dict, labels: int) -> list[str]:
@@ -18,8 +20,9 @@ def build(settings: dict, labels: int) -> torch.nn.Module:
     """A loss: logits (n, heads, labels, z, y, x) and targets (n, labels, z, y, x) -> (n,) float32.
 
     Args:
-        settings: "name", one of NAMES; "class_weights", a positive number for each label, background first, or None for
-            equal ones; "tversky_alpha", "tversky_beta", "focal_tversky_gamma" and "focal_gamma" as the functions below say.
+        settings: "name", one of NAMES; "class_weights", a positive number for each label, background first,
+            or None for equal ones; "tversky_alpha", "tversky_beta", "focal_tversky_gamma" and "focal_gamma"
+            as the functions below say.
         labels: number of labels with background, 2 at least.
 
     Raises:
@@ -41,24 +44,31 @@ class Loss(torch.nn.Module):
     def __init__(self, settings: dict, labels: int):
         super().__init__()
         self.settings = settings
-        self.register_buffer("class_weights", torch.tensor(settings["class_weights"] or [1] * labels, dtype=torch.float32))
+        self.register_buffer(
+            "class_weights", torch.tensor(settings["class_weights"] or [1] * labels, dtype=torch.float32)
+        )
 
     def forward(self, heads_nhczyx: torch.Tensor, target_nczyx: torch.Tensor) -> torch.Tensor:
         """One value for each sample, (n,) float32, computed in float32.
 
         Args:
             heads_nhczyx: logits of any float type.
-            target_nczyx: share of each label in each voxel, float: one-hot or soft; sums to 1 over the labels.
+            target_nczyx: share of each label in each voxel, float: one-hot or soft; sums to 1 over the
+                labels.
 
         Raises:
             ValueError: the shapes differ.
         """
         if heads_nhczyx[:, 0].shape != target_nczyx.shape:
-            raise ValueError(f"target: found {tuple(target_nczyx.shape)}, expected {tuple(heads_nhczyx[:, 0].shape)}")
+            raise ValueError(
+                f"target: found {tuple(target_nczyx.shape)}, expected {tuple(heads_nhczyx[:, 0].shape)}"
+            )
         target = target_nczyx.flatten(2).float()
         weights = [2.0**-head for head in range(heads_nhczyx.shape[1])]
-        values = [weight * self.one_head(torch.log_softmax(logits.flatten(2), 1, dtype=torch.float32), target)
-                  for weight, logits in zip(weights, heads_nhczyx.unbind(1), strict=True)]
+        values = [
+            weight * self.one_head(torch.log_softmax(logits.flatten(2), 1, dtype=torch.float32), target)
+            for weight, logits in zip(weights, heads_nhczyx.unbind(1), strict=True)
+        ]
         return torch.stack(values).sum(0) / sum(weights)
 
     def one_head(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -75,14 +85,18 @@ class Loss(torch.nn.Module):
 def cross_entropy(log_p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor) -> torch.Tensor:
     """Mean over the voxels of -Σ w t log p, over the mean class weight. (n, labels, voxels) -> (n,).
 
-    PyTorch divides by the weights of the labels that a batch holds, so that the value of a sample depends on its
-    neighbours; a constant divisor does not.
+    PyTorch divides by the weights of the labels that a batch holds, so that the value of a sample depends on
+    its neighbours; a constant divisor does not.
     """
     return -((log_p * target).mean(-1) * class_weights).sum(-1) / class_weights.mean()
 
 
-def focal(log_p: torch.Tensor, p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Cross-entropy in which a voxel weighs (1 - p)^gamma: what is sure and right counts little. (n, labels, voxels) -> (n,).
+def focal(
+    log_p: torch.Tensor, p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor, gamma: float
+) -> torch.Tensor:
+    """Cross-entropy in which a voxel weighs (1 - p)^gamma: what is sure and right counts little.
+
+    (n, labels, voxels) -> (n,).
 
     Source: Lin et al. 2017, arXiv:1708.02002, with softmax for sigmoid.
     """
@@ -90,7 +104,9 @@ def focal(log_p: torch.Tensor, p: torch.Tensor, target: torch.Tensor, class_weig
 
 
 def dice(p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor) -> torch.Tensor:
-    """1 - 2 Σ p t / (Σ p + Σ t), weighted mean over the labels but the background. (n, labels, voxels) -> (n,).
+    """1 - 2 Σ p t / (Σ p + Σ t), weighted mean over the labels but the background.
+
+    (n, labels, voxels) -> (n,).
 
     A label that a sample lacks costs nearly 1 and has hardly a gradient until nearly no voxel is given to it.
 
@@ -99,21 +115,33 @@ def dice(p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor) -> 
     return _foreground_mean(1 - _tversky_index(p, target, 0.5, 0.5, SMOOTHING / 2), class_weights)
 
 
-def tversky(p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor, alpha: float, beta: float, gamma: float) -> torch.Tensor:
-    """(1 - TI)^gamma with TI = TP / (TP + alpha FP + beta FN), weighted mean over the labels but the background.
+def tversky(
+    p: torch.Tensor,
+    target: torch.Tensor,
+    class_weights: torch.Tensor,
+    alpha: float,
+    beta: float,
+    gamma: float,
+) -> torch.Tensor:
+    """(1 - TI)^gamma with TI = TP / (TP + alpha FP + beta FN), weighted mean over the labels but the
+    background.
 
-    alpha weighs false positives, beta false negatives: alpha < beta favours recall. gamma 1 is the Tversky loss; below 1,
-    the focal Tversky loss, labels that are nearly right count more. (n, labels, voxels) -> (n,).
+    alpha weighs false positives, beta false negatives: alpha < beta favours recall. gamma 1 is the Tversky
+    loss; below 1, the focal Tversky loss, labels that are nearly right count more. (n, labels, voxels) ->
+    (n,).
 
-    Source: Salehi et al. 2017, arXiv:1706.05721. Focal: Abraham and Khan 2019, arXiv:1810.07842, with three differences of
-    notation: their exponent is 1/γ with γ = 4/3, which is gamma = 0.75 here, as in their code; their α = 0.7 weighs false
-    negatives, which is beta here; they sum over the labels, and the mean differs by a constant factor.
+    Source: Salehi et al. 2017, arXiv:1706.05721. Focal: Abraham and Khan 2019, arXiv:1810.07842, with three
+    differences of notation: their exponent is 1/γ with γ = 4/3, which is gamma = 0.75 here, as in their code;
+    their α = 0.7 weighs false negatives, which is beta here; they sum over the labels, and the mean differs
+    by a constant factor.
     """
     deficit = (1 - _tversky_index(p, target, alpha, beta, SMOOTHING)).clamp_min(0)  # rounding gives -1e-7
     return _foreground_mean(_power(deficit, gamma), class_weights)
 
 
-def _tversky_index(p: torch.Tensor, target: torch.Tensor, alpha: float, beta: float, smoothing: float) -> torch.Tensor:
+def _tversky_index(
+    p: torch.Tensor, target: torch.Tensor, alpha: float, beta: float, smoothing: float
+) -> torch.Tensor:
     """Of each label but the background: (n, labels, voxels) -> (n, labels - 1)."""
     p_sum, target_sum, both = (values.sum(-1)[:, 1:] for values in (p, target, p * target))
     return (both + smoothing) / (both + alpha * (p_sum - both) + beta * (target_sum - both) + smoothing)

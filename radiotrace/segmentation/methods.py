@@ -1,10 +1,12 @@
-"""Methods: how the numbers of the record 'metrics' were made, in words, for who has the record and not the code."""
-
+"""Methods: how the numbers of the record 'metrics' were made, in words, for who has the record and not the
+code."""
 
 EMPTY_REFERENCE = {
-    "undefined": "a case without a label is an exception: overlap is undefined where nothing is predicted either, 0 where anything is",
-    "score": "a case without a label is a case like any other: overlap is 1 where nothing is predicted, 0 where anything is; what says nothing "
-             "without a reference is of the other cases alone, n_not_applicable counts these",
+    "undefined": "a case without a label is an exception: overlap is undefined where nothing is predicted "
+    "either, 0 where anything is",
+    "score": "a case without a label is a case like any other: overlap is 1 where nothing is predicted, 0 "
+    "where anything is; what says nothing "
+    "without a reference is of the other cases alone, n_not_applicable counts these",
 }
 
 
@@ -16,54 +18,95 @@ def texts(p: dict) -> dict[str, str]:
     """
     tolerance, margin = f"{p['surface_tolerance_mm']:g} mm", p["calibration_margin_voxels"]
     return {
-        "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: of the mean over a case's labels, "
-                "undefined where any label is",
-        "interval": "95 %, ci95_low to ci95_high, over subjects: the wider, on either side, of Student's and of Hall's, which mends skewness "
-                    "(1992, J. R. Statist. Soc. B 54:221), of jackknife values; correlations on Fisher's scale, areas under curves as logits, "
-                    "rank statistics by the normal quantile; shares by Wilson's, of the units that the subjects are worth (Wilson 1927, "
-                    "doi:10.1080/01621459.1927.10502953). Nothing is drawn by lot. Where there is none, no_interval says why: fewer than 10 "
-                    "subjects, subjects that do not differ, or a statistic of which none is known to cover",
+        "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: "
+        "of the mean over a case's labels, "
+        "undefined where any label is",
+        "interval": "95 %, ci95_low to ci95_high, over subjects: the wider, on either side, of Student's and "
+        "of Hall's, which mends skewness "
+        "(1992, J. R. Statist. Soc. B 54:221), of jackknife values; correlations on Fisher's "
+        "scale, areas under curves as logits, "
+        "rank statistics by the normal quantile; shares by Wilson's, of the units that the "
+        "subjects are worth (Wilson 1927, "
+        "doi:10.1080/01621459.1927.10502953). Nothing is drawn by lot. Where there is none, "
+        "no_interval says why: fewer than 10 "
+        "subjects, subjects that do not differ, or a statistic of which none is known to cover",
         "empty_reference": EMPTY_REFERENCE[p["empty_reference"]],
-        "dice": "2 TP / (2 TP + FP + FN), in voxels; undefined where both masks are empty (Dice 1945, doi:10.2307/1932409)",
-        "iou": "TP / (TP + FP + FN); undefined where both masks are empty (Jaccard 1912, doi:10.1111/j.1469-8137.1912.tb05611.x)",
-        "sensitivity": "TP / (TP + FN); undefined without reference", "specificity": "TN / (TN + FP); grows with the empty ground around an organ",
-        "ppv": "TP / (TP + FP); undefined without prediction", "npv": "TN / (TN + FN); grows with the empty ground around an organ",
-        "hausdorff95_mm": "95th percentile of the distances of surface voxels to the other surface, the larger of both ways; undefined where a mask "
-                          "is empty (Huttenlocher et al. 1993, doi:10.1109/34.232073)",
-        "average_surface_distance_mm": "mean of the same distances, pooled over both ways; undefined where a mask is empty "
-                                       "(Heimann et al. 2009, doi:10.1109/TMI.2009.2013851)",
-        "surface_dice": f"share of both surfaces, by area, within {tolerance} of the other; 0 where one mask is empty, undefined where both are "
-                        "(Nikolov et al. 2021, doi:10.2196/26151)",
-        "boundary_f1": f"harmonic mean of the shares of either surface's voxels within {tolerance} of the other; as surface_dice where masks are "
-                       "empty (Csurka et al. 2013, doi:10.5244/C.27.32)",
-        "volume_error_mm3": "prediction minus reference", "volume_error_absolute_mm3": "its amount",
+        "dice": "2 TP / (2 TP + FP + FN), in voxels; undefined where both masks are empty (Dice 1945, "
+        "doi:10.2307/1932409)",
+        "iou": "TP / (TP + FP + FN); undefined where both masks are empty (Jaccard 1912, "
+        "doi:10.1111/j.1469-8137.1912.tb05611.x)",
+        "sensitivity": "TP / (TP + FN); undefined without reference",
+        "specificity": "TN / (TN + FP); grows with the empty ground around an organ",
+        "ppv": "TP / (TP + FP); undefined without prediction",
+        "npv": "TN / (TN + FN); grows with the empty ground around an organ",
+        "hausdorff95_mm": "95th percentile of the distances of surface voxels to the other surface, the "
+        "larger of both ways; undefined where a mask "
+        "is empty (Huttenlocher et al. 1993, doi:10.1109/34.232073)",
+        "average_surface_distance_mm": "mean of the same distances, pooled over both ways; undefined where a "
+        "mask is empty "
+        "(Heimann et al. 2009, doi:10.1109/TMI.2009.2013851)",
+        "surface_dice": f"share of both surfaces, by area, within {tolerance} of the other; 0 where one mask "
+        f"is empty, undefined where both are "
+        "(Nikolov et al. 2021, doi:10.2196/26151)",
+        "boundary_f1": f"harmonic mean of the shares of either surface's voxels within {tolerance} of the "
+        f"other; as surface_dice where masks are "
+        "empty (Csurka et al. 2013, doi:10.5244/C.27.32)",
+        "volume_error_mm3": "prediction minus reference",
+        "volume_error_absolute_mm3": "its amount",
         "volume_error_percent": "of the reference; undefined without reference",
-        "volume_error_absolute_percent": "its amount", "prediction_components": "connected by faces, edges or corners",
-        "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, doi:10.1177/096228029900800204); slope: of "
-                            "the difference against the mean of both, below 0 where small ones come out too large and large ones too small; "
-                            "concordance: Lin 1989, doi:10.2307/2532051",
-        "detection": "objects are connected components; one is found, and a predicted one is right, where at least "
-                     f"{p['object_overlap_min']:g} of its voxels lie in the other mask. case_sensitivity: of the cases with the label, those "
-                     "in which an object is found; case_specificity: of those without it, those in which none is predicted",
-        "calibration": f"over voxels of a label, by reference or prediction, and within {margin} voxels around them; expected_error: 15 bins of "
-                       "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602), pooled over all these voxels; expected_error_of_case: of one "
-                       "case, mean over cases; expected_error_inside: pooled over the voxels of a label alone, by reference or prediction; "
-                       "brier: sum over labels of (probability - truth)^2, by mean; after: logits divided by the "
-                       "temperature (Guo et al. 2017, arXiv:1706.04599)",
-        "uncertainty": "score: mean entropy in nats over the voxels that are predicted to be of a label. dropout: "
-                       f"{p['dropout_passes']} passes (Gal and Ghahramani 2016, arXiv:1506.02142); augmentation: {p['augmentation_passes']} passes "
-                       "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those of members (Lakshminarayanan et al. "
-                       "2017, arXiv:1612.01474); prediction: of one prediction, the voxels around it among them. aurc: mean of the risk-coverage "
-                       "curve, risk 1 - Dice (Geifman and El-Yaniv 2017, arXiv:1705.08500); spearman: of score and Dice; auroc: of cases with a "
-                       f"Dice below {p['poor_dice']:g}; mutual_information_nats: what the passes disagree about (Houlsby et al. 2011, "
-                       "arXiv:1112.5745); flagging: of subjects with a case above the threshold; surprise: chance of so many or more, had they "
-                       "been drawn as the validation subjects were (beta-binomial)",
-        "subgroups": "mean of a case's labels, with the interval of each group by itself; gap: the group minus all other cases that have a group; "
-                     "gap_simultaneous95: all of these intervals hold at once (Bonferroni; Dunn 1961, doi:10.1080/01621459.1961.10482090); p: "
-                     "Mann-Whitney of the means of subjects; p_adjusted: over all comparisons (Benjamini and Yekutieli 2001, "
-                     "doi:10.1214/aos/1013699998); a group that stands under several names is compared once and listed once, with the others "
-                     f"under also, and two groups that are all there is are one comparison; insufficient_n: fewer than "
-                     f"{p['subgroup_subjects_min']} subjects on a side. derived_: of the images and references themselves, low to high by terciles",
-        "decisions": "made on the validation part alone, before the test part was opened; flag_above: split-conformal by subject, whose highest "
-                     f"case counts, so that at most {p['flag_share']:g} of new subjects lie above on average over validation parts, where they "
-                     "are drawn alike (Vovk et al. 2005, doi:10.1007/b106715); share_ci95: of one such part (Vovk 2012, arXiv:1209.2673)"}
+        "volume_error_absolute_percent": "its amount",
+        "prediction_components": "connected by faces, edges or corners",
+        "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, "
+        "doi:10.1177/096228029900800204); slope: of "
+        "the difference against the mean of both, below 0 where small ones come out too "
+        "large and large ones too small; "
+        "concordance: Lin 1989, doi:10.2307/2532051",
+        "detection": "objects are connected components; one is found, and a predicted one is right, where at "
+        "least "
+        f"{p['object_overlap_min']:g} of its voxels lie in the other mask. case_sensitivity: of "
+        f"the cases with the label, those "
+        "in which an object is found; case_specificity: of those without it, those in which "
+        "none is predicted",
+        "calibration": f"over voxels of a label, by reference or prediction, and within {margin} voxels "
+        f"around them; expected_error: 15 bins of "
+        "equal width (Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602), pooled over all these "
+        "voxels; expected_error_of_case: of one "
+        "case, mean over cases; expected_error_inside: pooled over the voxels of a label "
+        "alone, by reference or prediction; "
+        "brier: sum over labels of (probability - truth)^2, by mean; after: logits divided by "
+        "the "
+        "temperature (Guo et al. 2017, arXiv:1706.04599)",
+        "uncertainty": "score: mean entropy in nats over the voxels that are predicted to be of a label. "
+        "dropout: "
+        f"{p['dropout_passes']} passes (Gal and Ghahramani 2016, arXiv:1506.02142); "
+        f"augmentation: {p['augmentation_passes']} passes "
+        "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those "
+        "of members (Lakshminarayanan et al. "
+        "2017, arXiv:1612.01474); prediction: of one prediction, the voxels around it among "
+        "them. aurc: mean of the risk-coverage "
+        "curve, risk 1 - Dice (Geifman and El-Yaniv 2017, arXiv:1705.08500); spearman: of "
+        "score and Dice; auroc: of cases with a "
+        f"Dice below {p['poor_dice']:g}; mutual_information_nats: what the passes disagree "
+        f"about (Houlsby et al. 2011, "
+        "arXiv:1112.5745); flagging: of subjects with a case above the threshold; surprise: "
+        "chance of so many or more, had they "
+        "been drawn as the validation subjects were (beta-binomial)",
+        "subgroups": "mean of a case's labels, with the interval of each group by itself; gap: the group "
+        "minus all other cases that have a group; "
+        "gap_simultaneous95: all of these intervals hold at once (Bonferroni; Dunn 1961, "
+        "doi:10.1080/01621459.1961.10482090); p: "
+        "Mann-Whitney of the means of subjects; p_adjusted: over all comparisons (Benjamini and "
+        "Yekutieli 2001, "
+        "doi:10.1214/aos/1013699998); a group that stands under several names is compared once "
+        "and listed once, with the others "
+        f"under also, and two groups that are all there is are one comparison; insufficient_n: "
+        f"fewer than "
+        f"{p['subgroup_subjects_min']} subjects on a side. derived_: of the images and "
+        f"references themselves, low to high by terciles",
+        "decisions": "made on the validation part alone, before the test part was opened; flag_above: "
+        "split-conformal by subject, whose highest "
+        f"case counts, so that at most {p['flag_share']:g} of new subjects lie above on average "
+        f"over validation parts, where they "
+        "are drawn alike (Vovk et al. 2005, doi:10.1007/b106715); share_ci95: of one such part "
+        "(Vovk 2012, arXiv:1209.2673)",
+    }

@@ -1,4 +1,5 @@
 """Dice of masks and label maps: what training follows and evaluation starts from."""
+
 import numpy as np
 
 
@@ -22,15 +23,20 @@ def dice(reference: np.ndarray, prediction: np.ndarray) -> float | None:
     return 2 * int((reference & prediction).sum()) / both if both else None
 
 
-def dice_per_label(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str]) -> dict[str, float | None]:
+def dice_per_label(
+    reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str]
+) -> dict[str, float | None]:
     """Dice of each label but the background, by name.
 
     Args:
         reference_zyx, prediction_zyx: integer label maps of one shape.
         labels: value -> name; "0" is the background.
     """
-    return {name: dice(reference_zyx == int(value), prediction_zyx == int(value))
-            for value, name in labels.items() if value != "0"}
+    return {
+        name: dice(reference_zyx == int(value), prediction_zyx == int(value))
+        for value, name in labels.items()
+        if value != "0"
+    }
 
 
 def mean_defined(values) -> float | None:

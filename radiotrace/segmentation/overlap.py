@@ -1,4 +1,5 @@
 """Overlap: how many voxels of a mask are right, and how many are not."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,10 @@ from scipy import ndimage
 
 @dataclass(frozen=True)
 class Confusion:
-    """Voxels of a mask by what the reference says. A share is None where it is undefined: nothing below the line."""
+    """Voxels of a mask by what the reference says.
+
+    A share is None where it is undefined: nothing below the line.
+    """
 
     true_positive: int
     false_positive: int
@@ -17,7 +21,9 @@ class Confusion:
     @property
     def dice(self) -> float | None:
         """2 TP / (2 TP + FP + FN). Source: Dice 1945, doi:10.2307/1932409."""
-        return _share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+        return _share(
+            2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative
+        )
 
     @property
     def iou(self) -> float | None:
@@ -31,7 +37,10 @@ class Confusion:
 
     @property
     def specificity(self) -> float | None:
-        """TN / (TN + FP). Grows with the empty ground around an organ: compare only within one field of view."""
+        """TN / (TN + FP).
+
+        Grows with the empty ground around an organ: compare only within one field of view.
+        """
         return _share(self.true_negative, self.true_negative + self.false_positive)
 
     @property

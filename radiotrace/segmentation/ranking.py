@@ -1,4 +1,5 @@
 """Ranking: cases by their Dice, and which of them to show."""
+
 import numpy as np
 
 MACRO = "mean_of_labels"
@@ -7,7 +8,8 @@ MACRO = "mean_of_labels"
 def mean_of_all(values: list[float | None]) -> float | None:
     """Mean of values; None where any is None, or none is there.
 
-    A mean of those that are defined would gain by what is missed: of two labels, the distance of the better one stays.
+    A mean of those that are defined would gain by what is missed: of two labels, the distance of the better
+    one stays.
     """
     return None if None in values or not len(values) else float(np.mean(values))
 
@@ -26,6 +28,7 @@ def ranked(cases: list[dict]) -> list[dict]:
 
     A label that is neither there nor predicted, of which the Dice is undefined, is right and counts as 1.
     """
+
     def key(case):
         dice = [row["dice"] for row in case["labels"].values()]
         return np.mean([1.0 if value is None else value for value in dice]), case["case_id"]
@@ -45,4 +48,7 @@ def worst_median_best(cases: list[dict]) -> dict[str, str]:
 
 def dice_text(rows: dict) -> str:
     """Dice of each label of one case, for a title."""
-    return ", ".join(f"{name} " + ("undefined" if row["dice"] is None else f"{row['dice']:.2f}") for name, row in rows.items())
+    return ", ".join(
+        f"{name} " + ("undefined" if row["dice"] is None else f"{row['dice']:.2f}")
+        for name, row in rows.items()
+    )

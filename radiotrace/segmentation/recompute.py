@@ -1,4 +1,6 @@
-"""Recomputing: from predictions and references to per-case rows and summaries, without the network; also under seeded faults."""
+"""Recomputing: from predictions and references to per-case rows and summaries, without the network; also
+under seeded faults."""
+
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,16 @@ from radiotrace.imaging import parts, volumes
 from radiotrace.segmentation import ranking, results
 
 
-def entries(cases: list[dict], dataset: dict, split: dict, labels: dict[str, str], raw: Path, predictions: Path, p: dict, fault: str | None = None):
+def entries(
+    cases: list[dict],
+    dataset: dict,
+    split: dict,
+    labels: dict[str, str],
+    raw: Path,
+    predictions: Path,
+    p: dict,
+    fault: str | None = None,
+):
     """The entry of each test case, its measures made anew.
 
     Args:
@@ -23,39 +34,70 @@ def entries(cases: list[dict], dataset: dict, split: dict, labels: dict[str, str
         each entry in its order, with labels measured anew.
 
     Raises:
-        StageError: the cases are not those of the test part, a raw file or a prediction is missing or is not the one that was recorded,
-            or has another shape.
+        StageError: the cases are not those of the test part, a raw file or a prediction is missing or is not
+            the one that was recorded, or has another shape.
     """
     test = parts.cases(dataset, split, "test")
     stated = [case["case_id"] for case in cases]
     if sorted(stated) != sorted(test):
-        raise StageError("the cases are not those of the test part", [f"found {', '.join(sorted(stated))}", f"expected {', '.join(sorted(test))}"],
-                         "Run 'dvc checkout', or 'dvc repro' to make them again.")
+        raise StageError(
+            "the cases are not those of the test part",
+            [f"found {', '.join(sorted(stated))}", f"expected {', '.join(sorted(test))}"],
+            "Run 'dvc checkout', or 'dvc repro' to make them again.",
+        )
     files = {case["case_id"]: (predictions / case["prediction"], case["prediction_sha256"]) for case in cases}
     order = list(files)
     for number, case in enumerate(cases):
         source = order[(number + 1) % len(order)] if fault == "shuffle cases" else case["case_id"]
         reference = parts.original(test[case["case_id"]], "label_map", raw)
-        reference_zyx, prediction_zyx = volumes.array_zyx(reference), volumes.array_zyx(volumes.read_canonical(*files[source]))
+        reference_zyx, prediction_zyx = (
+            volumes.array_zyx(reference),
+            volumes.array_zyx(volumes.read_canonical(*files[source])),
+        )
         if fault:
-            prediction_zyx = FAULTS[fault](prediction_zyx, reference_zyx.shape, sorted(int(value) for value in labels if int(value)))
+            prediction_zyx = FAULTS[fault](
+                prediction_zyx, reference_zyx.shape, sorted(int(value) for value in labels if int(value))
+            )
         if prediction_zyx.shape != reference_zyx.shape:
-            raise StageError(f"{case['prediction']} has another shape than the label map of {case['case_id']}",
-                             [f"found {prediction_zyx.shape}, expected {reference_zyx.shape} (z y x)"], "Run 'dvc repro' to make it again.")
-        yield case | {"labels": results.compare(reference_zyx, prediction_zyx, labels, volumes.to_zyx(reference.GetSpacing()),
-                                                p["surface_tolerance_mm"], p["object_overlap_min"], p["empty_reference"])}
+            raise StageError(
+                f"{case['prediction']} has another shape than the label map of {case['case_id']}",
+                [f"found {prediction_zyx.shape}, expected {reference_zyx.shape} (z y x)"],
+                "Run 'dvc repro' to make it again.",
+            )
+        yield case | {
+            "labels": results.compare(
+                reference_zyx,
+                prediction_zyx,
+                labels,
+                volumes.to_zyx(reference.GetSpacing()),
+                p["surface_tolerance_mm"],
+                p["object_overlap_min"],
+                p["empty_reference"],
+            )
+        }
 
 
 def summaries(cases: list[dict], decisions: dict, p: dict) -> dict:
-    """What of the record 'metrics' follows from its cases alone: all but calibration and subgroups, which need logits and image features."""
+    """What of the record 'metrics' follows from its cases alone: all but calibration and subgroups, which
+    need logits and image features."""
     summary = results.Summary(cases, p["empty_reference"])
-    return {**summary.measures(), "volume_agreement": summary.volume_agreement(), "detection": summary.detection(),
-            "uncertainty": summary.uncertainties(decisions, p["poor_dice"]),
-            "worst_cases": [{"case_id": case["case_id"], "dice": ranking.macro(case, "dice")} for case in ranking.ranked(cases)[:10]]}
+    return {
+        **summary.measures(),
+        "volume_agreement": summary.volume_agreement(),
+        "detection": summary.detection(),
+        "uncertainty": summary.uncertainties(decisions, p["poor_dice"]),
+        "worst_cases": [
+            {"case_id": case["case_id"], "dice": ranking.macro(case, "dice")}
+            for case in ranking.ranked(cases)[:10]
+        ],
+    }
 
 
 def _swapped(prediction_zyx: np.ndarray, _, values: list[int]) -> np.ndarray:
-    """The labels in the opposite order. All of the data set count, so that a case in which one was not predicted is faulty too."""
+    """The labels in the opposite order.
+
+    All of the data set count, so that a case in which one was not predicted is faulty too.
+    """
     swapped = prediction_zyx.copy()
     for value, other in zip(values, reversed(values), strict=True):
         swapped[prediction_zyx == value] = other
@@ -77,7 +119,11 @@ def _eroded(prediction_zyx: np.ndarray, *_) -> np.ndarray:
 
 def _dilated(prediction_zyx: np.ndarray, *_) -> np.ndarray:
     """With one voxel more in every direction along the axes; where two labels meet, the higher one."""
-    return np.where(prediction_zyx > 0, prediction_zyx, ndimage.grey_dilation(prediction_zyx, footprint=ndimage.generate_binary_structure(3, 1)))
+    return np.where(
+        prediction_zyx > 0,
+        prediction_zyx,
+        ndimage.grey_dilation(prediction_zyx, footprint=ndimage.generate_binary_structure(3, 1)),
+    )
 
 
 # Each takes a prediction, the shape of the reference, and the values of the labels.

@@ -1,4 +1,5 @@
 """The report: what a person reads of an evaluation, from its records. Plain values in, text out."""
+
 from radiotrace.segmentation import ranking
 from radiotrace.statistics import agreement
 
@@ -6,14 +7,29 @@ MACRO = "mean_of_labels"
 RARE = 0.05  # a chance below this is no explanation
 
 MEASURES = {  # measure -> name for people, unit, digits
-    "dice": ("Dice", "", 3), "iou": ("IoU", "", 3), "surface_dice": ("Surface Dice", "", 3), "boundary_f1": ("Boundary F1", "", 3),
-    "hausdorff95_mm": ("HD95", "mm", 2), "average_surface_distance_mm": ("Average surface distance", "mm", 3),
-    "sensitivity": ("Sensitivity", "", 3), "specificity": ("Specificity", "", 4), "ppv": ("PPV", "", 3), "npv": ("NPV", "", 4),
-    "volume_error_mm3": ("Volume error", "mm³", 0), "volume_error_percent": ("Volume error", "%", 1),
+    "dice": ("Dice", "", 3),
+    "iou": ("IoU", "", 3),
+    "surface_dice": ("Surface Dice", "", 3),
+    "boundary_f1": ("Boundary F1", "", 3),
+    "hausdorff95_mm": ("HD95", "mm", 2),
+    "average_surface_distance_mm": ("Average surface distance", "mm", 3),
+    "sensitivity": ("Sensitivity", "", 3),
+    "specificity": ("Specificity", "", 4),
+    "ppv": ("PPV", "", 3),
+    "npv": ("NPV", "", 4),
+    "volume_error_mm3": ("Volume error", "mm³", 0),
+    "volume_error_percent": ("Volume error", "%", 1),
     "volume_error_absolute_mm3": ("Volume error, absolute", "mm³", 0),
-    "volume_error_absolute_percent": ("Volume error, absolute", "%", 1), "prediction_components": ("Components predicted", "", 2)}
+    "volume_error_absolute_percent": ("Volume error, absolute", "%", 1),
+    "prediction_components": ("Components predicted", "", 2),
+}
 ATTACKS = {"noise": "random signs", "fgsm": "FGSM", "pgd": "PGD", "segpgd": "SegPGD"}
-KINDS = {"dropout": "Monte-Carlo dropout", "augmentation": "test-time augmentation", "ensemble": "deep ensemble", "prediction": "one prediction"}
+KINDS = {
+    "dropout": "Monte-Carlo dropout",
+    "augmentation": "test-time augmentation",
+    "ensemble": "deep ensemble",
+    "prediction": "one prediction",
+}
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -26,7 +42,9 @@ def interval(row: dict, digits: int = 3, of: str = "mean") -> str:
     if row["ci95_low"] is None:
         reason = row.get("no_interval")
         return f"{number(row[of], digits)} (no interval{f': {reason}' if reason else ''})"
-    return f"{number(row[of], digits)} ({number(row['ci95_low'], digits)} to {number(row['ci95_high'], digits)})"
+    return (
+        f"{number(row[of], digits)} ({number(row['ci95_low'], digits)} to {number(row['ci95_high'], digits)})"
+    )
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -36,10 +54,24 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 def measures(metrics: dict) -> list[dict]:
     """Rows of the table of all measures: name, and for each label and their mean the cells of one summary."""
-    return [{"name": f"{name}, {unit}" if unit else name, "cells": [
-        {"label": label, "mean": interval(row, digits), "median": number(row["median"], digits), "sd": number(row["sd"], digits),
-         "range": f"{number(row['min'], digits)} to {number(row['max'], digits)}", "n": row["n_cases"], "n_undefined": row["n_undefined"]}
-        for label, row in sorted(metrics[measure].items(), key=lambda item: item[0] == MACRO)]} for measure, (name, unit, digits) in MEASURES.items()]
+    return [
+        {
+            "name": f"{name}, {unit}" if unit else name,
+            "cells": [
+                {
+                    "label": label,
+                    "mean": interval(row, digits),
+                    "median": number(row["median"], digits),
+                    "sd": number(row["sd"], digits),
+                    "range": f"{number(row['min'], digits)} to {number(row['max'], digits)}",
+                    "n": row["n_cases"],
+                    "n_undefined": row["n_undefined"],
+                }
+                for label, row in sorted(metrics[measure].items(), key=lambda item: item[0] == MACRO)
+            ],
+        }
+        for measure, (name, unit, digits) in MEASURES.items()
+    ]
 
 
 def cases(rows: list[dict], flag_by: str, thumbnails: dict[str, bytes]) -> list[dict]:
@@ -50,13 +82,27 @@ def cases(rows: list[dict], flag_by: str, thumbnails: dict[str, bytes]) -> list[
         flag_by: kind of uncertainty that is shown.
         thumbnails: case -> PNG.
     """
-    return [{"case_id": case["case_id"], "subject_id": case["subject_id"], "thumbnail": thumbnails[case["case_id"]],
-             "dice": number(ranking.macro(case, "dice")), "uncertainty": number(case["uncertainty"][flag_by]["score"]),
-             "flagged": {True: "yes", False: "", None: "no limit"}[case["flagged"][flag_by]],
-             "labels": [{"name": name, "dice": number(row["dice"]), "surface_dice": number(row["surface_dice"]),
-                        "hausdorff95_mm": number(row["hausdorff95_mm"], 2), "volume_error_percent": number(row["volume_error_percent"], 1)}
-                       for name, row in case["labels"].items()]}
-            for case in ranking.ranked(rows)]
+    return [
+        {
+            "case_id": case["case_id"],
+            "subject_id": case["subject_id"],
+            "thumbnail": thumbnails[case["case_id"]],
+            "dice": number(ranking.macro(case, "dice")),
+            "uncertainty": number(case["uncertainty"][flag_by]["score"]),
+            "flagged": {True: "yes", False: "", None: "no limit"}[case["flagged"][flag_by]],
+            "labels": [
+                {
+                    "name": name,
+                    "dice": number(row["dice"]),
+                    "surface_dice": number(row["surface_dice"]),
+                    "hausdorff95_mm": number(row["hausdorff95_mm"], 2),
+                    "volume_error_percent": number(row["volume_error_percent"], 1),
+                }
+                for name, row in case["labels"].items()
+            ],
+        }
+        for case in ranking.ranked(rows)
+    ]
 
 
 def findings(metrics: dict, acceptance: dict, robustness: dict, n_models: int) -> list[str]:
@@ -66,8 +112,16 @@ def findings(metrics: dict, acceptance: dict, robustness: dict, n_models: int) -
         metrics, acceptance, robustness: the records.
         n_models: that were shown this test part so far.
     """
-    return [*_requirements(acceptance), *_accuracy(metrics), *_volumes(metrics), *_calibration(metrics), *_uncertainty(metrics),
-            *_subgroups(metrics), *_robustness(robustness), _openings(n_models)]
+    return [
+        *_requirements(acceptance),
+        *_accuracy(metrics),
+        *_volumes(metrics),
+        *_calibration(metrics),
+        *_uncertainty(metrics),
+        *_subgroups(metrics),
+        *_robustness(robustness),
+        _openings(n_models),
+    ]
 
 
 def _requirements(acceptance: dict) -> list[str]:
@@ -78,7 +132,9 @@ def _requirements(acceptance: dict) -> list[str]:
         return [f"All {len(results)} performance requirements are met, each by the bound of its interval."]
     text = f"Of {len(results)} performance requirements, {len(results) - len(missed) - len(late)} are met, and the release is blocked"
     if missed:
-        text += f": {len(missed)} are missed or undecided, " + "; ".join(f"{result['requirement']} ({result['reason']})" for result in missed)
+        text += f": {len(missed)} are missed or undecided, " + "; ".join(
+            f"{result['requirement']} ({result['reason']})" for result in missed
+        )
     if late:
         text += f"; {len(late)} are met only after the fact (post-hoc: set, or cases chosen, after the test part was opened), {', '.join(late)}"
     return [f"{text}."]
@@ -87,17 +143,25 @@ def _requirements(acceptance: dict) -> list[str]:
 def _accuracy(metrics: dict) -> list[str]:
     worst = metrics["worst_cases"][0]
     labels = ", ".join(f"{name} {interval(row)}" for name, row in metrics["dice"].items() if name != MACRO)
-    return [f"Mean Dice over labels is {interval(metrics['dice'][MACRO])}, over {metrics['n_cases']} cases of {metrics['n_subjects']} subjects: "
-            f"{labels}. The worst case is {worst['case_id']} with {number(worst['dice'])}.",
-            f"Surface Dice within {metrics['surface_tolerance_mm']:g} mm is {interval(metrics['surface_dice'][MACRO])}, "
-            f"HD95 {interval(metrics['hausdorff95_mm'][MACRO], 2)} mm."]
+    return [
+        f"Mean Dice over labels is {interval(metrics['dice'][MACRO])}, over {metrics['n_cases']} cases "
+        f"of {metrics['n_subjects']} subjects: "
+        f"{labels}. The worst case is {worst['case_id']} with {number(worst['dice'])}.",
+        f"Surface Dice within {metrics['surface_tolerance_mm']:g} mm is "
+        f"{interval(metrics['surface_dice'][MACRO])}, "
+        f"HD95 {interval(metrics['hausdorff95_mm'][MACRO], 2)} mm.",
+    ]
 
 
 def _volumes(metrics: dict) -> list[str]:
     """A sentence on each label: a bias of one makes up for that of another in their mean."""
-    return [f"Volume of {name} against the reference's: error {interval(metrics['volume_error_percent'][name], 1)} %, absolute error "
-            f"{interval(metrics['volume_error_absolute_percent'][name], 1)} %, on average; {_proportional(row['slope'])}."
-            for name, row in metrics["volume_agreement"].items()]
+    return [
+        f"Volume of {name} against the reference's: error "
+        f"{interval(metrics['volume_error_percent'][name], 1)} %, absolute error "
+        f"{interval(metrics['volume_error_absolute_percent'][name], 1)} %, on average; "
+        f"{_proportional(row['slope'])}."
+        for name, row in metrics["volume_agreement"].items()
+    ]
 
 
 def _proportional(slope: dict) -> str:
@@ -106,28 +170,52 @@ def _proportional(slope: dict) -> str:
     if slope["ci95_low"] is None or slope["ci95_low"] <= 0 <= slope["ci95_high"]:
         return text
     small, large = ("large", "small") if slope["value"] < 0 else ("small", "large")
-    shown = f"; of a difference between groups it shows about {percent(agreement.kept(slope['value']))}" if abs(slope["value"]) < 2 else ""
+    shown = (
+        f"; of a difference between groups it shows about {percent(agreement.kept(slope['value']))}"
+        if abs(slope["value"]) < 2
+        else ""
+    )
     return f"{text}: small ones come out too {small} and large ones too {large}{shown}"
 
 
 def _calibration(metrics: dict) -> list[str]:
-    before, after, temperature = metrics["calibration"]["before"], metrics["calibration"]["after"], metrics["decisions"]["temperature"]
+    before, after, temperature = (
+        metrics["calibration"]["before"],
+        metrics["calibration"]["after"],
+        metrics["decisions"]["temperature"],
+    )
     if after is None:
-        return [f"Expected calibration error: {_errors(before)}; there was no validation part to fit a temperature on."]
+        return [
+            f"Expected calibration error: {_errors(before)}; there was no validation part to fit a "
+            f"temperature on."
+        ]
     judgement = "too sure" if temperature > 1 else "not sure enough"
-    return [f"Expected calibration error: {_errors(before)}: the network is {judgement}. With the temperature {number(temperature, 2)}, fitted on "
-            f"the validation part: {_errors(after)}. The first is small because most voxels around an organ are surely background."]
+    return [
+        f"Expected calibration error: {_errors(before)}: the network is {judgement}. With the "
+        f"temperature {number(temperature, 2)}, fitted on "
+        f"the validation part: {_errors(after)}. The first is small because most voxels around an organ "
+        f"are surely background."
+    ]
 
 
 def _errors(row: dict) -> str:
     """The three calibration errors, each by name."""
-    return ", ".join(f"{interval(row[key], 3, 'value')} {name}" for key, name in (
-        ("expected_error", "pooled over voxels"), ("expected_error_of_case", "in a case"), ("expected_error_inside", "inside the organ")))
+    return ", ".join(
+        f"{interval(row[key], 3, 'value')} {name}"
+        for key, name in (
+            ("expected_error", "pooled over voxels"),
+            ("expected_error_of_case", "in a case"),
+            ("expected_error_inside", "inside the organ"),
+        )
+    )
 
 
 def _uncertainty(metrics: dict) -> list[str]:
-    return [f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics['decisions'], kind, row, brief=True)}."
-            for kind, row in metrics["uncertainty"].items() if row["auroc"]["value"] is not None]
+    return [
+        f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics['decisions'], kind, row, brief=True)}."
+        for kind, row in metrics["uncertainty"].items()
+        if row["auroc"]["value"] is not None
+    ]
 
 
 def worth(row: dict) -> str:
@@ -137,7 +225,11 @@ def worth(row: dict) -> str:
         row: of one kind, in the record 'metrics'.
     """
     low = row["auroc"]["ci95_low"]
-    tells = "tells poor cases from others" if low is not None and low > 0.5 else "has not been shown to tell poor cases from others"
+    tells = (
+        "tells poor cases from others"
+        if low is not None and low > 0.5
+        else "has not been shown to tell poor cases from others"
+    )
     return f"{tells}: AUROC {interval(row['auroc'], 2, 'value')}, rank correlation with Dice {interval(row['spearman'], 2, 'value')}"
 
 
@@ -152,9 +244,13 @@ def aim(decisions: dict, kind: str, row: dict, brief: bool = False) -> str:
     if flagging is None:
         return f"no threshold: {rule['n_subjects']} validation subjects, {rule['needed']} needed to flag {meant} of subjects at most"
     share = flagging["flagged_subjects"] / flagging["n_subjects"]
-    text = (f"meant to flag at most {meant} of subjects, its threshold flags {flagging['flagged_subjects']} of {flagging['n_subjects']} "
-            f"({percent(share)}), {flagging['flagged']} cases, and catches {flagging['caught']} of the {flagging['poor']} with a Dice below "
-            f"{row['poor_below_dice']:g}")
+    text = (
+        f"meant to flag at most {meant} of subjects, its threshold flags {flagging['flagged_subjects']} "
+        f"of {flagging['n_subjects']} "
+        f"({percent(share)}), {flagging['flagged']} cases, and catches {flagging['caught']} of the "
+        f"{flagging['poor']} with a Dice below "
+        f"{row['poor_below_dice']:g}"
+    )
     if share <= decisions["flag_share"]:
         return text
     return f"{text}: the aim failed" if brief else f"{text}. The aim failed: {_why(rule, flagging)}"
@@ -162,19 +258,29 @@ def aim(decisions: dict, kind: str, row: dict, brief: bool = False) -> str:
 
 def _why(rule: dict, flagging: dict) -> str:
     """Why a threshold flags more than it was meant to, as far as the numbers say."""
-    spread = (f"{rule['n_subjects']} validation subjects fix the share no closer than {percent(rule['share_ci95_low'], 1)} to "
-              f"{percent(rule['share_ci95_high'], 1)} (95 % of such parts)")
+    spread = (
+        f"{rule['n_subjects']} validation subjects fix the share no closer than "
+        f"{percent(rule['share_ci95_low'], 1)} to "
+        f"{percent(rule['share_ci95_high'], 1)} (95 % of such parts)"
+    )
     if flagging["surprise"] >= RARE:
         return f"{spread}, and so many flags are within chance (p = {number(flagging['surprise'], 2)})"
-    return (f"{spread}, and even so many more are flagged than chance allows (p = {number(flagging['surprise'], 4)}): scores of the test part are "
-            "higher or spread wider than those of the validation part, which therefore cannot set this threshold")
+    return (
+        f"{spread}, and even so many more are flagged than chance allows (p = "
+        f"{number(flagging['surprise'], 4)}): scores of the test part are "
+        "higher or spread wider than those of the validation part, which therefore cannot set this "
+        "threshold"
+    )
 
 
 def shares(row: dict) -> str:
-    """The shares of cases that a threshold flags and of poor ones that it catches, with their intervals; "" without a threshold."""
+    """The shares of cases that a threshold flags and of poor ones that it catches, with their intervals;
+    "" without a threshold."""
     if row["flagging"] is None:
         return ""
-    flagged, caught = (interval(row["flagging"][key], 2, "value") for key in ("flagged_share", "caught_share"))
+    flagged, caught = (
+        interval(row["flagging"][key], 2, "value") for key in ("flagged_share", "caught_share")
+    )
     return f"Of all cases a share of {flagged} is flagged, of poor ones {caught}"
 
 
@@ -187,27 +293,48 @@ def disagreement(row: dict) -> str:
 
 def hardly(row: dict) -> bool:
     """Whether the predictions hardly differ: a twentieth of the uncertainty or less is that they do."""
-    return row["mutual_information_nats"] is not None and row["mutual_information_nats"]["value"] <= 0.05 * row["score_nats"]["value"]
+    return (
+        row["mutual_information_nats"] is not None
+        and row["mutual_information_nats"]["value"] <= 0.05 * row["score_nats"]["value"]
+    )
 
 
 def _subgroups(metrics: dict) -> list[str]:
-    rows = [(attribute, group, row) for attribute, groups in metrics["subgroups"].items() for group, row in groups.items()]
+    rows = [
+        (attribute, group, row)
+        for attribute, groups in metrics["subgroups"].items()
+        for group, row in groups.items()
+    ]
     tested = [one for one in rows if one[2]["gap"] is not None]
     small = sum(row["insufficient_n"] for _, _, row in rows)
-    named = set(metrics["subgroups"]) | {name.split(":")[0] for _, _, row in rows for name in row["also"]}  # one that coincides with another
+    # one that coincides with another
+    named = set(metrics["subgroups"]) | {name.split(":")[0] for _, _, row in rows for name in row["also"]}
     given = sorted(attribute for attribute in named if not attribute.startswith("derived_"))
-    known = f"Attributes of the data set: {', '.join(given)}." if given else (
-        "The data set says nothing of sex, age, site or scanner; groups are derived from images and references alone.")
+    known = (
+        f"Attributes of the data set: {', '.join(given)}."
+        if given
+        else (
+            "The data set says nothing of sex, age, site or scanner; groups are derived from images and "
+            "references alone."
+        )
+    )
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
     found = [one for one in tested if one[2]["p_adjusted"] < 0.05]
-    verdict = (f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons" if found else
-               f"none of {len(tested)} gaps stands after correction for so many comparisons")
-    return [f"{known}{_furthest(tested)} {verdict[0].upper()}{verdict[1:]}, and {small} of {len(rows)} groups are too small."]
+    verdict = (
+        f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons"
+        if found
+        else f"none of {len(tested)} gaps stands after correction for so many comparisons"
+    )
+    return [
+        f"{known}{_furthest(tested)} {verdict[0].upper()}{verdict[1:]}, and {small} of {len(rows)} "
+        f"groups are too small."
+    ]
 
 
 def _furthest(tested: list[tuple[str, str, dict]]) -> str:
-    """The group furthest below the rest, by the upper end of its interval, which holds together with those of all others; "" without one."""
+    """The group furthest below the rest, by the upper end of its interval, which holds together with those
+    of all others; "" without one."""
     with_interval = [one for one in tested if one[2]["gap_simultaneous95_high"] is not None]
     if not with_interval:
         return " No gap has enough subjects on both sides for an interval."
@@ -215,8 +342,12 @@ def _furthest(tested: list[tuple[str, str, dict]]) -> str:
     if row["gap"] >= 0:
         return ""
     also = f" (also {', '.join(map(readable, row['also']))})" if row["also"] else ""
-    return (f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row['gap'])} of Dice; its interval, which holds "
-            f"together with those of all gaps, goes from {number(row['gap_simultaneous95_low'])} to {number(row['gap_simultaneous95_high'])}.")
+    return (
+        f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row['gap'])} "
+        f"of Dice; its interval, which holds "
+        f"together with those of all gaps, goes from {number(row['gap_simultaneous95_low'])} to "
+        f"{number(row['gap_simultaneous95_high'])}."
+    )
 
 
 def readable(name: str) -> str:
@@ -229,14 +360,25 @@ def _robustness(robustness: dict) -> list[str]:
     broken = sorted((severity, name) for name, severity in breaks.items() if severity is not None)
     kept = sorted(readable(name) for name, severity in breaks.items() if severity is None)
     text = "; ".join(f"{readable(name)} {_from(severity)}" for severity, name in broken) or "none does"
-    lines = [f"Corruption of {robustness['n_cases']} test cases at five severities takes mean Dice below {robustness['criterion_dice']:g}: {text}."
-             + (f" It holds under {', '.join(kept)}." if kept else "")]
+    lines = [
+        f"Corruption of {robustness['n_cases']} test cases at five severities takes mean Dice below "
+        f"{robustness['criterion_dice']:g}: {text}." + (f" It holds under {', '.join(kept)}." if kept else "")
+    ]
     attacks = robustness["adversarial"]["attacks"]
     strongest = {name: rows[-1] for name, rows in attacks.items()}
     eps = next(iter(strongest.values()))["eps_sd"]
-    drops = ", ".join(f"{ATTACKS[name]} {number(strongest[name]['dice'][MACRO]['mean'])}" for name in ATTACKS if name in strongest)
-    return [*lines, f"Under attack that changes voxels by at most {eps:g} SD, Dice of {robustness['adversarial']['n_cases']} cases goes from "
-                    f"{number(robustness['adversarial']['clean'][MACRO]['mean'])} to: {drops}. That is no statement of safety."]
+    drops = ", ".join(
+        f"{ATTACKS[name]} {number(strongest[name]['dice'][MACRO]['mean'])}"
+        for name in ATTACKS
+        if name in strongest
+    )
+    return [
+        *lines,
+        f"Under attack that changes voxels by at most {eps:g} SD, Dice of "
+        f"{robustness['adversarial']['n_cases']} cases goes from "
+        f"{number(robustness['adversarial']['clean'][MACRO]['mean'])} to: {drops}. That is no "
+        f"statement of safety.",
+    ]
 
 
 def _from(severity: int) -> str:
@@ -244,5 +386,8 @@ def _from(severity: int) -> str:
 
 
 def _openings(n_models: int) -> str:
-    return (f"{n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far (design/test_openings.jsonl); each that was seen "
-            "before a decision makes the figures a little too good.")
+    return (
+        f"{n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far "
+        f"(design/test_openings.jsonl); each that was seen "
+        "before a decision makes the figures a little too good."
+    )

@@ -1,4 +1,8 @@
-"""Results: from what was found in each case to the record 'metrics'. Every number has its n and its interval over subjects."""
+"""Results: from what was found in each case to the record 'metrics'.
+
+Every number has its n and its interval over subjects.
+"""
+
 from collections import defaultdict
 
 import numpy as np
@@ -7,19 +11,47 @@ from radiotrace.segmentation import detection, overlap, ranking, surfaces
 from radiotrace.statistics import agreement, calibration, intervals, subgroups, uncertainty
 from radiotrace.statistics.uncertainty import Threshold
 
-MEASURES = ("dice", "iou", "surface_dice", "boundary_f1", "hausdorff95_mm", "average_surface_distance_mm", "sensitivity", "specificity", "ppv",
-            "npv", "volume_error_mm3", "volume_error_absolute_mm3", "volume_error_percent", "volume_error_absolute_percent",
-            "prediction_components")
+MEASURES = (
+    "dice",
+    "iou",
+    "surface_dice",
+    "boundary_f1",
+    "hausdorff95_mm",
+    "average_surface_distance_mm",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "volume_error_mm3",
+    "volume_error_absolute_mm3",
+    "volume_error_percent",
+    "volume_error_absolute_percent",
+    "prediction_components",
+)
 MACRO = ranking.MACRO
-OVERLAPS = ("dice", "iou", "surface_dice", "boundary_f1")  # 1 where an empty reference meets an empty prediction and SCORE is declared
+# 1 where an empty reference meets an empty prediction and SCORE is declared
+OVERLAPS = ("dice", "iou", "surface_dice", "boundary_f1")
 SHARES = (*OVERLAPS, "sensitivity", "specificity", "ppv", "npv")
 SIGNED = ("volume_error_mm3", "volume_error_percent")
 UNDEFINED, SCORE = "undefined", "score"  # what a case without a label is; see compare
-CALIBRATION = ("expected_error", "expected_error_of_case", "expected_error_inside", "brier", "negative_log_likelihood_nats")
+CALIBRATION = (
+    "expected_error",
+    "expected_error_of_case",
+    "expected_error_inside",
+    "brier",
+    "negative_log_likelihood_nats",
+)
 
 
-def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[str, str], spacing_zyx, tolerance_mm: float,
-            overlap_min: float, empty_reference: str = UNDEFINED) -> dict[str, dict]:
+def compare(
+    reference_zyx: np.ndarray,
+    prediction_zyx: np.ndarray,
+    labels: dict[str, str],
+    spacing_zyx,
+    tolerance_mm: float,
+    overlap_min: float,
+    empty_reference: str = UNDEFINED,
+) -> dict[str, dict]:
     """Everything that is measured of each label but the background, by name.
 
     Args:
@@ -28,12 +60,13 @@ def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[
         spacing_zyx: edges of a voxel, in mm.
         tolerance_mm: as surfaces.compare takes it.
         overlap_min: as detection.objects takes it.
-        empty_reference: what a case without the label is. UNDEFINED: an exception, in which overlap is undefined where nothing
-            is predicted either. SCORE: a case like any other, in which overlap is 1 where nothing is predicted, else 0.
+        empty_reference: what a case without the label is. UNDEFINED: an exception, in which overlap is
+            undefined where nothing is predicted either. SCORE: a case like any other, in which overlap is 1
+            where nothing is predicted, else 0.
 
     Returns:
-        Name -> MEASURES, both volumes, the reference's components, and objects; None where undefined. Errors of volume are
-        prediction minus reference, in percent of the reference.
+        Name -> MEASURES, both volumes, the reference's components, and objects; None where undefined. Errors
+        of volume are prediction minus reference, in percent of the reference.
     """
     voxel_mm3 = float(np.prod(spacing_zyx))
 
@@ -43,16 +76,30 @@ def compare(reference_zyx: np.ndarray, prediction_zyx: np.ndarray, labels: dict[
         percent = 100 * (volumes[1] - volumes[0]) / volumes[0] if volumes[0] else None
         objects = detection.objects(reference, prediction, overlap_min)
         rightly_empty = empty_reference == SCORE and not any(volumes)
-        return {**{name: getattr(found, name) for name in ("dice", "iou", "sensitivity", "specificity", "ppv", "npv")},
-                **surfaces.compare(reference, prediction, spacing_zyx, tolerance_mm),
-                "reference_mm3": volumes[0], "prediction_mm3": volumes[1], "volume_error_mm3": volumes[1] - volumes[0],
-                "volume_error_absolute_mm3": abs(volumes[1] - volumes[0]), "volume_error_percent": percent,
-                "volume_error_absolute_percent": None if percent is None else abs(percent),
-                "reference_components": overlap.components(reference), "prediction_components": overlap.components(prediction),
-                "objects_found": objects.found, "objects_false_positive": objects.false_positive,
-                **(dict.fromkeys(OVERLAPS, 1.0) if rightly_empty else {})}
+        return {
+            **{
+                name: getattr(found, name)
+                for name in ("dice", "iou", "sensitivity", "specificity", "ppv", "npv")
+            },
+            **surfaces.compare(reference, prediction, spacing_zyx, tolerance_mm),
+            "reference_mm3": volumes[0],
+            "prediction_mm3": volumes[1],
+            "volume_error_mm3": volumes[1] - volumes[0],
+            "volume_error_absolute_mm3": abs(volumes[1] - volumes[0]),
+            "volume_error_percent": percent,
+            "volume_error_absolute_percent": None if percent is None else abs(percent),
+            "reference_components": overlap.components(reference),
+            "prediction_components": overlap.components(prediction),
+            "objects_found": objects.found,
+            "objects_false_positive": objects.false_positive,
+            **(dict.fromkeys(OVERLAPS, 1.0) if rightly_empty else {}),
+        }
 
-    return {name: row(reference_zyx == int(value), prediction_zyx == int(value)) for value, name in labels.items() if value != "0"}
+    return {
+        name: row(reference_zyx == int(value), prediction_zyx == int(value))
+        for value, name in labels.items()
+        if value != "0"
+    }
 
 
 class Summary:
@@ -68,17 +115,25 @@ class Summary:
         self.names = list(cases[0]["labels"])
         self.subject_of = {case["case_id"]: case["subject_id"] for case in cases}
 
-    def _estimate(self, rows: dict, statistic, n_undefined: int = 0, rule=intervals.MEAN, stratum_of=None) -> dict:
+    def _estimate(
+        self, rows: dict, statistic, n_undefined: int = 0, rule=intervals.MEAN, stratum_of=None
+    ) -> dict:
         return intervals.estimate(rows, statistic, self.subject_of, n_undefined, rule, stratum_of)
 
     def measures(self) -> dict[str, dict]:
         """Measure -> label, and the mean of a case's labels -> statistics.summary, and n_not_applicable.
 
-        A measure applies to a label of a case unless the study's cases need not have it, this case has not, and the measure
-        says nothing without it. In the mean of labels a case is undefined where any label that the measure applies to is.
+        A measure applies to a label of a case unless the study's cases need not have it, this case has not,
+        and the measure says nothing without it. In the mean of labels a case is undefined where any label
+        that the measure applies to is.
         """
-        return {measure: {name: self._measure(measure, [name] if name != MACRO else self.names) for name in (*self.names, MACRO)}
-                for measure in MEASURES}
+        return {
+            measure: {
+                name: self._measure(measure, [name] if name != MACRO else self.names)
+                for name in (*self.names, MACRO)
+            }
+            for measure in MEASURES
+        }
 
     def _measure(self, measure: str, names: list[str]) -> dict:
         values = {}
@@ -86,29 +141,45 @@ class Summary:
             rows = [row for row in (case["labels"][name] for name in names) if self._applies(row, measure)]
             if rows:
                 values[case["case_id"]] = ranking.mean_of_all([row[measure] for row in rows])
-        return {**intervals.summary(values, self.subject_of, _rule(measure)), "n_not_applicable": len(self.cases) - len(values)}
+        return {
+            **intervals.summary(values, self.subject_of, _rule(measure)),
+            "n_not_applicable": len(self.cases) - len(values),
+        }
 
     def _applies(self, row: dict, measure: str) -> bool:
         return not (self.empty_reference == SCORE and row["reference_mm3"] == 0 and row[measure] is None)
 
     def volume_agreement(self) -> dict[str, dict]:
-        """Label -> Bland-Altman of the volumes in mm³, the slope of its differences and Lin's concordance with their intervals."""
+        """Label -> Bland-Altman of the volumes in mm³, the slope of its differences and Lin's concordance
+        with their intervals."""
         found = {}
         for name in self.names:
-            pairs = {case["case_id"]: (case["labels"][name]["reference_mm3"], case["labels"][name]["prediction_mm3"]) for case in self.cases}
+            pairs = {
+                case["case_id"]: (
+                    case["labels"][name]["reference_mm3"],
+                    case["labels"][name]["prediction_mm3"],
+                )
+                for case in self.cases
+            }
             limits = agreement.bland_altman(*np.array(list(pairs.values())).T)
-            centre = float(np.mean(list(pairs.values())))  # squares of large volumes that hardly differ would cancel
+            # squares of large volumes that hardly differ would cancel
+            centre = float(np.mean(list(pairs.values())))
             sums = {case: agreement.moments(*np.array([pair]).T - centre) for case, pair in pairs.items()}
             slopes = {case: agreement.slope_sums(*np.array([pair]).T, centre) for case, pair in pairs.items()}
-            found[name] = {"bland_altman_mm3": limits, "slope": self._estimate(slopes, agreement.slope),
-                           "concordance": self._estimate(sums, agreement.concordance, rule=intervals.CORRELATION)}
+            found[name] = {
+                "bland_altman_mm3": limits,
+                "slope": self._estimate(slopes, agreement.slope),
+                "concordance": self._estimate(sums, agreement.concordance, rule=intervals.CORRELATION),
+            }
         return found
 
     def detection(self) -> dict[str, dict]:
-        """Label -> how many objects there are, were found and were made up, and how many cases have it, with intervals.
+        """Label -> how many objects there are, were found and were made up, and how many cases have it, with
+        intervals.
 
-        Of objects: sensitivity and false positives a case. Of cases: case_sensitivity, the share of those with the label in which
-        any of it is predicted where it is (an object is found); case_specificity, the share of those without it in which none is predicted.
+        Of objects: sensitivity and false positives a case. Of cases: case_sensitivity, the share of those
+        with the label in which any of it is predicted where it is (an object is found); case_specificity, the
+        share of those without it in which none is predicted.
         """
         found = {}
         for name in self.names:
@@ -119,19 +190,35 @@ class Summary:
                 "n_objects": sum(row["reference_components"] for row in rows.values()),
                 "n_found": sum(row["objects_found"] for row in rows.values()),
                 "n_false_positive": sum(row["objects_false_positive"] for row in rows.values()),
-                "n_cases_with": len(with_label), "n_cases_without": len(without),
-                "sensitivity": self._share({key: (row["objects_found"], row["reference_components"]) for key, row in rows.items()}),
-                "false_positives_per_case": self._estimate({key: (row["objects_false_positive"], 1) for key, row in rows.items()},
-                                                           lambda total: total[0] / total[1], rule=intervals.COUNT),
-                "case_sensitivity": self._share({key: (row["objects_found"] > 0, 1) for key, row in with_label.items()}),
-                "case_specificity": self._share({key: (row["prediction_components"] == 0, 1) for key, row in without.items()})}
+                "n_cases_with": len(with_label),
+                "n_cases_without": len(without),
+                "sensitivity": self._share(
+                    {key: (row["objects_found"], row["reference_components"]) for key, row in rows.items()}
+                ),
+                "false_positives_per_case": self._estimate(
+                    {key: (row["objects_false_positive"], 1) for key, row in rows.items()},
+                    lambda total: total[0] / total[1],
+                    rule=intervals.COUNT,
+                ),
+                "case_sensitivity": self._share(
+                    {key: (row["objects_found"] > 0, 1) for key, row in with_label.items()}
+                ),
+                "case_specificity": self._share(
+                    {key: (row["prediction_components"] == 0, 1) for key, row in without.items()}
+                ),
+            }
         return found
 
     def _share(self, hits: dict[str, tuple]) -> dict:
         """Share of what is hit, of case -> (hits, of), with its interval over subjects."""
         return intervals.proportion(hits, self.subject_of)
 
-    def calibration(self, tallies: dict[str, calibration.Tally], inside: dict[str, calibration.Tally], labels: dict[str, str]) -> dict:
+    def calibration(
+        self,
+        tallies: dict[str, calibration.Tally],
+        inside: dict[str, calibration.Tally],
+        labels: dict[str, str],
+    ) -> dict:
         """Errors of calibration, and the bins of the reliability diagram.
 
         Args:
@@ -140,34 +227,62 @@ class Summary:
             labels: value -> name, with the background.
 
         Returns:
-            n_voxels, n_voxels_inside; expected_error of the label that wins, pooled over all voxels that count, most of which are sure
-            background; expected_error_of_case, the mean over cases of that of one case, in which cases cannot make up for each other;
-            expected_error_inside, pooled over the voxels inside; expected_error_of_label, of each against the others; brier and
+            n_voxels, n_voxels_inside; expected_error of the label that wins, pooled over all voxels that
+            count, most of which are sure background; expected_error_of_case, the mean over cases of that of
+            one case, in which cases cannot make up for each other; expected_error_inside, pooled over the
+            voxels inside; expected_error_of_label, of each against the others; brier and
             negative_log_likelihood_nats of a voxel, by mean; reliability: bins of the winning label.
         """
         total = _added(tallies)
 
         def error(tallies_by_case, row):
-            rows = {case: np.concatenate([one.voxels[row], one.confidence[row] - one.hits[row]]) for case, one in tallies_by_case.items()}
+            rows = {
+                case: np.concatenate([one.voxels[row], one.confidence[row] - one.hits[row]])
+                for case, one in tallies_by_case.items()
+            }
             # No interval: |Σ| of what is 0 in truth is above 0 in every sample, so that none covers.
-            return self._estimate(rows, lambda sums: _ratio(np.abs(sums[len(sums) // 2:]).sum(0), sums[:len(sums) // 2].sum(0)),
-                                  rule=intervals.UNCOVERED)
+            return self._estimate(
+                rows,
+                lambda sums: _ratio(np.abs(sums[len(sums) // 2 :]).sum(0), sums[: len(sums) // 2].sum(0)),
+                rule=intervals.UNCOVERED,
+            )
 
         def mean(name):
             rows = {case: (getattr(one, name), one.voxels[0].sum()) for case, one in tallies.items()}
             return self._estimate(rows, lambda sums: _ratio(sums[0], sums[1]), rule=intervals.AMOUNT)
 
-        of_case = {case: (calibration.expected_error(one)[0], 1) for case, one in tallies.items() if one.voxels[0].any()}
+        of_case = {
+            case: (calibration.expected_error(one)[0], 1)
+            for case, one in tallies.items()
+            if one.voxels[0].any()
+        }
         bins = total.voxels.shape[1]
-        return {"n_voxels": int(total.voxels[0].sum()), "n_voxels_inside": int(_added(inside).voxels[0].sum()),
-                "expected_error": error(tallies, 0), "expected_error_inside": error(inside, 0),
-                "expected_error_of_case": self._estimate(of_case, lambda sums: _ratio(sums[0], sums[1]), len(tallies) - len(of_case),
-                                                         intervals.AMOUNT),
-                "expected_error_of_label": {name: error(tallies, 1 + int(value)) for value, name in labels.items()},
-                "brier": mean("brier"), "negative_log_likelihood_nats": mean("nll"),
-                "reliability": [{"from": index / bins, "to": (index + 1) / bins, "n_voxels": int(voxels),
-                                 "mean_probability": confidence / voxels if voxels else None, "share_right": hits / voxels if voxels else None}
-                                for index, (voxels, confidence, hits) in enumerate(zip(*(one[0] for one in total.sums()[:3]), strict=True))]}
+        return {
+            "n_voxels": int(total.voxels[0].sum()),
+            "n_voxels_inside": int(_added(inside).voxels[0].sum()),
+            "expected_error": error(tallies, 0),
+            "expected_error_inside": error(inside, 0),
+            "expected_error_of_case": self._estimate(
+                of_case, lambda sums: _ratio(sums[0], sums[1]), len(tallies) - len(of_case), intervals.AMOUNT
+            ),
+            "expected_error_of_label": {
+                name: error(tallies, 1 + int(value)) for value, name in labels.items()
+            },
+            "brier": mean("brier"),
+            "negative_log_likelihood_nats": mean("nll"),
+            "reliability": [
+                {
+                    "from": index / bins,
+                    "to": (index + 1) / bins,
+                    "n_voxels": int(voxels),
+                    "mean_probability": confidence / voxels if voxels else None,
+                    "share_right": hits / voxels if voxels else None,
+                }
+                for index, (voxels, confidence, hits) in enumerate(
+                    zip(*(one[0] for one in total.sums()[:3]), strict=True)
+                )
+            ],
+        }
 
     def uncertainties(self, decisions: dict, poor_below: float) -> dict[str, dict]:
         """Kind of uncertainty -> `uncertainty`, for each on which something was decided.
@@ -175,8 +290,10 @@ class Summary:
         Args:
             decisions: flag_above and flag_rule of each kind, as evaluate decides them on the validation part.
         """
-        return {kind: self.uncertainty(kind, poor_below, _threshold(limit, decisions["flag_rule"][kind]))
-                for kind, limit in decisions["flag_above"].items()}
+        return {
+            kind: self.uncertainty(kind, poor_below, _threshold(limit, decisions["flag_rule"][kind]))
+            for kind, limit in decisions["flag_above"].items()
+        }
 
     def uncertainty(self, kind: str, poor_below: float, limit: Threshold | None) -> dict:
         """Whether a score finds the bad cases.
@@ -187,13 +304,16 @@ class Summary:
             limit: where a subject goes to an expert; None where no part was there to set it.
 
         Returns:
-            aurc, with aurc_best of scores that know the Dice and aurc_random of scores that know nothing; spearman, with the
-            Dice; auroc, of poor cases: each with its interval; the risk-coverage curve, of risk 1 - Dice; score_nats and
-            mutual_information_nats, means over cases, the latter None where one prediction is all there is; and flagging. Cases
-            without a Dice are counted and left out.
+            aurc, with aurc_best of scores that know the Dice and aurc_random of scores that know nothing;
+            spearman, with the Dice; auroc, of poor cases: each with its interval; the risk-coverage curve, of
+            risk 1 - Dice; score_nats and mutual_information_nats, means over cases, the latter None where one
+            prediction is all there is; and flagging. Cases without a Dice are counted and left out.
         """
         known = [case for case in self.cases if ranking.macro(case, "dice") is not None]
-        scores, dice = np.array([case["uncertainty"][kind]["score"] for case in known]), np.array([ranking.macro(case, "dice") for case in known])
+        scores, dice = (
+            np.array([case["uncertainty"][kind]["score"] for case in known]),
+            np.array([ranking.macro(case, "dice") for case in known]),
+        )
         risks, poor = 1 - dice, dice < poor_below
         units = {case["case_id"]: unit for case, unit in zip(known, np.eye(len(known)), strict=True)}
         with_poor = {case["subject_id"] for case, one in zip(known, poor, strict=True) if one}
@@ -201,49 +321,75 @@ class Summary:
         risk = intervals.Rule(intervals.LOG, highest=1)
 
         def number(statistic, rule, stratum_of=None):
-            return self._estimate(units, intervals.of_rows(statistic), len(self.cases) - len(known), rule, stratum_of)
+            return self._estimate(
+                units, intervals.of_rows(statistic), len(self.cases) - len(known), rule, stratum_of
+            )
 
-        return {"aurc": number(lambda rows: uncertainty.aurc(scores[rows], risks[rows]), risk),
-                "aurc_best": number(lambda rows: uncertainty.aurc(risks[rows], risks[rows]), risk),
-                "aurc_random": number(lambda rows: risks[rows].mean() if len(rows) else np.nan, intervals.SHARE),
-                "spearman": number(lambda rows: uncertainty.spearman(scores[rows], dice[rows]), intervals.RANK_CORRELATION),
-                "auroc": number(lambda rows: uncertainty.auroc(scores[rows], poor[rows]), intervals.AREA, strata),
-                "score_nats": self._mean_nats(kind, "score"), "mutual_information_nats": self._mean_nats(kind, "mutual_information"),
-                "poor_below_dice": poor_below, "n_poor": int(poor.sum()), "risk_coverage": uncertainty.risk_coverage(scores, risks).tolist(),
-                "flag_above": None if limit is None else limit.above,
-                "flagging": None if limit is None else self._flagging(known, kind, limit, poor_below)}
+        return {
+            "aurc": number(lambda rows: uncertainty.aurc(scores[rows], risks[rows]), risk),
+            "aurc_best": number(lambda rows: uncertainty.aurc(risks[rows], risks[rows]), risk),
+            "aurc_random": number(lambda rows: risks[rows].mean() if len(rows) else np.nan, intervals.SHARE),
+            "spearman": number(
+                lambda rows: uncertainty.spearman(scores[rows], dice[rows]), intervals.RANK_CORRELATION
+            ),
+            "auroc": number(lambda rows: uncertainty.auroc(scores[rows], poor[rows]), intervals.AREA, strata),
+            "score_nats": self._mean_nats(kind, "score"),
+            "mutual_information_nats": self._mean_nats(kind, "mutual_information"),
+            "poor_below_dice": poor_below,
+            "n_poor": int(poor.sum()),
+            "risk_coverage": uncertainty.risk_coverage(scores, risks).tolist(),
+            "flag_above": None if limit is None else limit.above,
+            "flagging": None if limit is None else self._flagging(known, kind, limit, poor_below),
+        }
 
     def _mean_nats(self, kind: str, name: str) -> dict | None:
         """Mean over cases of a number of their uncertainty; None where they have none."""
         values = {case["case_id"]: case["uncertainty"][kind][name] for case in self.cases}
         if None in values.values():
             return None
-        return self._estimate({case: (value, 1) for case, value in values.items()}, lambda sums: _ratio(sums[0], sums[1]), rule=intervals.AMOUNT)
+        return self._estimate(
+            {case: (value, 1) for case, value in values.items()},
+            lambda sums: _ratio(sums[0], sums[1]),
+            rule=intervals.AMOUNT,
+        )
 
     def _flagging(self, known: list[dict], kind: str, limit: Threshold, poor_below: float) -> dict:
-        """uncertainty.flagging of the cases with a Dice, with shares by case and by subject, and how the shares compare with the aim.
+        """uncertainty.flagging of the cases with a Dice, with shares by case and by subject, and how the
+        shares compare with the aim.
 
         Returns:
-            also flagged_share, of all cases, and caught_share, of the poor ones, with intervals; flagged_subjects of n_subjects, those
-            with a flagged case; surprise, as uncertainty.surprise gives it of them.
+            also flagged_share, of all cases, and caught_share, of the poor ones, with intervals;
+            flagged_subjects of n_subjects, those with a flagged case; surprise, as uncertainty.surprise gives
+            it of them.
         """
-        scores, dice = np.array([case["uncertainty"][kind]["score"] for case in known]), np.array([ranking.macro(case, "dice") for case in known])
-        flagged_of = {case["case_id"]: case["uncertainty"][kind]["score"] > limit.above for case in self.cases}
+        scores, dice = (
+            np.array([case["uncertainty"][kind]["score"] for case in known]),
+            np.array([ranking.macro(case, "dice") for case in known]),
+        )
+        flagged_of = {
+            case["case_id"]: case["uncertainty"][kind]["score"] > limit.above for case in self.cases
+        }
         poor_ids = {case["case_id"] for case, one in zip(known, dice, strict=True) if one < poor_below}
         subjects = {self.subject_of[case] for case, flagged in flagged_of.items() if flagged}
         n_subjects = len(set(self.subject_of.values()))
-        return {**uncertainty.flagging(scores, dice, limit.above, poor_below), "flagged": sum(flagged_of.values()),
-                "flagged_share": self._share({case: (flagged, 1) for case, flagged in flagged_of.items()}),
-                "caught_share": self._share({case: (flagged_of[case], 1) for case in poor_ids}),
-                "flagged_subjects": len(subjects), "n_subjects": n_subjects,
-                "surprise": uncertainty.surprise(len(subjects), n_subjects, limit)}
+        return {
+            **uncertainty.flagging(scores, dice, limit.above, poor_below),
+            "flagged": sum(flagged_of.values()),
+            "flagged_share": self._share({case: (flagged, 1) for case, flagged in flagged_of.items()}),
+            "caught_share": self._share({case: (flagged_of[case], 1) for case in poor_ids}),
+            "flagged_subjects": len(subjects),
+            "n_subjects": n_subjects,
+            "surprise": uncertainty.surprise(len(subjects), n_subjects, limit),
+        }
 
     def subgroups(self, groups: dict[str, dict[str, str]], n_min: int) -> dict[str, dict]:
         """Attribute -> group -> row of subgroups.compare, of the mean Dice of labels."""
         found = defaultdict(dict)
         values = {case["case_id"]: ranking.macro(case, "dice") for case in self.cases}
         for row in subgroups.compare(values, groups, self.subject_of, n_min):
-            found[row["attribute"]][row["group"]] = {key: value for key, value in row.items() if key not in ("attribute", "group")}
+            found[row["attribute"]][row["group"]] = {
+                key: value for key, value in row.items() if key not in ("attribute", "group")
+            }
         return dict(found)
 
 
@@ -254,16 +400,34 @@ def headline(metrics: dict) -> dict:
         metrics: the record 'metrics'.
     """
     shown = ("mean", "ci95_low", "ci95_high", "n_undefined")
-    return {"run_id": metrics["run_id"], "n_cases": metrics["n_cases"], "n_subjects": metrics["n_subjects"],
-            **{measure: {name: {key: summary[key] for key in shown} for name, summary in metrics[measure].items()}
-               for measure in ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")},
-            "volume_concordance": {name: row["concordance"]["value"] for name, row in metrics["volume_agreement"].items()},
-            "volume_slope": {name: row["slope"]["value"] for name, row in metrics["volume_agreement"].items()},
-            "calibration": {when: {name: found[name]["value"] for name in CALIBRATION}
-                            for when, found in metrics["calibration"].items() if found is not None},
-            "uncertainty": {kind: {name: found[name]["value"] for name in ("aurc", "spearman", "auroc")}
-                            for kind, found in metrics["uncertainty"].items()},
-            "subgroup_gap_dice": {attribute: {group: row["gap"] for group, row in rows.items()} for attribute, rows in metrics["subgroups"].items()}}
+    return {
+        "run_id": metrics["run_id"],
+        "n_cases": metrics["n_cases"],
+        "n_subjects": metrics["n_subjects"],
+        **{
+            measure: {
+                name: {key: summary[key] for key in shown} for name, summary in metrics[measure].items()
+            }
+            for measure in ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")
+        },
+        "volume_concordance": {
+            name: row["concordance"]["value"] for name, row in metrics["volume_agreement"].items()
+        },
+        "volume_slope": {name: row["slope"]["value"] for name, row in metrics["volume_agreement"].items()},
+        "calibration": {
+            when: {name: found[name]["value"] for name in CALIBRATION}
+            for when, found in metrics["calibration"].items()
+            if found is not None
+        },
+        "uncertainty": {
+            kind: {name: found[name]["value"] for name in ("aurc", "spearman", "auroc")}
+            for kind, found in metrics["uncertainty"].items()
+        },
+        "subgroup_gap_dice": {
+            attribute: {group: row["gap"] for group, row in rows.items()}
+            for attribute, rows in metrics["subgroups"].items()
+        },
+    }
 
 
 def _threshold(above: float | None, rule: dict) -> Threshold | None:
@@ -273,7 +437,10 @@ def _threshold(above: float | None, rule: dict) -> Threshold | None:
 
 def _added(tallies: dict[str, calibration.Tally]) -> calibration.Tally:
     """The sums of all cases, one at least."""
-    return sum(tallies.values(), calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())))
+    return sum(
+        tallies.values(),
+        calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())),
+    )
 
 
 def _rule(measure: str) -> intervals.Rule:

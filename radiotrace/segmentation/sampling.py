@@ -1,4 +1,5 @@
 """Several predictions of one image, which differ as much as the network is unsure."""
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,8 +18,11 @@ def generators(seed: int, kind: str, case_id: str, passes: int) -> list[np.rando
     return [randomness.generator(seed, f"{kind} {case_id}", one) for one in range(passes)]
 
 
-def with_dropout(image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool) -> Iterator[np.ndarray]:
-    """Monte-Carlo dropout: probabilities (labels, z, y, x), once for each generator, which draws the channels to do without.
+def with_dropout(
+    image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool
+) -> Iterator[np.ndarray]:
+    """Monte-Carlo dropout: probabilities (labels, z, y, x), once for each generator, which draws the channels
+    to do without.
 
     Args:
         image_zyx: normalised, on the canonical grid.
@@ -36,9 +40,11 @@ def with_dropout(image_zyx: torch.Tensor, network, spec: dict, generators: list[
         yield found
 
 
-def with_augmentation(image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool) -> Iterator[np.ndarray]:
-    """Test-time augmentation: the image shifted by whole voxels in the empty ground around it, and its intensities varied as in
-    training, each time; predictions are shifted back.
+def with_augmentation(
+    image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool
+) -> Iterator[np.ndarray]:
+    """Test-time augmentation: the image shifted by whole voxels in the empty ground around it, and its
+    intensities varied as in training, each time; predictions are shifted back.
 
     Args:
         image_zyx, network, spec, generators, bf16: as with_dropout takes them.
@@ -47,10 +53,16 @@ def with_augmentation(image_zyx: torch.Tensor, network, spec: dict, generators: 
     """
     for rng in generators:
         before = rng.integers(0, 2 * SHIFT_VOXELS, 3, endpoint=True)
-        padding = [int(edge) for one in before[::-1] for edge in (one, 2 * SHIFT_VOXELS - one)]  # torch wants the last axis first
+        # torch wants the last axis first
+        padding = [int(edge) for one in before[::-1] for edge in (one, 2 * SHIFT_VOXELS - one)]
         varied = augmentation.vary_intensity(image_zyx[None], 1.0, rng)[0]
         found = probabilities(torch.nn.functional.pad(varied, padding), network, spec, bf16)
-        yield found[(slice(None), *(slice(one, one + edge) for one, edge in zip(before, image_zyx.shape, strict=True)))]
+        yield found[
+            (
+                slice(None),
+                *(slice(one, one + edge) for one, edge in zip(before, image_zyx.shape, strict=True)),
+            )
+        ]
 
 
 def probabilities(image_zyx: torch.Tensor, network, spec: dict, bf16: bool = False) -> np.ndarray:

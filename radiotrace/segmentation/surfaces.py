@@ -1,7 +1,9 @@
 """Surfaces: how far the border of a predicted mask lies from the reference's.
 
-Surface voxels and their distances are MONAI's; they are the same in any order of axes, as long as masks and spacing agree.
+Surface voxels and their distances are MONAI's; they are the same in any order of axes, as long as masks and
+spacing agree.
 """
+
 import warnings
 
 import numpy as np
@@ -10,7 +12,12 @@ from monai.metrics import compute_surface_dice
 from monai.metrics.utils import get_edge_surface_distance
 
 
-def compare(reference: np.ndarray, prediction: np.ndarray, spacing_zyx: tuple[float, float, float], tolerance_mm: float) -> dict[str, float | None]:
+def compare(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_zyx: tuple[float, float, float],
+    tolerance_mm: float,
+) -> dict[str, float | None]:
     """Distances and agreements of two surfaces, which are searched once for all of them.
 
     Args:
@@ -19,16 +26,16 @@ def compare(reference: np.ndarray, prediction: np.ndarray, spacing_zyx: tuple[fl
         tolerance_mm: distance up to which surfaces count as agreeing.
 
     Returns:
-        hausdorff95_mm: 95th percentile of the distances of each surface voxel to the other surface, the larger of both ways;
-            other programs pool both ways and find less. None when a mask is empty. Huttenlocher et al. 1993,
-            doi:10.1109/34.232073.
-        average_surface_distance_mm: mean of the same distances, pooled over both ways. None when a mask is empty. Heimann et
-            al. 2009, doi:10.1109/TMI.2009.2013851.
-        boundary_f1: harmonic mean of the shares of either surface's voxels within the tolerance. Csurka et al. 2013,
-            doi:10.5244/C.27.32.
-        surface_dice: share of both surfaces, by area between voxel centres (marching cubes), within the tolerance. Nikolov
-            et al. 2021, doi:10.2196/26151; areas of google-deepmind/surface-distance, as MONAI has them.
-        The last two are 0 when one mask is empty, and None when both are.
+        hausdorff95_mm: 95th percentile of the distances of each surface voxel to the other surface, the
+            larger of both ways; other programs pool both ways and find less. None when a mask is empty.
+            Huttenlocher et al. 1993, doi:10.1109/34.232073.
+        average_surface_distance_mm: mean of the same distances, pooled over both ways. None when a mask is
+            empty. Heimann et al. 2009, doi:10.1109/TMI.2009.2013851.
+        boundary_f1: harmonic mean of the shares of either surface's voxels within the tolerance. Csurka et
+            al. 2013, doi:10.5244/C.27.32.
+        surface_dice: share of both surfaces, by area between voxel centres (marching cubes), within the
+            tolerance. Nikolov et al. 2021, doi:10.2196/26151; areas of google-deepmind/surface-distance, as
+            MONAI has them. The last two are 0 when one mask is empty, and None when both are.
 
     Raises:
         ValueError: the shapes differ.
@@ -37,16 +44,29 @@ def compare(reference: np.ndarray, prediction: np.ndarray, spacing_zyx: tuple[fl
         raise ValueError(f"shapes differ: {reference.shape} and {prediction.shape}")
     if not reference.any() or not prediction.any():
         agreement = None if not reference.any() and not prediction.any() else 0.0
-        return {"hausdorff95_mm": None, "average_surface_distance_mm": None, "boundary_f1": agreement, "surface_dice": agreement}
+        return {
+            "hausdorff95_mm": None,
+            "average_surface_distance_mm": None,
+            "boundary_f1": agreement,
+            "surface_dice": agreement,
+        }
     masks = [torch.from_numpy(np.ascontiguousarray(mask)) for mask in (prediction, reference)]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "monai.metrics.utils get_mask_edges", FutureWarning)  # of an argument that MONAI passes to itself
+        # of an argument that MONAI passes to itself
+        warnings.filterwarnings("ignore", "monai.metrics.utils get_mask_edges", FutureWarning)
         _, distances, _ = get_edge_surface_distance(*masks, spacing=spacing_zyx, symmetric=True)
-        surface_dice = compute_surface_dice(*(mask[None, None] for mask in masks), [tolerance_mm], include_background=True, spacing=spacing_zyx,
-                                            use_subvoxels=True).item()
+        surface_dice = compute_surface_dice(
+            *(mask[None, None] for mask in masks),
+            [tolerance_mm],
+            include_background=True,
+            spacing=spacing_zyx,
+            use_subvoxels=True,
+        ).item()
     ways = [way.double().numpy() for way in distances]
     precision, recall = (float((way <= tolerance_mm).mean()) for way in ways)
-    return {"hausdorff95_mm": max(float(np.percentile(way, 95)) for way in ways),
-            "average_surface_distance_mm": float(np.concatenate(ways).mean()),
-            "boundary_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
-            "surface_dice": surface_dice}
+    return {
+        "hausdorff95_mm": max(float(np.percentile(way, 95)) for way in ways),
+        "average_surface_distance_mm": float(np.concatenate(ways).mean()),
+        "boundary_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+        "surface_dice": surface_dice,
+    }

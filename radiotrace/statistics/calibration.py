@@ -1,15 +1,16 @@
 """Calibration: whether a voxel that the network calls 80 % likely is right in 80 % of the cases.
 
-Everything is a sum over voxels first, so that cases and subjects can be put together, resampled and compared without their
-probability maps.
+Everything is a sum over voxels first, so that cases and subjects can be put together, resampled and compared
+without their probability maps.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, optimize, special
 
-BINS = 15                          # of equal width, as in Guo et al. 2017
-TEMPERATURES = (0.05, 20.0)        # where the fitted one is looked for
+BINS = 15  # of equal width, as in Guo et al. 2017
+TEMPERATURES = (0.05, 20.0)  # where the fitted one is looked for
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Tally:
     """Sums over voxels. Row 0 is the label that wins in each voxel, row 1 + k is label k against all others.
 
     Attributes:
-        voxels, confidence, hits: (1 + labels, bins) float64: how many voxels a bin has, the sum of their probabilities, and how
-            many of them are right.
+        voxels, confidence, hits: (1 + labels, bins) float64: how many voxels a bin has, the sum of their
+            probabilities, and how many of them are right.
         brier, nll: sum over the voxels of Σ (p - t)² over the labels, and of -log p of the true label.
     """
 
@@ -35,7 +36,9 @@ class Tally:
         return self.voxels, self.confidence, self.hits, self.brier, self.nll
 
 
-def tally(logits: np.ndarray, reference: np.ndarray, region: np.ndarray, temperature: float = 1.0, bins: int = BINS) -> Tally:
+def tally(
+    logits: np.ndarray, reference: np.ndarray, region: np.ndarray, temperature: float = 1.0, bins: int = BINS
+) -> Tally:
     """Sums of one case.
 
     Args:
@@ -49,12 +52,20 @@ def tally(logits: np.ndarray, reference: np.ndarray, region: np.ndarray, tempera
     one_hot = true == np.arange(len(p))[:, None]
     winner = p.argmax(0)
     rows = [(p.max(0), winner == true), *zip(p, one_hot, strict=True)]
-    # bincount adds in float64; MONAI's calibration_binning counts in float32, which stands still at 16.8 million voxels.
+    # bincount adds in float64; MONAI's calibration_binning counts in float32, which stands still at 16.8
+    # million voxels.
     indices = [np.minimum((confidence * bins).astype(int), bins - 1) for confidence, _ in rows]
-    counted, summed, hit = (np.stack([np.bincount(index, weights(row), bins) for index, row in zip(indices, rows, strict=True)])
-                            for weights in (lambda row: None, lambda row: row[0], lambda row: row[1]))
-    return Tally(counted.astype(float), summed, hit, float(((p - one_hot) ** 2).sum()),
-                 float(-np.take_along_axis(log_p, true[None].astype(int), 0).sum()))
+    counted, summed, hit = (
+        np.stack([np.bincount(index, weights(row), bins) for index, row in zip(indices, rows, strict=True)])
+        for weights in (lambda row: None, lambda row: row[0], lambda row: row[1])
+    )
+    return Tally(
+        counted.astype(float),
+        summed,
+        hit,
+        float(((p - one_hot) ** 2).sum()),
+        float(-np.take_along_axis(log_p, true[None].astype(int), 0).sum()),
+    )
 
 
 def region(reference: np.ndarray, prediction: np.ndarray, margin: int) -> np.ndarray:
@@ -67,7 +78,8 @@ def region(reference: np.ndarray, prediction: np.ndarray, margin: int) -> np.nda
 
 
 def expected_error(found: Tally) -> np.ndarray:
-    """Expected calibration error, (1 + labels,): mean over voxels of |mean probability - share that is right| of their bin; NaN without voxels.
+    """Expected calibration error, (1 + labels,): mean over voxels of |mean probability - share that is right|
+    of their bin; NaN without voxels.
 
     Source: Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; per label, Kull et al. 2019, arXiv:1910.12656.
     """
@@ -79,11 +91,13 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
     """The temperature of least negative log-likelihood.
 
     Args:
-        cases: (logits (labels, n), true labels (n,)) of the voxels of each case, of a part that is not the test part.
+        cases: (logits (labels, n), true labels (n,)) of the voxels of each case, of a part that is not the
+            test part.
 
     Returns:
-        A number within TEMPERATURES, above 1 where the network was too sure; a limit of them where the best lies there or
-        outside, as where every voxel is right and none could be too sure; 1 where the temperature changes nothing.
+        A number within TEMPERATURES, above 1 where the network was too sure; a limit of them where the best
+        lies there or outside, as where every voxel is right and none could be too sure; 1 where the
+        temperature changes nothing.
 
     Source: Guo et al. 2017, arXiv:1706.04599.
     """
@@ -94,7 +108,11 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
         scaled = logits / np.exp(log_temperature)
         return float((special.logsumexp(scaled, 0) - np.take_along_axis(scaled, true[None], 0)[0]).mean())
 
-    within = float(optimize.minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}).x)
+    within = float(
+        optimize.minimize_scalar(
+            loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}
+        ).x
+    )
     limits = np.log(TEMPERATURES)
     if len({loss(log_temperature) for log_temperature in (*limits, 0.0)}) == 1:
         return 1.0

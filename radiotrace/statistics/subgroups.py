@@ -1,4 +1,5 @@
 """Subgroups: how a metric does in each group of each attribute, and how far it is from that of all others."""
+
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -8,8 +9,14 @@ from scipy import stats
 from radiotrace.statistics import intervals
 
 SUMMARISED = ("n_cases", "n_subjects", "n_undefined", "mean", "ci95_low", "ci95_high", "no_interval")
-NOT_COMPARED = {"gap": None, "gap_simultaneous95_low": None, "gap_simultaneous95_high": None, "gap_no_interval": "too few subjects to compare",
-                "p": None, "p_adjusted": None}
+NOT_COMPARED = {
+    "gap": None,
+    "gap_simultaneous95_low": None,
+    "gap_simultaneous95_high": None,
+    "gap_no_interval": "too few subjects to compare",
+    "p": None,
+    "p_adjusted": None,
+}
 
 
 @dataclass(frozen=True)
@@ -33,29 +40,38 @@ class Group:
         return frozenset({self.inside, self.outside})
 
 
-def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int) -> list[dict]:
+def compare(
+    values: dict[str, float | None], groups: dict[str, dict[str, str]], subject_of: dict[str, str], n_min: int
+) -> list[dict]:
     """One row a group of an attribute, sorted by attribute and group; too small ones stay, and say so.
 
     Args:
         values: case -> metric; None where undefined, which is counted and left out.
-        groups: attribute -> case -> group. A case that an attribute does not name belongs to none of its groups.
+        groups: attribute -> case -> group. A case that an attribute does not name belongs to none of its
+            groups.
         subject_of: case -> subject.
         n_min: subjects on either side below which neither gap nor p is given.
 
     Returns:
-        attribute, group; also: other names of the same group against the same others, which has no row of its own;
-        insufficient_n: whether it or the rest has fewer than n_min subjects; n_cases, n_subjects, n_undefined, mean and its interval
-        as statistics.summary, of this group by itself; gap: mean of the group minus mean of the other cases that have a group, with an
-        interval over subjects that is simultaneous with those of all other gaps (gap_simultaneous95_low and _high, or
-        gap_no_interval): all of them hold at once in 95 % of samples at least; p: of a Mann-Whitney test of the means of subjects,
-        two-sided; p_adjusted: over all comparisons, so that of those below a level no more than that share is expected to be chance.
-        Two groups that are all there is are one comparison. A subject with cases in both counts on both sides.
+        attribute, group; also: other names of the same group against the same others, which has no row of its
+        own;
+        insufficient_n: whether it or the rest has fewer than n_min subjects; n_cases, n_subjects,
+            n_undefined, mean and its interval as statistics.summary, of this group by itself; gap: mean of
+            the group minus mean of the other cases that have a group, with an interval over subjects that is
+            simultaneous with those of all other gaps (gap_simultaneous95_low and _high, or
+        gap_no_interval): all of them hold at once in 95 % of samples at least; p: of a Mann-Whitney test of
+            the means of subjects, two-sided; p_adjusted: over all comparisons, so that of those below a level
+            no more than that share is expected to be chance. Two groups that are all there is are one
+            comparison. A subject with cases in both counts on both sides.
 
-    Source: Bonferroni for the intervals (Dunn 1961, doi:10.1080/01621459.1961.10482090); Benjamini and Yekutieli 2001,
-    doi:10.1214/aos/1013699998, for p: both hold for comparisons that depend on each other.
+    Source: Bonferroni for the intervals (Dunn 1961, doi:10.1080/01621459.1961.10482090); Benjamini and
+    Yekutieli 2001, doi:10.1214/aos/1013699998, for p: both hold for comparisons that depend on each other.
     """
     found = named_once(groups)
-    sides = {group: _Sides(*(_defined(values, cases) for cases in (group.inside, group.outside)), subject_of) for group in found}
+    sides = {
+        group: _Sides(*(_defined(values, cases) for cases in (group.inside, group.outside)), subject_of)
+        for group in found
+    }
     compared = sorted({group.comparison for group in found if sides[group].n_subjects >= n_min}, key=_order)
     level = 1 - 0.05 / max(len(compared), 1)
     p_of = {group.comparison: sides[group].p() for group in found if group.comparison in compared}
@@ -63,17 +79,29 @@ def compare(values: dict[str, float | None], groups: dict[str, dict[str, str]], 
     adjusted_of = dict(zip(compared, map(float, adjusted), strict=True))
     rows = []
     for group in found:
-        about = intervals.summary({case: values[case] for case in values if case in group.inside}, subject_of, intervals.SHARE)
-        row = {"attribute": group.attribute, "group": group.name, "also": list(group.also),
-               **{key: about[key] for key in SUMMARISED}, "insufficient_n": group.comparison not in compared, **NOT_COMPARED}
+        about = intervals.summary(
+            {case: values[case] for case in values if case in group.inside}, subject_of, intervals.SHARE
+        )
+        row = {
+            "attribute": group.attribute,
+            "group": group.name,
+            "also": list(group.also),
+            **{key: about[key] for key in SUMMARISED},
+            "insufficient_n": group.comparison not in compared,
+            **NOT_COMPARED,
+        }
         if not row["insufficient_n"]:
-            row |= sides[group].gap(level) | {"p": p_of[group.comparison], "p_adjusted": adjusted_of[group.comparison]}
+            row |= sides[group].gap(level) | {
+                "p": p_of[group.comparison],
+                "p_adjusted": adjusted_of[group.comparison],
+            }
         rows.append(row)
     return rows
 
 
 def named_once(groups: dict[str, dict[str, str]]) -> list[Group]:
-    """The groups, sorted by attribute and name; one that stands under several names is there once, with all of them.
+    """The groups, sorted by attribute and name; one that stands under several names is there once, with all
+    of them.
 
     Names that the data set gives come before those that are derived from images.
     """
@@ -81,11 +109,15 @@ def named_once(groups: dict[str, dict[str, str]]) -> list[Group]:
     for attribute, group_of in groups.items():
         for name in sorted(set(group_of.values())):
             inside = frozenset(case for case, group in group_of.items() if group == name)
-            names[inside, frozenset(group_of) - inside].append((attribute.startswith("derived_"), attribute, name))
+            names[inside, frozenset(group_of) - inside].append(
+                (attribute.startswith("derived_"), attribute, name)
+            )
     found = []
     for (inside, outside), aliases in names.items():
         (_, attribute, name), *others = sorted(aliases)
-        found.append(Group(attribute, name, tuple(f"{one}: {group}" for _, one, group in others), inside, outside))
+        found.append(
+            Group(attribute, name, tuple(f"{one}: {group}" for _, one, group in others), inside, outside)
+        )
     return sorted(found, key=lambda group: (group.attribute, group.name))
 
 
@@ -121,12 +153,21 @@ class _Sides:
 
     def gap(self, level: float) -> dict:
         """Mean of the group minus that of the others, with its interval."""
-        sums = intervals.by_subject({**{case: (value, 1, 0, 0) for case, value in self.inside.items()},
-                                      **{case: (0, 0, value, 1) for case, value in self.outside.items()}}, self.subject_of)
+        sums = intervals.by_subject(
+            {
+                **{case: (value, 1, 0, 0) for case, value in self.inside.items()},
+                **{case: (0, 0, value, 1) for case, value in self.outside.items()},
+            },
+            self.subject_of,
+        )
         strata = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
         found = intervals.interval(sums, _gap, intervals.Rule(level=level), strata, self.n_subjects)
-        return {"gap": float(_gap(sums.sum(1))), "gap_simultaneous95_low": found.low, "gap_simultaneous95_high": found.high,
-                "gap_no_interval": found.no_interval}
+        return {
+            "gap": float(_gap(sums.sum(1))),
+            "gap_simultaneous95_low": found.low,
+            "gap_simultaneous95_high": found.high,
+            "gap_no_interval": found.no_interval,
+        }
 
 
 def _gap(totals: np.ndarray) -> np.ndarray:
@@ -134,12 +175,14 @@ def _gap(totals: np.ndarray) -> np.ndarray:
         return totals[0] / totals[1] - totals[2] / totals[3]
 
 
-def groups(names: dict[str, dict[str, str]], numbers: dict[str, dict[str, float]]) -> dict[str, dict[str, str]]:
+def groups(
+    names: dict[str, dict[str, str]], numbers: dict[str, dict[str, float]]
+) -> dict[str, dict[str, str]]:
     """Attribute -> case -> group, as `compare` takes it.
 
     Args:
-        names: attribute -> case -> text; a text of nothing is unknown. An attribute with more than six values that are all
-            numbers, such as an age, counts as a number.
+        names: attribute -> case -> text; a text of nothing is unknown. An attribute with more than six values
+            that are all numbers, such as an age, counts as a number.
         numbers: attribute -> case -> number; cut into terciles.
     """
     found = {}
@@ -169,4 +212,7 @@ def magnitude(value: float) -> str:
 def terciles(values: dict[str, float]) -> dict[str, str]:
     """Case -> "low", "middle" or "high" third of a number; cases of one value stand in one third."""
     limits = np.quantile(list(values.values()), (1 / 3, 2 / 3))
-    return {case: ("low", "middle", "high")[int(np.searchsorted(limits, value, "left"))] for case, value in values.items()}
+    return {
+        case: ("low", "middle", "high")[int(np.searchsorted(limits, value, "left"))]
+        for case, value in values.items()
+    }

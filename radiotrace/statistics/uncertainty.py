@@ -1,4 +1,5 @@
 """Uncertainty: where several predictions of one case disagree, and whether that tells which cases are bad."""
+
 import math
 from dataclasses import dataclass
 
@@ -30,7 +31,8 @@ class Passes:
 
     @property
     def mutual_information(self) -> np.ndarray:
-        """Entropy of the mean minus mean entropy, (z, y, x), in nats, 0 at least: what predictions disagree about.
+        """Entropy of the mean minus mean entropy, (z, y, x), in nats, 0 at least: what predictions disagree
+        about.
 
         Source: Houlsby et al. 2011, arXiv:1112.5745; Gal et al. 2017, arXiv:1703.02910.
         """
@@ -38,20 +40,24 @@ class Passes:
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Shannon entropy over the first axis, in nats: 0 where one label is certain, log(labels) where all are alike."""
+    """Shannon entropy over the first axis, in nats: 0 where one label is certain, log(labels) where all
+    are alike."""
     return special.entr(probabilities).sum(0)
 
 
 def case_score(uncertainty: np.ndarray, region: np.ndarray) -> float:
-    """One number for a case: the mean over a region; 0 where it is empty, for nothing was found there to be unsure of."""
+    """One number for a case: the mean over a region; 0 where it is empty, for nothing was found there to
+    be unsure of."""
     return float(uncertainty[region].mean()) if region.any() else 0.0
 
 
 def risk_coverage(scores: np.ndarray, risks: np.ndarray) -> np.ndarray:
-    """Mean risk of the cases that are kept when the most uncertain are set aside, (n,): of the surest case, of the two surest, … of all.
+    """Mean risk of the cases that are kept when the most uncertain are set aside, (n,): of the surest case,
+    of the two surest, … of all.
 
     Args:
-        scores: (n,), uncertainty of each case. Cases of one score are kept or set aside together: each gets their mean risk.
+        scores: (n,), uncertainty of each case. Cases of one score are kept or set aside together: each gets
+            their mean risk.
         risks: (n,), what went wrong, such as 1 - Dice.
 
     Source: El-Yaniv and Wiener 2010, JMLR 11:1605; Geifman and El-Yaniv 2017, arXiv:1705.08500.
@@ -62,19 +68,22 @@ def risk_coverage(scores: np.ndarray, risks: np.ndarray) -> np.ndarray:
 
 
 def aurc(scores: np.ndarray, risks: np.ndarray) -> float:
-    """Mean of the risk-coverage curve: least where the scores rank as the risks do, the mean risk where they know nothing; NaN for no case."""
+    """Mean of the risk-coverage curve: least where the scores rank as the risks do, the mean risk where
+    they know nothing; NaN for no case."""
     return float(risk_coverage(scores, risks).mean()) if len(risks) else np.nan
 
 
 def spearman(scores: np.ndarray, dice: np.ndarray) -> float:
-    """Rank correlation of score and Dice, -1 at best; NaN for fewer than two cases or where either does not vary."""
+    """Rank correlation of score and Dice, -1 at best; NaN for fewer than two cases or where either does
+    not vary."""
     if len(dice) < 2 or not np.ptp(scores) > 0 < np.ptp(dice):
         return np.nan
     return float(np.corrcoef(stats.rankdata(scores), stats.rankdata(dice))[0, 1])
 
 
 def auroc(scores: np.ndarray, poor: np.ndarray) -> float:
-    """Chance that a poor case scores above one that is not, ties count half; NaN without a poor case or without another.
+    """Chance that a poor case scores above one that is not, ties count half; NaN without a poor case or
+    without another.
 
     Args:
         scores, poor: (n,), float and bool.
@@ -92,7 +101,8 @@ class Threshold:
     Attributes:
         above: the score; None where too few subjects were there for the share that was asked for.
         n_subjects: that it was set on. needed: the fewest on which it can be set.
-        share_expected: of new subjects above it, the mean over all calibration sets of that many; at most the share asked for.
+        share_expected: of new subjects above it, the mean over all calibration sets of that many; at most the
+            share asked for.
         share_ci95_low, share_ci95_high: where that share lies for 95 % of calibration sets.
     """
 
@@ -107,13 +117,15 @@ class Threshold:
 def threshold(scores: dict[str, float], subject_of: dict[str, str], share: float) -> Threshold:
     """Split-conformal threshold by subject: a subject is above it where one of its cases is.
 
-    Of K subjects the k-th smallest score is taken, k = ceil((1 - share)(K + 1)). Where those and a new subject are drawn alike,
-    the new one lies above with a chance of at most (K + 1 - k) / (K + 1) <= share, whatever the scores' distribution. That is a mean
-    over calibration sets: of one set, the share above is a draw from Beta(K + 1 - k, k).
+    Of K subjects the k-th smallest score is taken, k = ceil((1 - share)(K + 1)). Where those and a new
+    subject are drawn alike, the new one lies above with a chance of at most (K + 1 - k) / (K + 1) <= share,
+    whatever the scores' distribution. That is a mean over calibration sets: of one set, the share above is a
+    draw from Beta(K + 1 - k, k).
 
     Args:
         scores: case -> score, of the validation part.
-        subject_of: case -> subject; the cases of one are not independent, and its highest score stands for it.
+        subject_of: case -> subject; the cases of one are not independent, and its highest score stands for
+            it.
         share: of subjects that may lie above, in (0, 1].
 
     Source: Vovk et al. 2005, doi:10.1007/b106715; Vovk 2012, arXiv:1209.2673, for one set.
@@ -128,18 +140,26 @@ def threshold(scores: dict[str, float], subject_of: dict[str, str], share: float
         return Threshold(None, number, max(needed, 1), None, None, None)
     above = number + 1 - rank
     low, high = stats.beta.ppf((0.025, 0.975), above, rank)
-    return Threshold(float(sorted(highest.values())[rank - 1]), number, max(needed, 1), above / (number + 1), float(low), float(high))
+    return Threshold(
+        float(sorted(highest.values())[rank - 1]),
+        number,
+        max(needed, 1),
+        above / (number + 1),
+        float(low),
+        float(high),
+    )
 
 
 def surprise(flagged: int, of: int, found: Threshold) -> float | None:
-    """Chance that so many new subjects or more lie above a threshold, had they been drawn like those that it was set on.
+    """Chance that so many new subjects or more lie above a threshold, had they been drawn like those that it
+    was set on.
 
     Args:
         flagged, of: subjects.
 
     Returns:
-        A share, small where the new ones are unlike the old ones or the old ones unlike what they were drawn from; None where
-        there is no threshold. Beta-binomial.
+        A share, small where the new ones are unlike the old ones or the old ones unlike what they were drawn
+        from; None where there is no threshold. Beta-binomial.
     """
     if found.above is None or not of:
         return None
@@ -147,13 +167,19 @@ def surprise(flagged: int, of: int, found: Threshold) -> float | None:
     return float(stats.betabinom.sf(flagged - 1, of, above, found.n_subjects + 1 - above))
 
 
-def flagging(scores: np.ndarray, dice: np.ndarray, limit: float, poor_below: float) -> dict[str, float | int | None]:
+def flagging(
+    scores: np.ndarray, dice: np.ndarray, limit: float, poor_below: float
+) -> dict[str, float | int | None]:
     """What sending cases above a limit to an expert would have caught, and what it would have cost.
 
     Returns:
-        flagged: cases above the limit; poor: cases below poor_below; caught: poor ones among the flagged; mean_dice_kept: of the
-        others, None where there are none.
+        flagged: cases above the limit; poor: cases below poor_below; caught: poor ones among the flagged;
+            mean_dice_kept: of the others, None where there are none.
     """
     flagged, poor = scores > limit, dice < poor_below
-    return {"flagged": int(flagged.sum()), "poor": int(poor.sum()), "caught": int((flagged & poor).sum()),
-            "mean_dice_kept": float(dice[~flagged].mean()) if (~flagged).any() else None}
+    return {
+        "flagged": int(flagged.sum()),
+        "poor": int(poor.sum()),
+        "caught": int((flagged & poor).sum()),
+        "mean_dice_kept": float(dice[~flagged].mean()) if (~flagged).any() else None,
+    }

@@ -1,13 +1,17 @@
-"""evaluate: predicts the test part on the grid of the original images, compares with the reference, and says how sure it is.
+"""evaluate: predicts the test part on the grid of the original images, compares with the reference, and says
+how sure it is.
 
-Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors, members/
-Writes  build/evaluate/results/: predictions/, uncertainty/, reference.json (what later cases are compared with), provenance.json
+Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and
+weights.safetensors, members/
+Writes  build/evaluate/results/: predictions/, uncertainty/, reference.json (what later cases are compared
+with), provenance.json
         metrics/: headline.json, metrics.json, cases.json, training.svg, test_cases.svg
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, evaluate.*
 Stops   when a raw file was changed after ingest, or when a member of the ensemble saw the test part
 Temperature and thresholds are set on the validation part, before the test part is opened.
 """
+
 import argparse
 import sys
 from dataclasses import asdict
@@ -26,12 +30,22 @@ from radiotrace.statistics import calibration, monitoring, subgroups, uncertaint
 
 KINDS = {"dropout": sampling.with_dropout, "augmentation": sampling.with_augmentation}
 ENSEMBLE = "ensemble"  # the uncertainty by several networks; there when there are members
-ITSELF = "prediction"  # the uncertainty of the prediction itself, which costs nothing more and is what monitoring has
+# the uncertainty of the prediction itself, which costs nothing more and is what monitoring has
+ITSELF = "prediction"
 DECIMALS = 2  # of uncertainty maps, in nats: they go to the datastore with each run
 
 
-def observe(case: dict, raw: Path, weights: str, train: dict, others: list[dict], p: dict, instructions: str,
-            decided: dict | None = None, out: Path | None = None) -> dict:
+def observe(
+    case: dict,
+    raw: Path,
+    weights: str,
+    train: dict,
+    others: list[dict],
+    p: dict,
+    instructions: str,
+    decided: dict | None = None,
+    out: Path | None = None,
+) -> dict:
     """What is found in one case: its entry of the record 'cases', and what only summaries need.
 
     Args:
@@ -44,36 +58,77 @@ def observe(case: dict, raw: Path, weights: str, train: dict, others: list[dict]
         out: folder for the prediction and the maps of uncertainty; None writes none.
 
     Returns:
-        entry; monitored, as monitoring.reference takes it; tally: of calibration, before and after decided["temperature"], and
-        tally_inside, of the voxels of a label alone;
-        logits (labels, n) and truth (n,) of the voxels that count for calibration, where nothing is decided yet.
+        entry; monitored, as monitoring.reference takes it; tally: of calibration, before and after
+        decided["temperature"], and tally_inside, of the voxels of a label alone; logits (labels, n) and truth
+        (n,) of the voxels that count for calibration, where nothing is decided yet.
     """
     network, spec = trained.ready(train, weights, p["threads"], instructions), train["preprocessing"]
     image, reference = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
     with embedding.watch(network, train["network"]) as embedded:
         prediction, logits = windows.segment(image, network, spec)
-    labels = results.compare(volumes.array_zyx(reference), volumes.array_zyx(prediction), train["labels"],
-                             volumes.to_zyx(reference.GetSpacing()), p["surface_tolerance_mm"], p["object_overlap_min"], p["empty_reference"])
+    labels = results.compare(
+        volumes.array_zyx(reference),
+        volumes.array_zyx(prediction),
+        train["labels"],
+        volumes.to_zyx(reference.GetSpacing()),
+        p["surface_tolerance_mm"],
+        p["object_overlap_min"],
+        p["empty_reference"],
+    )
     canonical = volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True)
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
     region = calibration.region(truth_zyx, predicted_zyx, p["calibration_margin_voxels"])
-    found = {kind: passes_of(kind, case["case_id"], image, network, train, p) for kind in KINDS if p[f"{kind}_passes"]}
+    found = {
+        kind: passes_of(kind, case["case_id"], image, network, train, p)
+        for kind in KINDS
+        if p[f"{kind}_passes"]
+    }
     if others:
         found[ENSEMBLE] = passes_of_networks(image, [train | {"weights": weights}, *others])
     who = {key: case[key] for key in ("case_id", "subject_id")}
-    monitored = {**who, "embedding": embedded(), "features": features.describe(image, prediction, logits, train["labels"], spec["orientation"])}
-    entry = {**who, "labels": labels, "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in found.items()} | {
-        ITSELF: {"score": monitored["features"]["output"]["entropy"], "mutual_information": None}}}
+    monitored = {
+        **who,
+        "embedding": embedded(),
+        "features": features.describe(image, prediction, logits, train["labels"], spec["orientation"]),
+    }
+    entry = {
+        **who,
+        "labels": labels,
+        "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in found.items()}
+        | {ITSELF: {"score": monitored["features"]["output"]["entropy"], "mutual_information": None}},
+    }
     if decided is None:
-        return {"entry": entry, "monitored": monitored, "logits": logits[:, region], "truth": truth_zyx[region]}
-    temperatures = {"before": 1.0} | ({} if decided["temperature"] is None else {"after": decided["temperature"]})
-    entry["flagged"] = {kind: None if limit is None else entry["uncertainty"][kind]["score"] > limit for kind, limit in decided["flag_above"].items()}
+        return {
+            "entry": entry,
+            "monitored": monitored,
+            "logits": logits[:, region],
+            "truth": truth_zyx[region],
+        }
+    temperatures = {"before": 1.0} | (
+        {} if decided["temperature"] is None else {"after": decided["temperature"]}
+    )
+    entry["flagged"] = {
+        kind: None if limit is None else entry["uncertainty"][kind]["score"] > limit
+        for kind, limit in decided["flag_above"].items()
+    }
     if out is not None:
-        entry |= written(out, case["case_id"], prediction, {kind: maps(passes, canonical) for kind, passes in found.items()})
+        entry |= written(
+            out,
+            case["case_id"],
+            prediction,
+            {kind: maps(passes, canonical) for kind, passes in found.items()},
+        )
     inside = calibration.region(truth_zyx, predicted_zyx, 0)
-    return {"entry": entry, "monitored": monitored,
-            "tally": {when: calibration.tally(logits, truth_zyx, region, by) for when, by in temperatures.items()},
-            "tally_inside": {when: calibration.tally(logits, truth_zyx, inside, by) for when, by in temperatures.items()}}
+    return {
+        "entry": entry,
+        "monitored": monitored,
+        "tally": {
+            when: calibration.tally(logits, truth_zyx, region, by) for when, by in temperatures.items()
+        },
+        "tally_inside": {
+            when: calibration.tally(logits, truth_zyx, inside, by) for when, by in temperatures.items()
+        },
+    }
 
 
 def passes_of(kind: str, case_id: str, image, network, train: dict, p: dict) -> uncertainty.Passes:
@@ -81,7 +136,9 @@ def passes_of(kind: str, case_id: str, image, network, train: dict, p: dict) -> 
     found = uncertainty.Passes()
     generators = sampling.generators(p["seed"], kind, case_id, p[f"{kind}_passes"])
     _, prepared = windows.prepare(image, train["preprocessing"])
-    for probabilities in KINDS[kind](prepared, network, train["preprocessing"], generators, trained.in_bf16(train)):
+    for probabilities in KINDS[kind](
+        prepared, network, train["preprocessing"], generators, trained.in_bf16(train)
+    ):
         found.add(probabilities)
     return found
 
@@ -90,27 +147,35 @@ def passes_of_networks(image, networks: list[dict]) -> uncertainty.Passes:
     """A prediction of an image by each network, as inference makes it.
 
     Args:
-        networks: facts of training runs, each with the path of its weights; of one grid and one set of labels.
+        networks: facts of training runs, each with the path of its weights; of one grid and one set of
+            labels.
 
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
     found = uncertainty.Passes()
     for one in networks:
         _, prepared = windows.prepare(image, one["preprocessing"])
-        found.add(sampling.probabilities(prepared, trained.network(one, one["weights"]), one["preprocessing"]))
+        found.add(
+            sampling.probabilities(prepared, trained.network(one, one["weights"]), one["preprocessing"])
+        )
     return found
 
 
 def scores(passes: uncertainty.Passes, predicted: np.ndarray) -> dict:
-    """The uncertainty of a case: means over the voxels that are predicted to be of a label; the score is that of the entropy."""
-    return {"score": uncertainty.case_score(passes.entropy, predicted),
-            "mutual_information": uncertainty.case_score(passes.mutual_information, predicted)}
+    """The uncertainty of a case: means over the voxels that are predicted to be of a label; the score is
+    that of the entropy."""
+    return {
+        "score": uncertainty.case_score(passes.entropy, predicted),
+        "mutual_information": uncertainty.case_score(passes.mutual_information, predicted),
+    }
 
 
 def maps(passes: uncertainty.Passes, like) -> dict:
     """Maps of uncertainty in nats, as volumes on the canonical grid."""
-    return {name: volumes.from_array(np.round(getattr(passes, name), DECIMALS).astype(np.float32), like)
-            for name in ("entropy", "mutual_information")}
+    return {
+        name: volumes.from_array(np.round(getattr(passes, name), DECIMALS).astype(np.float32), like)
+        for name in ("entropy", "mutual_information")
+    }
 
 
 def written(out: Path, case_id: str, prediction, maps_of: dict[str, dict]) -> dict:
@@ -119,7 +184,10 @@ def written(out: Path, case_id: str, prediction, maps_of: dict[str, dict]) -> di
     for kind, found in maps_of.items():
         for name, volume in found.items():
             volumes.write(volume, out / "uncertainty" / f"{case_id}.{kind}.{name}.nii.gz")
-    return {"prediction": f"{case_id}.nii.gz", "prediction_sha256": records.sha256(out / "predictions" / f"{case_id}.nii.gz")}
+    return {
+        "prediction": f"{case_id}.nii.gz",
+        "prediction_sha256": records.sha256(out / "predictions" / f"{case_id}.nii.gz"),
+    }
 
 
 def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dict:
@@ -127,11 +195,12 @@ def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dic
 
     Args:
         observed: of `observe`, for each validation case; none where the split has no such part.
-        unseen: cases that no member of the ensemble has learnt from, which its threshold is set on: a network is surer of
-            what it has learnt. None without members.
+        unseen: cases that no member of the ensemble has learnt from, which its threshold is set on: a network
+            is surer of what it has learnt. None without members.
 
     Returns:
-        temperature; flag_above, as uncertainty.threshold sets it by subject for each kind of uncertainty that is in use, and
+        temperature; flag_above, as uncertainty.threshold sets it by subject for each kind of uncertainty that
+        is in use, and
         flag_rule: what that rests on and is worth. None without enough subjects.
     """
     entries = [one["entry"] for one in observed]
@@ -139,11 +208,27 @@ def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dic
     entries_of = dict.fromkeys([*(kind for kind in KINDS if p[f"{kind}_passes"]), ITSELF], entries)
     if unseen is not None:
         entries_of[ENSEMBLE] = [entry for entry in entries if entry["case_id"] in unseen]
-    rules = {kind: asdict(uncertainty.threshold({entry["case_id"]: entry["uncertainty"][kind]["score"] for entry in of_kind},
-                                                subject_of, p["flag_share"])) for kind, of_kind in entries_of.items()}
-    return {"part": "validation", "n_cases": len(observed), "n_cases_ensemble": None if unseen is None else len(entries_of[ENSEMBLE]),
-            "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed]) if observed else None,
-            "flag_above": {kind: rule.pop("above") for kind, rule in rules.items()}, "flag_share": p["flag_share"], "flag_rule": rules}
+    rules = {
+        kind: asdict(
+            uncertainty.threshold(
+                {entry["case_id"]: entry["uncertainty"][kind]["score"] for entry in of_kind},
+                subject_of,
+                p["flag_share"],
+            )
+        )
+        for kind, of_kind in entries_of.items()
+    }
+    return {
+        "part": "validation",
+        "n_cases": len(observed),
+        "n_cases_ensemble": None if unseen is None else len(entries_of[ENSEMBLE]),
+        "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed])
+        if observed
+        else None,
+        "flag_above": {kind: rule.pop("above") for kind, rule in rules.items()},
+        "flag_share": p["flag_share"],
+        "flag_rule": rules,
+    }
 
 
 def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict[str, str]]:
@@ -160,10 +245,21 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
     given = sorted({name for case in test.values() for name in case["attributes"]})
     sizes = {case["case_id"]: sum(row["reference_mm3"] for row in case["labels"].values()) for case in cases}
     return subgroups.groups(
-        {"derived_pixel_type": {case_id: image["pixel_type"] for case_id, image in images.items()},
-         "derived_intensity_scale": {case_id: subgroups.magnitude(image["intensity"]["p99_5"]) for case_id, image in images.items()},
-         **{name: {case_id: case["attributes"].get(name, "") for case_id, case in test.items()} for name in given}},
-        {"derived_reference_volume": sizes, "derived_snr": {case_id: value for case_id, value in snr.items() if value is not None}})
+        {
+            "derived_pixel_type": {case_id: image["pixel_type"] for case_id, image in images.items()},
+            "derived_intensity_scale": {
+                case_id: subgroups.magnitude(image["intensity"]["p99_5"]) for case_id, image in images.items()
+            },
+            **{
+                name: {case_id: case["attributes"].get(name, "") for case_id, case in test.items()}
+                for name in given
+            },
+        },
+        {
+            "derived_reference_volume": sizes,
+            "derived_snr": {case_id: value for case_id, value in snr.items() if value is not None},
+        },
+    )
 
 
 def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[str, str], p: dict) -> dict:
@@ -174,64 +270,153 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
         groups: attribute -> case -> group.
         labels: value -> name.
     """
-    cases = records.canonical([one["entry"] for one in observed])  # as the record has them: who has it alone gets the same summaries
+    # as the record has them: who has it alone gets the same summaries
+    cases = records.canonical([one["entry"] for one in observed])
     summary = results.Summary(cases, p["empty_reference"])
-    tallies, inside = ({when: {one["entry"]["case_id"]: one[name][when] for one in observed} for when in observed[0][name]}
-                       for name in ("tally", "tally_inside"))
-    return {"n_cases": len(cases), "n_subjects": len(set(summary.subject_of.values())), "decisions": decided, **summary.measures(),
-            "volume_agreement": summary.volume_agreement(), "detection": summary.detection(),
-            "calibration": {"after": None} | {when: summary.calibration(found, inside[when], labels) for when, found in tallies.items()},
-            "uncertainty": summary.uncertainties(decided, p["poor_dice"]),
-            "subgroups": summary.subgroups(groups, p["subgroup_subjects_min"]),
-            "worst_cases": [{"case_id": case["case_id"], "dice": ranking.macro(case, "dice")} for case in ranking.ranked(cases)[:10]]}
+    tallies, inside = (
+        {when: {one["entry"]["case_id"]: one[name][when] for one in observed} for when in observed[0][name]}
+        for name in ("tally", "tally_inside")
+    )
+    return {
+        "n_cases": len(cases),
+        "n_subjects": len(set(summary.subject_of.values())),
+        "decisions": decided,
+        **summary.measures(),
+        "volume_agreement": summary.volume_agreement(),
+        "detection": summary.detection(),
+        "calibration": {"after": None}
+        | {when: summary.calibration(found, inside[when], labels) for when, found in tallies.items()},
+        "uncertainty": summary.uncertainties(decided, p["poor_dice"]),
+        "subgroups": summary.subgroups(groups, p["subgroup_subjects_min"]),
+        "worst_cases": [
+            {"case_id": case["case_id"], "dice": ranking.macro(case, "dice")}
+            for case in ranking.ranked(cases)[:10]
+        ],
+    }
 
 
 def figure_row(title: str, image, reference, prediction) -> dict:
     """Arrays for figures.outlines, turned to LPS so that every case is seen from the same side."""
-    turned = [volumes.canonical(volume, "LPS", None, is_label_map=True) for volume in (image, reference, prediction)]
-    return {"title": title, "spacing_zyx": volumes.to_zyx(turned[0].GetSpacing()),
-            **dict(zip(("image_zyx", "reference_zyx", "prediction_zyx"), map(volumes.array_zyx, turned), strict=True))}
+    turned = [
+        volumes.canonical(volume, "LPS", None, is_label_map=True) for volume in (image, reference, prediction)
+    ]
+    return {
+        "title": title,
+        "spacing_zyx": volumes.to_zyx(turned[0].GetSpacing()),
+        **dict(
+            zip(("image_zyx", "reference_zyx", "prediction_zyx"), map(volumes.array_zyx, turned), strict=True)
+        ),
+    }
 
 
 def main(args):
     p = params.load(args.params, "evaluate", seed=True)
-    train, dataset, split = records.read(args.train, "train"), records.read(args.dataset, "dataset"), records.read(args.split, "split")
+    train, dataset, split = (
+        records.read(args.train, "train"),
+        records.read(args.dataset, "dataset"),
+        records.read(args.split, "split"),
+    )
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
     test, validation = (parts.cases(dataset, split, part) for part in ("test", "validation"))
     facts, runs_beside = trained.facts(train), members.read(args.members, train, split)
-    others = [trained.facts(one) | {"weights": f"{args.members}/{name}/{members.WEIGHTS}"} for name, one in runs_beside.items()]
+    others = [
+        trained.facts(one) | {"weights": f"{args.members}/{name}/{members.WEIGHTS}"}
+        for name, one in runs_beside.items()
+    ]
     unseen = members.strangers(runs_beside, split, "validation") if runs_beside else None
-    common = {"raw": raw, "weights": args.weights, "train": facts, "others": others, "p": p,
-              "instructions": numerics.configure(facts["numerics"], p["threads"])}
+    common = {
+        "raw": raw,
+        "weights": args.weights,
+        "train": facts,
+        "others": others,
+        "p": p,
+        "instructions": numerics.configure(facts["numerics"], p["threads"]),
+    }
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
         held_out = followed(each(observe, validation.values(), **common), len(validation), "validation")
         decided = decide(held_out, p, unseen)
-        observed = followed(each(observe, test.values(), **common, decided=decided, out=out), len(test), "test")
+        observed = followed(
+            each(observe, test.values(), **common, decided=decided, out=out), len(test), "test"
+        )
         cases = [one["entry"] for one in observed]
         rows_of = {case["case_id"]: case["labels"] for case in cases}
-        shown = [figure_row(f"{rank} of {len(test)} test cases: {case_id}, Dice {ranking.dice_text(rows_of[case_id])}",
-                            *(parts.original(test[case_id], kind, raw) for kind in ("image", "label_map")),
-                            volumes.read(out / "predictions" / f"{case_id}.nii.gz"))
-                 for rank, case_id in ranking.worst_median_best(cases).items()]
-        pictures = {"test_cases.svg": figures.outlines(shown, labels), "training.svg": figures.training_curve(train["history"])}
+        shown = [
+            figure_row(
+                f"{rank} of {len(test)} test cases: {case_id}, Dice {ranking.dice_text(rows_of[case_id])}",
+                *(parts.original(test[case_id], kind, raw) for kind in ("image", "label_map")),
+                volumes.read(out / "predictions" / f"{case_id}.nii.gz"),
+            )
+            for rank, case_id in ranking.worst_median_best(cases).items()
+        ]
+        pictures = {
+            "test_cases.svg": figures.outlines(shown, labels),
+            "training.svg": figures.training_curve(train["history"]),
+        }
         about = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
-        summary = {**about, "methods": methods.texts(p), "surface_tolerance_mm": p["surface_tolerance_mm"],
-                   "members": [{key: one[key] for key in ("run_id", "weights_sha256")} for one in runs_beside.values()],
-                   **summarise(observed, decided, groups_of(test, dataset, observed), labels, p)}
-        flagging = None if decided["flag_above"][ITSELF] is None else {"feature": "entropy", "above": decided["flag_above"][ITSELF]}
-        records.write(out / "reference.json", monitoring.reference(
-            [one["monitored"] for one in held_out + observed], train["run_id"], train["weights_sha256"],
-            ["validation", "test"] if held_out else ["test"], p["seed"], flagging), "reference")
-        records.write(out / "provenance.json", runs.provenance(
-            __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights, *(
-                f"{args.members}/{name}/{file}" for name in runs_beside for file in (members.RECORD, members.WEIGHTS))]), "provenance")
+        summary = {
+            **about,
+            "methods": methods.texts(p),
+            "surface_tolerance_mm": p["surface_tolerance_mm"],
+            "members": [
+                {key: one[key] for key in ("run_id", "weights_sha256")} for one in runs_beside.values()
+            ],
+            **summarise(observed, decided, groups_of(test, dataset, observed), labels, p),
+        }
+        flagging = (
+            None
+            if decided["flag_above"][ITSELF] is None
+            else {"feature": "entropy", "above": decided["flag_above"][ITSELF]}
+        )
+        records.write(
+            out / "reference.json",
+            monitoring.reference(
+                [one["monitored"] for one in held_out + observed],
+                train["run_id"],
+                train["weights_sha256"],
+                ["validation", "test"] if held_out else ["test"],
+                p["seed"],
+                flagging,
+            ),
+            "reference",
+        )
+        records.write(
+            out / "provenance.json",
+            runs.provenance(
+                __file__,
+                p,
+                args.requirements,
+                [
+                    args.dataset,
+                    args.split,
+                    args.train,
+                    args.weights,
+                    *(
+                        f"{args.members}/{name}/{file}"
+                        for name in runs_beside
+                        for file in (members.RECORD, members.WEIGHTS)
+                    ),
+                ],
+            ),
+            "provenance",
+        )
         # Counted before a number can be seen.
-        openings.add(args.openings, train["run_id"], train["weights_sha256"], "evaluate",
-                     list(test), records.digest(summary), "accuracy, calibration, uncertainty, subgroups")
+        openings.add(
+            args.openings,
+            train["run_id"],
+            train["weights_sha256"],
+            "evaluate",
+            list(test),
+            records.digest(summary),
+            "accuracy, calibration, uncertainty, subgroups",
+        )
         for name, content in pictures.items():
             records.write_bytes(metrics_folder / name, content)
-        for name, record in {"cases": {**about, "cases": cases}, "metrics": summary, "headline": results.headline(summary)}.items():
+        for name, record in {
+            "cases": {**about, "cases": cases},
+            "metrics": summary,
+            "headline": results.headline(summary),
+        }.items():
             records.write(metrics_folder / f"{name}.json", record, name)
     errors.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
 
@@ -246,14 +431,20 @@ def followed(found, number: int, part: str) -> list:
     return kept
 
 
-parser = argparse.ArgumentParser(prog="evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                 parents=[parallel.options()])
+parser = argparse.ArgumentParser(
+    prog="evaluate",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    parents=[parallel.options()],
+)
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--split", required=True, help="record of the split")
 parser.add_argument("--train", required=True, help="record of the training run")
 parser.add_argument("--weights", required=True, help="trained weights")
-parser.add_argument("--members", required=True, help="folder of other runs, which form an ensemble with this one")
+parser.add_argument(
+    "--members", required=True, help="folder of other runs, which form an ensemble with this one"
+)
 parser.add_argument("--out", required=True, help="folder to write")
 parser.add_argument("--openings", required=True, help="ledger of what the test part was shown to")
 parser.add_argument("--metrics", required=True, help="folder of the small files that git keeps")

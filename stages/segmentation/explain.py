@@ -1,6 +1,8 @@
-"""explain: shows for the worst and the median test case what moves the score of each label, and how far to trust that.
+"""explain: shows for the worst and the median test case what moves the score of each label, and how far to
+trust that.
 
-Reads   data/ (test images, no reference), build/ingest/dataset.json, build/train/train.json and weights.safetensors,
+Reads   data/ (test images, no reference), build/ingest/dataset.json, build/train/train.json and
+weights.safetensors,
         build/evaluate/results/predictions/, metrics/cases.json
 Writes  build/explain/: maps/, explain.json, provenance.json
         metrics/: explanations.svg
@@ -8,6 +10,7 @@ State   design/test_openings.jsonl: one line for each model that was shown the t
 Params  seed, explain.*
 Stops   when this run has no such label or level as params.yaml asks for
 """
+
 import argparse
 import sys
 from dataclasses import dataclass
@@ -26,10 +29,16 @@ from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.segmentation import explain, ranking
 
 WEIGHTS, PLACES = range(2)  # what is drawn at random
-METHOD = ("Seg-Grad-CAM: the gradient of the sum of the label's logits, over the voxels where it is predicted, weighs the channels of a level; "
-          "their weighted sum, cut off below 0, interpolated linearly, divided by its highest value")
-TITLE = ("Seg-Grad-CAM, level {level} (1/{step} of the full resolution): where a change of features would move a label's score.\n"
-         "Not a proof of reasoning; another level gives another map.")
+METHOD = (
+    "Seg-Grad-CAM: the gradient of the sum of the label's logits, over the voxels where it is "
+    "predicted, weighs the channels of a level; "
+    "their weighted sum, cut off below 0, interpolated linearly, divided by its highest value"
+)
+TITLE = (
+    "Seg-Grad-CAM, level {level} (1/{step} of the full resolution): where a change of features would "
+    "move a label's score.\n"
+    "Not a proof of reasoning; another level gives another map."
+)
 MEANING = "0: would not raise the score, 1: highest value of the map"
 
 
@@ -43,6 +52,7 @@ class Model:
         spec: what networks.build took for all of them.
         preprocessing: of the model's record.
     """
+
     network: torch.nn.Module
     others: list
     spec: dict
@@ -60,13 +70,24 @@ def faults(p: dict, labels: dict[str, str], spec: dict) -> list[str]:
     if unknown := sorted(set(p["labels"] or []) - set(names)):
         found.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
     if p["level"] not in there:
-        found.append(f"explain.level: found {p['level']}, expected {there[0]} to {there[-1]} for {spec['name']} with {len(spec['features'])} levels")
+        found.append(
+            f"explain.level: found {p['level']}, expected {there[0]} to {there[-1]} for "
+            f"{spec['name']} with {len(spec['features'])} levels"
+        )
     return found
 
 
-def explain_label(model: Model, image_zyx: torch.Tensor, mask_zyx: np.ndarray, spacing_zyx, label: int, p: dict,
-                  seed: list[int]) -> tuple[dict, np.ndarray]:
-    """What the record says of one label of one case, and its map on the canonical grid: 0 to 1, and 0 where nothing was explained.
+def explain_label(
+    model: Model,
+    image_zyx: torch.Tensor,
+    mask_zyx: np.ndarray,
+    spacing_zyx,
+    label: int,
+    p: dict,
+    seed: list[int],
+) -> tuple[dict, np.ndarray]:
+    """What the record says of one label of one case, and its map on the canonical grid: 0 to 1, and 0 where
+    nothing was explained.
 
     Args:
         image_zyx: normalised.
@@ -74,27 +95,47 @@ def explain_label(model: Model, image_zyx: torch.Tensor, mask_zyx: np.ndarray, s
         p: the section explain.
         seed: of the random places.
     """
-    patch, part, inside = windows.one_pass(image_zyx, model.preprocessing, explain.centre(mask_zyx, spacing_zyx))
+    patch, part, inside = windows.one_pass(
+        image_zyx, model.preprocessing, explain.centre(mask_zyx, spacing_zyx)
+    )
     on_patch = np.zeros(patch.shape, bool)
     on_patch[inside] = mask_zyx[part]
 
     def activation(network, level):
-        return explain.seg_grad_cam(network, levels.module(network, model.spec, level), patch, label, on_patch)[inside]
+        return explain.seg_grad_cam(
+            network, levels.module(network, model.spec, level), patch, label, on_patch
+        )[inside]
 
     def segment(image):
         return (windows.predict(image, model.network, model.preprocessing).argmax(0) == label).numpy()
 
     maps = {level: activation(model.network, level) for level in levels.of(model.spec)}
-    found = explain.measures(maps, p["level"], [activation(other, p["level"]) for other in model.others], mask_zyx[part], spacing_zyx, p["near_mm"],
-                             image_zyx[part], segment, [np.random.default_rng([*seed, number]) for number in range(p["repetitions"])])
+    found = explain.measures(
+        maps,
+        p["level"],
+        [activation(other, p["level"]) for other in model.others],
+        mask_zyx[part],
+        spacing_zyx,
+        p["near_mm"],
+        image_zyx[part],
+        segment,
+        [np.random.default_rng([*seed, number]) for number in range(p["repetitions"])],
+    )
     whole = np.zeros(image_zyx.shape, np.float32)
     whole[part] = explain.scaled(maps[p["level"]])
-    return found | {"predicted_voxels": int(mask_zyx.sum()), "whole_image": whole[part].shape == whole.shape,
-                    "window_start_voxels": volumes.to_zyx([side.start for side in part]), "window_voxels": volumes.to_zyx(whole[part].shape)}, whole
+    return found | {
+        "predicted_voxels": int(mask_zyx.sum()),
+        "whole_image": whole[part].shape == whole.shape,
+        "window_start_voxels": volumes.to_zyx([side.start for side in part]),
+        "window_voxels": volumes.to_zyx(whole[part].shape),
+    }, whole
 
 
-def explain_case(model: Model, volume, prediction, labels: dict[str, str], p: dict, seed: list[int]) -> tuple[dict, dict, object]:
-    """Each label of one case: what the record says of it, and mask and map on the canonical grid; and the image on that grid.
+def explain_case(
+    model: Model, volume, prediction, labels: dict[str, str], p: dict, seed: list[int]
+) -> tuple[dict, dict, object]:
+    """Each label of one case: what the record says of it, and mask and map on the canonical grid; and the
+    image on that grid.
 
     Args:
         volume, prediction: image and label map as evaluate had them.
@@ -102,15 +143,24 @@ def explain_case(model: Model, volume, prediction, labels: dict[str, str], p: di
         seed: of the case.
 
     Returns:
-        name -> what `explain_label` says; name -> (mask, map); both None for a label that is predicted nowhere. And a volume.
+        name -> what `explain_label` says; name -> (mask, map); both None for a label that is predicted
+        nowhere. And a volume.
     """
     image, image_zyx = windows.prepare(volume, model.preprocessing)
-    predicted_zyx = volumes.array_zyx(volumes.canonical(
-        prediction, model.preprocessing["orientation"], model.preprocessing["spacing_mm"], is_label_map=True))
+    predicted_zyx = volumes.array_zyx(
+        volumes.canonical(
+            prediction,
+            model.preprocessing["orientation"],
+            model.preprocessing["spacing_mm"],
+            is_label_map=True,
+        )
+    )
     said, maps = dict.fromkeys(labels.values()), dict.fromkeys(labels.values())
     for value, name in labels.items():
         if (mask := predicted_zyx == int(value)).any():
-            said[name], found = explain_label(model, image_zyx, mask, volumes.to_zyx(image.GetSpacing()), int(value), p, [*seed, int(value)])
+            said[name], found = explain_label(
+                model, image_zyx, mask, volumes.to_zyx(image.GetSpacing()), int(value), p, [*seed, int(value)]
+            )
             maps[name] = mask, found
     return said, maps, image
 
@@ -125,8 +175,14 @@ def figure_row(title: str, image, map_zyx: np.ndarray, mask_zyx: np.ndarray) -> 
     shown = (image, volumes.from_array(map_zyx, image), volumes.from_array(mask_zyx.astype(np.uint8), image))
     turned = [volumes.canonical(one, "LPS", None, is_label_map=True) for one in shown]
     arrays, spacing_zyx = [volumes.array_zyx(one) for one in turned], volumes.to_zyx(turned[0].GetSpacing())
-    return {"title": title, "image_zyx": arrays[0], "map_zyx": arrays[1], "mask_zyx": arrays[2] > 0, "spacing_zyx": spacing_zyx,
-            "centre_zyx": explain.centre(arrays[2] > 0, spacing_zyx)}
+    return {
+        "title": title,
+        "image_zyx": arrays[0],
+        "map_zyx": arrays[1],
+        "mask_zyx": arrays[2] > 0,
+        "spacing_zyx": spacing_zyx,
+        "centre_zyx": explain.centre(arrays[2] > 0, spacing_zyx),
+    }
 
 
 def main(args):
@@ -136,21 +192,46 @@ def main(args):
     described = {case["case_id"]: case["image"] for case in records.read(args.dataset, "dataset")["cases"]}
     spec = train["network"]
     if found := faults(p, train["labels"], spec):
-        raise StageError(f"{len(found)} parameters do not fit this run", found, "Correct params.yaml, then run 'dvc repro'.")
-    labels = {value: name for value, name in train["labels"].items() if value != "0" and (p["labels"] is None or name in p["labels"])}
+        raise StageError(
+            f"{len(found)} parameters do not fit this run",
+            found,
+            "Correct params.yaml, then run 'dvc repro'.",
+        )
+    labels = {
+        value: name
+        for value, name in train["labels"].items()
+        if value != "0" and (p["labels"] is None or name in p["labels"])
+    }
     numerics.configure(train["params"]["numerics"], p["threads"])
     seeds = np.random.default_rng([p["seed"], WEIGHTS]).integers(2**31, size=p["repetitions"]).tolist()
-    model = Model(trained.load(records.dumps(spec), args.weights, train["weights_sha256"]), [architecture.build(spec, seed).eval() for seed in seeds],
-                  spec, train["preprocessing"])
+    model = Model(
+        trained.load(records.dumps(spec), args.weights, train["weights_sha256"]),
+        [architecture.build(spec, seed).eval() for seed in seeds],
+        spec,
+        train["preprocessing"],
+    )
     with stage.output_folder(args.out) as out:
         cases, rows = [], []
         chosen = ranking.worst_median_best(evaluated)
-        for rank, case in [(rank, case) for rank in ("worst", "median") for case in evaluated if case["case_id"] == chosen[rank]]:
+        for rank, case in [
+            (rank, case)
+            for rank in ("worst", "median")
+            for case in evaluated
+            if case["case_id"] == chosen[rank]
+        ]:
             case_id = case["case_id"]
             said, maps, image = explain_case(
-                model, volumes.read_canonical(Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]),
-                volumes.read_canonical(Path(args.predictions) / case["prediction"], case["prediction_sha256"]),
-                labels, p, [p["seed"], PLACES, *case_id.encode()])
+                model,
+                volumes.read_canonical(
+                    Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]
+                ),
+                volumes.read_canonical(
+                    Path(args.predictions) / case["prediction"], case["prediction_sha256"]
+                ),
+                labels,
+                p,
+                [p["seed"], PLACES, *case_id.encode()],
+            )
             for value, name in labels.items():
                 title = f"{rank} of {len(evaluated)} test cases: {case_id}, Dice {ranking.dice_text({name: case['labels'][name]})}"
                 if maps[name] is None:
@@ -163,22 +244,47 @@ def main(args):
             cases.append({"rank": rank, "case_id": case_id, "subject_id": case["subject_id"], "labels": said})
             errors.log(f"explain: {rank} case, {case_id}")
         record = {
-            "run_id": train["run_id"], "part": "test", "excluded": train["excluded"], "n_test_cases": len(evaluated),
-            "method": METHOD, "definitions": explain.DEFINITIONS, "level": p["level"], "near_mm": p["near_mm"], "repetitions": p["repetitions"],
+            "run_id": train["run_id"],
+            "part": "test",
+            "excluded": train["excluded"],
+            "n_test_cases": len(evaluated),
+            "method": METHOD,
+            "definitions": explain.DEFINITIONS,
+            "level": p["level"],
+            "near_mm": p["near_mm"],
+            "repetitions": p["repetitions"],
             "n_maps": sum(one is not None for case in cases for one in case["labels"].values()),
-            "n_undefined": sum(one is None for case in cases for one in case["labels"].values()), "cases": cases}
+            "n_undefined": sum(one is None for case in cases for one in case["labels"].values()),
+            "cases": cases,
+        }
         records.write(out / "explain.json", record, "explain")
-        records.write(out / "provenance.json", runs.provenance(
-            __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]), "provenance")
+        records.write(
+            out / "provenance.json",
+            runs.provenance(
+                __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]
+            ),
+            "provenance",
+        )
         # Counted before a picture can be seen.
-        openings.add(args.openings, train["run_id"], train["weights_sha256"], "explain",
-                     [case["case_id"] for case in evaluated], records.digest(record), "explanations")
-        records.write_bytes(Path(args.metrics) / "explanations.svg", heatmaps.overlays(
-            rows, TITLE.format(level=p["level"], step=2 ** p["level"]), MEANING))
+        openings.add(
+            args.openings,
+            train["run_id"],
+            train["weights_sha256"],
+            "explain",
+            [case["case_id"] for case in evaluated],
+            records.digest(record),
+            "explanations",
+        )
+        records.write_bytes(
+            Path(args.metrics) / "explanations.svg",
+            heatmaps.overlays(rows, TITLE.format(level=p["level"], step=2 ** p["level"]), MEANING),
+        )
     errors.log(f"explain: wrote {args.out}/ and {args.metrics}/explanations.svg")
 
 
-parser = argparse.ArgumentParser(prog="explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    prog="explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--train", required=True, help="record of the training run")

@@ -1,11 +1,13 @@
 """export: writes the model as ONNX with everything that inference needs, and shows that it predicts the same.
 
-Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and weights.safetensors,
+Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and
+weights.safetensors,
         build/evaluate/results/predictions/, metrics/cases.json
 Writes  build/export/: model.onnx, model.json, provenance.json
 Params  export.*
 Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance
 """
+
 import argparse
 import sys
 from pathlib import Path
@@ -36,28 +38,55 @@ def main(args):
     parity_cases = parts.spread(list(evaluated), p["parity_cases"])
     largest, compared, different = 0.0, 0, 0
     for case_id in parity_cases:
-        image = volumes.read_canonical(Path(args.data) / described[case_id]["path"], described[case_id]["sha256"])
+        image = volumes.read_canonical(
+            Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]
+        )
         label_map, logits = windows.segment(image, exported, train["preprocessing"])
         _, logits_torch = windows.segment(image, network, train["preprocessing"])
-        evaluated_map = volumes.read_canonical(Path(args.predictions) / evaluated[case_id]["prediction"], evaluated[case_id]["prediction_sha256"])
+        evaluated_map = volumes.read_canonical(
+            Path(args.predictions) / evaluated[case_id]["prediction"], evaluated[case_id]["prediction_sha256"]
+        )
         largest = max(largest, float(np.abs(logits - logits_torch).max()))
         compared += int(np.prod(label_map.GetSize()))
         different += int((volumes.array_zyx(label_map) != volumes.array_zyx(evaluated_map)).sum())
-    errors.log(f"export: {len(parity_cases)} cases, largest difference of a logit {largest:.2g}, {different} of {compared} voxels labelled otherwise")
+    errors.log(
+        f"export: {len(parity_cases)} cases, largest difference of a logit {largest:.2g}, {different} "
+        f"of {compared} voxels labelled otherwise"
+    )
     if not largest <= p["parity_tolerance"]:
-        raise StageError("ONNX Runtime and torch disagree", [f"largest difference of a logit {largest:.3g}, tolerance {p['parity_tolerance']:g}"],
-                         "Look at the operators in build/export; or change export.opset or export.parity_tolerance in params.yaml.")
+        raise StageError(
+            "ONNX Runtime and torch disagree",
+            [f"largest difference of a logit {largest:.3g}, tolerance {p['parity_tolerance']:g}"],
+            "Look at the operators in build/export; or change export.opset or "
+            "export.parity_tolerance in params.yaml.",
+        )
 
     with stage.output_folder(args.out) as out:
         records.write_bytes(out / recipe.FILE, content)
-        parity = {"cases": parity_cases, "max_logit_difference": largest, "voxels_compared": compared, "voxels_different": different}
-        records.write(out / "model.json", recipe.record(train, dataset, p, records.sha256(out / recipe.FILE), parity), "model")
-        records.write(out / "provenance.json", runs.provenance(
-            __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]), "provenance")
+        parity = {
+            "cases": parity_cases,
+            "max_logit_difference": largest,
+            "voxels_compared": compared,
+            "voxels_different": different,
+        }
+        records.write(
+            out / "model.json",
+            recipe.record(train, dataset, p, records.sha256(out / recipe.FILE), parity),
+            "model",
+        )
+        records.write(
+            out / "provenance.json",
+            runs.provenance(
+                __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]
+            ),
+            "provenance",
+        )
     errors.log(f"export: wrote {args.out}/model.onnx, {len(content) / 1e6:.1f} MB")
 
 
-parser = argparse.ArgumentParser(prog="export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    prog="export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--train", required=True, help="record of the training run")

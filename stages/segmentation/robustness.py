@@ -1,14 +1,17 @@
-"""robustness: how accuracy falls when test images are corrupted or attacked, and how repeatable predictions are under small shifts.
+"""robustness: how accuracy falls when test images are corrupted or attacked, and how repeatable predictions
+are under small shifts.
 
-Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and weights.safetensors
+Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and
+weights.safetensors
 Writes  build/robustness/: cases.json, provenance.json
         metrics/: robustness.json, envelope.svg
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, robustness.*
 Stops   when a raw file was changed after ingest
-Corrupted and shifted images are compared on the grid of the original image, without what was moved out of it; attacked ones on the canonical grid,
-where the network sees them.
+Corrupted and shifted images are compared on the grid of the original image, without what was moved out of it;
+attacked ones on the canonical grid, where the network sees them.
 """
+
 import argparse
 import sys
 from itertools import islice
@@ -25,14 +28,16 @@ from radiotrace.pipeline import openings, parallel, params, randomness, runs, st
 from radiotrace.segmentation import adversarial, figures_robustness, metrics, robustness
 
 SHIFTS, ATTACKS = "shifts", "adversarial"  # what is done to a case beside corrupting it
-STEPS_REACH = 2.5  # length of all steps of PGD together, in eps, as Madry et al. chose: more than from one border to the other
+# length of all steps of PGD together, in eps, as Madry et al. chose: more than from one border to the other
+STEPS_REACH = 2.5
 
 
 def measure(work: tuple[dict, str], raw: Path, weights: str, train: dict, p: dict, instructions: str) -> dict:
     """A part of the entry of a case in the record 'robustness_cases'.
 
     Args:
-        work: a case of parts.cases; and which part: a corruption, SHIFTS (and the image as it is), or ATTACKS.
+        work: a case of parts.cases; and which part: a corruption, SHIFTS (and the image as it is), or
+            ATTACKS.
         train: facts of the training run.
         p: the section robustness of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
@@ -45,9 +50,16 @@ def measure(work: tuple[dict, str], raw: Path, weights: str, train: dict, p: dic
 
     def scores(image_zyx, movement=None) -> dict:
         found = predict(image_zyx, movement, volume, network, train["preprocessing"])
-        return {"dice": metrics.dice_per_label(reference_zyx[found["known"]], found["label_zyx"][found["known"]], train["labels"]),
-                "volume_mm3": {name: int((found["moved_zyx"] == int(value)).sum()) * float(np.prod(spacing_zyx))
-                               for value, name in train["labels"].items() if value != "0"}}
+        return {
+            "dice": metrics.dice_per_label(
+                reference_zyx[found["known"]], found["label_zyx"][found["known"]], train["labels"]
+            ),
+            "volume_mm3": {
+                name: int((found["moved_zyx"] == int(value)).sum()) * float(np.prod(spacing_zyx))
+                for value, name in train["labels"].items()
+                if value != "0"
+            },
+        }
 
     def corrupted(severity):
         rng = randomness.generator(p["seed"], f"{part}\n{case['case_id']}")
@@ -68,9 +80,13 @@ def measure(work: tuple[dict, str], raw: Path, weights: str, train: dict, p: dic
 
 def entry(case: dict, found: list[dict]) -> dict:
     """The entry of a case, out of its parts."""
-    return {"case_id": case["case_id"], "subject_id": case["subject_id"], ATTACKS: None,
-            **{key: value for part in found for key, value in part.items()},
-            "corruptions": {name: rows for part in found for name, rows in part.get("corruptions", {}).items()}}
+    return {
+        "case_id": case["case_id"],
+        "subject_id": case["subject_id"],
+        ATTACKS: None,
+        **{key: value for part in found for key, value in part.items()},
+        "corruptions": {name: rows for part in found for name, rows in part.get("corruptions", {}).items()},
+    }
 
 
 def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dict[str, np.ndarray]:
@@ -81,7 +97,8 @@ def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dic
         volume: the image as it was handed in, for its grid.
 
     Returns:
-        moved_zyx: as predicted; label_zyx: brought back to where the content was; known: bool, the part of it that was seen.
+        moved_zyx: as predicted; label_zyx: brought back to where the content was; known: bool, the part of it
+            that was seen.
     """
     changed = volumes.from_array(image_zyx, volume)
     prediction, logits = windows.segment(changed, network, spec)
@@ -89,8 +106,10 @@ def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dic
     if movement is None:
         return {"moved_zyx": found, "label_zyx": found, "known": np.ones(found.shape, bool)}
     turned = volumes.canonical(changed, spec["orientation"], spec["spacing_mm"], is_label_map=False)
-    shares = [volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), volumes.grid(volume)))
-              for channel in torch.softmax(torch.from_numpy(logits), 0).numpy()]
+    shares = [
+        volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), volumes.grid(volume)))
+        for channel in torch.softmax(torch.from_numpy(logits), 0).numpy()
+    ]
     back, known = corruptions.moved_back(np.stack(shares), movement)
     return {"moved_zyx": found, "label_zyx": np.argmax(back, 0), "known": known}
 
@@ -99,7 +118,9 @@ def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> di
     """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
     spec = train["preprocessing"]
     image = windows.prepare(volume, spec)[1][None, None]
-    reference = volumes.array_zyx(volumes.canonical(label_map, spec["orientation"], spec["spacing_mm"], is_label_map=True))
+    reference = volumes.array_zyx(
+        volumes.canonical(label_map, spec["orientation"], spec["spacing_mm"], is_label_map=True)
+    )
     target, steps = torch.from_numpy(reference.astype(np.int64))[None], p["adversarial"]["steps"]
 
     def logits_of(attacked):
@@ -111,13 +132,20 @@ def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> di
 
     def of(name, eps):
         rng, step = randomness.generator(p["seed"], f"{name}\n{case_id}"), STEPS_REACH * eps / steps
-        return {"noise": lambda: adversarial.noise(image, eps, rng),
-                "fgsm": lambda: adversarial.fgsm(logits_of, image, target, eps),
-                "pgd": lambda: adversarial.pgd(logits_of, image, target, eps, step, steps, rng),
-                "segpgd": lambda: adversarial.segpgd(logits_of, image, target, eps, step, steps, rng)}[name]()
+        return {
+            "noise": lambda: adversarial.noise(image, eps, rng),
+            "fgsm": lambda: adversarial.fgsm(logits_of, image, target, eps),
+            "pgd": lambda: adversarial.pgd(logits_of, image, target, eps, step, steps, rng),
+            "segpgd": lambda: adversarial.segpgd(logits_of, image, target, eps, step, steps, rng),
+        }[name]()
 
-    return {"clean": dice(image), "attacks": {name: [{"eps_sd": eps, "dice": dice(of(name, eps))} for eps in p["adversarial"]["eps_sd"]]
-                                              for name in ("noise", "fgsm", "pgd", "segpgd")}}
+    return {
+        "clean": dice(image),
+        "attacks": {
+            name: [{"eps_sd": eps, "dice": dice(of(name, eps))} for eps in p["adversarial"]["eps_sd"]]
+            for name in ("noise", "fgsm", "pgd", "segpgd")
+        },
+    }
 
 
 def main(args):
@@ -131,10 +159,18 @@ def main(args):
     head = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
         attacked = parts.spread(chosen, p["adversarial"]["cases"])
-        # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no processor idle.
+        # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no
+        # processor idle.
         work = {case_id: [SHIFTS, *([ATTACKS] if case_id in attacked else []), *names] for case_id in chosen}
-        found = each(measure, [(test[case_id], part) for case_id in chosen for part in work[case_id]], raw=Path(args.data), weights=args.weights,
-                     train=trained.facts(train), p=p, instructions=instructions)
+        found = each(
+            measure,
+            [(test[case_id], part) for case_id in chosen for part in work[case_id]],
+            raw=Path(args.data),
+            weights=args.weights,
+            train=trained.facts(train),
+            p=p,
+            instructions=instructions,
+        )
         cases = []
         for case_id in chosen:
             cases.append(entry(test[case_id], list(islice(found, len(work[case_id])))))
@@ -143,21 +179,42 @@ def main(args):
         summary = robustness.summarise(cases, p["criterion_dice"])
         for name, rows in summary["corruptions"].items():
             rows |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
-        summary["adversarial"] |= {"steps": p["adversarial"]["steps"], "step_per_eps": STEPS_REACH / p["adversarial"]["steps"]}
+        summary["adversarial"] |= {
+            "steps": p["adversarial"]["steps"],
+            "step_per_eps": STEPS_REACH / p["adversarial"]["steps"],
+        }
         record = {**head, **summary}
         records.write(out / "cases.json", {**head, "cases": cases}, "robustness_cases")
-        records.write(out / "provenance.json", runs.provenance(
-            __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]), "provenance")
+        records.write(
+            out / "provenance.json",
+            runs.provenance(
+                __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]
+            ),
+            "provenance",
+        )
         # Counted before a number can be seen.
-        openings.add(args.openings, train["run_id"], train["weights_sha256"], "robustness",
-                     list(test), records.digest(record), "accuracy under corruption, shift and attack")
+        openings.add(
+            args.openings,
+            train["run_id"],
+            train["weights_sha256"],
+            "robustness",
+            list(test),
+            records.digest(record),
+            "accuracy under corruption, shift and attack",
+        )
         records.write_bytes(Path(args.metrics) / "envelope.svg", figures_robustness.envelope(summary))
         records.write(Path(args.metrics) / "robustness.json", record, "robustness")
-    errors.log(f"robustness: wrote {args.metrics}/robustness.json, {args.metrics}/envelope.svg and {args.out}/")
+    errors.log(
+        f"robustness: wrote {args.metrics}/robustness.json, {args.metrics}/envelope.svg and {args.out}/"
+    )
 
 
-parser = argparse.ArgumentParser(prog="robustness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                 parents=[parallel.options()])
+parser = argparse.ArgumentParser(
+    prog="robustness",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    parents=[parallel.options()],
+)
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--split", required=True, help="record of the split")

@@ -1,4 +1,5 @@
 """The bundle: records of a run that were found to agree, each listed with its SHA-256."""
+
 from pathlib import Path
 
 from radiotrace import records
@@ -11,7 +12,8 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     """Where records of one run contradict each other or the files beside them; [] when they agree.
 
     Args:
-        sources: name -> record, of dataset, split, train, metrics, headline, cases, robustness, explain, model and openings.
+        sources: name -> record, of dataset, split, train, metrics, headline, cases, robustness, explain,
+            model and openings.
         provenance: the record 'provenance' of each stage.
         files: path -> SHA-256 as the file is now, of everything that a record states a hash of.
     """
@@ -30,7 +32,11 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
     same("weights behind model.onnx", model["weights_sha256"], train["weights_sha256"])
     same("SHA-256 of model.onnx", files["build/export/model.onnx"], model["sha256"])
-    raw = {source["path"]: source["sha256"] for case in dataset["cases"] for source in (case["image"], case["label_map"])}
+    raw = {
+        source["path"]: source["sha256"]
+        for case in dataset["cases"]
+        for source in (case["image"], case["label_map"])
+    }
     same("root of the data set", merkle.root(raw), dataset["dataset"]["root_sha256"])
     test = sorted(case_id for case_id, row in sources["split"]["cases"].items() if row["part"] == "test")
     same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)
@@ -38,7 +44,10 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
         found.append(f"test cases that training saw: {', '.join(seen)}")
     models = {ledgers.model(line) for line in sources["openings"]["openings"]}
     if not models & {(train["run_id"], train["weights_sha256"]), (train["run_id"], None)}:
-        found.append(f"openings of the test part: none of run {train['run_id'][:12]} with weights {train['weights_sha256'][:12]}, expected one")
+        found.append(
+            f"openings of the test part: none of run {train['run_id'][:12]} with weights "
+            f"{train['weights_sha256'][:12]}, expected one"
+        )
     if not found:  # the cases are known to be the right ones
         for name, summary in sources["metrics"]["dice"].items():
             if name != "mean_of_labels":
@@ -63,8 +72,11 @@ def _six_digits(value: float | None) -> str:
 
 def run_record(train: dict, dataset: dict, provenance: list[dict]) -> dict:
     """The record 'run': what decided each stage's outputs, and the hash of that."""
-    return {"run_id": train["run_id"], "dataset_root_sha256": dataset["dataset"]["root_sha256"],
-            "stages": [{**record, "sha256": records.digest(record)} for record in provenance]}
+    return {
+        "run_id": train["run_id"],
+        "dataset_root_sha256": dataset["dataset"]["root_sha256"],
+        "stages": [{**record, "sha256": records.digest(record)} for record in provenance],
+    }
 
 
 def hyperparameters(run_id: str, provenance: list[dict]) -> dict:
@@ -73,12 +85,14 @@ def hyperparameters(run_id: str, provenance: list[dict]) -> dict:
 
 
 def test_part(run_id: str, lines: list[dict]) -> str:
-    """The test part that a run was shown, as the ledger names it; nothing where the ledger does not know the run."""
+    """The test part that a run was shown, as the ledger names it; nothing where the ledger does not know
+    the run."""
     return next((line["cases_sha256"] for line in lines if line["run_id"] == run_id), "")
 
 
 def openings(run_id: str, lines: list[dict]) -> dict:
-    """The record 'openings': every time that a model was shown the test part of this run, and how many models that were.
+    """The record 'openings': every time that a model was shown the test part of this run, and how many models
+    that were.
 
     Args:
         lines: of the ledger, those of other test parts (of folds, of another split) among them.
@@ -88,8 +102,11 @@ def openings(run_id: str, lines: list[dict]) -> dict:
     return {"run_id": run_id, "n_models": ledgers.n_models(same), "openings": same}
 
 
-def manifest(run_id: str, folder: Path, name: str, schema_of: dict[str, str], vouched: dict[str, Path]) -> dict:
-    """The record 'manifest': the files of the bundle, and the files outside it that it vouches for, sorted by path.
+def manifest(
+    run_id: str, folder: Path, name: str, schema_of: dict[str, str], vouched: dict[str, Path]
+) -> dict:
+    """The record 'manifest': the files of the bundle, and the files outside it that it vouches for, sorted by
+    path.
 
     Args:
         folder: where the bundle is now.
@@ -99,9 +116,19 @@ def manifest(run_id: str, folder: Path, name: str, schema_of: dict[str, str], vo
     """
     inside = [(f"{name}/{path.name}", path, schema_of[path.name], True) for path in folder.iterdir()]
     outside = [(path, file, None, False) for path, file in vouched.items()]
-    return {"run_id": run_id, "files": [
-        {"path": path, "sha256": records.sha256(file), "bytes": Path(file).stat().st_size, "schema": schema, "in_bundle": in_bundle}
-        for path, file, schema, in_bundle in sorted(inside + outside)]}
+    return {
+        "run_id": run_id,
+        "files": [
+            {
+                "path": path,
+                "sha256": records.sha256(file),
+                "bytes": Path(file).stat().st_size,
+                "schema": schema,
+                "in_bundle": in_bundle,
+            }
+            for path, file, schema, in_bundle in sorted(inside + outside)
+        ],
+    }
 
 
 def checksums(folder: Path) -> str:

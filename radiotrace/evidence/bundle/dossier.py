@@ -1,24 +1,41 @@
-"""The dossier: what the bundle holds beside the records of the stages, made in the order in which one stands on another.
+"""The dossier: what the bundle holds beside the records of the stages, made in the order in which one stands
+on another.
 
-people's design -> traceability -> risks, plan of changes -> bills of materials, data set -> model card -> checklists of standards ->
-pages for people -> provenance -> index -> crate
+people's design -> traceability -> risks, plan of changes -> bills of materials, data set -> model card ->
+checklists of standards -> pages for people -> provenance -> index -> crate
 """
+
 import hashlib
 import json
 from pathlib import Path
 
 from radiotrace import errors, records
 from radiotrace.evidence.design import compliance, pccp, risks, soup
-from radiotrace.evidence.formats import attestations, crate, croissant, distributions, mlbom, model_card, provenance, sbom, vex
+from radiotrace.evidence.formats import (
+    attestations,
+    crate,
+    croissant,
+    distributions,
+    mlbom,
+    model_card,
+    provenance,
+    sbom,
+    vex,
+)
 from radiotrace.evidence.pages import documents
 from radiotrace.pipeline import params, stage
 from radiotrace.records import canonical
 
-RUNTIME, CLUSTER, DEVELOPMENT = ("requirements.txt", "requirements-evidence.txt"), "requirements-cluster.txt", "requirements-dev.txt"
+RUNTIME, CLUSTER, DEVELOPMENT = (
+    ("requirements.txt", "requirements-evidence.txt"),
+    "requirements-cluster.txt",
+    "requirements-dev.txt",
+)
 
 
 class Bundle:
-    """The files of the bundle in the making: name -> bytes, SHA-256, schema (None where we have none), and of records the content."""
+    """The files of the bundle in the making: name -> bytes, SHA-256, schema (None where we have none), and
+    of records the content."""
 
     def __init__(self):
         self.bytes, self.digests, self.schema, self.content = {}, {}, {}, {}
@@ -41,7 +58,11 @@ class Bundle:
         self._add(name, text.encode(), None)
 
     def _add(self, name: str, content: bytes, schema: str | None) -> None:
-        self.bytes[name], self.digests[name], self.schema[name] = content, hashlib.sha256(content).hexdigest(), schema
+        self.bytes[name], self.digests[name], self.schema[name] = (
+            content,
+            hashlib.sha256(content).hexdigest(),
+            schema,
+        )
 
 
 def of_people(bundle: Bundle, written: dict, texts: dict[str, str], released: dict | None) -> None:
@@ -56,9 +77,22 @@ def of_people(bundle: Bundle, written: dict, texts: dict[str, str], released: di
     for name in ("intended_use", "statistical_plan", "anomalies", "dataset_card"):
         bundle.add(f"{name}.json", written[name], name)
     status = have["traceability.json"]["requirements"]
-    bundle.add("risks.json", risks.report(written["risks"], written["requirements"], status, run_id=run_id, texts=texts), "risk_report")
-    now = bundle.add("pccp_baseline.json", pccp.baseline(have["run.json"], have["dataset.json"], have["split.json"], have["model.json"],
-                                                         have["acceptance.json"]), "pccp_baseline")
+    bundle.add(
+        "risks.json",
+        risks.report(written["risks"], written["requirements"], status, run_id=run_id, texts=texts),
+        "risk_report",
+    )
+    now = bundle.add(
+        "pccp_baseline.json",
+        pccp.baseline(
+            have["run.json"],
+            have["dataset.json"],
+            have["split.json"],
+            have["model.json"],
+            have["acceptance.json"],
+        ),
+        "pccp_baseline",
+    )
     bundle.add("pccp.json", pccp.within_plan(written["pccp"], released, now, status), "pccp_report")
 
 
@@ -76,26 +110,66 @@ def of_software(bundle: Bundle, written: dict, files_of_pins: dict[str, Path], w
     listed = soup.load(written["folder"] / "soup.yaml", pins)
     product = {"name": "radiotrace", "version": written["intended_use"]["version"]}
     found = distributions.installed([name for file in RUNTIME for name in pins[file]])
-    runtime = bundle.add("sbom.runtime.cdx.json", sbom.runtime({file: pins[file] for file in RUNTIME}, found, listed, wheels, product), None)
+    runtime = bundle.add(
+        "sbom.runtime.cdx.json",
+        sbom.runtime({file: pins[file] for file in RUNTIME}, found, listed, wheels, product),
+        None,
+    )
     if drift := sbom.drift(runtime, found):
-        raise errors.StageError("the bill of materials is not of this environment", drift, "Run 'make install', or pin what is missing.")
-    build = bundle.add("sbom.build.cdx.json", sbom.build({name: pins[name] for name in (CLUSTER, DEVELOPMENT)}, listed, wheels, product), None)
+        raise errors.StageError(
+            "the bill of materials is not of this environment",
+            drift,
+            "Run 'make install', or pin what is missing.",
+        )
+    build = bundle.add(
+        "sbom.build.cdx.json",
+        sbom.build({name: pins[name] for name in (CLUSTER, DEVELOPMENT)}, listed, wheels, product),
+        None,
+    )
     have = bundle.content
     bundle.add("soup.json", soup.record(listed, runtime, build), "soup_list")
-    bundle.add("mlbom.cdx.json", mlbom.mlbom(have["model.json"], have["dataset.json"], have["metrics.json"], have["split.json"], runtime,
-                                               written["intended_use"]), None)
+    bundle.add(
+        "mlbom.cdx.json",
+        mlbom.mlbom(
+            have["model.json"],
+            have["dataset.json"],
+            have["metrics.json"],
+            have["split.json"],
+            runtime,
+            written["intended_use"],
+        ),
+        None,
+    )
     bundle.add("vex.json", vex.vex(runtime), None)
 
 
 def of_standards(bundle: Bundle, written: dict) -> None:
-    """Adds the data set's card for machines, the model card, and the checklists of standards, each row held against the files so far."""
+    """Adds the data set's card for machines, the model card, and the checklists of standards, each row
+    held against the files so far."""
     have = bundle.content
-    bundle.add("dataset.croissant.json", croissant.croissant(have["dataset.json"], have["split.json"], written["dataset_card"]), None)
-    bundle.add("model_card.json", model_card.card(written["intended_use"], have, bundle.digests), "model_card")
-    reports = [bundle.add(f"compliance_{standard['id']}.json", compliance.report(standard, have, bundle.digests), "compliance_report")
-               for standard in written["compliance"]]
-    bundle.add("attestations.cdx.json", attestations.document(
-        reports, run_id=have["run.json"]["run_id"], model_sha256=have["model.json"]["sha256"]), None)
+    bundle.add(
+        "dataset.croissant.json",
+        croissant.croissant(have["dataset.json"], have["split.json"], written["dataset_card"]),
+        None,
+    )
+    bundle.add(
+        "model_card.json", model_card.card(written["intended_use"], have, bundle.digests), "model_card"
+    )
+    reports = [
+        bundle.add(
+            f"compliance_{standard['id']}.json",
+            compliance.report(standard, have, bundle.digests),
+            "compliance_report",
+        )
+        for standard in written["compliance"]
+    ]
+    bundle.add(
+        "attestations.cdx.json",
+        attestations.document(
+            reports, run_id=have["run.json"]["run_id"], model_sha256=have["model.json"]["sha256"]
+        ),
+        None,
+    )
 
 
 def of_readers(bundle: Bundle) -> None:
@@ -104,7 +178,14 @@ def of_readers(bundle: Bundle) -> None:
         bundle.add_page(name, text)
 
 
-def of_the_run(bundle: Bundle, written: dict, workflow: Path, vouched: dict[str, Path], digests: dict[str, str], folder: str) -> None:
+def of_the_run(
+    bundle: Bundle,
+    written: dict,
+    workflow: Path,
+    vouched: dict[str, Path],
+    digests: dict[str, str],
+    folder: str,
+) -> None:
     """Adds how it all came about: provenance, crate, and the index of the bundle.
 
     Args:
@@ -113,27 +194,63 @@ def of_the_run(bundle: Bundle, written: dict, workflow: Path, vouched: dict[str,
         folder: what the bundle's folder is called.
     """
     have, described = bundle.content, params.load_yaml(workflow)
-    bundle.add("provenance.slsa.json", provenance.slsa(have["run.json"], have["model.json"], described, records.sha256(workflow)), None)
+    bundle.add(
+        "provenance.slsa.json",
+        provenance.slsa(have["run.json"], have["model.json"], described, records.sha256(workflow)),
+        None,
+    )
     bundle.add("index.json", index(bundle), "index")
-    rows = [{"path": f"{folder}/{name}", "sha256": digest, "bytes": len(bundle.bytes[name])} for name, digest in bundle.digests.items()]
-    rows += [{"path": f"{folder}/{name}", "sha256": None, "bytes": None} for name in ("manifest.json", "SHA256SUMS")]
-    rows += [{"path": path, "sha256": digests[path], "bytes": file.stat().st_size} for path, file in vouched.items()]
-    bundle.add("ro-crate-metadata.json", crate.crate(have["run.json"], described, rows, written["dataset_card"],
-                                                     written["intended_use"]["release_date"]), None)
+    rows = [
+        {"path": f"{folder}/{name}", "sha256": digest, "bytes": len(bundle.bytes[name])}
+        for name, digest in bundle.digests.items()
+    ]
+    rows += [
+        {"path": f"{folder}/{name}", "sha256": None, "bytes": None}
+        for name in ("manifest.json", "SHA256SUMS")
+    ]
+    rows += [
+        {"path": path, "sha256": digests[path], "bytes": file.stat().st_size}
+        for path, file in vouched.items()
+    ]
+    bundle.add(
+        "ro-crate-metadata.json",
+        crate.crate(
+            have["run.json"],
+            described,
+            rows,
+            written["dataset_card"],
+            written["intended_use"]["release_date"],
+        ),
+        None,
+    )
 
 
 POINTERS = {
-    "release_blocked": ("traceability.json", "/release_blocked"), "requirements": ("traceability.json", "/requirements"),
-    "gaps": ("traceability.json", "/gaps"), "criteria": ("acceptance.json", "/results"), "risks": ("risks.json", "/hazards"),
-    "risk_controls": ("risks.json", "/controls"), "anomalies": ("anomalies.json", "/anomalies"), "soup": ("soup.json", "/soup"),
-    "tests": ("tests.json", "/tests"), "negative_controls": ("negative_controls.json", "/controls"), "openings": ("openings.json", "/openings"),
-    "model_sha256": ("model.json", "/sha256"), "tensors_sha256": ("checkpoints.json", "/tensors/sha256"),
-    "within_plan": ("pccp.json", "/within_plan"), "stages": ("run.json", "/stages"),
-    "cases": ("cases.json", "/cases"), "dice": ("metrics.json", "/dice"), "parts": ("split.json", "/cases")}
+    "release_blocked": ("traceability.json", "/release_blocked"),
+    "requirements": ("traceability.json", "/requirements"),
+    "gaps": ("traceability.json", "/gaps"),
+    "criteria": ("acceptance.json", "/results"),
+    "risks": ("risks.json", "/hazards"),
+    "risk_controls": ("risks.json", "/controls"),
+    "anomalies": ("anomalies.json", "/anomalies"),
+    "soup": ("soup.json", "/soup"),
+    "tests": ("tests.json", "/tests"),
+    "negative_controls": ("negative_controls.json", "/controls"),
+    "openings": ("openings.json", "/openings"),
+    "model_sha256": ("model.json", "/sha256"),
+    "tensors_sha256": ("checkpoints.json", "/tensors/sha256"),
+    "within_plan": ("pccp.json", "/within_plan"),
+    "stages": ("run.json", "/stages"),
+    "cases": ("cases.json", "/cases"),
+    "dice": ("metrics.json", "/dice"),
+    "parts": ("split.json", "/cases"),
+}
 
 
 def index(bundle: Bundle) -> dict:
-    """The record 'index': the one file that another tool must know. Names of files with their schemas, and where the usual questions are answered.
+    """The record 'index': the one file that another tool must know.
+
+    Names of files with their schemas, and where the usual questions are answered.
 
     Raises:
         ValueError: a pointer leads nowhere.
@@ -143,7 +260,11 @@ def index(bundle: Bundle) -> dict:
             compliance.resolve(bundle.content[file], pointer)
         except (KeyError, LookupError):
             raise ValueError(f"index: {name} leads nowhere: {file}#{pointer}") from None
-    return {"run_id": bundle.content["run.json"]["run_id"],
-            "files": {name: {"schema": bundle.schema[name], "sha256": digest} for name, digest in bundle.digests.items()},
-            "pointers": {name: {"file": file, "pointer": pointer} for name, (file, pointer) in POINTERS.items()},
-            "later": ["manifest.json", "SHA256SUMS", "ro-crate-metadata.json"]}
+    return {
+        "run_id": bundle.content["run.json"]["run_id"],
+        "files": {
+            name: {"schema": bundle.schema[name], "sha256": digest} for name, digest in bundle.digests.items()
+        },
+        "pointers": {name: {"file": file, "pointer": pointer} for name, (file, pointer) in POINTERS.items()},
+        "later": ["manifest.json", "SHA256SUMS", "ro-crate-metadata.json"],
+    }

@@ -1,7 +1,10 @@
-"""Selection: which epoch's weights became the model, and that the rule of the run, applied to its history, gives just that epoch.
+"""Selection: which epoch's weights became the model, and that the rule of the run, applied to its history,
+gives just that epoch.
 
-The rule is written here a second time, so that a fault of stages/segmentation/train.py does not vouch for itself.
+The rule is written here a second time, so that a fault of stages/segmentation/train.py does not vouch for
+itself.
 """
+
 import hashlib
 
 import safetensors
@@ -12,7 +15,8 @@ from radiotrace import records
 def last_epoch(history: list[dict], planned: int, patience_epochs: int | None) -> int | None:
     """The epoch after which training ends by its rule; None where it had to go on.
 
-    It ends after the planned epochs, or once the mean validation Dice over labels had no new best for so many epochs.
+    It ends after the planned epochs, or once the mean validation Dice over labels had no new best for so many
+    epochs.
 
     Args:
         history: rows of train.json, one an epoch.
@@ -33,32 +37,52 @@ def faults(train: dict) -> list[str]:
     """Where the history of the record 'train' is not one that its rule allows; [] when it is."""
     epochs, p = [row["epoch"] for row in train["history"]], train["params"]
     if epochs != list(range(1, len(epochs) + 1)):
-        return [f"epochs of build/train/train.json: found {', '.join(map(str, epochs))}; expected 1, 2, 3 and so on"]
+        return [
+            f"epochs of build/train/train.json: found {', '.join(map(str, epochs))}; expected 1, 2, 3 "
+            f"and so on"
+        ]
     if (expected := last_epoch(train["history"], p["epochs"], p["patience_epochs"])) == len(epochs):
         return []
-    return [f"epoch that became the model: found {len(epochs)}, expected {expected or 'a later one'} by its rule"]
+    return [
+        f"epoch that became the model: found {len(epochs)}, expected {expected or 'a later one'} by its rule"
+    ]
 
 
 def record(train: dict, weights: bytes) -> dict:
-    """The record 'checkpoints': the hash of each epoch's state, the epoch that became the model and what decided that, and its tensors.
+    """The record 'checkpoints': the hash of each epoch's state, the epoch that became the model and what
+    decided that, and its tensors.
 
     Args:
         train: the record, without faults.
         weights: content of weights.safetensors.
     """
     p, n_epochs = train["params"], len(train["history"])
-    return {"run_id": train["run_id"], "selection": train["selection"], "selected_epoch": n_epochs,
-            "rule": {"epochs_planned": p["epochs"], "patience_epochs": p["patience_epochs"],
-                     "ended_by": "planned epochs" if n_epochs == p["epochs"] else "patience"},
-            "checkpoints": [{"epoch": row["epoch"], "sha256": row["checkpoint_sha256"]} for row in train["history"]],
-            "weights_sha256": train["weights_sha256"], "tensors": tensors(weights)}
+    return {
+        "run_id": train["run_id"],
+        "selection": train["selection"],
+        "selected_epoch": n_epochs,
+        "rule": {
+            "epochs_planned": p["epochs"],
+            "patience_epochs": p["patience_epochs"],
+            "ended_by": "planned epochs" if n_epochs == p["epochs"] else "patience",
+        },
+        "checkpoints": [
+            {"epoch": row["epoch"], "sha256": row["checkpoint_sha256"]} for row in train["history"]
+        ],
+        "weights_sha256": train["weights_sha256"],
+        "tensors": tensors(weights),
+    }
 
 
 def tensors(weights: bytes) -> dict:
     """What the weights are, whatever file they stand in.
 
     Returns:
-        n, of tensors; sha256, of the record [[name, dtype, shape, SHA-256 of the numbers in little-endian row-major order]] sorted by name.
+        n, of tensors; sha256, of the record [[name, dtype, shape, SHA-256 of the numbers in little-endian
+        row-major order]] sorted by name.
     """
-    found = sorted((name, one["dtype"], one["shape"], hashlib.sha256(one["data"]).hexdigest()) for name, one in safetensors.deserialize(weights))
+    found = sorted(
+        (name, one["dtype"], one["shape"], hashlib.sha256(one["data"]).hexdigest())
+        for name, one in safetensors.deserialize(weights)
+    )
     return {"n": len(found), "sha256": records.digest([list(one) for one in found])}

@@ -1,8 +1,11 @@
-"""The baseline of requirements: what was required when it was last signed for, so that nothing goes or is softened without a word.
+"""The baseline of requirements: what was required when it was last signed for, so that nothing goes or is
+softened without a word.
 
-design/released_requirements.json, which 'python -m radiotrace baseline' writes once everything is reviewed. It is part of the evidence, and so
-of what is signed; and git keeps every version of it. A requirement that is given up stands in design/requirements.yaml under 'retired'.
+design/released_requirements.json, which 'python -m radiotrace baseline' writes once everything is reviewed.
+It is part of the evidence, and so of what is signed; and git keeps every version of it. A requirement that is
+given up stands in design/requirements.yaml under 'retired'.
 """
+
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,7 +15,11 @@ from radiotrace.evidence.design import reviews
 FILE, SCHEMA = "released_requirements.json", "requirements_baseline"
 PATH = f"design/{FILE}"
 LOOSER = {">=": lambda then, now: now < then, "<=": lambda then, now: now > then}
-LISTS = {"negative_controls": "negative controls", "risk_controls": "risk controls", "user_needs": "user needs"}
+LISTS = {
+    "negative_controls": "negative controls",
+    "risk_controls": "risk controls",
+    "user_needs": "user needs",
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,17 @@ def record(required: dict, known_tests: dict[str, dict]) -> dict:
 
 def _row(row: dict, known_tests: dict[str, dict]) -> dict:
     criterion = {key: row["acceptance"][key] for key in reviews.DECIDES} if "acceptance" in row else None
-    return {"statement": row["statement"], "status": row["status"], "criterion": criterion,
-            "min_tests": row["verification"]["min_tests"],
-            "tests": sorted(name for name, test in known_tests.items() if row["id"] in test["verifies"]),
-            "negative_controls": sorted(row["verification"]["negative_controls"]), "risk_controls": sorted(row["risk_controls"]),
-            "user_needs": sorted(row["parents"]), "sha256": records.digest(row)}
+    return {
+        "statement": row["statement"],
+        "status": row["status"],
+        "criterion": criterion,
+        "min_tests": row["verification"]["min_tests"],
+        "tests": sorted(name for name, test in known_tests.items() if row["id"] in test["verifies"]),
+        "negative_controls": sorted(row["verification"]["negative_controls"]),
+        "risk_controls": sorted(row["risk_controls"]),
+        "user_needs": sorted(row["parents"]),
+        "sha256": records.digest(row),
+    }
 
 
 def read(folder) -> dict | None:
@@ -62,18 +75,25 @@ def read(folder) -> dict | None:
 
 
 def since(before: dict, required: dict, known_tests: dict[str, dict]) -> list[Change]:
-    """What became of each requirement since a baseline, in the order of their ids; nothing of those that are as they were.
+    """What became of each requirement since a baseline, in the order of their ids; nothing of those that are
+    as they were.
 
     Args:
         before: the record 'requirements_baseline'.
         required, known_tests: as `record` takes them.
     """
-    now, retired = record(required, known_tests)["requirements"], {row["id"]: row["reason"] for row in required.get("retired", ())}
+    now, retired = (
+        record(required, known_tests)["requirements"],
+        {row["id"]: row["reason"] for row in required.get("retired", ())},
+    )
     then, changes = before["requirements"], []
     for name in sorted(then.keys() | now.keys()):
         if name not in now:
-            changes.append(Change(name, "retired", retired[name]) if name in retired else Change(
-                name, "gone", f"was: {then[name]['statement']}"))
+            changes.append(
+                Change(name, "retired", retired[name])
+                if name in retired
+                else Change(name, "gone", f"was: {then[name]['statement']}")
+            )
         elif name not in then:
             changes.append(Change(name, "new", now[name]["statement"]))
         else:
@@ -82,7 +102,10 @@ def since(before: dict, required: dict, known_tests: dict[str, dict]) -> list[Ch
 
 
 def _softened(name: str, then: dict, now: dict) -> list[Change]:
-    changes = [Change(name, "softened", what) for what in (*_criterion(then["criterion"], now["criterion"]), *_fewer(then, now))]
+    changes = [
+        Change(name, "softened", what)
+        for what in (*_criterion(then["criterion"], now["criterion"]), *_fewer(then, now))
+    ]
     if then["status"] == "approved" != now["status"]:
         changes.append(Change(name, "softened", f"was approved, is {now['status']}"))
     if then["statement"] != now["statement"]:
@@ -94,7 +117,11 @@ def _criterion(then: dict | None, now: dict | None) -> list[str]:
     """Where a criterion asks for less, or for something else."""
     if then is None or now is None:
         return ["its criterion is gone"] if now is None and then is not None else []
-    other = [f"{key}: was {then[key]}, is {now[key]}" for key in ("metric", "part", "bound", "op") if then[key] != now[key]]
+    other = [
+        f"{key}: was {then[key]}, is {now[key]}"
+        for key in ("metric", "part", "bound", "op")
+        if then[key] != now[key]
+    ]
     if not other and LOOSER[then["op"]](then["threshold"], now["threshold"]):
         other.append(f"threshold: was {then['op']} {then['threshold']:g}, is {now['threshold']:g}")
     if now["min_subjects"] < then["min_subjects"]:
@@ -105,11 +132,17 @@ def _criterion(then: dict | None, now: dict | None) -> list[str]:
 def _fewer(then: dict, now: dict) -> list[str]:
     """Where fewer tests, or controls, stand behind a requirement. A test may get another name, but not go."""
     found = []
-    for key, (before, after) in {"tests needed": (then["min_tests"], now["min_tests"]), "tests": (len(then["tests"]), len(now["tests"]))}.items():
+    for key, (before, after) in {
+        "tests needed": (then["min_tests"], now["min_tests"]),
+        "tests": (len(then["tests"]), len(now["tests"])),
+    }.items():
         if after < before:
             found.append(f"{key}: were {before}, are {after}")
     if len(now["negative_controls"]) < len(then["negative_controls"]):
-        found.append(f"negative controls: lacks {', '.join(sorted(set(then['negative_controls']) - set(now['negative_controls'])))}")
+        found.append(
+            f"negative controls: lacks "
+            f"{', '.join(sorted(set(then['negative_controls']) - set(now['negative_controls'])))}"
+        )
     for key in ("risk_controls", "user_needs"):
         if gone := sorted(set(then[key]) - set(now[key])):
             found.append(f"{LISTS[key]}: lacks {', '.join(gone)}")
@@ -117,25 +150,41 @@ def _fewer(then: dict, now: dict) -> list[str]:
 
 
 def summary(before: dict | None, required: dict, known_tests: dict[str, dict]) -> dict | None:
-    """What traceability says of the baseline: how much is gone, softened and reworded, and every change; None without one."""
+    """What traceability says of the baseline: how much is gone, softened and reworded, and every change;
+    None without one."""
     if before is None:
         return None
     changes = since(before, required, known_tests)
-    return {"sha256": records.digest(before), "n_requirements": len(before["requirements"]),
-            **{f"n_{kind}": len({change.requirement for change in changes if change.kind == kind}) for kind in (*OPEN, "retired", "new")},
-            "changes": [asdict(change) for change in changes]}
+    return {
+        "sha256": records.digest(before),
+        "n_requirements": len(before["requirements"]),
+        **{
+            f"n_{kind}": len({change.requirement for change in changes if change.kind == kind})
+            for kind in (*OPEN, "retired", "new")
+        },
+        "changes": [asdict(change) for change in changes],
+    }
 
 
 def gaps(found: dict | None, required: dict, reviewed: list[dict]) -> list[dict]:
-    """What of the baseline speaks against a release; and requirements that were reviewed once and are no more, whether a baseline knows them or not.
+    """What of the baseline speaks against a release; and requirements that were reviewed once and are no
+    more, whether a baseline knows them or not.
 
     Args:
         found: of `summary`.
         required: the record 'requirements'.
         reviewed: lines of design/reviews.jsonl.
     """
-    rows = [{"item": change["requirement"], "gap": f"{change['kind']} since the baseline: {change['what']}"}
-            for change in (found["changes"] if found else ()) if change["kind"] in OPEN]
-    known = {row["id"] for row in (*required["requirements"], *required.get("retired", ()))} | {row["item"] for row in rows}
+    rows = [
+        {"item": change["requirement"], "gap": f"{change['kind']} since the baseline: {change['what']}"}
+        for change in (found["changes"] if found else ())
+        if change["kind"] in OPEN
+    ]
+    known = {row["id"] for row in (*required["requirements"], *required.get("retired", ()))} | {
+        row["item"] for row in rows
+    }
     gone = sorted({row["item"] for row in reviewed if row["item"].startswith("SRS-")} - known)
-    return rows + [{"item": name, "gap": "was reviewed as a requirement, and is neither one nor retired"} for name in gone]
+    return rows + [
+        {"item": name, "gap": "was reviewed as a requirement, and is neither one nor retired"}
+        for name in gone
+    ]

@@ -1,26 +1,62 @@
-"""Checklists of standards: what people claim in design/compliance/*.yaml, held against the files of the bundle.
+"""Checklists of standards: what people claim in design/compliance/*.yaml, held against the files of the
+bundle.
 
-A row says which clause of a standard is shown by which value of which record. It never says that a product meets a standard.
+A row says which clause of a standard is shown by which value of which record. It never says that a product
+meets a standard.
 """
+
 from collections import Counter
 
 STATUSES = ("evidenced", "partial", "manual", "not-applicable", "gap")
 FOLDER = "evidence/"
-# What a row may point at: the files that are complete before the checklists are judged. manifest.json, index.json, the
-# provenance and the crate hash the checklists themselves, so none of these can stand behind a row.
-FILES = frozenset(FOLDER + name for name in (
-    "acceptance.json", "accepted.json", "anomalies.json", "cases.json", "checkpoints.json", "dataset.croissant.json", "dataset.json", "epochs.json",
-    "explain.json", "findings.json", "headline.json", "hyperparameters.json", "intended_use.json", "metrics.json", "mlbom.cdx.json", "model.json",
-    "model_card.json", "negative_controls.json", "openings.json", "pccp.json", "requirements.json", "risks.json", "robustness.json",
-    "run.json", "sbom.build.cdx.json", "sbom.runtime.cdx.json", "soup.json", "split.json", "statistical_plan.json", "tests.json", "traceability.json",
-    "vex.json"))
+# What a row may point at: the files that are complete before the checklists are judged. manifest.json,
+# index.json, the provenance and the crate hash the checklists themselves, so none of these can stand behind a
+# row.
+FILES = frozenset(
+    FOLDER + name
+    for name in (
+        "acceptance.json",
+        "accepted.json",
+        "anomalies.json",
+        "cases.json",
+        "checkpoints.json",
+        "dataset.croissant.json",
+        "dataset.json",
+        "epochs.json",
+        "explain.json",
+        "findings.json",
+        "headline.json",
+        "hyperparameters.json",
+        "intended_use.json",
+        "metrics.json",
+        "mlbom.cdx.json",
+        "model.json",
+        "model_card.json",
+        "negative_controls.json",
+        "openings.json",
+        "pccp.json",
+        "requirements.json",
+        "risks.json",
+        "robustness.json",
+        "run.json",
+        "sbom.build.cdx.json",
+        "sbom.runtime.cdx.json",
+        "soup.json",
+        "split.json",
+        "statistical_plan.json",
+        "tests.json",
+        "traceability.json",
+        "vex.json",
+    )
+)
 SHORT = 64  # characters of a value that are shown as they are: a SHA-256 is
 
 
 def resolve(document, pointer: str):
     """The value that a JSON Pointer names in a document.
 
-    Strict: no leading zeros in an index, no index '-', no escape but ~0 and ~1, no walk into a number or a text.
+    Strict: no leading zeros in an index, no index '-', no escape but ~0 and ~1, no walk into a number or a
+    text.
 
     Raises:
         LookupError: nothing stands there.
@@ -36,7 +72,13 @@ def resolve(document, pointer: str):
         key = token.replace("~1", "/").replace("~0", "~")
         if isinstance(document, dict) and key in document:
             document = document[key]
-        elif isinstance(document, list) and key.isascii() and key.isdigit() and str(int(key)) == key and int(key) < len(document):
+        elif (
+            isinstance(document, list)
+            and key.isascii()
+            and key.isdigit()
+            and str(int(key)) == key
+            and int(key) < len(document)
+        ):
             document = document[int(key)]
         else:
             raise LookupError(f"nothing at {pointer}")
@@ -44,12 +86,14 @@ def resolve(document, pointer: str):
 
 
 def holds(predicate: dict, value) -> bool:
-    """Whether a value is what a row says of it. null exists nowhere; true is not 1; a number is at least another only if it is a number.
+    """Whether a value is what a row says of it. null exists nowhere; true is not 1; a number is at least
+    another only if it is a number.
 
     Args:
-        predicate: one of {"exists": True}, {"equals": scalar or []}, {"at_least": number}, {"non_empty": True}.
+        predicate: one of {"exists": True}, {"equals": scalar or []}, {"at_least": number}, {"non_empty":
+            True}.
     """
-    (kind, expected), = predicate.items()
+    ((kind, expected),) = predicate.items()
     if kind == "exists":
         return value is not None
     if kind == "equals":
@@ -63,14 +107,19 @@ def holds(predicate: dict, value) -> bool:
 
 def _short(value) -> str:
     """A value in at most 64 characters: itself, or what it is."""
-    text = {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
+    text = (
+        {True: "true", False: "false", None: "null"}[value]
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
     if isinstance(value, (dict, list)):
         return f"{len(value)} {'keys' if isinstance(value, dict) else 'entries'}"
     return text if len(text) <= SHORT else f"text of {len(text)} characters"
 
 
 def _judged(reference: dict, bundle: dict, digests: dict) -> dict:
-    """A reference with what was found behind it, and the SHA-256 of the file it was found in (null where the bundle has none)."""
+    """A reference with what was found behind it, and the SHA-256 of the file it was found in (null where
+    the bundle has none)."""
     name = reference["file"].removeprefix(FOLDER)
     held, found = False, "no such file in the bundle"
     if name in bundle:
@@ -83,23 +132,40 @@ def _judged(reference: dict, bundle: dict, digests: dict) -> dict:
 
 
 def _expected(predicate: dict) -> str:
-    (kind, value), = predicate.items()
-    return {"exists": "a value", "non_empty": "something in it"}.get(kind, f"{kind.replace('_', ' ')} {_short(value)}")
+    ((kind, value),) = predicate.items()
+    return {"exists": "a value", "non_empty": "something in it"}.get(
+        kind, f"{kind.replace('_', ' ')} {_short(value)}"
+    )
 
 
 def _row(row: dict, bundle: dict, digests: dict) -> dict:
-    """A row of the checklist, judged. One reference that does not hold makes it a gap, whatever the others say."""
+    """A row of the checklist, judged.
+
+    One reference that does not hold makes it a gap, whatever the others say.
+    """
     evidence = [_judged(reference, bundle, digests) for reference in row.get("evidence", [])]
-    broken = [f"{one['file']}#{one['pointer']}: found {one['found']}, expected {_expected(one['holds'])}" for one in evidence if not one["held"]]
-    return {**{key: row[key] for key in ("clause", "id", "summary")}, "claimed": row["status"], "status": "gap" if broken else row["status"],
-            "reason": f"claimed {row['status']}; " + "; ".join(broken) if broken else None, "note": row.get("note"), "evidence": evidence}
+    broken = [
+        f"{one['file']}#{one['pointer']}: found {one['found']}, expected {_expected(one['holds'])}"
+        for one in evidence
+        if not one["held"]
+    ]
+    return {
+        **{key: row[key] for key in ("clause", "id", "summary")},
+        "claimed": row["status"],
+        "status": "gap" if broken else row["status"],
+        "reason": f"claimed {row['status']}; " + "; ".join(broken) if broken else None,
+        "note": row.get("note"),
+        "evidence": evidence,
+    }
 
 
 def report(standard: dict, bundle: dict[str, dict], digests: dict[str, str]) -> dict:
-    """The record 'compliance_report': each row of a checklist with what the bundle shows of it, and how many rows have which status.
+    """The record 'compliance_report': each row of a checklist with what the bundle shows of it, and how many
+    rows have which status.
 
-    A row claimed 'evidenced' or 'partial' becomes 'gap' where a file is missing, a pointer leads nowhere or a value is another.
-    Rows that people must see to ('manual', 'gap', 'not-applicable') stay as they are, with their note.
+    A row claimed 'evidenced' or 'partial' becomes 'gap' where a file is missing, a pointer leads nowhere or a
+    value is another. Rows that people must see to ('manual', 'gap', 'not-applicable') stay as they are, with
+    their note.
 
     Args:
         standard: a checklist as in design/compliance/*.yaml, without faults.
@@ -108,14 +174,20 @@ def report(standard: dict, bundle: dict[str, dict], digests: dict[str, str]) -> 
     """
     rows = [_row(row, bundle, digests) for row in standard["rows"]]
     counted, claimed = (Counter(row[key] for row in rows) for key in ("status", "claimed"))
-    return {**{key: standard[key] for key in standard if key != "rows"}, "n_rows": len(rows), "rows": rows,
-            "counts": {status: counted[status] for status in STATUSES}, "claimed": {status: claimed[status] for status in STATUSES}}
+    return {
+        **{key: standard[key] for key in standard if key != "rows"},
+        "n_rows": len(rows),
+        "rows": rows,
+        "counts": {status: counted[status] for status in STATUSES},
+        "claimed": {status: claimed[status] for status in STATUSES},
+    }
 
 
 def faults(standard: dict) -> list[str]:
     """What the schema of a checklist cannot see; [] when all is well.
 
-    Duplicate clauses, ids of another clause or edition, references that are missing, to unknown files, or twice in a row.
+    Duplicate clauses, ids of another clause or edition, references that are missing, to unknown files, or
+    twice in a row.
     """
     found = []
     clauses = Counter(row["clause"] for row in standard["rows"])
@@ -128,7 +200,15 @@ def faults(standard: dict) -> list[str]:
         evidence = row.get("evidence", [])
         if row["status"] in ("evidenced", "partial") and not evidence:
             found.append(f"{row['clause']}: {row['status']} without evidence")
-        found += [f"{row['clause']}: {one['file']} is no file that a row may point at" for one in evidence if one["file"] not in FILES]
+        found += [
+            f"{row['clause']}: {one['file']} is no file that a row may point at"
+            for one in evidence
+            if one["file"] not in FILES
+        ]
         places = Counter((one["file"], one["pointer"]) for one in evidence)
-        found += [f"{row['clause']}: {file}#{pointer} stands twice" for (file, pointer), n in sorted(places.items()) if n > 1]
+        found += [
+            f"{row['clause']}: {file}#{pointer} stands twice"
+            for (file, pointer), n in sorted(places.items())
+            if n > 1
+        ]
     return found

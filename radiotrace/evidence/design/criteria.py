@@ -1,8 +1,11 @@
-"""Names of metrics that a criterion may have. Called before anything is learnt, so that a misspelt one costs no training and no opening of the
-test part, and again by the verdict, which knows the record itself.
+"""Names of metrics that a criterion may have.
+
+Called before anything is learnt, so that a misspelt one costs no training and no opening of the test part,
+and again by the verdict, which knows the record itself.
 
 Which metrics there can be stands in schemas/metrics.schema.json; the names of labels come from the data set.
 """
+
 import difflib
 import json
 import re
@@ -40,7 +43,8 @@ def _below(node: dict, schema: dict, keys: tuple[str, ...]):
 
 
 def names(labels: dict[str, str]) -> list[str]:
-    """Every metric that data of these labels can have, sorted; not those of subgroups, which depend on who is in the test part.
+    """Every metric that data of these labels can have, sorted; not those of subgroups, which depend on who is
+    in the test part.
 
     Args:
         labels: value -> name; "0" is the background.
@@ -78,7 +82,8 @@ def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:
 
 
 def _fits(metric: str, keys: tuple[str, ...], labels: dict[str, str] | None) -> bool:
-    """Whether a name may be one of those that the schema leaves open: any label where none is known, any subgroup."""
+    """Whether a name may be one of those that the schema leaves open: any label where none is known, any
+    subgroup."""
     if labels and keys.count(ANY) < 2:
         return False  # names() has these
     # A label or a group may have a point in its name: "subgroups.field.1.5 T".
@@ -96,7 +101,7 @@ def find(metrics: dict, metric: str) -> dict | None:
         return metrics[metric]
     for key, value in metrics.items():
         if metric.startswith(f"{key}.") and isinstance(value, dict):
-            found = find(value, metric[len(key) + 1:])
+            found = find(value, metric[len(key) + 1 :])
             if found is not None:
                 return found
     return None
@@ -121,9 +126,14 @@ def no_such(metric: str, known: list[str]) -> str:
     """What is said of a metric that there is not: which there are, the closest first."""
     if not known:
         return f"there is no metric {metric}, nor any other"
+
     def distance(name: str) -> tuple:
         """Those of the same measure first, and among them those that are spelt most alike."""
-        return name.partition(".")[0] != metric.partition(".")[0], -difflib.SequenceMatcher(None, metric, name).ratio(), name
+        return (
+            name.partition(".")[0] != metric.partition(".")[0],
+            -difflib.SequenceMatcher(None, metric, name).ratio(),
+            name,
+        )
 
     closest = sorted(known, key=distance)
     more = f" and {len(closest) - SHOWN} more" if len(closest) > SHOWN else ""

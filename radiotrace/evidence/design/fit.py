@@ -1,18 +1,27 @@
-"""Fit: whether the design controls were written for the data set of this run. Called by the stage evidence; where they were not, the release is
-blocked: a new study would otherwise carry the name, the licence and the limits of another one.
+"""Fit: whether the design controls were written for the data set of this run.
 
-dataset_card.yaml repeats, under 'dataset', the name, licence, modality and labels of data/dataset.json; the other texts name the data set.
+Called by the stage evidence; where they were not, the release is blocked: a new study would otherwise carry
+the name, the licence and the limits of another one.
+
+dataset_card.yaml repeats, under 'dataset', the name, licence, modality and labels of data/dataset.json; the
+other texts name the data set.
 """
+
 CARD = "dataset_card"
-NAMED = ("requirements", "intended_use", "statistical_plan", "risks", "pccp")  # texts of people that are of one data set, by its name
+# texts of people that are of one data set, by its name
+NAMED = ("requirements", "intended_use", "statistical_plan", "risks", "pccp")
 KEYS = ("name", "licence", "modality", "labels")
 ANOTHER = "of another data set"  # begins each gap, so that pages can count them
-WAY_OUT = ("Write design/ for these data, or correct data/dataset.json and run 'make manifest'; each file says under 'dataset' what it was written "
-           "for. Then 'dvc repro' and 'python -m radiotrace review --all'.")
+WAY_OUT = (
+    "Write design/ for these data, or correct data/dataset.json and run 'make manifest'; each file "
+    "says under 'dataset' what it was written "
+    "for. Then 'dvc repro' and 'python -m radiotrace review --all'."
+)
 
 
 def misfits(design: dict, dataset: dict) -> list[dict[str, str]]:
-    """What the design controls say of their data set that is not so: item and gap, as rows of the record 'traceability'; [] when all fit.
+    """What the design controls say of their data set that is not so: item and gap, as rows of the record
+    'traceability'; [] when all fit.
 
     Args:
         design: of design.load.
@@ -28,12 +37,24 @@ def misfits(design: dict, dataset: dict) -> list[dict[str, str]]:
             found.append(_gap(name, "dataset", design[name].get("dataset"), "name", dataset["name"]))
     for number, taken in enumerate(design["intended_use"]["inputs"]):
         if taken["modality"] != dataset["modality"]:
-            found.append(_gap("intended_use", f"inputs[{number}].modality", taken["modality"], "modality", dataset["modality"]))
+            found.append(
+                _gap(
+                    "intended_use",
+                    f"inputs[{number}].modality",
+                    taken["modality"],
+                    "modality",
+                    dataset["modality"],
+                )
+            )
     return found
 
 
 def _gap(item: str, place: str, written, key: str, actual) -> dict[str, str]:
-    return {"item": item, "gap": f"{ANOTHER}: design/{item}.yaml has {place} {_shown(written)}, data/dataset.json has {key} {_shown(actual)}"}
+    return {
+        "item": item,
+        "gap": f"{ANOTHER}: design/{item}.yaml has {place} {_shown(written)}, "
+        f"data/dataset.json has {key} {_shown(actual)}",
+    }
 
 
 def _shown(value) -> str:

@@ -1,8 +1,11 @@
-"""Negative controls: seeded faults, under each of which the tests or the criteria of its requirements must fail.
+"""Negative controls: seeded faults, under each of which the tests or the criteria of its requirements must
+fail.
 
-A test that passes says little until it has been seen to fail. 'make negative-controls' sees to that, and writes the record
-'negative_control_outcomes'; an outcome is believed only while fault, faulted file and tests are those that it was seen with.
+A test that passes says little until it has been seen to fail. 'make negative-controls' sees to that, and
+writes the record 'negative_control_outcomes'; an outcome is believed only while fault, faulted file and tests
+are those that it was seen with.
 """
+
 import ast
 import json
 import re
@@ -11,8 +14,9 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.pipeline import params
 
-# How a fault is noticed: a test asserts otherwise, or cannot take apart what it got, or a criterion is not met. An error of any other kind, such
-# as one of import, or one that the faulted code raises, would come whatever the test asserts.
+# How a fault is noticed: a test asserts otherwise, or cannot take apart what it got, or a criterion is not
+# met. An error of any other kind, such as one of import, or one that the faulted code raises, would come
+# whatever the test asserts.
 NOTICED = ("assertion", "expectation", "criterion")
 SHARED = re.compile(r"tests/(?!(?:.*/)?test_)[a-z0-9_/]+\.py")  # fixtures and helpers of tests
 
@@ -37,17 +41,25 @@ def apply(control: dict, text: str) -> str:
     """A file's text with the fault in it.
 
     Raises:
-        StageError: the text that the fault replaces does not stand there exactly once, or the fault changes nothing.
+        StageError: the text that the fault replaces does not stand there exactly once, or the fault changes
+            nothing.
     """
     if (count := text.count(control["old"])) != 1 or control["new"] == control["old"]:
-        raise StageError(f"{control['id']} cannot be applied to {control['file']}",
-                         [f"the text under 'old' stands there {count} times, expected 1" if count != 1 else "'new' is the same as 'old'"],
-                         "Correct design/negative_controls.yaml.")
+        raise StageError(
+            f"{control['id']} cannot be applied to {control['file']}",
+            [
+                f"the text under 'old' stands there {count} times, expected 1"
+                if count != 1
+                else "'new' is the same as 'old'"
+            ],
+            "Correct design/negative_controls.yaml.",
+        )
     return text.replace(control["old"], control["new"])
 
 
 def breaks(control: dict, text: str) -> str | None:
-    """Why a file would not even be read with the fault in it, so that every test of it fails, whatever it tests; None where it would.
+    """Why a file would not even be read with the fault in it, so that every test of it fails, whatever it
+    tests; None where it would.
 
     Args:
         control: a fault of code.
@@ -75,12 +87,16 @@ def breaks(control: dict, text: str) -> str | None:
 
 def users(control_id: str, requirements: dict) -> list[dict]:
     """The requirements that name a control."""
-    return [one for one in requirements["requirements"] if control_id in one["verification"]["negative_controls"]]
+    return [
+        one for one in requirements["requirements"] if control_id in one["verification"]["negative_controls"]
+    ]
 
 
-def seen_sha256(control: dict, requirements: dict, files: dict[str, str], known_tests: dict[str, dict], run_id: str) -> str:
-    """Digest of what an outcome depends on: for a fault of code the faulted file, the tests with their files, and what tests share;
-    for one of predictions the run and the criteria.
+def seen_sha256(
+    control: dict, requirements: dict, files: dict[str, str], known_tests: dict[str, dict], run_id: str
+) -> str:
+    """Digest of what an outcome depends on: for a fault of code the faulted file, the tests with their files,
+    and what tests share; for one of predictions the run and the criteria.
 
     Args:
         files: path -> SHA-256 of code and tests.
@@ -90,16 +106,26 @@ def seen_sha256(control: dict, requirements: dict, files: dict[str, str], known_
     if "file" in control:
         ids = {one["id"] for one in mine}
         used = [test for test, entry in known_tests.items() if ids & set(entry["verifies"])]
-        beside = {test.split("::")[0] for test in used} | {path for path in files if SHARED.fullmatch(path)}  # a helper may stop to assert
-        return records.digest({"file": files.get(control["file"]), "tests": sorted(used), "files": {path: files.get(path) for path in beside}})
-    return records.digest({"run_id": run_id, "criteria": {one["id"]: one["acceptance"] for one in mine if "acceptance" in one}})
+        # a helper may stop to assert
+        beside = {test.split("::")[0] for test in used} | {path for path in files if SHARED.fullmatch(path)}
+        return records.digest(
+            {
+                "file": files.get(control["file"]),
+                "tests": sorted(used),
+                "files": {path: files.get(path) for path in beside},
+            }
+        )
+    return records.digest(
+        {"run_id": run_id, "criteria": {one["id"]: one["acceptance"] for one in mine if "acceptance" in one}}
+    )
 
 
 def noticed(without: dict, under: dict) -> bool:
-    """Whether a criterion noticed a fault of the predictions: it is not met under it, and is worse than without it.
+    """Whether a criterion noticed a fault of the predictions: it is not met under it, and is worse than
+    without it.
 
-    A criterion that is missed anyway notices nothing by being missed under a fault as well. One that has no bound, with the fault or
-    without it, says so: it is never met, so that it vouches for nothing.
+    A criterion that is missed anyway notices nothing by being missed under a fault as well. One that has no
+    bound, with the fault or without it, says so: it is never met, so that it vouches for nothing.
 
     Args:
         without, under: of requirements.judge, without the fault and under it.
@@ -113,7 +139,8 @@ def noticed(without: dict, under: dict) -> bool:
 
 
 def verdict(control: dict, requirement_id: str, outcomes: dict, seen: str) -> str:
-    """'red' (a test noticed the fault by what it asserts), 'green' (none did), 'broken' (no test could run), 'not run' or 'stale'.
+    """'red' (a test noticed the fault by what it asserts), 'green' (none did), 'broken' (no test could run),
+    'not run' or 'stale'.
 
     An outcome from before the kind of failure was kept is stale: it may have been an error of import.
 

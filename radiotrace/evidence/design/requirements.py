@@ -1,4 +1,6 @@
-"""Requirements: design/requirements.yaml, and the verdict on each performance requirement from the metrics of a run."""
+"""Requirements: design/requirements.yaml, and the verdict on each performance requirement from the metrics
+of a run."""
+
 import operator
 import re
 
@@ -9,11 +11,18 @@ from radiotrace.pipeline import params
 
 OPERATORS = {">=": operator.ge, "<=": operator.le}
 BOUNDS = {"lower": "ci95_low", "upper": "ci95_high"}
-# What leaves open what is required: no test can fail it. Rules R7 to R9 of the INCOSE Guide to Writing Requirements (2023).
+# What leaves open what is required: no test can fail it. Rules R7 to R9 of the INCOSE Guide to Writing
+# Requirements (2023).
 VAGUE = re.compile(
-    r"shall (?:not )?(?:aim|attempt|be able|be designed|consider|endeavou?r|generally|look at|normally|seek|strive|support|try|usually)\b"
-    r"|\b(?:should|might|could|may|if possible|if practicable|where practicable|as appropriate|appropriate|appropriately|adequate|adequately|"
-    r"as far as possible|sufficient|sufficiently|reasonable|reasonably|and/or|etc|user-friendly|easy|easily)\b", re.IGNORECASE)
+    r"shall (?:not )?(?:aim|attempt|be able|be designed|consider|endeavou?r|generally|look "
+    r"at|normally|seek|strive|support|try|usually)\b"
+    r"|\b(?:should|might|could|may|if possible|if practicable|where practicable|as "
+    r"appropriate|appropriate|appropriately|adequate|adequately|"
+    r"as far as "
+    r"possible"
+    r"|sufficient|sufficiently|reasonable|reasonably|and/or|etc|user-friendly|easy|easily)\b",
+    re.IGNORECASE,
+)
 LATE = "a criterion that was set after the test part was opened"
 
 
@@ -28,7 +37,9 @@ def load(path) -> dict:
     if not broken:
         ids = [one["id"] for one in (*found["user_needs"], *found["requirements"])]
         broken = [f"{one} stands twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
-        broken += [f"{row['id']}: {fault}" for row in found["requirements"] for fault in language(row["statement"])]
+        broken += [
+            f"{row['id']}: {fault}" for row in found["requirements"] for fault in language(row["statement"])
+        ]
         retired = [row["id"] for row in found.get("retired", ())]
         broken += [f"{name} is required and retired" for name in retired if name in ids]
     if broken:
@@ -42,7 +53,10 @@ def language(statement: str) -> list[str]:
     Args:
         statement: which the schema has found to say 'shall'.
     """
-    return [f"'{words.group()}' leaves open what is required: say what shall be, so that a test can fail" for words in VAGUE.finditer(statement)]
+    return [
+        f"'{words.group()}' leaves open what is required: say what shall be, so that a test can fail"
+        for words in VAGUE.finditer(statement)
+    ]
 
 
 def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE) -> dict:
@@ -55,9 +69,10 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         late: what came afterwards.
 
     Returns:
-        An entry of the record 'acceptance'. The verdict is 'cannot say', never 'met', where the metric is of another
-        part, missing or undefined, or stands on too few subjects, and where it has no interval; it is 'post-hoc' where the criterion is met but it,
-        or the choice of cases, came after the test part was opened.
+        An entry of the record 'acceptance'. The verdict is 'cannot say', never 'met', where the metric is of
+        another part, missing or undefined, or stands on too few subjects, and where it has no interval; it is
+        'post-hoc' where the criterion is met but it, or the choice of cases, came after the test part was
+        opened.
     """
     criterion = requirement["acceptance"]
     summary = criteria.find(metrics, criterion["metric"]) or {}
@@ -79,12 +94,26 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         reason = f"{criterion['bound']} 95 % bound {observed:.4g}{' ' if verdict == 'met' else ', needed '}{needed}"
         if verdict == "met" and not prespecified:
             verdict, reason = "post-hoc", f"{reason}, {late}"
-    return {"requirement": requirement["id"], "title": requirement["title"], "mean": summary.get("mean", summary.get("value")), "observed": observed,
-            "n_subjects": subjects, "n_undefined": summary.get("n_undefined", 0), "verdict": verdict, "reason": reason, "prespecified": prespecified,
-            **{key: criterion[key] for key in ("metric", "part", "bound", "op", "threshold", "min_subjects", "ci", "multiplicity")}}
+    return {
+        "requirement": requirement["id"],
+        "title": requirement["title"],
+        "mean": summary.get("mean", summary.get("value")),
+        "observed": observed,
+        "n_subjects": subjects,
+        "n_undefined": summary.get("n_undefined", 0),
+        "verdict": verdict,
+        "reason": reason,
+        "prespecified": prespecified,
+        **{
+            key: criterion[key]
+            for key in ("metric", "part", "bound", "op", "threshold", "min_subjects", "ci", "multiplicity")
+        },
+    }
 
 
-def acceptance(requirements: dict, metrics: dict, reviewed: list[dict], opened: list[dict], cases_sha256: str) -> dict:
+def acceptance(
+    requirements: dict, metrics: dict, reviewed: list[dict], opened: list[dict], cases_sha256: str
+) -> dict:
     """The record 'acceptance': the verdict on each performance requirement.
 
     Args:
@@ -92,16 +121,31 @@ def acceptance(requirements: dict, metrics: dict, reviewed: list[dict], opened: 
         cases_sha256: of the test part, as an opening names it.
     """
     left_out = reviews.left_out(opened, cases_sha256, metrics["excluded"])
-    results = [judge(one, metrics, not left_out and reviews.prespecified(one, reviewed), left_out or LATE)
-               for one in requirements["requirements"] if "acceptance" in one]
-    return {"run_id": metrics["run_id"], "requirements_sha256": records.digest(requirements), "results": results, "excluded": metrics["excluded"],
-            "all_met": all(result["verdict"] == "met" for result in results)}
+    results = [
+        judge(one, metrics, not left_out and reviews.prespecified(one, reviewed), left_out or LATE)
+        for one in requirements["requirements"]
+        if "acceptance" in one
+    ]
+    return {
+        "run_id": metrics["run_id"],
+        "requirements_sha256": records.digest(requirements),
+        "results": results,
+        "excluded": metrics["excluded"],
+        "all_met": all(result["verdict"] == "met" for result in results),
+    }
 
 
 def gates(acceptance: dict, traceability: dict) -> dict:
-    """The record 'gates': what `dvc metrics diff` shows of the requirements, such as a verdict that goes from met to not met."""
+    """The record 'gates': what `dvc metrics diff` shows of the requirements, such as a verdict that goes
+    from met to not met."""
     statuses = [row["status"] for row in traceability["requirements"].values()]
-    return {"run_id": acceptance["run_id"], "release_blocked": traceability["release_blocked"],
-            "n_requirements": len(statuses), "n_verified": statuses.count("verified"),
-            "requirements": {result["requirement"]: {key: result[key] for key in ("verdict", "observed", "threshold")}
-                             for result in acceptance["results"]}}
+    return {
+        "run_id": acceptance["run_id"],
+        "release_blocked": traceability["release_blocked"],
+        "n_requirements": len(statuses),
+        "n_verified": statuses.count("verified"),
+        "requirements": {
+            result["requirement"]: {key: result[key] for key in ("verdict", "observed", "threshold")}
+            for result in acceptance["results"]
+        },
+    }

@@ -1,4 +1,8 @@
-"""Reviews: which items of design/ were reviewed as they stand now. A file of one JSON object a line, to which lines are only added."""
+"""Reviews: which items of design/ were reviewed as they stand now.
+
+A file of one JSON object a line, to which lines are only added.
+"""
+
 from radiotrace import records
 from radiotrace.records import ledgers
 
@@ -18,7 +22,12 @@ def line(item_id: str, content: dict, n_openings: int) -> dict:
         content: the item.
         n_openings: lines of the ledger of the test part so far.
     """
-    return {"item": item_id, "sha256": records.digest(content), "criterion_sha256": criterion_sha256(content), "n_openings": n_openings}
+    return {
+        "item": item_id,
+        "sha256": records.digest(content),
+        "criterion_sha256": criterion_sha256(content),
+        "n_openings": n_openings,
+    }
 
 
 def add(path, lines: list[dict]) -> None:
@@ -36,7 +45,8 @@ def status(item_id: str, content: dict, reviews: list[dict]) -> str:
 
 def criterion_sha256(content: dict) -> str | None:
     """Digest of what decides a requirement's verdict; None for an item that is no performance requirement."""
-    if "statement" not in content or "acceptance" not in content:  # a planned modification has an acceptance of another kind
+    # a planned modification has an acceptance of another kind
+    if "statement" not in content or "acceptance" not in content:
         return None
     return records.digest({key: content["acceptance"][key] for key in DECIDES})
 
@@ -44,24 +54,30 @@ def criterion_sha256(content: dict) -> str | None:
 def new_criterion(item_id: str, content: dict, reviews: list[dict]) -> bool:
     """Whether an item has a criterion that was never reviewed before as it stands."""
     now = criterion_sha256(content)
-    return now is not None and all((line["item"], line["criterion_sha256"]) != (item_id, now) for line in reviews)
+    return now is not None and all(
+        (line["item"], line["criterion_sha256"]) != (item_id, now) for line in reviews
+    )
 
 
 def prespecified(requirement: dict, reviews: list[dict]) -> bool:
     """Whether a criterion was reviewed as it stands before any model was shown a test part.
 
-    Any test part: another one may share cases with this one, of which an opening has only a digest. Else a criterion could be set
-    anew after one case was left out.
+    Any test part: another one may share cases with this one, of which an opening has only a digest. Else a
+    criterion could be set anew after one case was left out.
 
     Args:
         reviews: lines of the ledger.
     """
     now = criterion_sha256(requirement)
-    return any(one["item"] == requirement["id"] and one["criterion_sha256"] == now and one["n_openings"] == 0 for one in reviews)
+    return any(
+        one["item"] == requirement["id"] and one["criterion_sha256"] == now and one["n_openings"] == 0
+        for one in reviews
+    )
 
 
 def left_out(openings: list[dict], cases_sha256: str, excluded: list[dict]) -> str | None:
-    """Why cases may be missing from a test part because of what came out of it; None where nothing was opened before it.
+    """Why cases may be missing from a test part because of what came out of it; None where nothing was opened
+    before it.
 
     Args:
         openings: lines of the ledger of the test part, in their order.
@@ -69,9 +85,11 @@ def left_out(openings: list[dict], cases_sha256: str, excluded: list[dict]) -> s
         excluded: cases that params.yaml leaves out, of any part.
     """
     of_part = [number for number, one in enumerate(openings) if one["cases_sha256"] == cases_sha256]
-    before = openings[:of_part[0]] if of_part else openings
+    before = openings[: of_part[0]] if of_part else openings
     if before and excluded:
         return f"cases left out: {len(excluded)}, and a test part with other cases was opened before"
-    if of_part and (most := max((one["n_cases"] for one in before), default=0)) > (n_cases := openings[of_part[0]]["n_cases"]):
+    if of_part and (most := max((one["n_cases"] for one in before), default=0)) > (
+        n_cases := openings[of_part[0]]["n_cases"]
+    ):
         return f"a test part of {most} cases was opened before this one of {n_cases}"
     return None

@@ -1,4 +1,6 @@
-"""Risks: which controls are effective, and the risk that is left of each hazard, computed from the requirements of this run."""
+"""Risks: which controls are effective, and the risk that is left of each hazard, computed from the
+requirements of this run."""
+
 from collections import Counter
 
 from radiotrace import records
@@ -17,19 +19,33 @@ def faults(risks: dict, requirement_ids_with_controls: dict[str, list[str]]) -> 
     found = [f"{one} stands twice" for one, times in Counter(controls + hazards).items() if times > 1]
     for hazard in risks["hazards"]:
         name = hazard["id"]
-        found += [f"{name} names {one} twice" for one, times in Counter(hazard["controls"]).items() if times > 1]
-        found += [f"{name} names {one}, which is no control" for one in sorted(set(hazard["controls"]) - set(controls))]
+        found += [
+            f"{name} names {one} twice" for one, times in Counter(hazard["controls"]).items() if times > 1
+        ]
+        found += [
+            f"{name} names {one}, which is no control"
+            for one in sorted(set(hazard["controls"]) - set(controls))
+        ]
         for new in hazard["new_risks"]:
-            found += [f"{name}: new risk by {new['control']}, which is none of its controls"] * (new["control"] not in hazard["controls"])
-            found += [f"{name}: new risk {new['hazard']}, which is no other hazard"] * (new["hazard"] not in set(hazards) - {name})
+            found += [f"{name}: new risk by {new['control']}, which is none of its controls"] * (
+                new["control"] not in hazard["controls"]
+            )
+            found += [f"{name}: new risk {new['hazard']}, which is no other hazard"] * (
+                new["hazard"] not in set(hazards) - {name}
+            )
         for scale in ("severity", "probability"):  # S1 to S5, P1 to P5
             before, after = hazard["before"][scale], hazard["after"][scale]
             if after > before and not hazard.get("residual_reason"):
-                found.append(f"{name}: {scale} {after} after its controls, {before} before them, and no residual_reason")
+                found.append(
+                    f"{name}: {scale} {after} after its controls, {before} before them, and no "
+                    f"residual_reason"
+                )
         if not hazard["controls"] and hazard["after"] != hazard["before"]:
             found.append(f"{name}: its risk changes without a control")
     for requirement, named in sorted(requirement_ids_with_controls.items()):
-        found += [f"{requirement} names {one}, which is no control" for one in sorted(set(named) - set(controls))]
+        found += [
+            f"{requirement} names {one}, which is no control" for one in sorted(set(named) - set(controls))
+        ]
     return found
 
 
@@ -43,15 +59,23 @@ def unknown(entries: list[dict], known: dict[str, set[str]]) -> list[str]:
     times = Counter(entry["id"] for entry in entries)
     return [f"{one} stands twice" for one in times if times[one] > 1] + [
         f"{entry['id']}.{key} names {one}, which is not there"
-        for entry in entries for key, ids in known.items() for one in entry[key] if one not in ids]
+        for entry in entries
+        for key, ids in known.items()
+        for one in entry[key]
+        if one not in ids
+    ]
 
 
 def unlinked(risks: dict, requirements: dict) -> list[dict]:
-    """Hazards without a control, and controls that neither a requirement nor information for users puts into effect."""
+    """Hazards without a control, and controls that neither a requirement nor information for users puts
+    into effect."""
     named = {one for requirement in requirements["requirements"] for one in requirement["risk_controls"]}
     rows = [(hazard["id"], "no control") for hazard in risks["hazards"] if not hazard["controls"]]
-    rows += [(one["id"], "no requirement and no information stands behind this control") for one in risks["controls"]
-             if one["id"] not in named and not one["informed_by"]]
+    rows += [
+        (one["id"], "no requirement and no information stands behind this control")
+        for one in risks["controls"]
+        if one["id"] not in named and not one["informed_by"]
+    ]
     return [{"item": item, "gap": gap} for item, gap in rows]
 
 
@@ -65,44 +89,93 @@ def information_files(risks: dict) -> list[str]:
     return sorted({place["file"] for control in risks["controls"] for place in control["informed_by"]})
 
 
-def report(risks: dict, requirements: dict, requirement_status: dict[str, dict], *, run_id: str, texts: dict[str, str]) -> dict:
-    """The record 'risk_report': the risk file of a run, in which a risk counts as reduced only while its controls are effective.
+def report(
+    risks: dict,
+    requirements: dict,
+    requirement_status: dict[str, dict],
+    *,
+    run_id: str,
+    texts: dict[str, str],
+) -> dict:
+    """The record 'risk_report': the risk file of a run, in which a risk counts as reduced only while its
+    controls are effective.
 
     Args:
         risks: design/risks.yaml, without `faults`.
         requirements: design/requirements.yaml; a requirement without the key risk_controls has none.
-        requirement_status: id -> {"status": "verified" or "not verified", "reasons"}. One that is not there was not verified.
+        requirement_status: id -> {"status": "verified" or "not verified", "reasons"}. One that is not there
+            was not verified.
         texts: content of each of `information_files`; a file that is not there holds no information.
     """
-    of_control = {control["id"]: [requirement for requirement in requirements["requirements"]
-                                  if control["id"] in requirement.get("risk_controls", [])] for control in risks["controls"]}
-    controls = {control["id"]: _control(control, of_control[control["id"]], requirement_status, texts, risks["hazards"])
-                for control in risks["controls"]}
+    of_control = {
+        control["id"]: [
+            requirement
+            for requirement in requirements["requirements"]
+            if control["id"] in requirement.get("risk_controls", [])
+        ]
+        for control in risks["controls"]
+    }
+    controls = {
+        control["id"]: _control(
+            control, of_control[control["id"]], requirement_status, texts, risks["hazards"]
+        )
+        for control in risks["controls"]
+    }
     hazards = {hazard["id"]: _hazard(risks, hazard, controls) for hazard in risks["hazards"]}
-    return {"run_id": run_id, "risks_sha256": records.digest(risks), "scales": risks["scales"], "acceptability": risks["acceptability"],
-            "levels": risks["levels"], "controls": controls, "hazards": hazards, "gaps": _gaps(controls, hazards),
-            "completeness": _completeness(controls, hazards), "overall_residual_risk": {"status": "manual", **risks["overall_residual_risk"]}}
+    return {
+        "run_id": run_id,
+        "risks_sha256": records.digest(risks),
+        "scales": risks["scales"],
+        "acceptability": risks["acceptability"],
+        "levels": risks["levels"],
+        "controls": controls,
+        "hazards": hazards,
+        "gaps": _gaps(controls, hazards),
+        "completeness": _completeness(controls, hazards),
+        "overall_residual_risk": {"status": "manual", **risks["overall_residual_risk"]},
+    }
 
 
-def _control(control: dict, requirements: list[dict], status: dict[str, dict], texts: dict[str, str], hazards: list[dict]) -> dict:
-    """Effective: something shows it, all of its requirements are verified, and all of its information stands where it should.
+def _control(
+    control: dict,
+    requirements: list[dict],
+    status: dict[str, dict],
+    texts: dict[str, str],
+    hazards: list[dict],
+) -> dict:
+    """Effective: something shows it, all of its requirements are verified, and all of its information stands
+    where it should.
 
-    A control that works only as well as the model does (needs_criterion) is shown by a criterion on its performance; that a number was
-    measured and reported shows nothing.
+    A control that works only as well as the model does (needs_criterion) is shown by a criterion on its
+    performance; that a number was measured and reported shows nothing.
     """
     missing = {"status": "not verified", "reasons": ["no status of this requirement"]}
     names = [one["id"] for one in requirements]
-    reasons = [f"{one} is not verified: {'; '.join(found['reasons']) or 'no reason given'}" for one in names
-               if (found := status.get(one, missing))["status"] != "verified"]
-    information = [{**place, "found": _words(place["phrase"]) in _words(texts.get(place["file"], ""))} for place in control["informed_by"]]
-    reasons += [f"{place['file']} does not say: {place['phrase']}" for place in information if not place["found"]]
+    reasons = [
+        f"{one} is not verified: {'; '.join(found['reasons']) or 'no reason given'}"
+        for one in names
+        if (found := status.get(one, missing))["status"] != "verified"
+    ]
+    information = [
+        {**place, "found": _words(place["phrase"]) in _words(texts.get(place["file"], ""))}
+        for place in control["informed_by"]
+    ]
+    reasons += [
+        f"{place['file']} does not say: {place['phrase']}" for place in information if not place["found"]
+    ]
     if not names and not information:
         reasons = ["no requirement and no information stands behind it"]
     elif control.get("needs_criterion", False) and not any("acceptance" in one for one in requirements):
         reasons.append("no criterion on its performance stands behind it")
-    return {"title": control["title"], "type": control["type"], "requirements": names, "informed_by": information,
-            "hazards": [hazard["id"] for hazard in hazards if control["id"] in hazard["controls"]],
-            "effective": not reasons, "reasons": reasons}
+    return {
+        "title": control["title"],
+        "type": control["type"],
+        "requirements": names,
+        "informed_by": information,
+        "hazards": [hazard["id"] for hazard in hazards if control["id"] in hazard["controls"]],
+        "effective": not reasons,
+        "reasons": reasons,
+    }
 
 
 def _words(text: str) -> str:
@@ -111,25 +184,35 @@ def _words(text: str) -> str:
 
 
 def _hazard(risks: dict, hazard: dict, controls: dict[str, dict]) -> dict:
-    """The residual risk is the one after the controls while all of them are effective; else it is the one before."""
+    """The residual risk is the one after the controls while all of them are effective; else it is the one
+    before."""
     idle = [one for one in hazard["controls"] if not controls[one]["effective"]]
     estimate = hazard["before"] if idle else hazard["after"]
     found = level(risks, estimate)
     rule = risks["levels"][found]["acceptable"]
-    # Why a medium risk is acceptable was said of the risk after the controls; it says nothing of the one before.
-    acceptable = rule == "yes" or (rule == "with a reason" and bool(hazard.get("residual_reason")) and not idle)
-    return {**{key: hazard[key] for key in ("title", "situation", "harm", "basis", "controls", "new_risks")},
-            "residual_reason": hazard.get("residual_reason"),
-            "before": {**hazard["before"], "level": level(risks, hazard["before"])},
-            "after_if_effective": {**hazard["after"], "level": level(risks, hazard["after"])},
-            "controls_effective": not idle, "residual": {**estimate, "level": found}, "acceptable": acceptable,
-            "reasons": [f"{one} is not shown effective, so that the risk before it counts" for one in idle]}
+    # Why a medium risk is acceptable was said of the risk after the controls; it says nothing of the one
+    # before.
+    acceptable = rule == "yes" or (
+        rule == "with a reason" and bool(hazard.get("residual_reason")) and not idle
+    )
+    return {
+        **{key: hazard[key] for key in ("title", "situation", "harm", "basis", "controls", "new_risks")},
+        "residual_reason": hazard.get("residual_reason"),
+        "before": {**hazard["before"], "level": level(risks, hazard["before"])},
+        "after_if_effective": {**hazard["after"], "level": level(risks, hazard["after"])},
+        "controls_effective": not idle,
+        "residual": {**estimate, "level": found},
+        "acceptable": acceptable,
+        "reasons": [f"{one} is not shown effective, so that the risk before it counts" for one in idle],
+    }
 
 
 def _gaps(controls: dict[str, dict], hazards: dict[str, dict]) -> list[dict]:
     rows = [(name, "no control") for name, hazard in hazards.items() if not hazard["controls"]]
     for name, control in controls.items():
-        rows += [(name, "no requirement")] * (not control["requirements"] and control["type"] != "information for safety")
+        rows += [(name, "no requirement")] * (
+            not control["requirements"] and control["type"] != "information for safety"
+        )
         rows += [(name, "no hazard names it")] * (not control["hazards"])
         rows += [(name, "not shown effective")] * (not control["effective"])
     gaps = [{"item": item, "gap": gap} for item, gap in rows] + unacceptable({"hazards": hazards})
@@ -137,15 +220,26 @@ def _gaps(controls: dict[str, dict], hazards: dict[str, dict]) -> list[dict]:
 
 
 def unacceptable(report: dict) -> list[dict]:
-    """Hazards of the record 'risk_report' whose residual risk is not acceptable as things are; each is a gap that blocks a release."""
-    return [{"item": name, "gap": f"residual risk is not acceptable: {hazard['residual']['level']}"}
-            for name, hazard in report["hazards"].items() if not hazard["acceptable"]]
+    """Hazards of the record 'risk_report' whose residual risk is not acceptable as things are; each is a
+    gap that blocks a release."""
+    return [
+        {"item": name, "gap": f"residual risk is not acceptable: {hazard['residual']['level']}"}
+        for name, hazard in report["hazards"].items()
+        if not hazard["acceptable"]
+    ]
 
 
 def _completeness(controls: dict[str, dict], hazards: dict[str, dict]) -> dict:
-    """Counts after which a person can ask whether every hazardous situation was dealt with (iso14971@2019:7.6)."""
-    return {"n_hazards": len(hazards), "n_hazards_with_controls": sum(bool(hazard["controls"]) for hazard in hazards.values()),
-            "n_hazards_controls_effective": sum(bool(hazard["controls"]) and hazard["controls_effective"] for hazard in hazards.values()),
-            "n_hazards_acceptable": sum(hazard["acceptable"] for hazard in hazards.values()),
-            "n_controls": len(controls), "n_controls_effective": sum(control["effective"] for control in controls.values()),
-            "n_new_risks": sum(len(hazard["new_risks"]) for hazard in hazards.values())}
+    """Counts after which a person can ask whether every hazardous situation was dealt with
+    (iso14971@2019:7.6)."""
+    return {
+        "n_hazards": len(hazards),
+        "n_hazards_with_controls": sum(bool(hazard["controls"]) for hazard in hazards.values()),
+        "n_hazards_controls_effective": sum(
+            bool(hazard["controls"]) and hazard["controls_effective"] for hazard in hazards.values()
+        ),
+        "n_hazards_acceptable": sum(hazard["acceptable"] for hazard in hazards.values()),
+        "n_controls": len(controls),
+        "n_controls_effective": sum(control["effective"] for control in controls.values()),
+        "n_new_risks": sum(len(hazard["new_risks"]) for hazard in hazards.values()),
+    }

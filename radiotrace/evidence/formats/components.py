@@ -2,15 +2,19 @@
 
 Names of properties that begin with cdx: are of CycloneDX's property taxonomy.
 """
+
 from packaging.specifiers import SpecifierSet
 
 from radiotrace.evidence.formats import distributions
 
 KIND, SUPPORT, END = "radiotrace:kind", "radiotrace:support_level", "cdx:lifecycle:milestone:endOfSupport"
-SCOPES = {"requirements.txt": "required", "requirements-cluster.txt": "optional"}  # any other file of pins: excluded from the product
+# any other file of pins: excluded from the product
+SCOPES = {"requirements.txt": "required", "requirements-cluster.txt": "optional"}
 
 
-def of_distribution(name: str, version: str, kind: str, file: str, said: dict | None, entry: dict | None, wheels: dict) -> dict:
+def of_distribution(
+    name: str, version: str, kind: str, file: str, said: dict | None, entry: dict | None, wheels: dict
+) -> dict:
     """A distribution; people's words in soup.yaml go before those of its own metadata.
 
     Args:
@@ -22,12 +26,23 @@ def of_distribution(name: str, version: str, kind: str, file: str, said: dict | 
     """
     said, wheel = said or {}, wheels["wheels"].get(name)
     purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
-    supplier, licence = (entry["supplier"], entry["licence"]) if entry else (said.get("author"), said.get("licence"))
-    made = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl, "scope": SCOPES.get(file, "excluded")}
+    supplier, licence = (
+        (entry["supplier"], entry["licence"]) if entry else (said.get("author"), said.get("licence"))
+    )
+    made = {
+        "type": "library",
+        "bom-ref": purl,
+        "name": name,
+        "version": version,
+        "purl": purl,
+        "scope": SCOPES.get(file, "excluded"),
+    }
     properties = {KIND: kind, "radiotrace:pins": file}
     if supplier:
         made["supplier"] = {"name": supplier}
-        properties["radiotrace:supplier_from"] = "design/soup.yaml" if entry else "author or maintainer in the metadata of the distribution"
+        properties["radiotrace:supplier_from"] = (
+            "design/soup.yaml" if entry else "author or maintainer in the metadata of the distribution"
+        )
     if licence:
         made["licenses"] = [spelt(licence, "concluded" if entry else "declared")]
     if said.get("summary"):
@@ -40,10 +55,15 @@ def of_distribution(name: str, version: str, kind: str, file: str, said: dict | 
 
 def of_platform(entry: dict) -> dict:
     """What is not a distribution: interpreter, Git, operating system."""
-    made = {"type": "operating-system" if entry["name"] == "operating system" else "platform", "bom-ref": f"platform:{entry['name']}",
-            "name": entry["name"], "scope": "required", **({"version": entry["series"]} if entry["series"] else {}),
-            **({"supplier": {"name": entry["supplier"]}} if entry["supplier"] else {}),
-            **({"licenses": [spelt(entry["licence"], "concluded")]} if entry["licence"] else {})}
+    made = {
+        "type": "operating-system" if entry["name"] == "operating system" else "platform",
+        "bom-ref": f"platform:{entry['name']}",
+        "name": entry["name"],
+        "scope": "required",
+        **({"version": entry["series"]} if entry["series"] else {}),
+        **({"supplier": {"name": entry["supplier"]}} if entry["supplier"] else {}),
+        **({"licenses": [spelt(entry["licence"], "concluded")]} if entry["licence"] else {}),
+    }
     return _with(made, {KIND: "platform"}, None, entry)
 
 
@@ -52,10 +72,17 @@ def _with(made: dict, properties: dict, homepage: str | None, entry: dict | None
     links = [{"type": "website", "url": homepage}] if homepage else []
     if entry:
         made["description"] = entry["purpose"]
-        properties |= {SUPPORT: entry["support_level"], "radiotrace:end_of_support_note": entry["end_of_support_note"],
-                       **({END: entry["end_of_support"]} if entry["end_of_support"] else {})}
+        properties |= {
+            SUPPORT: entry["support_level"],
+            "radiotrace:end_of_support_note": entry["end_of_support_note"],
+            **({END: entry["end_of_support"]} if entry["end_of_support"] else {}),
+        }
         links += [{"type": "issue-tracker", "url": entry["anomaly_list"]}] if entry["anomaly_list"] else []
-    return made | {"properties": properties_of(properties.items())} | ({"externalReferences": links} if links else {})
+    return (
+        made
+        | {"properties": properties_of(properties.items())}
+        | ({"externalReferences": links} if links else {})
+    )
 
 
 def spelt(text: str, acknowledgement: str) -> dict:
@@ -80,9 +107,17 @@ def properties_of(pairs) -> list[dict]:
 def known(component: dict, related: set[str]) -> dict[str, bool]:
     """Attribute -> whether the bill says it of a component."""
     properties = {one["name"]: one["value"] for one in component["properties"]}
-    return {"supplier": "supplier" in component, "name": "name" in component, "version": "version" in component, "purl": "purl" in component,
-            "licence": "licenses" in component, "hash": "hashes" in component, "dependency_relation": component["bom-ref"] in related,
-            "support_level": properties.get(SUPPORT, "unknown") != "unknown", "end_of_support": END in properties}
+    return {
+        "supplier": "supplier" in component,
+        "name": "name" in component,
+        "version": "version" in component,
+        "purl": "purl" in component,
+        "licence": "licenses" in component,
+        "hash": "hashes" in component,
+        "dependency_relation": component["bom-ref"] in related,
+        "support_level": properties.get(SUPPORT, "unknown") != "unknown",
+        "end_of_support": END in properties,
+    }
 
 
 def same_version(pin: str, version: str) -> bool:

@@ -1,9 +1,11 @@
 """The run as an RO-Crate: which script of which stage made which file from which files, each by SHA-256.
 
-Profile: Provenance Run Crate 0.5 on RO-Crate 1.1 (with Workflow Run Crate, Process Run Crate and Workflow RO-Crate 1.0, which it extends).
-The root of the crate is the folder of the bundle; what lies outside of it, such as dvc.yaml, is named '../dvc.yaml' and found in a clone.
-No action has a time, a host or an agent: the document is the same for every run of the same inputs.
+Profile: Provenance Run Crate 0.5 on RO-Crate 1.1 (with Workflow Run Crate, Process Run Crate and Workflow
+RO-Crate 1.0, which it extends). The root of the crate is the folder of the bundle; what lies outside of it,
+such as dvc.yaml, is named '../dvc.yaml' and found in a clone. No action has a time, a host or an agent: the
+document is the same for every run of the same inputs.
 """
+
 import json
 import re
 from urllib.parse import quote
@@ -13,28 +15,49 @@ from radiotrace.evidence.formats import provenance
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
-PROFILES = {"https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate", "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
-            "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate", WORKFLOW_CRATE: "Workflow RO-Crate"}
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
+    WORKFLOW_CRATE: "Workflow RO-Crate",
+}
 DVC = "https://dvc.org/"
-MEDIA_TYPES = {"json": "application/json", "jsonl": "application/jsonl", "yaml": "application/yaml", "py": "text/x-python", "svg": "image/svg+xml",
-               "html": "text/html", "txt": "text/plain", "sha256": "text/plain"}
+MEDIA_TYPES = {
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "yaml": "application/yaml",
+    "py": "text/x-python",
+    "svg": "image/svg+xml",
+    "html": "text/html",
+    "txt": "text/plain",
+    "sha256": "text/plain",
+}
 BUNDLE, DATA_FOLDER, RUN, DESCRIPTOR = "evidence", "data", "#run", "ro-crate-metadata.json"
 
 
-def crate(run: dict, workflow: dict, files: list[dict], card: dict, date_published: str, licence_url: str = "https://spdx.org/licenses/MIT") -> dict:
+def crate(
+    run: dict,
+    workflow: dict,
+    files: list[dict],
+    card: dict,
+    date_published: str,
+    licence_url: str = "https://spdx.org/licenses/MIT",
+) -> dict:
     """The content of ro-crate-metadata.json.
 
     Args:
         run: the record 'run'.
         workflow: dvc.yaml, parsed.
-        files: {path, sha256, bytes} of the workflow, of every file of the bundle except ro-crate-metadata.json, and of whatever else is vouched for;
-            other keys are ignored. sha256 and bytes are null where the file lists the crate, so that the crate cannot hold its hash.
+        files: {path, sha256, bytes} of the workflow, of every file of the bundle except
+            ro-crate-metadata.json, and of whatever else is vouched for; other keys are ignored. sha256 and
+            bytes are null where the file lists the crate, so that the crate cannot hold its hash.
         card: the record 'dataset_card'.
         date_published: day of the release, YYYY-MM-DD: a decision of people, not the clock.
         licence_url: of code and bundle; the licence of the data is the card's.
 
     Raises:
-        ValueError: a file that a stage read is listed with another hash, the workflow is not listed or the crate itself is, or the date is no day.
+        ValueError: a file that a stage read is listed with another hash, the workflow is not listed or the
+            crate itself is, or the date is no day.
     """
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date_published):
         raise ValueError(f"date_published is {date_published!r}, expected YYYY-MM-DD")
@@ -45,8 +68,17 @@ def crate(run: dict, workflow: dict, files: list[dict], card: dict, date_publish
     scripts = {_script(stage): sorted(stage["code"].keys() - {_script(stage)}) for stage in run["stages"]}
     code = {path for stage in run["stages"] for path in stage["code"]}
     entities = [_file(row, code, scripts) for row in rows.values() if row["path"] != provenance.WORKFLOW]
-    entities += [{"@id": _id(path), "@type": "File", "name": path, "description": "This bundle does not list it by SHA-256."}
-                 for name in stages for path in results[name] if path not in rows]
+    entities += [
+        {
+            "@id": _id(path),
+            "@type": "File",
+            "name": path,
+            "description": "This bundle does not list it by SHA-256.",
+        }
+        for name in stages
+        for path in results[name]
+        if path not in rows
+    ]
     entities += [_workflow(rows[provenance.WORKFLOW], run["stages"]), _data(run, card)]
     parts = sorted(entity["@id"] for entity in entities)
     for position, stage in enumerate(run["stages"]):
@@ -56,26 +88,50 @@ def crate(run: dict, workflow: dict, files: list[dict], card: dict, date_publish
     return {"@context": CONTEXT, "@graph": [*head, *sorted(entities, key=lambda entity: entity["@id"])]}
 
 
-def _head(run_id: str, parts: list[str], stages: list[str], date_published: str, licence_url: str) -> list[dict]:
+def _head(
+    run_id: str, parts: list[str], stages: list[str], date_published: str, licence_url: str
+) -> list[dict]:
     """The descriptor of the crate and its root."""
     actions = [RUN, *(f"#{name}" for name in stages), *(f"#{name}-control" for name in stages)]
-    return [{"@id": DESCRIPTOR, "@type": "CreativeWork", "about": _ref("./"), "license": _ref(licence_url),
-             "conformsTo": _refs([SPECIFICATION, WORKFLOW_CRATE])},
-            {"@id": "./", "@type": "Dataset", "name": f"Run {run_id[:12]} of {provenance.WORKFLOW}", "identifier": run_id,
-             "description": "Evidence of a run: its records, and the actions that made them. dvc.lock has the rest of what they made, by MD5.",
-             "datePublished": date_published, "license": _ref(licence_url), "conformsTo": _refs(PROFILES),
-             "mainEntity": _ref(_id(provenance.WORKFLOW)), "hasPart": _refs(parts), "mentions": _refs(actions)}]
+    return [
+        {
+            "@id": DESCRIPTOR,
+            "@type": "CreativeWork",
+            "about": _ref("./"),
+            "license": _ref(licence_url),
+            "conformsTo": _refs([SPECIFICATION, WORKFLOW_CRATE]),
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            "name": f"Run {run_id[:12]} of {provenance.WORKFLOW}",
+            "identifier": run_id,
+            "description": "Evidence of a run: its records, and the actions that made them. dvc.lock has "
+            "the rest of what they made, by MD5.",
+            "datePublished": date_published,
+            "license": _ref(licence_url),
+            "conformsTo": _refs(PROFILES),
+            "mainEntity": _ref(_id(provenance.WORKFLOW)),
+            "hasPart": _refs(parts),
+            "mentions": _refs(actions),
+        },
+    ]
 
 
 def _rows(run: dict, files: list[dict]) -> dict[str, dict]:
-    """Path -> row of everything known by path: what is listed, what stages read, their code and their pins."""
-    rows = {row["path"]: {"path": row["path"], "sha256": row["sha256"], "bytes": row["bytes"]} for row in files}
+    """Path -> row of everything known by path: what is listed, what stages read, their code and their
+    pins."""
+    rows = {
+        row["path"]: {"path": row["path"], "sha256": row["sha256"], "bytes": row["bytes"]} for row in files
+    }
     if provenance.WORKFLOW not in rows:
         raise ValueError(f"{provenance.WORKFLOW} is not among the files")
     if f"{BUNDLE}/{DESCRIPTOR}" in rows:
         raise ValueError(f"{BUNDLE}/{DESCRIPTOR} is among the files: it cannot hold its own hash")
     seen = provenance.hashes(run, "code", "inputs", "pins")
-    if broken := sorted(path for path, digest in seen.items() if path in rows and rows[path]["sha256"] != digest):
+    if broken := sorted(
+        path for path, digest in seen.items() if path in rows and rows[path]["sha256"] != digest
+    ):
         raise ValueError(f"listed with another hash than a stage saw: {', '.join(broken)}")
     for path, digest in seen.items():
         rows.setdefault(path, {"path": path, "sha256": digest, "bytes": None})
@@ -84,7 +140,11 @@ def _rows(run: dict, files: list[dict]) -> dict[str, dict]:
 
 def _script(stage: dict) -> str:
     """Path of a stage's script: of its code, the one file below stages/ that has its name."""
-    return next(path for path in sorted(stage["code"]) if path.startswith("stages/") and path.endswith(f"/{stage['stage']}.py"))
+    return next(
+        path
+        for path in sorted(stage["code"])
+        if path.startswith("stages/") and path.endswith(f"/{stage['stage']}.py")
+    )
 
 
 def _id(path: str) -> str:
@@ -104,14 +164,21 @@ def _refs(identifiers) -> list[dict]:
 def _results(stage: str, rows: dict[str, dict], made: dict[str, list[str]]) -> list[str]:
     """Known files that a stage made; an output of which nothing is known stands for itself."""
     known = [path for path in rows if provenance.is_made(path, {stage: made[stage]})]
-    return sorted(known + [out for out in made[stage] if not any(path == out or path.startswith(f"{out}/") for path in known)])
+    return sorted(
+        known
+        + [out for out in made[stage] if not any(path == out or path.startswith(f"{out}/") for path in known)]
+    )
 
 
 def _file(row: dict, code: set[str], scripts: dict[str, list[str]]) -> dict:
     """A file; a script also says what it imports."""
     path = row["path"]
-    entity = {"@id": _id(path), "@type": ["File", "SoftwareSourceCode"] if path in code else "File", "name": path,
-              "encodingFormat": MEDIA_TYPES.get(path.rpartition(".")[2], "application/octet-stream")}
+    entity = {
+        "@id": _id(path),
+        "@type": ["File", "SoftwareSourceCode"] if path in code else "File",
+        "name": path,
+        "encodingFormat": MEDIA_TYPES.get(path.rpartition(".")[2], "application/octet-stream"),
+    }
     if row["sha256"] is None:
         entity["description"] = "It lists this crate, so that its hash cannot stand here."
     else:
@@ -124,27 +191,69 @@ def _file(row: dict, code: set[str], scripts: dict[str, list[str]]) -> dict:
 
 
 def _workflow(row: dict, stages: list[dict]) -> dict:
-    return _file(row, set(), {}) | {"@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"], "programmingLanguage": _ref(DVC),
-                                    "hasPart": _refs(_id(_script(stage)) for stage in stages), "step": _refs(f"#{stage['stage']}-step" for stage in stages)}
+    return _file(row, set(), {}) | {
+        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
+        "programmingLanguage": _ref(DVC),
+        "hasPart": _refs(_id(_script(stage)) for stage in stages),
+        "step": _refs(f"#{stage['stage']}-step" for stage in stages),
+    }
 
 
 def _data(run: dict, card: dict) -> dict:
-    return {"@id": _id(f"{DATA_FOLDER}/"), "@type": "Dataset", "name": card["name"], "url": card["url"], "license": _ref(card["licence_url"]),
-            "description": f"Raw images and label maps. Root over all files: SHA-256 {run['dataset_root_sha256']}."}
+    return {
+        "@id": _id(f"{DATA_FOLDER}/"),
+        "@type": "Dataset",
+        "name": card["name"],
+        "url": card["url"],
+        "license": _ref(card["licence_url"]),
+        "description": f"Raw images and label maps. Root over all files: SHA-256 "
+        f"{run['dataset_root_sha256']}.",
+    }
 
 
 def _stage(stage: dict, position: int, declared: dict, results: list[str]) -> list[dict]:
     """The step, its execution, what was executed, and the parameters that went in."""
     name = stage["stage"]
-    params = [{"@id": f"#{name}-param-{quote(key)}", "@type": "PropertyValue", "name": f"{name}.{key}", "value": _value(value)}
-              for key, value in sorted(stage["params"].items())]
+    params = [
+        {
+            "@id": f"#{name}-param-{quote(key)}",
+            "@type": "PropertyValue",
+            "name": f"{name}.{key}",
+            "value": _value(value),
+        }
+        for key, value in sorted(stage["params"].items())
+    ]
     folder = [f"{DATA_FOLDER}/"] if DATA_FOLDER in declared["deps"] else []
-    objects = [*(_id(path) for path in [*folder, *sorted({*stage["inputs"], provenance.PINS})]), *(param["@id"] for param in params)]
-    return [{"@id": f"#{name}-step", "@type": "HowToStep", "name": name, "position": position, "workExample": _ref(_id(_script(stage)))},
-            {"@id": f"#{name}-control", "@type": "ControlAction", "name": f"Orchestrate {name}", "instrument": _ref(f"#{name}-step"),
-             "object": _ref(f"#{name}")},
-            {"@id": f"#{name}", "@type": "CreateAction", "name": declared.get("desc", name), "description": " ".join(declared["cmd"].split()),
-             "instrument": _ref(_id(_script(stage))), "object": _refs(objects), "result": _refs(_id(path) for path in results)}, *params]
+    objects = [
+        *(_id(path) for path in [*folder, *sorted({*stage["inputs"], provenance.PINS})]),
+        *(param["@id"] for param in params),
+    ]
+    return [
+        {
+            "@id": f"#{name}-step",
+            "@type": "HowToStep",
+            "name": name,
+            "position": position,
+            "workExample": _ref(_id(_script(stage))),
+        },
+        {
+            "@id": f"#{name}-control",
+            "@type": "ControlAction",
+            "name": f"Orchestrate {name}",
+            "instrument": _ref(f"#{name}-step"),
+            "object": _ref(f"#{name}"),
+        },
+        {
+            "@id": f"#{name}",
+            "@type": "CreateAction",
+            "name": declared.get("desc", name),
+            "description": " ".join(declared["cmd"].split()),
+            "instrument": _ref(_id(_script(stage))),
+            "object": _refs(objects),
+            "result": _refs(_id(path) for path in results),
+        },
+        *params,
+    ]
 
 
 def _value(value):
@@ -155,15 +264,35 @@ def _value(value):
 def _whole(run: dict, made: dict[str, list[str]], results: dict[str, list[str]]) -> dict:
     """The execution of the workflow: in goes what no stage made, out comes everything that one did."""
     read = [*provenance.hashes(run, "inputs", "pins"), f"{DATA_FOLDER}/"]
-    return {"@id": RUN, "@type": "CreateAction", "name": f"Run {run['run_id'][:12]}", "description": "dvc repro",
-            "instrument": _ref(_id(provenance.WORKFLOW)),
-            "object": _refs(_id(path) for path in sorted(read) if not provenance.is_made(path, made)),
-            "result": _refs(_id(path) for path in sorted({path for paths in results.values() for path in paths}))}
+    return {
+        "@id": RUN,
+        "@type": "CreateAction",
+        "name": f"Run {run['run_id'][:12]}",
+        "description": "dvc repro",
+        "instrument": _ref(_id(provenance.WORKFLOW)),
+        "object": _refs(_id(path) for path in sorted(read) if not provenance.is_made(path, made)),
+        "result": _refs(_id(path) for path in sorted({path for paths in results.values() for path in paths})),
+    }
 
 
 def _context(card: dict, licence_url: str) -> list[dict]:
     """What the other entities refer to and that is no file."""
-    licences = [{"@id": url, "@type": "CreativeWork", "name": f"Licence of the {what}"}
-                for url, what in {card["licence_url"]: "data", licence_url: "code and the bundle"}.items()]
-    profiles = [{"@id": url, "@type": "CreativeWork", "name": name, "version": url.rpartition("/")[2]} for url, name in PROFILES.items()]
-    return [*licences, *profiles, {"@id": DVC, "@type": "ComputerLanguage", "name": "DVC pipeline", "identifier": _ref(DVC), "url": _ref(DVC)}]
+    licences = [
+        {"@id": url, "@type": "CreativeWork", "name": f"Licence of the {what}"}
+        for url, what in {card["licence_url"]: "data", licence_url: "code and the bundle"}.items()
+    ]
+    profiles = [
+        {"@id": url, "@type": "CreativeWork", "name": name, "version": url.rpartition("/")[2]}
+        for url, name in PROFILES.items()
+    ]
+    return [
+        *licences,
+        *profiles,
+        {
+            "@id": DVC,
+            "@type": "ComputerLanguage",
+            "name": "DVC pipeline",
+            "identifier": _ref(DVC),
+            "url": _ref(DVC),
+        },
+    ]

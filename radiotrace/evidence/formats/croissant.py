@@ -1,45 +1,102 @@
-"""The data set as Croissant 1.0 with the fields for responsible AI (RAI 1.0): each raw file by SHA-256, each case with its part."""
+"""The data set as Croissant 1.0 with the fields for responsible AI (RAI 1.0): each raw file by SHA-256,
+each case with its part."""
+
 from radiotrace.records import merkle
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 UNKNOWN = "Unknown: no source that was read says so."
-# Fact of the card -> property of RAI 1.0. The timeframe is not here: it holds dates, so an unknown one cannot be put in words.
+# Fact of the card -> property of RAI 1.0. The timeframe is not here: it holds dates, so an unknown one cannot
+# be put in words.
 RAI = {
-    "collection": "rai:dataCollection", "collection_type": "rai:dataCollectionType", "missing_data": "rai:dataCollectionMissingData",
-    "raw_data": "rai:dataCollectionRawData", "imputation": "rai:dataImputationProtocol", "preprocessing": "rai:dataPreprocessingProtocol",
-    "annotation_protocol": "rai:dataAnnotationProtocol", "annotation_platform": "rai:dataAnnotationPlatform",
-    "annotation_analysis": "rai:dataAnnotationAnalysis", "annotations_per_item": "rai:annotationsPerItem",
-    "annotator_demographics": "rai:annotatorDemographics", "machine_annotation_tools": "rai:machineAnnotationTools", "use_cases": "rai:dataUseCases",
-    "biases": "rai:dataBiases", "limitations": "rai:dataLimitations", "social_impact": "rai:dataSocialImpact",
-    "personal_sensitive_information": "rai:personalSensitiveInformation", "release_maintenance_plan": "rai:dataReleaseMaintenancePlan"}
+    "collection": "rai:dataCollection",
+    "collection_type": "rai:dataCollectionType",
+    "missing_data": "rai:dataCollectionMissingData",
+    "raw_data": "rai:dataCollectionRawData",
+    "imputation": "rai:dataImputationProtocol",
+    "preprocessing": "rai:dataPreprocessingProtocol",
+    "annotation_protocol": "rai:dataAnnotationProtocol",
+    "annotation_platform": "rai:dataAnnotationPlatform",
+    "annotation_analysis": "rai:dataAnnotationAnalysis",
+    "annotations_per_item": "rai:annotationsPerItem",
+    "annotator_demographics": "rai:annotatorDemographics",
+    "machine_annotation_tools": "rai:machineAnnotationTools",
+    "use_cases": "rai:dataUseCases",
+    "biases": "rai:dataBiases",
+    "limitations": "rai:dataLimitations",
+    "social_impact": "rai:dataSocialImpact",
+    "personal_sensitive_information": "rai:personalSensitiveInformation",
+    "release_maintenance_plan": "rai:dataReleaseMaintenancePlan",
+}
 # The files of a case -> what they are.
 KINDS = {"image": "images", "label_map": "label_maps"}
-_CROISSANT_TERMS = ("citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject", "fileSet", "format", "includes",
-                    "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated", "replace",
-                    "samplingRate", "separator", "source", "subField", "transform")
-CONTEXT = {"@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/", "cr": "http://mlcommons.org/croissant/",
-           "rai": "http://mlcommons.org/croissant/RAI/", "dct": "http://purl.org/dc/terms/", "conformsTo": "dct:conformsTo",
-           "data": {"@id": "cr:data", "@type": "@json"}, "examples": {"@id": "cr:examples", "@type": "@json"},
-           "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, **{term: f"cr:{term}" for term in _CROISSANT_TERMS}}
+_CROISSANT_TERMS = (
+    "citeAs",
+    "column",
+    "equivalentProperty",
+    "extract",
+    "field",
+    "fileProperty",
+    "fileObject",
+    "fileSet",
+    "format",
+    "includes",
+    "isLiveDataset",
+    "jsonPath",
+    "key",
+    "md5",
+    "parentField",
+    "path",
+    "recordSet",
+    "references",
+    "regex",
+    "repeated",
+    "replace",
+    "samplingRate",
+    "separator",
+    "source",
+    "subField",
+    "transform",
+)
+CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    **{term: f"cr:{term}" for term in _CROISSANT_TERMS},
+}
 
 
 def card_faults(card: dict) -> list[str]:
     """What the schema of the card cannot see: facts that cite a source which the card does not name."""
-    return [f"facts.{name}: source {source!r} is not under sources" for name, fact in sorted(card["facts"].items()) if fact
-            for source in fact["sources"] if source not in card["sources"]]
+    return [
+        f"facts.{name}: source {source!r} is not under sources"
+        for name, fact in sorted(card["facts"].items())
+        if fact
+        for source in fact["sources"]
+        if source not in card["sources"]
+    ]
 
 
 def unknown(card: dict) -> list[str]:
     """What nobody could say of the data set, sorted: facts, version and date that are null."""
-    return sorted([f"facts.{name}" for name, fact in card["facts"].items() if fact is None]
-                  + [name for name in ("version", "date_published") if card[name] is None])
+    return sorted(
+        [f"facts.{name}" for name, fact in card["facts"].items() if fact is None]
+        + [name for name in ("version", "date_published") if card[name] is None]
+    )
 
 
 def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -> dict:
     """The data set as a Croissant document, the same for the same records.
 
-    Every file is a FileObject with its SHA-256, because a folder has none: mlcroissant refuses a file with other bytes when it reads the
-    record sets 'images_files' and 'label_maps_files'. The record set 'cases' stands in the document itself.
+    Every file is a FileObject with its SHA-256, because a folder has none: mlcroissant refuses a file with
+    other bytes when it reads the record sets 'images_files' and 'label_maps_files'. The record set 'cases'
+    stands in the document itself.
 
     Args:
         dataset, split: the records; a case that the split does not hold has part and fold null.
@@ -47,29 +104,51 @@ def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -
         folder: of the raw files, as seen from the folder of the document.
 
     Raises:
-        ValueError: the files do not give the root hash of the data set, or the split holds a case that the data set does not.
+        ValueError: the files do not give the root hash of the data set, or the split holds a case that the
+            data set does not.
     """
-    files = {source["path"]: source["sha256"] for case in dataset["cases"] for source in (case["image"], case["label_map"])}
+    files = {
+        source["path"]: source["sha256"]
+        for case in dataset["cases"]
+        for source in (case["image"], case["label_map"])
+    }
     if merkle.root(files) != dataset["dataset"]["root_sha256"]:
         raise ValueError("the files of the data set do not give its root hash")
     if strange := sorted(split["cases"].keys() - {case["case_id"] for case in dataset["cases"]}):
         raise ValueError(f"cases of the split that are not in the data set: {', '.join(strange)}")
     about = dataset["dataset"]
     return {
-        "@context": CONTEXT, "@type": "sc:Dataset", "conformsTo": CONFORMS_TO, "name": about["name"] or card["name"],
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": CONFORMS_TO,
+        "name": about["name"] or card["name"],
         "description": _description(about, card),
-        "url": card["url"], "license": card["licence_url"], "keywords": card["keywords"],
-        "creator": [{"@type": "Organization", **{key: value for key, value in creator.items() if value}} for creator in card["creators"]],
+        "url": card["url"],
+        "license": card["licence_url"],
+        "keywords": card["keywords"],
+        "creator": [
+            {"@type": "Organization", **{key: value for key, value in creator.items() if value}}
+            for creator in card["creators"]
+        ],
         "citeAs": "; ".join(f"[{source}] {text}" for source, text in sorted(card["sources"].items())),
-        **{key: value for key, value in (("version", card["version"]), ("datePublished", card["date_published"])) if value},
-        **_rai(card), "distribution": _distribution(files, dataset["cases"], folder),
-        "recordSet": [_cases(dataset["cases"], split), *map(_listing, KINDS.values())]}
+        **{
+            key: value
+            for key, value in (("version", card["version"]), ("datePublished", card["date_published"]))
+            if value
+        },
+        **_rai(card),
+        "distribution": _distribution(files, dataset["cases"], folder),
+        "recordSet": [_cases(dataset["cases"], split), *map(_listing, KINDS.values())],
+    }
 
 
 def _description(about: dict, card: dict) -> str:
     names = unknown(card)
-    sentences = [about["description"] or card["name"] + ".", f"Unknown ({len(names)}): {', '.join(names) or 'nothing'}.",
-                 f"Root over all files: SHA-256 {about['root_sha256']}."]
+    sentences = [
+        about["description"] or card["name"] + ".",
+        f"Unknown ({len(names)}): {', '.join(names) or 'nothing'}.",
+        f"Root over all files: SHA-256 {about['root_sha256']}.",
+    ]
     return " ".join(sentences)
 
 
@@ -88,13 +167,30 @@ def _with_sources(fact: dict | None) -> str:
 
 def _distribution(files: dict[str, str], cases: list[dict], folder: str) -> list[dict]:
     """A FileObject for each file, then a FileSet for the images and one for the label maps."""
-    objects = [{"@type": "cr:FileObject", "@id": path, "name": path, "contentUrl": f"{folder}/{path}", "encodingFormat": _media_type(path),
-                "sha256": digest} for path, digest in sorted(files.items())]
+    objects = [
+        {
+            "@type": "cr:FileObject",
+            "@id": path,
+            "name": path,
+            "contentUrl": f"{folder}/{path}",
+            "encodingFormat": _media_type(path),
+            "sha256": digest,
+        }
+        for path, digest in sorted(files.items())
+    ]
     sets = []
     for kind, name in KINDS.items():
         paths = sorted(case[kind]["path"] for case in cases)
-        sets.append({"@type": "cr:FileSet", "@id": name, "name": name, "containedIn": [{"@id": path} for path in paths],
-                     "encodingFormat": sorted({_media_type(path) for path in paths}), "includes": "*"})
+        sets.append(
+            {
+                "@type": "cr:FileSet",
+                "@id": name,
+                "name": name,
+                "containedIn": [{"@id": path} for path in paths],
+                "encodingFormat": sorted({_media_type(path) for path in paths}),
+                "includes": "*",
+            }
+        )
     return objects + sets
 
 
@@ -104,7 +200,13 @@ def _media_type(path: str) -> str:
 
 
 def _field(record_set: str, name: str, data_type: str, **more) -> dict:
-    return {"@type": "cr:Field", "@id": f"{record_set}/{name}", "name": f"{record_set}/{name}", "dataType": data_type, **more}
+    return {
+        "@type": "cr:Field",
+        "@id": f"{record_set}/{name}",
+        "name": f"{record_set}/{name}",
+        "dataType": data_type,
+        **more,
+    }
 
 
 def _cases(cases: list[dict], split: dict) -> dict:
@@ -113,17 +215,45 @@ def _cases(cases: list[dict], split: dict) -> dict:
     rows = []
     for case in sorted(cases, key=lambda case: case["case_id"]):
         place = split["cases"].get(case["case_id"], {"part": None, "fold": None})
-        row = {"case_id": case["case_id"], "subject_id": case["subject_id"], "part": place["part"], "fold": place["fold"],
-               **{kind: case[kind]["path"] for kind in KINDS}, **{f"{kind}_sha256": case[kind]["sha256"] for kind in KINDS}}
+        row = {
+            "case_id": case["case_id"],
+            "subject_id": case["subject_id"],
+            "part": place["part"],
+            "fold": place["fold"],
+            **{kind: case[kind]["path"] for kind in KINDS},
+            **{f"{kind}_sha256": case[kind]["sha256"] for kind in KINDS},
+        }
         rows.append({f"cases/{key}": value for key, value in row.items()})
-    return {"@type": "cr:RecordSet", "@id": "cases", "name": "cases", "description": "One record a case: subject, part of the split, files.",
-            "key": {"@id": "cases/case_id"}, "field": [*(_field("cases", name, "sc:Text") for name in texts), _field("cases", "fold", "sc:Integer")],
-            "data": rows}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "cases",
+        "name": "cases",
+        "description": "One record a case: subject, part of the split, files.",
+        "key": {"@id": "cases/case_id"},
+        "field": [
+            *(_field("cases", name, "sc:Text") for name in texts),
+            _field("cases", "fold", "sc:Integer"),
+        ],
+        "data": rows,
+    }
 
 
 def _listing(file_set: str) -> dict:
-    """The record set of the files of one kind: their names and paths, once their bytes were found to be the right ones."""
-    fields = [_field(f"{file_set}_files", name, "sc:Text", source={"fileSet": {"@id": file_set}, "extract": {"fileProperty": name}})
-              for name in ("filename", "fullpath")]
-    return {"@type": "cr:RecordSet", "@id": f"{file_set}_files", "name": f"{file_set}_files",
-            "description": f"The files of {file_set}.", "field": fields}
+    """The record set of the files of one kind: their names and paths, once their bytes were found to be
+    the right ones."""
+    fields = [
+        _field(
+            f"{file_set}_files",
+            name,
+            "sc:Text",
+            source={"fileSet": {"@id": file_set}, "extract": {"fileProperty": name}},
+        )
+        for name in ("filename", "fullpath")
+    ]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": f"{file_set}_files",
+        "name": f"{file_set}_files",
+        "description": f"The files of {file_set}.",
+        "field": fields,
+    }

@@ -1,17 +1,34 @@
-"""The bill of the model, as CycloneDX 1.6 with a model card: its file, the data it learnt from, what was measured and in which group.
+"""The bill of the model, as CycloneDX 1.6 with a model card: its file, the data it learnt from, what was
+measured and in which group.
 
 A plain dict, because cyclonedx-python-lib 11.12.0 drops a model card that it reads and writes again.
 """
+
 from radiotrace.evidence.formats import components, distributions, sbom
 
-# Metrics that stand per label, each with an interval over subjects; the name of the record is the type of the metric.
-OF_LABELS = ("dice", "iou", "surface_dice", "boundary_f1", "hausdorff95_mm", "average_surface_distance_mm", "sensitivity", "specificity", "ppv",
-             "npv", "volume_error_percent", "volume_error_absolute_percent", "volume_error_mm3")
+# Metrics that stand per label, each with an interval over subjects; the name of the record is the type of the
+# metric.
+OF_LABELS = (
+    "dice",
+    "iou",
+    "surface_dice",
+    "boundary_f1",
+    "hausdorff95_mm",
+    "average_surface_distance_mm",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "volume_error_percent",
+    "volume_error_absolute_percent",
+    "volume_error_mm3",
+)
 MODEL, DATA = "model", "dataset"
 
 
 def mlbom(model: dict, dataset: dict, metrics: dict, split: dict, runtime: dict, intended_use: dict) -> dict:
-    """The bill of the model: its file, the data it learnt from, what was measured with which interval, in which group.
+    """The bill of the model: its file, the data it learnt from, what was measured with which interval, in
+    which group.
 
     Args:
         model, dataset, metrics, split: the records of one run.
@@ -19,40 +36,93 @@ def mlbom(model: dict, dataset: dict, metrics: dict, split: dict, runtime: dict,
         intended_use: design/intended_use.yaml.
     """
     name = f"{model['network']['name']} of run {model['run_id'][:12]}"
-    card = {"modelParameters": _parameters(model), "quantitativeAnalysis": {"performanceMetrics": _performance(metrics)},
-            "considerations": _considerations(model, dataset, metrics, intended_use),
-            "properties": components.properties_of([("radiotrace:status_of_considerations", intended_use["status"]),
-                                                    *((f"radiotrace:method:{what}", how) for what, how in sorted(metrics["methods"].items()))])}
-    made = {"type": "machine-learning-model", "bom-ref": MODEL, "name": name, "version": model["run_id"],
-            "hashes": [{"alg": "SHA-256", "content": model["sha256"]}], "modelCard": card,
-            "properties": components.properties_of([("radiotrace:run_id", model["run_id"]), ("radiotrace:file", model["file"]),
-                                                    ("radiotrace:weights_sha256", model["weights_sha256"])])}
-    document = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
-                "metadata": {"authors": runtime["metadata"]["authors"], "component": made,
-                             "properties": components.properties_of((f"radiotrace:{what}", why) for what, why in sbom.LEFT_OUT.items())},
-                "components": [_data(dataset, split)], "dependencies": [{"ref": MODEL, "dependsOn": [DATA]}],
-                "externalReferences": [{"type": "bom", "url": sbom.link(runtime), "comment": "what the product that made this model ran on"}]}
+    card = {
+        "modelParameters": _parameters(model),
+        "quantitativeAnalysis": {"performanceMetrics": _performance(metrics)},
+        "considerations": _considerations(model, dataset, metrics, intended_use),
+        "properties": components.properties_of(
+            [
+                ("radiotrace:status_of_considerations", intended_use["status"]),
+                *((f"radiotrace:method:{what}", how) for what, how in sorted(metrics["methods"].items())),
+            ]
+        ),
+    }
+    made = {
+        "type": "machine-learning-model",
+        "bom-ref": MODEL,
+        "name": name,
+        "version": model["run_id"],
+        "hashes": [{"alg": "SHA-256", "content": model["sha256"]}],
+        "modelCard": card,
+        "properties": components.properties_of(
+            [
+                ("radiotrace:run_id", model["run_id"]),
+                ("radiotrace:file", model["file"]),
+                ("radiotrace:weights_sha256", model["weights_sha256"]),
+            ]
+        ),
+    }
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "authors": runtime["metadata"]["authors"],
+            "component": made,
+            "properties": components.properties_of(
+                (f"radiotrace:{what}", why) for what, why in sbom.LEFT_OUT.items()
+            ),
+        },
+        "components": [_data(dataset, split)],
+        "dependencies": [{"ref": MODEL, "dependsOn": [DATA]}],
+        "externalReferences": [
+            {
+                "type": "bom",
+                "url": sbom.link(runtime),
+                "comment": "what the product that made this model ran on",
+            }
+        ],
+    }
     return document | {"serialNumber": sbom.serial(document)}
 
 
 def _parameters(model: dict) -> dict:
     """What goes in and out, and what learnt it."""
-    ends = {way: f"{model[way]['name']}: {model[way]['type']}, axes {' '.join(model[way]['axes'])}" for way in ("input", "output")}
-    return {"approach": {"type": "supervised"}, "task": "semantic segmentation of volumes", "architectureFamily": "convolutional neural network",
-            "modelArchitecture": model["network"]["name"], "datasets": [{"ref": DATA}],
-            "inputs": [{"format": ends["input"]}], "outputs": [{"format": ends["output"]}]}
+    ends = {
+        way: f"{model[way]['name']}: {model[way]['type']}, axes {' '.join(model[way]['axes'])}"
+        for way in ("input", "output")
+    }
+    return {
+        "approach": {"type": "supervised"},
+        "task": "semantic segmentation of volumes",
+        "architectureFamily": "convolutional neural network",
+        "modelArchitecture": model["network"]["name"],
+        "datasets": [{"ref": DATA}],
+        "inputs": [{"format": ends["input"]}],
+        "outputs": [{"format": ends["output"]}],
+    }
 
 
 def _data(dataset: dict, split: dict) -> dict:
     """The data set, by the root hash over its files; no hash of a file, for it is many."""
     about = dataset["dataset"]
     counts = {f"radiotrace:{what}": about[what] for what in ("cases", "subjects")}
-    counts |= {f"radiotrace:{what}_{part}": row[what] for part, row in sorted(split["counts"].items()) for what in ("cases", "subjects")}
+    counts |= {
+        f"radiotrace:{what}_{part}": row[what]
+        for part, row in sorted(split["counts"].items())
+        for what in ("cases", "subjects")
+    }
     contents = {"properties": components.properties_of((what, str(n)) for what, n in counts.items())}
-    return {"type": "data", "bom-ref": DATA, "name": about["name"] or "unknown", "version": about["version"] or "unknown",
-            "description": about["description"] or "unknown", "licenses": [_licence(about["licence"] or "unknown")],
-            "data": [{"type": "dataset", "name": about["name"] or "unknown", "contents": contents}],
-            "properties": components.properties_of([("radiotrace:root_sha256", about["root_sha256"])])}
+    return {
+        "type": "data",
+        "bom-ref": DATA,
+        "name": about["name"] or "unknown",
+        "version": about["version"] or "unknown",
+        "description": about["description"] or "unknown",
+        "licenses": [_licence(about["licence"] or "unknown")],
+        "data": [{"type": "dataset", "name": about["name"] or "unknown", "contents": contents}],
+        "properties": components.properties_of([("radiotrace:root_sha256", about["root_sha256"])]),
+    }
 
 
 def _licence(text: str) -> dict:
@@ -64,20 +134,49 @@ def _licence(text: str) -> dict:
 def _performance(metrics: dict) -> list[dict]:
     """A row per metric and label, then Dice per group; an undefined value or bound is said, not left out."""
     part = f"{metrics['part']} part"
-    rows = [_row(f"mean {metric}", f"{part}, {'mean of labels' if label == 'mean_of_labels' else f'label {label}'}", summary)
-            for metric in OF_LABELS for label, summary in sorted(metrics[metric].items())]
-    rows += [_row(f"calibration {metric}", f"{part}, {when} temperature scaling", (metrics["calibration"][when] or {}).get(metric))
-             for when in ("before", "after") for metric in ("expected_error", "brier")]
-    return rows + [_row("mean dice", f"{part}, {attribute} is {group}, mean of labels" + (", too few to judge" if row["insufficient_n"] else ""), row)
-                   for attribute, groups in sorted(metrics["subgroups"].items()) for group, row in sorted(groups.items())]
+    rows = [
+        _row(
+            f"mean {metric}",
+            f"{part}, {'mean of labels' if label == 'mean_of_labels' else f'label {label}'}",
+            summary,
+        )
+        for metric in OF_LABELS
+        for label, summary in sorted(metrics[metric].items())
+    ]
+    rows += [
+        _row(
+            f"calibration {metric}",
+            f"{part}, {when} temperature scaling",
+            (metrics["calibration"][when] or {}).get(metric),
+        )
+        for when in ("before", "after")
+        for metric in ("expected_error", "brier")
+    ]
+    return rows + [
+        _row(
+            "mean dice",
+            f"{part}, {attribute} is {group}, mean of "
+            f"labels" + (", too few to judge" if row["insufficient_n"] else ""),
+            row,
+        )
+        for attribute, groups in sorted(metrics["subgroups"].items())
+        for group, row in sorted(groups.items())
+    ]
 
 
 def _row(metric: str, where: str, summary: dict | None) -> dict:
     if summary is None:
         return {"type": metric, "value": "undefined", "slice": where}
     counts = f"{summary['n_cases']} cases of {summary['n_subjects']} subjects, undefined in {summary['n_undefined']}"
-    return {"type": metric, "value": _text(summary["mean"] if "mean" in summary else summary["value"]), "slice": f"{where}; {counts}",
-            "confidenceInterval": {"lowerBound": _text(summary["ci95_low"]), "upperBound": _text(summary["ci95_high"])}}
+    return {
+        "type": metric,
+        "value": _text(summary["mean"] if "mean" in summary else summary["value"]),
+        "slice": f"{where}; {counts}",
+        "confidenceInterval": {
+            "lowerBound": _text(summary["ci95_low"]),
+            "upperBound": _text(summary["ci95_high"]),
+        },
+    }
 
 
 def _text(value: float | None) -> str:
@@ -85,8 +184,18 @@ def _text(value: float | None) -> str:
 
 
 def _considerations(model: dict, dataset: dict, metrics: dict, intended_use: dict) -> dict:
-    """Whom and what the model is for, and its limits: as people wrote them, then those that the records show."""
-    said = [model["notice"], f"One data set: {dataset['dataset']['name']}; modality {model['modality']}. These records show no other."]
-    said += [f"{len(metrics['excluded'])} cases were left out of the evaluation"] if metrics["excluded"] else []
-    return {"users": [f"{one['who']}: {one['does']}" for one in intended_use["users"]], "useCases": [intended_use["purpose"]],
-            "technicalLimitations": [*intended_use["must_not_be_used"], *intended_use["limits"], *said]}
+    """Whom and what the model is for, and its limits: as people wrote them, then those that the records
+    show."""
+    said = [
+        model["notice"],
+        f"One data set: {dataset['dataset']['name']}; modality {model['modality']}. "
+        f"These records show no other.",
+    ]
+    said += (
+        [f"{len(metrics['excluded'])} cases were left out of the evaluation"] if metrics["excluded"] else []
+    )
+    return {
+        "users": [f"{one['who']}: {one['does']}" for one in intended_use["users"]],
+        "useCases": [intended_use["purpose"]],
+        "technicalLimitations": [*intended_use["must_not_be_used"], *intended_use["limits"], *said],
+    }

@@ -1,7 +1,9 @@
 """The model card: what a user of the model should know, where every number is a reference into the bundle.
 
-Sections follow the model card of FDA's draft on AI-enabled device software functions (January 2025), in our own words.
+Sections follow the model card of FDA's draft on AI-enabled device software functions (January 2025), in our
+own words.
 """
+
 from radiotrace.evidence.design.compliance import resolve
 
 PERFORMANCE = ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")
@@ -14,34 +16,90 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
         intended_use: design/intended_use.yaml; its prose has the status that stands there.
         bundle: file of the bundle -> its content; digests: file -> SHA-256.
     """
+
     def refer(file, pointer):
-        return {"value": resolve(bundle[file], pointer), "file": file, "pointer": pointer, "sha256": digests[file]}
+        return {
+            "value": resolve(bundle[file], pointer),
+            "file": file,
+            "pointer": pointer,
+            "sha256": digests[file],
+        }
 
     def prose(*keys):
-        return {"status": intended_use["status"], "file": "intended_use.json", "text": {key: intended_use[key] for key in keys}}
+        return {
+            "status": intended_use["status"],
+            "file": "intended_use.json",
+            "text": {key: intended_use[key] for key in keys},
+        }
 
     metrics, labels = bundle["metrics.json"], list(bundle["metrics.json"]["dice"])
-    performance = {measure: {label: {name: refer("metrics.json", f"/{measure}/{label}/{name}")
-                                     for name in ("mean", "ci95_low", "ci95_high", "n_subjects")} for label in labels} for measure in PERFORMANCE}
-    calibration = {when: refer("metrics.json", f"/calibration/{when}/expected_error/value")
-                   for when in ("before", "after") if metrics["calibration"][when] is not None}
-    counts = {part: {what: refer("split.json", f"/counts/{part}/{what}") for what in ("cases", "subjects")}
-              for part in bundle["split.json"]["counts"]}
-    worst = {row["case_id"]: refer("metrics.json", f"/worst_cases/{number}/dice") for number, row in enumerate(metrics["worst_cases"][:5])}
+    performance = {
+        measure: {
+            label: {
+                name: refer("metrics.json", f"/{measure}/{label}/{name}")
+                for name in ("mean", "ci95_low", "ci95_high", "n_subjects")
+            }
+            for label in labels
+        }
+        for measure in PERFORMANCE
+    }
+    calibration = {
+        when: refer("metrics.json", f"/calibration/{when}/expected_error/value")
+        for when in ("before", "after")
+        if metrics["calibration"][when] is not None
+    }
+    counts = {
+        part: {what: refer("split.json", f"/counts/{part}/{what}") for what in ("cases", "subjects")}
+        for part in bundle["split.json"]["counts"]
+    }
+    worst = {
+        row["case_id"]: refer("metrics.json", f"/worst_cases/{number}/dice")
+        for number, row in enumerate(metrics["worst_cases"][:5])
+    }
     return {
-        "run_id": metrics["run_id"], "notice": intended_use["notice"],
-        "device": {"about": prose("name", "version", "release_date", "medical_device", "safety_class"),
-                   "model_sha256": refer("model.json", "/sha256"), "weights_sha256": refer("model.json", "/weights_sha256"),
-                   "tensors_sha256": refer("checkpoints.json", "/tensors/sha256"),
-                   "network": refer("model.json", "/network/name")},
-        "intended_use": prose("purpose", "medical_indication", "users", "population", "environment", "inputs", "outputs", "autonomy"),
+        "run_id": metrics["run_id"],
+        "notice": intended_use["notice"],
+        "device": {
+            "about": prose("name", "version", "release_date", "medical_device", "safety_class"),
+            "model_sha256": refer("model.json", "/sha256"),
+            "weights_sha256": refer("model.json", "/weights_sha256"),
+            "tensors_sha256": refer("checkpoints.json", "/tensors/sha256"),
+            "network": refer("model.json", "/network/name"),
+        },
+        "intended_use": prose(
+            "purpose",
+            "medical_indication",
+            "users",
+            "population",
+            "environment",
+            "inputs",
+            "outputs",
+            "autonomy",
+        ),
         "limits": prose("must_not_be_used", "limits"),
-        "development_data": {"name": refer("dataset.json", "/dataset/name"), "licence": refer("dataset.json", "/dataset/licence"),
-                             "root_sha256": refer("dataset.json", "/dataset/root_sha256"), "parts": counts},
-        "performance": {"part": refer("metrics.json", "/part"), "measures": performance, "calibration_error": calibration, "lowest_dice": worst,
-                        "models_that_saw_this_test_part": refer("openings.json", "/n_models")},
-        "requirements": {row["requirement"]: {key: refer("acceptance.json", f"/results/{number}/{key}")
-                                              for key in ("observed", "threshold", "verdict", "prespecified")}
-                         for number, row in enumerate(bundle["acceptance.json"]["results"])},
-        "risks": {"unacceptable_or_open": refer("risks.json", "/gaps"), "anomalies": refer("anomalies.json", "/anomalies")},
-        "release_blocked": refer("traceability.json", "/release_blocked")}
+        "development_data": {
+            "name": refer("dataset.json", "/dataset/name"),
+            "licence": refer("dataset.json", "/dataset/licence"),
+            "root_sha256": refer("dataset.json", "/dataset/root_sha256"),
+            "parts": counts,
+        },
+        "performance": {
+            "part": refer("metrics.json", "/part"),
+            "measures": performance,
+            "calibration_error": calibration,
+            "lowest_dice": worst,
+            "models_that_saw_this_test_part": refer("openings.json", "/n_models"),
+        },
+        "requirements": {
+            row["requirement"]: {
+                key: refer("acceptance.json", f"/results/{number}/{key}")
+                for key in ("observed", "threshold", "verdict", "prespecified")
+            }
+            for number, row in enumerate(bundle["acceptance.json"]["results"])
+        },
+        "risks": {
+            "unacceptable_or_open": refer("risks.json", "/gaps"),
+            "anomalies": refer("anomalies.json", "/anomalies"),
+        },
+        "release_blocked": refer("traceability.json", "/release_blocked"),
+    }

@@ -1,23 +1,29 @@
-"""SLSA provenance of the model: an in-toto Statement v1 that says from which files and parameters it came, the same for the same run.
+"""SLSA provenance of the model: an in-toto Statement v1 that says from which files and parameters it came,
+the same for the same run.
 
 BUILD_TYPE names the way of building; its definition:
 
-- The build is `dvc repro` of the workflow (dvc.yaml), in a clone that holds the files of resolvedDependencies.
-- externalParameters: `workflow`, its file; `pins`, the file of pinned packages; `data`, the list of raw files; `params`, stage -> parameters as the
-  stage recorded them. A path is also the `name` of its dependency.
-- internalParameters: none. Whatever decides bytes (seed, threads, precision, numerics) is an external parameter. The kind of processor is in none:
-  with `numerics: native` the bytes may differ on another kind.
-- resolvedDependencies: the workflow, the pins, every file of code that a stage imports, and every file that a stage read and none made, each by
-  SHA-256. The packages themselves are in sbom.runtime.cdx.json. Left out are schemas/, which check records and change none, and the text of
-  params.yaml, whose values are external parameters.
+- The build is `dvc repro` of the workflow (dvc.yaml), in a clone that holds the files of
+  resolvedDependencies.
+- externalParameters: `workflow`, its file; `pins`, the file of pinned packages; `data`, the list of raw
+  files; `params`, stage -> parameters as the stage recorded them. A path is also the `name` of its
+  dependency.
+- internalParameters: none. Whatever decides bytes (seed, threads, precision, numerics) is an external
+  parameter. The kind of processor is in none: with `numerics: native` the bytes may differ on another kind.
+- resolvedDependencies: the workflow, the pins, every file of code that a stage imports, and every file that a
+  stage read and none made, each by SHA-256. The packages themselves are in sbom.runtime.cdx.json. Left out
+  are schemas/, which check records and change none, and the text of params.yaml, whose values are external
+  parameters.
 
-BUILDER is whoever ran that command, on a machine of their own. It is no build service: nobody but the builder vouches for the build, so at most SLSA
-Build L1 can be claimed, and only by whoever distributes this statement. Time, host and invocation are left out because the statement is the same
-for every run of the same inputs. The manifest of the bundle lists this file, so its hash cannot stand in it: statements.provenance adds it to
-the copy that is signed.
+BUILDER is whoever ran that command, on a machine of their own. It is no build service: nobody but the builder
+vouches for the build, so at most SLSA Build L1 can be claimed, and only by whoever distributes this
+statement. Time, host and invocation are left out because the statement is the same for every run of the same
+inputs. The manifest of the bundle lists this file, so its hash cannot stand in it: statements.provenance adds
+it to the copy that is signed.
 
 Source: in-toto Attestation Framework, Statement v1; SLSA v1.1, Build Provenance v1.
 """
+
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:x-radiotrace:build-type:dvc-repro:v1"
@@ -57,7 +63,9 @@ def hashes(run: dict, *groups: str) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for stage in run["stages"]:
         for group in groups:
-            for path, digest in ({PINS: stage["requirements_sha256"]} if group == "pins" else stage[group]).items():
+            for path, digest in (
+                {PINS: stage["requirements_sha256"]} if group == "pins" else stage[group]
+            ).items():
                 found.setdefault(path, set()).add(digest)
     if broken := sorted(path for path, digests in found.items() if len(digests) > 1):
         raise ValueError(f"stages saw different bytes under one path: {', '.join(broken)}")
@@ -77,25 +85,46 @@ def slsa(run: dict, model: dict, workflow: dict, workflow_sha256: str) -> dict:
     if run["run_id"] != model["run_id"]:
         raise ValueError(f"run {run['run_id']} and model of run {model['run_id']}")
     made = outputs(workflow)
-    read = {path: digest for path, digest in hashes(run, "code", "inputs", "pins").items() if not is_made(path, made)}
+    read = {
+        path: digest
+        for path, digest in hashes(run, "code", "inputs", "pins").items()
+        if not is_made(path, made)
+    }
     return {
-        "_type": STATEMENT, "predicateType": PREDICATE,
-        "subject": [_descriptor(ONNX, model["sha256"], radiotrace_run_id=run["run_id"]),
-                    _descriptor(WEIGHTS, model["weights_sha256"], radiotrace_run_id=run["run_id"])],
+        "_type": STATEMENT,
+        "predicateType": PREDICATE,
+        "subject": [
+            _descriptor(ONNX, model["sha256"], radiotrace_run_id=run["run_id"]),
+            _descriptor(WEIGHTS, model["weights_sha256"], radiotrace_run_id=run["run_id"]),
+        ],
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": {"workflow": WORKFLOW, "pins": PINS, "data": DATA,
-                                       "params": {stage["stage"]: stage["params"] for stage in run["stages"]}},
-                "resolvedDependencies": _dependencies({**read, WORKFLOW: workflow_sha256}, run["dataset_root_sha256"])},
-            "runDetails": {"builder": {"id": BUILDER}}}}
+                "externalParameters": {
+                    "workflow": WORKFLOW,
+                    "pins": PINS,
+                    "data": DATA,
+                    "params": {stage["stage"]: stage["params"] for stage in run["stages"]},
+                },
+                "resolvedDependencies": _dependencies(
+                    {**read, WORKFLOW: workflow_sha256}, run["dataset_root_sha256"]
+                ),
+            },
+            "runDetails": {"builder": {"id": BUILDER}},
+        },
+    }
 
 
 def _dependencies(read: dict[str, str], root_sha256: str) -> list[dict]:
     """A descriptor for each file; the list of raw files also gives the root of the tree over them."""
-    return [_descriptor(path, digest, **({"radiotrace_root_sha256": root_sha256} if path == DATA else {})) for path, digest in sorted(read.items())]
+    return [
+        _descriptor(path, digest, **({"radiotrace_root_sha256": root_sha256} if path == DATA else {}))
+        for path, digest in sorted(read.items())
+    ]
 
 
 def _descriptor(name: str, sha256: str, **annotations: str) -> dict:
     """A ResourceDescriptor of in-toto."""
-    return {"name": name, "digest": {"sha256": sha256}} | ({"annotations": annotations} if annotations else {})
+    return {"name": name, "digest": {"sha256": sha256}} | (
+        {"annotations": annotations} if annotations else {}
+    )

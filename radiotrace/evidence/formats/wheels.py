@@ -2,9 +2,11 @@
 
     python -m radiotrace.evidence.formats.wheels
 
-Reads   requirements.txt, requirements-evidence.txt, requirements-dev.txt and the files that they name; asks the package index that pip is set up for
+Reads   requirements.txt, requirements-evidence.txt, requirements-dev.txt and the files that they name; asks
+        the package index that pip is set up for
 Writes  design/wheels.json, without a word of where the files lie
 """
+
 import json
 import subprocess
 import sys
@@ -33,22 +35,53 @@ def lock(report: dict, names) -> dict:
     """
     items = {canonicalize_name(item["metadata"]["name"]): item for item in report["install"]}
     rows = {name: items[canonicalize_name(name)] for name in sorted(names)}
-    return {"wheels": {name: {"version": item["metadata"]["version"], "sha256": item["download_info"]["archive_info"]["hashes"]["sha256"],
-                              "file": PurePosixPath(unquote(urlsplit(item["download_info"]["url"]).path)).name} for name, item in rows.items()}}
+    return {
+        "wheels": {
+            name: {
+                "version": item["metadata"]["version"],
+                "sha256": item["download_info"]["archive_info"]["hashes"]["sha256"],
+                "file": PurePosixPath(unquote(urlsplit(item["download_info"]["url"]).path)).name,
+            }
+            for name, item in rows.items()
+        }
+    }
 
 
 def faults(wheels: dict, pins: dict) -> list[str]:
-    """Pins without a locked file of their version, and locked files without a pin; [] when each has the other."""
+    """Pins without a locked file of their version, and locked files without a pin; [] when each has the
+    other."""
     locked = {name: row["version"] for name, row in wheels["wheels"].items()}
-    return sorted([f"{name}: locked {locked.get(name, 'nothing')}, pinned {version}" for name, version in pins.items()
-                   if name not in locked or not components.same_version(version, locked[name])]
-                  + [f"{name}: locked {version}, not pinned" for name, version in locked.items() if name not in pins])
+    return sorted(
+        [
+            f"{name}: locked {locked.get(name, 'nothing')}, pinned {version}"
+            for name, version in pins.items()
+            if name not in locked or not components.same_version(version, locked[name])
+        ]
+        + [f"{name}: locked {version}, not pinned" for name, version in locked.items() if name not in pins]
+    )
 
 
 def main():
-    pins = distributions.pinned([pin for file in (*FILES, "requirements-cluster.txt") for pin in stage.pins(file)])
-    found = subprocess.run([sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--report", "-",
-                            *(word for file in FILES for word in ("-r", file))], stdout=subprocess.PIPE, check=True)
+    pins = distributions.pinned(
+        [pin for file in (*FILES, "requirements-cluster.txt") for pin in stage.pins(file)]
+    )
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "--ignore-installed",
+            "--no-deps",
+            "--quiet",
+            "--report",
+            "-",
+            *(word for file in FILES for word in ("-r", file)),
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     records.write(PATH, lock(json.loads(found.stdout), pins), "wheels")
     errors.log(f"wheels: wrote {PATH}, {len(pins)} distributions")
 

@@ -1,8 +1,11 @@
-"""Documents for people, rendered from the records of a bundle alone: HTML that stands for itself, and the same as Markdown.
+"""Documents for people, rendered from the records of a bundle alone: HTML that stands for itself, and the
+same as Markdown.
 
-Every number on them links to file#pointer of the record it is from, and every id to the document that has it, so that a reader gets from any
-number to requirement, test, data, code and hash. No script, no clock, no request: the same bundle gives the same bytes.
+Every number on them links to file#pointer of the record it is from, and every id to the document that has it,
+so that a reader gets from any number to requirement, test, data, code and hash. No script, no clock, no
+request: the same bundle gives the same bytes.
 """
+
 import json
 import re
 from pathlib import Path
@@ -17,7 +20,10 @@ from radiotrace.records import canonical
 
 CHAPTERS = (traceability, verification, risks, sbom, model_card, compliance)
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-ID = re.compile(r"tests/[\w/]+\.py::\w+|(?:UN|SRS|NC|HAZ|RC|ANO)-[A-Z0-9]+(?:-[A-Z0-9]+)*|[a-z0-9-]+@[\w+.-]+:[\w./()-]+")
+ID = re.compile(
+    r"tests/[\w/]+\.py::\w+"
+    r"|(?:UN|SRS|NC|HAZ|RC|ANO)-[A-Z0-9]+(?:-[A-Z0-9]+)*|[a-z0-9-]+@[\w+.-]+:[\w./()-]+"
+)
 UNSAFE = "/:@()+,;=~!$&*'"  # what stays as it is in a link
 TEXTS = ("intended_use", "statistical_plan", "dataset_card")  # written by people; each has a status
 
@@ -29,25 +35,43 @@ def render(bundle: dict[str, dict]) -> dict[str, str]:
         bundle: file of the bundle -> its content.
     """
     import jinja2  # here, because most of what imports the dossier renders nothing
-    records = Records({name: json.loads(canonical.dumps(record)) for name, record in sorted(bundle.items())})  # as they stand in their files
+
+    # as they stand in their files
+    records = Records({name: json.loads(canonical.dumps(record)) for name, record in sorted(bundle.items())})
     pages = [chapter.page(records) for chapter in CHAPTERS]
     home = homes(pages)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                                     keep_trailing_newline=True)
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     texts = {}
     for kind, cell in (("html", _html), ("md", _markdown)):
         template = environment.from_string((TEMPLATES / f"document.{kind}").read_text("utf-8"))
         for page in pages:
             texts[f"{page.name}.{kind}"] = template.render(
-                page=page, pages=pages, run_id=records["run"]["run_id"], blocked=why_blocked(records), drafts=drafts(bundle),
-                cell=lambda one, page=page, cell=cell: cell(one, page.name, home))
+                page=page,
+                pages=pages,
+                run_id=records["run"]["run_id"],
+                blocked=why_blocked(records),
+                drafts=drafts(bundle),
+                cell=lambda one, page=page, cell=cell: cell(one, page.name, home),
+            )
     return texts
 
 
 def homes(pages: list[Page]) -> dict[str, str]:
     """Id of each thing -> the document that has it."""
-    return {row.id: page.name for page in pages for section in page.sections for block in section.blocks for row in block.rows if row.id} | {
-        section.id: page.name for page in pages for section in page.sections if ID.fullmatch(section.id)}
+    return {
+        row.id: page.name
+        for page in pages
+        for section in page.sections
+        for block in section.blocks
+        for row in block.rows
+        if row.id
+    } | {section.id: page.name for page in pages for section in page.sections if ID.fullmatch(section.id)}
 
 
 def why_blocked(records: Records) -> list[Span]:
@@ -55,23 +79,50 @@ def why_blocked(records: Records) -> list[Span]:
     traced = records["traceability"]
     if not traced["release_blocked"]:
         return []
-    missing = {kind: [name for name, row in traced[kind].items() if row["status"] != "verified"] for kind in ("requirements", "user_needs")}
-    found = [records.tell(f"{len(missing[kind])} of {len(traced[kind])} {what} are not verified", "traceability", kind)
-             for kind, what in (("requirements", "requirements"), ("user_needs", "user needs")) if missing[kind]]
+    missing = {
+        kind: [name for name, row in traced[kind].items() if row["status"] != "verified"]
+        for kind in ("requirements", "user_needs")
+    }
+    found = [
+        records.tell(
+            f"{len(missing[kind])} of {len(traced[kind])} {what} are not verified", "traceability", kind
+        )
+        for kind, what in (("requirements", "requirements"), ("user_needs", "user needs"))
+        if missing[kind]
+    ]
     if misfits := [gap for gap in traced["gaps"] if gap["gap"].startswith(fit.ANOTHER)]:
-        found.append(records.tell(f"design/ was written for another data set: {counted(len(misfits), 'contradiction')}", "traceability", "gaps"))
+        found.append(
+            records.tell(
+                f"design/ was written for another data set: {counted(len(misfits), 'contradiction')}",
+                "traceability",
+                "gaps",
+            )
+        )
     if not records["tests"]["whole"]:
         found.append(records.tell("the tests did not run as a whole", "tests", "whole"))
-    found += [records.tell(f"{len(traced[key])} {what}", "traceability", key) for key, what in (
-        ("stale", "files changed since the tests ran"), ("unreviewed", "items of design/ are not reviewed as they stand")) if traced[key]]
-    return [*found, records.tell(f"{counted(len(traced['gaps']), 'gap')} in all", "traceability", "gaps")]  # a hazard, or a need, may be the only one
+    found += [
+        records.tell(f"{len(traced[key])} {what}", "traceability", key)
+        for key, what in (
+            ("stale", "files changed since the tests ran"),
+            ("unreviewed", "items of design/ are not reviewed as they stand"),
+        )
+        if traced[key]
+    ]
+    # a hazard, or a need, may be the only one
+    return [*found, records.tell(f"{counted(len(traced['gaps']), 'gap')} in all", "traceability", "gaps")]
 
 
 def drafts(bundle: dict[str, dict]) -> list[Span]:
     """The texts of people that nobody approved yet."""
     found = [(f"{name}.json", "/status", bundle[f"{name}.json"].get("status")) for name in TEXTS]
-    found += [("pccp.json", "/plan/status", bundle["pccp.json"]["plan"]["status"]),
-              ("risks.json", "/overall_residual_risk/text_status", bundle["risks.json"]["overall_residual_risk"]["text_status"])]
+    found += [
+        ("pccp.json", "/plan/status", bundle["pccp.json"]["plan"]["status"]),
+        (
+            "risks.json",
+            "/overall_residual_risk/text_status",
+            bundle["risks.json"]["overall_residual_risk"]["text_status"],
+        ),
+    ]
     return [Span(file, f"{file}#{place}") for file, place, status in found if status == "draft"]
 
 
@@ -81,7 +132,7 @@ def _cut(text: str, home: dict[str, str]):
     for match in ID.finditer(text):
         name = match.group().rstrip(".,;:")
         if name in home:
-            yield text[end:match.start()], False
+            yield text[end : match.start()], False
             yield name, True
             end = match.start() + len(name)
     yield text[end:], False
@@ -99,18 +150,25 @@ def _html(cell, page: str, home: dict[str, str]) -> Markup:
             return link(quote(span.source, safe=UNSAFE + "#%"), span.text)
         if span.look == "plain":
             return escape(span.text)
-        return Markup("").join(link(target(piece), piece) if known else escape(piece) for piece, known in _cut(span.text, home))
+        return Markup("").join(
+            link(target(piece), piece) if known else escape(piece) for piece, known in _cut(span.text, home)
+        )
 
     def spanned(span: Span) -> Markup:
         if span.look == "code":
             return Markup("<code>{}</code>").format(inner(span))
-        return Markup('<b class="{}">{}</b>').format(span.look, inner(span)) if span.look in ("good", "bad", "soft", "strong") else inner(span)
+        return (
+            Markup('<b class="{}">{}</b>').format(span.look, inner(span))
+            if span.look in ("good", "bad", "soft", "strong")
+            else inner(span)
+        )
 
     return Markup("<br>").join(Markup("").join(map(spanned, line)) for line in lines(cell))
 
 
 def _markdown(cell, *_) -> Markup:
     """A cell as one line of Markdown. Ids stay text, which keeps tables readable; HTML has them as links."""
+
     def spanned(span: Span) -> Markup:
         text = _plain(re.sub(r"\s+", " ", span.text))
         return Markup("[{}]({})").format(text, quote(span.source, safe="/:@~#%+,;=")) if span.source else text
@@ -119,6 +177,16 @@ def _markdown(cell, *_) -> Markup:
 
 
 def _plain(text: str) -> Markup:
-    """A text of which Markdown makes nothing else, nor HTML in it. Between letters an underscore means nothing."""
+    """A text of which Markdown makes nothing else, nor HTML in it.
+
+    Between letters an underscore means nothing.
+    """
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Markup(re.sub(r"([\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", safe))  # noqa: S704 - it was escaped the line above
+    return Markup(
+        re.sub(
+            r"([\\`*\[\]"
+            r"|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))",
+            r"\\\1",
+            safe,
+        )
+    )  # noqa: S704 - it was escaped the line above

@@ -1,12 +1,16 @@
-"""Parts of a document: pages of sections of blocks, whose cells are pieces of text that know where in the bundle they stand.
+"""Parts of a document: pages of sections of blocks, whose cells are pieces of text that know where in the
+bundle they stand.
 
 A cell is a text, a Span, a line (a tuple of these) or several lines (a list of these).
 """
+
 from dataclasses import dataclass, field, replace
 
 from radiotrace.evidence.design.compliance import resolve
 
-GOOD = frozenset(("verified", "met", "passed", "red", "effective", "acceptable", "evidenced", "reviewed", "yes"))
+GOOD = frozenset(
+    ("verified", "met", "passed", "red", "effective", "acceptable", "evidenced", "reviewed", "yes")
+)
 RECORDS = "records"
 PLAIN = frozenset(("manual", "partial", "not-applicable", "none", ""))
 
@@ -35,7 +39,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """A 'table' (caption, head, rows), a 'list' (rows of one cell), 'facts' (rows of name and cell) or a 'text' (the caption).
+    """A 'table' (caption, head, rows), a 'list' (rows of one cell), 'facts' (rows of name and cell) or a
+    'text' (the caption).
 
     Attributes:
         wide: which columns of a table hold much text; left_out: which ones Markdown leaves out.
@@ -72,7 +77,10 @@ class Page:
 
 
 class Records:
-    """The records of a bundle. What it shows of them knows its place, so that no number stands in a document without one."""
+    """The records of a bundle.
+
+    What it shows of them knows its place, so that no number stands in a document without one.
+    """
 
     def __init__(self, bundle: dict[str, dict]):
         self.bundle = bundle
@@ -100,7 +108,9 @@ class Records:
     def verdict(self, name: str, *path) -> Span:
         """A value of few words that is good or bad news."""
         found = self.show(name, *path)
-        return Span(found.text, found.source, "" if found.text in PLAIN else "good" if found.text in GOOD else "bad")
+        return Span(
+            found.text, found.source, "" if found.text in PLAIN else "good" if found.text in GOOD else "bad"
+        )
 
 
 def pointer(*path) -> str:
@@ -109,7 +119,8 @@ def pointer(*path) -> str:
 
 
 def said(value) -> str:
-    """A value for people: four significant digits, a true minus, yes and no; "unknown" for null, "none" for what is empty."""
+    """A value for people: four significant digits, a true minus, yes and no; "unknown" for null, "none"
+    for what is empty."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -133,16 +144,34 @@ def news(text: str) -> Span:
     return Span(text, "", "" if text in PLAIN else "good" if text in GOOD else "bad")
 
 
-def table(caption, head: tuple[str, ...], rows, wide: tuple[int, ...] = (), left_out: tuple[int, ...] = ()) -> Block:
-    """A table; a row is a Row or its cells. Where the first cell leads to a record, the others need not lead into it again."""
-    return Block("table", caption, head, tuple(_once(row if isinstance(row, Row) else Row(tuple(row))) for row in rows), wide, left_out)
+def table(
+    caption, head: tuple[str, ...], rows, wide: tuple[int, ...] = (), left_out: tuple[int, ...] = ()
+) -> Block:
+    """A table; a row is a Row or its cells.
+
+    Where the first cell leads to a record, the others need not lead into it again.
+    """
+    return Block(
+        "table",
+        caption,
+        head,
+        tuple(_once(row if isinstance(row, Row) else Row(tuple(row))) for row in rows),
+        wide,
+        left_out,
+    )
 
 
 def facts(*rows) -> Block:
-    """Names with what is known of them; rows without anything are left out. Rows behind one called 'records' need not lead into these again."""
+    """Names with what is known of them; rows without anything are left out.
+
+    Rows behind one called 'records' need not lead into these again.
+    """
     found = [Row(row) for row in rows if row]
     if found and found[0].cells[0] == RECORDS:
-        found[1:] = [Row((row.cells[0], _within(row.cells[1], _sources(found[0].cells[1]))), row.id) for row in found[1:]]
+        found[1:] = [
+            Row((row.cells[0], _within(row.cells[1], _sources(found[0].cells[1]))), row.id)
+            for row in found[1:]
+        ]
     return Block("facts", rows=tuple(found))
 
 
@@ -157,7 +186,10 @@ def _sources(cell) -> tuple[str, ...]:
 
 def _within(cell, over: tuple[str, ...]) -> list:
     """The cell, in which what stands below these places has no place of its own."""
-    return [tuple(replace(span, source="") if span.source.startswith(over) else span for span in line) for line in lines(cell)]
+    return [
+        tuple(replace(span, source="") if span.source.startswith(over) else span for span in line)
+        for line in lines(cell)
+    ]
 
 
 def listed(cells) -> Block:
@@ -172,8 +204,13 @@ def text(cell) -> Block:
 
 def lines(cell) -> list[tuple[Span, ...]]:
     """A cell as lines of spans."""
-    return [tuple(Span(piece) if isinstance(piece, str) else piece for piece in (line if isinstance(line, tuple) else (line,)))
-            for line in (cell if isinstance(cell, list) else [cell])]
+    return [
+        tuple(
+            Span(piece) if isinstance(piece, str) else piece
+            for piece in (line if isinstance(line, tuple) else (line,))
+        )
+        for line in (cell if isinstance(cell, list) else [cell])
+    ]
 
 
 def apart(items, separator: str = ", ") -> tuple:

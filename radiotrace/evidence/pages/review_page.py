@@ -1,8 +1,10 @@
-"""The page of what waits for review: every item's text, what changed since its last review, and a digest of all that is shown.
+"""The page of what waits for review: every item's text, what changed since its last review, and a digest of
+all that is shown.
 
-Called by the command review. The digest is recorded with each review that is signed from the page, so that nobody signs something else than
-what was shown. The page stands for itself: no script, no request, no clock.
+Called by the command review. The digest is recorded with each review that is signed from the page, so that
+nobody signs something else than what was shown. The page stands for itself: no script, no request, no clock.
 """
+
 import difflib
 import io
 import subprocess
@@ -29,7 +31,8 @@ class Waiting:
         state: 'suspect' or 'never reviewed'.
         sha256: of the item as it stands, as its review will name it.
         text: the item as YAML.
-        changes: lines of a unified diff since its last review; None where it was never reviewed or the text of then is not known.
+        changes: lines of a unified diff since its last review; None where it was never reviewed or the text
+            of then is not known.
         late: whether it has a criterion that was never reviewed before, although the test part was opened.
     """
 
@@ -71,19 +74,31 @@ def shown(written: dict, names: list[str], n_openings: int) -> Shown:
         if state == "suspect":
             last = [line for line in ledger if line["item"] == name][-1]
             before = earlier(Path(written["folder"]), content, last["sha256"])
-        rows.append(Waiting(name, title(content), state, records.digest(content), text, None if before is None else changes(as_text(before), text),
-                            bool(n_openings) and reviews.new_criterion(name, content, ledger)))
+        rows.append(
+            Waiting(
+                name,
+                title(content),
+                state,
+                records.digest(content),
+                text,
+                None if before is None else changes(as_text(before), text),
+                bool(n_openings) and reviews.new_criterion(name, content, ledger),
+            )
+        )
     return Shown(rows, n_openings)
 
 
 def title(content: dict) -> str:
     """A few words for the list: the item's title, name or first sentence; nothing where it has none."""
-    return next((content[key] for key in ("title", "name", "what", "hazard") if isinstance(content.get(key), str)), "")
+    return next(
+        (content[key] for key in ("title", "name", "what", "hazard") if isinstance(content.get(key), str)), ""
+    )
 
 
 def as_text(content: dict) -> str:
     """An item as YAML, its keys in the order in which people wrote them."""
     from ruamel.yaml import YAML  # here, because a review of one item needs no page
+
     yaml, text = YAML(typ="rt", pure=True), io.StringIO()
     yaml.width, yaml.allow_unicode = WIDTH, True
     yaml.dump(content, text)
@@ -96,7 +111,8 @@ def changes(before: str, after: str) -> list[str]:
 
 
 def earlier(folder: Path, content: dict, sha256: str) -> dict | None:
-    """An item as it was when it was reviewed, from the history of the file that holds it now; None where git does not know it.
+    """An item as it was when it was reviewed, from the history of the file that holds it now; None where git
+    does not know it.
 
     Args:
         folder: of design controls.
@@ -117,7 +133,8 @@ def earlier(folder: Path, content: dict, sha256: str) -> dict | None:
 
 @cache
 def _parts(text: str) -> dict[str, dict]:
-    """Whatever a file of design/ holds that may be an item, by its digest: the whole, the entries of its lists, and the whole without them."""
+    """Whatever a file of design/ holds that may be an item, by its digest: the whole, the entries of its
+    lists, and the whole without them."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "design.yaml"
         file.write_text(text, "utf-8", "surrogateescape")
@@ -131,14 +148,24 @@ def _parts(text: str) -> dict[str, dict]:
     for value in whole.values():
         if isinstance(value, list):
             found += [entry for entry in value if isinstance(entry, dict)]
-    found += [{key: value for key, value in whole.items() if key not in lists} for lists in controls.REVIEWED_APART]
+    found += [
+        {key: value for key, value in whole.items() if key not in lists} for lists in controls.REVIEWED_APART
+    ]
     return {records.digest(entry): entry for entry in found}
 
 
 def _git(folder: Path, *words: str) -> str:
     """What git prints; nothing where it fails or is not there."""
     try:
-        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="surrogateescape", check=False)
+        done = subprocess.run(
+            ["git", *words],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
     except FileNotFoundError:
         return ""
     return done.stdout if done.returncode == 0 else ""
@@ -151,7 +178,13 @@ def render(what: Shown, asked: str) -> str:
         asked: the command that was called, without who signs.
     """
     import jinja2  # here, because a review of one item needs no page
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                                     keep_trailing_newline=True)
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
     return template.render(shown=asdict(what), digest=what.digest(), asked=asked)

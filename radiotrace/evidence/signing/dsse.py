@@ -1,11 +1,13 @@
 """DSSE envelopes: a payload, its type, and an ECDSA P-256 signature over both.
 
-Written on `cryptography`, which the runtime pins already, so that a stranger's verify needs no further package. securesystemslib would save one
-line of encoding and one call, and none of the checks: its reader demands key ids, which DSSE leaves open, takes base64 in two alphabets and drops
-keys that it does not know. It reads our envelopes in the tests, as model_signing and openssl do.
+Written on `cryptography`, which the runtime pins already, so that a stranger's verify needs no further
+package. securesystemslib would save one line of encoding and one call, and none of the checks: its reader
+demands key ids, which DSSE leaves open, takes base64 in two alphabets and drops keys that it does not know.
+It reads our envelopes in the tests, as model_signing and openssl do.
 
 Source: DSSE v1.0, https://github.com/secure-systems-lab/dsse, protocol.md and envelope.md.
 """
+
 import base64
 import binascii
 import json
@@ -31,7 +33,8 @@ def parse(content: bytes):
     """The JSON value in untrusted bytes.
 
     Raises:
-        Refused: it is not JSON in UTF-8, holds a NaN, nests too deep, or has a key twice, of which readers take one or the other.
+        Refused: it is not JSON in UTF-8, holds a NaN, nests too deep, or has a key twice, of which readers
+            take one or the other.
     """
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
@@ -39,7 +42,12 @@ def parse(content: bytes):
         raise Refused(f"not JSON: {str(error)[:SHOWN]}") from None
     level = [value]
     for _ in range(DEEPEST):
-        level = [inner for one in level if isinstance(one, (dict, list)) for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
     if level:
         raise Refused(f"not JSON that is read here: it nests more than {DEEPEST} levels deep")
     return value
@@ -47,7 +55,9 @@ def parse(content: bytes):
 
 def compact(value) -> bytes:
     """A JSON value as the bytes that are signed: sorted keys, no white space."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode("utf-8")
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -59,8 +69,11 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 def seal(payload: bytes, payload_type: str, key: ec.EllipticCurvePrivateKey, keyid: str) -> dict:
     """An envelope with one signature. ECDSA draws a number each time, so that no two are the same."""
     signature = key.sign(pae(payload_type, payload), ALGORITHM)
-    return {"payload": base64.b64encode(payload).decode(), "payloadType": payload_type,
-            "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}]}
+    return {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": payload_type,
+        "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}],
+    }
 
 
 def opened(envelope, payload_type: str, key_of) -> bytes:
@@ -69,10 +82,12 @@ def opened(envelope, payload_type: str, key_of) -> bytes:
     Args:
         envelope: any JSON value.
         payload_type: the only one that is accepted here.
-        key_of: keyid -> public key; keyid is "" where the envelope has none. Raises Refused when it knows none of that name.
+        key_of: keyid -> public key; keyid is "" where the envelope has none. Raises Refused when it knows
+            none of that name.
 
     Raises:
-        Refused: the envelope is not as DSSE has it, is of another type, has not just one signature, or the signature does not fit.
+        Refused: the envelope is not as DSSE has it, is of another type, has not just one signature, or the
+            signature does not fit.
     """
     faults = list(_faults(envelope, payload_type))
     if faults:
@@ -82,12 +97,15 @@ def opened(envelope, payload_type: str, key_of) -> bytes:
     try:
         key.verify(signature, pae(payload_type, payload), ALGORITHM)
     except InvalidSignature:
-        raise Refused("the signature does not fit: the payload, its type or the signature was changed") from None
+        raise Refused(
+            "the signature does not fit: the payload, its type or the signature was changed"
+        ) from None
     return payload
 
 
 def decoded(text: str) -> bytes:
-    """Bytes of standard base64, in its only spelling: without white space, with padding, with no stray bits in the last digit.
+    """Bytes of standard base64, in its only spelling: without white space, with padding, with no stray bits
+    in the last digit.
 
     Raises:
         Refused: it is something else.
@@ -135,7 +153,7 @@ def shown(value) -> str:
 
 def brief(fault: str) -> str:
     """A fault that repeats a value, which may be long."""
-    return fault if len(fault) <= 2 * SHOWN else fault[:2 * SHOWN] + " …"
+    return fault if len(fault) <= 2 * SHOWN else fault[: 2 * SHOWN] + " …"
 
 
 def _once(pairs):

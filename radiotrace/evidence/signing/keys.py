@@ -1,8 +1,10 @@
 """Keys: EC P-256, known by the SHA-256 of the public part (SubjectPublicKeyInfo, DER).
 
-A key that lies in the clone which it vouches for shows that nothing changed since its owner signed, not who that was: whoever changes the files
-can put another key there, and mark it. A key that the reader got from the signer by another way shows both.
+A key that lies in the clone which it vouches for shows that nothing changed since its owner signed, not who
+that was: whoever changes the files can put another key there, and mark it. A key that the reader got from the
+signer by another way shows both.
 """
+
 import hashlib
 import os
 import re
@@ -19,15 +21,20 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse
 
 VARIABLE = "RADIOTRACE_SIGNING_KEY"
-NEW_KEY = ("Make one outside the repository with 'python -m radiotrace sign --new-test-key FILE', or with\n"
-           f"'(umask 077; openssl ecparam -name prime256v1 -genkey -noout -out FILE)'; then 'export {VARIABLE}=FILE'.")
+NEW_KEY = (
+    "Make one outside the repository with 'python -m radiotrace sign --new-test-key FILE', or with\n"
+    f"'(umask 077; openssl ecparam -name prime256v1 -genkey -noout -out FILE)'; then 'export "
+    f"{VARIABLE}=FILE'."
+)
 SHORT = 16  # digits of a fingerprint in a file name and for people
 
 
 class Key(NamedTuple):
-    """A public key: what it is, how the clone marks it (test, release, unmarked), where it came from (clone, given).
+    """A public key: what it is, how the clone marks it (test, release, unmarked), where it came from (clone,
+    given).
 
-    given: the reader brought the key, or its fingerprint, from elsewhere. name is what the reader calls it, "" without one.
+    given: the reader brought the key, or its fingerprint, from elsewhere. name is what the reader calls it,
+    "" without one.
     """
 
     public: ec.EllipticCurvePublicKey
@@ -44,7 +51,9 @@ def pem(public: ec.EllipticCurvePublicKey) -> bytes:
 
 def fingerprint(public: ec.EllipticCurvePublicKey) -> str:
     """64 hexadecimal digits; `openssl pkey -pubin -in FILE -outform DER | sha256sum` prints the same."""
-    return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return hashlib.sha256(
+        public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).hexdigest()
 
 
 def known(folder, given=(), fingerprints=None) -> dict[str, Key]:
@@ -52,8 +61,10 @@ def known(folder, given=(), fingerprints=None) -> dict[str, Key]:
 
     Args:
         folder: keys/ of the clone: *.pub, and *.json that mark them (record 'signing_key').
-        given: files of keys that the reader got by another way. When there is one, keys of the clone count no more.
-        fingerprints: fingerprint -> name, of keys that the reader knows by these; then those of the clone that are among them count, too.
+        given: files of keys that the reader got by another way. When there is one, keys of the clone count no
+            more.
+        fingerprints: fingerprint -> name, of keys that the reader knows by these; then those of the clone
+            that are among them count, too.
 
     Raises:
         StageError: a file is not what it should be; names every one.
@@ -62,25 +73,38 @@ def known(folder, given=(), fingerprints=None) -> dict[str, Key]:
     for path in sorted(folder.glob("*.json")):
         record = _record(path, faults)
         if record and trust.setdefault(record["fingerprint_sha256"], record["trust"]) != record["trust"]:
-            faults.append(f"{path}: found trust {record['trust']}, expected {trust[record['fingerprint_sha256']]} as another file has it")
-    brought, lying = [Path(path) for path in given], sorted(folder.glob("*.pub")) if fingerprints is not None or not given else []
+            faults.append(
+                f"{path}: found trust {record['trust']}, expected "
+                f"{trust[record['fingerprint_sha256']]} as another file has it"
+            )
+    brought, lying = (
+        [Path(path) for path in given],
+        sorted(folder.glob("*.pub")) if fingerprints is not None or not given else [],
+    )
     for path in [*brought, *lying]:
         try:
             public = _checked(serialization.load_pem_public_key(path.read_bytes()), path)
         except (OSError, ValueError, UnsupportedAlgorithm, StageError) as error:
-            faults.append(str(error) if isinstance(error, (OSError, StageError)) else f"{path}: found no public key in PEM")
+            faults.append(
+                str(error)
+                if isinstance(error, (OSError, StageError))
+                else f"{path}: found no public key in PEM"
+            )
             continue
         name, listed = fingerprint(public), fingerprints or {}
         if path in brought or fingerprints is None or name in listed:
             source = "given" if path in brought or name in listed else "clone"
-            found.setdefault(name, Key(public, name, trust.get(name, "unmarked"), source, listed.get(name, "")))
+            found.setdefault(
+                name, Key(public, name, trust.get(name, "unmarked"), source, listed.get(name, ""))
+            )
     if faults:
         raise StageError("public keys cannot be used", faults, "Restore them with git, or name other ones.")
     return found
 
 
 def fingerprints(path) -> dict[str, str]:
-    """Keys that a reader knows: a file of lines 'fingerprint name', where the name may be missing; # begins a comment.
+    """Keys that a reader knows: a file of lines 'fingerprint name', where the name may be missing; # begins a
+    comment.
 
     Raises:
         StageError: a line is something else, or there is none; names every one.
@@ -97,19 +121,27 @@ def fingerprints(path) -> dict[str, str]:
         elif digits:
             faults.append(f"line {number}: found {dsse.shown(digits)}, expected 64 hexadecimal digits")
     if faults or not known_keys:
-        raise StageError(f"{path} is no list of fingerprints", faults or ["found no fingerprint"], "A line has a fingerprint and a name.")
+        raise StageError(
+            f"{path} is no list of fingerprints",
+            faults or ["found no fingerprint"],
+            "A line has a fingerprint and a name.",
+        )
     return known_keys
 
 
 def outside(paths, root) -> None:
-    """Keys and lists that the reader brings must not lie in what they vouch for: whoever made that could have put them there.
+    """Keys and lists that the reader brings must not lie in what they vouch for: whoever made that could have
+    put them there.
 
     Raises:
         StageError: one lies in the clone; names every one.
     """
     if inside := [str(path) for path in paths if Path(path).resolve().is_relative_to(Path(root).resolve())]:
-        raise StageError("keys of the clone show that nothing changed, not whose they are", [f"{path}: lies in the clone" for path in inside],
-                         "Name a file outside of it, which came to you by another way.")
+        raise StageError(
+            "keys of the clone show that nothing changed, not whose they are",
+            [f"{path}: lies in the clone" for path in inside],
+            "Name a file outside of it, which came to you by another way.",
+        )
 
 
 def _record(path: Path, faults: list[str]) -> dict | None:
@@ -127,8 +159,14 @@ def _checked(key, path):
     """The key, which is EC P-256."""
     curve = getattr(getattr(key, "curve", None), "name", None)
     if curve != "secp256r1":
-        kind = f"EC {curve}" if curve else type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey").lstrip("_")
-        raise StageError(f"{path}: found a key of kind {kind}, expected EC P-256 (prime256v1)", way_out=NEW_KEY)
+        kind = (
+            f"EC {curve}"
+            if curve
+            else type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey").lstrip("_")
+        )
+        raise StageError(
+            f"{path}: found a key of kind {kind}, expected EC P-256 (prime256v1)", way_out=NEW_KEY
+        )
     return key
 
 
@@ -139,7 +177,9 @@ def private(path) -> ec.EllipticCurvePrivateKey:
         StageError: it is something else; names every fault.
     """
     if not path:
-        raise StageError(f"{VARIABLE} is not set", ["found nothing, expected the path of a private key"], NEW_KEY)
+        raise StageError(
+            f"{VARIABLE} is not set", ["found nothing, expected the path of a private key"], NEW_KEY
+        )
     path, faults = Path(path), []
     if repository := work_tree(path):
         faults.append(f"it lies in the repository {repository.name}, from where it may get published")
@@ -171,13 +211,20 @@ def create(path) -> ec.EllipticCurvePublicKey:
         StageError: the path lies in a repository, or something is there, or it cannot be written.
     """
     if repository := work_tree(path):
-        raise StageError("a private key must not lie in a repository", [f"found {path} in the repository {repository.name}"],
-                         "Name a path outside of it.")
+        raise StageError(
+            "a private key must not lie in a repository",
+            [f"found {path} in the repository {repository.name}"],
+            "Name a path outside of it.",
+        )
     key = ec.generate_private_key(ec.SECP256R1())
-    content = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    content = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
     except OSError as error:
-        raise StageError(f"{path}: {error.strerror}", way_out="Name a new file in a folder that you may write to.") from None
+        raise StageError(
+            f"{path}: {error.strerror}", way_out="Name a new file in a folder that you may write to."
+        ) from None
     return key.public_key()

@@ -1,4 +1,8 @@
-"""Statements that people and programs sign: of the provenance, and of a review. And whether a bundle is fit to be signed."""
+"""Statements that people and programs sign: of the provenance, and of a review.
+
+And whether a bundle is fit to be signed.
+"""
+
 import copy
 import hashlib
 import re
@@ -11,7 +15,8 @@ SLSA_FILE, SLSA_TYPE = "provenance.slsa.json", "https://slsa.dev/provenance/v1"
 REVIEW_TYPE = "application/vnd.radiotrace.review+json"
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 EXECUTION = re.compile(r"execution/[A-Za-z0-9][A-Za-z0-9._-]*")
-BESIDE = ("dvc.lock", "metrics/gates.json", "params.yaml")  # made with the bundle or after it, so that its manifest cannot list them
+# made with the bundle or after it, so that its manifest cannot list them
+BESIDE = ("dvc.lock", "metrics/gates.json", "params.yaml")
 
 
 def misfits(evidence, files: dict[str, str]) -> list[str]:
@@ -24,19 +29,35 @@ def misfits(evidence, files: dict[str, str]) -> list[str]:
     evidence = Path(evidence)
     if absent := [f"{name}: missing" for name in (SUMS, MANIFEST) if name not in files]:
         return absent
-    lines = [re.fullmatch(r"([0-9a-f]{64})  (.+)", line) for line in (evidence / SUMS).read_text("utf-8", "replace").splitlines()]
+    lines = [
+        re.fullmatch(
+            r"([0-9a-f]{64})  "
+            r"(.+)",
+            line,
+        )
+        for line in (evidence / SUMS).read_text("utf-8", "replace").splitlines()
+    ]
     if not all(lines):
         found = [f"{SUMS}: found a line that is not 'SHA-256  name'"]
     else:
-        found = [f"{SUMS}: {line}" for line in oms.differences({line[2]: line[1] for line in lines}, _without(files, SUMS))]
+        found = [
+            f"{SUMS}: {line}"
+            for line in oms.differences({line[2]: line[1] for line in lines}, _without(files, SUMS))
+        ]
     try:
         manifest = dsse.parse((evidence / MANIFEST).read_bytes())
     except dsse.Refused as refused:
         return [*found, f"{MANIFEST}: {refused}"]
     if broken := records.faults(manifest, "manifest"):
         return found + [f"{MANIFEST}: {line}" for line in broken]
-    listed = {row["path"].removeprefix(f"{evidence.resolve().name}/"): row["sha256"] for row in manifest["files"] if row["in_bundle"]}
-    return found + [f"{MANIFEST}: {line}" for line in oms.differences(listed, _without(files, SUMS, MANIFEST))]
+    listed = {
+        row["path"].removeprefix(f"{evidence.resolve().name}/"): row["sha256"]
+        for row in manifest["files"]
+        if row["in_bundle"]
+    }
+    return found + [
+        f"{MANIFEST}: {line}" for line in oms.differences(listed, _without(files, SUMS, MANIFEST))
+    ]
 
 
 def _without(files, *names):
@@ -46,7 +67,8 @@ def _without(files, *names):
 def provenance(slsa, manifest_sha256: str, byproducts: dict[str, str]) -> dict:
     """The SLSA statement of the bundle, with the manifest as a further subject, and with byproducts.
 
-    The bundle's own statement can name neither: the manifest lists it, and a record with a clock in it would change the bundle each time.
+    The bundle's own statement can name neither: the manifest lists it, and a record with a clock in it would
+    change the bundle each time.
 
     Args:
         slsa: evidence/provenance.slsa.json.
@@ -61,7 +83,10 @@ def provenance(slsa, manifest_sha256: str, byproducts: dict[str, str]) -> dict:
         made = copy.deepcopy(slsa)
         made["subject"] = [*made["subject"], _resource(f"evidence/{MANIFEST}", manifest_sha256)]
         details = made["predicate"]["runDetails"]
-        details["byproducts"] = [*details.get("byproducts", []), *(_resource(*item) for item in sorted(byproducts.items()))]
+        details["byproducts"] = [
+            *details.get("byproducts", []),
+            *(_resource(*item) for item in sorted(byproducts.items())),
+        ]
     except (KeyError, TypeError, AttributeError):
         raise dsse.Refused("not SLSA v1 provenance: expected a subject and predicate.runDetails") from None
     return made
@@ -93,7 +118,11 @@ def byproducts(root) -> dict[str, str]:
     Those of BESIDE, and what varies: execution/*.json and execution/tests.junit.xml.
     """
     root = Path(root)
-    paths = (*(root / "execution").glob("*.json"), root / "execution/tests.junit.xml", *(root / name for name in BESIDE))
+    paths = (
+        *(root / "execution").glob("*.json"),
+        root / "execution/tests.junit.xml",
+        *(root / name for name in BESIDE),
+    )
     named = {path.relative_to(root).as_posix(): path for path in paths if path.is_file()}
     return {name: records.sha256(path) for name, path in sorted(named.items()) if _is_byproduct(name)}
 
@@ -105,8 +134,14 @@ def _is_byproduct(name: str) -> bool:
 def review(name: str, meaning: str, time_utc: str, manifest: bytes) -> dict:
     """The record 'review_statement': printed name, time and meaning of a signature, bound to one manifest.
 
-    The shape is that of 21 CFR 11.50 and 11.70. It is no claim of Part 11, which asks for more than a record: identity, controls, procedures.
-    The time is what the signer's clock or command line said; nobody vouches for it.
+    The shape is that of 21 CFR 11.50 and 11.70. It is no claim of Part 11, which asks for more than a record:
+    identity, controls, procedures. The time is what the signer's clock or command line said; nobody vouches
+    for it.
     """
-    return {"name": name, "meaning": meaning, "time_utc": time_utc, "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-            "run_id": dsse.parse(manifest)["run_id"]}
+    return {
+        "name": name,
+        "meaning": meaning,
+        "time_utc": time_utc,
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+        "run_id": dsse.parse(manifest)["run_id"],
+    }

@@ -1,7 +1,10 @@
-"""Lineage of files, cases and subjects: which stages read them, which models saw them, and what would be stale without them.
+"""Lineage of files, cases and subjects: which stages read them, which models saw them, and what would be
+stale without them.
 
-Like radiotrace/evidence/trace/links.py, an answer is a list of tables. From the records, and from dvc.yaml, which says what stands on what.
+Like radiotrace/evidence/trace/links.py, an answer is a list of tables. From the records, and from dvc.yaml,
+which says what stands on what.
 """
+
 from pathlib import PurePosixPath
 
 from radiotrace.evidence.design.compliance import FOLDER
@@ -40,8 +43,11 @@ def covers(listed: str, path: str) -> bool:
 
 def readers(workflow: dict, paths: list[str]) -> list[str]:
     """The stages that read one of these paths, or something in it, in the order of dvc.yaml."""
-    return [name for name, stage in workflow["stages"].items()
-            if any(covers(dep, path) or covers(path, dep) for dep in stage.get("deps", []) for path in paths)]
+    return [
+        name
+        for name, stage in workflow["stages"].items()
+        if any(covers(dep, path) or covers(path, dep) for dep in stage.get("deps", []) for path in paths)
+    ]
 
 
 def downstream(workflow: dict, first: list[str]) -> list[str]:
@@ -66,33 +72,71 @@ def of_file(bundle: dict, workflow: dict, path: str, now: str | None) -> list:
         now: SHA-256 of the file as it is; None where there is none.
     """
     said = known_files(bundle)[path]
-    hashes = [(who, digest, "as now" if digest == now else "another now" if now else "not here now") for who, digest in said.items()]
-    makers = [(name,) for name, outs in provenance.outputs(workflow).items() if any(covers(out, path) for out in outs)]
+    hashes = [
+        (who, digest, "as now" if digest == now else "another now" if now else "not here now")
+        for who, digest in said.items()
+    ]
+    makers = [
+        (name,)
+        for name, outs in provenance.outputs(workflow).items()
+        if any(covers(out, path) for out in outs)
+    ]
     reading = readers(workflow, [path])
     as_code = {stage["stage"] for stage in bundle["run.json"]["stages"] if path in stage["code"]}
-    return [("file", [("path", path), ("now", now or "not here")]), ("SHA-256 in the evidence", hashes), ("made by", makers),
-            ("read by", [(name, "as code" if name in as_code else "as input") for name in reading]),
-            ("stale if it changed", stale(workflow, reading)), *_touching(bundle, path)]
+    return [
+        ("file", [("path", path), ("now", now or "not here")]),
+        ("SHA-256 in the evidence", hashes),
+        ("made by", makers),
+        ("read by", [(name, "as code" if name in as_code else "as input") for name in reading]),
+        ("stale if it changed", stale(workflow, reading)),
+        *_touching(bundle, path),
+    ]
 
 
 def _touching(bundle: dict, path: str) -> list:
-    """Tests in the file, faults that are seeded in it, anomalies that show in it, criteria and clauses that stand on it."""
+    """Tests in the file, faults that are seeded in it, anomalies that show in it, criteria and clauses
+    that stand on it."""
     rows = bundle["traceability.json"]["requirements"]
-    faults = [(name, one["what"], ", ".join(each for each, row in rows.items() if name in row["negative_controls"]))
-              for name, one in links.faults(bundle).items() if one.get("file") == path]
-    named_for_it = f"tests/test_{PurePosixPath(path).stem}.py" if path.endswith(".py") else ""  # where the tests of a module stand
-    within = [(test, row["outcome"], ", ".join(row["verifies"])) for test, row in bundle["traceability.json"]["tests"].items()
-              if test.split("::")[0] in (path, named_for_it)]
+    faults = [
+        (name, one["what"], ", ".join(each for each, row in rows.items() if name in row["negative_controls"]))
+        for name, one in links.faults(bundle).items()
+        if one.get("file") == path
+    ]
+    # where the tests of a module stand
+    named_for_it = f"tests/test_{PurePosixPath(path).stem}.py" if path.endswith(".py") else ""
+    within = [
+        (test, row["outcome"], ", ".join(row["verifies"]))
+        for test, row in bundle["traceability.json"]["tests"].items()
+        if test.split("::")[0] in (path, named_for_it)
+    ]
     verified = dict.fromkeys(each for _, _, ids in faults for each in ids.split(", ") if each)
-    anomalies = [(one["id"], one["title"]) for one in bundle["anomalies.json"]["anomalies"]
-                 if any(place["file"] == path for place in one["shown_by"])]
-    criteria = [(one["requirement"], one["metric"], one["verdict"]) for one in bundle["acceptance.json"]["results"]
-                if path in ("metrics/metrics.json", FOLDER + "metrics.json")]
-    clauses = [(row["id"], row["status"]) for row in links.clause_rows(bundle).values() if any(one["file"] == path for one in row["evidence"])]
-    return [("tests in it, or in the file that is named for it", within), ("negative controls that are seeded in it", faults),
-            ("requirements behind these", links.requirements(bundle, verified)),
-            ("tests of these requirements", links.tests(bundle, dict.fromkeys(test for each in verified for test in rows[each]["tests"]))),
-            ("anomalies that show in it", anomalies), ("criteria that are judged on it", criteria), ("clauses that point at it", clauses)]
+    anomalies = [
+        (one["id"], one["title"])
+        for one in bundle["anomalies.json"]["anomalies"]
+        if any(place["file"] == path for place in one["shown_by"])
+    ]
+    criteria = [
+        (one["requirement"], one["metric"], one["verdict"])
+        for one in bundle["acceptance.json"]["results"]
+        if path in ("metrics/metrics.json", FOLDER + "metrics.json")
+    ]
+    clauses = [
+        (row["id"], row["status"])
+        for row in links.clause_rows(bundle).values()
+        if any(one["file"] == path for one in row["evidence"])
+    ]
+    return [
+        ("tests in it, or in the file that is named for it", within),
+        ("negative controls that are seeded in it", faults),
+        ("requirements behind these", links.requirements(bundle, verified)),
+        (
+            "tests of these requirements",
+            links.tests(bundle, dict.fromkeys(test for each in verified for test in rows[each]["tests"])),
+        ),
+        ("anomalies that show in it", anomalies),
+        ("criteria that are judged on it", criteria),
+        ("clauses that point at it", clauses),
+    ]
 
 
 def cases_of(bundle: dict, name: str) -> list[dict]:
@@ -101,22 +145,50 @@ def cases_of(bundle: dict, name: str) -> list[dict]:
 
 
 def of_cases(bundle: dict, workflow: dict, cases: list[dict], now: dict[str, str | None]) -> list:
-    """A case, or all cases of a subject: part, files, models that saw it, results, and what a withdrawal would take.
+    """A case, or all cases of a subject: part, files, models that saw it, results, and what a withdrawal
+    would take.
 
     Args:
         cases: of cases_of.
         now: path below data/ -> SHA-256 as it is; None where there is none.
     """
     split = bundle["split.json"]["cases"]
-    parts = [(case["case_id"], case["subject_id"], split[case["case_id"]]["part"] if case["case_id"] in split else "excluded") for case in cases]
-    files = [(f"{DATA}/{case[kind]['path']}", case[kind]["sha256"], _as_now(case[kind]["sha256"], now[case[kind]["path"]]))
-             for case in cases for kind in ("image", "label_map")]
+    parts = [
+        (
+            case["case_id"],
+            case["subject_id"],
+            split[case["case_id"]]["part"] if case["case_id"] in split else "excluded",
+        )
+        for case in cases
+    ]
+    files = [
+        (
+            f"{DATA}/{case[kind]['path']}",
+            case[kind]["sha256"],
+            _as_now(case[kind]["sha256"], now[case[kind]["path"]]),
+        )
+        for case in cases
+        for kind in ("image", "label_map")
+    ]
     ids, names = [case["case_id"] for case in cases], {part for _, _, part in parts}
-    results = [(row["case_id"], label, f"Dice {found['dice']:.3f}" if found["dice"] is not None else "Dice undefined")
-               for row in bundle["cases.json"]["cases"] if row["case_id"] in ids for label, found in row["labels"].items()]
-    return [("cases", parts), ("files", files), ("models that saw them", _models(bundle, names)), ("results", results),
-            ("a withdrawal would make stale", stale(workflow, ["ingest"])),
-            ("how to withdraw", _withdrawal(ids, [path for path, _, _ in files], "test" in names))]
+    results = [
+        (
+            row["case_id"],
+            label,
+            f"Dice {found['dice']:.3f}" if found["dice"] is not None else "Dice undefined",
+        )
+        for row in bundle["cases.json"]["cases"]
+        if row["case_id"] in ids
+        for label, found in row["labels"].items()
+    ]
+    return [
+        ("cases", parts),
+        ("files", files),
+        ("models that saw them", _models(bundle, names)),
+        ("results", results),
+        ("a withdrawal would make stale", stale(workflow, ["ingest"])),
+        ("how to withdraw", _withdrawal(ids, [path for path, _, _ in files], "test" in names)),
+    ]
 
 
 def _as_now(stated: str, now: str | None) -> str:
@@ -126,29 +198,66 @@ def _as_now(stated: str, now: str | None) -> str:
 def _models(bundle: dict, parts: set[str]) -> list[tuple[str, str]]:
     """Which models saw cases of these parts, and how."""
     run_id = bundle["run.json"]["run_id"]
-    how = {"train": "learnt from them",
-           "validation": "temperature, thresholds and the balance of volumes were set on them; no weight learnt from them",
-           "test": "did not learn from them"}
+    how = {
+        "train": "learnt from them",
+        "validation": "temperature, thresholds and the balance of volumes were set on them; no weight "
+        "learnt from them",
+        "test": "did not learn from them",
+    }
     found = [(run_id[:12], how[part]) for part in ("train", "validation", "test") if part in parts]
     members = bundle["metrics.json"]["members"]
-    found += [(str(member), "member of the ensemble; its record members/*/train.json names its cases") for member in members]
+    found += [
+        (str(member), "member of the ensemble; its record members/*/train.json names its cases")
+        for member in members
+    ]
     if "test" in parts:
         shown: dict[tuple, list[str]] = {}
         for line in bundle["openings.json"]["openings"]:
             shown.setdefault(ledgers.model(line), []).append(line["stage"])
-        found += [(run[:12], f"was shown the test part: {', '.join(stages)}" + (f" (weights {weights[:12]})" if weights else ""))
-                  for (run, weights), stages in shown.items()]
+        found += [
+            (
+                run[:12],
+                f"was shown the test part: {', '.join(stages)}"
+                + (f" (weights {weights[:12]})" if weights else ""),
+            )
+            for (run, weights), stages in shown.items()
+        ]
     elif not members:
-        found.append(("others", "runs that are not in this bundle: unknown; each run's build/train/train.json names its cases"))
+        found.append(
+            (
+                "others",
+                "runs that are not in this bundle: unknown; each run's "
+                "build/train/train.json names its cases",
+            )
+        )
     return found
 
 
 def _withdrawal(case_ids: list[str], paths: list[str], is_test: bool) -> list[tuple[str, str]]:
-    """The commands. The hash of the data set, the split, weights, model, metrics and evidence follow from them."""
+    """The commands.
+
+    The hash of the data set, the split, weights, model, metrics and evidence follow from them.
+    """
     entries = ", ".join(f"{{case_id: {case_id}, reason: withdrawn}}" for case_id in case_ids)
-    lines = [("for good", f"rm {' '.join(paths)}"), ("", "make manifest"), ("", "dvc repro"),
-             ("or left out", f"params.yaml, validate: exclude: [{entries}]"),
-             ("", "dvc repro: validate and what stands on it run again, ingest does not"),
-             ("then", "earlier versions stay in the history of git and in datastore/: take them out there, too, if the subject asks for it"),
-             ("", "the weights that learnt from it, wherever they were copied to, are to be deleted with their model.onnx")]
-    return [*lines, ("", "the test part becomes another one: its openings are counted anew")] if is_test else lines
+    lines = [
+        ("for good", f"rm {' '.join(paths)}"),
+        ("", "make manifest"),
+        ("", "dvc repro"),
+        ("or left out", f"params.yaml, validate: exclude: [{entries}]"),
+        ("", "dvc repro: validate and what stands on it run again, ingest does not"),
+        (
+            "then",
+            "earlier versions stay in the history of git and in datastore/: take them out there, "
+            "too, if the subject asks for it",
+        ),
+        (
+            "",
+            "the weights that learnt from it, wherever they were copied to, are to be deleted with "
+            "their model.onnx",
+        ),
+    ]
+    return (
+        [*lines, ("", "the test part becomes another one: its openings are counted anew")]
+        if is_test
+        else lines
+    )

@@ -1,8 +1,9 @@
 """Tests as evidence: which tests say that they verify a requirement, what came of them, and on which code.
 
-The record 'tests' is written by pytest (tests/requirement_plugin.py) from a run of the whole suite. It is believed only while every
-file of code and of tests is the one that it names.
+The record 'tests' is written by pytest (tests/requirement_plugin.py) from a run of the whole suite. It is
+believed only while every file of code and of tests is the one that it names.
 """
+
 import ast
 import hashlib
 from pathlib import Path
@@ -10,13 +11,22 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.records import merkle
 
-CODE = ("radiotrace", "stages", "schemas", "dvc.yaml", "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+CODE = (
+    "radiotrace",
+    "stages",
+    "schemas",
+    "dvc.yaml",
+    "pyproject.toml",
+    "requirements.txt",
+    "requirements-evidence.txt",
+)
 TESTS = ("tests",)
 MARKER = "pytest.mark.requirement"
 
 
 def tree(root, names) -> dict[str, str]:
-    """SHA-256 of each file that stands under these files and folders, by its path; what Python caches is left out."""
+    """SHA-256 of each file that stands under these files and folders, by its path; what Python caches is
+    left out."""
     found = {}
     for name in names:
         top = Path(root) / name
@@ -42,18 +52,30 @@ def declared(folder) -> dict[str, dict]:
 
 
 def declared_in(text: str) -> dict[str, dict]:
-    """As declared, of the source of one file: functions that stand at its top, and ids that are written out. The plugin refuses others."""
+    """As declared, of the source of one file: functions that stand at its top, and ids that are written out.
+
+    The plugin refuses others.
+    """
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef) and (ids := _verifies(node)):
-            source = "\n".join(text.splitlines()[min(one.lineno for one in node.decorator_list) - 1:node.end_lineno])
+            source = "\n".join(
+                text.splitlines()[min(one.lineno for one in node.decorator_list) - 1 : node.end_lineno]
+            )
             found[node.name] = {"source_sha256": hashlib.sha256(source.encode()).hexdigest(), "verifies": ids}
     return found
 
 
 def _verifies(node: ast.FunctionDef) -> list[str]:
-    named = [argument for one in node.decorator_list if isinstance(one, ast.Call) and ast.unparse(one.func) == MARKER for argument in one.args]
-    return sorted({one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)})
+    named = [
+        argument
+        for one in node.decorator_list
+        if isinstance(one, ast.Call) and ast.unparse(one.func) == MARKER
+        for argument in one.args
+    ]
+    return sorted(
+        {one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    )
 
 
 def record(root, outcomes: dict[str, dict[str, int]], whole: bool) -> dict:
@@ -64,8 +86,17 @@ def record(root, outcomes: dict[str, dict[str, int]], whole: bool) -> dict:
         whole: whether the run left no test out.
     """
     code, tests = tree(root, CODE), tree(root, TESTS)
-    return {"whole": whole, "code_tree_sha256": merkle.root(code), "test_tree_sha256": merkle.root(tests), "files": code | tests,
-            "tests": {test: known | outcomes[test] for test, known in declared(Path(root) / TESTS[0]).items() if test in outcomes}}
+    return {
+        "whole": whole,
+        "code_tree_sha256": merkle.root(code),
+        "test_tree_sha256": merkle.root(tests),
+        "files": code | tests,
+        "tests": {
+            test: known | outcomes[test]
+            for test, known in declared(Path(root) / TESTS[0]).items()
+            if test in outcomes
+        },
+    }
 
 
 def changes(found: dict, now: dict[str, str]) -> list[str]:
@@ -76,10 +107,15 @@ def changes(found: dict, now: dict[str, str]) -> list[str]:
         now: of tree(), of code and tests as they are.
     """
     then = found["files"]
-    lines = [f"{path}: changed since the tests ran" for path in now.keys() & then.keys() if now[path] != then[path]]
+    lines = [
+        f"{path}: changed since the tests ran" for path in now.keys() & then.keys() if now[path] != then[path]
+    ]
     lines += [f"{path}: new since the tests ran" for path in now.keys() - then.keys()]
     lines += [f"{path}: gone since the tests ran" for path in then.keys() - now.keys()]
-    code, tests = ({path: digest for path, digest in then.items() if path.startswith("tests/") is wanted} for wanted in (False, True))
+    code, tests = (
+        {path: digest for path, digest in then.items() if path.startswith("tests/") is wanted}
+        for wanted in (False, True)
+    )
     for name, files in (("code_tree_sha256", code), ("test_tree_sha256", tests)):
         if merkle.root(files) != found[name]:
             lines.append(f"{name}: found {found[name]}, expected {merkle.root(files)} of the files listed")
@@ -90,7 +126,11 @@ def outcome(entry: dict | None) -> str:
     """'passed' when every case of a test passed; 'not run' when there is no entry."""
     if entry is None:
         return "not run"
-    return "passed" if entry["passed"] == entry["cases"] and not entry["failed"] and not entry["skipped"] else "not passed"
+    return (
+        "passed"
+        if entry["passed"] == entry["cases"] and not entry["failed"] and not entry["skipped"]
+        else "not passed"
+    )
 
 
 def problems(requirement: dict, found: dict, known: dict[str, dict]) -> list[str]:
@@ -110,7 +150,13 @@ def problems(requirement: dict, found: dict, known: dict[str, dict]) -> list[str
         if outcome(entry) == "not run":
             lines.append(f"{test} was not run")
         elif outcome(entry) == "not passed":
-            lines.append(f"{test}: {entry['passed']} of {entry['cases']} cases passed, {entry['failed']} failed, {entry['skipped']} were skipped")
-        elif (entry["source_sha256"], entry["verifies"]) != (known[test]["source_sha256"], known[test]["verifies"]):
+            lines.append(
+                f"{test}: {entry['passed']} of {entry['cases']} cases passed, {entry['failed']} "
+                f"failed, {entry['skipped']} were skipped"
+            )
+        elif (entry["source_sha256"], entry["verifies"]) != (
+            known[test]["source_sha256"],
+            known[test]["verifies"],
+        ):
             lines.append(f"{test} was edited since it ran")
     return lines

@@ -1,8 +1,9 @@
 """Believed: what of each record verify makes again, at which level, and what it takes as it stands.
 
-A table of every record of the bundle and every group of its fields. tests/test_believed.py holds it against a bundle: each field of each
-record is in it, and each check that it names is one that verify makes.
+A table of every record of the bundle and every group of its fields. tests/test_believed.py holds it against a
+bundle: each field of each record is in it, and each check that it names is one that verify makes.
 """
+
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -36,73 +37,159 @@ def _taken(record: str, fields: tuple[str, ...], why: str) -> Basis:
 
 TABLE = (
     # Data
-    _taken("dataset.json", ("dataset", "cases"),
-           "subject, site, age and other attributes, name, licence and source of the data: what was handed in says so (cases.csv, dataset.json), "
-           "and no image can"),
-    _taken("dataset.json", ("cases",), "that label maps are right, and were drawn without a look at predictions"),
-    Basis("dataset.json", ALL, 5, REMADE), Basis("findings.json", ALL, 5, REMADE),
+    _taken(
+        "dataset.json",
+        ("dataset", "cases"),
+        "subject, site, age and other attributes, name, licence and source of the data: what was handed "
+        "in says so (cases.csv, dataset.json), "
+        "and no image can",
+    ),
+    _taken(
+        "dataset.json", ("cases",), "that label maps are right, and were drawn without a look at predictions"
+    ),
+    Basis("dataset.json", ALL, 5, REMADE),
+    Basis("findings.json", ALL, 5, REMADE),
     Basis("accepted.json", ALL, 3, "accepted cases follow from the data set"),
     _taken("accepted.json", ("excluded",), "the reasons for which people left cases out"),
     Basis("split.json", ALL, 3, "the split follows from seed, rule and subjects"),
-    _taken("split.json", ("seed",), "that the seed was chosen before any result was seen; membership, level 5, can only warn"),
+    _taken(
+        "split.json",
+        ("seed",),
+        "that the seed was chosen before any result was seen; membership, level 5, can only warn",
+    ),
     # Training
-    Basis("epochs.json", ALL, 6, REPRODUCED), Basis("checkpoints.json", ("tensors", "weights_sha256", "run_id"), 3, EVIDENCE),
+    Basis("epochs.json", ALL, 6, REPRODUCED),
+    Basis("checkpoints.json", ("tensors", "weights_sha256", "run_id"), 3, EVIDENCE),
     Basis("checkpoints.json", ("checkpoints", "weights_sha256"), 6, REPRODUCED),
     Basis("checkpoints.json", ("rule", "selected_epoch", "selection"), 3, EVIDENCE),
-    Basis("hyperparameters.json", ALL, 3, "params.yaml is what the stages took"), Basis("run.json", ALL, 3, EVIDENCE),
+    Basis("hyperparameters.json", ALL, 3, "params.yaml is what the stages took"),
+    Basis("run.json", ALL, 3, EVIDENCE),
     # Results
-    Basis("cases.json", ALL, 4, MEASURED), Basis("cases.json", ("cases",), 5, REMADE),
+    Basis("cases.json", ALL, 4, MEASURED),
+    Basis("cases.json", ("cases",), 5, REMADE),
     Basis("metrics.json", ALL, 3, "summaries follow from cases"),
     Basis("metrics.json", ("calibration", "subgroups", "decisions", "members"), 5, REMADE),
-    _taken("metrics.json", ("members",),
-           "which cases the other networks of an ensemble learnt from: their own records say so, and no level trains them"),
+    _taken(
+        "metrics.json",
+        ("members",),
+        "which cases the other networks of an ensemble learnt from: their own records say so, and no "
+        "level trains them",
+    ),
     Basis("headline.json", ALL, 3, "the headline follows from the metrics"),
-    Basis("robustness.json", ALL, 3, "robustness follows from its cases"), Basis("robustness.json", ALL, 5, REMADE),
+    Basis("robustness.json", ALL, 3, "robustness follows from its cases"),
+    Basis("robustness.json", ALL, 5, REMADE),
     Basis("explain.json", ALL, 5, REMADE),
     Basis("model.json", ALL, 3, "the recipe of the released model follows from training"),
-    Basis("model.json", ("parity", "sha256"), 5, "the released file, run with its recipe, gives the label maps that were measured"),
+    Basis(
+        "model.json",
+        ("parity", "sha256"),
+        5,
+        "the released file, run with its recipe, gives the label maps that were measured",
+    ),
     # Requirements and tests
     Basis("requirements.json", ALL, 3, "no requirement is gone or softened since a baseline without a word"),
-    _taken("requirements.json", ("requirements", "user_needs"), "that these are the right requirements: a person's judgement"),
-    Basis("acceptance.json", ALL, 3, EVIDENCE), Basis("traceability.json", ALL, 3, EVIDENCE),
-    _taken("traceability.json", ("unreviewed",),
-           "that somebody read what a line of design/reviews.jsonl calls reviewed: it has no name and no signature"),
-    Basis("tests.json", ("files", "code_tree_sha256", "test_tree_sha256"), 3,
-          "predictions, raw data, code and tests are those that its records name"),
-    _taken("tests.json", ("tests", "whole"), "what came of the tests: run 'make verification', or 'make test', to see it"),
+    _taken(
+        "requirements.json",
+        ("requirements", "user_needs"),
+        "that these are the right requirements: a person's judgement",
+    ),
+    Basis("acceptance.json", ALL, 3, EVIDENCE),
+    Basis("traceability.json", ALL, 3, EVIDENCE),
+    _taken(
+        "traceability.json",
+        ("unreviewed",),
+        "that somebody read what a line of design/reviews.jsonl calls reviewed: it has no name and no "
+        "signature",
+    ),
+    Basis(
+        "tests.json",
+        ("files", "code_tree_sha256", "test_tree_sha256"),
+        3,
+        "predictions, raw data, code and tests are those that its records name",
+    ),
+    _taken(
+        "tests.json",
+        ("tests", "whole"),
+        "what came of the tests: run 'make verification', or 'make test', to see it",
+    ),
     Basis("seeded_faults.json", ALL, 3, EVIDENCE),
-    _taken("seeded_faults.json", ALL, "that these faults are ones which tests could miss: a person's judgement"),
-    _taken("negative_controls.json", ("controls",), "that a test noticed each seeded fault: run 'make negative-controls --all' to see it"),
-    Basis("openings.json", ALL, 3, "ledgers only grew, and criteria stand as before the test part was opened"),
-    _taken("openings.json", ("openings", "n_models"),
-           "that every look at the test part is in the ledger: one that was never written leaves no trace, nor does a history that was written "
-           "anew from its first commit"),
+    _taken(
+        "seeded_faults.json", ALL, "that these faults are ones which tests could miss: a person's judgement"
+    ),
+    _taken(
+        "negative_controls.json",
+        ("controls",),
+        "that a test noticed each seeded fault: run 'make negative-controls --all' to see it",
+    ),
+    Basis(
+        "openings.json", ALL, 3, "ledgers only grew, and criteria stand as before the test part was opened"
+    ),
+    _taken(
+        "openings.json",
+        ("openings", "n_models"),
+        "that every look at the test part is in the ledger: one that was never written leaves no trace, "
+        "nor does a history that was written "
+        "anew from its first commit",
+    ),
     # Design: what people wrote
     _taken("intended_use.json", ALL, "people wrote it; the bundle has it as design/ has it"),
-    _taken("statistical_plan.json", ALL, "people wrote it; that analyses followed it is shown by the records, when it was written only by git"),
+    _taken(
+        "statistical_plan.json",
+        ALL,
+        "people wrote it; that analyses followed it is shown by the records, when it was written only by git",
+    ),
     _taken("anomalies.json", ALL, "people wrote it; anomalies that nobody told are not known"),
     _taken("dataset_card.json", ALL, "people wrote it, of data that others collected"),
-    _taken("risks.json", ("hazards", "controls", "scales", "acceptability", "overall_residual_risk", "completeness"),
-           "severity and probability of harm: people's judgement; levels and gaps follow from it"),
+    _taken(
+        "risks.json",
+        ("hazards", "controls", "scales", "acceptability", "overall_residual_risk", "completeness"),
+        "severity and probability of harm: people's judgement; levels and gaps follow from it",
+    ),
     Basis("risks.json", ALL, 3, EVIDENCE),
-    _taken("pccp.json", ("plan",), "people wrote it"), Basis("pccp.json", ALL, 3, EVIDENCE), Basis("pccp_baseline.json", ALL, 3, EVIDENCE),
+    _taken("pccp.json", ("plan",), "people wrote it"),
+    Basis("pccp.json", ALL, 3, EVIDENCE),
+    Basis("pccp_baseline.json", ALL, 3, EVIDENCE),
     Basis("compliance_*.json", ALL, 3, EVIDENCE),
-    _taken("compliance_*.json", ("rows", "note", "claimed"), "rows that say 'manual' and what people claim in them"),
+    _taken(
+        "compliance_*.json",
+        ("rows", "note", "claimed"),
+        "rows that say 'manual' and what people claim in them",
+    ),
     Basis("attestations.cdx.json", ALL, 3, EVIDENCE),
     # Software
-    Basis("sbom.runtime.cdx.json", ALL, 3, EVIDENCE), Basis("sbom.build.cdx.json", ALL, 3, EVIDENCE),
-    _taken("sbom.*.cdx.json", ("components",),
-           "SHA-256, licence and supplier of each package: only its index knows ('pip download', then sha256sum); git shows where one changed "
-           "under its name"),
+    Basis("sbom.runtime.cdx.json", ALL, 3, EVIDENCE),
+    Basis("sbom.build.cdx.json", ALL, 3, EVIDENCE),
+    _taken(
+        "sbom.*.cdx.json",
+        ("components",),
+        "SHA-256, licence and supplier of each package: only its index knows ('pip download', then "
+        "sha256sum); git shows where one changed "
+        "under its name",
+    ),
     Basis("soup.json", ALL, 3, EVIDENCE),
-    _taken("soup.json", ("anomaly_lists", "soup"), "support, its end, and known anomalies of each package: people looked them up"),
-    _taken("vex.json", ("vulnerabilities", "compositions"), "that nobody looked vulnerabilities up, or what came of it"),
-    Basis("vex.json", ALL, 3, EVIDENCE), Basis("mlbom.cdx.json", ALL, 3, EVIDENCE),
+    _taken(
+        "soup.json",
+        ("anomaly_lists", "soup"),
+        "support, its end, and known anomalies of each package: people looked them up",
+    ),
+    _taken(
+        "vex.json",
+        ("vulnerabilities", "compositions"),
+        "that nobody looked vulnerabilities up, or what came of it",
+    ),
+    Basis("vex.json", ALL, 3, EVIDENCE),
+    Basis("mlbom.cdx.json", ALL, 3, EVIDENCE),
     # What is made of all that
-    Basis("dataset.croissant.json", ALL, 3, EVIDENCE), Basis("model_card.json", ALL, 3, EVIDENCE),
-    Basis("provenance.slsa.json", ALL, 3, EVIDENCE), Basis("ro-crate-metadata.json", ALL, 3, EVIDENCE), Basis("index.json", ALL, 3, EVIDENCE),
-    Basis("manifest.json", ALL, 3, EVIDENCE), Basis("*.html", ALL, 3, EVIDENCE), Basis("*.md", ALL, 3, EVIDENCE),
-    Basis("SHA256SUMS", ALL, 1, "every file of evidence/ is listed and has its SHA-256"))
+    Basis("dataset.croissant.json", ALL, 3, EVIDENCE),
+    Basis("model_card.json", ALL, 3, EVIDENCE),
+    Basis("provenance.slsa.json", ALL, 3, EVIDENCE),
+    Basis("ro-crate-metadata.json", ALL, 3, EVIDENCE),
+    Basis("index.json", ALL, 3, EVIDENCE),
+    Basis("manifest.json", ALL, 3, EVIDENCE),
+    Basis("*.html", ALL, 3, EVIDENCE),
+    Basis("*.md", ALL, 3, EVIDENCE),
+    Basis("SHA256SUMS", ALL, 1, "every file of evidence/ is listed and has its SHA-256"),
+)
 
 
 def of(name: str) -> list[Basis]:
@@ -137,7 +224,10 @@ def lines(level: int) -> list[str]:
     for row in TABLE:
         if row.level is not None and row.level > level:
             later.setdefault(row.level, []).append(_named(row))
-    told = [f"{', '.join(dict.fromkeys(names))}: made again at level {at}, which was not asked for" for at, names in sorted(later.items())]
+    told = [
+        f"{', '.join(dict.fromkeys(names))}: made again at level {at}, which was not asked for"
+        for at, names in sorted(later.items())
+    ]
     return [*(f"{_named(row)}: {row.how}" for row in TABLE if row.level is None), *told]
 
 
@@ -147,6 +237,9 @@ def _named(row: Basis) -> str:
 
 def table(level: int) -> str:
     """The rows for people, as Markdown: record, fields, why."""
-    rows = [f"| `{row.record}` | {'all' if row.fields == ALL else ', '.join(row.fields)} | {row.how} |" for row in TABLE
-            if row.level is None or row.level > level]
+    rows = [
+        f"| `{row.record}` | {'all' if row.fields == ALL else ', '.join(row.fields)} | {row.how} |"
+        for row in TABLE
+        if row.level is None or row.level > level
+    ]
     return "\n".join(["| record | fields | believed, because |", "|---|---|---|", *rows])

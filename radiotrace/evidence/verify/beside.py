@@ -1,4 +1,6 @@
-"""Beside the bundle: files whose hashes stand in its records or in DVC's lock, although the manifest does not list them."""
+"""Beside the bundle: files whose hashes stand in its records or in DVC's lock, although the manifest does
+not list them."""
+
 import hashlib
 import json
 from functools import cache
@@ -16,17 +18,29 @@ PREDICTIONS, RAW = "build/evaluate/results/predictions", "data"
 def named(evidence, root) -> Check:
     """Level 3: predictions, raw files, code and tests are those that the records of the bundle name.
 
-    Code and tests only where the bundle says that the tests ran on them as they are; where they did not, the release is blocked for it.
+    Code and tests only where the bundle says that the tests ran on them as they are; where they did not, the
+    release is blocked for it.
     """
-    check, root = Check(3, "predictions, raw data, code and tests are those that its records name"), Path(root)
+    check, root = (
+        Check(3, "predictions, raw data, code and tests are those that its records name"),
+        Path(root),
+    )
     try:
-        cases, dataset, tested, traced = (records.read(Path(evidence) / f"{name}.json", name)
-                                          for name in ("cases", "dataset", "tests", "traceability"))
+        cases, dataset, tested, traced = (
+            records.read(Path(evidence) / f"{name}.json", name)
+            for name in ("cases", "dataset", "tests", "traceability")
+        )
     except StageError as error:
         return Check(3, check.what, [error.headline, *error.findings])
-    kinds = {PREDICTIONS: {case["prediction"]: case["prediction_sha256"] for case in cases["cases"]},
-             RAW: {case[kind]["path"]: case[kind]["sha256"] for case in dataset["cases"] for kind in ("image", "label_map")},
-             "": {} if traced["stale"] else tested["files"]}
+    kinds = {
+        PREDICTIONS: {case["prediction"]: case["prediction_sha256"] for case in cases["cases"]},
+        RAW: {
+            case[kind]["path"]: case[kind]["sha256"]
+            for case in dataset["cases"]
+            for kind in ("image", "label_map")
+        },
+        "": {} if traced["stale"] else tested["files"],
+    }
     for folder, files in kinds.items():
         if folder and not (root / folder).is_dir():
             check.skipped.append(f"{len(files)} files of {folder}/, which is not there: run 'make pull'")
@@ -36,7 +50,9 @@ def named(evidence, root) -> Check:
                 check.faults.append(f"{folder and folder + '/'}{name}: {fault}")
     if not traced["stale"]:
         now = tests.tree(root, [name for name in (*tests.CODE, *tests.TESTS) if (root / name).exists()])
-        check.faults += [f"{name}: new since the tests ran" for name in sorted(now.keys() - tested["files"].keys())]
+        check.faults += [
+            f"{name}: new since the tests ran" for name in sorted(now.keys() - tested["files"].keys())
+        ]
     return check
 
 
@@ -50,20 +66,36 @@ def _fault(folder: Path, name: str, expected: str) -> str | None:
 
 
 def locked(root) -> Check:
-    """Level 3: DVC's lock has every stage of dvc.yaml, and what it says of files, folders and parameters is so.
+    """Level 3: DVC's lock has every stage of dvc.yaml, and what it says of files, folders and parameters is
+    so.
 
     A signature cannot cover the lock, since DVC writes it last.
     """
-    check, root = Check(3, "dvc.lock has every stage, and is of the files and parameters that are here"), Path(root)
+    check, root = (
+        Check(3, "dvc.lock has every stage, and is of the files and parameters that are here"),
+        Path(root),
+    )
     try:
         lock, described = (params.load_yaml(root / name) for name in ("dvc.lock", "dvc.yaml"))
         check.faults = _unlocked(lock, described["stages"])
         stages = lock["stages"]
-        entries = {(name, entry["path"]): entry["md5"] for name, stage in stages.items() for kind in ("deps", "outs")
-                   for entry in stage.get(kind, [])}
-        values = [(name, file, key, value) for name, stage in stages.items() for file, chosen in stage.get("params", {}).items()
-                  for key, value in chosen.items()]
-        now = {file: params.load_yaml(root / file) for file in {file for _, file, _, _ in values} if PurePosixPath(file).parts[:1] != ("..",)}
+        entries = {
+            (name, entry["path"]): entry["md5"]
+            for name, stage in stages.items()
+            for kind in ("deps", "outs")
+            for entry in stage.get(kind, [])
+        }
+        values = [
+            (name, file, key, value)
+            for name, stage in stages.items()
+            for file, chosen in stage.get("params", {}).items()
+            for key, value in chosen.items()
+        ]
+        now = {
+            file: params.load_yaml(root / file)
+            for file in {file for _, file, _, _ in values}
+            if PurePosixPath(file).parts[:1] != ("..",)
+        }
     except (StageError, LookupError, TypeError, AttributeError) as error:
         return Check(3, check.what, [f"dvc.lock: cannot be read: {str(error).splitlines()[0]}"])
     hashes = cache(_md5)  # several stages read the same file
@@ -72,13 +104,17 @@ def locked(root) -> Check:
             check.faults.append(f"dvc.lock: {name}: {path} leads out of the clone")
         elif (root / path).exists() and hashes(root / path) != expected:
             check.faults.append(f"{path}: not what dvc.lock has for the stage {name}")
-    check.faults += [f"{file}: {key} is not what dvc.lock has for the stage {name}" for name, file, key, value in values
-                     if _value(now.get(file), key) != value]
+    check.faults += [
+        f"{file}: {key} is not what dvc.lock has for the stage {name}"
+        for name, file, key, value in values
+        if _value(now.get(file), key) != value
+    ]
     return check
 
 
 def parameters(evidence, root) -> Check:
-    """Level 3: params.yaml says what the stages recorded that they took; the lock says it too, but may be written to fit."""
+    """Level 3: params.yaml says what the stages recorded that they took; the lock says it too, but may be
+    written to fit."""
     check = Check(3, "params.yaml is what the stages took")
     try:
         recorded = records.read(Path(evidence) / "hyperparameters.json", "hyperparameters")["stages"]
@@ -88,23 +124,37 @@ def parameters(evidence, root) -> Check:
     for stage, taken in recorded.items():
         now = values.get(stage, {}) | ({"seed": values["seed"]} if "seed" in taken else {})
         names = sorted(key for key in taken.keys() | now.keys() if taken.get(key) != now.get(key))
-        check.faults += [f"params.yaml: {stage}.{key}: found {json.dumps(now.get(key))[:60]}, the stage took {json.dumps(taken.get(key))[:60]}"
-                         for key in names]
+        check.faults += [
+            f"params.yaml: {stage}.{key}: found {json.dumps(now.get(key))[:60]}, the stage took "
+            f"{json.dumps(taken.get(key))[:60]}"
+            for key in names
+        ]
     return check
 
 
 def _unlocked(lock: dict, described: dict) -> list[str]:
-    """Where the lock leaves out, or has beside, what dvc.yaml says of a stage: DVC would run it again, or believe what nobody ran."""
-    faults = [f"dvc.lock: {key}: found a key that DVC's lock does not have" for key in lock.keys() - {"schema", "stages"}]
+    """Where the lock leaves out, or has beside, what dvc.yaml says of a stage: DVC would run it again, or
+    believe what nobody ran."""
+    faults = [
+        f"dvc.lock: {key}: found a key that DVC's lock does not have"
+        for key in lock.keys() - {"schema", "stages"}
+    ]
     for name in sorted(described.keys() | lock["stages"].keys(), key=str):
         wanted, found = described.get(name), lock["stages"].get(name)
         if wanted is None or found is None:
-            faults.append(f"dvc.lock: {name}: {'not locked' if found is None else 'dvc.yaml has no such stage'}")
+            faults.append(
+                f"dvc.lock: {name}: {'not locked' if found is None else 'dvc.yaml has no such stage'}"
+            )
             continue
-        for kind, said in {"cmd": (wanted["cmd"], found["cmd"]), "deps": (_paths(wanted, "deps"), _paths(found, "deps")),
-                           "outs": (_paths(wanted, "outs", "metrics", "plots"), _paths(found, "outs")),
-                           "params": ({"params.yaml": sorted(wanted.get("params", []))} if wanted.get("params") else {},
-                                      {file: sorted(chosen) for file, chosen in found.get("params", {}).items()})}.items():
+        for kind, said in {
+            "cmd": (wanted["cmd"], found["cmd"]),
+            "deps": (_paths(wanted, "deps"), _paths(found, "deps")),
+            "outs": (_paths(wanted, "outs", "metrics", "plots"), _paths(found, "outs")),
+            "params": (
+                {"params.yaml": sorted(wanted.get("params", []))} if wanted.get("params") else {},
+                {file: sorted(chosen) for file, chosen in found.get("params", {}).items()},
+            ),
+        }.items():
             if said[0] != said[1]:
                 faults.append(f"dvc.lock: {name}: {kind}: not those of dvc.yaml")
     return faults
@@ -112,13 +162,22 @@ def _unlocked(lock: dict, described: dict) -> list[str]:
 
 def _paths(stage: dict, *kinds: str) -> list[str]:
     entries = [entry for kind in kinds for entry in stage.get(kind, [])]
-    return sorted(entry if isinstance(entry, str) else entry.get("path") or next(iter(entry)) for entry in entries)
+    return sorted(
+        entry if isinstance(entry, str) else entry.get("path") or next(iter(entry)) for entry in entries
+    )
 
 
 def _md5(path: Path) -> str:
-    """MD5 as DVC has it: of a folder, that of a list of its files. What Python caches is left out, as .dvcignore has it."""
+    """MD5 as DVC has it: of a folder, that of a list of its files.
+
+    What Python caches is left out, as .dvcignore has it.
+    """
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc")
+        files = sorted(
+            file
+            for file in path.rglob("*")
+            if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
+        )
         rows = [{"md5": _md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
         text = json.dumps(sorted(rows, key=lambda row: row["relpath"].split("/")), sort_keys=True)
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"

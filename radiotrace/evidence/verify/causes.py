@@ -2,6 +2,7 @@
 
 Called by the command verify. A check that fails still fails.
 """
+
 from pathlib import Path
 
 from radiotrace import records
@@ -9,11 +10,15 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.verify.levels import Check
 
 FEW = 3  # faults that are listed whatever caused them
-PLACES = {"data set": ("dataset", "build/ingest/dataset.json", ("dataset", "root_sha256")), "run": ("metrics", "metrics/metrics.json", ("run_id",))}
+PLACES = {
+    "data set": ("dataset", "build/ingest/dataset.json", ("dataset", "root_sha256")),
+    "run": ("metrics", "metrics/metrics.json", ("run_id",)),
+}
 
 
 def another(evidence, root) -> str | None:
-    """What the evidence is of that this clone is not; None where both are of one run, or where that cannot be read.
+    """What the evidence is of that this clone is not; None where both are of one run, or where that cannot be
+    read.
 
     Args:
         evidence: folder of the bundle.
@@ -21,19 +26,27 @@ def another(evidence, root) -> str | None:
     """
     for kind, (name, place, keys) in PLACES.items():
         try:
-            ours, theirs = records.read(Path(root) / place, name), records.read(Path(evidence) / f"{name}.json", name)
+            ours, theirs = (
+                records.read(Path(root) / place, name),
+                records.read(Path(evidence) / f"{name}.json", name),
+            )
         except StageError:
             continue
         for key in keys:
             ours, theirs = ours[key], theirs[key]
         if ours != theirs:
-            return (f"the evidence is of another {kind} than this clone: evidence/{name}.json has {theirs[:12]}…, {place} has {ours[:12]}…. "
-                    "For evidence of what is here: 'dvc repro evidence'. For the committed run: 'git stash', then 'dvc checkout'")
+            return (
+                f"the evidence is of another {kind} than this clone: evidence/{name}.json has "
+                f"{theirs[:12]}…, {place} has {ours[:12]}…. "
+                "For evidence of what is here: 'dvc repro evidence'. For the committed run: 'git stash', "
+                "then 'dvc checkout'"
+            )
     return None
 
 
 def explain(checks: list[Check], cause: str | None) -> None:
-    """Puts a cause in the place of many faults of level 3 that follow from it; the first of them stays, and how many there are.
+    """Puts a cause in the place of many faults of level 3 that follow from it; the first of them stays, and
+    how many there are.
 
     Args:
         checks: are changed in place.
@@ -41,4 +54,7 @@ def explain(checks: list[Check], cause: str | None) -> None:
     """
     for check in checks:
         if cause and check.level == 3 and len(check.faults) > FEW:
-            check.faults = [f"{cause}. {len(check.faults)} differences follow from it, such as:", check.faults[0]]
+            check.faults = [
+                f"{cause}. {len(check.faults)} differences follow from it, such as:",
+                check.faults[0],
+            ]

@@ -1,9 +1,11 @@
-"""The closed world of a clone: every file in it is one that the bundle vouches for, or one of a short list that cannot matter.
+"""The closed world of a clone: every file in it is one that the bundle vouches for, or one of a short list
+that cannot matter.
 
-What nobody lists may be run all the same: a module in the root, compiled code, a link, a second dvc.yaml, a setting of git,
-DVC, pytest or make. Files are only named and read here. Called by the command verify, and again on the clone that level 6
-makes, before anything of it runs.
+What nobody lists may be run all the same: a module in the root, compiled code, a link, a second dvc.yaml, a
+setting of git, DVC, pytest or make. Files are only named and read here. Called by the command verify, and
+again on the clone that level 6 makes, before anything of it runs.
 """
+
 import configparser
 import hashlib
 import os
@@ -20,42 +22,88 @@ from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, params
 
-# What runs leave behind. Nothing of it may be in git: a checkpoint there would be taken for one's own, and forged ones are.
-STATE = (".benchmarks", ".checkpoints", ".dvc/cache", ".dvc/tmp", ".dvc/config.local", ".pytest_cache", ".ruff_cache", ".venv", "build", "data",
-         "dvc_plots", "execution")
+# What runs leave behind. Nothing of it may be in git: a checkpoint there would be taken for one's own, and
+# forged ones are.
+STATE = (
+    ".benchmarks",
+    ".checkpoints",
+    ".dvc/cache",
+    ".dvc/tmp",
+    ".dvc/config.local",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".venv",
+    "build",
+    "data",
+    "dvc_plots",
+    "execution",
+)
 # Not in the bundle, and why it need not be. Everything else must be.
 LISTED = {
-    r"dvc\.lock|params\.yaml|metrics/gates\.json": "signed beside the bundle; level 3 holds lock, parameters and files against each other",
-    r"signatures/([a-z]+\.(oms|dsse)\.json|reviews/[^/]+\.dsse\.json)|keys/[0-9a-f]{16}\.(pub|json)": "level 2 reads all of them",
-    r"datastore/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?": "each is named by its MD5, and what is pulled from there has a SHA-256 elsewhere",
+    r"dvc\.lock|params\.yaml|metrics/gates\.json": "signed beside the bundle; level 3 holds lock, parameters "
+    "and files against each other",
+    r"signatures/([a-z]+\.(oms"
+    r"|dsse)\.json|reviews/[^/]+\.dsse\.json)|keys/[0-9a-f]{16}\.(pub|json)": "level 2 reads all of them",
+    r"datastore/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?": "each is named by its MD5, and what is pulled "
+    "from there has a SHA-256 elsewhere",
     r"data\.dvc|members/[^/]+\.dvc|data\.sha256": "they name data by hash, and are read below",
-    r"CHANGELOG\.md|LICENSE|STYLE\.md|(docs/([a-z0-9_-]+/)*|members/)[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
-    r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage imports them, no record is theirs"}
-# Where code and settings may lie at all: a bundle that was made again vouches for whatever lies in design/, too.
+    r"CHANGELOG\.md"
+    r"|LICENSE"
+    r"|STYLE\.md"
+    r"|(docs/([a-z0-9_-]+/)*"
+    r"|members/)[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
+    r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage "
+    "imports them, no record is theirs",
+}
+# Where code and settings may lie at all: a bundle that was made again vouches for whatever lies in design/,
+# too.
 CODE_PLACES = re.compile(r"(radiotrace|stages|tests)/([a-z_0-9]+/)*[a-z_0-9]+\.py|benchmarks/[a-z_0-9]+\.py")
-SETTINGS_PLACES = re.compile(r"tests/conftest\.py|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|data\.dvc|"
-                             r"members/[A-Za-z0-9_-]+\.dvc")
+SETTINGS_PLACES = re.compile(
+    r"tests/conftest\.py"
+    r"|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|data\.dvc|"
+    r"members/[A-Za-z0-9_-]+\.dvc"
+)
 CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".pth", ".egg-link")
 # What a program that people start in a clone looks for by name.
 SETTINGS = re.compile(
-    r"(.*/)?(conftest\.py|\.?pytest\.(ini|toml)|tox\.ini|setup\.(cfg|py)|\.?ruff\.toml|\.env(rc)?|\.python-version|\.coveragerc|\.gitmodules|"
-    r"\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|[^/]+\.dvc|GNUmakefile|makefile|Makefile|pyproject\.toml|(site|user)customize\.py)")
+    r"(.*/)?(conftest\.py"
+    r"|\.?pytest\.(ini"
+    r"|toml)|tox\.ini|setup\.(cfg|py)|\.?ruff\.toml|\.env(rc)?|\.python-version|\.coveragerc|\.gitmodules|"
+    r"\.gitattributes"
+    r"|\.dvcignore"
+    r"|dvc\.yaml"
+    r"|dvc\.lock|[^/]+\.dvc|GNUmakefile|makefile|Makefile|pyproject\.toml|(site|user)customize\.py)"
+)
 # Only what no person wrote may be left out of a diff: else a change of code is one that no reviewer is shown.
-ATTRIBUTES = re.compile(r"(#.*|\* text=auto eol=lf|(/datastore/\*\*|/metrics/\*\.svg|/evidence/\*\*)( (-text|-diff|-merge|linguist-generated))+)?")
+ATTRIBUTES = re.compile(
+    r"(#.*|\* text=auto eol=lf|(/datastore/\*\*|/metrics/\*\.svg|/evidence/\*\*)( "
+    r"(-text|-diff|-merge|linguist-generated))+)?"
+)
 IGNORED = ("/datastore", "/.checkpoints", "/execution", "__pycache__", "*.pyc", "/.venv", "/.benchmarks", "")
-PIN = re.compile(r"(#.*|-r requirements-[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; *[^#]+)?( *#.*)?)?")
-DVC = {"core": {"analytics": "false", "check_update": "false", "autostage": "false", "remote": None}, "plots": {"html_template": "plots.html"}}
+PIN = re.compile(
+    r"(#.*|-r requirements-[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; "
+    r"*[^#]+)?( *#.*)?)?"
+)
+DVC = {
+    "core": {"analytics": "false", "check_update": "false", "autostage": "false", "remote": None},
+    "plots": {"html_template": "plots.html"},
+}
 BUILD = (("requires", ["setuptools"]), ("build-backend", "setuptools.build_meta"))
 STORE, URL = "datastore", "../datastore"
-BELIEVED = ("Makefile, .ci/ and .github/: verify starts none of them",
-            "README.md: it has its SHA-256, but its words and figures are held against no record; 'make test' does that",
-            "benchmarks/, docs/, CHANGELOG.md, STYLE.md, LICENSE: no part of the proof",
-            "tests/ and verification/: what tests do, and what they and seeded faults came to; 'make verification' runs them again")
+BELIEVED = (
+    "Makefile, .ci/ and .github/: verify starts none of them",
+    "README.md: it has its SHA-256, but its words and figures are held against no record; 'make "
+    "test' does that",
+    "benchmarks/, docs/, CHANGELOG.md, STYLE.md, LICENSE: no part of the proof",
+    "tests/ and verification/: what tests do, and what they and seeded faults came to; 'make "
+    "verification' runs them again",
+)
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files of a clone: path -> whether it is a symbolic link, of what lies there; what git tracks; what is wrong with that."""
+    """The files of a clone: path -> whether it is a symbolic link, of what lies there; what git tracks;
+    what is wrong with that."""
 
     present: dict[str, bool]
     tracked: frozenset[str] | None
@@ -72,14 +120,31 @@ def check(clone: Clone) -> Check:
     names = sorted(files.present.keys() | (files.tracked or frozenset()))
     delivered = [name for name in names if files.tracked is None or name in files.tracked]
     inside = f"{clone.evidence.name}/"
-    faults = [fault for name in names if not name.startswith(inside)
-              for fault in _faults(name, files, vouched, name in delivered)]
-    checked = Check(3, what, [*files.faults, *faults, *_names(delivered), *_settings(clone.root), *_locks(clone.root), *_stored(clone.root)],
-                    believed=list(BELIEVED))
+    faults = [
+        fault
+        for name in names
+        if not name.startswith(inside)
+        for fault in _faults(name, files, vouched, name in delivered)
+    ]
+    checked = Check(
+        3,
+        what,
+        [
+            *files.faults,
+            *faults,
+            *_names(delivered),
+            *_settings(clone.root),
+            *_locks(clone.root),
+            *_stored(clone.root),
+        ],
+        believed=list(BELIEVED),
+    )
     if files.tracked is None:
         checked.skipped.append("git cannot tell what is tracked here: every file counts as delivered")
     if (clone.root / ".dvc/config.local").exists():
-        checked.skipped.append(".dvc/config.local: settings of whoever made this folder; take it away where that was not you")
+        checked.skipped.append(
+            ".dvc/config.local: settings of whoever made this folder; take it away where that was not you"
+        )
     checked.believed += _remotes(clone.root)
     return checked
 
@@ -88,11 +153,14 @@ def listing(root: Path) -> Files:
     """Every file below a folder but those of STATE, compiled code that Python put there, and git's own."""
     present: dict[str, bool] = {}
     _walk(root, "", present)
-    rows = [*_git(root, "ls-files", "-s", "-z"), *_git(root, "ls-tree", "-r", "-z", "HEAD")]  # an index may leave out what a clone would bring
+    # an index may leave out what a clone would bring
+    rows = [*_git(root, "ls-files", "-s", "-z"), *_git(root, "ls-tree", "-r", "-z", "HEAD")]
     if not rows or not (root / ".git").exists():  # else it may be the repository around it
         return Files(present, None, ())
     kinds = {"120000": "a symbolic link", "160000": "a submodule"}
-    faults = sorted({f"{name}: git has {kinds[mode[:6]]}, expected a file" for mode, _, name in rows if mode[:6] in kinds})
+    faults = sorted(
+        {f"{name}: git has {kinds[mode[:6]]}, expected a file" for mode, _, name in rows if mode[:6] in kinds}
+    )
     return Files(present, frozenset(name for _, _, name in rows), tuple(faults))
 
 
@@ -100,10 +168,20 @@ def _git(root: Path, *words: str) -> list[tuple[str, str, str]]:
     """Rows of what git lists, as mode, tab and name; [] where it fails."""
     command = ["git", "-c", "core.fsmonitor=false", *words]
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, check=False, env=isolated.environment(GIT_NO_REPLACE_OBJECTS="1"))
+        done = subprocess.run(
+            command,
+            cwd=root,
+            capture_output=True,
+            check=False,
+            env=isolated.environment(GIT_NO_REPLACE_OBJECTS="1"),
+        )
     except OSError:
         return []
-    return [row.partition("\t") for row in os.fsdecode(done.stdout).split("\0") if row] if done.returncode == 0 else []
+    return (
+        [row.partition("\t") for row in os.fsdecode(done.stdout).split("\0") if row]
+        if done.returncode == 0
+        else []
+    )
 
 
 def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
@@ -120,10 +198,13 @@ def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
 
 
 def _vouched(clone: Clone) -> frozenset[str]:
-    """What the bundle lists with a SHA-256, which other checks of level 3 compare: of the manifest, and the code and tests that ran."""
+    """What the bundle lists with a SHA-256, which other checks of level 3 compare: of the manifest, and
+    the code and tests that ran."""
     manifest, tested = (records.read(clone.evidence / f"{name}.json", name) for name in ("manifest", "tests"))
     tops = (*tests.CODE, *tests.TESTS)
-    code = {path for path in tested["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))}
+    code = {
+        path for path in tested["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))
+    }
     return frozenset({row["path"] for row in manifest["files"] if not row["in_bundle"]} | code)
 
 
@@ -136,7 +217,13 @@ def _faults(name: str, files: Files, vouched: frozenset[str], is_delivered: bool
         return [f"{name}: found a symbolic link, expected a file"]
     if "__pycache__" in name.split("/"):  # of git alone: the walk leaves it out, and nothing here reads it
         return [f"{name}: compiled code is tracked by git"]
-    kind, places = ("settings", SETTINGS_PLACES) if SETTINGS.fullmatch(name) else ("a module", CODE_PLACES) if name.endswith(CODE) else ("", None)
+    kind, places = (
+        ("settings", SETTINGS_PLACES)
+        if SETTINGS.fullmatch(name)
+        else ("a module", CODE_PLACES)
+        if name.endswith(CODE)
+        else ("", None)
+    )
     if kind and not places.fullmatch(name):
         return [f"{name}: {kind} in a place where none belongs"]
     if name in vouched or any(re.fullmatch(pattern, name) for pattern in LISTED):
@@ -146,8 +233,11 @@ def _faults(name: str, files: Files, vouched: frozenset[str], is_delivered: bool
 
 def _names(delivered: list[str]) -> list[str]:
     """Names that people or file systems take for others."""
-    faults = [f"{name!a}: a name with other characters than those of ASCII" for name in delivered
-              if not (name.isascii() and name.isprintable())]
+    faults = [
+        f"{name!a}: a name with other characters than those of ASCII"
+        for name in delivered
+        if not (name.isascii() and name.isprintable())
+    ]
     known: dict[str, str] = {}
     for name in delivered:
         other = known.setdefault(name.casefold(), name)
@@ -158,13 +248,19 @@ def _names(delivered: list[str]) -> list[str]:
 
 def _settings(root: Path) -> list[str]:
     """Lines of settings that ours do not have: those could start programs, or hide files."""
-    rules = {".gitattributes": ATTRIBUTES, ".dvcignore": re.compile("|".join(map(re.escape, IGNORED))),
-             **{path.name: PIN for path in sorted(root.glob("requirements*.txt"))}}
+    rules = {
+        ".gitattributes": ATTRIBUTES,
+        ".dvcignore": re.compile("|".join(map(re.escape, IGNORED))),
+        **{path.name: PIN for path in sorted(root.glob("requirements*.txt"))},
+    }
     faults = []
     for name, rule in rules.items():
         lines = (root / name).read_text("utf-8", "replace").splitlines() if (root / name).is_file() else []
-        faults += [f"{name}: line {number}: found {line[:60]!r}, which has no place there" for number, line in enumerate(lines, 1)
-                   if not rule.fullmatch(line.rstrip())]
+        faults += [
+            f"{name}: line {number}: found {line[:60]!r}, which has no place there"
+            for number, line in enumerate(lines, 1)
+            if not rule.fullmatch(line.rstrip())
+        ]
     return [*faults, *_built(root), *_configured(_config(root))]
 
 
@@ -174,8 +270,11 @@ def _built(root: Path) -> list[str]:
         system = tomllib.loads((root / "pyproject.toml").read_text("utf-8")).get("build-system", {})
     except (OSError, ValueError) as error:
         return [f"pyproject.toml: cannot be read: {error}"]
-    return [f"pyproject.toml: [build-system] {key} = {str(value)[:60]}: ours does not say so" for key, value in system.items()
-            if (key, value) not in BUILD]
+    return [
+        f"pyproject.toml: [build-system] {key} = {str(value)[:60]}: ours does not say so"
+        for key, value in system.items()
+        if (key, value) not in BUILD
+    ]
 
 
 def _configured(config: dict[str, dict[str, str]] | None) -> list[str]:
@@ -204,13 +303,22 @@ def _config(root: Path) -> dict[str, dict[str, str]] | None:
 
 def _remotes(root: Path) -> list[str]:
     """Where DVC would pull from, if not from the datastore in git."""
-    found = {section: values.get("url", "nothing") for section, values in (_config(root) or {}).items() if "remote" in section}
-    return [f".dvc/config: {section.strip(chr(39))} is {url}; what comes from there is held against hashes, not against a place"
-            for section, url in found.items() if url != URL or STORE not in section]
+    found = {
+        section: values.get("url", "nothing")
+        for section, values in (_config(root) or {}).items()
+        if "remote" in section
+    }
+    return [
+        f".dvc/config: {section.strip(chr(39))} is {url}; what comes from there is held against hashes, "
+        f"not against a place"
+        for section, url in found.items()
+        if url != URL or STORE not in section
+    ]
 
 
 def _stored(root: Path) -> list[str]:
-    """What lies in the datastore under the MD5 of something else: DVC would give it out where it does not look again."""
+    """What lies in the datastore under the MD5 of something else: DVC would give it out where it does not
+    look again."""
     faults = []
     for path in sorted((root / STORE / "files/md5").glob("*/*")):
         if path.is_symlink() or not path.is_file():
@@ -218,12 +326,15 @@ def _stored(root: Path) -> list[str]:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         if found != (named := f"{path.parent.name}{path.name}".removesuffix(".dir")):
-            faults.append(f"{path.relative_to(root).as_posix()}: has the MD5 {found[:12]}…, its name says {named[:12]}…")
+            faults.append(
+                f"{path.relative_to(root).as_posix()}: has the MD5 {found[:12]}…, its name says {named[:12]}…"
+            )
     return faults
 
 
 def _locks(root: Path) -> list[str]:
-    """*.dvc names data by hash, and nothing else: with a command, or with a place to import from, DVC would follow it."""
+    """*.dvc names data by hash, and nothing else: with a command, or with a place to import from, DVC
+    would follow it."""
     faults = []
     for path in sorted([*root.glob("*.dvc"), *(root / "members").glob("*.dvc")]):
         name = path.relative_to(root).as_posix()

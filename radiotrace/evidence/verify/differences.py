@@ -1,4 +1,5 @@
 """Differences of a record that the bundle has from the same one made again."""
+
 import json
 
 from radiotrace import records
@@ -13,8 +14,15 @@ def compared(file: str, stated, made, place: str = "") -> list[str]:
 
 def _differences(stated, made, place: str) -> list[str]:
     if isinstance(stated, dict) and isinstance(made, dict):
-        lines = [f" at {place}/{key}: {'missing' if key in made else 'nothing makes it'}" for key in sorted(stated.keys() ^ made.keys())]
-        return lines + [line for key in sorted(stated.keys() & made.keys()) for line in _differences(stated[key], made[key], f"{place}/{key}")]
+        lines = [
+            f" at {place}/{key}: {'missing' if key in made else 'nothing makes it'}"
+            for key in sorted(stated.keys() ^ made.keys())
+        ]
+        return lines + [
+            line
+            for key in sorted(stated.keys() & made.keys())
+            for line in _differences(stated[key], made[key], f"{place}/{key}")
+        ]
     if isinstance(stated, list) and isinstance(made, list) and len(stated) == len(made):
         pairs = enumerate(zip(stated, made, strict=True))
         return [line for number, pair in pairs for line in _differences(*pair, f"{place}/{number}")]

@@ -1,8 +1,10 @@
 """History: what git knows of the ledgers and the criteria, and what nobody can therefore say otherwise.
 
-Every commit that HEAD reaches counts, along all parents of merges: 'git log FILE' leaves out a side whose file the merge did not
-take, and so would 'rev-list -- FILE'. What lies before the first commit nobody can know; then a check says so instead of holding.
+Every commit that HEAD reaches counts, along all parents of merges: 'git log FILE' leaves out a side whose
+file the merge did not take, and so would 'rev-list -- FILE'. What lies before the first commit nobody can
+know; then a check says so instead of holding.
 """
+
 import os
 import subprocess
 import tempfile
@@ -16,7 +18,11 @@ from radiotrace.evidence.design import reviews
 from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline import params
 
-OPENINGS, REQUIREMENTS, WHEELS = "design/test_openings.jsonl", "design/requirements.yaml", "design/wheels.json"
+OPENINGS, REQUIREMENTS, WHEELS = (
+    "design/test_openings.jsonl",
+    "design/requirements.yaml",
+    "design/wheels.json",
+)
 ACCEPTANCE = "evidence/acceptance.json"
 LEDGERS = (OPENINGS, "design/reviews.jsonl")
 FEW = 3  # faults of a ledger that are listed one by one
@@ -40,12 +46,18 @@ class History:
         shallow = _git(root, "rev-parse", "--is-shallow-repository").strip()
         reasons = {"false": None, "true": "the history is not here: 'git fetch --unshallow'"}
         self.missing = reasons.get(shallow, "git knows no history of this folder")
-        listed = _git(root, "rev-list", "--topo-order", "--reverse", "--parents", "HEAD") if self.missing is None else ""
+        listed = (
+            _git(root, "rev-list", "--topo-order", "--reverse", "--parents", "HEAD")
+            if self.missing is None
+            else ""
+        )
         self.parents = {words[0]: words[1:] for words in map(str.split, listed.splitlines())}
         if self.missing is None and not self.parents:
             self.missing = "nothing was committed yet"
         if self.missing is None and (lacking := self._lacking()):
-            self.missing = f"{lacking} objects of the history are missing: clone it anew, whole (without --filter)"
+            self.missing = (
+                f"{lacking} objects of the history are missing: clone it anew, whole (without --filter)"
+            )
 
     @cached_property
     def _objects(self) -> list[str]:
@@ -53,7 +65,8 @@ class History:
         return _git(self.root, "rev-list", "--objects", "--missing=print", "HEAD").splitlines()
 
     def _lacking(self) -> int:
-        """How many objects that commits name are not there: git would say of their files that they never were."""
+        """How many objects that commits name are not there: git would say of their files that they never
+        were."""
         return sum(line.startswith("?") for line in self._objects) if self._objects else 1
 
     def contents(self, fits) -> list[tuple[str, str]]:
@@ -86,13 +99,18 @@ class History:
             commits: default: all that HEAD reaches.
         """
         asked = list(self.parents) if commits is None else commits
-        told = _git(self.root, "cat-file", "--batch-check=%(objectname) %(objecttype)",
-                    given="".join(f"{commit}:{self._prefix}{path}\n" for commit in asked)).splitlines()
+        told = _git(
+            self.root,
+            "cat-file",
+            "--batch-check=%(objectname) %(objecttype)",
+            given="".join(f"{commit}:{self._prefix}{path}\n" for commit in asked),
+        ).splitlines()
         rows = zip(asked, map(str.split, told), strict=True)
         return {commit: row[0] if row[1:] == ["blob"] else None for commit, row in rows}
 
     def states(self, path: str, commits=None) -> list[tuple[str, str]]:
-        """Each content that a file ever had, once: the first commit that has it, and the text; the oldest first."""
+        """Each content that a file ever had, once: the first commit that has it, and the text; the oldest
+        first."""
         first = {}
         for commit, blob in self.versions(path, commits).items():
             if blob is not None:
@@ -114,9 +132,11 @@ class State:
 
 
 def check(root) -> Check:
-    """Level 3: in git, both ledgers only grew, and each criterion stands as when the test part was first opened.
+    """Level 3: in git, both ledgers only grew, and each criterion stands as when the test part was first
+    opened.
 
-    Where the first commit holds lines of a ledger already, nobody can say whether others stood before them: then nothing is said to hold.
+    Where the first commit holds lines of a ledger already, nobody can say whether others stood before them:
+    then nothing is said to hold.
     """
     history = History(root)
     if history.missing:
@@ -133,24 +153,38 @@ def check(root) -> Check:
             result.skipped.append(away)
     for commit in _first_openings(history):
         result.faults += _criteria(root, commit)
-    result.faults += _untold(history, _lines(Path(root) / OPENINGS)) + _undone(_lines(Path(root) / LEDGERS[1]))
+    result.faults += _untold(history, _lines(Path(root) / OPENINGS)) + _undone(
+        _lines(Path(root) / LEDGERS[1])
+    )
     return result
 
 
 def _untold(history: History, now: list[str]) -> list[str]:
-    """Looks at the test part that git knows of and the ledger does not: lines of a ledger under another name, openings that an earlier bundle
-    listed, and runs whose metrics were committed.
-    """
+    """Looks at the test part that git knows of and the ledger does not: lines of a ledger under another
+    name, openings that an earlier bundle listed, and runs whose metrics were committed."""
     told = [row for line in now if isinstance(row := _parsed(line), dict)]
     runs, keys, faults = {str(row.get("run_id")) for row in told}, {_key(row) for row in told}, []
     for path, text in history.contents(_may_tell):
         rows = [_parsed(line) for line in text.splitlines()] if path.endswith(".jsonl") else [_parsed(text)]
         for row in (row for row in rows if isinstance(row, dict)):
-            listed = row["openings"] if isinstance(row.get("openings"), list) else [row] if row.keys() >= OPENED else []
-            faults += [f"{OPENINGS}: lacks an opening of run {str(opening.get('run_id'))[:12]} that {path} had in an earlier commit"
-                       for opening in listed if isinstance(opening, dict) and _key(opening) not in keys]
+            listed = (
+                row["openings"]
+                if isinstance(row.get("openings"), list)
+                else [row]
+                if row.keys() >= OPENED
+                else []
+            )
+            faults += [
+                f"{OPENINGS}: lacks an opening of run {str(opening.get('run_id'))[:12]} that {path} "
+                f"had in an earlier commit"
+                for opening in listed
+                if isinstance(opening, dict) and _key(opening) not in keys
+            ]
             if row.get("part") == "test" and str(row.get("run_id")) not in runs:
-                faults.append(f"{OPENINGS}: knows nothing of run {str(row.get('run_id'))[:12]}, whose {path} was committed")
+                faults.append(
+                    f"{OPENINGS}: knows nothing of run {str(row.get('run_id'))[:12]}, whose {path} "
+                    f"was committed"
+                )
     return list(dict.fromkeys(faults))
 
 
@@ -160,7 +194,11 @@ TOLD = ("openings.json", "metrics.json", "cases.json", "robustness.json", "expla
 
 def _may_tell(path: str) -> bool:
     """Whether a file may say that the test part was opened. Examples of records in tests say so of no run."""
-    return not path.startswith("tests/") and not path.endswith(OPENINGS) and (path.endswith(".jsonl") or path.rpartition("/")[2] in TOLD)
+    return (
+        not path.startswith("tests/")
+        and not path.endswith(OPENINGS)
+        and (path.endswith(".jsonl") or path.rpartition("/")[2] in TOLD)
+    )
 
 
 def _key(opening: dict) -> tuple:
@@ -175,26 +213,38 @@ def _parsed(text: str):
 
 
 def _undone(lines: list[str]) -> list[str]:
-    """Reviews of a criterion that say that no opening stood before them, below one that says that some did: lines are only ever added.
+    """Reviews of a criterion that say that no opening stood before them, below one that says that some did:
+    lines are only ever added.
 
-    A merge may put a branch's reviews below others. One of a criterion must then be reviewed again: nobody can see that it was early.
+    A merge may put a branch's reviews below others. One of a criterion must then be reviewed again: nobody
+    can see that it was early.
     """
     most, faults = 0, []
     for number, line in enumerate(lines, 1):
         row = _parsed(line)
         before = row.get("n_openings") if isinstance(row, dict) else None
         if before == 0 < most and row.get("criterion_sha256"):
-            faults.append(f"{LEDGERS[1]}: line {number}, of {row.get('item')}, says that no opening stood before it; a line above says {most}")
+            faults.append(
+                f"{LEDGERS[1]}: line {number}, of {row.get('item')}, says that no opening stood "
+                f"before it; a line above says {most}"
+            )
         most = max(most, before) if isinstance(before, int) else most
     return faults
 
 
 def _states(history: History, ledger: str) -> list[State]:
-    """The ledger in each commit that changed it against any of its parents, and where it is on the main line."""
+    """The ledger in each commit that changed it against any of its parents, and where it is on the main
+    line."""
     versions = history.versions(ledger)
-    texts = {blob: tuple(history.text(blob).splitlines()) for blob in set(versions.values()) if blob is not None}
-    changed = (commit for commit, blob in versions.items()
-               if blob is not None and any(versions.get(parent) != blob for parent in history.parents[commit] or [None]))
+    texts = {
+        blob: tuple(history.text(blob).splitlines()) for blob in set(versions.values()) if blob is not None
+    }
+    changed = (
+        commit
+        for commit, blob in versions.items()
+        if blob is not None
+        and any(versions.get(parent) != blob for parent in history.parents[commit] or [None])
+    )
     return [State(commit, texts[versions[commit]], commit in history.main_line) for commit in changed]
 
 
@@ -202,13 +252,21 @@ def _begins_with_lines(history: History, ledger: str, states: list[State]) -> st
     roots = {commit for commit, parents in history.parents.items() if not parents}
     for state in states:
         if state.commit in roots and state.lines:
-            return (f"cannot say: {ledger} has {len(state.lines)} lines in the first commit of this history, {state.commit[:12]}; whether lines "
-                    "stood before that is known only to who has an older clone or an earlier signed release")
+            return (
+                f"cannot say: {ledger} has {len(state.lines)} lines in the first commit of this history, "
+                f"{state.commit[:12]}; whether lines "
+                "stood before that is known only to who has an older clone or an earlier signed release"
+            )
     return None
 
 
 def _elsewhere(history: History, ledger: str, now: list[str]) -> str | None:
-    more = {line: commit for commit, text in history.states(ledger, history.elsewhere()) for line in text.splitlines() if line not in now}
+    more = {
+        line: commit
+        for commit, text in history.states(ledger, history.elsewhere())
+        for line in text.splitlines()
+        if line not in now
+    }
     if not more:
         return None
     return f"{ledger}: {len(more)} lines stand in other branches of this clone alone, such as in commit {next(iter(more.values()))[:12]}"
@@ -221,15 +279,19 @@ def _lines(path: Path) -> list[str]:
 def _lost(ledger: str, state: State, now: list[str]) -> list[str]:
     """What a ledger lacks of an earlier state: lines, or their order, on which it depends what came first.
 
-    On the main line the earlier state is the beginning of what stands now. That of a branch that was merged need not be.
+    On the main line the earlier state is the beginning of what stands now. That of a branch that was merged
+    need not be.
     """
     kept = set(now)
     if gone := [line for line in state.lines if line not in kept]:
         return [f"{ledger}: lacks a line that commit {state.commit[:12]} has: {line[:80]}" for line in gone]
     rest = iter(now)
-    begins = tuple(now[:len(state.lines)]) == state.lines
+    begins = tuple(now[: len(state.lines)]) == state.lines
     if (state.is_main_line and not begins) or not all(line in rest for line in state.lines):
-        return [f"{ledger}: its lines are in another order than in commit {state.commit[:12]}, or some were put between them"]
+        return [
+            f"{ledger}: its lines are in another order than in commit {state.commit[:12]}, or some were "
+            f"put between them"
+        ]
     return []
 
 
@@ -244,32 +306,54 @@ def _together(ledger: str, lost: dict[str, list[str]]) -> list[str]:
         return faults
     # A ledger grows, so that the commit which has most of the lost lines has them all.
     lines = max(len(of_commit) for of_commit in lost.values())
-    return [f"{ledger}: lacks {lines} lines that earlier commits have. Restore it: 'git checkout HEAD -- {ledger}'. Of a study of its own "
-            "it is another ledger, which belongs into a repository without this history: copy the files there, then 'git init'", faults[0]]
+    return [
+        f"{ledger}: lacks {lines} lines that earlier commits have. Restore it: 'git checkout HEAD -- "
+        f"{ledger}'. Of a study of its own "
+        "it is another ledger, which belongs into a repository without this history: copy the files "
+        "there, then 'git init'",
+        faults[0],
+    ]
 
 
 def _first_openings(history: History) -> list[str]:
     """The commits in which the ledger of the test part has lines and had none in any parent."""
     empty = {None, _git(history.root, "hash-object", "--stdin").strip()}
     versions = history.versions(OPENINGS)
-    return [commit for commit, blob in versions.items()
-            if blob not in empty and all(versions.get(parent) in empty for parent in history.parents[commit])]
+    return [
+        commit
+        for commit, blob in versions.items()
+        if blob not in empty and all(versions.get(parent) in empty for parent in history.parents[commit])
+    ]
 
 
 def _criteria(root, commit: str) -> list[str]:
-    """Where a criterion is not what it was in a commit, is there no more, or came later and is not said to have."""
-    then, now = _digests(_git(root, "cat-file", "blob", f"{commit}:./{REQUIREMENTS}")), _digests(_whole(Path(root) / REQUIREMENTS))
+    """Where a criterion is not what it was in a commit, is there no more, or came later and is not said to
+    have."""
+    then, now = (
+        _digests(_git(root, "cat-file", "blob", f"{commit}:./{REQUIREMENTS}")),
+        _digests(_whole(Path(root) / REQUIREMENTS)),
+    )
     if then is None or now is None:
-        return [f"{REQUIREMENTS}: cannot be read {'as it stands now' if now is None else f'in commit {commit[:12]}'}"]
-    faults = [f"{name}: its criterion is not that of commit {commit[:12]}, when the test part was first opened"
-              for name, digest in sorted(then.items()) if now.get(name) != digest]
+        return [
+            f"{REQUIREMENTS}: cannot be read "
+            f"{'as it stands now' if now is None else f'in commit {commit[:12]}'}"
+        ]
+    faults = [
+        f"{name}: its criterion is not that of commit {commit[:12]}, when the test part was first opened"
+        for name, digest in sorted(then.items())
+        if now.get(name) != digest
+    ]
     late, open_about = now.keys() - then.keys(), _said_to_be_late(Path(root) / ACCEPTANCE)
-    return faults + [f"{name}: its criterion came after commit {commit[:12]}, when the test part was first opened, and {ACCEPTANCE} does not say so"
-                     for name in sorted(late - open_about)]
+    return faults + [
+        f"{name}: its criterion came after commit {commit[:12]}, when the test part was first "
+        f"opened, and {ACCEPTANCE} does not say so"
+        for name in sorted(late - open_about)
+    ]
 
 
 def _said_to_be_late(acceptance: Path) -> set[str]:
-    """Requirements of which the verdict says that their criterion came late, so that they cannot be met on this test part."""
+    """Requirements of which the verdict says that their criterion came late, so that they cannot be met on
+    this test part."""
     try:
         results = records.read(acceptance, "acceptance")["results"]
     except StageError:
@@ -282,7 +366,10 @@ def _whole(path: Path) -> str:
 
 
 def _digests(text: str) -> dict[str, str] | None:
-    """Digest of each requirement's criterion, by id; those without one are left out. None where the text is no list of requirements."""
+    """Digest of each requirement's criterion, by id; those without one are left out.
+
+    None where the text is no list of requirements.
+    """
     try:
         found = {row["id"]: reviews.criterion_sha256(row) for row in loaded(text)["requirements"]}
     except (StageError, LookupError, TypeError, ValueError):
@@ -305,7 +392,8 @@ def loaded(text: str):
 def wheels(root) -> Check:
     """Level 3: a file of a package, once locked under its name, never had another SHA-256.
 
-    Only a package index knows what the hashes of design/wheels.json should be. Which of them were changed later, git knows.
+    Only a package index knows what the hashes of design/wheels.json should be. Which of them were changed
+    later, git knows.
     """
     history = History(root)
     if history.missing:
@@ -313,8 +401,12 @@ def wheels(root) -> Check:
     now, result = _hashes(_whole(Path(root) / WHEELS)), Check(3, LOCKED)
     for commit, text in history.states(WHEELS):
         then = _hashes(text)
-        result.faults += [f"{WHEELS}: {file} had the SHA-256 {then[file][:12]}… in commit {commit[:12]}, now {now[file][:12]}…"
-                          for file in sorted(then.keys() & now.keys()) if then[file] != now[file]]
+        result.faults += [
+            f"{WHEELS}: {file} had the SHA-256 {then[file][:12]}… in commit {commit[:12]}, now "
+            f"{now[file][:12]}…"
+            for file in sorted(then.keys() & now.keys())
+            if then[file] != now[file]
+        ]
     result.faults = list(dict.fromkeys(result.faults))
     return result
 
@@ -331,21 +423,29 @@ def _hashes(text: str) -> dict[str, str]:
 
 
 def raw_files(root) -> Check:
-    """Level 3: which raw files, label maps among them, have another SHA-256 than when a model was first shown the test part.
+    """Level 3: which raw files, label maps among them, have another SHA-256 than when a model was first shown
+    the test part.
 
-    Who puts predictions in the places of references gets any figure, and every record follows. A correction looks alike, so this warns.
+    Who puts predictions in the places of references gets any figure, and every record follows. A correction
+    looks alike, so this warns.
     """
     history = History(root)
     if history.missing:
         return Check(3, UNCHANGED, skipped=[history.missing], looked=False)
     commits, opened = list(history.parents), _first_openings(history)
     now, result = _sums(_whole(Path(root) / RAW)), Check(3, UNCHANGED)
-    since = commits[min(map(commits.index, opened)):] if opened else []
+    since = commits[min(map(commits.index, opened)) :] if opened else []
     changed: dict[str, str] = {}
     for commit, text in history.states(RAW, since):
-        changed |= {path: commit for path, digest in _sums(text).items() if now.get(path, digest) != digest and path not in changed}
-    result.warned = [f"{RAW}: {path} was another file in commit {commit[:12]}, after the test part was first opened"
-                     for path, commit in sorted(changed.items())]
+        changed |= {
+            path: commit
+            for path, digest in _sums(text).items()
+            if now.get(path, digest) != digest and path not in changed
+        }
+    result.warned = [
+        f"{RAW}: {path} was another file in commit {commit[:12]}, after the test part was first opened"
+        for path, commit in sorted(changed.items())
+    ]
     return result
 
 
@@ -354,17 +454,35 @@ def _sums(text: str) -> dict[str, str]:
     return {path: digest for digest, _, path in (line.partition("  ") for line in text.splitlines())}
 
 
-# Git would show commits and parents in the places of others where a clone has replacements or grafts. Where its settings name a
-# remote that promised the missing objects, git would ask there, by any program that they name.
-AS_IT_IS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+# Git would show commits and parents in the places of others where a clone has replacements or grafts. Where
+# its settings name a remote that promised the missing objects, git would ask there, by any program that they
+# name.
+AS_IT_IS = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+}
 
 
 def _git(root, *words, given: str = "") -> str:
-    """What git prints; nothing where it fails. Only plumbing, which starts no program that a repository names in its settings."""
+    """What git prints; nothing where it fails.
+
+    Only plumbing, which starts no program that a repository names in its settings.
+    """
     plain = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, encoding="utf-8", errors="surrogateescape", check=False,
-                              env=plain | AS_IT_IS, input=given)
+        done = subprocess.run(
+            ["git", *words],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+            env=plain | AS_IT_IS,
+            input=given,
+        )
     except OSError:
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -1,15 +1,20 @@
-"""Verifying a bundle: what can be known of it without trusting those who made it, level by level. Needs neither torch nor images.
+"""Verifying a bundle: what can be known of it without trusting those who made it, level by level.
 
-level 1  it is whole: every file is listed, has its hash, is canonical and fits its schema; references lead where they say
-level 3  it follows from this clone: made again from records, design, code and tests it has the same bytes; ledgers only grew
+Needs neither torch nor images.
 
-Level 2, the signatures, is radiotrace/evidence/signing/signatures.py; the ledgers are history.py. Levels 4 to 6 need images and torch:
-radiotrace/commands/verify.py.
+level 1  it is whole: every file is listed, has its hash, is canonical and fits its schema; references lead
+        where they say
+level 3  it follows from this clone: made again from records, design, code and tests it has the same bytes;
+        ledgers only grew
 
-What is looked at may be made to mislead. It is read, never run and never written to: level 3 runs the stage of the verifier (isolated.py), which
-is the clone's own only where the reader verifies a clone with itself. Only level 6 runs what the clone has, and not before it was found to be
-the verifier's.
+Level 2, the signatures, is radiotrace/evidence/signing/signatures.py; the ledgers are history.py. Levels 4 to
+6 need images and torch: radiotrace/commands/verify.py.
+
+What is looked at may be made to mislead. It is read, never run and never written to: level 3 runs the stage
+of the verifier (isolated.py), which is the clone's own only where the reader verifies a clone with itself.
+Only level 6 runs what the clone has, and not before it was found to be the verifier's.
 """
+
 import json
 import shlex
 import subprocess
@@ -39,7 +44,8 @@ class Check:
         skipped: why some of it could not be looked at; [] where all was.
         looked: False where nothing could.
         warned: what a reader should know, a line each; it makes no check fail.
-        believed: what was taken as it stands and not made again, a line each; the last lines of the command name them.
+        believed: what was taken as it stands and not made again, a line each; the last lines of the command
+            name them.
     """
 
     level: int
@@ -65,15 +71,33 @@ def whole(evidence) -> list[Check]:
     """Level 1, from the folder alone."""
     evidence = Path(evidence)
     files, wrong = oms.listing(evidence)
-    closed = Check(1, f"every file of {evidence.name}/ is listed and has its SHA-256", wrong + statements.misfits(evidence, files))
+    closed = Check(
+        1,
+        f"every file of {evidence.name}/ is listed and has its SHA-256",
+        wrong + statements.misfits(evidence, files),
+    )
     if MANIFEST not in files:
         return [closed]
     read, unread = _read(evidence, files)
     checks = [closed, Check(1, "every record is canonical JSON (RFC 8785)", unread)]
-    named = ("every record fits its schema", "every record is of one run", "every reference leads where it says")
-    if broken := records.faults(read[MANIFEST], "manifest") if MANIFEST in read else [f"{MANIFEST} cannot be read"]:
-        return checks + [Check(1, what, skipped=[f"{MANIFEST} is broken: {broken[0]}"], looked=False) for what in named]
-    schema_of = {entry["path"].removeprefix(f"{evidence.name}/"): entry["schema"] for entry in read[MANIFEST]["files"] if entry["in_bundle"]}
+    named = (
+        "every record fits its schema",
+        "every record is of one run",
+        "every reference leads where it says",
+    )
+    if (
+        broken := records.faults(read[MANIFEST], "manifest")
+        if MANIFEST in read
+        else [f"{MANIFEST} cannot be read"]
+    ):
+        return checks + [
+            Check(1, what, skipped=[f"{MANIFEST} is broken: {broken[0]}"], looked=False) for what in named
+        ]
+    schema_of = {
+        entry["path"].removeprefix(f"{evidence.name}/"): entry["schema"]
+        for entry in read[MANIFEST]["files"]
+        if entry["in_bundle"]
+    }
     found = _unfit(read, schema_of), _runs(read), _references(read, files) + _indexed(read, files, schema_of)
     return checks + [Check(1, what, faults) for what, faults in zip(named, found, strict=True)]
 
@@ -90,7 +114,8 @@ def _read(evidence: Path, files: dict[str, str]) -> tuple[dict, list[str]]:
 
 
 def _record(content: bytes) -> tuple:
-    """What a file says, None where it cannot be read; and what is wrong with its bytes, None where nothing is."""
+    """What a file says, None where it cannot be read; and what is wrong with its bytes, None where nothing
+    is."""
     try:
         record = dsse.parse(content)
         return record, None if canonical.dumps(record) == content else "other bytes than its content has"
@@ -100,21 +125,35 @@ def _record(content: bytes) -> tuple:
 
 def _unfit(read: dict, schema_of: dict[str, str | None]) -> list[str]:
     known = {path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json")}
-    faults = [f"{name}: its schema {schema} is not known" for name, schema in schema_of.items() if schema and schema not in known]
-    return faults + [f"{name}: {fault}" for name, schema in {**schema_of, MANIFEST: "manifest"}.items() if schema in known and name in read
-                     for fault in records.faults(read[name], schema)]
+    faults = [
+        f"{name}: its schema {schema} is not known"
+        for name, schema in schema_of.items()
+        if schema and schema not in known
+    ]
+    return faults + [
+        f"{name}: {fault}"
+        for name, schema in {**schema_of, MANIFEST: "manifest"}.items()
+        if schema in known and name in read
+        for fault in records.faults(read[name], schema)
+    ]
 
 
 def _runs(read: dict) -> list[str]:
     run_id = read[MANIFEST]["run_id"]
-    return [f"{name}: of run {record['run_id']}, expected {run_id}" for name, record in read.items()
-            if isinstance(record, dict) and record.get("run_id", run_id) != run_id]
+    return [
+        f"{name}: of run {record['run_id']}, expected {run_id}"
+        for name, record in read.items()
+        if isinstance(record, dict) and record.get("run_id", run_id) != run_id
+    ]
 
 
 def _references(read: dict, files: dict[str, str]) -> list[str]:
-    """Every {file, pointer, …} of our own records: the file has the hash that is named, and the value stands where it says."""
+    """Every {file, pointer, …} of our own records: the file has the hash that is named, and the value
+    stands where it says."""
     faults = []
-    for name, place, reference in ((name, *found) for name, record in read.items() for found in _pointing(record, "")):
+    for name, place, reference in (
+        (name, *found) for name, record in read.items() for found in _pointing(record, "")
+    ):
         file = reference["file"].removeprefix("evidence/")
         at = f"{name}#{place}: {file}#{reference['pointer']}"
         if file not in read:
@@ -124,19 +163,29 @@ def _references(read: dict, files: dict[str, str]) -> list[str]:
         else:
             try:
                 value = compliance.resolve(read[file], reference["pointer"])
-                if "value" in reference and json.dumps(value) != json.dumps(reference["value"]):  # as text: true is not 1
-                    faults.append(f"{at}: found {json.dumps(value)[:60]}, the reference says {json.dumps(reference['value'])[:60]}")
+                # as text: true is not 1
+                if "value" in reference and json.dumps(value) != json.dumps(reference["value"]):
+                    faults.append(
+                        f"{at}: found {json.dumps(value)[:60]}, the reference says "
+                        f"{json.dumps(reference['value'])[:60]}"
+                    )
             except (LookupError, ValueError):
                 faults += [] if reference.get("holds") is False else [f"{at}: nothing there"]
     return faults
 
 
 def _indexed(read: dict, files: dict[str, str], schema_of: dict[str, str | None]) -> list[str]:
-    """Where the index names another hash or schema than the file has, or leaves a file out. Its pointers are references like any other."""
+    """Where the index names another hash or schema than the file has, or leaves a file out.
+
+    Its pointers are references like any other.
+    """
     if INDEX not in read or records.faults(read[INDEX], "index"):
         return []  # missing or of no use, which other checks say
     index = read[INDEX]
-    faults = [f"{INDEX}: {name}: missing" for name in files.keys() - index["files"].keys() - {INDEX, *index["later"]}]
+    faults = [
+        f"{INDEX}: {name}: missing"
+        for name in files.keys() - index["files"].keys() - {INDEX, *index["later"]}
+    ]
     for name, entry in index["files"].items():
         if (entry["sha256"], entry["schema"]) != (files.get(name), schema_of.get(name)):
             faults.append(f"{INDEX}: {name}: of another version, or of another schema than {MANIFEST} says")
@@ -155,7 +204,10 @@ def _pointing(record, place: str):
 
 
 def vouched(evidence, root) -> Check:
-    """Level 3: every file outside the bundle that it vouches for is there and has its SHA-256. What DVC keeps may not have been pulled."""
+    """Level 3: every file outside the bundle that it vouches for is there and has its SHA-256.
+
+    What DVC keeps may not have been pulled.
+    """
     check = Check(3, "every file that it vouches for has its SHA-256")
     try:
         manifest = records.read(Path(evidence) / MANIFEST, "manifest")
@@ -168,33 +220,48 @@ def vouched(evidence, root) -> Check:
             check.faults.append(f"{entry['path']}: leads out of the clone")
             continue
         if not path.is_file():
-            (absent if entry["path"].startswith(("build/", "members/")) else check.faults).append(f"{entry['path']}: missing")
+            (absent if entry["path"].startswith(("build/", "members/")) else check.faults).append(
+                f"{entry['path']}: missing"
+            )
             continue
         found = records.sha256(path)
         if found != entry["sha256"]:
-            check.faults.append(f"{entry['path']}: SHA-256 found {found[:12]}…, expected {entry['sha256'][:12]}…")
+            check.faults.append(
+                f"{entry['path']}: SHA-256 found {found[:12]}…, expected {entry['sha256'][:12]}…"
+            )
     if absent:
-        check.skipped.append(f"{len(absent)} files that are not there, such as {absent[0].split(':')[0]}: run 'make pull'")
+        check.skipped.append(
+            f"{len(absent)} files that are not there, such as {absent[0].split(':')[0]}: run 'make pull'"
+        )
     return check
 
 
 def started(root: Path, words: list[str], code: Path = isolated.ROOT) -> tuple[int, str]:
-    """Exit status and stderr of the stage in a process of its own, which leaves no compiled code in the clone.
+    """Exit status and stderr of the stage in a process of its own, which leaves no compiled code in the
+    clone.
 
     Args:
         root: of the clone, the current folder of the process; nothing is imported from there.
         words: of the stage's command, without 'python': -m, the module, its options.
         code: root of the repository whose stage runs: that of the verifier.
     """
-    done = subprocess.run(isolated.command(*words[1:], root=code), cwd=root, capture_output=True, text=True, errors="replace",
-                          check=False, env=isolated.environment())
+    done = subprocess.run(
+        isolated.command(*words[1:], root=code),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=isolated.environment(),
+    )
     return done.returncode, done.stderr
 
 
 def derived(evidence, root, run=started) -> Check:
     """Level 3: the stage evidence of this clone, run again into a temporary folder, gives the same bytes.
 
-    Verdicts, thresholds, traces, hashes of code and of tests, bills and checklists are so made from their sources, and not believed.
+    Verdicts, thresholds, traces, hashes of code and of tests, bills and checklists are so made from their
+    sources, and not believed.
 
     Args:
         run: how the stage is run.
@@ -203,11 +270,20 @@ def derived(evidence, root, run=started) -> Check:
     check = Check(3, "made again from this clone it has the same bytes")
     words = _command(root / "dvc.yaml")
     if words[:3] != STAGE:
-        return Check(3, check.what, [f"dvc.yaml: the stage evidence is '{' '.join(words[:3])} …', expected '{' '.join(STAGE)} …'"])
-    before = {path.name: path.read_bytes() for path in evidence.iterdir() if path.is_file()} if evidence.is_dir() else {}
+        return Check(
+            3,
+            check.what,
+            [f"dvc.yaml: the stage evidence is '{' '.join(words[:3])} …', expected '{' '.join(STAGE)} …'"],
+        )
+    before = (
+        {path.name: path.read_bytes() for path in evidence.iterdir() if path.is_file()}
+        if evidence.is_dir()
+        else {}
+    )
     with tempfile.TemporaryDirectory() as folder:
         again, gates = Path(folder) / evidence.name, Path(folder) / "gates.json"
-        status, said = run(root, [*words[1:], "--out", str(again), "--gates", str(gates)])  # behind all others: the last one counts
+        # behind all others: the last one counts
+        status, said = run(root, [*words[1:], "--out", str(again), "--gates", str(gates)])
         if status and (root / "build").exists():
             return Check(3, check.what, [f"the stage evidence stops: {_said(said)}"])
         if status:
@@ -236,10 +312,12 @@ def _command(workflow: Path) -> list[str]:
 def _said(stderr: str) -> str:
     """What a stage said last: its message; of a traceback the last line, which is the error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    last = max((number for number, line in enumerate(lines) if line.startswith("evidence:")), default=len(lines) - 1)
+    last = max(
+        (number for number, line in enumerate(lines) if line.startswith("evidence:")), default=len(lines) - 1
+    )
     if any(line.startswith("Traceback") for line in lines):
         last = len(lines) - 1
-    return "; ".join(lines[max(last, 0):][:12]) or "without a word"
+    return "; ".join(lines[max(last, 0) :][:12]) or "without a word"
 
 
 def _difference(found: bytes, expected: bytes) -> str:
@@ -252,16 +330,28 @@ def _difference(found: bytes, expected: bytes) -> str:
 
 def _first(found, expected, place: str) -> str | None:
     if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
-        return next((what for key in found if (what := _first(found[key], expected[key], f"{place}/{key}"))), None)
+        return next(
+            (what for key in found if (what := _first(found[key], expected[key], f"{place}/{key}"))), None
+        )
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
-        return next((what for number, pair in enumerate(zip(found, expected, strict=True)) if (what := _first(*pair, f"{place}/{number}"))), None)
+        return next(
+            (
+                what
+                for number, pair in enumerate(zip(found, expected, strict=True))
+                if (what := _first(*pair, f"{place}/{number}"))
+            ),
+            None,
+        )
     if found == expected:
         return None
     return f"at {place or '/'} found {json.dumps(found)[:80]}, expected {json.dumps(expected)[:80]}"
 
 
 def release(evidence) -> Check:
-    """Level 3: nothing blocks the release. A bundle may be true and say that a release is blocked; that is then what is found."""
+    """Level 3: nothing blocks the release.
+
+    A bundle may be true and say that a release is blocked; that is then what is found.
+    """
     what = "nothing blocks the release"
     try:
         traced = records.read(Path(evidence) / "traceability.json", "traceability")
@@ -269,6 +359,14 @@ def release(evidence) -> Check:
         return Check(3, what, [str(error).splitlines()[0]])
     said = {row["item"] for row in traced["gaps"]}
     reasons = [*traced["stale"], *(f"{row['item']}: {row['gap']}" for row in traced["gaps"])]
-    reasons += [f"{name} is not verified: {'; '.join(row.get('reasons', ())) or 'no reason is given'}" for kind in ("user_needs", "requirements")
-                for name, row in traced[kind].items() if row["status"] != "verified" and name not in said]
-    return Check(3, what, reasons or (["the release is blocked, and no reason is given"] if traced["release_blocked"] else []))
+    reasons += [
+        f"{name} is not verified: {'; '.join(row.get('reasons', ())) or 'no reason is given'}"
+        for kind in ("user_needs", "requirements")
+        for name, row in traced[kind].items()
+        if row["status"] != "verified" and name not in said
+    ]
+    return Check(
+        3,
+        what,
+        reasons or (["the release is blocked, and no reason is given"] if traced["release_blocked"] else []),
+    )

@@ -1,7 +1,9 @@
-"""Remade: every stage but train and evidence, run again on what the clone has of the stages before, gives the same files.
+"""Remade: every stage but train and evidence, run again on what the clone has of the stages before, gives the
+same files.
 
 So each record is made from the data and from the weights, and not believed; level 6 makes the weights, too.
 """
+
 import json
 import shutil
 import tempfile
@@ -17,7 +19,8 @@ from radiotrace.pipeline import params
 
 WHAT = "every stage but train, run again, gives the same records"
 STAGES = ("ingest", "validate", "split", "evaluate", "robustness", "explain", "report", "export")
-FOLDERS = ("--out", "--metrics", "--metrics-folder")  # options that name a folder to write, where its value is no record to read
+# options that name a folder to write, where its value is no record to read
+FOLDERS = ("--out", "--metrics", "--metrics-folder")
 LEDGER = "--openings"
 SHOWN = 5  # faults of one file
 
@@ -46,9 +49,15 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
     """
     words = described["cmd"].split()
     if words[:3] != ["python", "-m", workflow.STAGES[name].module(name)]:
-        raise StageError(f"dvc.yaml: the stage {name} is '{' '.join(words[:3])} …', expected 'python -m {workflow.STAGES[name].module(name)} …'")
+        raise StageError(
+            f"dvc.yaml: the stage {name} is '{' '.join(words[:3])} …', expected 'python -m "
+            f"{workflow.STAGES[name].module(name)} …'"
+        )
     options, outputs = dict(zip(words[3::2], words[4::2], strict=False)), {}
-    made = [next(iter(out)) if isinstance(out, dict) else out for out in (*described.get("outs", []), *described.get("metrics", []))]
+    made = [
+        next(iter(out)) if isinstance(out, dict) else out
+        for out in (*described.get("outs", []), *described.get("metrics", []))
+    ]
     replaced = []
     for option, value in options.items():
         mine = [out for out in made if out == value or out.startswith(f"{value}/")]
@@ -66,7 +75,8 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
 
 
 def check(clone: Clone, run=started, stages=STAGES) -> Check:
-    """Level 5: each stage on its own, so that a fault names the stage whose outputs do not follow from what it read.
+    """Level 5: each stage on its own, so that a fault names the stage whose outputs do not follow from what
+    it read.
 
     Args:
         run: how a stage is run: (root, words) -> status and stderr.
@@ -83,7 +93,8 @@ def check(clone: Clone, run=started, stages=STAGES) -> Check:
             for output, again in made.outputs.items():
                 result.faults += unlike(clone.root / output, again, output)
             if (ledger := Path(folder) / "design/test_openings.jsonl").exists() and ledger.read_bytes() != (
-                    clone.root / "design/test_openings.jsonl").read_bytes():
+                clone.root / "design/test_openings.jsonl"
+            ).read_bytes():
                 result.faults.append(f"{name}: the ledger of the test part has no line of this model")
     return result
 
@@ -92,10 +103,19 @@ def unlike(stated: Path, made: Path, name: str) -> list[str]:
     """Where an output, a file or a folder, is not what was made again."""
     if not made.is_dir():
         return _file(stated, made, name)
-    ours, theirs = ({path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()} if top.is_dir() else set()
-                    for top in (stated, made))
-    faults = [f"{name}/{path}: {'nothing makes it' if path in ours else 'missing'}" for path in sorted(ours ^ theirs)]
-    return faults + [line for path in sorted(ours & theirs) for line in _file(stated / path, made / path, f"{name}/{path}")]
+    ours, theirs = (
+        {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+        if top.is_dir()
+        else set()
+        for top in (stated, made)
+    )
+    faults = [
+        f"{name}/{path}: {'nothing makes it' if path in ours else 'missing'}"
+        for path in sorted(ours ^ theirs)
+    ]
+    return faults + [
+        line for path in sorted(ours & theirs) for line in _file(stated / path, made / path, f"{name}/{path}")
+    ]
 
 
 def _file(stated: Path, made: Path, name: str) -> list[str]:

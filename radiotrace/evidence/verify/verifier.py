@@ -1,8 +1,10 @@
 """The verifier itself: which code it is that verifies, and whether the clone has the same.
 
-A clone that verifies itself can say anything. A verifier that lies elsewhere, from somebody whom the reader trusts, is known
-by the SHA-256 over its own files, which is the same for a clone and for a wheel of the same version.
+A clone that verifies itself can say anything. A verifier that lies elsewhere, from somebody whom the reader
+trusts, is known by the SHA-256 over its own files, which is the same for a clone and for a wheel of the same
+version.
 """
+
 from pathlib import Path
 
 from radiotrace.evidence.trace import tests
@@ -18,7 +20,10 @@ WHEEL = "radiotrace/schemas/"  # where a wheel has what is schemas/ in a clone
 def files(root, tops=CODE) -> dict[str, str]:
     """SHA-256 of every file of the code below a folder, by its path in a clone."""
     found = tests.tree(root, [name for name in tops if (Path(root) / name).exists()])
-    return {path.removeprefix("radiotrace/") if path.startswith(WHEEL) else path: digest for path, digest in found.items()}
+    return {
+        path.removeprefix("radiotrace/") if path.startswith(WHEEL) else path: digest
+        for path, digest in found.items()
+    }
 
 
 def sha256() -> str:
@@ -33,23 +38,40 @@ def is_apart(clone: Clone) -> bool:
 
 def line(clone: Clone) -> str:
     """Which code verifies."""
-    where = "apart from the clone" if is_apart(clone) else "OF THE CLONE ITSELF, which can say anything: docs/verify.md has a better way"
+    where = (
+        "apart from the clone"
+        if is_apart(clone)
+        else "OF THE CLONE ITSELF, which can say anything: docs/verify.md has a better way"
+    )
     return f"verifier:  SHA-256 {sha256()}, {where}"
 
 
 def check(clone: Clone) -> Check:
-    """Level 3: the clone's code is the verifier's, so that what follows from the one follows from the other; so are its tests.
+    """Level 3: the clone's code is the verifier's, so that what follows from the one follows from the other;
+    so are its tests.
 
-    A test that asserts less passes all the same, wherever it runs. Only a verifier that is a clone has tests to hold them against.
+    A test that asserts less passes all the same, wherever it runs. Only a verifier that is a clone has tests
+    to hold them against.
     """
     what = "its code is that of the verifier"
     if not is_apart(clone):
-        return Check(3, what, skipped=["the clone verifies itself"], looked=False,
-                     believed=["radiotrace/, stages/, schemas/, tests/: the code of the clone, with which it verifies itself"])
-    tops = (*CODE, *tests.TESTS) if (isolated.ROOT / "dvc.yaml").is_file() else CODE  # a folder of packages may have tests of others
+        return Check(
+            3,
+            what,
+            skipped=["the clone verifies itself"],
+            looked=False,
+            believed=[
+                "radiotrace/, stages/, schemas/, tests/: the code of the clone, with which it verifies itself"
+            ],
+        )
+    # a folder of packages may have tests of others
+    tops = (*CODE, *tests.TESTS) if (isolated.ROOT / "dvc.yaml").is_file() else CODE
     own, theirs = files(isolated.ROOT, tops), files(clone.root, tops)
-    faults = [f"{name}: {_unlike(own.get(name), theirs.get(name))}" for name in sorted(own.keys() | theirs.keys())
-              if own.get(name) != theirs.get(name)]
+    faults = [
+        f"{name}: {_unlike(own.get(name), theirs.get(name))}"
+        for name in sorted(own.keys() | theirs.keys())
+        if own.get(name) != theirs.get(name)
+    ]
     return Check(3, what, faults, believed=[] if tops != CODE else [f"tests/: what they assert; {UNTESTED}"])
 
 

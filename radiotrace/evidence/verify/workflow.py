@@ -1,11 +1,13 @@
 """The workflow as the code has it: dvc.yaml may say nothing else, for DVC runs whatever stands there.
 
-A command is the stage's module and the options that its parser requires, each with the path that STAGES gives it. What a
-stage depends on follows: the files that it imports, the schemas that it reads and writes, and the paths of its options.
+A command is the stage's module and the options that its parser requires, each with the path that STAGES gives
+it. What a stage depends on follows: the files that it imports, the schemas that it reads and writes, and the
+paths of its options.
 
-'make deps' writes dvc.yaml from this; verify compares the two (level 3), and so do tests/test_workflow.py and, with
-reasoning of its own, tests/test_pipeline.py. Whoever adds a stage or an option adds it here.
+'make deps' writes dvc.yaml from this; verify compares the two (level 3), and so do tests/test_workflow.py
+and, with reasoning of its own, tests/test_pipeline.py. Whoever adds a stage or an option adds it here.
 """
+
 import ast
 import re
 import sys
@@ -22,31 +24,73 @@ from radiotrace.pipeline import params, runs
 WORKFLOW, PARAMS = "dvc.yaml", "params.yaml"
 # What an option names, in every stage that does not say otherwise.
 PATHS = {
-    "accepted": "build/validate/accepted.json", "cases": "metrics/cases.json", "checkpoints": ".checkpoints", "data": "data",
-    "dataset": "build/ingest/dataset.json", "design": "design", "envelope": "metrics/envelope.svg",
-    "evaluate-provenance": "build/evaluate/results/provenance.json", "explain": "build/explain/explain.json",
-    "explain-provenance": "build/explain/provenance.json", "explanations": "metrics/explanations.svg",
-    "export-provenance": "build/export/provenance.json", "findings": "build/validate/findings.json",
-    "gates": "metrics/gates.json", "headline": "metrics/headline.json", "ingest-provenance": "build/ingest/provenance.json",
-    "manifest": "data.sha256", "members": "members", "metrics": "metrics", "metrics-folder": "metrics",
-    "model": "build/export/model.json", "onnx": "build/export/model.onnx", "openings": "design/test_openings.jsonl",
-    "predictions": "build/evaluate/results/predictions", "readme": "README.md",
-    "report-provenance": "build/report/provenance.json", "reviews": "design/reviews.jsonl",
-    "robustness": "metrics/robustness.json", "robustness-provenance": "build/robustness/provenance.json",
-    "runtime": "requirements.txt", "split": "build/split/split.json", "split-provenance": "build/split/provenance.json",
-    "template": "stages/report.html", "tensorboard": "execution/tensorboard", "tests": "tests",
-    "tools": "requirements-cluster.txt requirements-dev.txt", "train": "build/train/train.json",
-    "train-provenance": "build/train/provenance.json", "training": "metrics/training.svg",
-    "validate-provenance": "build/validate/provenance.json", "verification": "verification",
-    "volumes": "build/ingest/volumes", "weights": "build/train/weights.safetensors", "workflow": WORKFLOW}
+    "accepted": "build/validate/accepted.json",
+    "cases": "metrics/cases.json",
+    "checkpoints": ".checkpoints",
+    "data": "data",
+    "dataset": "build/ingest/dataset.json",
+    "design": "design",
+    "envelope": "metrics/envelope.svg",
+    "evaluate-provenance": "build/evaluate/results/provenance.json",
+    "explain": "build/explain/explain.json",
+    "explain-provenance": "build/explain/provenance.json",
+    "explanations": "metrics/explanations.svg",
+    "export-provenance": "build/export/provenance.json",
+    "findings": "build/validate/findings.json",
+    "gates": "metrics/gates.json",
+    "headline": "metrics/headline.json",
+    "ingest-provenance": "build/ingest/provenance.json",
+    "manifest": "data.sha256",
+    "members": "members",
+    "metrics": "metrics",
+    "metrics-folder": "metrics",
+    "model": "build/export/model.json",
+    "onnx": "build/export/model.onnx",
+    "openings": "design/test_openings.jsonl",
+    "predictions": "build/evaluate/results/predictions",
+    "readme": "README.md",
+    "report-provenance": "build/report/provenance.json",
+    "reviews": "design/reviews.jsonl",
+    "robustness": "metrics/robustness.json",
+    "robustness-provenance": "build/robustness/provenance.json",
+    "runtime": "requirements.txt",
+    "split": "build/split/split.json",
+    "split-provenance": "build/split/provenance.json",
+    "template": "stages/report.html",
+    "tensorboard": "execution/tensorboard",
+    "tests": "tests",
+    "tools": "requirements-cluster.txt requirements-dev.txt",
+    "train": "build/train/train.json",
+    "train-provenance": "build/train/provenance.json",
+    "training": "metrics/training.svg",
+    "validate-provenance": "build/validate/provenance.json",
+    "verification": "verification",
+    "volumes": "build/ingest/volumes",
+    "weights": "build/train/weights.safetensors",
+    "workflow": WORKFLOW,
+}
 # Neither dep nor out: state that no result depends on, and dvc.yaml itself, which DVC takes for no dep.
 STATE = ("checkpoints", "tensorboard", "workflow")
-# Of the repository itself: what people and programs start in it, and settings. The bundle vouches for each that is there.
-MACHINERY = (".ci/*", ".dvc/.gitignore", ".dvc/config", ".dvc/plots.html", ".dvcignore", ".gitattributes", ".github/workflows/*", ".gitignore",
-             "Makefile")
+# Of the repository itself: what people and programs start in it, and settings. The bundle vouches for each
+# that is there.
+MACHINERY = (
+    ".ci/*",
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots.html",
+    ".dvcignore",
+    ".gitattributes",
+    ".github/workflows/*",
+    ".gitignore",
+    "Makefile",
+)
 MACHINES = "MACHINERY"  # stands for them in an option
-PICTURES = ("metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg metrics/envelope.svg metrics/explanations.svg "
-            "metrics/risk_coverage.svg metrics/subgroups.svg metrics/test_cases.svg metrics/training.svg metrics/uncertainty.svg")
+PICTURES = (
+    "metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg metrics/envelope.svg "
+    "metrics/explanations.svg "
+    "metrics/risk_coverage.svg metrics/subgroups.svg metrics/test_cases.svg metrics/training.svg "
+    "metrics/uncertainty.svg"
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +98,8 @@ class Stage:
     """A stage of dvc.yaml, as far as it does not follow from the code.
 
     Attributes:
-        options: of its command in their order: a name of PATHS, or name=value; words of a value are divided by +.
+        options: of its command in their order: a name of PATHS, or name=value; words of a value are divided
+            by +.
         outs: what DVC keeps; kept: what git keeps; metrics: what git keeps and `dvc metrics` shows.
         params: sections of params.yaml.
         adds: whether it adds to the ledger of openings, which then is no dep.
@@ -79,7 +124,10 @@ class Stage:
         """Option -> the words that it gets."""
         pairs = (option.partition("=") for option in self.options.split())
         machines = " ".join(machinery(root)) if MACHINES in self.options else ""
-        return {name: (value.replace("+", " ").replace(MACHINES, machines) or PATHS[name]).split() for name, _, value in pairs}
+        return {
+            name: (value.replace("+", " ").replace(MACHINES, machines) or PATHS[name]).split()
+            for name, _, value in pairs
+        }
 
     def command(self, name: str, root: Path) -> list[str]:
         """The words of its command, an option and its values together."""
@@ -104,35 +152,72 @@ def _joined(*texts: str) -> str:
 STAGES = {
     "ingest": Stage("data manifest out=build/ingest", outs="build/ingest", params="ingest"),
     "validate": Stage("dataset volumes out=build/validate", outs="build/validate", params="validate"),
-    "split": Stage("accepted design=design/requirements.yaml out=build/split", outs="build/split", params="seed split"),
-    "train": Stage("dataset volumes split checkpoints tensorboard out=build/train", outs="build/train", params="seed train",
-                   task="segmentation"),
+    "split": Stage(
+        "accepted design=design/requirements.yaml out=build/split", outs="build/split", params="seed split"
+    ),
+    "train": Stage(
+        "dataset volumes split checkpoints tensorboard out=build/train",
+        outs="build/train",
+        params="seed train",
+        task="segmentation",
+    ),
     "evaluate": Stage(
-        "data dataset split train weights members openings out=build/evaluate/results metrics", outs="build/evaluate/results",
-        kept="metrics/cases.json metrics/metrics.json metrics/test_cases.svg metrics/training.svg", metrics="metrics/headline.json",
-        params="seed evaluate", task="segmentation"),
-    "robustness": Stage("data dataset split train weights openings out=build/robustness metrics", outs="build/robustness",
-                        kept="metrics/envelope.svg metrics/robustness.json", params="seed robustness", task="segmentation"),
-    "explain": Stage("data dataset train weights predictions cases openings out=build/explain metrics", outs="build/explain",
-                     kept="metrics/explanations.svg", params="seed explain", task="segmentation"),
+        "data dataset split train weights members openings out=build/evaluate/results metrics",
+        outs="build/evaluate/results",
+        kept="metrics/cases.json metrics/metrics.json metrics/test_cases.svg metrics/training.svg",
+        metrics="metrics/headline.json",
+        params="seed evaluate",
+        task="segmentation",
+    ),
+    "robustness": Stage(
+        "data dataset split train weights openings out=build/robustness metrics",
+        outs="build/robustness",
+        kept="metrics/envelope.svg metrics/robustness.json",
+        params="seed robustness",
+        task="segmentation",
+    ),
+    "explain": Stage(
+        "data dataset train weights predictions cases openings out=build/explain metrics",
+        outs="build/explain",
+        kept="metrics/explanations.svg",
+        params="seed explain",
+        task="segmentation",
+    ),
     "report": Stage(
-        "data dataset split train metrics=metrics/metrics.json cases robustness explain predictions evaluate-provenance envelope "
-        "explanations training design=design/requirements.yaml reviews openings template provenance=build/report/provenance.json "
+        "data dataset split train metrics=metrics/metrics.json cases robustness explain predictions "
+        "evaluate-provenance envelope "
+        "explanations training design=design/requirements.yaml reviews openings template "
+        "provenance=build/report/provenance.json "
         "out=build/evaluate/report.html metrics-folder",
         outs="build/evaluate/report.html build/report/provenance.json",
-        kept="metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg metrics/risk_coverage.svg "
-             "metrics/subgroups.svg metrics/uncertainty.svg",
-        params="report", adds=False),
-    "export": Stage("data dataset train weights predictions cases out=build/export", outs="build/export", params="export", task="segmentation"),
+        kept="metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg "
+        "metrics/risk_coverage.svg "
+        "metrics/subgroups.svg metrics/uncertainty.svg",
+        params="report",
+        adds=False,
+    ),
+    "export": Stage(
+        "data dataset train weights predictions cases out=build/export",
+        outs="build/export",
+        params="export",
+        task="segmentation",
+    ),
     "evidence": Stage(
-        "runtime tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json headline cases robustness "
+        "runtime tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
+        "headline cases robustness "
         "explain model onnx design members verification tests "
-        "code=radiotrace+stages+schemas+pyproject.toml+requirements.txt+requirements-evidence.txt workflow readme "
-        "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance robustness-provenance "
+        "code=radiotrace+stages+schemas+pyproject.toml+requirements.txt+requirements-evidence.txt workflow "
+        "readme "
+        "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "
+        "robustness-provenance "
         "explain-provenance report-provenance export-provenance "
         f"further={_joined('build/evaluate/report.html stages/report.html build/evaluate/results/reference.json', PICTURES, MACHINES)} "
         "gates out=evidence",
-        kept="evidence", metrics="metrics/gates.json", requirements="requirements-evidence.txt")}
+        kept="evidence",
+        metrics="metrics/gates.json",
+        requirements="requirements-evidence.txt",
+    ),
+}
 
 
 def expected(root) -> dict[str, dict]:
@@ -167,7 +252,8 @@ def _deps(name: str, stage: Stage, root: Path) -> list[str]:
 def _schemas(closure: list[str], root: Path) -> set[str]:
     """Schemas of a stage's own calls of records and ledgers, and of the modules that it imports.
 
-    Not that of params.yaml, which can only refuse and never change a result: a parameter of one stage would run all again.
+    Not that of params.yaml, which can only refuse and never change a result: a parameter of one stage would
+    run all again.
     """
     known = {path.name.removesuffix(".schema.json") for path in (root / "schemas").glob("*.schema.json")}
     used = set()
@@ -179,7 +265,8 @@ def _schemas(closure: list[str], root: Path) -> set[str]:
 
 @cache
 def _schemas_in(text: str) -> tuple[frozenset[str], frozenset[str], bool]:
-    """Schemas that a source names in calls or reads as files, all its texts, and whether a call looks its schema up."""
+    """Schemas that a source names in calls or reads as files, all its texts, and whether a call looks its
+    schema up."""
     named, literals, has_table = set(), set(), False
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -205,12 +292,24 @@ def check(root) -> Check:
         return Check(3, what, [f"{WORKFLOW}: cannot be compared: {str(error).splitlines()[0]}"])
     if not isinstance(said, dict) or not isinstance(said.get("stages"), dict):
         return Check(3, what, [f"{WORKFLOW}: found no stages"])
-    faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in ("stages", "plots", "artifacts")]
+    faults = [
+        f"{WORKFLOW}: {key}: the code has no such key"
+        for key in map(str, said)
+        if key not in ("stages", "plots", "artifacts")
+    ]
     if said.get("plots") != PICTURES.split():
-        faults.append(f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/")
+        faults.append(
+            f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/"
+        )
     if said.keys() & {"stages"} and list(said["stages"]) != list(wanted):
-        faults.append(f"{WORKFLOW}: stages: found {', '.join(map(str, said['stages']))}; expected {', '.join(wanted)}")
-    faults += [f"{WORKFLOW}: {name}: {fault}" for name, entry in wanted.items() for fault in _unlike(said["stages"].get(name), entry)]
+        faults.append(
+            f"{WORKFLOW}: stages: found {', '.join(map(str, said['stages']))}; expected {', '.join(wanted)}"
+        )
+    faults += [
+        f"{WORKFLOW}: {name}: {fault}"
+        for name, entry in wanted.items()
+        for fault in _unlike(said["stages"].get(name), entry)
+    ]
     return Check(3, what, faults)
 
 
@@ -231,26 +330,42 @@ def _first_word(found: str, wanted: str) -> str:
     """The first word at which two commands differ."""
     words, expected_words = found.split(" "), wanted.split(" ")
     pairs = zip([*words, "nothing more"], [*expected_words, "nothing more"], strict=False)
-    return next((f"found {word!r}, expected {other!r}" for word, other in pairs if word != other), "other white space")
+    return next(
+        (f"found {word!r}, expected {other!r}" for word, other in pairs if word != other), "other white space"
+    )
 
 
 def _difference(found, wanted: list) -> str:
     if not isinstance(found, list):
         return f"found {str(found)[:80]}, expected a list"
-    lacks, more = ([str(entry) for entry in one if entry not in other] for one, other in ((wanted, found), (found, wanted)))
-    parts = [f"{word} {', '.join(entries[:5])}" for word, entries in (("lacks", lacks), ("has also", more)) if entries]
+    lacks, more = (
+        [str(entry) for entry in one if entry not in other]
+        for one, other in ((wanted, found), (found, wanted))
+    )
+    parts = [
+        f"{word} {', '.join(entries[:5])}"
+        for word, entries in (("lacks", lacks), ("has also", more))
+        if entries
+    ]
     return "; ".join(parts) or "other order, or an entry twice"
 
 
 def written(root) -> str:
     """dvc.yaml as the code has it. Comments above the stages, descriptions and artifacts stay as they are."""
     text = (Path(root) / WORKFLOW).read_text("utf-8")
-    head, tail = text[:text.index("stages:\n")], text[text.index("artifacts:\n"):] if "artifacts:\n" in text else ""
+    head, tail = (
+        text[: text.index("stages:\n")],
+        text[text.index("artifacts:\n") :] if "artifacts:\n" in text else "",
+    )
     described = params.load_yaml(Path(root) / WORKFLOW)["stages"]
     lines = ["stages:"]
     for name, entry in expected(root).items():
         lines += [f"  {name}:", f"    desc: {described[name]['desc']}", "    cmd: >-"]
-        lines += [f"      {line}" for group in STAGES[name].command(name, Path(root)) for line in textwrap.wrap(group, 130, break_on_hyphens=False)]
+        lines += [
+            f"      {line}"
+            for group in STAGES[name].command(name, Path(root))
+            for line in textwrap.wrap(group, 130, break_on_hyphens=False)
+        ]
         for key in ("deps", "params", "outs", "metrics"):
             if key in entry:
                 lines += [f"    {key}:", *(line for item in entry[key] for line in _item(item))]
@@ -267,7 +382,9 @@ def main() -> int:
     """Writes dvc.yaml."""
     text = written(".")
     if re.search(r"[^\x20-\x7e\n]", text):
-        raise StageError(f"{WORKFLOW}: found characters beyond ASCII", way_out="Describe the stages without them.")
+        raise StageError(
+            f"{WORKFLOW}: found characters beyond ASCII", way_out="Describe the stages without them."
+        )
     records.write_bytes(WORKFLOW, text.encode())
     return 0
 

@@ -1,9 +1,11 @@
 """DeepLabv3+ in three dimensions."""
+
 import torch
 from torch import nn
 
-STRIDE_MAX = 8         # of the encoder: 40 voxels leave 5
-DILATIONS = (1, 2, 3)  # a kernel of 3 with dilation 3 spans 7 voxels; the paper's 6, 12 and 18 would see padding alone
+STRIDE_MAX = 8  # of the encoder: 40 voxels leave 5
+# a kernel of 3 with dilation 3 spans 7 voxels; the paper's 6, 12 and 18 would see padding alone
+DILATIONS = (1, 2, 3)
 
 
 class DeepLabV3Plus(nn.Module):
@@ -12,9 +14,9 @@ class DeepLabV3Plus(nn.Module):
     Takes (n, 1, z, y, x), every axis a multiple of `stride(features)`; gives logits (n, labels, z, y, x).
 
     Args:
-        features: channels of each level of the encoder, 3 at least. The first has full resolution; each later one halves it
-            down to STRIDE_MAX, from where levels dilate by 2 instead. The pyramid is as wide as the last level, the decoder
-            as the second, its skip as the first.
+        features: channels of each level of the encoder, 3 at least. The first has full resolution; each later
+            one halves it down to STRIDE_MAX, from where levels dilate by 2 instead. The pyramid is as wide as
+            the last level, the decoder as the second, its skip as the first.
 
     Source: Chen et al. 2018, arXiv:1802.02611; plain convolutions instead of separable ones.
     """
@@ -27,7 +29,9 @@ class DeepLabV3Plus(nn.Module):
         self.encoder = nn.ModuleList(map(Residual, [1, *features], features, strides, dilations))
         self.pyramid = Pyramid(features[-1], second)
         self.skip = block(second, first, kernel=1)
-        self.decoder = nn.Sequential(block(first + second, second), block(second, second), nn.Conv3d(second, labels, 1))
+        self.decoder = nn.Sequential(
+            block(first + second, second), block(second, second), nn.Conv3d(second, labels, 1)
+        )
         self.doublings = sum(stride == 2 for stride in strides) - 1
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -56,7 +60,9 @@ class Residual(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, dilation: int):
         super().__init__()
-        self.body = nn.Sequential(block(inputs, outputs, 3, stride, dilation), *block(outputs, outputs, 3, 1, dilation)[:-1])
+        self.body = nn.Sequential(
+            block(inputs, outputs, 3, stride, dilation), *block(outputs, outputs, 3, 1, dilation)[:-1]
+        )
         self.around = block(inputs, outputs, 1, stride)[:-1]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,9 +74,13 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: int, outputs: int):
         super().__init__()
-        self.branches = nn.ModuleList([block(channels, channels, 1)] + [block(channels, channels, 3, 1, dilation) for dilation in DILATIONS])
-        # A mean, because adaptive pooling is not deterministic on a GPU; a matrix product, because oneDNN's bf16 convolutions
-        # are wrong on small volumes; and no norm before the next ReLU: instance norm takes away what is the same everywhere.
+        self.branches = nn.ModuleList(
+            [block(channels, channels, 1)]
+            + [block(channels, channels, 3, 1, dilation) for dilation in DILATIONS]
+        )
+        # A mean, because adaptive pooling is not deterministic on a GPU; a matrix product, because oneDNN's
+        # bf16 convolutions are wrong on small volumes; and no norm before the next ReLU: instance norm takes
+        # away what is the same everywhere.
         self.whole = nn.Linear(channels, channels)
         self.project = nn.Sequential(nn.Conv3d((len(self.branches) + 1) * channels, outputs, 1), nn.ReLU())
 
@@ -82,8 +92,8 @@ class Pyramid(nn.Module):
 def double(x: torch.Tensor) -> torch.Tensor:
     """(n, c, z, y, x) -> (n, c, 2z, 2y, 2x) by linear interpolation.
 
-    What torch's "trilinear" gives without align_corners, but its gradient is deterministic on a GPU too, where torch's
-    refuses to be.
+    What torch's "trilinear" gives without align_corners, but its gradient is deterministic on a GPU too,
+    where torch's refuses to be.
     """
     for axis in (2, 3, 4):
         size = x.shape[axis]

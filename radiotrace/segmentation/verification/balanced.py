@@ -1,7 +1,10 @@
-"""Balanced: what preprocessing the record of training states, beside what it took from records, follows from network and validation part.
+"""Balanced: what preprocessing the record of training states, beside what it took from records, follows from
+network and validation part.
 
-The offsets of the logits move every volume that is measured. Who sets them by the test part gets better volumes there, in each later stage.
+The offsets of the logits move every volume that is measured. Who sets them by the test part gets better
+volumes there, in each later stage.
 """
+
 from pathlib import Path
 
 from radiotrace import records
@@ -14,19 +17,39 @@ TOLERANCE = 0.01  # of an offset: another processor, or a GPU that trained, roun
 def check(clone: Clone) -> Check:
     """Level 5: the offsets, found again with the trained network."""
     from radiotrace.inference import windows
-    from radiotrace.learning import architecture, numerics, trained  # here, because they take seconds to import
+
+    # here, because they take seconds to import
+    from radiotrace.learning import architecture, numerics, trained
     from radiotrace.segmentation import balance, dataset
+
     root = clone.root
-    train, described, split = (records.read(root / path, name) for path, name in (
-        ("build/train/train.json", "train"), ("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split")))
+    train, described, split = (
+        records.read(root / path, name)
+        for path, name in (
+            ("build/train/train.json", "train"),
+            ("build/ingest/dataset.json", "dataset"),
+            ("build/split/split.json", "split"),
+        )
+    )
     facts, p = trained.facts(train), train["params"]
-    network = trained.ready(facts, str(root / "build/train/weights.safetensors"), p["threads"], numerics.configure(facts["numerics"], p["threads"]))
+    network = trained.ready(
+        facts,
+        str(root / "build/train/weights.safetensors"),
+        p["threads"],
+        numerics.configure(facts["numerics"], p["threads"]),
+    )
     spec = {key: value for key, value in train["preprocessing"].items() if key != "logit_offsets"}
-    entries = [case for case in described["cases"] if split["cases"].get(case["case_id"], {}).get("part") == "validation"]
+    entries = [
+        case
+        for case in described["cases"]
+        if split["cases"].get(case["case_id"], {}).get("part") == "validation"
+    ]
     cases = dataset.Cases(Path(root) / "build/ingest/volumes", entries, p["clip_percentiles"], 0)
     made = None
     if p["balance_volumes"] and entries:
-        made, _ = balance.offsets((windows.predict(sample.image_zyx, network, spec), sample.label_zyx) for sample in cases)
+        made, _ = balance.offsets(
+            (windows.predict(sample.image_zyx, network, spec), sample.label_zyx) for sample in cases
+        )
     result = Check(5, WHAT, unlike(train["preprocessing"].get("logit_offsets"), made))
     if spec["multiple"] != (step := architecture.multiple(train["network"])):
         result.faults.append(f"train.json: preprocessing.multiple states {spec['multiple']}, found {step}")
@@ -36,9 +59,16 @@ def check(clone: Clone) -> Check:
 def unlike(stated: list[float] | None, made: list[float] | None) -> list[str]:
     """Where offsets are not those that were found again; None where there are none."""
     if stated is None or made is None or len(stated) != len(made):
-        return [] if stated == made else [f"train.json: logit_offsets state {_shown(stated)}, found {_shown(made)}"]
-    return [f"train.json: logit_offsets of label {label} state {one:+.3f}, found {other:+.3f}"
-            for label, (one, other) in enumerate(zip(stated, made, strict=True)) if not abs(one - other) <= TOLERANCE]
+        return (
+            []
+            if stated == made
+            else [f"train.json: logit_offsets state {_shown(stated)}, found {_shown(made)}"]
+        )
+    return [
+        f"train.json: logit_offsets of label {label} state {one:+.3f}, found {other:+.3f}"
+        for label, (one, other) in enumerate(zip(stated, made, strict=True))
+        if not abs(one - other) <= TOLERANCE
+    ]
 
 
 def _shown(offsets: list[float] | None) -> str:

@@ -1,10 +1,13 @@
 """Membership: whether the network knows its test cases better than cases that it never saw.
 
-A network is surer of what it has learnt: its loss there is lower. Who moved training cases into the test part, with every record and
-ledger made to fit, cannot undo that. Chance can look alike, so this warns and never fails.
+A network is surer of what it has learnt: its loss there is lower. Who moved training cases into the test
+part, with every record and ledger made to fit, cannot undo that. Chance can look alike, so this warns and
+never fails.
 
-Source: Yeom et al. 2018, arXiv:1709.01604 (membership by loss); Mann and Whitney 1947, doi:10.1214/aoms/1177730491.
+Source: Yeom et al. 2018, arXiv:1709.01604 (membership by loss); Mann and Whitney 1947,
+doi:10.1214/aoms/1177730491.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,6 +53,7 @@ def compared(losses: dict[str, dict[str, float]], lower: str, than: str) -> Comp
     p = None
     if min(len(one), len(other)) >= SUBJECTS:
         from scipy import stats  # here, as numpy below: the command line starts without them
+
         p = float(stats.mannwhitneyu(one, other, alternative="less").pvalue)
     return Comparison(lower, than, (len(one), len(other)), p)
 
@@ -57,16 +61,31 @@ def compared(losses: dict[str, dict[str, float]], lower: str, than: str) -> Comp
 def judged(losses: dict[str, dict[str, float]]) -> tuple[list[str], list[str]]:
     """What to warn of, and what could not be said.
 
-    The test part must look like the validation part, which no weight learnt from, and not better than the train part, which all did.
+    The test part must look like the validation part, which no weight learnt from, and not better than the
+    train part, which all did.
     """
     against = [compared(losses, "test", "validation"), compared(losses, "test", "train")]
-    warned = [f"{comparison}; it knows its test cases better than strangers" for comparison in against if _is_lower(comparison)]
+    warned = [
+        f"{comparison}; it knows its test cases better than strangers"
+        for comparison in against
+        if _is_lower(comparison)
+    ]
     known = compared(losses, "train", "validation")
-    if not warned and _is_lower(known) and not _is_lower(compared(losses, "train", "test")) and known.n[1] <= len(losses.get("test", {})):
-        warned.append(f"{known}, but train is not lower than test: the test part looks like what it has learnt")
+    if (
+        not warned
+        and _is_lower(known)
+        and not _is_lower(compared(losses, "train", "test"))
+        and known.n[1] <= len(losses.get("test", {}))
+    ):
+        warned.append(
+            f"{known}, but train is not lower than test: the test part looks like what it has learnt"
+        )
     said = [f"{comparison}" for comparison in (*against, known) if comparison.p is None]
     if known.p is not None and not _is_lower(known):
-        said.append(f"{known}: it does not know its training cases better either, so that this rule has little power here")
+        said.append(
+            f"{known}: it does not know its training cases better either, so that this rule has "
+            f"little power here"
+        )
     return warned, said
 
 
@@ -75,17 +94,27 @@ def _is_lower(comparison: Comparison) -> bool:
 
 
 def check(clone: Clone) -> Check:
-    """Level 5: the loss of every case under the network, compared between the parts of the split, by subject."""
+    """Level 5: the loss of every case under the network, compared between the parts of the split, by
+    subject."""
     import numpy as np
+
     losses = losses_of(clone)
     warned, said = judged(losses)
-    means = ", ".join(f"{part} {np.mean(list(of.values())):.4f} ({len(of)} subjects)" for part, of in losses.items() if of)
-    return Check(5, WHAT, skipped=[f"cannot say: {line}" for line in said], warned=[f"{line} ({RULE}; mean losses: {means})" for line in warned],
-                 looked=bool(warned) or not said)
+    means = ", ".join(
+        f"{part} {np.mean(list(of.values())):.4f} ({len(of)} subjects)" for part, of in losses.items() if of
+    )
+    return Check(
+        5,
+        WHAT,
+        skipped=[f"cannot say: {line}" for line in said],
+        warned=[f"{line} ({RULE}; mean losses: {means})" for line in warned],
+        looked=bool(warned) or not said,
+    )
 
 
 def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
-    """Part -> subject -> mean cross-entropy in nats of a voxel, over the voxels of a label by reference or prediction."""
+    """Part -> subject -> mean cross-entropy in nats of a voxel, over the voxels of a label by reference or
+    prediction."""
     import numpy as np
 
     from radiotrace.imaging import (
@@ -94,18 +123,32 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
     )
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained
+
     root = clone.root
-    train, dataset, split = (records.read(root / path, name) for path, name in (
-        ("build/train/train.json", "train"), ("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split")))
+    train, dataset, split = (
+        records.read(root / path, name)
+        for path, name in (
+            ("build/train/train.json", "train"),
+            ("build/ingest/dataset.json", "dataset"),
+            ("build/split/split.json", "split"),
+        )
+    )
     facts, threads = trained.facts(train), train["params"]["threads"]
-    network = trained.ready(facts, str(root / "build/train/weights.safetensors"), threads, numerics.configure(facts["numerics"], threads))
+    network = trained.ready(
+        facts,
+        str(root / "build/train/weights.safetensors"),
+        threads,
+        numerics.configure(facts["numerics"], threads),
+    )
     spec, found = facts["preprocessing"], {}
     for part in ("train", "validation", "test"):
         of_subject: dict[str, list[float]] = {}
         for case in parts.cases(dataset, split, part).values():
             image, reference = (parts.original(case, kind, root / "data") for kind in ("image", "label_map"))
             _, logits = windows.segment(image, network, spec)
-            truth = volumes.array_zyx(volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True))
+            truth = volumes.array_zyx(
+                volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True)
+            )
             of_subject.setdefault(case["subject_id"], []).append(loss(logits, truth))
         found[part] = {subject: float(np.mean(values)) for subject, values in sorted(of_subject.items())}
     return found
@@ -119,6 +162,7 @@ def loss(logits: np.ndarray, truth_zyx: np.ndarray) -> float:
         truth_zyx: integers.
     """
     import numpy as np
+
     region = (truth_zyx > 0) | (logits.argmax(0) > 0)
     if not region.any():
         return 0.0

@@ -1,7 +1,10 @@
-"""Released: the file and the recipe that users get, run as they would run them, give the label maps that were measured.
+"""Released: the file and the recipe that users get, run as they would run them, give the label maps that were
+measured.
 
-ONNX Runtime runs build/export/model.onnx with nothing but model.json: its labels, grid, normalisation, windows and offsets.
+ONNX Runtime runs build/export/model.onnx with nothing but model.json: its labels, grid, normalisation,
+windows and offsets.
 """
+
 from __future__ import annotations
 
 import json
@@ -27,22 +30,33 @@ def check(clone: Clone) -> Check:
     )
     from radiotrace.inference import windows
     from radiotrace.learning import onnx_model
+
     root = clone.root
     model = records.read(root / "build/export/model.json", "model")
-    dataset, split = (records.read(root / path, name) for path, name in (
-        ("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split")))
+    dataset, split = (
+        records.read(root / path, name)
+        for path, name in (("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split"))
+    )
     cases = records.read(root / "metrics/cases.json", "cases")["cases"]
     content = (root / "build/export" / recipe.FILE).read_bytes()
     result = Check(5, WHAT, interface(content))
     if model["labels"] != split["labels"]:
-        result.faults.append(f"model.json: labels are {json.dumps(model['labels'])}, those of the cases are {json.dumps(split['labels'])}")
+        result.faults.append(
+            f"model.json: labels are {json.dumps(model['labels'])}, those of the cases are "
+            f"{json.dumps(split['labels'])}"
+        )
     if result.faults:
         return result
-    network, test = onnx_model.network(content, model["params"]["threads"]), parts.cases(dataset, split, "test")
+    network, test = (
+        onnx_model.network(content, model["params"]["threads"]),
+        parts.cases(dataset, split, "test"),
+    )
     for case in cases:
         image = parts.original(test[case["case_id"]], "image", root / "data")
         made, _ = windows.segment(image, network, model["preprocessing"])
-        stored = volumes.read_canonical(root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"])
+        stored = volumes.read_canonical(
+            root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
+        )
         result.faults += unlike(case["case_id"], volumes.array_zyx(stored), volumes.array_zyx(made))
     return result
 
@@ -50,7 +64,10 @@ def check(clone: Clone) -> Check:
 def unlike(case_id: str, stored_zyx: np.ndarray, made_zyx: np.ndarray) -> list[str]:
     """Where the released file labels voxels otherwise, by more than ties make."""
     if stored_zyx.shape != made_zyx.shape:
-        return [f"{case_id}: the released file gives a label map of {made_zyx.shape}, expected {stored_zyx.shape} (z y x)"]
+        return [
+            f"{case_id}: the released file gives a label map of {made_zyx.shape}, expected "
+            f"{stored_zyx.shape} (z y x)"
+        ]
     different = int((stored_zyx != made_zyx).sum())
     if different <= TIES * stored_zyx.size:
         return []
@@ -58,14 +75,28 @@ def unlike(case_id: str, stored_zyx: np.ndarray, made_zyx: np.ndarray) -> list[s
 
 
 def interface(content: bytes) -> list[str]:
-    """Where inputs and outputs of the file are not those that the recipe names, or the file stands on others beside it."""
+    """Where inputs and outputs of the file are not those that the recipe names, or the file stands on
+    others beside it."""
     import onnx
+
     model = onnx.load_from_string(content)
-    found = {"input": [value.name for value in model.graph.input], "output": [value.name for value in model.graph.output]}
+    found = {
+        "input": [value.name for value in model.graph.input],
+        "output": [value.name for value in model.graph.output],
+    }
     expected = {"input": [recipe.INPUT["name"]], "output": [recipe.OUTPUT["name"]]}
-    faults = [f"{recipe.FILE}: {kind}s are {', '.join(found[kind])}, expected {', '.join(expected[kind])}"
-              for kind in found if found[kind] != expected[kind]]
-    outside = [tensor.name for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
-    faults += [f"{recipe.FILE}: {len(outside)} tensors lie in other files, such as {outside[0]}"] if outside else []
+    faults = [
+        f"{recipe.FILE}: {kind}s are {', '.join(found[kind])}, expected {', '.join(expected[kind])}"
+        for kind in found
+        if found[kind] != expected[kind]
+    ]
+    outside = [
+        tensor.name for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL
+    ]
+    faults += (
+        [f"{recipe.FILE}: {len(outside)} tensors lie in other files, such as {outside[0]}"] if outside else []
+    )
     domains = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
-    return faults + ([f"{recipe.FILE}: operators of {', '.join(domains)}, which are not of ONNX"] if domains else [])
+    return faults + (
+        [f"{recipe.FILE}: operators of {', '.join(domains)}, which are not of ONNX"] if domains else []
+    )
