@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 
 from benchmarks import crossval
 from radiotrace import records
+from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import volumes
 from radiotrace.pipeline import params
 from radiotrace.segmentation import metrics
@@ -107,7 +108,7 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
         command = [
             sys.executable,
             "-m",
-            f"stages.{name}",
+            workflow.STAGES[name].module(name),
             "--params",
             str(folder / "params.yaml"),
             "--requirements",

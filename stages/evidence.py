@@ -2,10 +2,10 @@
 numbers, and hashes it all.
 
 Reads   the records of every stage, the model, members/, design/, verification/ (what tests and negative
-controls came to), the code and the tests
+        controls came to), the code and the tests
 Writes  evidence/, metrics/gates.json
 Stops   when records contradict each other or a file beside them, or design/ itself; not when a requirement is
-missed: that is evidence too
+        missed: that is evidence too
 """
 
 import argparse
@@ -16,10 +16,10 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents, dossier, selection
 from radiotrace.evidence.design import baseline, controls, fit, negative_controls, requirements
-from radiotrace.evidence.trace import matrix, tests
+from radiotrace.evidence.trace import matrix, scope, tests
 from radiotrace.learning import members
 from radiotrace.pipeline import openings, params, runs, stage
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 # Records that go into the bundle as they are; each is named for its schema, and so is its option.
@@ -70,13 +70,15 @@ def main(args):
     texts = {
         path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")
     }
+    known = tests.declared(args.tests)
+    code = tests.tree(".", (*args.code, args.workflow, args.tests))
     traced = matrix.matrix(
         written,
         seen["tests"],
         seen["negative_controls"],
         acceptance,
-        tests.declared(args.tests),
-        tests.changes(seen["tests"], tests.tree(".", (*args.code, args.workflow, args.tests))),
+        known,
+        scope.stale(seen["tests"], code, ".", known),
         texts,
         misfits := fit.misfits(written, sources["dataset"]["dataset"]),
         baseline.read(args.design),
@@ -93,6 +95,7 @@ def main(args):
         "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
         "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"),
         **seen,
+        "code": {"run_id": run_id, "files": code},
         "traceability": traced,
     }.items():
         made.add(f"{name}.json", record, SCHEMA_OF.get(name, name))
@@ -112,7 +115,7 @@ def main(args):
     with stage.output_folder(args.out) as out:
         for name, content in made.bytes.items():
             records.write_bytes(out / name, content)
-        canonical.write(
+        jcs.write(
             out / "manifest.json",
             contents.manifest(run_id, out, Path(args.out).name, made.schema, vouched),
             "manifest",

@@ -4,8 +4,8 @@ Reads   data/, data.sha256
 Writes  build/ingest/: dataset.json, volumes/images/, volumes/label_maps/, provenance.json
 Params  ingest.orientation, ingest.spacing_mm, ingest.missing_words, ingest.bands
 Stops   when data/ differs from its manifest, also while it is read, or dataset.json and cases.csv contradict
-each other or the files A damaged image does not stop it: it is recorded, so that validate can list it among
-all other faults.
+        each other or the files
+A damaged image does not stop it: it is recorded, so that validate can list it among all other faults.
 """
 
 import argparse

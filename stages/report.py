@@ -1,12 +1,12 @@
 """report: one page that says how good the model is and where it fails, and the charts on it.
 
 Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and
-explain, their figures,
+        explain, their figures,
         build/evaluate/results/predictions/, design/requirements.yaml, design/reviews.jsonl,
         design/test_openings.jsonl, stages/report.html
 Writes  build/evaluate/report.html, which opens offline; build/report/provenance.json
         metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg,
-            subgroups.svg
+        subgroups.svg
 Params  report.*
 Computes no new number: every figure on the page is in a record.
 """

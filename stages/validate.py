@@ -4,7 +4,7 @@ Reads   build/ingest/dataset.json, build/ingest/volumes/
 Writes  build/validate/: findings.json, accepted.json, provenance.json
 Params  validate.*
 Stops   on any finding of severity error, with all findings; when no case is left; when an excluded case is
-unknown
+        unknown
 """
 
 import argparse
@@ -26,7 +26,10 @@ ABSENT = (
     "label map. "
 )
 RERUN = "Then run 'make manifest' if data changed, and 'dvc repro'."
-WAY_OUT = "Correct them, or list case_id and reason in params.yaml under validate.exclude; then run 'make manifest' if data changed, and 'dvc repro'."
+WAY_OUT = (
+    "Correct them, or list case_id and reason in params.yaml under validate.exclude; "
+    "then run 'make manifest' if data changed, and 'dvc repro'."
+)
 
 
 def check_case(case: dict, labels: dict, limits: dict, folder: Path) -> list[checks.Finding]:

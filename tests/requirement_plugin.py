@@ -23,7 +23,10 @@ from radiotrace.evidence.trace import tests
 from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
-UNSEEN = 'evidence would not know of it: write @pytest.mark.requirement("SRS-…") above a function that stands at the top of its file'
+UNSEEN = (
+    'evidence would not know of it: write @pytest.mark.requirement("SRS-…") above a function '
+    "that stands at the top of its file"
+)
 TRIVIAL = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
 ASSERTING = ("pytest.raises", "pytest.warns", "pytest.fail")
 

@@ -29,7 +29,7 @@ from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import baselines, beside, closed_world, history, levels, verifier, workflow
 from radiotrace.evidence.verify import remade as remade_again
 from radiotrace.pipeline import params, runs, stage
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 from radiotrace.segmentation import recompute, robustness
 from radiotrace.segmentation.verification import rederive, released
 from stages import evidence as stage_evidence
@@ -162,9 +162,7 @@ def _key(place, key: str):
 
 def write(path: Path, record) -> None:
     """A record in the bytes that its kind has."""
-    path.write_bytes(
-        canonical.dumps(record) if path.parent.name == BUNDLE else records.dumps(record).encode()
-    )
+    path.write_bytes(jcs.dumps(record) if path.parent.name == BUNDLE else records.dumps(record).encode())
 
 
 def replaced(path: str, old: str, new: str, count: int = 1) -> callable:
@@ -626,9 +624,9 @@ def vouch_again(folder: Path) -> dict[str, bytes | None]:
 
     So it would come out of the stage evidence, after whatever else the vendor did to make that run.
     """
-    names = (f"{BUNDLE}/manifest.json", f"{BUNDLE}/tests.json")
+    names = (f"{BUNDLE}/manifest.json", f"{BUNDLE}/code.json")
     before = {name: (folder / name).read_bytes() for name in names}
-    manifest, tested = (json.loads(content) for content in before.values())
+    manifest, code = (json.loads(content) for content in before.values())
     rows = {row["path"]: row for row in manifest["files"]}
     for path in (*controls.files(folder / "design"), *(folder / name for name in workflow.machinery(folder))):
         rows.setdefault(path.relative_to(folder).as_posix(), {"schema": None, "in_bundle": False})
@@ -639,9 +637,9 @@ def vouch_again(folder: Path) -> dict[str, bytes | None]:
                 "sha256": records.sha256(folder / name),
                 "bytes": (folder / name).stat().st_size,
             }
-    tested["files"] = tests.tree(folder, (*tests.CODE, *tests.TESTS))
+    code["files"] = tests.tree(folder, (*tests.CODE, *tests.TESTS))
     write(folder / names[0], manifest | {"files": [rows[name] for name in sorted(rows)]})
-    write(folder / names[1], tested)
+    write(folder / names[1], code)
     return before
 
 
@@ -676,7 +674,7 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
     apart = verifier.check(clone).faults
     take_back(folder, before | made)
     return {
-        "signed": signatures + hashes,
+        "signed": unsigned + hashes,
         "3": hashes + world.faults + flow.faults + lock + taken,
         "fitted": fitted,
         "apart": apart,

@@ -57,8 +57,8 @@ def test_every_check_that_the_table_names_is_one_that_verify_makes():
     records."""
     files = [
         path
-        for folder in ("commands", "evidence", "verification")
-        for path in sorted((ROOT / "radiotrace" / folder).glob("*.py"))
+        for folder in ("commands", "evidence", "segmentation/verification")
+        for path in sorted((ROOT / "radiotrace" / folder).rglob("*.py"))
     ]
     sources = "".join(path.read_text("utf-8") for path in files if path.name != "believed.py")
     known = {what for checks in command.CHECKS.values() for what, _ in checks} | set(rederive.DERIVED)
@@ -73,7 +73,9 @@ def test_every_check_that_the_table_names_is_one_that_verify_makes():
 
 def test_what_is_believed_is_in_the_last_lines_with_its_reason():
     said = believed.lines(6)
-    assert any(line.startswith("tests.json (tests, whole): what came of the tests") for line in said)
+    assert any(
+        line.startswith("tests.json (files, tests, whole): on which files the tests ran") for line in said
+    )
     assert not any("was not asked for" in line for line in said)
     assert any(
         re.match(

@@ -276,7 +276,7 @@ def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():  #
     assert dice(beside) == dice(row for row in PUBLISHED["nnunet"] if row["fold"] == 0)
 
 
-@pytest.mark.parametrize("name", architecture.BUILDERS)
+@pytest.mark.parametrize("name", architecture.NAMES)
 def test_the_published_row_of_a_network_is_that_of_its_cases(name):
     rows = crossval.read(ROOT / "benchmarks/networks.csv")
     assert [row["case_id"] for row in rows if row["variant"] == name] == [

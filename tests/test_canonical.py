@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 
 
 def test_keys_are_sorted_by_utf_16():  # RFC 8785, section 3.2.3: its own example, in its order
@@ -17,7 +17,7 @@ def test_keys_are_sorted_by_utf_16():  # RFC 8785, section 3.2.3: its own exampl
         "\u0080": "Control",
         "\u00f6": "Latin Small Letter O With Diaeresis",
     }
-    assert list(json.loads(canonical.dumps(record)).values()) == [
+    assert list(json.loads(jcs.dumps(record)).values()) == [
         "Carriage Return",
         "One",
         "Control",
@@ -46,7 +46,7 @@ def test_keys_are_sorted_by_utf_16():  # RFC 8785, section 3.2.3: its own exampl
     ],
 )
 def test_numbers_are_written_as_ecmascript_does(value, text):
-    assert canonical.dumps(value) == text
+    assert jcs.dumps(value) == text
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,16 @@ def test_numbers_are_written_as_ecmascript_does(value, text):
     [1e15, 1e16, -1e17, 123456789e12, 1e20, 1e21, 9.99999999e20, 2**53 - 1, 2**53, 1e300, 0.1, -0.0, 1 / 3],
 )
 def test_number_is_read_back_as_it_was_written(value):
-    text = canonical.dumps({"value": value})
-    assert canonical.dumps(json.loads(text)) == text
+    text = jcs.dumps({"value": value})
+    assert jcs.dumps(json.loads(text)) == text
 
 
 def test_floats_have_nine_digits():
-    assert canonical.dumps([1 / 3, 2 / 3 * 1000]) == b"[0.333333333,666.666667]"
+    assert jcs.dumps([1 / 3, 2 / 3 * 1000]) == b"[0.333333333,666.666667]"
 
 
 def test_there_is_no_white_space_and_no_escape_that_is_not_needed():
-    assert canonical.dumps({"b": ["é/", True, None], "a": {}}) == '{"a":{},"b":["é/",true,null]}'.encode()
+    assert jcs.dumps({"b": ["é/", True, None], "a": {}}) == '{"a":{},"b":["é/",true,null]}'.encode()
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_there_is_no_white_space_and_no_escape_that_is_not_needed():
 )
 def test_what_has_no_canonical_text_is_refused(value):
     with pytest.raises(ValueError):  # noqa: PT011  of several kinds, with words of the library
-        canonical.dumps([value])
+        jcs.dumps([value])
 
 
 def test_record_that_breaks_its_schema_is_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"openings\.json breaks schemas/openings\.schema\.json"):
-        canonical.write(tmp_path / "openings.json", {}, "openings")
+        jcs.write(tmp_path / "openings.json", {}, "openings")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_record_of_a_format_of_others_is_written_without_a_schema(tmp_path):
-    canonical.write(tmp_path / "bill.json", {"b": 1, "a": 2}, None)
+    jcs.write(tmp_path / "bill.json", {"b": 1, "a": 2}, None)
     assert (tmp_path / "bill.json").read_bytes() == b'{"a":2,"b":1}'

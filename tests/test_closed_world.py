@@ -11,7 +11,7 @@ from radiotrace import records
 from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import closed_world, levels
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = (
@@ -59,9 +59,10 @@ def vouch(folder):
     for path in (folder / "evidence").iterdir():
         path.unlink()
     manifest = contents.manifest("0" * 64, folder / "evidence", "evidence", {}, listed)
-    (folder / "evidence/manifest.json").write_bytes(canonical.dumps(manifest))
+    (folder / "evidence/manifest.json").write_bytes(jcs.dumps(manifest))
     (folder / "tests/test_x.py").write_text("")
-    (folder / "evidence/tests.json").write_bytes(canonical.dumps(tests.record(folder, {}, True)))
+    code = {"run_id": "0" * 64, "files": tests.tree(folder, (*tests.CODE, *tests.TESTS))}
+    (folder / "evidence/code.json").write_bytes(jcs.dumps(code))
     git(folder, "add", "-A")
 
 
@@ -156,10 +157,10 @@ def test_bundle_that_was_made_again_vouches_for_no_code_among_texts(clone, name)
     assert [fault.split(": ")[0] for fault in closed_world.check(clone).faults] == [name]
 
 
-def test_record_of_the_tests_vouches_for_code_and_tests_alone(clone):
-    record = records.read(clone.evidence / "tests.json", "tests")
+def test_record_of_the_code_vouches_for_code_and_tests_alone(clone):
+    record = records.read(clone.evidence / "code.json", "code")
     record["files"]["vendor/put"] = "0" * 64
-    (clone.evidence / "tests.json").write_bytes(canonical.dumps(record))
+    (clone.evidence / "code.json").write_bytes(jcs.dumps(record))
     assert put(clone, "vendor/put") == ["vendor/put: a file that nothing vouches for"]
 
 
@@ -207,7 +208,10 @@ def test_submodule_is_found(clone):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("radiotrace/Merkle.py", "the same as radiotrace/Merkle.py where case does not count"),
+        (
+            "radiotrace/records/Merkle.py",
+            "the same as radiotrace/records/Merkle.py where case does not count",
+        ),
         ("stages/\u0435vidence.py", "a name with other characters than those of ASCII"),
         ("a\nb", "a name with other characters than those of ASCII"),
     ],

@@ -12,6 +12,7 @@ from pathlib import Path
 import distributed
 import pytest
 
+from radiotrace.evidence.verify import workflow
 from tests import phantoms, projects
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,7 @@ STAGES = {  # inputs are those of the run in one process, because provenance.jso
 PER_CASE = ["ingest", "validate", "evaluate"]
 ONE_AFTER_ANOTHER = """
 import copy, importlib, json, sys
-from radiotrace import stage
+from radiotrace.pipeline import stage
 for name, *arguments in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     if stage.run(module.main, copy.deepcopy(module.parser), arguments):
@@ -85,7 +86,7 @@ def command(name: str, out: str, *options: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        f"stages.{name}",
+        workflow.STAGES[name].module(name),
         *COMMON,
         *(word.format(out=out) for word in STAGES[name]),
         *options,

@@ -44,6 +44,12 @@ FILES = [
     {"path": "evidence/manifest.json", "sha256": None, "bytes": None},
 ]
 
+SCRIPTS = {
+    "split": "stages/split.py",
+    "train": "stages/segmentation/train.py",
+    "evidence": "stages/evidence.py",
+}
+
 
 def run() -> dict:
     """The least of the record 'run': three stages, each reading what the one before it made."""
@@ -51,7 +57,7 @@ def run() -> dict:
     def stage(name, given, inputs):
         return {
             "stage": name,
-            "code": {f"stages/{name}.py": E, "radiotrace/records/__init__.py": F},
+            "code": {SCRIPTS[name]: E, "radiotrace/records/__init__.py": F},
             "params": given,
             "requirements_sha256": A,
             "inputs": inputs,

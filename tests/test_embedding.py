@@ -10,7 +10,7 @@ from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-every_network = pytest.mark.parametrize("name", list(architecture.BUILDERS))
+every_network = pytest.mark.parametrize("name", list(architecture.NAMES))
 PREPROCESSING = {
     "orientation": "LPS",
     "spacing_mm": None,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence.trace import tests
+from radiotrace.evidence.trace import scope, tests
 from radiotrace.pipeline import params
 from radiotrace.records import merkle
 from tests.traced import OTHER, REASON, STATUS, Project, example, outcome
@@ -128,19 +128,26 @@ def test_the_record_satisfies_its_schema_and_leaves_out_what_verifies_nothing(fo
     assert found["test_tree_sha256"] == merkle.root(tests.tree(folder, tests.TESTS))
 
 
+def stale(folder, found: dict) -> dict[str, list[str]]:
+    """What scope.stale says with the files as they are."""
+    now = tests.tree(folder, (*tests.CODE, *tests.TESTS))
+    return scope.stale(found, now, folder, tests.declared(folder / "tests"))
+
+
 def test_a_record_of_these_files_is_not_stale(folder):
-    assert (
-        tests.changes(tests.record(folder, {}, True), tests.tree(folder, (*tests.CODE, *tests.TESTS))) == []
-    )
+    assert stale(folder, tests.record(folder, {}, True)) == {}
 
 
 @pytest.mark.requirement("SRS-EVI-6")
 def test_every_changed_new_and_missing_file_is_named(folder):
+    (folder / "tests/test_a.py").write_text(
+        f"{SOURCE}\n\nfrom radiotrace import a\nFILES = 'schemas', 'tests'\n"
+    )
     found = tests.record(folder, {}, True)
     (folder / "radiotrace/a.py").write_text("# edited\n")
     (folder / "schemas/b.py").write_text("")
     (folder / "tests/a.py").unlink()
-    assert tests.changes(found, tests.tree(folder, (*tests.CODE, *tests.TESTS))) == [
+    assert stale(folder, found)["tests/test_a.py"] == [
         "radiotrace/a.py: changed since the tests ran",
         "schemas/b.py: new since the tests ran",
         "tests/a.py: gone since the tests ran",
@@ -150,7 +157,8 @@ def test_every_changed_new_and_missing_file_is_named(folder):
 @pytest.mark.parametrize("key", ["code_tree_sha256", "test_tree_sha256"])
 def test_a_root_that_is_not_of_the_files_is_found(folder, key):
     found = tests.record(folder, {}, True) | {key: OTHER}
-    assert [line.split(":")[0] for line in tests.changes(found, found["files"])] == [key]
+    assert [line.split(":")[0] for line in tests.contradictions(found)] == [key]
+    assert stale(folder, found) == {"tests/test_a.py": tests.contradictions(found)}
 
 
 @pytest.mark.requirement("SRS-EVI-6")
@@ -208,7 +216,7 @@ def test_evidence_of_tests_needs_no_torch():
         [
             sys.executable,
             "-c",
-            "import sys; from radiotrace.evidence import trace, design; print('torch' in sys.modules)",
+            "import sys; from radiotrace.evidence.trace import matrix; print('torch' in sys.modules)",
         ],
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, levels
+from radiotrace.learning import architecture
 from radiotrace.segmentation import explain, losses, metrics
 from stages.segmentation import explain as explain_stage
 from tests import phantoms, projects, submitted
@@ -114,12 +114,12 @@ def test_a_map_can_be_had_where_gradients_are_off():
         ).all()
 
 
-@pytest.mark.parametrize("name", architecture.BUILDERS)
+@pytest.mark.parametrize("name", architecture.NAMES)
 def test_every_network_has_maps_of_all_its_levels_in_the_same_bytes_twice(name):
     spec, image = SPEC | {"name": name, "features": [8, 16, 32]}, noise(8, 16, 12)
     network = architecture.build(spec, seed=0).eval()
-    for level in levels.of(spec):
-        layer = levels.module(network, spec, level)
+    for level in architecture.levels(spec):
+        layer = architecture.level(network, spec, level)
         first, again = (
             explain.seg_grad_cam(network, layer, image, 1, box(8, 16, 12)).tobytes() for _ in range(2)
         )
@@ -165,7 +165,7 @@ def test_the_phantom_was_learnt(trained):
 def test_other_weights_give_another_map(trained, level, label):
     network, patch, labels = trained
     own, same, *others = [
-        explain.seg_grad_cam(one, levels.module(one, LEARNER, level), patch, label, labels == label)
+        explain.seg_grad_cam(one, architecture.level(one, LEARNER, level), patch, label, labels == label)
         for one in (network, network, *(architecture.build(LEARNER, seed).eval() for seed in (1, 2, 3)))
     ]
     assert explain.rank_correlation(own, same) == pytest.approx(1)
@@ -351,8 +351,8 @@ def test_params_that_fit_have_no_faults():
 def transparent(monkeypatch):
     """A model whose map is the positive part of the image."""
     network = pointwise(head=((0, 0), (2.0, 0.5), (1.0, 0)))
-    monkeypatch.setattr(levels, "of", lambda spec: range(1))
-    monkeypatch.setattr(levels, "module", lambda network, spec, level: network[1])
+    monkeypatch.setattr(architecture, "levels", lambda spec: range(1))
+    monkeypatch.setattr(architecture, "level", lambda network, spec, level: network[1])
     return explain_stage.Model(network, [pointwise(head=((0, 0), (0, 1.0), (0, 1.0)))], SPEC, PREPROCESSING)
 
 

@@ -98,19 +98,19 @@ OF_TESTS = {
     ),
     "record of older code": (
         edit(lambda project: project.now, **{"radiotrace/pipeline/stage.py": OTHER}),
-        "1 files changed since the tests ran",
+        "1 files changed since its tests ran",
     ),
     "record of older tests": (
         edit(lambda project: project.now, **{"tests/phantoms.py": OTHER}),
-        "1 files changed since the tests ran",
+        "1 files changed since its tests ran",
     ),
     "code added after the tests ran": (
         edit(lambda project: project.now, **{"radiotrace/more.py": OTHER}),
-        "1 files changed since the tests ran",
+        "1 files changed since its tests ran",
     ),
     "list of files cut": (
         lambda project: project.found["files"].pop("tests/phantoms.py"),
-        "files changed since the tests ran",
+        "files changed since its tests ran",
     ),
     "verification in part": (lambda project: project.found.update(whole=False), "the tests ran in part only"),
 }
@@ -585,6 +585,6 @@ def test_a_blocked_release_is_found_by_verify_and_so_is_a_bundle_that_only_says_
 def test_this_list_starts_from_a_project_that_is_verified(project):
     traced = project.traced()
     assert (traced["release_blocked"], traced["gaps"]) == (False, [])
-    assert tests.changes(project.found, project.now) == []
+    assert (tests.contradictions(project.found), project.found["files"]) == ([], project.now)
     assert [one["prespecified"] for one in project.acceptance()["results"]] == [True]
     assert (project.opened[0]["cases_sha256"], shutil.which("git") is not None) == (PART, True)

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from radiotrace.learning import architecture, levels
+from radiotrace.learning import architecture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 EVERY = [
     (name, 4, level)
-    for name in architecture.BUILDERS
-    for level in levels.of({"name": name, "features": [8] * 4})
+    for name in architecture.NAMES
+    for level in architecture.levels({"name": name, "features": [8] * 4})
 ] + [("deeplabv3plus", 5, 3)]
 
 
@@ -44,23 +44,23 @@ def features(network, layer, edges) -> tuple[torch.Tensor, torch.Tensor]:
     ],
 )
 def test_a_network_has_the_levels_that_its_features_make(name, count, expected):
-    assert list(levels.of(spec(name, count))) == expected
+    assert list(architecture.levels(spec(name, count))) == expected
 
 
 @pytest.mark.parametrize(("name", "count", "level"), EVERY)
 def test_the_module_of_a_level_gives_its_resolution_and_the_logits_depend_on_it(name, count, level):
     asked = spec(name, count)
     network = architecture.build(asked, seed=0)
-    found, gradient = features(network, levels.module(network, asked, level), [8, 24, 16])
+    found, gradient = features(network, architecture.level(network, asked, level), [8, 24, 16])
     assert found.shape[2:] == (8 // 2**level, 24 // 2**level, 16 // 2**level)
     assert gradient.abs().max() > 0
 
 
-@pytest.mark.parametrize("name", architecture.BUILDERS)
+@pytest.mark.parametrize("name", architecture.NAMES)
 def test_the_module_of_the_lowest_level_is_found_behind_dropout(name):
     asked = spec(name, 4, dropout=0.5)
     network = architecture.build(asked, seed=0)
-    found, gradient = features(network, levels.module(network, asked, 3), [8, 24, 16])
+    found, gradient = features(network, architecture.level(network, asked, 3), [8, 24, 16])
     assert found.shape[2:] == (1, 3, 2)
     assert gradient.abs().max() > 0
 
@@ -68,7 +68,7 @@ def test_the_module_of_the_lowest_level_is_found_behind_dropout(name):
 def test_the_module_of_a_level_is_found_below_a_network_without_deep_supervision():
     asked = spec("dynunet", 4, deep_supervision=0)
     network = architecture.build(asked, seed=0)
-    assert features(network, levels.module(network, asked, 2), [8, 24, 16])[0].shape[2:] == (2, 6, 4)
+    assert features(network, architecture.level(network, asked, 2), [8, 24, 16])[0].shape[2:] == (2, 6, 4)
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_the_module_of_a_level_is_found_below_a_network_without_deep_supervision
 )
 def test_a_level_that_a_network_has_not_is_refused(name, level, expected):
     with pytest.raises(ValueError, match=expected):
-        levels.module(architecture.build(spec(name, 4), seed=0), spec(name, 4), level)
+        architecture.level(architecture.build(spec(name, 4), seed=0), spec(name, 4), level)

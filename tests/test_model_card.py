@@ -9,7 +9,7 @@ import pytest
 from radiotrace import records
 from radiotrace.evidence.design import compliance
 from radiotrace.evidence.formats import model_card
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ def made(intended_use, bundle):
     return model_card.card(
         intended_use,
         bundle,
-        {name: hashlib.sha256(canonical.dumps(content)).hexdigest() for name, content in bundle.items()},
+        {name: hashlib.sha256(jcs.dumps(content)).hexdigest() for name, content in bundle.items()},
     )
 
 
@@ -70,9 +70,7 @@ def test_everything_but_prose_is_a_reference_to_what_stands_there(intended_use, 
         assert reference["value"] == compliance.resolve(bundle[reference["file"]], reference["pointer"]), (
             place
         )
-        assert (
-            reference["sha256"] == hashlib.sha256(canonical.dumps(bundle[reference["file"]])).hexdigest()
-        ), place
+        assert reference["sha256"] == hashlib.sha256(jcs.dumps(bundle[reference["file"]])).hexdigest(), place
 
 
 def test_a_number_of_the_metrics_moves_the_card(intended_use, bundle):

@@ -277,6 +277,7 @@ def test_weights_that_are_not_there_are_a_message(run):
 
 
 def test_commands_import_nothing_heavy_before_they_run():
-    code = "import sys, radiotrace.__main__; print(sorted({'dvc', 'monai', 'numpy', 'scipy', 'SimpleITK', 'torch'} & sys.modules.keys()))"
+    heavy = "{'dvc', 'monai', 'numpy', 'scipy', 'SimpleITK', 'torch'}"
+    code = f"import sys, radiotrace.__main__; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

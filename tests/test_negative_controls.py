@@ -237,7 +237,8 @@ def test_a_fault_under_which_the_module_cannot_be_imported_proves_nothing_though
 ):
     """The test starts a process and asserts its status: by an error of syntax it fails as well as by the
     fault."""
-    body = "import subprocess, sys\n    assert subprocess.run([sys.executable, '-c', 'import radiotrace.sums']).returncode == 0"
+    started = "subprocess.run([sys.executable, '-c', 'import radiotrace.sums'])"
+    body = f"import subprocess, sys\n    assert {started}.returncode == 0"
     folder = tiny.write(
         tmp_path / "tiny", test_process=tiny.marked("test_runs", body).replace("sums.double", "double")
     )

@@ -1,16 +1,21 @@
 """networks: their weights, their shapes, their seed."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from monai.networks.nets import DynUNet
 
+from radiotrace import records
 from radiotrace.learning import architecture, dropout
+from radiotrace.learning.networks import layers
 from radiotrace.segmentation import losses
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SHUFFLES = ["dynunet", "segresnet"]
 OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
 LOSS = {"name": "dice_ce", "class_weights": None}
 every_network = pytest.mark.parametrize("name", ["dynunet", *OTHERS])
@@ -252,7 +257,7 @@ def test_each_level_but_the_first_halves(levels, expected):
     assert architecture.multiple(spec("dynunet", levels)) == expected
 
 
-@pytest.mark.parametrize("name", architecture.SHUFFLES)
+@pytest.mark.parametrize("name", SHUFFLES)
 # a kernel of 2 with stride 2 is the same sum
 def test_pixel_shuffle_starts_as_the_transposed_convolution(name, image):
     transposed, shuffled = (
@@ -265,12 +270,12 @@ def test_pixel_shuffle_starts_as_the_transposed_convolution(name, image):
 def test_pixel_shuffle_adds_the_bias_of_the_transposed_convolution():
     transposed = torch.nn.ConvTranspose3d(4, 3, 2, 2)
     image = torch.randn(1, 4, 2, 3, 4)
-    assert torch.allclose(architecture.PixelShuffle(transposed)(image), transposed(image), atol=1e-6)
+    assert torch.allclose(layers.PixelShuffle(transposed)(image), transposed(image), atol=1e-6)
 
 
 def test_pixel_shuffle_refuses_kernels_that_overlap():
     with pytest.raises(ValueError, match="kernel"):
-        architecture.PixelShuffle(torch.nn.ConvTranspose3d(4, 3, 3, 2))
+        layers.PixelShuffle(torch.nn.ConvTranspose3d(4, 3, 3, 2))
 
 
 @every_network
@@ -313,8 +318,7 @@ def test_the_loss_of_a_phantom_falls(name, norm):
 
 @pytest.mark.parametrize(
     ("name", "upsampling"),
-    [(name, "transposed") for name in architecture.BUILDERS]
-    + [(name, "pixelshuffle") for name in architecture.SHUFFLES],
+    [(name, "transposed") for name in architecture.NAMES] + [(name, "pixelshuffle") for name in SHUFFLES],
 )
 def test_two_trainings_give_the_same_bytes(name, upsampling):
     (_, first), (_, second) = (
@@ -353,8 +357,8 @@ def test_a_network_computes_the_same_in_bf16(name):
         (
             spec("resnet"),
             [
-                "train.network: found 'resnet', expected one of dynunet, unet, attention_unet, "
-                "segresnet, deeplabv3plus"
+                "train.network: found 'resnet', expected one of attention_unet, deeplabv3plus, dynunet, "
+                "segresnet, unet"
             ],
         ),
         (
@@ -400,3 +404,18 @@ def test_a_spec_of_an_older_record_has_no_faults(name):
 def test_a_spec_with_faults_is_refused():
     with pytest.raises(ValueError, match="'resnet'"):
         architecture.build(SPEC | {"name": "resnet"}, seed=0)
+
+
+def test_every_file_of_a_network_is_one_and_says_so():
+    assert set(architecture.NAMES) == {"dynunet", *OTHERS}
+    assert [name for name in architecture.NAMES if architecture.named(name).shuffles] == SHUFFLES
+
+
+def test_a_name_that_leads_elsewhere_is_refused():
+    with pytest.raises(ValueError, match="expected one of"):
+        architecture.named("layers")
+
+
+def test_params_yaml_may_name_every_network_and_no_other():
+    schema = json.loads((records.SCHEMAS / "params.schema.json").read_text("utf-8"))
+    assert sorted(schema["properties"]["train"]["properties"]["network"]["enum"]) == list(architecture.NAMES)

@@ -18,7 +18,7 @@ TRACES = {
     "project": "radiotrace",
 }
 WIDE = {"features": [8, 16, 32], "labels": 3}
-OTHERS = {name: WIDE | {"name": name} for name in architecture.BUILDERS if name != "dynunet"} | {
+OTHERS = {name: WIDE | {"name": name} for name in architecture.NAMES if name != "dynunet"} | {
     "group norm, pixel shuffle": WIDE | {"name": "dynunet", "norm": "group", "upsampling": "pixelshuffle"}
 }
 # One worker, one export: it takes seconds.

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
-from radiotrace.pipeline import runs
+from radiotrace.pipeline import dvcfile, params
+from radiotrace.pipeline.closure import code_closure
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = dvcfile.load(ROOT)["stages"]
+NETWORK = {"radiotrace.learning.networks": ["dynunet"]}  # of params.yaml
 NAMES = [
     "ingest",
     "validate",
@@ -34,6 +35,14 @@ STATE = {
     "--workflow": "dvc.yaml",
 }
 READERS_OF_THE_LEDGER = ("report",)  # the stages that open the test part add to it
+
+
+def module(name: str) -> str:
+    return STAGES[name]["cmd"].split()[2]
+
+
+def script(name: str) -> str:
+    return f"{module(name).replace('.', '/')}.py"
 
 
 def outs(stage: dict) -> set[str]:
@@ -73,7 +82,7 @@ def schemas_named(closure: list[str]) -> set[str]:
 
 def schemas_used(name: str) -> set[str]:
     """Schemas of a stage's own calls of records and ledgers, and of the modules it imports."""
-    closure = runs.code_closure(ROOT / f"stages/{name}.py", ROOT)
+    closure = code_closure([script(name)], choices=NETWORK)
     found = set()
     for path in closure:
         tree = ast.parse((ROOT / path).read_text())
@@ -115,7 +124,7 @@ def test_each_stage_says_what_it_does(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_deps_are_the_import_closure_the_schemas_the_pins_and_the_input_paths(name):
     stage = STAGES[name]
-    code = set(runs.code_closure(ROOT / f"stages/{name}.py", ROOT))
+    code = set(code_closure([script(name)], choices=NETWORK))
     schemas = {f"schemas/{schema}.schema.json" for schema in schemas_used(name)}
     state = {} if name in READERS_OF_THE_LEDGER else STATE
     paths = (
@@ -128,7 +137,8 @@ def test_deps_are_the_import_closure_the_schemas_the_pins_and_the_input_paths(na
 
 @pytest.mark.parametrize("name", NAMES)
 def test_deps_are_sorted_and_stand_once(name):
-    assert STAGES[name]["deps"] == sorted(set(STAGES[name]["deps"]))
+    deps = params.load_yaml(ROOT / "dvc.yaml")["stages"][name]["deps"]
+    assert deps == sorted(set(deps))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,7 +146,7 @@ def test_params_are_the_section_read_and_the_seed_where_it_is_used(name):
     loads = re.findall(
         r'params\.load\(args\.params, "(\w+)"(, '
         r"seed=True)?\)",
-        (ROOT / f"stages/{name}.py").read_text(),
+        (ROOT / script(name)).read_text(),
     )
     assert set(STAGES[name].get("params", [])) == {section for section, _ in loads} | {
         "seed" for _, seed in loads if seed
@@ -162,7 +172,7 @@ def test_every_path_of_the_command_is_a_dep_or_an_out(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_gives_what_the_parser_requires_and_nothing_else(name):
-    parser = importlib.import_module(f"stages.{name}").parser
+    parser = importlib.import_module(module(name)).parser
     required = {action.option_strings[-1] for action in parser._actions if action.required}
     assert len(required) > 1
     assert {option for option, _ in options(STAGES[name])} == required | {"--params", "--requirements"}
@@ -236,13 +246,13 @@ def test_only_evaluate_and_what_probes_the_model_read_the_reference_of_the_test_
     assert [
         name
         for name in ("explain", "export")
-        if re.search("[\"']label_map[\"']", (ROOT / f"stages/{name}.py").read_text())
+        if re.search("[\"']label_map[\"']", (ROOT / script(name)).read_text())
     ] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_importing_a_stage_does_nothing(name):
-    tree = ast.parse((ROOT / f"stages/{name}.py").read_text())
+    tree = ast.parse((ROOT / script(name)).read_text())
     for node in tree.body:
         docstring = node is tree.body[0] and ast.get_docstring(tree)
         quiet = docstring or isinstance(
@@ -251,3 +261,9 @@ def test_importing_a_stage_does_nothing(name):
         parsing = "parser.add_argument" in ast.unparse(node)
         guarded = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
         assert quiet or parsing or guarded, ast.unparse(node)[:80]
+
+
+def test_the_network_of_params_yaml_is_a_dep_and_no_other_is():
+    text = (ROOT / "dvc.yaml").read_text()
+    listed = re.findall(r"- radiotrace/learning/networks/(.*)\.py", text)
+    assert set(listed) == {"${train.network}", "__init__", "layers"}

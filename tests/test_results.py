@@ -577,7 +577,11 @@ def test_a_case_without_a_dice_may_be_flagged():
 
 @pytest.mark.parametrize(
     ("n_poor", "n", "no_interval"),
-    [(9, 40, "fewer than 10 subjects"), (12, 29, "fewer than 30 subjects"), (10, 40, None)],
+    [
+        (9, 40, "fewer than 10 subjects in a group that is compared"),
+        (12, 29, "fewer than 30 subjects"),
+        (10, 40, None),
+    ],
 )
 def test_an_interval_of_an_auroc_takes_ten_subjects_with_a_poor_case_and_thirty_in_all(
     n_poor, n, no_interval

@@ -424,11 +424,11 @@ def test_private_key_is_in_no_file_of_the_project(project):
 COMMANDS = """
 import argparse, sys
 from radiotrace.commands import sign
-from radiotrace.evidence import keys, signing
+from radiotrace.evidence.signing import keys, signatures
 parser = argparse.ArgumentParser()
 sign.options(parser)
 sign.sign(parser.parse_args(["--test-key"]))
-print([found["ok"] for found in signing.verify("signatures", "evidence", keys.known("keys"), ".")])
+print([found["ok"] for found in signatures.verify("signatures", "evidence", keys.known("keys"), ".")])
 """
 NO_SOCKET = """
 import sys

@@ -747,7 +747,8 @@ def test_we_accept_an_envelope_of_securesystemslib(signed):
 
 def test_verify_needs_what_the_runtime_has():
     code = (
-        "import sys; from radiotrace.evidence import signing; from radiotrace.commands import sign\n"
+        "import sys; from radiotrace.evidence.signing import signatures\n"
+        "from radiotrace.commands import sign\n"
         "print(sorted({'model_signing', 'securesystemslib', 'sigstore', 'torch'} & sys.modules.keys()))"
     )
     assert (

@@ -35,7 +35,8 @@ def imported(root: Path, folders=("radiotrace", "stages")) -> set[str]:
 
 def test_the_walk_finds_imports_inside_functions_and_leaves_out_our_own(tmp_path):
     (tmp_path / "radiotrace").mkdir()
-    code = "import os\nfrom . import b\nfrom radiotrace import c\ndef f():\n    from x.y import z\n    import w.v"
+    code = "import os\nfrom . import b\nfrom radiotrace import c\n"
+    code += "def f():\n    from x.y import z\n    import w.v"
     (tmp_path / "radiotrace/a.py").write_text(code, "utf-8")
     assert imported(tmp_path, ["radiotrace"]) == {"x", "w"}
 

@@ -160,7 +160,8 @@ def test_options_comments_and_pins_of_other_platforms_are_no_pins(tmp_path):
 
 
 def test_an_error_keeps_its_parts_on_the_way_between_processes():
-    error = pickle.loads(pickle.dumps(StageError("1 case fails", ["a: NaN"], "Correct it.")))  # noqa: S301 - made here
+    before = StageError("1 case fails", ["a: NaN"], "Correct it.")
+    error = pickle.loads(pickle.dumps(before))  # noqa: S301 - made here
     assert (str(error), error.findings, error.way_out) == (
         "1 case fails\n  a: NaN\nCorrect it.",
         ["a: NaN"],

@@ -276,7 +276,8 @@ def test_the_interval_of_a_gap_is_close_to_welch_s():
 
 def test_a_gap_of_a_side_with_nine_subjects_has_no_interval():
     inside = np.arange(40) < 9
-    assert intervals.interval(sides(inside)[1], gap, strata=inside).no_interval == "fewer than 10 subjects"
+    reason = "fewer than 10 subjects in a group that is compared"
+    assert intervals.interval(sides(inside)[1], gap, strata=inside).no_interval == reason
 
 
 def test_a_stratum_of_one_joins_another():

@@ -14,7 +14,8 @@ import pytest
 from radiotrace import records
 from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.verify import closed_world, levels, workflow
-from radiotrace.pipeline import datastore, runs
+from radiotrace.pipeline import datastore
+from radiotrace.pipeline.closure import code_closure
 from tests import submitted
 
 HEAD = submitted.folder()
@@ -186,7 +187,11 @@ def test_the_code_that_the_run_records_is_the_code_that_is_committed():
         "evidence",
     ]
     for stage in stages:
-        closure = runs.code_closure(HEAD / f"stages/{stage['stage']}.py", HEAD)
+        closure = code_closure(
+            [workflow.STAGES[stage["stage"]].script(stage["stage"])],
+            root=HEAD,
+            choices=workflow.chosen(HEAD, has_members=True),
+        )
         assert stage["code"] == {path: records.sha256(HEAD / path) for path in closure}
 
 

@@ -89,7 +89,7 @@ def test_everything_that_speaks_against_a_requirement_is_said(project):
         "status is draft, expected approved",
         "edited since its review",
         "the tests ran in part only",
-        "1 files changed since the tests ran",
+        "1 files changed since its tests ran",
         "NC-UI-1 (a fault ends a stage with status 0) is not run, expected red",
     ]
 

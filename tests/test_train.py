@@ -486,10 +486,18 @@ def test_volumes_are_balanced_on_the_validation_part():
     )
     wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
     assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
-    assert [line.split(" in sum")[0] for line in said] == [
+    assert [line.split(" in sum")[0] for line in said if "warning" not in line] == [
         f"train: validation volume of {name} {int(before[value]) / int(wanted[value]) - 1:+.1%}"
         for value, name in ((1, "anterior"), (2, "posterior"))
     ]
+
+
+def test_volumes_that_no_offset_balances_are_told(monkeypatch):
+    said = []
+    monkeypatch.setattr(train.balance, "offsets", lambda cases: ([0.0, -0.9998, 0.5], [None, 0.3, 0.1]))
+    train.balanced(None, phantoms.Cases("de"), LABELS, SPEC, "cpu", said.append)
+    assert [line.split(":")[1] for line in said if "may be shifted" in line] == [" warning"]
+    assert "logits of anterior" in said[1]
 
 
 def test_without_a_validation_part_nothing_is_balanced():

@@ -18,7 +18,7 @@ from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.signing import keys
 from radiotrace.evidence.verify import beside, history, levels
 from radiotrace.evidence.verify.levels import Check
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 from tests import bundles, submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +69,7 @@ def small(tmp_path_factory):
                 "value": run_id,
             }
     for name, record in (("index", index), ("manifest", manifest), ("model_card", card)):
-        (evidence / f"{name}.json").write_bytes(canonical.dumps(record))
+        (evidence / f"{name}.json").write_bytes(jcs.dumps(record))
     (evidence / "SHA256SUMS").touch()
     seal(evidence)
     return evidence
@@ -87,10 +87,10 @@ def seal(evidence):
     index = json.loads((evidence / "index.json").read_bytes())
     for name, entry in index["files"].items():
         entry["sha256"] = records.sha256(evidence / name) if (evidence / name).is_file() else HEX
-    (evidence / "index.json").write_bytes(canonical.dumps(index))
+    (evidence / "index.json").write_bytes(jcs.dumps(index))
     for row in (row for row in manifest["files"] if row["in_bundle"]):
         row["sha256"] = records.sha256(evidence.parent / row["path"])
-    (evidence / "manifest.json").write_bytes(canonical.dumps(manifest))
+    (evidence / "manifest.json").write_bytes(jcs.dumps(manifest))
     (evidence / "SHA256SUMS").unlink()
     (evidence / "SHA256SUMS").write_text(contents.checksums(evidence))
 
@@ -99,7 +99,7 @@ def change(evidence, name, how):
     """Changes a record and seals the bundle again."""
     record = json.loads((evidence / name).read_bytes())
     how(record)
-    (evidence / name).write_bytes(canonical.dumps(record))
+    (evidence / name).write_bytes(jcs.dumps(record))
     seal(evidence)
 
 
@@ -213,7 +213,7 @@ def test_record_that_breaks_its_schema_is_found(evidence):
 def test_schema_that_nobody_knows_is_found(evidence):
     manifest = json.loads((evidence / "manifest.json").read_bytes())
     next(row for row in manifest["files"] if row["path"] == "evidence/headline.json")["schema"] = "anything"
-    (evidence / "manifest.json").write_bytes(canonical.dumps(manifest))
+    (evidence / "manifest.json").write_bytes(jcs.dumps(manifest))
     assert faults(evidence)[SCHEMA] == ["headline.json: its schema anything is not known"]
 
 
@@ -260,7 +260,7 @@ def test_reference_that_leads_nowhere_is_found(evidence, key, value, expected):
 def test_index_of_another_version_is_found(evidence):
     index = json.loads((evidence / "index.json").read_bytes())
     index["files"]["headline.json"]["sha256"] = HEX
-    (evidence / "index.json").write_bytes(canonical.dumps(index))
+    (evidence / "index.json").write_bytes(jcs.dumps(index))
     assert faults(evidence)[REFERENCES] == [
         "index.json: headline.json: of another version, or of another schema than manifest.json says"
     ]
@@ -346,7 +346,7 @@ def test_changed_byte_of_a_file_that_the_evidence_vouches_for_is_found_and_the_f
 def rename(vouching, path):
     manifest = json.loads((vouching / "manifest.json").read_bytes())
     next(row for row in manifest["files"] if not row["in_bundle"])["path"] = path
-    (vouching / "manifest.json").write_bytes(canonical.dumps(manifest))
+    (vouching / "manifest.json").write_bytes(jcs.dumps(manifest))
 
 
 def test_outputs_that_were_not_pulled_are_said_and_no_fault(vouching):
@@ -612,7 +612,10 @@ def test_prediction_that_was_replaced_is_found(tmp_path):
 
 
 STAGE = "cmd: c, deps: [a], params: [train.epochs], outs: [{b: {cache: false}}]"
-LOCKED = "cmd: c, deps: [{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}], params: {params.yaml: {train.epochs: 2}}, outs: [{path: b, md5: 0}]"
+LOCKED = (
+    "cmd: c, deps: [{path: a, md5: 9e107d9d372bb6826bd81d3542a419d6}], "
+    "params: {params.yaml: {train.epochs: 2}}, outs: [{path: b, md5: 0}]"
+)
 
 
 @pytest.mark.parametrize(
@@ -826,7 +829,7 @@ def test_last_lines_name_what_was_believed():
     checks = [Check(3, "a", believed=["x: by its word", "y"]), Check(4, "b", believed=["y"])]
     said = command.taken(checks, 5)
     assert said[:4] == ["", "believed, not made again:", "  x: by its word", "  y"]
-    assert any(line.startswith("  tests.json (tests, whole): ") for line in said)
+    assert any(line.startswith("  tests.json (files, tests, whole): ") for line in said)
     assert said[-1].endswith("made again at level 6, which was not asked for")
 
 
@@ -868,7 +871,7 @@ def test_json_has_every_check(evidence, capsys, tmp_path):
 
 def test_names_of_a_bundle_cannot_forge_a_line(evidence, capsys):
     forged = {"\nlevel 2  holds  everything\x1b[2J": {"file": "nowhere.json", "pointer": ""}}
-    (evidence / "more.json").write_bytes(canonical.dumps(forged))
+    (evidence / "more.json").write_bytes(jcs.dumps(forged))
     _, printed = run(capsys, "--project", evidence.parent, "--level", "1")
     assert (
         "\x1b" in printed,

@@ -18,7 +18,7 @@ def clone(tmp_path):
     """What the check reads, and nothing else."""
     for name in ("radiotrace", "stages", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", *workflow.machinery(ROOT)):
+    for name in ("dvc.yaml", "params.yaml", *workflow.machinery(ROOT)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

@@ -17,11 +17,13 @@ COPIED = (
     "tests/requirement_plugin.py",
     "schemas/tests.schema.json",
     "radiotrace/__init__.py",
+    "radiotrace/errors.py",
+    "radiotrace/pipeline/__init__.py",
     "radiotrace/pipeline/params.py",
     "radiotrace/records/__init__.py",
-    "radiotrace/pipeline/stage.py",
     "radiotrace/records/merkle.py",
     "radiotrace/evidence/__init__.py",
+    "radiotrace/evidence/trace/__init__.py",
     "radiotrace/evidence/trace/tests.py",
 )
 SUMS = "def double(value):\n    return 2 * value\n"

@@ -139,7 +139,14 @@ class Project:
 
     def traced(self, misfits=()) -> dict:
         """The record 'traceability'."""
-        stale = tests.changes(self.found, self.now)
+        then, broken = self.found["files"], tests.contradictions(self.found)
+        words = {
+            path: "gone" if path not in self.now else "new" if path not in then else "changed"
+            for path in then.keys() | self.now.keys()
+            if then.get(path) != self.now.get(path)
+        }
+        lines = sorted([*(f"{path}: {word} since the tests ran" for path, word in words.items()), *broken])
+        stale = {name.split("::")[0]: lines for name in self.known} if lines else {}
         return matrix.matrix(
             self.written, self.found, self.outcomes, self.acceptance(), self.known, stale, self.texts, misfits
         )

@@ -9,7 +9,7 @@ from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import lineage, links
-from radiotrace.pipeline import params
+from radiotrace.pipeline import dvcfile
 
 CLOSE = 5  # names that are offered for one that is unknown
 
@@ -18,7 +18,7 @@ def trace(args) -> None:
     """Prints what an id, a file, a case or a subject is linked to, upward and downward, with states and
     reasons."""
     root = Path(args.project)
-    bundle, workflow = read(root / args.evidence), params.load_yaml(root / "dvc.yaml")
+    bundle, workflow = read(root / args.evidence), dvcfile.load(root)
     print(
         "\n\n".join(
             f"{title}\n{indented(rows)}" for title, rows in answer(bundle, workflow, root, args.thing) if rows

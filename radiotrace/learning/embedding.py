@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 from torch import nn
 
-from radiotrace.learning.architecture import LOWEST, OneHead
+from radiotrace.learning import architecture
 from radiotrace.learning.dropout import ChannelDropout
 
 
@@ -26,8 +26,7 @@ def watch(network: nn.Module, spec: dict):
     tells the shape of its distribution, not its height.
     """
     means = []
-    body = network.body if isinstance(network, OneHead) else network
-    lowest = LOWEST[spec["name"]](body, len(spec["features"]))
+    lowest = architecture.lowest(network, spec)
     if isinstance(lowest, nn.Sequential) and isinstance(lowest[-1], ChannelDropout):
         lowest = lowest[0]
     handle = lowest.register_forward_hook(

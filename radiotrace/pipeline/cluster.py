@@ -16,7 +16,10 @@ from radiotrace.errors import StageError
 from radiotrace.pipeline import runs, stage
 
 SECONDS_TO_CONNECT = 10
-HOW_TO_START = "Start it in this folder, as it is now: 'python -m dask scheduler', 'python -m dask worker SCHEDULER --nthreads 1'."
+HOW_TO_START = (
+    "Start it in this folder, as it is now: 'python -m dask scheduler', "
+    "'python -m dask worker SCHEDULER --nthreads 1'."
+)
 
 
 class Origin(NamedTuple):

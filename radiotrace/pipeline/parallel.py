@@ -214,7 +214,7 @@ def _by_reference(function):
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if function.__module__ != "__main__" or spec is None:
         return function
-    return getattr(importlib.import_module(spec.name), function.__name__)
+    return getattr(importlib.import_module(spec.name), function.__name__)  # closure: the stage that runs
 
 
 def _attempt(function, case, common: dict, origin):

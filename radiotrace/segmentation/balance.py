@@ -10,6 +10,12 @@ import torch
 LIMIT = 1.0  # of an offset: what needs more is no matter of balance
 ROUNDS = 5  # over the labels, each of which takes voxels from the others
 HALVINGS = 12
+STEP = 2 * LIMIT / 2**HALVINGS
+
+
+def is_at_limit(offset: float) -> bool:
+    """Whether an offset went as far as it may, so that volumes are not balanced by it."""
+    return abs(offset) >= LIMIT - STEP
 
 
 def offsets(cases) -> tuple[list[float], list[float | None]]:

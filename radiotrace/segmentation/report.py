@@ -130,13 +130,17 @@ def _requirements(acceptance: dict) -> list[str]:
     missed = [result for result in results if result["verdict"] not in ("met", "post-hoc")]
     if not missed and not late:
         return [f"All {len(results)} performance requirements are met, each by the bound of its interval."]
-    text = f"Of {len(results)} performance requirements, {len(results) - len(missed) - len(late)} are met, and the release is blocked"
+    met = len(results) - len(missed) - len(late)
+    text = f"Of {len(results)} performance requirements, {met} are met, and the release is blocked"
     if missed:
         text += f": {len(missed)} are missed or undecided, " + "; ".join(
             f"{result['requirement']} ({result['reason']})" for result in missed
         )
     if late:
-        text += f"; {len(late)} are met only after the fact (post-hoc: set, or cases chosen, after the test part was opened), {', '.join(late)}"
+        text += (
+            f"; {len(late)} are met only after the fact (post-hoc: set, or cases chosen, after the test part "
+            f"was opened), {', '.join(late)}"
+        )
     return [f"{text}."]
 
 
@@ -230,7 +234,8 @@ def worth(row: dict) -> str:
         if low is not None and low > 0.5
         else "has not been shown to tell poor cases from others"
     )
-    return f"{tells}: AUROC {interval(row['auroc'], 2, 'value')}, rank correlation with Dice {interval(row['spearman'], 2, 'value')}"
+    auroc, spearman = (interval(row[name], 2, "value") for name in ("auroc", "spearman"))
+    return f"{tells}: AUROC {auroc}, rank correlation with Dice {spearman}"
 
 
 def aim(decisions: dict, kind: str, row: dict, brief: bool = False) -> str:
@@ -242,7 +247,10 @@ def aim(decisions: dict, kind: str, row: dict, brief: bool = False) -> str:
     """
     rule, flagging, meant = decisions["flag_rule"][kind], row["flagging"], percent(decisions["flag_share"])
     if flagging is None:
-        return f"no threshold: {rule['n_subjects']} validation subjects, {rule['needed']} needed to flag {meant} of subjects at most"
+        return (
+            f"no threshold: {rule['n_subjects']} validation subjects, {rule['needed']} needed "
+            f"to flag {meant} of subjects at most"
+        )
     share = flagging["flagged_subjects"] / flagging["n_subjects"]
     text = (
         f"meant to flag at most {meant} of subjects, its threshold flags {flagging['flagged_subjects']} "

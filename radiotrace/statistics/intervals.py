@@ -196,7 +196,8 @@ def interval(
     if min(np.bincount(strata, minlength=1).min() if n_subjects is None else n_subjects, n) < max(
         rule.n_min, 3
     ):
-        return none(too_few(rule.n_min))
+        where = "" if strata.max(initial=0) == 0 or n_subjects is not None else " in a group that is compared"
+        return none(f"{too_few(rule.n_min)}{where}")
     if n < rule.n_all:
         return none(too_few(rule.n_all))
     totals = sums.sum(1, keepdims=True)

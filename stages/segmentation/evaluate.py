@@ -2,9 +2,9 @@
 how sure it is.
 
 Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and
-weights.safetensors, members/
+        weights.safetensors, members/
 Writes  build/evaluate/results/: predictions/, uncertainty/, reference.json (what later cases are compared
-with), provenance.json
+        with), provenance.json
         metrics/: headline.json, metrics.json, cases.json, training.svg, test_cases.svg
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, evaluate.*
@@ -23,7 +23,7 @@ from radiotrace import errors, records
 from radiotrace.drawing import figures
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
-from radiotrace.learning import embedding, members, numerics, trained
+from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.pipeline import openings, parallel, params, runs, stage
 from radiotrace.segmentation import features, methods, ranking, results, sampling
 from radiotrace.statistics import calibration, monitoring, subgroups, uncertainty
@@ -397,6 +397,7 @@ def main(args):
                         for file in (members.RECORD, members.WEIGHTS)
                     ),
                 ],
+                architecture.choice(train["network"], *(run["network"] for run in runs_beside.values())),
             ),
             "provenance",
         )

@@ -2,7 +2,7 @@
 trust that.
 
 Reads   data/ (test images, no reference), build/ingest/dataset.json, build/train/train.json and
-weights.safetensors,
+        weights.safetensors,
         build/evaluate/results/predictions/, metrics/cases.json
 Writes  build/explain/: maps/, explain.json, provenance.json
         metrics/: explanations.svg
@@ -24,7 +24,7 @@ from radiotrace.drawing import heatmaps
 from radiotrace.errors import StageError
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, levels, numerics, trained
+from radiotrace.learning import architecture, numerics, trained
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.segmentation import explain, ranking
 
@@ -66,7 +66,8 @@ def faults(p: dict, labels: dict[str, str], spec: dict) -> list[str]:
         labels: value -> name.
         spec: of its network.
     """
-    names, found, there = [name for value, name in labels.items() if value != "0"], [], levels.of(spec)
+    names, there = [name for value, name in labels.items() if value != "0"], architecture.levels(spec)
+    found = []
     if unknown := sorted(set(p["labels"] or []) - set(names)):
         found.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
     if p["level"] not in there:
@@ -103,13 +104,13 @@ def explain_label(
 
     def activation(network, level):
         return explain.seg_grad_cam(
-            network, levels.module(network, model.spec, level), patch, label, on_patch
+            network, architecture.level(network, model.spec, level), patch, label, on_patch
         )[inside]
 
     def segment(image):
         return (windows.predict(image, model.network, model.preprocessing).argmax(0) == label).numpy()
 
-    maps = {level: activation(model.network, level) for level in levels.of(model.spec)}
+    maps = {level: activation(model.network, level) for level in architecture.levels(model.spec)}
     found = explain.measures(
         maps,
         p["level"],
@@ -233,7 +234,8 @@ def main(args):
                 [p["seed"], PLACES, *case_id.encode()],
             )
             for value, name in labels.items():
-                title = f"{rank} of {len(evaluated)} test cases: {case_id}, Dice {ranking.dice_text({name: case['labels'][name]})}"
+                dice = ranking.dice_text({name: case["labels"][name]})
+                title = f"{rank} of {len(evaluated)} test cases: {case_id}, Dice {dice}"
                 if maps[name] is None:
                     rows.append({"title": f"{title}; it is predicted nowhere", "map_zyx": None})
                     continue
@@ -261,7 +263,11 @@ def main(args):
         records.write(
             out / "provenance.json",
             runs.provenance(
-                __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]
+                __file__,
+                p,
+                args.requirements,
+                [args.dataset, args.cases, args.train, args.weights],
+                architecture.choice(train["network"]),
             ),
             "provenance",
         )

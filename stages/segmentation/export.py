@@ -1,7 +1,7 @@
 """export: writes the model as ONNX with everything that inference needs, and shows that it predicts the same.
 
 Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and
-weights.safetensors,
+        weights.safetensors,
         build/evaluate/results/predictions/, metrics/cases.json
 Writes  build/export/: model.onnx, model.json, provenance.json
 Params  export.*
@@ -77,7 +77,11 @@ def main(args):
         records.write(
             out / "provenance.json",
             runs.provenance(
-                __file__, p, args.requirements, [args.dataset, args.cases, args.train, args.weights]
+                __file__,
+                p,
+                args.requirements,
+                [args.dataset, args.cases, args.train, args.weights],
+                architecture.choice(train["network"]),
             ),
             "provenance",
         )

@@ -2,14 +2,15 @@
 are under small shifts.
 
 Reads   data/, build/ingest/dataset.json, build/split/split.json, build/train/train.json and
-weights.safetensors
+        weights.safetensors
 Writes  build/robustness/: cases.json, provenance.json
         metrics/: robustness.json, envelope.svg
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, robustness.*
 Stops   when a raw file was changed after ingest
 Corrupted and shifted images are compared on the grid of the original image, without what was moved out of it;
-attacked ones on the canonical grid, where the network sees them.
+attacked ones on the canonical grid,
+where the network sees them.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import torch
 from radiotrace import errors, records
 from radiotrace.imaging import corruptions, parts, volumes
 from radiotrace.inference import windows
-from radiotrace.learning import numerics, trained
+from radiotrace.learning import architecture, numerics, trained
 from radiotrace.pipeline import openings, parallel, params, randomness, runs, stage
 from radiotrace.segmentation import adversarial, figures_robustness, metrics, robustness
 
@@ -188,7 +189,11 @@ def main(args):
         records.write(
             out / "provenance.json",
             runs.provenance(
-                __file__, p, args.requirements, [args.dataset, args.split, args.train, args.weights]
+                __file__,
+                p,
+                args.requirements,
+                [args.dataset, args.split, args.train, args.weights],
+                architecture.choice(train["network"]),
             ),
             "provenance",
         )

@@ -99,6 +99,12 @@ def balanced(ema, cases: dataset.Cases, labels: dict, spec: dict, device, say) -
                 f"train: validation volume of {name} {excess[int(value)]:+.1%} in sum; its logits shifted by "
                 f"{offsets[int(value)]:+.3f}"
             )
+            if balance.is_at_limit(offsets[int(value)]):
+                say(
+                    f"train: warning: that is as far as logits of {name} may be shifted, and its volume is "
+                    f"not "
+                    "balanced: the validation part is too small for it, or the network has not learnt it"
+                )
     return spec | {"logit_offsets": offsets}
 
 
@@ -314,9 +320,10 @@ def main(args):
     fabric = devices.launch(p)
     say = errors.log if fabric.is_global_zero else (lambda line: None)
 
-    provenance = runs.provenance(__file__, p, args.requirements, [args.dataset, args.split])
-    run_id = runs.run_id(provenance)
     network_of = network_spec(p, len(labels))
+    inputs, choice = [args.dataset, args.split], architecture.choice(network_of)
+    provenance = runs.provenance(__file__, p, args.requirements, inputs, choice)
+    run_id = runs.run_id(provenance)
     network = architecture.build(network_of, p["seed"])
     spec = (
         described["canonical"]

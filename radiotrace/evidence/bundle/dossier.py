@@ -24,7 +24,7 @@ from radiotrace.evidence.formats import (
 )
 from radiotrace.evidence.pages import documents
 from radiotrace.pipeline import params, stage
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 
 RUNTIME, CLUSTER, DEVELOPMENT = (
     ("requirements.txt", "requirements-evidence.txt"),
@@ -46,7 +46,7 @@ class Bundle:
         Raises:
             ValueError: the record breaks its schema.
         """
-        content = canonical.dumps(record)
+        content = jcs.dumps(record)
         if schema and (broken := records.faults(json.loads(content), schema)):
             raise ValueError(f"{name} breaks schemas/{schema}.schema.json: " + "; ".join(broken))
         self.content[name] = record

@@ -90,8 +90,9 @@ def judge(requirement: dict, metrics: dict, prespecified: bool, late: str = LATE
         verdict, reason = "cannot say", f"{subjects} subjects, {criterion['min_subjects']} needed"
     else:
         verdict = "met" if OPERATORS[criterion["op"]](observed, criterion["threshold"]) else "not met"
+        against = " " if verdict == "met" else ", needed "
         needed = f"{criterion['op']} {criterion['threshold']:g}"
-        reason = f"{criterion['bound']} 95 % bound {observed:.4g}{' ' if verdict == 'met' else ', needed '}{needed}"
+        reason = f"{criterion['bound']} 95 % bound {observed:.4g}{against}{needed}"
         if verdict == "met" and not prespecified:
             verdict, reason = "post-hoc", f"{reason}, {late}"
     return {

@@ -167,7 +167,10 @@ def _performance(metrics: dict) -> list[dict]:
 def _row(metric: str, where: str, summary: dict | None) -> dict:
     if summary is None:
         return {"type": metric, "value": "undefined", "slice": where}
-    counts = f"{summary['n_cases']} cases of {summary['n_subjects']} subjects, undefined in {summary['n_undefined']}"
+    counts = (
+        f"{summary['n_cases']} cases of {summary['n_subjects']} subjects, "
+        f"undefined in {summary['n_undefined']}"
+    )
     return {
         "type": metric,
         "value": _text(summary["mean"] if "mean" in summary else summary["value"]),

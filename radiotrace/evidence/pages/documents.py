@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from radiotrace.evidence.design import fit
 from radiotrace.evidence.pages import compliance, model_card, risks, sbom, traceability, verification
 from radiotrace.evidence.pages.parts import Page, Records, Span, counted, lines
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 
 CHAPTERS = (traceability, verification, risks, sbom, model_card, compliance)
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -37,7 +37,7 @@ def render(bundle: dict[str, dict]) -> dict[str, str]:
     import jinja2  # here, because most of what imports the dossier renders nothing
 
     # as they stand in their files
-    records = Records({name: json.loads(canonical.dumps(record)) for name, record in sorted(bundle.items())})
+    records = Records({name: json.loads(jcs.dumps(record)) for name, record in sorted(bundle.items())})
     pages = [chapter.page(records) for chapter in CHAPTERS]
     home = homes(pages)
     environment = jinja2.Environment(
@@ -182,11 +182,5 @@ def _plain(text: str) -> Markup:
     Between letters an underscore means nothing.
     """
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return Markup(
-        re.sub(
-            r"([\\`*\[\]"
-            r"|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))",
-            r"\\\1",
-            safe,
-        )
-    )  # noqa: S704 - it was escaped the line above
+    special = re.compile(r"([\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+    return Markup(special.sub(r"\\\1", safe))  # noqa: S704

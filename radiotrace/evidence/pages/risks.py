@@ -18,7 +18,10 @@ from radiotrace.evidence.pages.parts import (
 
 def page(records: Records) -> Page:
     """The document."""
-    about = "Hazards with their risk before and after control, whether the controls are effective, and what is missing."
+    about = (
+        "Hazards with their risk before and after control, whether the controls are effective, "
+        "and what is missing."
+    )
     return Page(
         "risks",
         "Summary of risks",

@@ -128,7 +128,8 @@ def _faults(envelope, payload_type):
     yield from _not_base64("payload", envelope["payload"])
     signatures = envelope["signatures"]
     if not isinstance(signatures, list) or len(signatures) != 1:
-        yield f"signatures: found {len(signatures) if isinstance(signatures, list) else 'no list'}, expected 1"
+        count = len(signatures) if isinstance(signatures, list) else "no list"
+        yield f"signatures: found {count}, expected 1"
     elif not isinstance(signatures[0], dict) or not {"sig"} <= set(signatures[0]) <= {"sig", "keyid"}:
         yield "signatures: expected sig and keyid"
     else:

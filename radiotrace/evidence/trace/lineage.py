@@ -29,8 +29,8 @@ def known_files(bundle: dict) -> dict[str, dict[str, str]]:
         for group in ("code", "inputs"):
             for path, digest in stage[group].items():
                 add(path, f"run.json, {stage['stage']}", digest)
-    for path, digest in bundle["tests.json"]["files"].items():
-        add(path, "tests.json", digest)
+    for path, digest in bundle["code.json"]["files"].items():
+        add(path, "code.json", digest)
     for entry in bundle["manifest.json"]["files"]:
         add(entry["path"], "manifest.json", entry["sha256"])
     return found

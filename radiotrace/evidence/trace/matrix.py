@@ -15,7 +15,7 @@ def matrix(
     outcomes: dict,
     acceptance: dict,
     known_tests: dict[str, dict],
-    stale: list[str],
+    stale: dict[str, list[str]],
     texts: dict[str, str],
     misfits: Iterable[dict] = (),
     before: dict | None = None,
@@ -31,7 +31,7 @@ def matrix(
         outcomes: the record 'negative_control_outcomes'.
         acceptance: the record 'acceptance'.
         known_tests: of tests.declared().
-        stale: of tests.changes(): files that are not those on which the tests ran.
+        stale: of scope.stale(): file of tests -> files of its scope that are not those on which it ran.
         texts: path -> text, of the files that inform users of risks.
         misfits: of fit.misfits(): where the design controls were written for other data.
         before: the record 'requirements_baseline'; None where nobody signed for requirements yet.
@@ -78,7 +78,7 @@ def matrix(
     )
     return {
         "run_id": acceptance["run_id"],
-        "stale": stale,
+        "stale": sorted({line for lines in stale.values() for line in lines}),
         "controls_not_red": not_red,
         "baseline": changed,
         "unreviewed": unreviewed,
@@ -101,7 +101,7 @@ def _row(
     result: dict | None,
     known_tests: dict,
     run_id: str,
-    stale: list[str],
+    stale: dict[str, list[str]],
     broken: frozenset[str],
 ) -> dict:
     """One requirement with its links and its status; the reasons say everything that speaks against it."""
@@ -121,8 +121,9 @@ def _row(
     if mine or "test" in requirement["verification"]["methods"]:
         if not found["whole"]:
             reasons.append("the tests ran in part only: 'make verification'")
-        if stale:
-            reasons.append(f"{len(stale)} files changed since the tests ran: 'make verification'")
+        against = {line for file in {test.split("::")[0] for test in mine} for line in stale.get(file, [])}
+        if against:
+            reasons.append(f"{len(against)} files changed since its tests ran: 'make verification'")
         reasons += tests.problems(requirement, found, known_tests)
     verdicts = {}
     for control_id in requirement["verification"]["negative_controls"]:

@@ -1,7 +1,8 @@
 """Tests as evidence: which tests say that they verify a requirement, what came of them, and on which code.
 
-The record 'tests' is written by pytest (tests/requirement_plugin.py) from a run of the whole suite. It is
-believed only while every file of code and of tests is the one that it names.
+The record 'tests' is written by pytest (tests/requirement_plugin.py) from a run of the whole suite. What it
+says of a test is believed only while every file in the scope of that test (scope.py) is the one that it
+names.
 """
 
 import ast
@@ -99,27 +100,18 @@ def record(root, outcomes: dict[str, dict[str, int]], whole: bool) -> dict:
     }
 
 
-def changes(found: dict, now: dict[str, str]) -> list[str]:
-    """Every file that is not the one on which the tests ran; [] when the record 'tests' is of this code.
-
-    Args:
-        found: the record.
-        now: of tree(), of code and tests as they are.
-    """
-    then = found["files"]
-    lines = [
-        f"{path}: changed since the tests ran" for path in now.keys() & then.keys() if now[path] != then[path]
-    ]
-    lines += [f"{path}: new since the tests ran" for path in now.keys() - then.keys()]
-    lines += [f"{path}: gone since the tests ran" for path in then.keys() - now.keys()]
+def contradictions(found: dict) -> list[str]:
+    """Where the record 'tests' is not what pytest wrote: the roots are not those of the files that it
+    lists."""
     code, tests = (
-        {path: digest for path, digest in then.items() if path.startswith("tests/") is wanted}
+        {path: digest for path, digest in found["files"].items() if path.startswith("tests/") is wanted}
         for wanted in (False, True)
     )
-    for name, files in (("code_tree_sha256", code), ("test_tree_sha256", tests)):
-        if merkle.root(files) != found[name]:
-            lines.append(f"{name}: found {found[name]}, expected {merkle.root(files)} of the files listed")
-    return sorted(lines)
+    return [
+        f"{name}: found {found[name]}, expected {merkle.root(files)} of the files listed"
+        for name, files in (("code_tree_sha256", code), ("test_tree_sha256", tests))
+        if merkle.root(files) != found[name]
+    ]
 
 
 def outcome(entry: dict | None) -> str:

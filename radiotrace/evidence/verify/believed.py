@@ -103,15 +103,17 @@ TABLE = (
     ),
     Basis(
         "tests.json",
-        ("files", "code_tree_sha256", "test_tree_sha256"),
+        ("code_tree_sha256", "test_tree_sha256"),
         3,
-        "predictions, raw data, code and tests are those that its records name",
+        EVIDENCE,
     ),
     _taken(
         "tests.json",
-        ("tests", "whole"),
-        "what came of the tests: run 'make verification', or 'make test', to see it",
+        ("files", "tests", "whole"),
+        "on which files the tests ran, and what came of them: run 'make verification', or 'make test', to "
+        "see it",
     ),
+    Basis("code.json", ALL, 3, "predictions, raw data, code and tests are those that its records name"),
     Basis("seeded_faults.json", ALL, 3, EVIDENCE),
     _taken(
         "seeded_faults.json", ALL, "that these faults are ones which tests could miss: a person's judgement"

@@ -10,25 +10,20 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify.levels import Check
-from radiotrace.pipeline import params
+from radiotrace.pipeline import dvcfile, params
 
 PREDICTIONS, RAW = "build/evaluate/results/predictions", "data"
 
 
 def named(evidence, root) -> Check:
-    """Level 3: predictions, raw files, code and tests are those that the records of the bundle name.
-
-    Code and tests only where the bundle says that the tests ran on them as they are; where they did not, the
-    release is blocked for it.
-    """
+    """Level 3: predictions, raw files, code and tests are those that the records of the bundle name."""
     check, root = (
         Check(3, "predictions, raw data, code and tests are those that its records name"),
         Path(root),
     )
     try:
-        cases, dataset, tested, traced = (
-            records.read(Path(evidence) / f"{name}.json", name)
-            for name in ("cases", "dataset", "tests", "traceability")
+        cases, dataset, code = (
+            records.read(Path(evidence) / f"{name}.json", name) for name in ("cases", "dataset", "code")
         )
     except StageError as error:
         return Check(3, check.what, [error.headline, *error.findings])
@@ -39,7 +34,7 @@ def named(evidence, root) -> Check:
             for case in dataset["cases"]
             for kind in ("image", "label_map")
         },
-        "": {} if traced["stale"] else tested["files"],
+        "": code["files"],
     }
     for folder, files in kinds.items():
         if folder and not (root / folder).is_dir():
@@ -48,11 +43,9 @@ def named(evidence, root) -> Check:
         for name, expected in sorted(files.items()):
             if fault := _fault(root / folder, name, expected):
                 check.faults.append(f"{folder and folder + '/'}{name}: {fault}")
-    if not traced["stale"]:
-        now = tests.tree(root, [name for name in (*tests.CODE, *tests.TESTS) if (root / name).exists()])
-        check.faults += [
-            f"{name}: new since the tests ran" for name in sorted(now.keys() - tested["files"].keys())
-        ]
+    now = tests.tree(root, [name for name in (*tests.CODE, *tests.TESTS) if (root / name).exists()])
+    unlisted = sorted(now.keys() - code["files"].keys())
+    check.faults += [f"{name}: new since the evidence was made" for name in unlisted]
     return check
 
 
@@ -76,7 +69,7 @@ def locked(root) -> Check:
         Path(root),
     )
     try:
-        lock, described = (params.load_yaml(root / name) for name in ("dvc.lock", "dvc.yaml"))
+        lock, described = params.load_yaml(root / "dvc.lock"), dvcfile.load(root)
         check.faults = _unlocked(lock, described["stages"])
         stages = lock["stages"]
         entries = {

@@ -199,11 +199,11 @@ def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
 
 def _vouched(clone: Clone) -> frozenset[str]:
     """What the bundle lists with a SHA-256, which other checks of level 3 compare: of the manifest, and
-    the code and tests that ran."""
-    manifest, tested = (records.read(clone.evidence / f"{name}.json", name) for name in ("manifest", "tests"))
+    the code and tests."""
+    manifest, listed = (records.read(clone.evidence / f"{name}.json", name) for name in ("manifest", "code"))
     tops = (*tests.CODE, *tests.TESTS)
     code = {
-        path for path in tested["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))
+        path for path in listed["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))
     }
     return frozenset({row["path"] for row in manifest["files"] if not row["in_bundle"]} | code)
 

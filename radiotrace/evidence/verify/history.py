@@ -269,7 +269,10 @@ def _elsewhere(history: History, ledger: str, now: list[str]) -> str | None:
     }
     if not more:
         return None
-    return f"{ledger}: {len(more)} lines stand in other branches of this clone alone, such as in commit {next(iter(more.values()))[:12]}"
+    commit = next(iter(more.values()))[:12]
+    return (
+        f"{ledger}: {len(more)} lines stand in other branches of this clone alone, such as in commit {commit}"
+    )
 
 
 def _lines(path: Path) -> list[str]:

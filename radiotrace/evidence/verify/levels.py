@@ -28,7 +28,7 @@ from radiotrace.evidence.design import compliance
 from radiotrace.evidence.signing import dsse, oms, statements
 from radiotrace.evidence.signing.statements import MANIFEST
 from radiotrace.pipeline import isolated, params
-from radiotrace.records import canonical
+from radiotrace.records import jcs
 
 INDEX = "index.json"
 GATES = "metrics/gates.json"
@@ -118,7 +118,7 @@ def _record(content: bytes) -> tuple:
     is."""
     try:
         record = dsse.parse(content)
-        return record, None if canonical.dumps(record) == content else "other bytes than its content has"
+        return record, None if jcs.dumps(record) == content else "other bytes than its content has"
     except ValueError as error:
         return None, str(error)
 

@@ -9,6 +9,7 @@ and, with reasoning of its own, tests/test_pipeline.py. Whoever adds a stage or 
 """
 
 import ast
+import json
 import re
 import sys
 import textwrap
@@ -19,9 +20,11 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.verify.levels import Check
-from radiotrace.pipeline import params, runs
+from radiotrace.pipeline import dvcfile, params
+from radiotrace.pipeline.closure import code_closure
+from radiotrace.pipeline.dvcfile import PARAMS, WORKFLOW
 
-WORKFLOW, PARAMS = "dvc.yaml", "params.yaml"
+[(NETWORKS, NETWORK)] = dvcfile.CHOICES.items()
 # What an option names, in every stage that does not say otherwise.
 PATHS = {
     "accepted": "build/validate/accepted.json",
@@ -85,6 +88,7 @@ MACHINERY = (
     "Makefile",
 )
 MACHINES = "MACHINERY"  # stands for them in an option
+PAGES = "build/evaluate/report.html stages/report.html build/evaluate/results/reference.json"
 PICTURES = (
     "metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg metrics/envelope.svg "
     "metrics/explanations.svg "
@@ -119,6 +123,10 @@ class Stage:
     def module(self, name: str) -> str:
         """Of its script."""
         return ".".join(word for word in ("stages", self.task, name) if word)
+
+    def script(self, name: str) -> str:
+        """Path of its script."""
+        return f"{self.module(name).replace('.', '/')}.py"
 
     def values(self, root: Path) -> dict[str, list[str]]:
         """Option -> the words that it gets."""
@@ -211,7 +219,7 @@ STAGES = {
         "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "
         "robustness-provenance "
         "explain-provenance report-provenance export-provenance "
-        f"further={_joined('build/evaluate/report.html stages/report.html build/evaluate/results/reference.json', PICTURES, MACHINES)} "
+        f"further={_joined(PAGES, PICTURES, MACHINES)} "
         "gates out=evidence",
         kept="evidence",
         metrics="metrics/gates.json",
@@ -241,12 +249,47 @@ def _path(out) -> str:
 
 
 def _deps(name: str, stage: Stage, root: Path) -> list[str]:
-    closure = runs.code_closure(root / f"{stage.module(name).replace('.', '/')}.py", root)
+    choices = chosen(root, has_members="members" in stage.values(root))
+    closure = code_closure([stage.script(name)], root=root, choices=choices)
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
+    code = {_as_written(path, root) for path in code}
     left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
     paths = {word for option, words in stage.values(root).items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
     return sorted(code | {stage.requirements} | (paths - written))
+
+
+def chosen(root: Path, has_members: bool) -> dict[str, list[str]]:
+    """Package -> modules of it that a stage takes by a name that is a value: the network of params.yaml.
+
+    Args:
+        has_members: whether the stage takes the members of an ensemble, too, whose networks may be others.
+            Those of
+            members that are not here are taken from dvc.yaml: a dep too many starts nothing.
+    """
+    names = {_network(root)}
+    for folder in sorted(root.glob("members/*.dvc")) if has_members else ():
+        record = folder.with_suffix("") / "train.json"
+        names |= (
+            {json.loads(record.read_text("utf-8"))["network"]["name"]} if record.is_file() else _told(root)
+        )
+    return {NETWORKS: sorted(names)}
+
+
+def _network(root: Path) -> str:
+    return str(dvcfile.value(dvcfile.parameters(root), NETWORK))
+
+
+def _told(root: Path) -> set[str]:
+    """Networks that dvc.yaml has among its deps."""
+    text = (root / WORKFLOW).read_text("utf-8")
+    return set(re.findall(rf"{NETWORKS.replace('.', '/')}/([a-z]\w*)\.py", text)) - {"layers"}
+
+
+def _as_written(path: str, root: Path) -> str:
+    """A dep as dvc.yaml has it: the file of the network follows params.yaml, also in an experiment."""
+    folder = NETWORKS.replace(".", "/")
+    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{_network(root)}.py" else path
 
 
 def _schemas(closure: list[str], root: Path) -> set[str]:

@@ -1,7 +1,12 @@
-"""DeepLabv3+ in three dimensions."""
+"""deeplabv3plus:
+
+DeepLabv3+ in three dimensions. It interpolates, and so has no transposed convolution to replace.
+"""
 
 import torch
 from torch import nn
+
+from radiotrace.learning.networks.layers import Architecture
 
 STRIDE_MAX = 8  # of the encoder: 40 voxels leave 5
 # a kernel of 3 with dilation 3 spans 7 voxels; the paper's 6, 12 and 18 would see padding alone
@@ -101,3 +106,19 @@ def double(x: torch.Tensor) -> torch.Tensor:
         after = torch.cat([x.narrow(axis, 1, size - 1), x.narrow(axis, size - 1, 1)], axis)
         x = torch.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1).flatten(axis, axis + 1)
     return x
+
+
+def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+    """The decoder has level 1 alone; the lowest is the pyramid, others are of the encoder."""
+    if level == network.doublings + 1:
+        return network.pyramid
+    return network.decoder[1] if level == 1 else network.encoder[level]
+
+
+ARCHITECTURE = Architecture(
+    build=lambda spec: DeepLabV3Plus(spec["features"], spec["labels"]),
+    lowest=lambda network, levels: network.encoder[-1],
+    level=level,
+    levels_min=3,
+    multiple=stride,
+)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:  # the command line starts without it
 WHAT = "the network does not know its test cases better than strangers (a warning, by a rule)"
 LEVEL = 0.01  # of a one-sided Mann-Whitney test of the subjects' mean losses
 SUBJECTS = 8  # on either side below which nothing is said
-RULE = f"rule: one-sided Mann-Whitney of the subjects' mean loss, p < {LEVEL:g}, at least {SUBJECTS} subjects on each side"
+RULE = (
+    f"rule: one-sided Mann-Whitney of the subjects' mean loss, p < {LEVEL:g}, "
+    f"at least {SUBJECTS} subjects on each side"
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,167 @@
+"""The scope of a test: the files that can decide what comes of it. What changed elsewhere leaves it standing.
+
+From the source alone, and on the wide side: what a file of tests imports, however indirectly; what any stage
+or command imports, where it starts processes or imports by a value; the files and folders that its texts
+name; the schemas that the code of all this names; what lies beside that code and is none; the pins.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from radiotrace.evidence.trace import tests
+from radiotrace.pipeline import closure, dvcfile
+
+PACKAGES = ("radiotrace", "stages", "tests", "benchmarks")
+ENTRIES = ("radiotrace/__main__.py", "radiotrace/pipeline/isolated.py")  # and every script below stages/
+SHARED = ("tests/conftest.py", "tests/requirement_plugin.py")
+ALWAYS = ("pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+STARTED = ("dvc.yaml",)  # what processes read
+OF_CODE = ("radiotrace", "stages")  # a folder whose modules count where something reaches them
+PROCESSES = frozenset({"subprocess", "multiprocessing", "runpy", "pexpect"})
+
+
+def stale(found: dict, now: dict[str, str], root, known_tests: dict[str, dict]) -> dict[str, list[str]]:
+    """The files of tests whose outcomes are not of this code -> every file that speaks against them.
+
+    Args:
+        found: the record 'tests'.
+        now: of tests.tree, of code and tests as they are below `root`.
+        known_tests: of tests.declared.
+    """
+    scopes, broken = Scopes(root, found["files"], now), tests.contradictions(found)
+    files = {test.split("::")[0] for test in {**known_tests, **found["tests"]}}
+    lines = {file: [*scopes.changed(file), *broken] for file in sorted(files)}
+    return {file: against for file, against in lines.items() if against}
+
+
+class Scopes:
+    """The scopes of the files of tests of a repository.
+
+    Args:
+        root: of the repository.
+        then: path -> SHA-256 of code and tests, when the tests ran.
+        now: the same as the files are.
+
+    Where code chooses a module by the name of a parameter, those count that there were when the tests ran,
+    and the one that params.yaml names: another that was added since is none that anything would run.
+    """
+
+    def __init__(self, root, then: dict[str, str], now: dict[str, str]):
+        self.root, self.then, self.now = Path(root), then, now
+        self.choices = {
+            package: sorted(
+                {*_modules(package, then), *_chosen(self.root, name)} & set(_modules(package, now))
+            )
+            for package, name in dvcfile.CHOICES.items()
+        }
+        self.paths = then.keys() | now.keys()
+
+    def changed(self, test_file: str) -> list[str]:
+        """Every file in the scope of a file of tests that is not the one on which the tests ran."""
+        lines = []
+        for path in sorted(self.of(test_file)):
+            before, after = self.then.get(path), self.now.get(path)
+            if before != after:
+                word = "new" if before is None else "gone" if after is None else "changed"
+                lines.append(f"{path}: {word} since the tests ran")
+        return lines
+
+    def of(self, test_file: str) -> set[str]:
+        """Paths of the scope; of a file of tests that is gone, itself."""
+        if test_file not in self.now:
+            return {test_file}
+        seen, unclear = self._walk([test_file])
+        own = [path for path in seen if path.startswith("tests/")]
+        shared, _ = self._walk([path for path in SHARED if path in self.now])
+        scope = {*seen, *shared, *(path for path in ALWAYS if path in self.paths)}
+        if unclear or any(starts_processes(self._text(path)) for path in own):
+            scope |= self._reach() | {path for path in STARTED if path in self.paths}
+        for path in own:
+            scope |= self._named(texts(self._text(path)))
+        return scope | self._beside(scope)
+
+    def _text(self, path: str) -> str:
+        return (self.root / path).read_text("utf-8")
+
+    def _walk(self, roots: list[str]) -> tuple[set[str], bool]:
+        files, faults = closure.walk(roots, PACKAGES, self.root, self.choices)
+        return {path for path in files if not path.startswith("benchmarks/")} | {
+            path for path in files if path in self.paths
+        }, bool(faults)
+
+    def _reach(self) -> set[str]:
+        """What the stages and commands import."""
+        scripts = [path for path in self.now if path.startswith("stages/") and path.endswith(".py")]
+        return self._walk([*scripts, *(path for path in ENTRIES if path in self.now)])[0]
+
+    def _named(self, names: frozenset[str]) -> set[str]:
+        """The files that texts name, also as seen from tests/ and schemas/, and those in folders that they
+        name."""
+        found = set()
+        for name in names:
+            for path in (name, f"tests/{name}", f"tests/schema_cases/{name}", f"schemas/{name}"):
+                if path in self.paths:
+                    found.add(path)
+                elif path.split("/")[0] in OF_CODE:
+                    found |= (
+                        self._reach() if any(other.startswith(f"{path}/") for other in self.paths) else set()
+                    )
+                else:
+                    found |= {other for other in self.paths if other.startswith(f"{path}/")}
+        return found
+
+    def _beside(self, scope: set[str]) -> set[str]:
+        """The schemas that code names, and what lies beside it and is none, such as templates."""
+        code = [path for path in scope if path.endswith(".py") and path in self.now]
+        literals = frozenset().union(*(texts(self._text(path)) for path in code))
+        schemas = {f"schemas/{name}.schema.json" for name in literals} & self.paths
+        folders = {path.rpartition("/")[0] for path in code if path.split("/")[0] in OF_CODE}
+        others = {
+            path
+            for path in self.paths
+            if path.split("/")[0] in OF_CODE and not path.endswith(".py") and _in(path, folders)
+        }
+        return schemas | others
+
+
+def _in(path: str, folders: set[str]) -> bool:
+    parts = path.split("/")
+    return any("/".join(parts[:count]) in folders for count in range(2, len(parts)))
+
+
+def _modules(package: str, files: dict[str, str]) -> list[str]:
+    """The modules of a package that are among files."""
+    folder = f"{package.replace('.', '/')}/"
+    names = (path.removeprefix(folder) for path in files if path.startswith(folder))
+    return [name.removesuffix(".py") for name in names if name.endswith(".py") and name != "__init__.py"]
+
+
+def _chosen(root: Path, name: str) -> list[str]:
+    """The module that params.yaml names; none where there is no such file, as in a repository of a test."""
+    if not (root / dvcfile.PARAMS).is_file():
+        return []
+    return [str(dvcfile.value(dvcfile.parameters(root), name))]
+
+
+@cache
+def texts(text: str) -> frozenset[str]:
+    """The texts of a source, also in parts of f-strings, without slashes around them."""
+    nodes = ast.walk(ast.parse(text))
+    return frozenset(
+        node.value.strip("/")
+        for node in nodes
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and 0 < len(node.value.strip("/")) < 200
+    )
+
+
+@cache
+def starts_processes(text: str) -> bool:
+    """Whether a source imports what starts other processes."""
+    imports = closure.imports_of(text, ())
+    tops = {name.split(".")[0] for name in imports.modules} | {
+        name.split(".")[0] for name, _ in imports.members
+    }
+    return not PROCESSES.isdisjoint(tops)

@@ -1,0 +1,42 @@
+"""attention_unet: U-Net whose skips pass gates of attention. The first level has full resolution.
+
+Source: Oktay et al. 2018, arXiv:1804.03999.
+"""
+
+from monai.networks.nets import AttentionUnet
+from torch import nn
+
+from radiotrace.learning.networks.layers import POOLING, Architecture
+
+
+def build(spec: dict) -> nn.Module:
+    """MONAI's."""
+    strides = [POOLING] * (len(spec["features"]) - 1)
+    return AttentionUnet(
+        spatial_dims=3,
+        in_channels=1,
+        out_channels=spec["labels"],
+        channels=spec["features"],
+        strides=strides,
+    )
+
+
+def below(network: nn.Module, level: int) -> nn.Module:
+    """The layer of a level of the recursion."""
+    layer = network.model[1]
+    for _ in range(level):
+        layer = layer.submodule[1]
+    return layer
+
+
+def lowest(network: nn.Module, levels: int) -> nn.Module:
+    """What the last layer but one holds."""
+    return below(network, levels - 2).submodule
+
+
+def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+    """The layer of a level, which gives its features on the way up; or the lowest."""
+    return lowest(network, levels) if level == levels - 1 else below(network, level)
+
+
+ARCHITECTURE = Architecture(build, lowest, level)

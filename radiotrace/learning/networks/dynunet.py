@@ -1,0 +1,48 @@
+"""dynunet: nnU-Net's network. The first level has full resolution.
+
+Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
+"""
+
+from monai.networks.nets import DynUNet
+from torch import nn
+
+from radiotrace.learning.networks.layers import POOLING, Architecture
+
+
+def build(spec: dict) -> nn.Module:
+    """MONAI's, with instance norm and transposed convolutions."""
+    levels, heads = len(spec["features"]), spec["deep_supervision"]
+    return DynUNet(
+        spatial_dims=3,
+        in_channels=1,
+        out_channels=spec["labels"],
+        filters=spec["features"],
+        kernel_size=[3] * levels,
+        strides=[1] + [POOLING] * (levels - 1),
+        upsample_kernel_size=[POOLING] * (levels - 1),
+        norm_name="INSTANCE",
+        deep_supervision=heads > 0,
+        deep_supr_num=max(1, heads),
+    )
+
+
+def lowest(network: nn.Module, levels: int) -> nn.Module:
+    """The bottleneck."""
+    return network.bottleneck
+
+
+def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+    """On the way up, or the bottleneck."""
+    return network.bottleneck if level == levels - 1 else network.upsamples[-1 - level]
+
+
+ARCHITECTURE = Architecture(
+    build,
+    lowest,
+    level,
+    levels_min=3,
+    heads=1,
+    # Full resolution is no head of supervision, and the lowest level has none.
+    heads_max=lambda levels: max(0, levels - 2),
+    shuffles=True,
+)

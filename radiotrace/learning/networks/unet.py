@@ -1,0 +1,40 @@
+"""unet:
+
+U-Net with residual units. The first level has half the resolution already, the last that of the one before.
+
+Source: Kerfoot et al. 2018, doi:10.1007/978-3-030-12029-0_40.
+"""
+
+from monai.networks.nets import UNet
+from torch import nn
+
+from radiotrace.learning.networks.layers import POOLING, Architecture
+
+
+def build(spec: dict) -> nn.Module:
+    """MONAI's, with two residual units a level."""
+    strides = [POOLING] * (len(spec["features"]) - 1)
+    return UNet(
+        spatial_dims=3,
+        in_channels=1,
+        out_channels=spec["labels"],
+        channels=spec["features"],
+        strides=strides,
+        num_res_units=2,
+    )
+
+
+def below(network: nn.Module, level: int) -> nn.Module:
+    """What a level of the recursion holds."""
+    block = network.model
+    for _ in range(level):
+        block = block[1].submodule
+    return block
+
+
+ARCHITECTURE = Architecture(
+    build,
+    lowest=lambda network, levels: below(network, levels - 1),
+    level=lambda network, level, levels: below(network, level),
+    first_level=1,
+)

@@ -1,0 +1,198 @@
+"""The closure of code: every file of this repository that a script imports, however indirectly.
+
+Called for the deps of dvc.yaml, for provenance, and for the scope of a test. It fails closed: what it cannot
+follow is an error, because a file that it left out would be code that decides a result and stands nowhere.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from radiotrace.errors import StageError
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("radiotrace", "stages")  # of what decides a result
+# Calls that run code by a name or a path which is a value.
+DYNAMIC = (
+    "__import__",
+    "eval",
+    "exec",
+    "import_module",
+    "importlib.import_module",
+    "importlib.reload",
+    "importlib.util.spec_from_file_location",
+    "runpy.run_module",
+    "runpy.run_path",
+)
+# Above or beside such a call: why nothing is reached by it that the closure has not.
+DECLARED = re.compile(r"# closure: \S")
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What one source imports.
+
+    Attributes:
+        modules: dotted names that must be modules.
+        members: (module, name) of 'from module import name', where the name may be a module or none.
+        chosen: packages of which one module is imported by a name that is a value.
+        unclear: (line, call) of what cannot be followed.
+    """
+
+    modules: frozenset[str] = frozenset()
+    members: frozenset[tuple[str, str]] = frozenset()
+    chosen: frozenset[str] = frozenset()
+    unclear: tuple[tuple[int, str], ...] = ()
+
+
+def code_closure(
+    roots: Sequence[Path | str],
+    packages: Sequence[str] = PACKAGES,
+    root: Path | str = ROOT,
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> list[str]:
+    """The files of a repository that scripts import, themselves included.
+
+    Read from the source, not from sys.modules, so that an import inside a function counts and the answer does
+    not depend on what ran before.
+
+    Args:
+        roots: the scripts; relative paths are below `root`.
+        packages: top-level names that may be imported from the repository.
+        root: of the repository.
+        choices: package -> the modules of it that are taken where code takes one by a name that is a value,
+            as import_module(f"radiotrace.learning.networks.{name}") does.
+
+    Returns:
+        Sorted paths relative to root, with forward slashes. The __init__.py of each package on the way is one
+        of them.
+
+    Raises:
+        StageError: names every import of another package of the repository, of a module that is not there,
+            and by a value for which there is no choice.
+    """
+    files, faults = walk(roots, packages, root, choices)
+    if faults:
+        raise StageError(
+            f"{len(faults)} imports cannot be followed, and so not be accounted for",
+            faults,
+            "Import by name from the packages that may be imported; say in a comment '# closure: …' why a "
+            "call reaches nothing else.",
+        )
+    return files
+
+
+def walk(
+    roots: Sequence[Path | str],
+    packages: Sequence[str],
+    root: Path | str,
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[list[str], list[str]]:
+    """As code_closure, and instead of an error what cannot be followed: files, faults."""
+    root, choices = Path(root).resolve(), choices or {}
+    seen, faults = set(), []
+    todo = [(root / script).resolve().relative_to(root) for script in roots]
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        todo += [
+            parent / "__init__.py" for parent in path.parents if (root / parent / "__init__.py").is_file()
+        ]
+        imports = imports_of((root / path).read_text("utf-8"), path.parent.parts)
+        files, unfollowed = _files(imports, tuple(packages), root, choices)
+        todo += files
+        faults += [f"{path.as_posix()}: {fault}" for fault in unfollowed]
+    return sorted(path.as_posix() for path in seen), sorted(faults)
+
+
+def _files(
+    imports: Imports, packages: tuple[str, ...], root: Path, choices: Mapping
+) -> tuple[list[Path], list[str]]:
+    """The files that imports lead to, relative to root, and what is wrong with others."""
+    files, faults = [], [f"line {line}: {call}: not known before it runs" for line, call in imports.unclear]
+    modules = set(imports.modules)
+    for package in sorted(imports.chosen):
+        if package in choices:
+            modules |= {f"{package}.{name}" for name in choices[package]}
+        else:
+            faults.append(f"imports a module of {package} by a value, and no choice is declared")
+    for module in sorted(modules | {module for module, _ in imports.members}):
+        top = module.split(".")[0]
+        if top in packages:
+            found = _file_of(module, root)
+            files += found
+            if not found and not root.joinpath(*module.split(".")).is_dir():
+                faults.append(f"imports {module}, which is not there")
+        elif _is_first_party(top, root):
+            faults.append(f"imports {module}, expected one of {', '.join(packages)}")
+    for module, name in imports.members:
+        if module.split(".")[0] in packages:
+            files += _file_of(f"{module}.{name}", root)
+    return files, faults
+
+
+def _file_of(module: str, root: Path) -> list[Path]:
+    """The file of a module, relative to root; [] where there is none."""
+    base = Path(*module.split("."))
+    return [path for path in (base.with_suffix(".py"), base / "__init__.py") if (root / path).is_file()]
+
+
+def _is_first_party(top: str, root: Path) -> bool:
+    """Whether a top-level name is one of the repository's own."""
+    return (root / f"{top}.py").is_file() or any((root / top).glob("*.py"))
+
+
+@cache  # of several scripts, the closures share most files
+def imports_of(text: str, package: tuple[str, ...]) -> Imports:
+    """What a source imports that lies in a package; relative imports are resolved."""
+    modules, members, chosen, unclear = set(), set(), set(), []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            members |= {(module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in DYNAMIC:
+            name = node.args[0] if node.args else None
+            if (
+                isinstance(name, ast.Constant)
+                and isinstance(name.value, str)
+                and "import" in ast.unparse(node.func)
+            ):
+                modules.add(name.value)
+            elif prefix := _package_of_choice(name):
+                chosen.add(prefix)
+            elif not _is_declared(text, node):
+                unclear.append((node.lineno, ast.unparse(node)))
+    return Imports(frozenset(modules), frozenset(members), frozenset(chosen), tuple(unclear))
+
+
+def _package_of_choice(name) -> str | None:
+    """The package of f"package.{name}"; None for anything else."""
+    if not isinstance(name, ast.JoinedStr) or len(name.values) != 2:
+        return None
+    head, tail = name.values
+    is_choice = (
+        isinstance(head, ast.Constant) and head.value.endswith(".") and isinstance(tail, ast.FormattedValue)
+    )
+    return head.value[:-1] if is_choice else None
+
+
+def _is_declared(text: str, node: ast.Call) -> bool:
+    """Whether a comment beside a call, or on the line above it, says why nothing else is reached."""
+    lines = range(node.lineno - 1, node.end_lineno + 1)
+    return any(line in lines and DECLARED.match(comment) for line, comment in _comments(text))
+
+
+@cache
+def _comments(text: str) -> tuple[tuple[int, str], ...]:
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return tuple((token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT)

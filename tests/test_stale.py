@@ -1,0 +1,109 @@
+"""What becomes stale when something is added: stages by their deps, requirements by their tests."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from radiotrace.evidence.trace import scope, tests
+from radiotrace.evidence.verify import workflow
+
+ROOT = Path(__file__).resolve().parent.parent
+NETWORKS = "learning/networks"
+FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of code and tests."""
+    folder = tmp_path_factory.mktemp("stale")
+    for name in ("radiotrace", "stages", "schemas", "tests", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (*FILES, *workflow.machinery(ROOT)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(clone):
+    """Deps of the stages, and the digests of code and tests."""
+    return workflow.expected(clone), tests.tree(clone, (*tests.CODE, *tests.TESTS))
+
+
+@pytest.fixture
+def added(clone):
+    """Adds a file for one test."""
+    paths = []
+
+    def add(folder: str, text: str) -> None:
+        paths.append(clone / f"radiotrace/{folder}/novel.py")
+        paths[0].write_text(text)
+
+    yield add
+    for path in paths:
+        path.unlink()
+
+
+def stale(clone, then: dict[str, str]) -> dict[str, list[str]]:
+    """Files of tests of requirements, and why they are stale."""
+    known = tests.declared(clone / "tests")
+    code, own = (
+        {path: digest for path, digest in then.items() if path.startswith("tests/") is wanted}
+        for wanted in (False, True)
+    )
+    found = {
+        "files": then,
+        "tests": {},
+        "code_tree_sha256": tests.merkle.root(code),
+        "test_tree_sha256": tests.merkle.root(own),
+    }
+    return scope.stale(found, tests.tree(clone, (*tests.CODE, *tests.TESTS)), clone, known)
+
+
+def test_nothing_is_stale_where_nothing_changed(clone, before):
+    assert stale(clone, before[1]) == {}
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [
+        ("segmentation", '"""Nothing yet."""\n'),
+        ("evidence/formats", "A = 1\n"),
+        (NETWORKS, (ROOT / "radiotrace/learning/networks/unet.py").read_text()),
+    ],
+    ids=["module of a task", "module of evidence", "network"],
+)
+@pytest.mark.requirement("SRS-EVI-6")
+def test_what_nothing_imports_makes_no_stage_and_no_requirement_stale(clone, before, added, folder, text):
+    added(folder, text)
+    assert workflow.expected(clone) == before[0]
+    assert stale(clone, before[1]) == {}
+
+
+def test_a_network_that_params_yaml_names_is_a_dep_of_the_stages_that_use_it(clone, before, added):
+    text = (clone / "params.yaml").read_text()
+    added(NETWORKS, "from radiotrace.learning.networks import unet\n")
+    try:
+        (clone / "params.yaml").write_text(text.replace("network: dynunet", "network: novel"))
+        found = workflow.expected(clone)
+    finally:
+        (clone / "params.yaml").write_text(text)
+    more = {name: set(found[name]["deps"]) - set(before[0][name]["deps"]) for name in found}
+    unet = {"radiotrace/learning/networks/unet.py"}
+    users = {"train", "evaluate", "robustness", "explain", "export"}
+    assert more == {name: unet if name in users else set() for name in found}
+    assert "radiotrace/learning/networks/${train.network}.py" in found["train"]["deps"]
+
+
+def test_a_change_of_statistics_leaves_training_and_tests_of_files_standing(clone, before):
+    path = clone / "radiotrace/statistics/intervals.py"
+    text = path.read_text()
+    try:
+        path.write_text(f"{text}\n# edited\n")
+        found = stale(clone, before[1])
+    finally:
+        path.write_text(text)
+    assert "radiotrace/statistics/intervals.py" not in before[0]["train"]["deps"]
+    assert "tests/test_statistics.py" in found
+    assert not {"tests/test_decoding.py", "tests/test_checkpoints.py", "tests/test_stage.py"} & found.keys()
