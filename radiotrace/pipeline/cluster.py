@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.pipeline import runs, stage
+from radiotrace.pipeline import closure, stage
 
 SECONDS_TO_CONNECT = 10
 HOW_TO_START = (
@@ -145,5 +145,5 @@ def check_worker(origin: Origin) -> str | None:
 @cache  # as it was when this process first asked: code that changes later is not what it runs
 def code_sha256() -> str:
     """SHA-256 of all code that stages run."""
-    files = sorted(path for package in runs.PACKAGES for path in (runs.ROOT / package).rglob("*.py"))
-    return records.digest({path.relative_to(runs.ROOT).as_posix(): records.sha256(path) for path in files})
+    files = sorted(path for package in closure.PACKAGES for path in (closure.ROOT / package).rglob("*.py"))
+    return records.digest({path.relative_to(closure.ROOT).as_posix(): records.sha256(path) for path in files})
