@@ -120,3 +120,8 @@ def test_a_record_with_whole_numbers_is_the_one_that_was_counted(tmp_path, mean,
     record["dice"]["mean_of_labels"]["mean"] = 1
     told = rederive.again(Sources(tmp_path, openings={"openings": [line]}, metrics=record))
     assert [text.split(" is not")[0] for text in told] == ["metrics.json"] * expected
+
+
+def test_a_record_that_is_not_here_was_not_looked_at_and_that_is_said(tmp_path):
+    found = rederive._told(Sources(tmp_path, openings={"openings": []}))
+    assert [text.split(" is not")[0] for text in found.skipped] == list(rederive.OPENED.values())

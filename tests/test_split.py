@@ -370,7 +370,7 @@ def counts(validation: int, test: int) -> dict:
 
 @pytest.mark.parametrize(("validation", "test", "expected"), [
     (5, 10, []), (0, 10, []), (5, 9, ["the test part has 9 subjects"]), (4, 10, ["the validation part has 4 subjects"]),
-    (1, 2, ["the test part has 2 subjects", "the validation part has 1 subjects"])])
+    (1, 2, ["the test part has 2 subjects", "the validation part has 1 subject"])])
 def test_a_part_that_is_too_small_to_say_anything_is_told_before_training(validation, test, expected):
     assert [line.split(";")[0] for line in splits.too_small(counts(validation, test))] == expected
 

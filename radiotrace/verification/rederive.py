@@ -247,7 +247,8 @@ AGAIN = "what the ledger counted for this model is what stands here (a warning)"
 
 def _told(sources: Sources) -> Check:
     found = _checked(AGAIN, again, sources)
-    return found if not found.faults or not found.looked else Check(3, AGAIN, warned=found.faults)
+    found.skipped += [f"{path} is not here: run 'make pull'" for path in OPENED.values() if not (sources.clone.root / path).is_file()]
+    return found if not found.faults or not found.looked else Check(3, AGAIN, skipped=found.skipped, warned=found.faults)
 
 
 DERIVED = {
