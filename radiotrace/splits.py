@@ -9,6 +9,7 @@ PARTS = ("train", "validation", "test")
 CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in the test part of one fold
 SUBJECTS_FOR_INTERVALS = 10  # in the test part: with fewer no criterion can be met (benchmarks/coverage.md)
 SUBJECTS_FOR_OFFSETS = 5  # in the validation part: with fewer, one of them decides temperature, offsets and thresholds
+MORE = "take more subjects, or a larger part (split.fractions, or fewer split.folds)"
 
 
 def position(seed: int, purpose: str, subject_id: str) -> float:
@@ -96,10 +97,10 @@ def too_small(counts: dict[str, dict]) -> list[str]:
     lines, n_test, n_validation = [], counts["test"]["subjects"], counts["validation"]["subjects"]
     if n_test < SUBJECTS_FOR_INTERVALS:
         lines.append(f"the test part has {_subjects(n_test)}; with fewer than {SUBJECTS_FOR_INTERVALS} there are no intervals, so that no "
-                     "criterion can be met: take a larger split.fractions.test, or more subjects")
+                     f"criterion can be met: {MORE}")
     if 0 < n_validation < SUBJECTS_FOR_OFFSETS:
         lines.append(f"the validation part has {_subjects(n_validation)}; temperature, thresholds and the balance of volumes rest on "
-                     "them alone: take a larger split.fractions.validation, or more subjects")
+                     f"them alone: {MORE}")
     return lines
 
 

@@ -378,7 +378,7 @@ def test_a_part_that_is_too_small_to_say_anything_is_told_before_training(valida
 def test_a_warning_of_a_small_part_says_what_to_do(project, capsys, monkeypatch):
     monkeypatch.setattr(splits, "SUBJECTS_FOR_INTERVALS", 1 + run()["counts"]["test"]["subjects"])
     run()
-    assert "take a larger split.fractions.test, or more subjects" in capsys.readouterr().err
+    assert "take more subjects, or a larger part (split.fractions, or fewer split.folds)" in capsys.readouterr().err
 
 
 def test_what_was_excluded_is_named_again(project):

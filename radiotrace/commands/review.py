@@ -28,7 +28,7 @@ def review(args) -> None:
     if not is_name:
         raise StageError(f"--as: found {args.by[:NAME_LENGTH]!a}, expected a name of 1 to {NAME_LENGTH} printable characters")
     waiting = [name for name, state in states.items() if state != "reviewed"]
-    if not args.all and not args.items:
+    if not args.items and not (args.all and waiting):
         print(tables.aligned([("item", "state"), *((name, states[name]) for name in waiting)]) if waiting else f"all {len(items)} items are reviewed")
         return
     chosen = waiting if args.all else [name for name in dict.fromkeys(args.items) if name in waiting]
@@ -77,9 +77,6 @@ def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -
     lines = [reviews.line(name, items[name], n_openings) | signed for name in chosen]
     reviews.add(ledger, lines)
     already = len(args.items) - len(lines)
-    if not chosen and not args.items:
-        print("nothing waits for review: every item of design/ was reviewed as it stands")
-        return
     print(f"{ledger}: {len(lines)} items reviewed" + (f", {already} were so already" if already > 0 and not args.refuse else ""))
     late = [name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])]
     if late:

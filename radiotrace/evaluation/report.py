@@ -193,7 +193,7 @@ def _subgroups(metrics: dict) -> list[str]:
     rows = [(attribute, group, row) for attribute, groups in metrics["subgroups"].items() for group, row in groups.items()]
     tested = [one for one in rows if one[2]["gap"] is not None]
     small = sum(row["insufficient_n"] for _, _, row in rows)
-    named = set(metrics["subgroups"]) | {name.split(":")[0] for _, _, row in rows for name in row["also"]}  # one that coincides with another
+    named = set(metrics["subgroups"]) | {name.split(": ")[0] for _, _, row in rows for name in row["also"]}  # one that coincides with another
     given = sorted(attribute for attribute in named if not attribute.startswith("derived_"))
     known = f"Attributes of the data set: {', '.join(given)}." if given else (
         "The data set says nothing of sex, age, site or scanner; groups are derived from images and references alone.")

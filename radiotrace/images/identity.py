@@ -27,7 +27,8 @@ def manifest(folder) -> str:
     folder = Path(folder)
     paths = files_below(folder)
     if not paths:
-        raise StageError(f"0 files in {folder}/", way_out=f"Put a data set there (README, 'Your own data'), or run 'dvc pull {folder}'.")
+        raise StageError(f"0 files in {folder}/", way_out="Put a data set there (README, 'Your own data'), "
+                         f"or run 'git checkout {folder}.dvc && dvc pull {folder}.dvc'.")
     if unseen := [f"{folder.as_posix()}/{path}" for path in paths if not path.isprintable()]:
         raise StageError(f"{len(unseen)} names of files in {folder}/ hold characters that are not seen, such as line breaks", unseen, "Rename them.")
     if dangling := [f"{folder.as_posix()}/{path}" for path in paths if not (folder / path).is_file()]:
@@ -50,7 +51,7 @@ def check_manifest(folder, manifest_path) -> None:
     if faults:
         raise StageError(
             f"{len(faults)} files of {folder}/ differ from {manifest_path}", faults,
-            "Restore the data with 'git checkout data.dvc && dvc checkout --force data.dvc'; "
+            "Restore the data with 'git checkout data.dvc && dvc pull --force data.dvc'; "
             "or, if the change is meant, run 'make manifest' and commit it.")
 
 

@@ -234,10 +234,18 @@ def again(sources: Sources) -> list[str]:
     root, model = sources.clone.root, (sources.train["run_id"], sources.train["weights_sha256"])
     counted = [line for line in sources["openings"]["openings"] if ledgers.model(line) == model]
     # The files of the stages: those of the bundle write 1 where the stage counted 1.0.
-    made = {name: records.digest(records.read(root / path, Path(path).stem)) for name, path in OPENED.items() if (root / path).is_file()}
+    made = {name: _digest(root / path) for name, path in OPENED.items() if (root / path).is_file()}
     other = [line["stage"] for line in counted if line["metrics_sha256"] != made.get(line["stage"], line["metrics_sha256"])]
     return [f"{Path(OPENED[name]).name} is not what came out when the test part was first opened for this model: the stage {name} has run again "
             "since, with other code or parameters; git may have the earlier record" for name in other]
+
+
+def _digest(path: Path) -> str | None:
+    """Of a record as it was counted; None where there is no such record, which is then not what was counted."""
+    try:
+        return records.digest(records.read(path, path.stem))
+    except StageError:
+        return None
 
 
 # What each stage counted when it opened the test part.
@@ -247,7 +255,8 @@ AGAIN = "what the ledger counted for this model is what stands here (a warning)"
 
 def _told(sources: Sources) -> Check:
     found = _checked(AGAIN, again, sources)
-    found.skipped += [f"{path} is not here: run 'make pull'" for path in OPENED.values() if not (sources.clone.root / path).is_file()]
+    if found.looked:
+        found.skipped += [f"{path} is not here: run 'make pull'" for path in OPENED.values() if not (sources.clone.root / path).is_file()]
     return found if not found.faults or not found.looked else Check(3, AGAIN, skipped=found.skipped, warned=found.faults)
 
 
