@@ -13,7 +13,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
-	@test -d data || dvc pull --quiet data.dvc  # where data/ is there, ingest says what is wrong with it
+	@dvc pull --quiet data.dvc || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
 	@test -z '$(wildcard members/*.dvc)' || dvc pull --quiet $(wildcard members/*.dvc)
 	dvc repro $(if $(wildcard build),,--force)
 	@echo; python -m radiotrace results

@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from radiotrace.evidence.design import compliance, negative_controls
 from radiotrace.evidence.pages import documents, parts
+from radiotrace.evidence.pages import model_card as model_card_page
 from tests import projects, submitted
 
 NAMES = {"traceability", "verification", "risks", "sbom", "model_card", "compliance"}
@@ -467,3 +468,25 @@ def test_a_browser_shows_every_document_at_every_width_and_asks_for_nothing(open
             # wide tables scroll by themselves
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path.name, width)
     assert errors == []
+
+
+def told_on_the_card(entry: dict) -> str:
+    return "".join(
+        span.text if isinstance(span, parts.Span) else span
+        for span in model_card_page._told(entry, "intended_use.json#/x")[0]
+    )
+
+
+def test_an_entry_of_the_model_card_begins_with_what_it_is_of_and_leaves_out_what_is_null():
+    assert (
+        told_on_the_card({"unit": None, "what": "label map", "formats": [".nii", ".mha"]})
+        == "what: label map; formats: .nii, .mha"
+    )
+
+
+def test_sentences_of_an_entry_follow_each_other_and_an_empty_list_says_none():
+    assert (
+        told_on_the_card({"must_know": ["Look at it.", "Do not trust it."]})
+        == "must know: Look at it. Do not trust it."
+    )
+    assert told_on_the_card({"not_checked": []}) == "not checked: none"

@@ -135,3 +135,20 @@ def test_a_record_with_whole_numbers_is_the_one_that_was_counted(tmp_path, mean,
     record["dice"]["mean_of_labels"]["mean"] = 1
     told = rederive.again(Sources(tmp_path, openings={"openings": [line]}, metrics=record))
     assert [text.split(" is not")[0] for text in told] == ["metrics.json"] * expected
+
+
+def test_a_record_that_is_not_here_was_not_looked_at_and_that_is_said(tmp_path):
+    found = rederive._told(Sources(tmp_path, openings={"openings": []}))
+    assert [text.split(" is not")[0] for text in found.skipped] == list(rederive.OPENED.values())
+
+
+def test_a_record_that_cannot_be_read_hides_no_other(tmp_path):
+    (tmp_path / "metrics").mkdir()
+    for name in ("metrics", "robustness"):
+        (tmp_path / f"metrics/{name}.json").write_text("{")
+    lines = [
+        {"stage": stage, "run_id": "a" * 64, "weights_sha256": "b" * 64, "metrics_sha256": C}
+        for stage in ("evaluate", "robustness")
+    ]
+    told = rederive.again(Sources(tmp_path, openings={"openings": lines}))
+    assert [text.split(" is not")[0] for text in told] == ["metrics.json", "robustness.json"]

@@ -82,6 +82,21 @@ def test_all_reviews_every_item_as_it_stands(folder, capsys):
     assert capsys.readouterr().out == f"all {len(items)} items are reviewed\n"
 
 
+def test_all_says_that_nothing_waits_where_nothing_does(folder, capsys):
+    capsys.readouterr()
+    run(folder, "--all")
+    assert capsys.readouterr().out == f"all {len(controls.items(controls.load(folder)))} items are reviewed\n"
+
+
+def test_what_is_refused_is_not_said_to_be_reviewed(folder, capsys):
+    edit(folder, "title: Dice of the anterior hippocampus", "title: Dice of the head")
+    _, digest = page(folder, capsys)
+    run(folder, "--all", "--as", "Ada Lovelace", "--shown", digest, "--refuse", "SRS-SEG-1")
+    out = capsys.readouterr().out
+    assert "0 items reviewed" in out
+    assert "1 items were refused and go on waiting: SRS-SEG-1" in out
+
+
 def test_what_was_edited_is_listed_and_nothing_is_written(folder, capsys):
     edit(folder, "title: Dice of the anterior hippocampus", "title: Dice of the head")
     before = (folder / "reviews.jsonl").read_bytes()

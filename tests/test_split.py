@@ -448,7 +448,7 @@ def counts(validation: int, test: int) -> dict:
         (0, 10, []),
         (5, 9, ["the test part has 9 subjects"]),
         (4, 10, ["the validation part has 4 subjects"]),
-        (1, 2, ["the test part has 2 subjects", "the validation part has 1 subjects"]),
+        (1, 2, ["the test part has 2 subjects", "the validation part has 1 subject"]),
     ],
 )
 def test_a_part_that_is_too_small_to_say_anything_is_told_before_training(validation, test, expected):
@@ -458,7 +458,10 @@ def test_a_part_that_is_too_small_to_say_anything_is_told_before_training(valida
 def test_a_warning_of_a_small_part_says_what_to_do(project, capsys, monkeypatch):
     monkeypatch.setattr(splits, "SUBJECTS_FOR_INTERVALS", 1 + run()["counts"]["test"]["subjects"])
     run()
-    assert "take a larger split.fractions.test, or more subjects" in capsys.readouterr().err
+    assert (
+        "take more subjects, or a larger part (split.fractions, or fewer split.folds)"
+        in capsys.readouterr().err
+    )
 
 
 def test_what_was_excluded_is_named_again(project):

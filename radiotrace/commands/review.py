@@ -43,7 +43,7 @@ def review(args) -> None:
             f"printable characters"
         )
     waiting = [name for name, state in states.items() if state != "reviewed"]
-    if not args.all and not args.items:
+    if not args.items and not (args.all and waiting):
         print(
             tables.aligned([("item", "state"), *((name, states[name]) for name in waiting)])
             if waiting
@@ -104,9 +104,6 @@ def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -
     lines = [reviews.line(name, items[name], n_openings) | signed for name in chosen]
     reviews.add(ledger, lines)
     already = len(args.items) - len(lines)
-    if not chosen and not args.items:
-        print("nothing waits for review: every item of design/ was reviewed as it stands")
-        return
     print(
         f"{ledger}: {len(lines)} items reviewed"
         + (f", {already} were so already" if already > 0 and not args.refuse else "")

@@ -34,7 +34,8 @@ def manifest(folder) -> str:
     if not paths:
         raise StageError(
             f"0 files in {folder}/",
-            way_out=f"Put a data set there (README, 'Your own data'), or run 'dvc pull {folder}'.",
+            way_out="Put a data set there (README, 'Your own data'), "
+            f"or run 'git checkout {folder}.dvc && dvc pull {folder}.dvc'.",
         )
     if unseen := [f"{folder.as_posix()}/{path}" for path in paths if not path.isprintable()]:
         raise StageError(
@@ -70,7 +71,7 @@ def check_manifest(folder, manifest_path) -> None:
         raise StageError(
             f"{len(faults)} files of {folder}/ differ from {manifest_path}",
             faults,
-            "Restore the data with 'git checkout data.dvc && dvc checkout --force data.dvc'; "
+            "Restore the data with 'git checkout data.dvc && dvc pull --force data.dvc'; "
             "or, if the change is meant, run 'make manifest' and commit it.",
         )
 

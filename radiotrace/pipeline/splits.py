@@ -9,11 +9,10 @@ from radiotrace.errors import StageError
 
 PARTS = ("train", "validation", "test")
 CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in the test part of one fold
-
-
 SUBJECTS_FOR_INTERVALS = 10  # in the test part: with fewer no criterion can be met (benchmarks/coverage.md)
 # in the validation part: with fewer, one of them decides temperature, offsets and thresholds
 SUBJECTS_FOR_OFFSETS = 5
+MORE = "take more subjects, or a larger part (split.fractions, or fewer split.folds)"
 
 
 def position(seed: int, purpose: str, subject_id: str) -> float:
@@ -131,17 +130,21 @@ def too_small(counts: dict[str, dict]) -> list[str]:
     lines, n_test, n_validation = [], counts["test"]["subjects"], counts["validation"]["subjects"]
     if n_test < SUBJECTS_FOR_INTERVALS:
         lines.append(
-            f"the test part has {n_test} subjects; with fewer than {SUBJECTS_FOR_INTERVALS} there "
+            f"the test part has {_subjects(n_test)}; with fewer than {SUBJECTS_FOR_INTERVALS} there "
             f"are no intervals, so that no "
-            "criterion can be met: take a larger split.fractions.test, or more subjects"
+            f"criterion can be met: {MORE}"
         )
     if 0 < n_validation < SUBJECTS_FOR_OFFSETS:
         lines.append(
-            f"the validation part has {n_validation} subjects; temperature, thresholds and the "
-            f"balance of volumes rest on them "
-            "alone: take a larger split.fractions.validation, or more subjects"
+            f"the validation part has {_subjects(n_validation)}; temperature, thresholds and the "
+            f"balance of volumes rest on "
+            f"them alone: {MORE}"
         )
     return lines
+
+
+def _subjects(number: int) -> str:
+    return f"{number} subject{'s' * (number != 1)}"
 
 
 def record(accepted: dict, p: dict) -> dict:

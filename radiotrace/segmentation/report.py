@@ -316,7 +316,7 @@ def _subgroups(metrics: dict) -> list[str]:
     tested = [one for one in rows if one[2]["gap"] is not None]
     small = sum(row["insufficient_n"] for _, _, row in rows)
     # one that coincides with another
-    named = set(metrics["subgroups"]) | {name.split(":")[0] for _, _, row in rows for name in row["also"]}
+    named = set(metrics["subgroups"]) | {name.split(": ")[0] for _, _, row in rows for name in row["also"]}
     given = sorted(attribute for attribute in named if not attribute.startswith("derived_"))
     known = (
         f"Attributes of the data set: {', '.join(given)}."

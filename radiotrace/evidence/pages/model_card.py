@@ -92,7 +92,9 @@ def _told(value, source: str) -> list:
 
 
 def _entry(value) -> str:
-    return " ".join(map(said, value)) if isinstance(value, list) else said(value)
+    """What an entry says: sentences one after the other, words with commas."""
+    sentences = isinstance(value, list) and value and all(text.endswith(".") for text in map(str, value))
+    return " ".join(value) if sentences else said(value)
 
 
 def _references(block: dict) -> Block:

@@ -342,11 +342,7 @@ def again(sources: Sources) -> list[str]:
     root, model = sources.clone.root, (sources.train["run_id"], sources.train["weights_sha256"])
     counted = [line for line in sources["openings"]["openings"] if ledgers.model(line) == model]
     # The files of the stages: those of the bundle write 1 where the stage counted 1.0.
-    made = {
-        name: records.digest(records.read(root / path, Path(path).stem))
-        for name, path in OPENED.items()
-        if (root / path).is_file()
-    }
+    made = {name: _digest(root / path) for name, path in OPENED.items() if (root / path).is_file()}
     other = [
         line["stage"]
         for line in counted
@@ -360,6 +356,15 @@ def again(sources: Sources) -> list[str]:
     ]
 
 
+def _digest(path: Path) -> str | None:
+    """Of a record as it was counted; None where there is no such record, which is then not what was
+    counted."""
+    try:
+        return records.digest(records.read(path, path.stem))
+    except StageError:
+        return None
+
+
 # What each stage counted when it opened the test part.
 OPENED = {
     "evaluate": "metrics/metrics.json",
@@ -371,7 +376,17 @@ AGAIN = "what the ledger counted for this model is what stands here (a warning)"
 
 def _told(sources: Sources) -> Check:
     found = _checked(AGAIN, again, sources)
-    return found if not found.faults or not found.looked else Check(3, AGAIN, warned=found.faults)
+    if found.looked:
+        found.skipped += [
+            f"{path} is not here: run 'make pull'"
+            for path in OPENED.values()
+            if not (sources.clone.root / path).is_file()
+        ]
+    return (
+        found
+        if not found.faults or not found.looked
+        else Check(3, AGAIN, skipped=found.skipped, warned=found.faults)
+    )
 
 
 DERIVED = {
