@@ -1,11 +1,14 @@
-# Everyday commands. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
+# Everyday commands, of the first study or, with STUDY=studies/NAME, of another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
 .PHONY: help run pull verify trace review test after-run verification negative-controls browser lint check deps diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
 BASE ?= main
+STUDY ?= .
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.dvc/tmp/site
+RADIOTRACE = python -m radiotrace --study '$(STUDY)'
+MEMBERS = $(wildcard $(STUDY)/members/*.dvc)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile
 COMPILE = .venv/bin/python -m compileall -q -j 0 -x '/tests?/' .venv/lib > /dev/null || true  # on all cores, where pip takes one; some files are templates, which fail
 
@@ -13,24 +16,24 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
 run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
-	@dvc pull --quiet data.dvc || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
-	@test -z '$(wildcard members/*.dvc)' || dvc pull --quiet $(wildcard members/*.dvc)
-	dvc repro $(if $(wildcard build),,--force)
-	@echo; python -m radiotrace results
+	@cd '$(STUDY)' && dvc pull --quiet data.dvc || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
+	@test -z '$(MEMBERS)' || dvc pull --quiet $(MEMBERS)
+	cd '$(STUDY)' && dvc repro $(if $(wildcard $(STUDY)/build),,--force)
+	@echo; $(RADIOTRACE) results
 
 pull: .venv/runtime ## bring the data, the submitted model and every output; run nothing
-	dvc pull
-	@echo; python -m radiotrace results
+	cd '$(STUDY)' && dvc pull
+	@echo; $(RADIOTRACE) results
 
 verify: .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'
-	python -I radiotrace/__main__.py verify
+	python -I radiotrace/__main__.py --study '$(STUDY)' verify
 
 trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirement, a risk, a test, a file, a case, a subject
 	@test -n '$(ITEM)' || { echo "say of what: make trace ITEM=SRS-SPLIT-1" >&2; exit 1; }
-	@python -m radiotrace trace '$(ITEM)'
+	@$(RADIOTRACE) trace '$(ITEM)'
 
 review: .venv/runtime ## a page of all items of design/ that wait for review, with what changed; it says how to sign them
-	@python -m radiotrace review --all
+	@$(RADIOTRACE) review --all
 
 test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
@@ -56,7 +59,7 @@ lint: .venv/dev ## ruff (rules and layout), and actionlint over the workflows
 	actionlint
 
 check: .venv/runtime ## dvc.lock fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
-	@said=$$(dvc repro --dry --allow-missing) || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^>/d'; \
+	@said=$$(dvc repro --dry --allow-missing --all-pipelines) || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^>/d'; \
 	  if echo "$$said" | grep -q '^Running stage'; then echo "dvc.lock does not fit the code, the parameters or design/: 'dvc repro'" >&2; exit 1; fi
 	python -m radiotrace datastore
 	@test ! -f execution/tests.json || cmp execution/tests.json verification/tests.json \
@@ -70,8 +73,8 @@ deps: .venv/runtime ## write what follows from the code into dvc.yaml: commands,
 	python -m radiotrace.evidence.verify.workflow
 
 manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc
-	python -m radiotrace manifest
-	dvc add --quiet data
+	$(RADIOTRACE) manifest
+	cd '$(STUDY)' && dvc add --quiet data
 
 install: .venv/dev ## .venv with runtime and test tools; the other commands do it by themselves
 

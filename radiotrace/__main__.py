@@ -8,7 +8,7 @@ import can be one of OTHER's.
 import os
 import sys
 
-if __name__ == "__main__" and (sys.flags.isolated or sys.argv[1:2] in (["verify"], ["sign"])):
+if __name__ == "__main__" and (sys.flags.isolated or not {"verify", "sign"}.isdisjoint(sys.argv[1:4])):
     isolated = os.path.abspath(__file__).replace("__main__.py", "pipeline/isolated.py")  # noqa: PTH100
     os.execv(sys.executable, [sys.executable, "-I", "-B", isolated, "radiotrace", *sys.argv[1:]])  # noqa: S606
 
@@ -28,7 +28,7 @@ from radiotrace.commands import (
     verify,
 )
 from radiotrace.errors import StageError
-from radiotrace.pipeline import datastore
+from radiotrace.pipeline import datastore, study
 
 
 def manifest(args) -> None:
@@ -48,6 +48,12 @@ def check_datastore(args) -> None:
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
+    parser.add_argument(
+        "--study",
+        default=".",
+        metavar="FOLDER",
+        help="studies/NAME, to which every path is then relative; default: the study in this folder",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, function, options in (
         ("results", results.results, {"--evidence": "evidence"}),
@@ -74,6 +80,8 @@ def main(argv=None) -> int:
         options(command)
     args = parser.parse_args(argv)
     try:
+        if args.function is not verify.run:  # which looks into a clone from outside
+            args.study = study.enter(args.study)
         return args.function(args) or 0
     except StageError as error:
         print(f"radiotrace: {error}", file=sys.stderr)

@@ -29,6 +29,7 @@ from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import baselines, beside, closed_world, history, levels, verifier, workflow
 from radiotrace.evidence.verify import remade as remade_again
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
 from radiotrace.segmentation import recompute, robustness
 from radiotrace.segmentation.verification import rederive, released
@@ -662,7 +663,7 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
         for row in signatures.verify(clone.signatures, clone.evidence, one.given, folder)
         for fault in row["faults"]
     ]
-    world, flow, lock = closed_world.check(clone), workflow.check(folder), beside.locked(folder).faults
+    world, flow, lock = closed_world.check(clone), workflow.check(Study(folder)), beside.locked(folder).faults
     taken = beside.parameters(clone.evidence, folder).faults
     made = vouch_again(folder)
     fitted = (

@@ -194,3 +194,19 @@ def test_many_faults_of_a_kind_are_cut_and_counted(project):
         project.lock(f"build/{number:02}", md5(b"%d" % number))
     found = project.faults()
     assert (len(found), found[-1]) == (13, "… and 8 more")
+
+
+def test_members_and_further_studies_are_looked_up(project):
+    for place, name in ((".", "members/other"), ("studies/liver", "data"), ("studies/liver", "members/more")):
+        folder = project.folder / place
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "dvc.yaml").write_text("stages: {}\n")
+        digest = md5(f"{place} {name}".encode())
+        (folder / f"{name}.dvc").write_text(
+            json.dumps({"outs": [{"path": name.split("/")[-1], "md5": digest}]})
+        )
+    assert [fault.split(":")[0] for fault in project.faults()] == [
+        "members/other",
+        "studies/liver/data",
+        "studies/liver/members/more",
+    ]

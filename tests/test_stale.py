@@ -7,6 +7,7 @@ import pytest
 
 from radiotrace.evidence.trace import scope, tests
 from radiotrace.evidence.verify import workflow
+from radiotrace.pipeline.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = "learning/networks"
@@ -28,7 +29,7 @@ def clone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def before(clone):
     """Deps of the stages, and the digests of code and tests."""
-    return workflow.expected(clone), tests.tree(clone, (*tests.CODE, *tests.TESTS))
+    return workflow.expected(Study(clone)), tests.tree(clone, (*tests.CODE, *tests.TESTS))
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_nothing_is_stale_where_nothing_changed(clone, before):
 @pytest.mark.requirement("SRS-EVI-6")
 def test_what_nothing_imports_makes_no_stage_and_no_requirement_stale(clone, before, added, folder, text):
     added(folder, text)
-    assert workflow.expected(clone) == before[0]
+    assert workflow.expected(Study(clone)) == before[0]
     assert stale(clone, before[1]) == {}
 
 
@@ -86,7 +87,7 @@ def test_a_network_that_params_yaml_names_is_a_dep_of_the_stages_that_use_it(clo
     added(NETWORKS, "from radiotrace.learning.networks import unet\n")
     try:
         (clone / "params.yaml").write_text(text.replace("network: dynunet", "network: novel"))
-        found = workflow.expected(clone)
+        found = workflow.expected(Study(clone))
     finally:
         (clone / "params.yaml").write_text(text)
     more = {name: set(found[name]["deps"]) - set(before[0][name]["deps"]) for name in found}

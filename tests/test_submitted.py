@@ -16,6 +16,7 @@ from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.verify import closed_world, levels, workflow
 from radiotrace.pipeline import datastore
 from radiotrace.pipeline.closure import code_closure
+from radiotrace.pipeline.study import Study
 from tests import submitted
 
 HEAD = submitted.folder()
@@ -157,7 +158,7 @@ def test_every_file_of_the_clone_is_listed_and_dvc_yaml_is_that_of_the_code(tmp_
     root = tmp_path / "clone"
     clone = levels.Clone(root, root / "evidence", root / "signatures", root / "keys")
     assert closed_world.check(clone).faults == []
-    assert workflow.check(root).faults == []
+    assert workflow.check(Study(root)).faults == []
 
 
 @pytest.mark.parametrize("resealed", [False, True])
@@ -190,7 +191,7 @@ def test_the_code_that_the_run_records_is_the_code_that_is_committed():
         closure = code_closure(
             [workflow.STAGES[stage["stage"]].script(stage["stage"])],
             root=HEAD,
-            choices=workflow.chosen(HEAD, has_members=True),
+            choices=workflow.chosen(Study(HEAD), has_members=True),
         )
         assert stage["code"] == {path: records.sha256(HEAD / path) for path in closure}
 

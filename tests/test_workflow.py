@@ -7,6 +7,7 @@ import pytest
 
 from radiotrace.errors import StageError
 from radiotrace.evidence.verify import workflow
+from radiotrace.pipeline.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 SPLIT = "    cmd: >-\n      python -m stages.split"
@@ -28,15 +29,15 @@ def edited(clone, old: str, new: str) -> list[str]:
     text = (clone / "dvc.yaml").read_text()
     assert old in text
     (clone / "dvc.yaml").write_text(text.replace(old, new, 1))
-    return workflow.check(clone).faults
+    return workflow.check(Study(clone)).faults
 
 
 def test_workflow_of_this_repository_is_that_of_its_code():
-    assert workflow.check(ROOT).faults == []
+    assert workflow.check(Study(ROOT)).faults == []
 
 
 def test_written_workflow_is_the_one_that_is_there():
-    assert workflow.written(ROOT) == (ROOT / "dvc.yaml").read_text("utf-8"), "run 'make deps'"
+    assert workflow.written(Study(ROOT)) == (ROOT / "dvc.yaml").read_text("utf-8"), "run 'make deps'"
 
 
 @pytest.mark.requirement("SRS-EVI-7")
@@ -94,7 +95,7 @@ def test_workflow_that_says_something_else_is_found(clone, old, new, expected):
 def test_stage_that_is_gone_is_found(clone):
     text = (clone / "dvc.yaml").read_text()
     (clone / "dvc.yaml").write_text(text[: text.index("  explain:\n")] + text[text.index("  report:\n") :])
-    assert "dvc.yaml: explain: found nothing, expected a stage" in workflow.check(clone).faults
+    assert "dvc.yaml: explain: found nothing, expected a stage" in workflow.check(Study(clone)).faults
 
 
 @pytest.mark.parametrize(
@@ -111,21 +112,21 @@ def test_stage_that_is_gone_is_found(clone):
 )
 def test_workflow_of_any_shape_is_refused_without_a_crash(clone, text):
     (clone / "dvc.yaml").write_text(text)
-    assert workflow.check(clone).faults
+    assert workflow.check(Study(clone)).faults
 
 
 def test_import_that_is_new_becomes_a_dep(clone):  # what 'make deps' is for
     (clone / "radiotrace/more.py").touch()
     with open(clone / "stages/split.py", "a") as file:
         file.write("\n\ndef later():\n    from radiotrace import more\n")
-    assert "dvc.yaml: split: deps: lacks radiotrace/more.py" in workflow.check(clone).faults
-    (clone / "dvc.yaml").write_text(workflow.written(clone))
-    assert workflow.check(clone).faults == []
+    assert "dvc.yaml: split: deps: lacks radiotrace/more.py" in workflow.check(Study(clone)).faults
+    (clone / "dvc.yaml").write_text(workflow.written(Study(clone)))
+    assert workflow.check(Study(clone)).faults == []
 
 
 def test_bundle_vouches_for_a_program_that_ci_starts(clone):
     (clone / ".ci/after").touch()
-    assert "dvc.yaml: evidence: deps: lacks .ci/after" in workflow.check(clone).faults
+    assert "dvc.yaml: evidence: deps: lacks .ci/after" in workflow.check(Study(clone)).faults
 
 
 def test_description_that_dvc_would_not_read_back_is_refused(clone, monkeypatch):

@@ -32,7 +32,7 @@ from radiotrace.evidence.verify import (
     workflow,
 )
 from radiotrace.evidence.verify.levels import Check, Clone
-from radiotrace.pipeline import isolated
+from radiotrace.pipeline import isolated, study
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
 NAMES = {
@@ -88,8 +88,9 @@ def run(args) -> int:
 
 def the_clone(args) -> Clone:
     """Where everything lies that is looked at."""
-    root = Path(args.project)
-    return Clone(root, root / args.evidence, root / args.signatures, root / args.keys)
+    place = study.at(args.study, args.project).place
+    root = Path(args.project) / place
+    return Clone(root, root / args.evidence, root / args.signatures, root / args.keys, place)
 
 
 def taken(checks: list[Check], level: int) -> list[str]:
@@ -140,7 +141,7 @@ def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
     """
     check = Check(2, "every signature fits its key and what it is over")
     brought = [*(args.pubkey or ()), *([args.fingerprints] if args.fingerprints else [])]
-    keys.outside(brought, clone.root)
+    keys.outside(brought, clone.study.repository)
     if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
     known = keys.known(
@@ -293,20 +294,25 @@ def reproduced(clone: Clone) -> Check:
 
     It runs what the clone has, so it begins only where that was found to be what the verifier has.
     """
-    root, what = clone.root.resolve(), "another clone ends in the same bytes"
+    what, repository = "another clone ends in the same bytes", clone.study.repository.resolve()
     dvc = [sys.executable, "-I", "-B", "-m", "dvc"]
     with tempfile.TemporaryDirectory() as folder:
-        again = Path(folder) / "clone"
+        top = Path(folder) / "clone"
+        again = top / clone.place
         environment = isolated.environment(DVC_SITE_CACHE_DIR=f"{folder}/site", DVC_NO_ANALYTICS="1")
-        members = (path.relative_to(root).as_posix() for path in sorted((root / "members").glob("*.dvc")))
+        members = (f"members/{path.name}" for path in sorted((clone.root / "members").glob("*.dvc")))
         if fault := _run(
-            folder, ["git", "clone", "-q", "--no-hardlinks", str(root), str(again)], environment
+            folder, ["git", "clone", "-q", "--no-hardlinks", str(repository), str(top)], environment
         ):
             return Check(6, what, [fault])
         fresh = Clone(
-            again, again / clone.evidence.name, again / clone.signatures.name, again / clone.keys.name
+            again,
+            again / clone.evidence.name,
+            again / clone.signatures.name,
+            again / clone.keys.name,
+            clone.place,
         )
-        fit = [verifier.check(fresh), closed_world.check(fresh), workflow.check(again)]
+        fit = [verifier.check(fresh), closed_world.check(fresh), workflow.check(fresh.study)]
         if faults := [fault for check in fit for fault in check.faults]:
             return Check(6, what, ["nothing was run, because:", *faults])
         for words in (
@@ -321,7 +327,7 @@ def reproduced(clone: Clone) -> Check:
                 for path in (one / clone.evidence.name).glob("*")
                 if path.is_file()
             }
-            for one in (root, again)
+            for one in (clone.root, again)
         )
     return Check(
         6,
@@ -359,17 +365,17 @@ CHECKS = {
     3: (
         ("its code is that of the verifier", verifier.check),
         ("every file of the clone is listed", closed_world.check),
-        ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.root)),
+        ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.study)),
         (
             "every file that it vouches for has its SHA-256",
-            lambda clone: levels.vouched(clone.evidence, clone.root),
+            lambda clone: levels.vouched(clone.evidence, clone.root, clone.study.up),
         ),
         (
             "made again from this clone it has the same bytes",
             lambda clone: levels.derived(clone.evidence, clone.root),
         ),
         ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.root)),
-        ("dvc.lock fits", lambda clone: beside.locked(clone.root)),
+        ("dvc.lock fits", lambda clone: beside.locked(clone.root, clone.study.up)),
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
         ("ledgers only grew", lambda clone: history.check(clone.root)),
         ("no file of a package changed under its name", lambda clone: history.wheels(clone.root)),

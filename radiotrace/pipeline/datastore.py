@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from radiotrace.errors import StageError
+from radiotrace.pipeline import study
 
 SHOWN = 12  # faults of one kind
 RESTORE = "Restore it with 'git checkout datastore'; or, after a run that is meant, 'dvc push' and commit it."
@@ -23,10 +24,10 @@ ANOTHER_RUN = (
 
 
 def check(project) -> tuple[int, int]:
-    """Hashes every object, and looks up everything that dvc.lock and *.dvc say was pushed.
+    """Hashes every object, and looks up everything that dvc.lock and *.dvc of any study say was pushed.
 
     Args:
-        project: folder with dvc.yaml, dvc.lock, *.dvc and datastore/.
+        project: the repository: folder with datastore/ and the first study.
 
     Returns:
         How many objects were hashed, and how many locked files were found among them.
@@ -94,30 +95,37 @@ def _shortened(lines: list[str]) -> list[str]:
     return lines if len(lines) <= SHOWN + 1 else [*lines[:SHOWN], f"… and {len(lines) - SHOWN} more"]
 
 
-def _locked(project: Path) -> dict[str, str]:
-    """Output -> hash, of all outputs that are pushed."""
+def _locked(repository: Path) -> dict[str, str]:
+    """Output -> hash, of all outputs that are pushed, of every study and of the members of its ensemble."""
+    return {
+        path if place == "." else f"{place}/{path}": digest
+        for place, folder in ((one.place, one.folder) for one in study.every(repository))
+        for path, digest in _locked_in(folder).items()
+    }
+
+
+def _locked_in(folder: Path) -> dict[str, str]:
+    """As _locked, of one study; paths are relative to it."""
 
     def load(path):
         return (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) if path.is_file() else None) or {}
 
     kept_elsewhere = {
         name
-        for stage in load(project / "dvc.yaml").get("stages", {}).values()
+        for stage in load(folder / "dvc.yaml").get("stages", {}).values()
         for kind in ("outs", "metrics", "plots")
         for out in stage.get(kind, [])
         if isinstance(out, dict)
         for name, options in out.items()
         if options.get("cache") is False or options.get("push") is False
     }
-    stages = load(project / "dvc.lock").get("stages", {}).values()
-    tracked = [
-        out for path in sorted(project.glob("*.dvc")) if path.is_file() for out in load(path).get("outs", [])
-    ]
-    return {
-        out["path"]: out["md5"]
-        for out in [out for stage in stages for out in stage.get("outs", [])] + tracked
-        if out["path"] not in kept_elsewhere
-    }
+    stages = load(folder / "dvc.lock").get("stages", {}).values()
+    locked = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+    for path in sorted([*folder.glob("*.dvc"), *folder.glob("members/*.dvc")]):
+        if path.is_file():
+            above = path.parent.relative_to(folder)
+            locked |= {(above / out["path"]).as_posix(): out["md5"] for out in load(path).get("outs", [])}
+    return {path: digest for path, digest in locked.items() if path not in kept_elsewhere}
 
 
 def _expanded(name: str, digest: str, store: Path):

@@ -1,12 +1,14 @@
 """dvc.yaml, with what it takes from params.yaml put in, as DVC does before it runs anything."""
 
 import re
+import shlex
 from pathlib import Path
 
 from radiotrace.errors import StageError
 from radiotrace.pipeline import params
 
 WORKFLOW, PARAMS = "dvc.yaml", "params.yaml"
+START = re.compile(r"cd (\.\.(?:/\.\.)*) && (?=python )")  # the command of a study that is not the first one
 # Packages of which code takes one module, which a value of params.yaml names.
 CHOICES = {"radiotrace.learning.networks": "train.network"}
 TAKEN = re.compile(r"\$\{([\w.]+)\}")
@@ -22,6 +24,21 @@ def load(root) -> dict:
     root = Path(root)
     described = params.load_yaml(root / WORKFLOW)
     return put_in(described, parameters(root)) if _takes(described) else described
+
+
+def command(entry: dict) -> tuple[str, list[str]]:
+    """The folder in which the command of a stage starts, as the study sees it, and the command's words.
+
+    Args:
+        entry: of dvc.yaml.
+
+    Raises:
+        KeyError, ValueError: it has no command, or one that no shell would take.
+    """
+    text, folder = entry["cmd"], "."
+    if start := START.match(text):
+        text, folder = text[start.end() :], start[1]
+    return folder, shlex.split(text)
 
 
 def parameters(root) -> dict:

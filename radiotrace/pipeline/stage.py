@@ -12,19 +12,23 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from radiotrace import errors
+from radiotrace.pipeline import study
 
 
 def run(main, parser, argv=None) -> int:
     """Runs a stage's main(args) and returns its exit status.
 
-    Every stage takes --params and --requirements beside the paths that its parser names. Exit status 1 with
-    one message and no traceback is for what a user can mend: a StageError, a full disk, a path that may not
-    be written, an interrupt. Anything else is a fault of the program and shows its traceback.
+    Every stage takes --study, --params and --requirements beside the paths that its parser names. The folder
+    of the study becomes the current one; all other paths are relative to it. Exit status 1 with one message
+    and no traceback is for what a user can mend: a StageError, a full disk, a path that may not be written,
+    an interrupt. Anything else is a fault of the program and shows its traceback.
     """
+    parser.add_argument("--study", default=".", help="folder of the study; default: the current one")
     parser.add_argument("--params", required=True, help="params.yaml")
     parser.add_argument("--requirements", required=True, help="requirements.txt; its pins are enforced")
     args = parser.parse_args(argv)
     try:
+        args.study = study.enter(args.study)
         check_environment(args.requirements)
         main(args)
     except errors.StageError as error:

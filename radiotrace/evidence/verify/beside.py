@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import tests
-from radiotrace.evidence.verify.levels import Check
+from radiotrace.evidence.verify.levels import Check, leads_out
 from radiotrace.pipeline import dvcfile, params
 
 PREDICTIONS, RAW = "build/evaluate/results/predictions", "data"
@@ -50,7 +50,7 @@ def named(evidence, root) -> Check:
 
 
 def _fault(folder: Path, name: str, expected: str) -> str | None:
-    if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+    if leads_out(name):
         return "leads out of the clone"
     if not (folder / name).is_file():
         return "missing"
@@ -58,11 +58,14 @@ def _fault(folder: Path, name: str, expected: str) -> str | None:
     return None if found == expected else f"SHA-256 found {found[:12]}…, expected {expected[:12]}…"
 
 
-def locked(root) -> Check:
+def locked(root, up: str = "") -> Check:
     """Level 3: DVC's lock has every stage of dvc.yaml, and what it says of files, folders and parameters is
     so.
 
     A signature cannot cover the lock, since DVC writes it last.
+
+    Args:
+        up: what leads from `root`, a study's folder, to the clone's.
     """
     check, root = (
         Check(3, "dvc.lock has every stage, and is of the files and parameters that are here"),
@@ -93,7 +96,7 @@ def locked(root) -> Check:
         return Check(3, check.what, [f"dvc.lock: cannot be read: {str(error).splitlines()[0]}"])
     hashes = cache(_md5)  # several stages read the same file
     for (name, path), expected in sorted(entries.items()):
-        if ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
+        if leads_out(path, up):
             check.faults.append(f"dvc.lock: {name}: {path} leads out of the clone")
         elif (root / path).exists() and hashes(root / path) != expected:
             check.faults.append(f"{path}: not what dvc.lock has for the stage {name}")

@@ -21,6 +21,7 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, params
+from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study, every
 
 # What runs leave behind. Nothing of it may be in git: a checkpoint there would be taken for one's own, and
 # forged ones are.
@@ -63,6 +64,13 @@ SETTINGS_PLACES = re.compile(
     r"|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|data\.dvc|"
     r"members/[A-Za-z0-9_-]+\.dvc"
 )
+# Settings that a further study has.
+STUDY_PLACES = re.compile(r"dvc\.(yaml|lock)|data\.dvc|members/[A-Za-z0-9_-]+\.dvc")
+IN_STUDY = re.compile(rf"{STUDIES}/{NAME.pattern}/")
+# Of the root, what is of the first study.
+OF_FIRST = frozenset(
+    {*(path.split("/")[0] for path in PATHS.values()), "data.dvc", "keys", "signatures", "build", "execution"}
+)
 CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".pth", ".egg-link")
 # What a program that people start in a clone looks for by name.
 SETTINGS = re.compile(
@@ -79,7 +87,16 @@ ATTRIBUTES = re.compile(
     r"(#.*|\* text=auto eol=lf|(/datastore/\*\*|/metrics/\*\.svg|/evidence/\*\*)( "
     r"(-text|-diff|-merge|linguist-generated))+)?"
 )
-IGNORED = ("/datastore", "/.checkpoints", "/execution", "__pycache__", "*.pyc", "/.venv", "/.benchmarks", "")
+IGNORED = (
+    "/datastore",
+    ".checkpoints",
+    "execution",
+    "__pycache__",
+    "*.pyc",
+    "/.venv",
+    "/.benchmarks",
+    "",
+)
 PIN = re.compile(
     r"(#.*|-r requirements-[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; "
     r"*[^#]+)?( *#.*)?)?"
@@ -111,20 +128,26 @@ class Files:
 
 
 def check(clone: Clone) -> Check:
-    """Level 3: every file is listed, and no setting says anything that ours do not."""
-    what, files = "every file of the clone is listed, and none that is not could run", listing(clone.root)
+    """Level 3: every file is listed, and no setting says anything that ours do not.
+
+    Of other studies in the clone, that nothing in them would run: what they say is theirs to prove.
+    """
+    study = clone.study
+    root, files = study.repository, listing(study.repository)
+    what = "every file of the clone is listed, and none that is not could run"
     try:
         vouched = _vouched(clone)
     except StageError as error:
         return Check(3, what, [error.headline, *error.findings, *files.faults])
     names = sorted(files.present.keys() | (files.tracked or frozenset()))
     delivered = [name for name in names if files.tracked is None or name in files.tracked]
-    inside = f"{clone.evidence.name}/"
+    inside = study.in_repository(clone.evidence.name)
+    others = sorted({owner for name in names if (owner := owner_of(name, study)) not in (None, study.place)})
     faults = [
         fault
         for name in names
-        if not name.startswith(inside)
-        for fault in _faults(name, files, vouched, name in delivered)
+        if not name.startswith(f"{inside}/")
+        for fault in _faults(name, files, vouched, name in delivered, owner_of(name, study) in others)
     ]
     checked = Check(
         3,
@@ -133,19 +156,23 @@ def check(clone: Clone) -> Check:
             *files.faults,
             *faults,
             *_names(delivered),
-            *_settings(clone.root),
-            *_locks(clone.root),
-            *_stored(clone.root),
+            *_settings(root),
+            *_locks(root),
+            *_stored(root),
         ],
         believed=list(BELIEVED),
     )
     if files.tracked is None:
         checked.skipped.append("git cannot tell what is tracked here: every file counts as delivered")
-    if (clone.root / ".dvc/config.local").exists():
+    if others:
+        checked.skipped.append(
+            f"other studies are proved by themselves: {', '.join(others)} (verify --study)"
+        )
+    if (root / ".dvc/config.local").exists():
         checked.skipped.append(
             ".dvc/config.local: settings of whoever made this folder; take it away where that was not you"
         )
-    checked.believed += _remotes(clone.root)
+    checked.believed += _remotes(root)
     return checked
 
 
@@ -188,13 +215,31 @@ def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
     with os.scandir(root / below) as entries:
         for entry in entries:
             name = f"{below}{entry.name}"
-            if name == ".git" or name in STATE or entry.name == "__pycache__":
+            if name == ".git" or within(name) in STATE or entry.name == "__pycache__":
                 continue
             mode = entry.stat(follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
                 _walk(root, f"{name}/", present)
             else:
                 present[name] = stat.S_ISLNK(mode)
+
+
+def within(name: str) -> str:
+    """A path of the repository, as the study in which it lies sees it; of the root, as it is."""
+    return IN_STUDY.sub("", name)
+
+
+def owner_of(name: str, study: Study) -> str | None:
+    """The place of the study whose file it is; None for what all studies share.
+
+    Args:
+        study: that is verified. Where it is the first one, all of the root counts as its own.
+    """
+    if match := IN_STUDY.match(name):
+        return match[0].rstrip("/")
+    if study.place == ".":
+        return "."
+    return "." if name.split("/")[0] in OF_FIRST else None
 
 
 def _vouched(clone: Clone) -> frozenset[str]:
@@ -205,12 +250,23 @@ def _vouched(clone: Clone) -> frozenset[str]:
     code = {
         path for path in listed["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))
     }
-    return frozenset({row["path"] for row in manifest["files"] if not row["in_bundle"]} | code)
+    outside = [row["path"] for row in manifest["files"] if not row["in_bundle"]]
+    try:
+        return frozenset({clone.study.in_repository(path) for path in outside} | code)
+    except ValueError as error:
+        raise StageError(f"manifest.json: {error}") from None
 
 
-def _faults(name: str, files: Files, vouched: frozenset[str], is_delivered: bool) -> list[str]:
-    """What is wrong with one file; [] where it is listed, or is the reader's own and nothing would run it."""
-    in_state = any(name == state or name.startswith(f"{state}/") for state in STATE)
+def _faults(
+    name: str, files: Files, vouched: frozenset[str], is_delivered: bool, is_of_another: bool
+) -> list[str]:
+    """What is wrong with one file; [] where it is listed, or is the reader's own and nothing would run it.
+
+    Args:
+        is_of_another: whether it is a file of another study, for which this bundle does not vouch.
+    """
+    inner = within(name)
+    in_state = any(inner == state or inner.startswith(f"{state}/") for state in STATE)
     if in_state:
         return [f"{name}: tracked by git, though it is of what runs leave behind"] if is_delivered else []
     if files.present.get(name):
@@ -224,9 +280,12 @@ def _faults(name: str, files: Files, vouched: frozenset[str], is_delivered: bool
         if name.endswith(CODE)
         else ("", None)
     )
-    if kind and not places.fullmatch(name):
+    is_placed = not kind or places.fullmatch(name) or (inner != name and STUDY_PLACES.fullmatch(inner))
+    if not is_placed:
         return [f"{name}: {kind} in a place where none belongs"]
-    if name in vouched or any(re.fullmatch(pattern, name) for pattern in LISTED):
+    if inner != name and inner == ".gitignore":  # what git leaves out of a study
+        return []
+    if is_of_another or name in vouched or any(re.fullmatch(pattern, inner) for pattern in LISTED):
         return []
     return [f"{name}: {kind or 'a file'} that nothing vouches for"] if kind or is_delivered else []
 
@@ -336,7 +395,8 @@ def _locks(root: Path) -> list[str]:
     """*.dvc names data by hash, and nothing else: with a command, or with a place to import from, DVC
     would follow it."""
     faults = []
-    for path in sorted([*root.glob("*.dvc"), *(root / "members").glob("*.dvc")]):
+    folders = [folder for one in every(root) for folder in (one.folder, one.path("members"))]
+    for path in sorted(path for folder in folders for path in folder.glob("*.dvc")):
         name = path.relative_to(root).as_posix()
         if path.is_dir():
             continue  # DVC's own folder

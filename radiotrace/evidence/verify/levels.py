@@ -16,7 +16,6 @@ Only level 6 runs what the clone has, and not before it was found to be the veri
 """
 
 import json
-import shlex
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -27,7 +26,8 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.design import compliance
 from radiotrace.evidence.signing import dsse, oms, statements
 from radiotrace.evidence.signing.statements import MANIFEST
-from radiotrace.pipeline import isolated, params
+from radiotrace.pipeline import dvcfile, isolated, params
+from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
 
 INDEX = "index.json"
@@ -59,12 +59,24 @@ class Check:
 
 @dataclass(frozen=True)
 class Clone:
-    """What is verified: the folder of a clone and the folders in it. Nothing of it is imported."""
+    """What is verified: the folder of a study in a clone and the folders in it. Nothing of it is imported.
+
+    Attributes:
+        root: the study's folder, which is the clone's for the first study.
+        place: of the study in the clone.
+    """
 
     root: Path
     evidence: Path
     signatures: Path
     keys: Path
+    place: str = "."
+
+    @property
+    def study(self) -> Study:
+        """The study, of this clone."""
+        above = len(self.place.split("/")) if self.place != "." else 0
+        return Study(Path(self.root, *[".."] * above), self.place)
 
 
 def whole(evidence) -> list[Check]:
@@ -203,10 +215,24 @@ def _pointing(record, place: str):
             yield from _pointing(value, f"{place}/{number}")
 
 
-def vouched(evidence, root) -> Check:
+def leads_out(path: str, up: str = "") -> bool:
+    """Whether a path leads out of a clone.
+
+    Args:
+        path: as a study sees it.
+        up: what leads from the study to the clone's folder.
+    """
+    inside = PurePosixPath(path.removeprefix(up) if up else path)
+    return ".." in inside.parts or inside.is_absolute()
+
+
+def vouched(evidence, root, up: str = "") -> Check:
     """Level 3: every file outside the bundle that it vouches for is there and has its SHA-256.
 
     What DVC keeps may not have been pulled.
+
+    Args:
+        up: what leads from `root`, a study's folder, to the clone's.
     """
     check = Check(3, "every file that it vouches for has its SHA-256")
     try:
@@ -216,7 +242,7 @@ def vouched(evidence, root) -> Check:
     absent = []
     for entry in (entry for entry in manifest["files"] if not entry["in_bundle"]):
         path = Path(root) / entry["path"]
-        if ".." in PurePosixPath(entry["path"]).parts or PurePosixPath(entry["path"]).is_absolute():
+        if leads_out(entry["path"], up):
             check.faults.append(f"{entry['path']}: leads out of the clone")
             continue
         if not path.is_file():
@@ -241,7 +267,7 @@ def started(root: Path, words: list[str], code: Path = isolated.ROOT) -> tuple[i
     clone.
 
     Args:
-        root: of the clone, the current folder of the process; nothing is imported from there.
+        root: where the stage starts, in the clone; nothing is imported from there.
         words: of the stage's command, without 'python': -m, the module, its options.
         code: root of the repository whose stage runs: that of the verifier.
     """
@@ -268,7 +294,7 @@ def derived(evidence, root, run=started) -> Check:
     """
     evidence, root = Path(evidence), Path(root)
     check = Check(3, "made again from this clone it has the same bytes")
-    words = _command(root / "dvc.yaml")
+    start, words = _command(root / "dvc.yaml")
     if words[:3] != STAGE:
         return Check(
             3,
@@ -283,7 +309,7 @@ def derived(evidence, root, run=started) -> Check:
     with tempfile.TemporaryDirectory() as folder:
         again, gates = Path(folder) / evidence.name, Path(folder) / "gates.json"
         # behind all others: the last one counts
-        status, said = run(root, [*words[1:], "--out", str(again), "--gates", str(gates)])
+        status, said = run(root / start, [*words[1:], "--out", str(again), "--gates", str(gates)])
         if status and (root / "build").exists():
             return Check(3, check.what, [f"the stage evidence stops: {_said(said)}"])
         if status:
@@ -301,12 +327,12 @@ def derived(evidence, root, run=started) -> Check:
     return check
 
 
-def _command(workflow: Path) -> list[str]:
-    """The words of the stage evidence; [] where the file has no such stage."""
+def _command(workflow: Path) -> tuple[str, list[str]]:
+    """Where the stage evidence starts, and its command's words; none where the file has no such stage."""
     try:
-        return shlex.split(params.load_yaml(workflow)["stages"]["evidence"]["cmd"])
+        return dvcfile.command(params.load_yaml(workflow)["stages"]["evidence"])
     except (LookupError, TypeError, AttributeError, ValueError):
-        return []
+        return ".", []
 
 
 def _said(stderr: str) -> str:

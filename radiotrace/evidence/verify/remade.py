@@ -15,7 +15,7 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse
 from radiotrace.evidence.verify import differences, workflow
 from radiotrace.evidence.verify.levels import Check, Clone, started
-from radiotrace.pipeline import params
+from radiotrace.pipeline import dvcfile, params
 
 WHAT = "every stage but train, run again, gives the same records"
 STAGES = ("ingest", "validate", "split", "evaluate", "robustness", "explain", "report", "export")
@@ -30,10 +30,12 @@ class Plan:
     """How a stage is run again.
 
     Attributes:
+        start: the folder in which it starts, as the study sees it.
         words: of its command, without 'python', with all outputs in a temporary folder.
         outputs: path in the clone -> path of what is made again.
     """
 
+    start: str
     words: list[str]
     outputs: dict[str, Path]
 
@@ -47,7 +49,7 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
     Raises:
         StageError: the command is not that of the stage.
     """
-    words = described["cmd"].split()
+    start, words = dvcfile.command(described)
     if words[:3] != ["python", "-m", workflow.STAGES[name].module(name)]:
         raise StageError(
             f"dvc.yaml: the stage {name} is '{' '.join(words[:3])} …', expected 'python -m "
@@ -71,7 +73,7 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
             replaced += [option, str(ledger)]
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    return Plan([*words[1:], *replaced], outputs)
+    return Plan(start, [*words[1:], *replaced], outputs)
 
 
 def check(clone: Clone, run=started, stages=STAGES) -> Check:
@@ -85,7 +87,7 @@ def check(clone: Clone, run=started, stages=STAGES) -> Check:
     for name in stages:
         with tempfile.TemporaryDirectory() as folder:
             made = plan(name, described[name], clone.root, Path(folder))
-            status, said = run(clone.root, made.words)
+            status, said = run(clone.root / made.start, made.words)
             if status:
                 last = said.strip().splitlines()[-1:] or ["without a word"]
                 result.faults.append(f"{name}: stops: {last[0]}")

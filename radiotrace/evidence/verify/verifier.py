@@ -33,7 +33,7 @@ def sha256() -> str:
 
 def is_apart(clone: Clone) -> bool:
     """Whether the code that runs now lies elsewhere than in the clone."""
-    return not isolated.ROOT.is_relative_to(clone.root.resolve())
+    return not isolated.ROOT.is_relative_to(clone.study.repository.resolve())
 
 
 def line(clone: Clone) -> str:
@@ -66,7 +66,7 @@ def check(clone: Clone) -> Check:
         )
     # a folder of packages may have tests of others
     tops = (*CODE, *tests.TESTS) if (isolated.ROOT / "dvc.yaml").is_file() else CODE
-    own, theirs = files(isolated.ROOT, tops), files(clone.root, tops)
+    own, theirs = files(isolated.ROOT, tops), files(clone.study.repository, tops)
     faults = [
         f"{name}: {_unlike(own.get(name), theirs.get(name))}"
         for name in sorted(own.keys() | theirs.keys())

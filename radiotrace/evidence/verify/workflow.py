@@ -23,55 +23,32 @@ from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline import dvcfile, params
 from radiotrace.pipeline.closure import code_closure
 from radiotrace.pipeline.dvcfile import PARAMS, WORKFLOW
+from radiotrace.pipeline.study import PATHS, Study, every
 
 [(NETWORKS, NETWORK)] = dvcfile.CHOICES.items()
-# What an option names, in every stage that does not say otherwise.
-PATHS = {
-    "accepted": "build/validate/accepted.json",
-    "cases": "metrics/cases.json",
-    "checkpoints": ".checkpoints",
-    "data": "data",
-    "dataset": "build/ingest/dataset.json",
-    "design": "design",
-    "envelope": "metrics/envelope.svg",
-    "evaluate-provenance": "build/evaluate/results/provenance.json",
-    "explain": "build/explain/explain.json",
-    "explain-provenance": "build/explain/provenance.json",
-    "explanations": "metrics/explanations.svg",
-    "export-provenance": "build/export/provenance.json",
-    "findings": "build/validate/findings.json",
-    "gates": "metrics/gates.json",
-    "headline": "metrics/headline.json",
-    "ingest-provenance": "build/ingest/provenance.json",
-    "manifest": "data.sha256",
-    "members": "members",
-    "metrics": "metrics",
-    "metrics-folder": "metrics",
-    "model": "build/export/model.json",
-    "onnx": "build/export/model.onnx",
-    "openings": "design/test_openings.jsonl",
-    "predictions": "build/evaluate/results/predictions",
-    "readme": "README.md",
-    "report-provenance": "build/report/provenance.json",
-    "reviews": "design/reviews.jsonl",
-    "robustness": "metrics/robustness.json",
-    "robustness-provenance": "build/robustness/provenance.json",
+# What an option names, in every stage that does not say otherwise: paths of the study, and of the repository.
+SHARED = {
     "runtime": "requirements.txt",
-    "split": "build/split/split.json",
-    "split-provenance": "build/split/provenance.json",
     "template": "stages/report.html",
-    "tensorboard": "execution/tensorboard",
     "tests": "tests",
     "tools": "requirements-cluster.txt requirements-dev.txt",
-    "train": "build/train/train.json",
-    "train-provenance": "build/train/provenance.json",
-    "training": "metrics/training.svg",
-    "validate-provenance": "build/validate/provenance.json",
     "verification": "verification",
-    "volumes": "build/ingest/volumes",
-    "weights": "build/train/weights.safetensors",
-    "workflow": WORKFLOW,
 }
+# How paths begin that are of the repository, in options: studies share them.
+OF_REPOSITORY = (
+    ".ci/",
+    ".dvc",
+    ".git",
+    "Makefile",
+    "pyproject.toml",
+    "radiotrace",
+    "requirements",
+    "schemas",
+    "software",
+    "stages",
+    "tests",
+    "verification",
+)
 # Neither dep nor out: state that no result depends on, and dvc.yaml itself, which DVC takes for no dep.
 STATE = ("checkpoints", "tensorboard", "workflow")
 # Of the repository itself: what people and programs start in it, and settings. The bundle vouches for each
@@ -128,27 +105,39 @@ class Stage:
         """Path of its script."""
         return f"{self.module(name).replace('.', '/')}.py"
 
-    def values(self, root: Path) -> dict[str, list[str]]:
+    def values(self, study: Study) -> dict[str, list[str]]:
         """Option -> the words that it gets."""
         pairs = (option.partition("=") for option in self.options.split())
-        machines = " ".join(machinery(root)) if MACHINES in self.options else ""
-        return {
-            name: (value.replace("+", " ").replace(MACHINES, machines) or PATHS[name]).split()
-            for name, _, value in pairs
-        }
+        return {name: self._words(name, value, study) for name, _, value in pairs}
 
-    def command(self, name: str, root: Path) -> list[str]:
+    def _words(self, option: str, value: str, study: Study) -> list[str]:
+        if not value and option in PATHS:
+            return [PATHS[option]]
+        words = (value.replace("+", " ") or SHARED[option]).split()
+        if MACHINES in words:
+            words = [*(word for word in words if word != MACHINES), *machinery(study.repository)]
+        return [study.shared(word) if _is_shared(word) else word for word in words]
+
+    def command(self, name: str, study: Study) -> list[str]:
         """The words of its command, an option and its values together."""
-        groups = [f"python -m {self.module(name)} --params {PARAMS} --requirements {self.requirements}"]
-        return groups + [f"--{option} {' '.join(words)}" for option, words in self.values(root).items()]
+        start = f"python -m {self.module(name)}"
+        if study.up:
+            start = f"cd {study.up.rstrip('/')} && {start} --study {study.place}"
+        groups = [f"{start} --params {PARAMS} --requirements {study.shared(self.requirements)}"]
+        return groups + [f"--{option} {' '.join(words)}" for option, words in self.values(study).items()]
 
     def writes(self) -> set[str]:
         """Every out."""
         return {*self.outs.split(), *self.kept.split(), *self.metrics.split()}
 
 
+def _is_shared(path: str) -> bool:
+    """Whether a path is of the repository and not of a study."""
+    return path.startswith(OF_REPOSITORY)
+
+
 def machinery(root: Path) -> list[str]:
-    """The files of MACHINERY that are there, sorted."""
+    """The files of MACHINERY that are there in a repository, sorted."""
     files = (path for pattern in MACHINERY for path in root.glob(pattern) if path.is_file())
     return sorted(path.relative_to(root).as_posix() for path in files)
 
@@ -228,13 +217,13 @@ STAGES = {
 }
 
 
-def expected(root) -> dict[str, dict]:
+def expected(study: Study) -> dict[str, dict]:
     """What dvc.yaml should say of each stage, beside its description, with the code that lies in a clone."""
-    return {name: _entry(name, stage, Path(root)) for name, stage in STAGES.items()}
+    return {name: _entry(name, stage, study) for name, stage in STAGES.items()}
 
 
-def _entry(name: str, stage: Stage, root: Path) -> dict:
-    entry = {"cmd": " ".join(stage.command(name, root)), "deps": _deps(name, stage, root)}
+def _entry(name: str, stage: Stage, study: Study) -> dict:
+    entry = {"cmd": " ".join(stage.command(name, study)), "deps": _deps(name, stage, study)}
     if stage.params:
         entry["params"] = stage.params.split()
     outs = [*stage.outs.split(), *({path: {"cache": False}} for path in stage.kept.split())]
@@ -248,18 +237,20 @@ def _path(out) -> str:
     return out if isinstance(out, str) else next(iter(out))
 
 
-def _deps(name: str, stage: Stage, root: Path) -> list[str]:
-    choices = chosen(root, has_members="members" in stage.values(root))
-    closure = code_closure([stage.script(name)], root=root, choices=choices)
+def _deps(name: str, stage: Stage, study: Study) -> list[str]:
+    root, values = study.repository, stage.values(study)
+    closure = code_closure(
+        [stage.script(name)], root=root, choices=chosen(study, has_members="members" in values)
+    )
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
-    code = {_as_written(path, root) for path in code}
+    code = {_as_written(path, study) for path in code | {stage.requirements}}
     left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
-    paths = {word for option, words in stage.values(root).items() if option not in left_out for word in words}
+    paths = {word for option, words in values.items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
-    return sorted(code | {stage.requirements} | (paths - written))
+    return sorted({study.shared(path) for path in code} | (paths - written))
 
 
-def chosen(root: Path, has_members: bool) -> dict[str, list[str]]:
+def chosen(study: Study, has_members: bool) -> dict[str, list[str]]:
     """Package -> modules of it that a stage takes by a name that is a value: the network of params.yaml.
 
     Args:
@@ -267,29 +258,30 @@ def chosen(root: Path, has_members: bool) -> dict[str, list[str]]:
             Those of
             members that are not here are taken from dvc.yaml: a dep too many starts nothing.
     """
-    names = {_network(root)}
-    for folder in sorted(root.glob("members/*.dvc")) if has_members else ():
+    names = {_network(study)}
+    for folder in sorted(study.folder.glob("members/*.dvc")) if has_members else ():
         record = folder.with_suffix("") / "train.json"
-        names |= (
-            {json.loads(record.read_text("utf-8"))["network"]["name"]} if record.is_file() else _told(root)
-        )
+        if record.is_file():
+            names.add(json.loads(record.read_text("utf-8"))["network"]["name"])
+        else:
+            names |= _told(study)
     return {NETWORKS: sorted(names)}
 
 
-def _network(root: Path) -> str:
-    return str(dvcfile.value(dvcfile.parameters(root), NETWORK))
+def _network(study: Study) -> str:
+    return str(dvcfile.value(dvcfile.parameters(study.folder), NETWORK))
 
 
-def _told(root: Path) -> set[str]:
+def _told(study: Study) -> set[str]:
     """Networks that dvc.yaml has among its deps."""
-    text = (root / WORKFLOW).read_text("utf-8")
+    text = (study.folder / WORKFLOW).read_text("utf-8")
     return set(re.findall(rf"{NETWORKS.replace('.', '/')}/([a-z]\w*)\.py", text)) - {"layers"}
 
 
-def _as_written(path: str, root: Path) -> str:
+def _as_written(path: str, study: Study) -> str:
     """A dep as dvc.yaml has it: the file of the network follows params.yaml, also in an experiment."""
     folder = NETWORKS.replace(".", "/")
-    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{_network(root)}.py" else path
+    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{_network(study)}.py" else path
 
 
 def _schemas(closure: list[str], root: Path) -> set[str]:
@@ -326,11 +318,11 @@ def _schemas_in(text: str) -> tuple[frozenset[str], frozenset[str], bool]:
 _CALLS = ("records.read", "records.write", "records.faults", "ledgers.read", "ledgers.add")
 
 
-def check(root) -> Check:
+def check(study: Study) -> Check:
     """Level 3: dvc.yaml says what the code would write."""
-    what, root = "dvc.yaml runs the stages as the code has them, and nothing else", Path(root)
+    what = "dvc.yaml runs the stages as the code has them, and nothing else"
     try:
-        said, wanted = params.load_yaml(root / WORKFLOW), expected(root)
+        said, wanted = params.load_yaml(study.folder / WORKFLOW), expected(study)
     except (StageError, OSError, SyntaxError, UnicodeDecodeError) as error:
         return Check(3, what, [f"{WORKFLOW}: cannot be compared: {str(error).splitlines()[0]}"])
     if not isinstance(said, dict) or not isinstance(said.get("stages"), dict):
@@ -393,20 +385,20 @@ def _difference(found, wanted: list) -> str:
     return "; ".join(parts) or "other order, or an entry twice"
 
 
-def written(root) -> str:
+def written(study: Study) -> str:
     """dvc.yaml as the code has it. Comments above the stages, descriptions and artifacts stay as they are."""
-    text = (Path(root) / WORKFLOW).read_text("utf-8")
+    text = (study.folder / WORKFLOW).read_text("utf-8")
     head, tail = (
         text[: text.index("stages:\n")],
         text[text.index("artifacts:\n") :] if "artifacts:\n" in text else "",
     )
-    described = params.load_yaml(Path(root) / WORKFLOW)["stages"]
+    described = params.load_yaml(study.folder / WORKFLOW)["stages"]
     lines = ["stages:"]
-    for name, entry in expected(root).items():
+    for name, entry in expected(study).items():
         lines += [f"  {name}:", f"    desc: {described[name]['desc']}", "    cmd: >-"]
         lines += [
             f"      {line}"
-            for group in STAGES[name].command(name, Path(root))
+            for group in STAGES[name].command(name, study)
             for line in textwrap.wrap(group, 130, break_on_hyphens=False)
         ]
         for key in ("deps", "params", "outs", "metrics"):
@@ -422,13 +414,15 @@ def _item(item) -> list[str]:
 
 
 def main() -> int:
-    """Writes dvc.yaml."""
-    text = written(".")
-    if re.search(r"[^\x20-\x7e\n]", text):
-        raise StageError(
-            f"{WORKFLOW}: found characters beyond ASCII", way_out="Describe the stages without them."
-        )
-    records.write_bytes(WORKFLOW, text.encode())
+    """Writes dvc.yaml of every study."""
+    for study in every("."):
+        text = written(study)
+        if re.search(r"[^\x20-\x7e\n]", text):
+            raise StageError(
+                f"{study.path('workflow')}: found characters beyond ASCII",
+                way_out="Describe the stages without them.",
+            )
+        records.write_bytes(study.path("workflow"), text.encode())
     return 0
 
 

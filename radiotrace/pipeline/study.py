@@ -1,0 +1,151 @@
+"""Studies: a folder each, with the data, parameters, pipeline, design and results of one data set.
+
+The root of the repository is the first study; further ones are studies/<name>/, with the same layout inside.
+A stage and a command work with the study's folder as the current one, so that every path on a command line
+and in a record is relative to the study: a study that is moved keeps its records. Code, schemas and pins lie
+in the repository and are shared by all studies; from a study they are seen as ../../radiotrace/….
+"""
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from radiotrace.errors import StageError
+
+STUDIES = "studies"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+# By name, the paths of a study, relative to its folder. They are the options of stages, too.
+PATHS = {
+    "accepted": "build/validate/accepted.json",
+    "cases": "metrics/cases.json",
+    "checkpoints": ".checkpoints",
+    "data": "data",
+    "dataset": "build/ingest/dataset.json",
+    "design": "design",
+    "envelope": "metrics/envelope.svg",
+    "evaluate-provenance": "build/evaluate/results/provenance.json",
+    "evidence": "evidence",
+    "explain": "build/explain/explain.json",
+    "explain-provenance": "build/explain/provenance.json",
+    "explanations": "metrics/explanations.svg",
+    "export-provenance": "build/export/provenance.json",
+    "findings": "build/validate/findings.json",
+    "gates": "metrics/gates.json",
+    "headline": "metrics/headline.json",
+    "ingest-provenance": "build/ingest/provenance.json",
+    "lock": "dvc.lock",
+    "manifest": "data.sha256",
+    "members": "members",
+    "metrics": "metrics",
+    "metrics-folder": "metrics",
+    "model": "build/export/model.json",
+    "onnx": "build/export/model.onnx",
+    "openings": "design/test_openings.jsonl",
+    "params": "params.yaml",
+    "predictions": "build/evaluate/results/predictions",
+    "readme": "README.md",
+    "report-provenance": "build/report/provenance.json",
+    "reviews": "design/reviews.jsonl",
+    "robustness": "metrics/robustness.json",
+    "robustness-provenance": "build/robustness/provenance.json",
+    "split": "build/split/split.json",
+    "split-provenance": "build/split/provenance.json",
+    "tensorboard": "execution/tensorboard",
+    "train": "build/train/train.json",
+    "train-provenance": "build/train/provenance.json",
+    "training": "metrics/training.svg",
+    "validate-provenance": "build/validate/provenance.json",
+    "volumes": "build/ingest/volumes",
+    "weights": "build/train/weights.safetensors",
+    "workflow": "dvc.yaml",
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study lies.
+
+    Attributes:
+        repository: the folder that has radiotrace/, stages/ and schemas/.
+        place: of the study in it, with forward slashes; "." for the first one.
+    """
+
+    repository: Path
+    place: str = "."
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return self.repository / self.place
+
+    @property
+    def up(self) -> str:
+        """What leads from the study to the repository: "" or "../../"."""
+        return "" if self.place == "." else "../" * len(self.place.split("/"))
+
+    def path(self, name: str) -> Path:
+        """The file or folder that PATHS calls so."""
+        return self.folder / PATHS[name]
+
+    def shared(self, path: str) -> str:
+        """A path of the repository, as the study sees it."""
+        return f"{self.up}{path}"
+
+    def in_repository(self, path: str) -> str:
+        """A path that the study sees, as the repository has it.
+
+        Raises:
+            ValueError: it leads out of the repository.
+        """
+        inside = posixpath.normpath(posixpath.join(self.place, path))
+        if inside.startswith("../") or inside == ".." or posixpath.isabs(inside):
+            raise ValueError(f"{path} leads out of the repository")
+        return inside
+
+
+def at(place: str, repository: Path | str = ".") -> Study:
+    """The study at a place of a repository.
+
+    Args:
+        place: "." or studies/<name>, as people write it.
+
+    Raises:
+        StageError: it is no place of a study, or there is no folder.
+    """
+    repository, plain = Path(repository).resolve(), posixpath.normpath(place.replace(os.sep, "/"))
+    parts = plain.split("/")
+    is_place = plain == "." or (len(parts) == 2 and parts[0] == STUDIES and NAME.fullmatch(parts[1]))
+    if not is_place:
+        raise StageError(
+            f"--study: found {place}, expected '.' or {STUDIES}/NAME with a name of small letters, digits, "
+            "'_' and '-'",
+            way_out="Start it in the root of the repository.",
+        )
+    if not (repository / plain).is_dir():
+        others = [study.place for study in every(repository)]
+        raise StageError(
+            f"--study: there is no {plain}/",
+            [f"there is {other}" for other in others],
+            f"'python -m radiotrace new {parts[-1]} --data FOLDER' makes it.",
+        )
+    return Study(repository, plain)
+
+
+def enter(place: str) -> Study:
+    """The study at a place of the current folder, which its folder then is."""
+    study = at(place)
+    if study.up:
+        os.chdir(study.folder)
+    return study
+
+
+def every(repository: Path | str) -> list[Study]:
+    """The studies of a repository, the first one first, the others by name."""
+    repository = Path(repository)
+    found = [path.parent for path in sorted(repository.glob(f"{STUDIES}/*/{PATHS['workflow']}"))]
+    return [
+        Study(repository),
+        *(Study(repository, path.relative_to(repository).as_posix()) for path in found),
+    ]
