@@ -21,6 +21,7 @@ from radiotrace.commands import (
     members,
     monitor,
     negative_controls,
+    new,
     results,
     review,
     sign,
@@ -65,6 +66,7 @@ def main(argv=None) -> int:
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default}")
     for name, function, options in (
+        ("new", new.new, new.options),
         ("monitor", monitor.monitor, monitor.options),
         ("compare", compare.compare, compare.options),
         ("members", members.members, members.options),

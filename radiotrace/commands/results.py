@@ -52,6 +52,8 @@ def results(args) -> None:
             f"{len(acceptance['excluded'])} cases were excluded: "
             + ", ".join(entry["case_id"] for entry in acceptance["excluded"])
         )
+    if args.study.up:
+        print(f"in {args.study.place}/:")
     print(
         "build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  "
         "every number\n"

@@ -90,13 +90,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     faults: list[str] = []
     notes: list[str] = []
     json_bytes = _dataset_json_bytes(folder)
-    declared = _parsed(json_bytes, folder / "dataset.json")
-    labels = _labels(declared.get("labels"), faults)
-    identity = _identity(declared, faults)
-    _check_modalities(declared, faults)
-    pairs = (
-        _pairs_msd(declared, faults) if "training" in declared else _pairs_nnunet(folder, declared, faults)
-    )
+    identity, labels, pairs = _declared(folder, json_bytes, faults)
     csv_bytes, table = _cases_csv(folder, faults)
     if not pairs and not faults:
         raise StageError(f"0 cases in {folder}/", way_out=WAY_OUT)
@@ -134,6 +128,35 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
         for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))
     }
     return Dataset(identity, labels, cases, hashes, tuple(notes))
+
+
+def read_declaration(folder) -> Dataset:
+    """What dataset.json alone declares; no subject is known of any case.
+
+    Raises:
+        StageError: names every fault found in dataset.json.
+    """
+    folder = Path(folder)
+    faults: list[str] = []
+    identity, labels, pairs = _declared(folder, _dataset_json_bytes(folder), faults)
+    if not pairs and not faults:
+        faults.append("0 cases")
+    if faults:
+        raise StageError(f"{len(faults)} faults in {folder}/dataset.json", faults, WAY_OUT)
+    return Dataset(identity, labels, [Case(case_id, *pairs[case_id]) for case_id in sorted(pairs)])
+
+
+def _declared(
+    folder: Path, json_bytes: bytes, faults: list[str]
+) -> tuple[dict, dict[str, str], dict[str, tuple[str, str]]]:
+    """Identity, labels, and the image and label map of each case, as dataset.json has them."""
+    declared = _parsed(json_bytes, folder / "dataset.json")
+    labels = _labels(declared.get("labels"), faults)
+    identity = _identity(declared, faults)
+    _check_modalities(declared, faults)
+    if "training" in declared:
+        return identity, labels, _pairs_msd(declared, faults)
+    return identity, labels, _pairs_nnunet(folder, declared, faults)
 
 
 def _dataset_json_bytes(folder: Path) -> bytes:

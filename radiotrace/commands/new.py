@@ -1,0 +1,242 @@
+"""new: lays out a study of own data in studies/NAME/, and says what a person must still decide.
+
+Pipeline and parameters begin as those of the first study, and so do its lists of hazards and planned changes;
+what is of people and data is drafted with the words TO DECIDE, each of which blocks a release.
+"""
+
+import csv
+import io
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
+from ruamel.yaml import YAML
+
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.evidence.design import undecided
+from radiotrace.evidence.verify import workflow
+from radiotrace.imaging import formats
+from radiotrace.pipeline import params, stage
+from radiotrace.pipeline.study import NAME, STUDIES, Study
+
+DRAFTS = Path(__file__).with_name("drafts")
+DRAFTED = ("intended_use", "dataset_card", "requirements", "statistical_plan")
+IGNORED = "/data\n/build/\n/.checkpoints/\n/dvc_plots/\n/execution/\n*.partial\n"
+LEDGERS = ("test_openings.jsonl", "reviews.jsonl")
+HIDDEN = shutil.ignore_patterns(".*", "__MACOSX", "Thumbs.db")
+KNOWN_MODALITIES = ("MRI", "CT")
+SUBJECTS = "cases.csv"
+SUBJECTS_DRAFT = "cases.draft.csv"
+TO_DECIDE = undecided.TO_DECIDE
+
+
+def new(args) -> None:
+    """Lays out a study of own data in studies/NAME/."""
+    repository = Path.cwd()
+    first, study = Study(repository), Study(repository, f"{STUDIES}/{args.name}")
+    if faults := refused(args, study):
+        raise StageError(
+            f"no study was made: {len(faults)} faults", faults, "Correct them, and run it again."
+        )
+    declared = formats.read_declaration(args.data)
+    with stage.output_folder(study.folder) as folder:
+        shutil.copytree(args.data, folder / "data", ignore=HIDDEN)
+        is_drafted = not (folder / "data" / SUBJECTS).is_file()
+        if is_drafted:
+            records.write_bytes(folder / "data" / SUBJECTS_DRAFT, subjects(declared))
+        lay_out(first, Study(repository, study.place), declared, folder)
+    records.write_bytes(study.path("workflow"), workflow.written(study).encode())
+    print("\n".join(said(study, declared, is_drafted)))
+
+
+def refused(args, study: Study) -> list[str]:
+    """Why no study can be made; [] where one can."""
+    faults = []
+    if not NAME.fullmatch(args.name):
+        faults.append(f"NAME: found {args.name!a}, expected small letters, digits, '_' and '-'")
+    elif study.folder.exists():
+        faults.append(f"{study.place}/ is there already")
+    known = tasks(study.repository)
+    if args.task not in known:
+        faults.append(f"--task: found {args.task}, expected one of {', '.join(known) or 'none'}")
+    if not Path(args.data).is_dir():
+        faults.append(f"--data: {args.data} is no folder")
+    elif study.folder.is_relative_to(Path(args.data).resolve()):
+        faults.append(f"--data: {args.data} holds this repository")
+    return faults
+
+
+def tasks(repository: Path) -> list[str]:
+    """The tasks that there are: folders of stages/ with a script that trains."""
+    return sorted(path.parent.name for path in repository.glob("stages/*/train.py"))
+
+
+def subjects(declared: formats.Dataset) -> bytes:
+    """cases.csv in which every case is of a subject of its own, which a person must look at."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case_id", "subject_id"))
+    writer.writerows((case.case_id, case.case_id) for case in declared.cases)
+    return text.getvalue().encode()
+
+
+def lay_out(first: Study, study: Study, declared: formats.Dataset, folder: Path) -> None:
+    """Writes everything but data/ and the deps of dvc.yaml.
+
+    Args:
+        first: from whose files parameters, pipeline and lists are taken.
+        folder: to write into; it becomes that of the study.
+    """
+    values = drafted(study, declared, params.read(first.path("params"))["validate"])
+    design = folder / "design"
+    design.mkdir()
+    for name in LEDGERS:
+        (design / name).touch()
+    for name in DRAFTED:
+        records.write_bytes(design / f"{name}.yaml", rendered(f"{name}.yaml", values))
+    required = {row["id"] for row in params.load_yaml(design / "requirements.yaml")["requirements"]}
+    for name, change in {"risks": of_risks, "pccp": of_pccp, "negative_controls": of_controls}.items():
+        adapted(first.folder / f"design/{name}.yaml", design / f"{name}.yaml", change, declared, required)
+    records.write_bytes(folder / "README.md", rendered("README.md", values))
+    records.write_bytes(folder / ".gitignore", IGNORED.encode())
+    (folder / "members").mkdir()
+    shutil.copyfile(first.path("members") / "README.md", folder / "members/README.md")
+    adapted(first.path("params"), folder / "params.yaml", of_params, declared, required)
+    text = first.path("workflow").read_text("utf-8").partition("artifacts:\n")[0]
+    records.write_bytes(folder / "dvc.yaml", text.encode())
+
+
+def drafted(study: Study, declared: formats.Dataset, limits: dict) -> dict:
+    """What the drafts take."""
+    identity, organs = declared.identity, [name for value, name in declared.labels.items() if value != "0"]
+    modality = identity["modality"]
+    return {
+        "place": study.place,
+        "dataset": quoted(identity["name"] or study.place.rpartition("/")[2]),
+        "title": quoted(identity["name"] or study.place.rpartition("/")[2]),
+        "licence": quoted(identity["licence"]),
+        "modality": quoted(modality if modality in KNOWN_MODALITIES else "other"),
+        "modality_said": quoted(modality),
+        "labels": json.dumps(declared.labels, ensure_ascii=False),
+        "names": ", ".join(declared.labels.values()),
+        "organs": organs,
+        "limits": limits,
+        "facts": facts(),
+        "first_need": 101,
+        "today": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def facts() -> list[str]:
+    """What the card of a data set must say, or say that nobody knows."""
+    schema = json.loads((records.SCHEMAS / "dataset_card.schema.json").read_text("utf-8"))
+    return schema["properties"]["facts"]["required"]
+
+
+def quoted(value) -> str:
+    """A value as YAML takes it on one line."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def rendered(name: str, values: dict) -> bytes:
+    """A draft with its values."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - no HTML
+    )
+    environment.filters["quoted"] = quoted
+    return environment.from_string((DRAFTS / name).read_text("utf-8")).render(values).encode()
+
+
+def adapted(source: Path, target: Path, change, declared: formats.Dataset, required: set[str]) -> None:
+    """A file of the first study with its comments, changed for another one."""
+    yaml, text = YAML(), io.StringIO()
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), _null)
+    content = yaml.load(source.read_text("utf-8"))
+    change(content, declared, required)
+    yaml.dump(content, text)
+    records.write_bytes(target, text.getvalue().encode())
+
+
+def _null(representer, value):
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def of_params(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+    """No case is left out yet, and no fold is held out."""
+    content["validate"]["exclude"] = []
+    content["split"]["fold"] = None
+    content["split"]["parts_seed"] = None
+
+
+def of_risks(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+    """The hazards of the first study, each of which a person must estimate for these data."""
+    content["dataset"] = name_of(declared)
+    for hazard in content["hazards"]:
+        hazard["basis"] = f"{TO_DECIDE} for these data; in the example: {hazard['basis']}"
+    content["overall_residual_risk"]["judgement"] = f"{TO_DECIDE}: whether what is left is acceptable."
+
+
+def of_pccp(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+    """The planned changes of the first study, without requirements that are its own."""
+    content["dataset"] = name_of(declared)
+    content["scope"] = f"{TO_DECIDE}: which changes are planned; below are those of the example."
+    for modification in content["modifications"]:
+        limits = modification["acceptance"]
+        of_software = [name for name in limits["requirements"] if name not in limits["margins"]]
+        limits["requirements"] = [*sorted(required), *of_software]
+        limits["margins"] = dict.fromkeys(sorted(required), 0)
+
+
+def of_controls(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+    """The faults of predictions that a criterion on Dice must notice."""
+    content["negative_controls"] = [
+        row for row in content["negative_controls"] if row["id"].startswith("NC-SEG-")
+    ]
+
+
+def name_of(declared: formats.Dataset) -> str:
+    """The data set's name, as texts of people repeat it."""
+    return declared.identity["name"] or ""
+
+
+def said(study: Study, declared: formats.Dataset, is_drafted: bool) -> list[str]:
+    """What was made and what is next, for a terminal."""
+    place = study.place
+    lines = [
+        f"{place}/: {len(declared.cases)} cases, labels {', '.join(declared.labels.values())}",
+        "",
+        "Next:",
+    ]
+    if is_drafted:
+        lines += [
+            f"  1. {place}/data/{SUBJECTS_DRAFT} takes every case for a person of its own.",
+            f"     Correct it: images of one person have one subject_id. Then name it {SUBJECTS}.",
+        ]
+    else:
+        lines.append(
+            f"  1. {place}/data/{SUBJECTS} came along: look whether it says which images are of one person"
+        )
+    return [
+        *lines,
+        f"  2. make manifest STUDY={place}    accepts the files as they are",
+        f"  3. {place}/design/requirements.yaml: decide what a model must reach, before it is tested;",
+        f"     'python -m radiotrace --study {place} review ITEM' says that you have",
+        f"  4. make run STUDY={place}    every stage; {place}/params.yaml explains what may be turned",
+        f"  5. grep -rn '{TO_DECIDE}' {place}/design    each blocks the release until somebody decides it",
+    ]
+
+
+def options(parser) -> None:
+    """The command's arguments."""
+    parser.add_argument("name", metavar="NAME", help="of the study: small letters, digits, '_' and '-'")
+    parser.add_argument("--task", default="segmentation", help="what is learnt; default: %(default)s")
+    parser.add_argument(
+        "--data", required=True, metavar="FOLDER", help="with dataset.json, as README says; it is copied"
+    )

@@ -1,0 +1,38 @@
+"""What a person must still decide: texts of design/ that a draft begins with TO DECIDE.
+
+Each is a gap of the evidence, and blocks the release.
+"""
+
+TO_DECIDE = "TO DECIDE"
+# by the name of the record, what is looked at
+LOOKED_AT = ("requirements", "intended_use", "statistical_plan", "risks", "pccp", "dataset_card")
+
+
+def gaps(design: dict) -> list[dict[str, str]]:
+    """A row for each file of design/ in which something is undecided, with how much and what comes first.
+
+    Args:
+        design: of controls.load.
+
+    Returns:
+        Rows {"item", "gap"}, as the record 'traceability' has them.
+    """
+    rows = []
+    for name in LOOKED_AT:
+        places = list(_places(design[name], ""))
+        if places:
+            rows.append(
+                {"item": name, "gap": f"{len(places)} passages are to be decided, the first at {places[0]}"}
+            )
+    return rows
+
+
+def _places(node, place: str):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _places(value, f"{place}/{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _places(value, f"{place}/{number}")
+    elif isinstance(node, str) and node.lstrip().startswith(TO_DECIDE):
+        yield place

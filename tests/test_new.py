@@ -1,0 +1,133 @@
+"""new: a study of own data is laid out whole, and says what a person must still decide."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from radiotrace import __main__ as command
+from radiotrace import records
+from radiotrace.evidence.design import undecided
+from radiotrace.evidence.verify import workflow
+from radiotrace.imaging import formats
+from radiotrace.pipeline import params
+from radiotrace.pipeline.study import Study
+from tests import phantoms
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own") / "data"
+    phantoms.write_dataset(folder, 4)
+    (folder / ".DS_Store").touch()
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """What the command reads of a clone."""
+    for name in ("radiotrace", "stages", "schemas", "design"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", "members/README.md", *workflow.machinery(ROOT)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def laid_out(repository, data, name="liver") -> Path:
+    assert command.main(["new", name, "--data", str(data)]) == 0
+    return repository / "studies" / name
+
+
+def test_study_has_everything_that_the_first_one_has(repository, data, capsys):
+    folder = laid_out(repository, data)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".gitignore",
+        "README.md",
+        "data",
+        "design",
+        "dvc.yaml",
+        "members",
+        "params.yaml",
+    ]
+    assert (folder / "design/test_openings.jsonl").read_bytes() == b""
+    assert (folder / "design/reviews.jsonl").read_bytes() == b""
+    assert not (folder / "data/.DS_Store").exists()
+    assert "make run STUDY=studies/liver" in capsys.readouterr().out
+
+
+def test_pipeline_of_the_study_is_that_of_the_code(repository, data):
+    laid_out(repository, data)
+    assert workflow.check(Study(repository, "studies/liver")).faults == []
+
+
+def test_parameters_of_the_study_are_those_of_the_first_one(repository, data):
+    folder = laid_out(repository, data)
+    assert (folder / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+
+
+def test_study_does_not_change_what_the_first_one_depends_on(repository, data):
+    before = workflow.expected(Study(repository))
+    laid_out(repository, data)
+    assert workflow.expected(Study(repository)) == before
+
+
+@pytest.mark.parametrize("name", ["intended_use", "dataset_card", "statistical_plan", "risks", "pccp"])
+def test_drafts_hold_their_schemas_and_say_what_to_decide(repository, data, name):
+    written = params.load_yaml(laid_out(repository, data) / f"design/{name}.yaml")
+    assert records.faults(written, name) == []
+    others = {key: {} for key in undecided.LOOKED_AT}
+    assert [row["item"] for row in undecided.gaps(others | {name: written})] == [name]
+
+
+def test_criteria_are_drafted_for_each_label(repository, data):
+    written = params.load_yaml(laid_out(repository, data) / "design/requirements.yaml")
+    assert records.faults(written, "requirements") == []
+    labels = [name for name in formats.read_declaration(data).labels.values() if name != "background"]
+    assert [row["acceptance"]["metric"] for row in written["requirements"]] == [
+        f"dice.{name}" for name in labels
+    ]
+    assert {row["status"] for row in written["requirements"]} == {"draft"}
+
+
+def test_subjects_that_are_not_told_are_drafted_under_another_name(
+    repository, data, tmp_path_factory, capsys
+):
+    plain = shutil.copytree(data, tmp_path_factory.mktemp("plain") / "data")
+    (plain / "cases.csv").unlink()
+    folder = laid_out(repository, plain)
+    assert not (folder / "data/cases.csv").exists()  # ingest stops until a person has looked
+    assert (folder / "data/cases.draft.csv").read_text().splitlines()[:2] == [
+        "case_id,subject_id",
+        "phantom_00,phantom_00",
+    ]
+    assert "Then name it cases.csv" in capsys.readouterr().out
+
+
+def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_made(repository, tmp_path, capsys):
+    assert command.main(["new", "Big Liver", "--task", "magic", "--data", str(tmp_path / "nowhere")]) == 1
+    said = capsys.readouterr().err
+    assert "3 faults" in said
+    assert "NAME: found 'Big Liver', expected small letters" in said
+    assert "--task: found magic, expected one of segmentation" in said
+    assert "nowhere is no folder" in said
+    assert not (repository / "studies").exists()
+
+
+def test_study_that_is_there_stays_as_it_is(repository, data, capsys):
+    folder = laid_out(repository, data)
+    (folder / "README.md").write_text("ours")
+    assert command.main(["new", "liver", "--data", str(data)]) == 1
+    assert "studies/liver/ is there already" in capsys.readouterr().err
+    assert (folder / "README.md").read_text() == "ours"
+
+
+def test_data_that_cannot_be_read_leave_no_study(repository, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert command.main(["new", "liver", "--data", str(empty)]) == 1
+    assert "dataset.json is missing" in capsys.readouterr().err
+    assert not (repository / "studies/liver").exists()
