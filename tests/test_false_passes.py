@@ -23,7 +23,7 @@ from radiotrace.evidence.formats import sbom
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import history as ledgers
 from radiotrace.evidence.verify import levels
-from tests import bills, bundles, submitted
+from tests import bills, bundles, examples, submitted
 from tests.traced import OTHER, OTHER_PART, PART, STATUS, SUMMARY, Project, example, opening, outcome
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -466,7 +466,7 @@ OWN = sorted(
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("key", ["host", "created_at"])
 def test_a_record_has_no_place_for_host_and_time(name, key):
-    record = json.loads(min((ROOT / f"tests/schema_cases/{name}/valid").glob("*.json")).read_text("utf-8"))
+    record = examples.read(min((examples.CASES / name / "valid").glob("*.json")))
     assert any(key in fault for fault in records.faults(record | {key: "2026-01-01T00:00:00Z"}, name))
 
 

@@ -1,22 +1,21 @@
 """The schemas: each rule that matters has a named broken example, and nothing that is not described gets in.
 
-A broken example is a valid one with a patch (RFC 6902), so that it shows the one thing that is wrong, and a
-new field changes one file: {"of": NAME OF THE VALID EXAMPLE, "patch": [{"op": "replace", "path":
-"/dice/anterior/mean", "value": 1.01}]}
+A broken example is a patch on a valid one (tests/examples.py), so that it shows what is wrong and nothing
+else, and a new field changes one file.
 """
 
 import json
 from pathlib import Path
 
-import jsonpatch
 import jsonschema
 import pytest
 
 from radiotrace import records
 from radiotrace.pipeline import params
+from tests import examples
 
 ROOT = Path(__file__).resolve().parent.parent
-CASES = Path(__file__).resolve().parent / "schema_cases"
+CASES = examples.CASES
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json"))
 VALID, INVALID = sorted(CASES.glob("*/valid/*.json")), sorted(CASES.glob("*/invalid/*.json"))
 # Objects that any key may enter, and why.
@@ -39,16 +38,9 @@ def schema_of(path):
     return path.parent.parent.name
 
 
-def broken(path):
-    """The record of a broken example: the valid one that it names, patched."""
-    example = json.loads(path.read_text("utf-8"))
-    valid = path.parent.parent / "valid" / f"{example['of']}.json"
-    return jsonpatch.apply_patch(json.loads(valid.read_text("utf-8")), example["patch"])
-
-
 def places(path):
     """Where a broken example breaks its schema: '' for the record itself."""
-    found = {fault.split(": ")[0] for fault in records.faults(broken(path), schema_of(path))}
+    found = {fault.split(": ")[0] for fault in records.faults(examples.read(path), schema_of(path))}
     return sorted("" if place == "record" else place for place in found)
 
 
@@ -111,7 +103,7 @@ def test_schema_has_examples(name, kind):
 
 @pytest.mark.parametrize("path", VALID, ids=label)
 def test_valid_example_has_no_fault(path):
-    assert records.faults(json.loads(path.read_text("utf-8")), schema_of(path)) == []
+    assert records.faults(examples.read(path), schema_of(path)) == []
 
 
 @pytest.mark.parametrize("path", INVALID, ids=label)
@@ -121,6 +113,42 @@ def test_invalid_example_breaks_its_schema_at_one_place(path):
     assert found
     assert all(place.startswith(found[0]) for place in found)
     assert found[0] or len(found) == 1  # '' is a prefix of everything
+
+
+@pytest.mark.parametrize("path", INVALID, ids=label)
+def test_invalid_example_is_a_patch(path):
+    assert examples.is_patch(json.loads(path.read_text("utf-8")))
+
+
+def written(folder, **texts):
+    """Valid examples of a schema in a folder of its own."""
+    (folder / "split/valid").mkdir(parents=True)
+    for name, content in texts.items():
+        (folder / f"split/valid/{name}.json").write_text(json.dumps(content))
+    return folder / "split/valid"
+
+
+# by hand: RFC 6902, 4.3; a value that becomes null, which a merge patch would take away
+def test_a_patch_stands_on_the_example_that_it_names(tmp_path):
+    patch = [{"op": "replace", "path": "/seed", "value": None}]
+    folder = written(
+        tmp_path, other={"seed": 1}, whole={"seed": 0, "n": 2}, p={"of": "whole", "patch": patch}
+    )
+    assert examples.read(folder / "p.json") == {"seed": None, "n": 2}
+
+
+def test_a_patch_may_stand_on_a_patch(tmp_path):
+    first, second = ([{"op": "add", "path": f"/{key}", "value": 1}] for key in "ab")
+    folder = written(tmp_path, w={}, p={"of": "w", "patch": first}, q={"of": "p", "patch": second})
+    assert examples.read(folder / "q.json") == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(("of", "fault"), [("q", "p.json: stands on itself"), ("gone", "does not exist")])
+def test_a_patch_that_stands_on_no_record_is_refused(tmp_path, monkeypatch, of, fault):
+    monkeypatch.setattr(examples, "CASES", tmp_path)
+    folder = written(tmp_path, p={"of": of, "patch": []}, q={"of": "p", "patch": []})
+    with pytest.raises(ValueError, match=fault):
+        examples.read(folder / "p.json")
 
 
 def test_params_yaml_satisfies_its_schema():
