@@ -118,3 +118,16 @@ def test_missing_file_is_named_with_the_way_out(tmp_path):
     path = tmp_path / "params.yaml"
     with pytest.raises(StageError, match=f"{path} is missing\nRestore it with 'git checkout {path}'"):
         params.read(path)
+
+
+@pytest.mark.parametrize(("task", "found"), [("task: knitting\n", "'knitting'"), ("", "nothing")])
+def test_a_task_that_there_is_not_is_named_with_those_there_are(edited, task, found):
+    path = edited()
+    path.write_text(path.read_text("utf-8").replace("task: segmentation\n", task), "utf-8")
+    assert findings(path) == [f"task: found {found}, expected one of segmentation"]
+
+
+def test_a_section_that_no_task_and_no_study_has_is_named(edited):
+    path = edited()
+    path.write_text(path.read_text("utf-8") + "trian: {}\n", "utf-8")
+    assert findings(path) == ["record: Additional properties are not allowed ('trian' was unexpected)"]

@@ -152,7 +152,7 @@ def test_a_patch_that_stands_on_no_record_is_refused(tmp_path, monkeypatch, of, 
 
 
 def test_params_yaml_satisfies_its_schema():
-    assert records.faults(params.load_yaml(ROOT / "params.yaml"), "params") == []
+    assert params.faults(params.load_yaml(ROOT / "params.yaml")) == []
 
 
 def test_requirements_yaml_satisfies_its_schema():

@@ -59,19 +59,13 @@ def refused(args, study: Study) -> list[str]:
         faults.append(f"NAME: found {args.name!a}, expected small letters, digits, '_' and '-'")
     elif study.folder.exists():
         faults.append(f"{study.place}/ is there already")
-    known = tasks(study.repository)
-    if args.task not in known:
-        faults.append(f"--task: found {args.task}, expected one of {', '.join(known) or 'none'}")
+    if args.task not in params.tasks():
+        faults.append(f"--task: found {args.task}, expected one of {', '.join(params.tasks())}")
     if not Path(args.data).is_dir():
         faults.append(f"--data: {args.data} is no folder")
     elif study.folder.is_relative_to(Path(args.data).resolve()):
         faults.append(f"--data: {args.data} holds this repository")
     return faults
-
-
-def tasks(repository: Path) -> list[str]:
-    """The tasks that there are: folders of stages/ with a script that trains."""
-    return sorted(path.parent.name for path in repository.glob("stages/*/train.py"))
 
 
 def subjects(declared: formats.Dataset) -> bytes:
@@ -132,8 +126,7 @@ def drafted(study: Study, declared: formats.Dataset, limits: dict) -> dict:
 
 def facts() -> list[str]:
     """What the card of a data set must say, or say that nobody knows."""
-    schema = json.loads((records.SCHEMAS / "dataset_card.schema.json").read_text("utf-8"))
-    return schema["properties"]["facts"]["required"]
+    return records.read_schema("dataset_card")["properties"]["facts"]["required"]
 
 
 def quoted(value) -> str:

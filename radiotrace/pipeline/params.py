@@ -40,8 +40,7 @@ def load(path, section: str, seed: bool = False) -> dict:
         The section's values, and `seed` where it is asked for.
 
     Raises:
-        StageError: the file breaks schemas/params.schema.json anywhere, not only in this section; names every
-            fault.
+        StageError: the file breaks its schemas anywhere, not only in this section; names every fault.
     """
     values = read(path)
     return {**values[section], **({"seed": values["seed"]} if seed else {})}
@@ -54,10 +53,34 @@ def read(path) -> dict:
         StageError: as load.
     """
     values = load_yaml(path)
-    if broken := records.faults(values, "params"):
+    if broken := faults(values):
         raise StageError(
-            f"{path} breaks schemas/params.schema.json",
+            f"{path} breaks its schemas, schemas/params*.schema.json",
             broken,
             f"Correct {path}; each value is explained there.",
         )
     return values
+
+
+def faults(values) -> list[str]:
+    """What is wrong with a parsed params.yaml; [] when all holds.
+
+    Sections that every study has are described in schemas/params.schema.json, those of a task in
+    schemas/params_<task>.schema.json.
+    """
+    if not isinstance(values, dict):
+        return records.faults(values, "params")
+    known, task = tasks(), values.get("task")
+    if task not in known:
+        named = "nothing" if task is None else repr(task)
+        return [f"task: found {named}, expected one of {', '.join(known)}"]
+    sections = records.read_schema(f"params_{task}")["properties"]
+    of_task = {key: value for key, value in values.items() if key in sections}
+    shared = {key: value for key, value in values.items() if key not in sections}
+    return sorted([*records.faults(shared, "params"), *records.faults(of_task, f"params_{task}")])
+
+
+def tasks() -> list[str]:
+    """The tasks whose parameters are described, sorted."""
+    found = records.SCHEMAS.glob("params_*.schema.json")
+    return sorted(path.name.removeprefix("params_").removesuffix(".schema.json") for path in found)

@@ -56,7 +56,12 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_
 
 @cache
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return _Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text("utf-8")))
+    return _Validator(read_schema(schema))
+
+
+def read_schema(name: str) -> dict:
+    """The schema of records of this name."""
+    return json.loads((SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
 
 
 def faults(record, schema: str) -> list[str]:
