@@ -61,7 +61,7 @@ def _tabled(validator, rule, record, schema_of_record):
     alone cannot say so, and lets any key in that fits additionalProperties.
     """
     rows = record.get(rule["table"]) if isinstance(record, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and "name" in row for row in rows):
+    if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
         return  # which the rest of the schema refuses
     own, names = schema_of_record["properties"], [row["name"] for row in rows]
     for name in sorted(set(names)):
@@ -74,8 +74,12 @@ def _tabled(validator, rule, record, schema_of_record):
     for name in sorted(record.keys() - own.keys() - set(names)):
         yield jsonschema.ValidationError(f"{name!r} does not stand in {rule['table']}")
     for row in rows:
-        if row["name"] in record and row["name"] not in own and row.get("kind") in rule["kinds"]:
+        if row["name"] in record and row["name"] not in own and row["kind"] in rule["kinds"]:
             yield from validator.descend(record[row["name"]], rule["kinds"][row["kind"]], path=row["name"])
+
+
+def _is_row(row) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(key), str) for key in ("name", "kind"))
 
 
 _Validator = jsonschema.validators.extend(
