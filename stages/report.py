@@ -228,7 +228,7 @@ def main(args):
         )
         for entry in cases
     }
-    columns = report.few(metrics)
+    columns = report.columns(metrics)
     small = {case_id: pair["small"] for case_id, pair in shown.items()}
     rows = report.cases(cases, columns, flag_by, small)
     entries = {entry["case_id"]: entry for entry in cases}

@@ -123,7 +123,7 @@ def test_methods_say_how_it_was_made(made):
 def test_the_page_has_its_row_and_its_column(made):
     metrics, cases = made["metrics"], made["cases"]["cases"]
     thumbnails = {case["case_id"]: b"" for case in cases}
-    rows = report.cases(cases, report.few(metrics), "dropout", thumbnails)
+    rows = report.cases(cases, report.columns(metrics), "dropout", thumbnails)
     text = page(metrics, rows)
     assert text.count("Volume ratio, 1:1</th>") == 2
     shown = report.interval(metrics["volume_ratio"]["anterior"], 4)
@@ -148,7 +148,7 @@ def page(metrics: dict, rows: list[dict]) -> str:
         measures=report.measures(metrics),
         aims=[],
         kept=report_stage.agreement.kept,
-        columns=report.few(metrics),
+        columns=report.columns(metrics),
         cases=rows,
         worst=[],
         labels=["anterior", "posterior"],

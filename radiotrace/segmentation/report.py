@@ -61,7 +61,7 @@ def _cells(summaries: dict[str, dict], digits: int) -> list[dict]:
     ]
 
 
-def few(metrics: dict) -> list[Described]:
+def columns(metrics: dict) -> list[Described]:
     """The measures that the table of cases shows."""
     return [one for one in measure_table.read(metrics).values() if one.headline]
 

@@ -378,7 +378,7 @@ def headline(metrics: dict) -> dict:
     Args:
         metrics: the record 'metrics'.
     """
-    few = [one.name for one in measure_table.read(metrics).values() if one.headline]
+    headlined = [one.name for one in measure_table.read(metrics).values() if one.headline]
     facts = {
         "run_id": metrics["run_id"],
         "n_cases": metrics["n_cases"],
@@ -402,7 +402,7 @@ def headline(metrics: dict) -> dict:
         },
     }
     # as keywords: a measure of the name of a fact is an error
-    return dict(**facts, **{name: _brief(metrics[name]) for name in few})
+    return dict(**facts, **{name: _brief(metrics[name]) for name in headlined})
 
 
 def _brief(summaries: dict[str, dict]) -> dict[str, dict]:

@@ -32,7 +32,7 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
         }
 
     metrics = bundle["metrics.json"]
-    few = [name for name, measure in measure_table.read(metrics).items() if measure.headline]
+    headlined = [name for name, measure in measure_table.read(metrics).items() if measure.headline]
     performance = {
         measure: {
             label: {
@@ -41,7 +41,7 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
             }
             for label in metrics[measure]
         }
-        for measure in few
+        for measure in headlined
     }
     calibration = {
         when: refer("metrics.json", f"/calibration/{when}/expected_error/value")
