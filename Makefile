@@ -69,7 +69,8 @@ diff: .venv/runtime ## metrics and parameters against another revision (BASE=mai
 	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
 	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
 
-deps: .venv/runtime ## write what follows from the code into dvc.yaml: commands, deps, outs; after a change of imports
+deps: .venv/runtime ## write what follows from the code: commands, deps and outs into dvc.yaml, names of measures into schemas/; after a change of imports or of measures
+	python -m radiotrace.commands.measure_names
 	python -m radiotrace.evidence.verify.workflow
 
 manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc

@@ -27,6 +27,7 @@ from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.records import measure_table
 from radiotrace.segmentation import ranking, report
 from radiotrace.statistics import agreement, uncertainty
 
@@ -200,6 +201,8 @@ def main(args):
             [],
             "Correct params.yaml, or give that kind some passes in its section evaluate.",
         )
+    if wrong := measure_table.misfits_of_cases(metrics, cases):
+        raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
     test = parts.cases(found["dataset"], found["split"], "test")
     opened = openings.read(args.openings)
     acceptance = requirements.acceptance(
@@ -225,7 +228,9 @@ def main(args):
         )
         for entry in cases
     }
-    rows = report.cases(cases, flag_by, {case_id: pair["small"] for case_id, pair in shown.items()})
+    columns = report.columns(metrics)
+    small = {case_id: pair["small"] for case_id, pair in shown.items()}
+    rows = report.cases(cases, columns, flag_by, small)
     entries = {entry["case_id"]: entry for entry in cases}
     worst = [
         row
@@ -247,6 +252,7 @@ def main(args):
         measures=report.measures(metrics),
         aims=aims_of(metrics),
         kept=agreement.kept,
+        columns=columns,
         cases=rows,
         worst=worst,
         labels=list(cases[0]["labels"]),

@@ -20,6 +20,18 @@ OTHER = "0" * 64
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 WEIGHTS, ONNX, SPLIT = "build/train/weights.safetensors", "build/export/model.onnx", "build/split/split.json"
 
+DICE = {
+    "name": "dice",
+    "title": "Dice",
+    "unit": "",
+    "digits": 3,
+    "better": "larger",
+    "source": "",
+    "kind": "share",
+    "can_be_undefined": True,
+    "headline": True,
+}
+
 
 def agreeing() -> dict:
     """The least that contradictions() reads, of one run with one case in each part."""
@@ -56,13 +68,15 @@ def agreeing() -> dict:
             },
             "metrics": {
                 "run_id": run_id,
+                "measures": [dict(DICE)],
                 "dice": {"head": {"mean": 0.8}, "tail": {"mean": None}, "mean_of_labels": {"mean": 0.8}},
             },
             "cases": {
                 "run_id": run_id,
                 "cases": [{"case_id": "p_03", "labels": {"head": {"dice": 0.8}, "tail": {"dice": None}}}],
             },
-            **{name: {"run_id": run_id} for name in ("headline", "robustness", "explain")},
+            "headline": {"run_id": run_id, "dice": {}},
+            **{name: {"run_id": run_id} for name in ("robustness", "explain")},
             "model": {"run_id": run_id, "weights_sha256": B, "sha256": C},
             "openings": contents.openings(run_id, [opening(run_id)]),
         },
@@ -117,6 +131,20 @@ def test_contradiction_is_found(way, value, expected):
         place = place[key]
     place[way[-1]] = value
     assert [line.split(":")[0] for line in contents.contradictions(**run)] == [expected]
+
+
+@pytest.mark.requirement("SRS-EVI-1")
+def test_measures_that_the_table_has_not_and_those_that_it_has_are_told_of_cases_and_headline():
+    run = agreeing()
+    sources = run["sources"]
+    sources["metrics"]["measures"].append(DICE | {"name": "iou", "headline": False})
+    sources["cases"]["cases"][0]["labels"]["head"] |= {"iou": 0.5, "dcie": 0.8}
+    sources["headline"]["dcie"] = {}
+    assert contents.contradictions(**run) == [
+        "cases.json: p_03: head: dcie is no measure of the table",
+        "cases.json: p_03: tail: iou is missing",
+        "headline.json: dcie is no measure of the table",
+    ]
 
 
 @pytest.mark.requirement("SRS-EVI-1")

@@ -9,6 +9,7 @@ import pytest
 from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.commands import revisions
+from radiotrace.segmentation import measures
 from tests import projects
 
 BASE = {f"case_{number:02d}": 0.8 + 0.01 * (number % 3) for number in range(16)}
@@ -38,9 +39,16 @@ def scatter(number: int, by: float) -> float:
     return 0.0 if by == 0 else 0.001 * (-1) ** (number // (2 if by > 0 else 4))
 
 
+def table(better: str = "larger") -> str:
+    """A metrics.json, of which only the table of measures is read."""
+    row = measures.TABLE[0].record() | {"better": better, "novel": 1}
+    return json.dumps({"measures": [row], "novel": 1})
+
+
 def commit(folder, text: str, message: str) -> str:
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "metrics/cases.json").write_text(text)
+    (folder / "metrics/metrics.json").write_text(table())
     projects.commit(folder, message)
     return projects.run(folder, "git", "rev-parse", "HEAD").stdout.strip()
 
@@ -188,6 +196,46 @@ def test_what_does_not_count_is_said(project, capsys):
         "no verdict on organ, mean_of_labels: 2 cases are in run A only\n2 cases are in run A only and do "
         "not count: case_03, case_11\n"
         "Both are one run.\n" in capsys.readouterr().out
+    )
+
+
+def test_title_and_direction_are_those_of_the_table(project, capsys):
+    assert main(["compare", "first", "main"]) == 0
+    assert capsys.readouterr().out.startswith("Dice (dice), larger is better; margin 0.01\n")
+
+
+def test_where_smaller_is_better_the_same_difference_stands_against_it(project, capsys):
+    for run in ("a", "b"):
+        (project / run).mkdir()
+        (project / run / "metrics.json").write_text(table("smaller"))
+    (project / "a/cases.json").write_text(cases())
+    (project / "b/cases.json").write_text(cases(0.02, "b"))
+    assert " ".join(row(capsys, "a/cases.json", "b/cases.json")).endswith("not shown")
+
+
+def test_where_no_run_says_what_is_better_there_is_no_verdict_and_the_reason(project, capsys):
+    (project / "old").mkdir()
+    for name, by in (("a", 0.0), ("b", 0.02)):
+        (project / f"old/{name}.json").write_text(cases(by, name))
+    assert main(["compare", "old/a.json", "old/b.json"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("dice, neither larger nor smaller is better")
+    assert "no verdict on organ, mean_of_labels: neither run has a metrics.json whose table" in out
+
+
+def test_the_table_of_one_run_is_enough(project, capsys):  # the other is of before there was one
+    (project / "old").mkdir()
+    (project / "old/cases.json").write_text(cases(-0.05, "c"))
+    (project / "old/metrics.json").write_text('{"dice": {}}')
+    assert " ".join(row(capsys, "old/cases.json", "main")).endswith("non-inferior")
+
+
+def test_runs_that_do_not_agree_on_what_is_better_are_refused(project, capsys):
+    (project / "metrics/metrics.json").write_text(table("smaller"))
+    assert main(["compare", "main", "workspace"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "radiotrace: the runs do not agree on whether more of dice is better\n"
+        "  run A: larger\n  run B: smaller\n"
     )
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.statistics import comparison, intervals
+from radiotrace.statistics.comparison import Aim
 
 # B - A of twelve subjects, in thousandths; subject_01 has a second case.
 THOUSANDTHS = {
@@ -47,8 +48,11 @@ A = run(dict.fromkeys(THOUSANDTHS, 0.8))
 B = run({case_id: 0.8 + by / 1000 for case_id, by in THOUSANDTHS.items()})
 
 
+AIMS = {"dice": Aim("larger"), "hausdorff95_mm": Aim("smaller")}
+
+
 def compare(a=A, b=B, metric="dice", margin=0.01, row="organ") -> dict:
-    return comparison.compare(a, b, metric, margin)["rows"][row]
+    return comparison.compare(a, b, metric, margin, AIMS.get(metric, Aim(None)))["rows"][row]
 
 
 def shifted(by: float, metric="dice", wrong=()) -> dict:
@@ -67,7 +71,7 @@ def shifted(by: float, metric="dice", wrong=()) -> dict:
 
 def refused(a, b, metric="dice") -> StageError:
     with pytest.raises(StageError) as caught:
-        comparison.compare(a, b, metric, 0.01)
+        comparison.compare(a, b, metric, 0.01, Aim("larger"))
     return caught.value
 
 
@@ -234,9 +238,8 @@ def test_the_mean_of_labels_is_of_cases_in_which_both_define_all():
 
 
 def test_cases_of_one_run_only_are_named():
-    found = comparison.compare(
-        run({"case_01": 0.8, "case_02": 0.8}), run({"case_02": 0.8, "case_03": 0.8}), "dice", 0.01
-    )
+    a, b = run({"case_01": 0.8, "case_02": 0.8}), run({"case_02": 0.8, "case_03": 0.8})
+    found = comparison.compare(a, b, "dice", 0.01, Aim("larger"))
     assert (found["n_cases"], found["only_a"], found["only_b"]) == (1, ["case_01"], ["case_03"])
 
 
@@ -309,7 +312,7 @@ def test_references_that_differ_by_the_rounding_of_a_record_are_the_same():
 
 def test_the_order_of_cases_changes_no_byte():
     found = [
-        comparison.compare(a, b, "dice", 0.01)
+        comparison.compare(a, b, "dice", 0.01, Aim("larger"))
         for a, b in ((A, B), [{**one, "cases": one["cases"][::-1]} for one in (A, B)])
     ]
     assert records.dumps(found[0]) == records.dumps(found[1])

@@ -299,6 +299,7 @@ def test_every_measure_says_how_it_was_made(reproduced):
         "n_cases",
         "n_subjects",
         "members",
+        "measures",
         "methods",
         "surface_tolerance_mm",
         "worst_cases",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import projects
+from radiotrace.commands import measure_names
+from tests import projects, test_stale
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +49,29 @@ def test_after_a_pull_everything_is_up_to_date_and_nothing_runs(project):
 def test_a_parameter_reruns_only_the_stages_that_it_touches(project, section, change, stages):
     projects.set_params(project, **{section: change})
     assert stages_run(projects.run(project, "dvc", "repro")) == stages
+
+
+def test_a_new_measure_is_one_entry_of_the_table_and_trains_nothing(project):
+    path = project / measure_names.PATH
+    table = project / "radiotrace/segmentation/measures.py"
+    before = table.read_text()
+    head, tail = before.rsplit(")\n", 1)
+    table.write_text(f"{head}    {test_stale.ENTRY}\n)\n{tail}")
+    names = path.read_text()
+    for command in ("commands.measure_names", "evidence.verify.workflow"):  # as make deps does
+        projects.run(project, "python", "-m", f"radiotrace.{command}")
+    assert path.read_text() == names.replace('components"\n', 'components",\n        "volume_ratio"\n')
+    assert projects.run(project, "git", "diff", "--name-only", "--", "dvc.yaml").stdout == ""
+    done = projects.run(project, "dvc", "repro")
+    assert sorted(stages_run(done)) == ["evaluate", "evidence", "explain", "export", "report"]
+    cases = json.loads((project / "metrics/cases.json").read_text())["cases"]
+    for row in (row for case in cases for row in case["labels"].values()):
+        assert row["volume_ratio"] == pytest.approx(row["prediction_mm3"] / row["reference_mm3"])
+    metrics = json.loads((project / "metrics/metrics.json").read_text())
+    assert metrics["volume_ratio"]["anterior"]["n_cases"] == len(cases)
+    assert metrics["measures"][-1]["title"] == "Volume ratio"
+    assert '<th rowspan="3">Volume ratio</th>' in (project / "build/evaluate/report.html").read_text()
+    assert "mean volume_ratio" in (project / "evidence/mlbom.cdx.json").read_text()
 
 
 def test_an_exclusion_is_named_in_every_later_record(project):

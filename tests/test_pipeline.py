@@ -91,7 +91,14 @@ def schemas_used(name: str) -> set[str]:
             for node in ast.walk(tree)
             if isinstance(node, ast.Call)
             and ast.unparse(node.func)
-            in ("records.read", "records.write", "records.faults", "ledgers.read", "ledgers.add")
+            in (
+                "records.read",
+                "records.write",
+                "records.faults",
+                "records.schema",
+                "ledgers.read",
+                "ledgers.add",
+            )
         ]
         for call in calls:
             last = call.args[-1]
@@ -107,9 +114,9 @@ def schemas_used(name: str) -> set[str]:
             and isinstance(node.value, str)
             and re.fullmatch(r"\w+\.schema\.json", node.value)
         }
-    # params.schema.json can only refuse, never change a result; as a dep it would retrain for an evaluate
-    # parameter.
-    return found - {"params"}
+    # params.schema.json and measure_names.schema.json can only refuse, never change a result; as deps they
+    # would retrain for an evaluate parameter, and for a new measure.
+    return found - {"params", "measure_names"}
 
 
 def test_the_stages_stand_in_order():

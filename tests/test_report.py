@@ -318,9 +318,10 @@ def test_a_table_has_the_lowest_dice_first():
     rows = copy.deepcopy(record("cases", "undefined_dice")["cases"]) * 2
     rows[1] = copy.deepcopy(rows[1]) | {"case_id": "p_04"}
     rows[1]["labels"]["anterior"]["dice"] = 0.2
-    found = report.cases(rows, "dropout", dict.fromkeys(("p_03", "p_04"), b""))
+    columns = report.columns(record("metrics", "all_defined"))
+    found = report.cases(rows, columns, "dropout", dict.fromkeys(("p_03", "p_04"), b""))
     assert [row["case_id"] for row in found] == ["p_04", "p_03"]
-    assert found[0]["labels"][1]["dice"] == "undefined"
+    assert [cell["value"] for cell in found[0]["cells"][0]] == ["0.200", "undefined"]
 
 
 # In a browser

@@ -6,7 +6,7 @@ import pytest
 from radiotrace import records
 from radiotrace.evidence.design import requirements
 from radiotrace.imaging import volumes
-from radiotrace.segmentation import results
+from radiotrace.segmentation import measures, results
 from radiotrace.statistics import calibration, uncertainty
 from tests import phantoms
 
@@ -21,9 +21,7 @@ def row(dice, reference_mm3, prediction_mm3) -> dict:
     percent = 100 * error / reference_mm3 if reference_mm3 else None
     distance = None if dice is None else 10 * (1 - dice)
     return {
-        **dict.fromkeys(
-            ("dice", "iou", "surface_dice", "boundary_f1", "sensitivity", "specificity", "ppv", "npv"), dice
-        ),
+        **dict.fromkeys((one.name for one in measures.TABLE if one.kind == "share"), dice),
         "hausdorff95_mm": distance,
         "average_surface_distance_mm": distance,
         "reference_mm3": reference_mm3,
@@ -97,7 +95,7 @@ def test_of_shifted_boxes_each_label_has(shifted, measure, anterior, posterior):
 
 
 def test_every_measure_is_there_and_goes_into_a_record(shifted):
-    assert all(set(results.MEASURES) <= set(found) for found in shifted.values())
+    assert all({one.name for one in measures.TABLE} <= set(found) for found in shifted.values())
     assert records.dumps(shifted)
 
 
@@ -625,6 +623,7 @@ def test_the_headline_has_the_gaps_and_the_means(summary):
         "run_id": "a" * 64,
         "n_cases": 3,
         "n_subjects": 2,
+        "measures": [one.record() for one in measures.TABLE],
         **summary.measures(),
         "volume_agreement": summary.volume_agreement(),
         "calibration": {

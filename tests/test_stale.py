@@ -11,6 +11,16 @@ from radiotrace.pipeline.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = "learning/networks"
+MEASURES = "radiotrace/segmentation/measures.py"
+ENTRY = """Measure(
+        name="volume_ratio",
+        title="Volume ratio",
+        digits=3,
+        better=None,
+        kind="amount",
+        definition="prediction over reference; undefined without reference",
+        of=lambda pair: pair.prediction_mm3 / pair.reference_mm3 if pair.reference_mm3 else None,
+    ),"""
 FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
 
 
@@ -108,3 +118,52 @@ def test_a_change_of_statistics_leaves_training_and_tests_of_files_standing(clon
     assert "radiotrace/statistics/intervals.py" not in before[0]["train"]["deps"]
     assert "tests/test_statistics.py" in found
     assert not {"tests/test_decoding.py", "tests/test_checkpoints.py", "tests/test_stage.py"} & found.keys()
+
+
+@pytest.fixture
+def measure_added(clone):
+    """One entry more in the table of measures, and what 'make deps' writes then; the paths that changed."""
+    names = clone / "schemas/measure_names.schema.json"
+    paths = (clone / MEASURES, names)
+    texts = [path.read_text() for path in paths]
+    table, last = texts[0].rsplit(")\n", 1)
+    paths[0].write_text(f"{table}    {ENTRY}\n)\n{last}")
+    paths[1].write_text(texts[1].replace('"iou"', '"iou", "volume_ratio"'))
+    yield {path.relative_to(clone).as_posix() for path in paths}
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+
+
+def with_those_after(stages: dict[str, dict], changed: set[str]) -> set[str]:
+    """The stages that depend on a path that changed, and those on what these write, and so on."""
+    found, paths = set(), set(changed)
+    for _ in stages:  # no chain is longer
+        found = {name for name, stage in stages.items() if _reaches(stage["deps"], paths)}
+        paths |= {path for name in found for path in _outs(stages[name])}
+    return found
+
+
+def _reaches(deps: list[str], paths: set[str]) -> bool:
+    """Whether a dep is one of the paths, lies in one, or has one in it."""
+    pairs = [(f"{dep}/", f"{path}/") for dep in deps for path in paths]
+    return any(dep.startswith(path) or path.startswith(dep) for dep, path in pairs)
+
+
+def _outs(stage: dict) -> list[str]:
+    outs = [*stage["outs"], *stage.get("metrics", [])]
+    return [out if isinstance(out, str) else next(iter(out)) for out in outs]
+
+
+def test_a_new_measure_runs_evaluate_and_what_comes_after_and_trains_nothing(clone, before, measure_added):
+    stages = workflow.expected(Study(clone))
+    assert stages == before[0]
+    found = with_those_after(stages, measure_added)
+    assert found == {"evaluate", "explain", "report", "export", "evidence"}
+
+
+def test_a_new_measure_leaves_requirements_standing_whose_tests_do_not_reach_it(clone, before, measure_added):
+    found = stale(clone, before[1])
+    assert {"tests/test_results.py", "tests/test_split.py"} <= found.keys()
+    assert all(any(path in line for path in measure_added for line in lines) for lines in found.values())
+    apart = {"decoding", "checkpoints", "stage", "losses", "networks", "surfaces", "overlap", "statistics"}
+    assert not {f"tests/test_{name}.py" for name in apart} & found.keys()

@@ -7,6 +7,10 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.commands import revisions, tables
 from radiotrace.errors import StageError
+from radiotrace.records import measure_table
+from radiotrace.records.measure_table import Described
+
+UNSAID = "neither run has a metrics.json whose table of measures says whether more of it is better"
 
 
 def compare(args) -> None:
@@ -20,8 +24,14 @@ def compare(args) -> None:
             way_out="It says by how much B may be worse, either way round.",
         )
     (a, about_a), (b, about_b) = _both(args)
-    found = {"run_a": about_a, "run_b": about_b, **comparison.compare(a, b, args.metric, args.margin)}
-    print(text(found))
+    tables = [_table(run, args.metrics) for run in (args.run_a, args.run_b)]
+    described = _described(args.metric, tables)
+    aim = comparison.Aim(described.better) if described else comparison.Aim(None)
+    if not any(tables):
+        aim = comparison.Aim(None, UNSAID)
+    compared = comparison.compare(a, b, args.metric, args.margin, aim)
+    found = {"run_a": about_a, "run_b": about_b, **compared}
+    print(text(found, described.heading if described else ""))
     if args.out:
         records.write(args.out, found, "comparison")
 
@@ -42,7 +52,9 @@ def options(parser) -> None:
         help="by how much B may be worse, in the metric's unit; default: 0.01",
     )
     parser.add_argument(
-        "--metrics", default="metrics", help="folder of cases.json in both runs; default: metrics"
+        "--metrics",
+        default="metrics",
+        help="folder of cases.json and metrics.json in both runs; default: metrics",
     )
     parser.add_argument("--out", help="file to write the record 'comparison' to")
 
@@ -77,6 +89,33 @@ def _both(args) -> list[tuple[dict, dict]]:
     return found
 
 
+def _table(run: str, folder: str) -> dict[str, Described]:
+    """The table of measures in a run's metrics.json, which for a file lies beside it; {} where there is none,
+    as in runs before there was one."""
+    beside = Path(run).with_name("metrics.json")
+    is_file = run.endswith(".json") and Path(run).is_file()
+    if is_file and not beside.is_file():
+        return {}
+    try:
+        content, _ = revisions.read(str(beside) if is_file else run, f"{folder}/metrics.json")
+        return measure_table.read(json.loads(content))
+    except (StageError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def _described(metric: str, tables: list[dict[str, Described]]) -> Described | None:
+    """What the runs say of a metric; None where none of them has it among its measures.
+
+    Raises:
+        StageError: one says that more is better, the other that it is not.
+    """
+    rows = [table[metric] for table in tables if metric in table]
+    if len({row.better for row in rows}) > 1:
+        stated = [f"run {name}: {row.better}" for name, row in zip("AB", rows, strict=True)]
+        raise StageError(f"the runs do not agree on whether more of {metric} is better", stated)
+    return rows[-1] if rows else None
+
+
 def _parsed(content: bytes, run: str) -> dict:
     """The record 'cases', in which later versions may have more: only what is needed is looked at."""
     try:
@@ -103,8 +142,13 @@ def _parsed(content: bytes, run: str) -> dict:
     return cases
 
 
-def text(found: dict) -> str:
-    """A comparison for people."""
+def text(found: dict, heading: str = "") -> str:
+    """A comparison for people.
+
+    Args:
+        found: the record 'comparison'.
+        heading: title and unit of its metric; "" where nothing says.
+    """
     rows = [
         ("label", "A", "B", "B - A", "95 % interval", "median", "Wilcoxon p", "cases", "subjects", "verdict")
     ]
@@ -121,9 +165,9 @@ def text(found: dict) -> str:
                 row["verdict"] or "none",
             )
         )
+    metric = f"{heading} ({found['metric']})" if heading else found["metric"]
     lines = [
-        f"{found['metric']}, {found['better'] or 'neither larger nor smaller'} is better; margin "
-        f"{found['margin']:g}",
+        f"{metric}, {found['better'] or 'neither larger nor smaller'} is better; margin {found['margin']:g}",
         *(
             f"{side.upper()}  {about['name']}  run {about['run_id'][:12]}"
             for side, about in (("a", found["run_a"]), ("b", found["run_b"]))

@@ -126,7 +126,7 @@ def drafted(study: Study, declared: formats.Dataset, limits: dict) -> dict:
 
 def facts() -> list[str]:
     """What the card of a data set must say, or say that nobody knows."""
-    return records.read_schema("dataset_card")["properties"]["facts"]["required"]
+    return records.schema("dataset_card")["properties"]["facts"]["required"]
 
 
 def quoted(value) -> str:

@@ -74,7 +74,7 @@ def faults(values) -> list[str]:
     if task not in known:
         named = "nothing" if task is None else repr(task)
         return [f"task: found {named}, expected one of {', '.join(known)}"]
-    sections = records.read_schema(f"params_{task}")["properties"]
+    sections = records.schema(f"params_{task}")["properties"]
     of_task = {key: value for key, value in values.items() if key in sections}
     shared = {key: value for key, value in values.items() if key not in sections}
     return sorted([*records.faults(shared, "params"), *records.faults(of_task, f"params_{task}")])

@@ -51,17 +51,51 @@ def _is_number(_, value) -> bool:
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
     {"number": _is_number, "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool)}
 )
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
+
+
+def _tabled(validator, rule, record, schema_of_record):
+    """Keyword 'tabled' of our schemas: which further keys a record has says a table in the record itself.
+
+    The table is a list of rows with a name and a kind. Each name is a key of the record, each key is a name
+    or stands in 'properties', and the value fits the schema that the rule has for its kind. JSON Schema
+    alone cannot say so, and lets any key in that fits additionalProperties.
+    """
+    rows = record.get(rule["table"]) if isinstance(record, dict) else None
+    if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
+        return  # which the rest of the schema refuses
+    own, names = schema_of_record["properties"], [row["name"] for row in rows]
+    for name in sorted(set(names)):
+        if names.count(name) > 1:
+            yield jsonschema.ValidationError(f"{name!r} stands twice in {rule['table']}")
+        if name in own:
+            yield jsonschema.ValidationError(f"{name!r} of {rule['table']} is a key of another meaning")
+        elif name not in record:
+            yield jsonschema.ValidationError(f"{name!r} is missing, but stands in {rule['table']}")
+    for name in sorted(record.keys() - own.keys() - set(names)):
+        yield jsonschema.ValidationError(f"{name!r} does not stand in {rule['table']}")
+    for row in rows:
+        if row["name"] in record and row["name"] not in own and row["kind"] in rule["kinds"]:
+            yield from validator.descend(record[row["name"]], rule["kinds"][row["kind"]], path=row["name"])
+
+
+def _is_row(row) -> bool:
+    return isinstance(row, dict) and all(isinstance(row.get(key), str) for key in ("name", "kind"))
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, validators={"tabled": _tabled}, type_checker=_TYPES
+)
 
 
 @cache
-def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return _Validator(read_schema(schema))
-
-
-def read_schema(name: str) -> dict:
-    """The schema of records of this name."""
+def schema(name: str) -> dict:
+    """schemas/<name>.schema.json."""
     return json.loads((SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
+
+
+@cache
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    return _Validator(schema(name))
 
 
 def faults(record, schema: str) -> list[str]:

@@ -1,6 +1,8 @@
 """Methods: how the numbers of the record 'metrics' were made, in words, for who has the record and not the
 code."""
 
+from radiotrace.segmentation import measures
+
 EMPTY_REFERENCE = {
     "undefined": "a case without a label is an exception: overlap is undefined where nothing is predicted "
     "either, 0 where anything is",
@@ -16,7 +18,13 @@ def texts(p: dict) -> dict[str, str]:
     Args:
         p: the section evaluate of params.yaml, and the seed.
     """
-    tolerance, margin = f"{p['surface_tolerance_mm']:g} mm", p["calibration_margin_voxels"]
+    # as keywords: a measure of the name of another text is an error
+    return dict(**_texts(p), **{one.name: one.method(p) for one in measures.TABLE})
+
+
+def _texts(p: dict) -> dict[str, str]:
+    """What is no measure."""
+    margin = p["calibration_margin_voxels"]
     return {
         "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: "
         "of the mean over a case's labels, "
@@ -31,31 +39,6 @@ def texts(p: dict) -> dict[str, str]:
         "no_interval says why: fewer than 10 "
         "subjects, subjects that do not differ, or a statistic of which none is known to cover",
         "empty_reference": EMPTY_REFERENCE[p["empty_reference"]],
-        "dice": "2 TP / (2 TP + FP + FN), in voxels; undefined where both masks are empty (Dice 1945, "
-        "doi:10.2307/1932409)",
-        "iou": "TP / (TP + FP + FN); undefined where both masks are empty (Jaccard 1912, "
-        "doi:10.1111/j.1469-8137.1912.tb05611.x)",
-        "sensitivity": "TP / (TP + FN); undefined without reference",
-        "specificity": "TN / (TN + FP); grows with the empty ground around an organ",
-        "ppv": "TP / (TP + FP); undefined without prediction",
-        "npv": "TN / (TN + FN); grows with the empty ground around an organ",
-        "hausdorff95_mm": "95th percentile of the distances of surface voxels to the other surface, the "
-        "larger of both ways; undefined where a mask "
-        "is empty (Huttenlocher et al. 1993, doi:10.1109/34.232073)",
-        "average_surface_distance_mm": "mean of the same distances, pooled over both ways; undefined where a "
-        "mask is empty "
-        "(Heimann et al. 2009, doi:10.1109/TMI.2009.2013851)",
-        "surface_dice": f"share of both surfaces, by area, within {tolerance} of the other; 0 where one mask "
-        f"is empty, undefined where both are "
-        "(Nikolov et al. 2021, doi:10.2196/26151)",
-        "boundary_f1": f"harmonic mean of the shares of either surface's voxels within {tolerance} of the "
-        f"other; as surface_dice where masks are "
-        "empty (Csurka et al. 2013, doi:10.5244/C.27.32)",
-        "volume_error_mm3": "prediction minus reference",
-        "volume_error_absolute_mm3": "its amount",
-        "volume_error_percent": "of the reference; undefined without reference",
-        "volume_error_absolute_percent": "its amount",
-        "prediction_components": "connected by faces, edges or corners",
         "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, "
         "doi:10.1177/096228029900800204); slope: of "
         "the difference against the mean of both, below 0 where small ones come out too "

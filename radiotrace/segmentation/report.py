@@ -1,28 +1,13 @@
 """The report: what a person reads of an evaluation, from its records. Plain values in, text out."""
 
+from radiotrace.records import measure_table
+from radiotrace.records.measure_table import Described
 from radiotrace.segmentation import ranking
 from radiotrace.statistics import agreement
 
 MACRO = "mean_of_labels"
 RARE = 0.05  # a chance below this is no explanation
 
-MEASURES = {  # measure -> name for people, unit, digits
-    "dice": ("Dice", "", 3),
-    "iou": ("IoU", "", 3),
-    "surface_dice": ("Surface Dice", "", 3),
-    "boundary_f1": ("Boundary F1", "", 3),
-    "hausdorff95_mm": ("HD95", "mm", 2),
-    "average_surface_distance_mm": ("Average surface distance", "mm", 3),
-    "sensitivity": ("Sensitivity", "", 3),
-    "specificity": ("Specificity", "", 4),
-    "ppv": ("PPV", "", 3),
-    "npv": ("NPV", "", 4),
-    "volume_error_mm3": ("Volume error", "mm³", 0),
-    "volume_error_percent": ("Volume error", "%", 1),
-    "volume_error_absolute_mm3": ("Volume error, absolute", "mm³", 0),
-    "volume_error_absolute_percent": ("Volume error, absolute", "%", 1),
-    "prediction_components": ("Components predicted", "", 2),
-}
 ATTACKS = {"noise": "random signs", "fgsm": "FGSM", "pgd": "PGD", "segpgd": "SegPGD"}
 KINDS = {
     "dropout": "Monte-Carlo dropout",
@@ -55,30 +40,40 @@ def percent(share: float | None, digits: int = 0) -> str:
 def measures(metrics: dict) -> list[dict]:
     """Rows of the table of all measures: name, and for each label and their mean the cells of one summary."""
     return [
-        {
-            "name": f"{name}, {unit}" if unit else name,
-            "cells": [
-                {
-                    "label": label,
-                    "mean": interval(row, digits),
-                    "median": number(row["median"], digits),
-                    "sd": number(row["sd"], digits),
-                    "range": f"{number(row['min'], digits)} to {number(row['max'], digits)}",
-                    "n": row["n_cases"],
-                    "n_undefined": row["n_undefined"],
-                }
-                for label, row in sorted(metrics[measure].items(), key=lambda item: item[0] == MACRO)
-            ],
-        }
-        for measure, (name, unit, digits) in MEASURES.items()
+        {"name": one.heading, "cells": _cells(metrics[name], one.digits)}
+        for name, one in measure_table.read(metrics).items()
     ]
 
 
-def cases(rows: list[dict], flag_by: str, thumbnails: dict[str, bytes]) -> list[dict]:
+def _cells(summaries: dict[str, dict], digits: int) -> list[dict]:
+    """Of each label, and of their mean behind them."""
+    return [
+        {
+            "label": label,
+            "mean": interval(row, digits),
+            "median": number(row["median"], digits),
+            "sd": number(row["sd"], digits),
+            "range": f"{number(row['min'], digits)} to {number(row['max'], digits)}",
+            "n": row["n_cases"],
+            "n_undefined": row["n_undefined"],
+        }
+        for label, row in sorted(summaries.items(), key=lambda item: item[0] == MACRO)
+    ]
+
+
+def columns(metrics: dict) -> list[Described]:
+    """The measures that the table of cases shows."""
+    return [one for one in measure_table.read(metrics).values() if one.headline]
+
+
+def cases(
+    rows: list[dict], columns: list[Described], flag_by: str, thumbnails: dict[str, bytes]
+) -> list[dict]:
     """Rows of the table of cases, lowest mean Dice first.
 
     Args:
         rows: entries of the record 'cases'.
+        columns: measures that are shown.
         flag_by: kind of uncertainty that is shown.
         thumbnails: case -> PNG.
     """
@@ -90,18 +85,16 @@ def cases(rows: list[dict], flag_by: str, thumbnails: dict[str, bytes]) -> list[
             "dice": number(ranking.macro(case, "dice")),
             "uncertainty": number(case["uncertainty"][flag_by]["score"]),
             "flagged": {True: "yes", False: "", None: "no limit"}[case["flagged"][flag_by]],
-            "labels": [
-                {
-                    "name": name,
-                    "dice": number(row["dice"]),
-                    "surface_dice": number(row["surface_dice"]),
-                    "hausdorff95_mm": number(row["hausdorff95_mm"], 2),
-                    "volume_error_percent": number(row["volume_error_percent"], 1),
-                }
-                for name, row in case["labels"].items()
-            ],
+            "cells": [_cell(case["labels"], one) for one in columns],
         }
         for case in ranking.ranked(rows)
+    ]
+
+
+def _cell(labels: dict[str, dict], measure: Described) -> list[dict]:
+    """A measure of each label of a case."""
+    return [
+        {"name": name, "value": number(row[measure.name], measure.digits)} for name, row in labels.items()
     ]
 
 

@@ -7,32 +7,14 @@ from collections import defaultdict
 
 import numpy as np
 
-from radiotrace.segmentation import detection, overlap, ranking, surfaces
+from radiotrace.records import measure_table
+from radiotrace.segmentation import detection, measures, overlap, ranking
+from radiotrace.segmentation.measures import Pair
 from radiotrace.statistics import agreement, calibration, intervals, subgroups, uncertainty
+from radiotrace.statistics.measure import Measure
 from radiotrace.statistics.uncertainty import Threshold
 
-MEASURES = (
-    "dice",
-    "iou",
-    "surface_dice",
-    "boundary_f1",
-    "hausdorff95_mm",
-    "average_surface_distance_mm",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "volume_error_mm3",
-    "volume_error_absolute_mm3",
-    "volume_error_percent",
-    "volume_error_absolute_percent",
-    "prediction_components",
-)
 MACRO = ranking.MACRO
-# 1 where an empty reference meets an empty prediction and SCORE is declared
-OVERLAPS = ("dice", "iou", "surface_dice", "boundary_f1")
-SHARES = (*OVERLAPS, "sensitivity", "specificity", "ppv", "npv")
-SIGNED = ("volume_error_mm3", "volume_error_percent")
 UNDEFINED, SCORE = "undefined", "score"  # what a case without a label is; see compare
 CALIBRATION = (
     "expected_error",
@@ -65,40 +47,37 @@ def compare(
             where nothing is predicted, else 0.
 
     Returns:
-        Name -> MEASURES, both volumes, the reference's components, and objects; None where undefined. Errors
-        of volume are prediction minus reference, in percent of the reference.
+        Name -> the measures of the table, both volumes, the reference's components, and objects; None where
+        undefined.
     """
-    voxel_mm3 = float(np.prod(spacing_zyx))
+    rows = {}
+    for value, name in labels.items():
+        if value != "0":
+            masks = reference_zyx == int(value), prediction_zyx == int(value)
+            pair = Pair(*masks, spacing_zyx, tolerance_mm)
+            rightly_empty = empty_reference == SCORE and pair.is_empty
+            # as keywords: a measure of the name of a fact is an error
+            rows[name] = dict(**_facts(pair, overlap_min), **_measured(pair, rightly_empty))
+    return rows
 
-    def row(reference, prediction):
-        found = overlap.confusion(reference, prediction)
-        volumes = int(reference.sum()) * voxel_mm3, int(prediction.sum()) * voxel_mm3
-        percent = 100 * (volumes[1] - volumes[0]) / volumes[0] if volumes[0] else None
-        objects = detection.objects(reference, prediction, overlap_min)
-        rightly_empty = empty_reference == SCORE and not any(volumes)
-        return {
-            **{
-                name: getattr(found, name)
-                for name in ("dice", "iou", "sensitivity", "specificity", "ppv", "npv")
-            },
-            **surfaces.compare(reference, prediction, spacing_zyx, tolerance_mm),
-            "reference_mm3": volumes[0],
-            "prediction_mm3": volumes[1],
-            "volume_error_mm3": volumes[1] - volumes[0],
-            "volume_error_absolute_mm3": abs(volumes[1] - volumes[0]),
-            "volume_error_percent": percent,
-            "volume_error_absolute_percent": None if percent is None else abs(percent),
-            "reference_components": overlap.components(reference),
-            "prediction_components": overlap.components(prediction),
-            "objects_found": objects.found,
-            "objects_false_positive": objects.false_positive,
-            **(dict.fromkeys(OVERLAPS, 1.0) if rightly_empty else {}),
-        }
 
+def _facts(pair: Pair, overlap_min: float) -> dict:
+    """What a row says of the masks that is no measure."""
+    objects = detection.objects(pair.reference, pair.prediction, overlap_min)
     return {
-        name: row(reference_zyx == int(value), prediction_zyx == int(value))
-        for value, name in labels.items()
-        if value != "0"
+        "reference_mm3": pair.reference_mm3,
+        "prediction_mm3": pair.prediction_mm3,
+        "reference_components": overlap.components(pair.reference),
+        "objects_found": objects.found,
+        "objects_false_positive": objects.false_positive,
+    }
+
+
+def _measured(pair: Pair, rightly_empty: bool) -> dict[str, float | int | None]:
+    """Every measure of the table."""
+    return {
+        one.name: 1.0 if rightly_empty and one.one_where_rightly_empty else one.of(pair)
+        for one in measures.TABLE
     }
 
 
@@ -127,27 +106,27 @@ class Summary:
         and the measure says nothing without it. In the mean of labels a case is undefined where any label
         that the measure applies to is.
         """
-        return {
-            measure: {
-                name: self._measure(measure, [name] if name != MACRO else self.names)
-                for name in (*self.names, MACRO)
-            }
-            for measure in MEASURES
-        }
+        return {measure.name: self._of_labels(measure) for measure in measures.TABLE}
 
-    def _measure(self, measure: str, names: list[str]) -> dict:
+    def _of_labels(self, measure: Measure) -> dict[str, dict]:
+        summaries = {name: self._measure(measure, [name]) for name in self.names}
+        return {**summaries, MACRO: self._measure(measure, self.names)}
+
+    def _measure(self, measure: Measure, names: list[str]) -> dict:
         values = {}
         for case in self.cases:
-            rows = [row for row in (case["labels"][name] for name in names) if self._applies(row, measure)]
-            if rows:
-                values[case["case_id"]] = ranking.mean_of_all([row[measure] for row in rows])
+            rows = [case["labels"][name] for name in names]
+            applying = [row[measure.name] for row in rows if self._applies(row, measure)]
+            if applying:
+                values[case["case_id"]] = ranking.mean_of_all(applying)
         return {
-            **intervals.summary(values, self.subject_of, _rule(measure)),
+            **intervals.summary(values, self.subject_of, measure.rule),
             "n_not_applicable": len(self.cases) - len(values),
         }
 
-    def _applies(self, row: dict, measure: str) -> bool:
-        return not (self.empty_reference == SCORE and row["reference_mm3"] == 0 and row[measure] is None)
+    def _applies(self, row: dict, measure: Measure) -> bool:
+        says_nothing = row["reference_mm3"] == 0 and row[measure.name] is None
+        return not (self.empty_reference == SCORE and says_nothing)
 
     def volume_agreement(self) -> dict[str, dict]:
         """Label -> Bland-Altman of the volumes in mm³, the slope of its differences and Lin's concordance
@@ -399,17 +378,11 @@ def headline(metrics: dict) -> dict:
     Args:
         metrics: the record 'metrics'.
     """
-    shown = ("mean", "ci95_low", "ci95_high", "n_undefined")
-    return {
+    headlined = [one.name for one in measure_table.read(metrics).values() if one.headline]
+    facts = {
         "run_id": metrics["run_id"],
         "n_cases": metrics["n_cases"],
         "n_subjects": metrics["n_subjects"],
-        **{
-            measure: {
-                name: {key: summary[key] for key in shown} for name, summary in metrics[measure].items()
-            }
-            for measure in ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")
-        },
         "volume_concordance": {
             name: row["concordance"]["value"] for name, row in metrics["volume_agreement"].items()
         },
@@ -428,6 +401,14 @@ def headline(metrics: dict) -> dict:
             for attribute, rows in metrics["subgroups"].items()
         },
     }
+    # as keywords: a measure of the name of a fact is an error
+    return dict(**facts, **{name: _brief(metrics[name]) for name in headlined})
+
+
+def _brief(summaries: dict[str, dict]) -> dict[str, dict]:
+    """Of each label what the headline shows."""
+    shown = (*measure_table.SUMMARISED, "n_undefined")
+    return {name: {key: summary[key] for key in shown} for name, summary in summaries.items()}
 
 
 def _threshold(above: float | None, rule: dict) -> Threshold | None:
@@ -441,15 +422,6 @@ def _added(tallies: dict[str, calibration.Tally]) -> calibration.Tally:
         tallies.values(),
         calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())),
     )
-
-
-def _rule(measure: str) -> intervals.Rule:
-    """Of the interval of a measure's mean."""
-    if measure in SHARES:
-        return intervals.SHARE
-    if measure == "prediction_components":
-        return intervals.COUNT
-    return intervals.MEAN if measure in SIGNED else intervals.AMOUNT
 
 
 def _ratio(above, below):

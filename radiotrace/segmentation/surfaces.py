@@ -5,6 +5,7 @@ spacing agree.
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,20 +13,11 @@ from monai.metrics import compute_surface_dice
 from monai.metrics.utils import get_edge_surface_distance
 
 
-def compare(
-    reference: np.ndarray,
-    prediction: np.ndarray,
-    spacing_zyx: tuple[float, float, float],
-    tolerance_mm: float,
-) -> dict[str, float | None]:
-    """Distances and agreements of two surfaces, which are searched once for all of them.
+@dataclass(frozen=True)
+class Agreement:
+    """Distances and agreements of two surfaces.
 
-    Args:
-        reference, prediction: bool arrays of one shape, (z, y, x).
-        spacing_zyx: edges of a voxel, in mm.
-        tolerance_mm: distance up to which surfaces count as agreeing.
-
-    Returns:
+    Attributes:
         hausdorff95_mm: 95th percentile of the distances of each surface voxel to the other surface, the
             larger of both ways; other programs pool both ways and find less. None when a mask is empty.
             Huttenlocher et al. 1993, doi:10.1109/34.232073.
@@ -36,6 +28,26 @@ def compare(
         surface_dice: share of both surfaces, by area between voxel centres (marching cubes), within the
             tolerance. Nikolov et al. 2021, doi:10.2196/26151; areas of google-deepmind/surface-distance, as
             MONAI has them. The last two are 0 when one mask is empty, and None when both are.
+    """
+
+    hausdorff95_mm: float | None
+    average_surface_distance_mm: float | None
+    boundary_f1: float | None
+    surface_dice: float | None
+
+
+def compare(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_zyx: tuple[float, float, float],
+    tolerance_mm: float,
+) -> Agreement:
+    """Distances and agreements of two surfaces, which are searched once for all of them.
+
+    Args:
+        reference, prediction: bool arrays of one shape, (z, y, x).
+        spacing_zyx: edges of a voxel, in mm.
+        tolerance_mm: distance up to which surfaces count as agreeing.
 
     Raises:
         ValueError: the shapes differ.
@@ -44,12 +56,7 @@ def compare(
         raise ValueError(f"shapes differ: {reference.shape} and {prediction.shape}")
     if not reference.any() or not prediction.any():
         agreement = None if not reference.any() and not prediction.any() else 0.0
-        return {
-            "hausdorff95_mm": None,
-            "average_surface_distance_mm": None,
-            "boundary_f1": agreement,
-            "surface_dice": agreement,
-        }
+        return Agreement(None, None, boundary_f1=agreement, surface_dice=agreement)
     masks = [torch.from_numpy(np.ascontiguousarray(mask)) for mask in (prediction, reference)]
     with warnings.catch_warnings():
         # of an argument that MONAI passes to itself
@@ -64,9 +71,9 @@ def compare(
         ).item()
     ways = [way.double().numpy() for way in distances]
     precision, recall = (float((way <= tolerance_mm).mean()) for way in ways)
-    return {
-        "hausdorff95_mm": max(float(np.percentile(way, 95)) for way in ways),
-        "average_surface_distance_mm": float(np.concatenate(ways).mean()),
-        "boundary_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
-        "surface_dice": surface_dice,
-    }
+    return Agreement(
+        hausdorff95_mm=max(float(np.percentile(way, 95)) for way in ways),
+        average_surface_distance_mm=float(np.concatenate(ways).mean()),
+        boundary_f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+        surface_dice=surface_dice,
+    )

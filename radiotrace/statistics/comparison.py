@@ -1,15 +1,15 @@
 """Comparison of two runs on the same cases, case by case: run B minus run A."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import stats
 
 from radiotrace.errors import StageError
+from radiotrace.records.measure_table import Better
 from radiotrace.statistics import intervals
 
-LARGER_IS_BETTER = frozenset(
-    {"dice", "iou", "sensitivity", "specificity", "ppv", "npv", "surface_dice", "boundary_f1"}
-)
-SMALLER_IS_BETTER = frozenset({"hausdorff95_mm", "average_surface_distance_mm"})
+NEITHER = "of this metric more is neither better nor worse"
 REFERENCE = "reference_mm3"
 HOW = {
     "pairs": "Cases of both runs, B minus A, where both are defined. mean_of_labels: mean over the labels of "
@@ -37,13 +37,27 @@ HOW = {
 }
 
 
-def compare(a: dict, b: dict, metric: str, margin: float) -> dict:
+@dataclass(frozen=True)
+class Aim:
+    """Whether more of a metric is better.
+
+    Attributes:
+        better: None where nothing says, or neither is.
+        reason: which of both; stands where there is no verdict.
+    """
+
+    better: Better
+    reason: str = NEITHER
+
+
+def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> dict:
     """Paired differences of a metric, for each label and for the mean of a case's labels.
 
     Args:
         a, b: records of schema 'cases', of which more may be in each row than is known here.
         metric: any number of a row that both have.
         margin: by how much B may be worse, in the metric's unit.
+        aim: of the metric.
 
     Returns:
         The record 'comparison' without the runs' names.
@@ -73,7 +87,6 @@ def compare(a: dict, b: dict, metric: str, margin: float) -> dict:
         for name in labels
     }
     pairs["mean_of_labels"] = {case_id: [pairs[name][case_id][0] for name in labels] for case_id in both}
-    better = "larger" if metric in LARGER_IS_BETTER else "smaller" if metric in SMALLER_IS_BETTER else None
     alone = [
         f"{len(more.keys() - less.keys())} cases are in run {run} only"
         for run, more, less in (("A", ours, theirs), ("B", theirs, ours))
@@ -81,13 +94,13 @@ def compare(a: dict, b: dict, metric: str, margin: float) -> dict:
     ]
     return {
         "metric": metric,
-        "better": better,
+        "better": aim.better,
         "margin": float(margin),
         "n_cases": len(both),
         "n_subjects": len(set(subject_of.values())),
         "only_a": sorted(ours.keys() - theirs.keys()),
         "only_b": sorted(theirs.keys() - ours.keys()),
-        "rows": {name: _row(values, subject_of, better, margin, alone) for name, values in pairs.items()},
+        "rows": {name: _row(values, subject_of, aim, margin, alone) for name, values in pairs.items()},
         "how": HOW,
     }
 
@@ -160,9 +173,7 @@ def _twice(run: dict) -> list[str]:
     return sorted({case_id for case_id in ids if ids.count(case_id) > 1})
 
 
-def _row(
-    pairs: dict[str, list[tuple]], subject_of: dict, better: str | None, margin: float, alone: list[str]
-) -> dict:
+def _row(pairs: dict[str, list[tuple]], subject_of: dict, aim: Aim, margin: float, alone: list[str]) -> dict:
     """Args: pairs: case -> (of A, of B) of each label that is averaged over; alone: what says that cases
     are in one run only."""
     means = {case: np.mean(rows, 0) for case, rows in pairs.items() if all(None not in pair for pair in rows)}
@@ -175,7 +186,7 @@ def _row(
     of_subjects = np.round(sums[0] / sums[1], 9) if differences else np.empty(0)
     median = intervals.median(of_subjects)
     b_only = sum(any(b is None and a is not None for a, b in rows) for rows in pairs.values())
-    no_verdict = _no_verdict(better, alone, interval)
+    no_verdict = _no_verdict(aim, alone, interval)
     mean_a, mean_b = np.mean(list(means.values()), 0).tolist() if means else (None, None)
     return {
         "n_cases": len(means),
@@ -196,15 +207,15 @@ def _row(
         "wilcoxon_p": float(stats.wilcoxon(of_subjects, zero_method="pratt").pvalue)
         if of_subjects.any()
         else None,
-        "verdict": None if no_verdict else _verdict(better, interval, margin, b_only),
+        "verdict": None if no_verdict else _verdict(aim.better, interval, margin, b_only),
         "no_verdict": no_verdict,
     }
 
 
-def _no_verdict(better: str | None, alone: list[str], interval: intervals.Interval) -> str | None:
+def _no_verdict(aim: Aim, alone: list[str], interval: intervals.Interval) -> str | None:
     """Why nothing can be said; None where something can."""
-    if better is None:
-        return "of this metric more is neither better nor worse"
+    if aim.better is None:
+        return aim.reason
     if alone:
         return "; ".join(alone)
     return None if interval.no_interval is None else f"no interval: {interval.no_interval}"

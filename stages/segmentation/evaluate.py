@@ -25,7 +25,8 @@ from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.pipeline import openings, parallel, params, runs, stage
-from radiotrace.segmentation import features, methods, ranking, results, sampling
+from radiotrace.records import measure_table
+from radiotrace.segmentation import features, measures, methods, ranking, results, sampling
 from radiotrace.statistics import calibration, monitoring, subgroups, uncertainty
 
 KINDS = {"dropout": sampling.with_dropout, "augmentation": sampling.with_augmentation}
@@ -295,6 +296,20 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
     }
 
 
+def misfits(made: dict[str, dict]) -> list[str]:
+    """Where the records cases, metrics and headline do not fit the table of measures, each with its place.
+
+    Args:
+        made: name -> record.
+    """
+    metrics = records.canonical(made["metrics"])
+    return [
+        *(f"metrics.json: {fault}" for fault in records.faults(metrics, "metrics")),
+        *measure_table.misfits_of_cases(metrics, made["cases"]["cases"]),
+        *measure_table.misfits_of_headline(metrics, made["headline"]),
+    ]
+
+
 def figure_row(title: str, image, reference, prediction) -> dict:
     """Arrays for figures.outlines, turned to LPS so that every case is seen from the same side."""
     turned = [
@@ -356,6 +371,7 @@ def main(args):
         about = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
         summary = {
             **about,
+            "measures": [one.record() for one in measures.TABLE],
             "methods": methods.texts(p),
             "surface_tolerance_mm": p["surface_tolerance_mm"],
             "members": [
@@ -363,6 +379,14 @@ def main(args):
             ],
             **summarise(observed, decided, groups_of(test, dataset, observed), labels, p),
         }
+        made = {
+            "cases": {**about, "cases": cases},
+            "metrics": summary,
+            "headline": results.headline(summary),
+        }
+        # Before the opening is counted: what cannot be written was not shown.
+        if wrong := misfits(made):
+            raise ValueError("records do not fit the table of measures: " + "; ".join(wrong))
         flagging = (
             None
             if decided["flag_above"][ITSELF] is None
@@ -413,11 +437,7 @@ def main(args):
         )
         for name, content in pictures.items():
             records.write_bytes(metrics_folder / name, content)
-        for name, record in {
-            "cases": {**about, "cases": cases},
-            "metrics": summary,
-            "headline": results.headline(summary),
-        }.items():
+        for name, record in made.items():
             records.write(metrics_folder / f"{name}.json", record, name)
     errors.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
 

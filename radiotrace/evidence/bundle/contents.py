@@ -5,7 +5,7 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.evidence.bundle import selection
 from radiotrace.pipeline import runs
-from radiotrace.records import ledgers, merkle
+from radiotrace.records import ledgers, measure_table, merkle
 
 
 def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict[str, str]) -> list[str]:
@@ -49,6 +49,9 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
             f"{train['weights_sha256'][:12]}, expected one"
         )
     if not found:  # the cases are known to be the right ones
+        found += measure_table.misfits_of_cases(sources["metrics"], sources["cases"]["cases"])
+        found += measure_table.misfits_of_headline(sources["metrics"], sources["headline"])
+    if not found:  # and to have what is averaged
         for name, summary in sources["metrics"]["dice"].items():
             if name != "mean_of_labels":
                 mean = _mean(case["labels"][name]["dice"] for case in sources["cases"]["cases"])

@@ -3,11 +3,13 @@
 Called before anything is learnt, so that a misspelt one costs no training and no opening of the test part,
 and again by the verdict, which knows the record itself.
 
-Which metrics there can be stands in schemas/metrics.schema.json; the names of labels come from the data set.
+Which metrics there can be stands in schemas/metrics.schema.json, which names of measures in
+schemas/measure_names.schema.json, which 'make deps' writes from the tables of the tasks; the names of labels
+come from the data set. So the stage split, which calls this, needs no task's code. The list is no dep
+of split: it can refuse a criterion and never change a part, and a new measure would split and train anew.
 """
 
 import difflib
-import json
 import re
 from functools import cache
 
@@ -19,11 +21,19 @@ BOUNDED = {"ci95_low", "ci95_high"}  # keys of what has an interval, so that a c
 SHOWN = 6  # names that are offered for one that there is not
 
 
+def measure_names() -> list[str]:
+    """Of every task."""
+    return [name for task in records.schema("measure_names")["anyOf"] for name in task["enum"]]
+
+
 @cache
 def _open_names() -> tuple[tuple[str, ...], ...]:
     """Keys that lead to each summary that has an interval, as the schema has them."""
-    schema = json.loads((records.SCHEMAS / "metrics.schema.json").read_text("utf-8"))
-    return tuple(sorted(set(_below(schema, schema, ()))))
+    schema, found = records.schema("metrics"), set()
+    for keys in _below(schema, schema, ()):
+        # a key that is open at the top of the record is a measure
+        found |= {(name, *keys[1:]) for name in measure_names()} if keys[0] == ANY else {keys}
+    return tuple(sorted(found))
 
 
 def _below(node: dict, schema: dict, keys: tuple[str, ...]):

@@ -5,24 +5,8 @@ A plain dict, because cyclonedx-python-lib 11.12.0 drops a model card that it re
 """
 
 from radiotrace.evidence.formats import components, distributions, sbom
+from radiotrace.records import measure_table
 
-# Metrics that stand per label, each with an interval over subjects; the name of the record is the type of the
-# metric.
-OF_LABELS = (
-    "dice",
-    "iou",
-    "surface_dice",
-    "boundary_f1",
-    "hausdorff95_mm",
-    "average_surface_distance_mm",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "volume_error_percent",
-    "volume_error_absolute_percent",
-    "volume_error_mm3",
-)
 MODEL, DATA = "model", "dataset"
 
 
@@ -132,7 +116,8 @@ def _licence(text: str) -> dict:
 
 
 def _performance(metrics: dict) -> list[dict]:
-    """A row per metric and label, then Dice per group; an undefined value or bound is said, not left out."""
+    """A row per measure of the record's table and label, then Dice per group; an undefined value or bound is
+    said, not left out."""
     part = f"{metrics['part']} part"
     rows = [
         _row(
@@ -140,7 +125,7 @@ def _performance(metrics: dict) -> list[dict]:
             f"{part}, {'mean of labels' if label == 'mean_of_labels' else f'label {label}'}",
             summary,
         )
-        for metric in OF_LABELS
+        for metric in measure_table.read(metrics)
         for label, summary in sorted(metrics[metric].items())
     ]
     rows += [

@@ -5,8 +5,7 @@ own words.
 """
 
 from radiotrace.evidence.design.compliance import resolve
-
-PERFORMANCE = ("dice", "surface_dice", "hausdorff95_mm", "volume_error_percent")
+from radiotrace.records import measure_table
 
 
 def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -> dict:
@@ -32,16 +31,17 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
             "text": {key: intended_use[key] for key in keys},
         }
 
-    metrics, labels = bundle["metrics.json"], list(bundle["metrics.json"]["dice"])
+    metrics = bundle["metrics.json"]
+    headlined = [name for name, measure in measure_table.read(metrics).items() if measure.headline]
     performance = {
         measure: {
             label: {
                 name: refer("metrics.json", f"/{measure}/{label}/{name}")
                 for name in ("mean", "ci95_low", "ci95_high", "n_subjects")
             }
-            for label in labels
+            for label in metrics[measure]
         }
-        for measure in PERFORMANCE
+        for measure in headlined
     }
     calibration = {
         when: refer("metrics.json", f"/calibration/{when}/expected_error/value")

@@ -16,13 +16,7 @@ from radiotrace.evidence.pages.parts import (
     table,
     text,
 )
-
-MEASURES = {
-    "dice": "Dice",
-    "surface_dice": "surface Dice",
-    "hausdorff95_mm": "HD95, mm",
-    "volume_error_percent": "volume error, %",
-}
+from radiotrace.records import measure_table
 
 
 def page(records: Records) -> Page:
@@ -37,7 +31,7 @@ def page(records: Records) -> Page:
             Section("use", "Intended use", (_prose(card["intended_use"]),)),
             Section("limits", "Limits", (_prose(card["limits"]),)),
             Section("data", "Development data", (_references(card["development_data"]), _parts(card))),
-            Section("performance", "Performance", _performance(card)),
+            Section("performance", "Performance", _performance(card, _headings(records))),
             Section("requirements", "Requirements of performance", (_requirements(card),)),
             Section("risks", "Risks", _risks(card)),
         ],
@@ -118,11 +112,20 @@ def _parts(card: dict) -> Block:
     )
 
 
-def _performance(card: dict) -> tuple:
+def _headings(records: Records) -> dict[str, Span]:
+    """Measure -> its title and unit."""
+    table = measure_table.read(records["metrics"])
+    return {
+        name: records.tell(measure.heading, "metrics", "measures", number)
+        for number, (name, measure) in enumerate(table.items())
+    }
+
+
+def _performance(card: dict, headings: dict[str, Span]) -> tuple:
     found = card["performance"]
     rows = [
         (
-            MEASURES.get(measure, measure),
+            headings[measure],
             label.replace("_", " "),
             refer(one["mean"]),
             (refer(one["ci95_low"]), " to ", refer(one["ci95_high"])),

@@ -28,9 +28,10 @@ from radiotrace.evidence.signing import dsse, oms, statements
 from radiotrace.evidence.signing.statements import MANIFEST
 from radiotrace.pipeline import dvcfile, isolated, params
 from radiotrace.pipeline.study import Study
-from radiotrace.records import jcs
+from radiotrace.records import jcs, measure_table
 
 INDEX = "index.json"
+METRICS, CASES, HEADLINE = "metrics.json", "cases.json", "headline.json"
 GATES = "metrics/gates.json"
 STAGE = ["python", "-m", "stages.evidence"]
 
@@ -142,12 +143,26 @@ def _unfit(read: dict, schema_of: dict[str, str | None]) -> list[str]:
         for name, schema in schema_of.items()
         if schema and schema not in known
     ]
-    return faults + [
+    broken = [
         f"{name}: {fault}"
         for name, schema in {**schema_of, MANIFEST: "manifest"}.items()
         if schema in known and name in read
         for fault in records.faults(read[name], schema)
     ]
+    return faults + broken + ([] if broken else _other_measures(read))
+
+
+def _other_measures(read: dict) -> list[str]:
+    """Where cases and headline have other measures than the table of the metrics; of records that fit their
+    schemas."""
+    if METRICS not in read:
+        return []  # which the list of files says
+    faults = []
+    if CASES in read:
+        faults += measure_table.misfits_of_cases(read[METRICS], read[CASES]["cases"])
+    if HEADLINE in read:
+        faults += measure_table.misfits_of_headline(read[METRICS], read[HEADLINE])
+    return faults
 
 
 def _runs(read: dict) -> list[str]:

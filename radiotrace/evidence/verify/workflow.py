@@ -64,6 +64,7 @@ MACHINERY = (
     ".gitignore",
     "Makefile",
 )
+REFUSING = frozenset({"params", "measure_names"})  # schemas that are no dep of a stage that reads them
 MACHINES = "MACHINERY"  # stands for them in an option
 PAGES = "build/evaluate/report.html stages/report.html build/evaluate/results/reference.json"
 PICTURES = (
@@ -287,15 +288,16 @@ def _as_written(path: str, study: Study) -> str:
 def _schemas(closure: list[str], root: Path) -> set[str]:
     """Schemas of a stage's own calls of records and ledgers, and of the modules that it imports.
 
-    Not that of params.yaml, which can only refuse and never change a result: a parameter of one stage would
-    run all again.
+    Not those that can only refuse and never change a result: that of params.yaml, with which a parameter of
+    one stage would run all again, and the names of measures that a criterion may have, with which a new
+    measure would split again.
     """
     known = {path.name.removesuffix(".schema.json") for path in (root / "schemas").glob("*.schema.json")}
     used = set()
     for path in closure:
         named, literals, has_table = _schemas_in((root / path).read_text("utf-8"))
         used |= named | (literals & known if has_table and path.startswith("stages/") else set())
-    return used - {"params"}
+    return used - REFUSING
 
 
 @cache
@@ -315,7 +317,14 @@ def _schemas_in(text: str) -> tuple[frozenset[str], frozenset[str], bool]:
     return frozenset(named), frozenset(literals), has_table
 
 
-_CALLS = ("records.read", "records.write", "records.faults", "ledgers.read", "ledgers.add")
+_CALLS = (
+    "records.read",
+    "records.write",
+    "records.faults",
+    "records.schema",
+    "ledgers.read",
+    "ledgers.add",
+)
 
 
 def check(study: Study) -> Check:

@@ -19,7 +19,7 @@ from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.inference import recipe
 from radiotrace.pipeline import splits, stage
-from radiotrace.records import accepted, ledgers
+from radiotrace.records import accepted, ledgers, measure_table
 
 VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record can show
 TRAIN, ROBUSTNESS_CASES, REFERENCE = (
@@ -192,9 +192,17 @@ def cases(sources: Sources) -> list[str]:
 
 def metrics(sources: Sources) -> list[str]:
     """The summaries of metrics.json from cases.json, and in words how they are made."""
-    from radiotrace.segmentation import methods, recompute  # here, because they take seconds to import
+    from radiotrace.segmentation import (
+        measures,
+        methods,
+        recompute,
+    )  # here, because they take seconds to import
 
     p, stated, rows = sources.params("evaluate"), sources["metrics"], sources["cases"]["cases"]
+    table = {"measures": [one.record() for one in measures.TABLE]}
+    wrong = differences.compared("metrics.json", stated["measures"], table["measures"], "/measures")
+    if wrong := wrong + measure_table.misfits_of_cases(table, rows):
+        return wrong  # nothing can be made of them
     made = recompute.summaries(rows, stated["decisions"], p)
     made |= {
         "methods": methods.texts(p),

@@ -1,0 +1,36 @@
+"""measure_names: writes schemas/measure_names.schema.json, the measures that a criterion may name, from the
+tables of the tasks.
+
+'make deps' runs it; tests/test_measures.py holds the file against the tables. The stage split reads the file,
+so that a misspelt criterion costs no training, and knows no task. Imports torch.
+"""
+
+import json
+import sys
+
+from radiotrace import records
+from radiotrace.segmentation import measures
+
+PATH = "schemas/measure_names.schema.json"
+
+
+def written() -> str:
+    """The schema: a name is one of those of a task."""
+    tables = {"segmentation": measures.TABLE}
+    tasks = [{"title": task, "enum": [one.name for one in table]} for task, table in tables.items()]
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Names of measures, of each task; written by 'make deps'",
+        "anyOf": tasks,
+    }
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def main() -> int:
+    """Writes the file."""
+    records.write_bytes(PATH, written().encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
