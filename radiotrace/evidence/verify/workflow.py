@@ -19,9 +19,10 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.errors import StageError
+from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify.levels import Check
-from radiotrace.pipeline import dvcfile, params
-from radiotrace.pipeline.closure import code_closure
+from radiotrace.pipeline import dvcfile, params, pins
+from radiotrace.pipeline.closure import code_closure, foreign
 from radiotrace.pipeline.dvcfile import PARAMS, WORKFLOW
 
 [(NETWORKS, NETWORK)] = dvcfile.CHOICES.items()
@@ -56,13 +57,12 @@ PATHS = {
     "reviews": "design/reviews.jsonl",
     "robustness": "metrics/robustness.json",
     "robustness-provenance": "build/robustness/provenance.json",
-    "runtime": "requirements.txt",
     "split": "build/split/split.json",
     "split-provenance": "build/split/provenance.json",
     "template": "stages/report.html",
     "tensorboard": "execution/tensorboard",
     "tests": "tests",
-    "tools": "requirements-cluster.txt requirements-dev.txt",
+    "tools": " ".join(pin_files.TOOLS),
     "train": "build/train/train.json",
     "train-provenance": "build/train/provenance.json",
     "training": "metrics/training.svg",
@@ -107,7 +107,7 @@ class Stage:
         outs: what DVC keeps; kept: what git keeps; metrics: what git keeps and `dvc metrics` shows.
         params: sections of params.yaml.
         adds: whether it adds to the ledger of openings, which then is no dep.
-        requirements: its pins.
+        requirements: files of pins that it depends on beside those that its imports reach.
         task: whose folder of stages/ has its script; none where every task shares it.
     """
 
@@ -117,7 +117,7 @@ class Stage:
     metrics: str = ""
     params: str = ""
     adds: bool = True
-    requirements: str = "requirements.txt"
+    requirements: str = ""
     task: str = ""
 
     def module(self, name: str) -> str:
@@ -139,8 +139,21 @@ class Stage:
 
     def command(self, name: str, root: Path) -> list[str]:
         """The words of its command, an option and its values together."""
-        groups = [f"python -m {self.module(name)} --params {PARAMS} --requirements {self.requirements}"]
+        groups = [
+            f"python -m {self.module(name)} --params {PARAMS}",
+            f"--requirements {' '.join(self.pin_files(name, root))}",
+        ]
         return groups + [f"--{option} {' '.join(words)}" for option, words in self.values(root).items()]
+
+    def code(self, name: str, root: Path) -> list[str]:
+        """The files that its script imports, however indirectly, and itself."""
+        choices = chosen(root, has_members="members" in self.values(root))
+        return code_closure([self.script(name)], root=root, choices=choices)
+
+    def pin_files(self, name: str, root: Path) -> list[str]:
+        """The files of pins that it depends on: those that its imports reach, and those it is told."""
+        reached = pin_files.reached(foreign(self.code(name, root), root), root)
+        return pins.files([*reached, *self.requirements.split()], root)
 
     def writes(self) -> set[str]:
         """Every out."""
@@ -211,11 +224,10 @@ STAGES = {
         task="segmentation",
     ),
     "evidence": Stage(
-        "runtime tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
+        "tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
         "headline cases robustness "
         "explain model onnx design members verification tests "
-        "code=radiotrace+stages+schemas+pyproject.toml+requirements.txt+requirements-evidence.txt workflow "
-        "readme "
+        f"code={_joined('radiotrace stages schemas pyproject.toml', *pin_files.RUNTIME)} workflow readme "
         "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "
         "robustness-provenance "
         "explain-provenance report-provenance export-provenance "
@@ -223,7 +235,7 @@ STAGES = {
         "gates out=evidence",
         kept="evidence",
         metrics="metrics/gates.json",
-        requirements="requirements-evidence.txt",
+        requirements=pin_files.ALL,
     ),
 }
 
@@ -249,14 +261,13 @@ def _path(out) -> str:
 
 
 def _deps(name: str, stage: Stage, root: Path) -> list[str]:
-    choices = chosen(root, has_members="members" in stage.values(root))
-    closure = code_closure([stage.script(name)], root=root, choices=choices)
+    closure = stage.code(name, root)
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
     code = {_as_written(path, root) for path in code}
     left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
     paths = {word for option, words in stage.values(root).items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
-    return sorted(code | {stage.requirements} | (paths - written))
+    return sorted(code | set(stage.pin_files(name, root)) | (paths - written))
 
 
 def chosen(root: Path, has_members: bool) -> dict[str, list[str]]:
