@@ -79,15 +79,15 @@ manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.
 
 install: .venv/dev ## .venv with runtime and test tools; the other commands do it by themselves
 
-.venv/runtime: requirements.txt requirements-evidence.txt
+.venv/runtime: requirements.txt $(shell sed -n 's/^-r //p' requirements.txt)
 	@echo "installing requirements.txt into .venv (a minute or two)" >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@$(PIP) -r requirements.txt -r requirements-evidence.txt
+	@$(PIP) -r requirements.txt
 	@$(COMPILE)
 	@touch $@
 
-.venv/dev: .venv/runtime requirements-dev.txt requirements-cluster.txt
-	@$(PIP) -r requirements-dev.txt
+.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt
+	@$(PIP) -r requirements/dev.txt
 	@$(COMPILE)
 	@touch $@
 

@@ -52,7 +52,9 @@ def install() -> Path:
     python = FOLDER / "venv/bin/python"
     if not (FOLDER / "installed").exists():
         torch = next(
-            line for line in Path("requirements.txt").read_text().split() if line.startswith("torch==")
+            line
+            for line in Path("requirements/learning.txt").read_text().split()
+            if line.startswith("torch==")
         )
         subprocess.run([sys.executable, "-m", "venv", FOLDER / "venv"], check=True)
         subprocess.run(

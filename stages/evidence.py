@@ -42,7 +42,6 @@ SCHEMA_OF = {**SEEN, "seeded_faults": "negative_controls"}  # every other file i
 
 def main(args):
     params.read(args.params)  # evidence has no parameter of its own; a broken file stops it too
-    stage.check_environment(args.runtime)
     sources = {name: records.read(getattr(args, name), name) for name in (*RECORDS, "train")}
     train, run_id = sources["train"], sources["train"]["run_id"]
     runs_beside = members.read(args.members, train, sources["split"])  # none of them saw the test part
@@ -59,7 +58,7 @@ def main(args):
             "Something was changed by hand. Run 'dvc checkout', then 'dvc repro'.",
         )
 
-    provenance.append(runs.provenance(__file__, {}, args.runtime, list(vouched.values())))
+    provenance.append(runs.provenance(__file__, {}, args.requirements, list(vouched.values())))
     acceptance = requirements.acceptance(
         written["requirements"],
         sources["metrics"],
@@ -106,7 +105,8 @@ def main(args):
     dossier.of_software(
         made,
         written,
-        {Path(path).name: Path(path) for path in (args.runtime, args.requirements, *args.tools)},
+        args.requirements,
+        args.tools,
         records.read(f"{args.design}/wheels.json", "wheels"),
     )
     dossier.of_standards(made, written)
@@ -148,8 +148,7 @@ def vouched_for(args, runs_beside) -> dict[str, Path]:
             args.onnx,
             args.train,
             args.manifest,
-            args.requirements,
-            args.runtime,
+            *args.requirements,
             *args.tools,
             args.workflow,
             args.readme,
@@ -215,7 +214,6 @@ for option, what in {
     "design": "folder of design controls",
     "verification": "folder of what came of tests and negative controls",
     "tests": "folder of the tests",
-    "runtime": "pins of the stages before",
     "workflow": "dvc.yaml",
     "readme": "what users are told first",
     "gates": "record of verdicts to write",

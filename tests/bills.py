@@ -10,14 +10,12 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from radiotrace.evidence.design import soup
 from radiotrace.evidence.formats import distributions, sbom
-from radiotrace.pipeline import stage
+from radiotrace.evidence.trace import pin_files
+from radiotrace.pipeline.pins import of as pins_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = {"name": "radiotrace", "version": "0.1.0"}
-RUNTIME, TOOLS = (
-    ("requirements.txt", "requirements-evidence.txt"),
-    ("requirements-cluster.txt", "requirements-dev.txt"),
-)
+RUNTIME, TOOLS = pin_files.RUNTIME[1:], pin_files.TOOLS  # the first names the others
 
 
 def refusal(document: dict) -> str:
@@ -31,7 +29,7 @@ def refusal(document: dict) -> str:
 
 @cache
 def pins() -> dict:
-    return {file: distributions.pinned(stage.pins(ROOT / file)) for file in (*RUNTIME, *TOOLS)}
+    return {file: distributions.pinned(pins_of(ROOT / file)) for file in (*RUNTIME, *TOOLS)}
 
 
 @cache
@@ -64,7 +62,7 @@ def entry(name: str, **changes) -> dict:
     return {
         "name": name,
         "imports": [name],
-        "pins": "requirements.txt",
+        "pins": "requirements/core.txt",
         "loaded_by": None,
         "series": None,
         "purpose": "Does one thing.",
@@ -100,7 +98,7 @@ def wheel(version: str) -> dict:
 def phantom(**changes) -> dict:
     """The bill of a product that imports 'one', which needs 'two'."""
     given = {
-        "pins": {"requirements.txt": {"one": "1.0", "two": "2.0"}},
+        "pins": {"requirements/core.txt": {"one": "1.0", "two": "2.0"}},
         "found": {"one": said("1.0", "two"), "two": said("2.0")},
         "soup": {"author": "Us", "soup": [entry("one")]},
         "wheels": {"wheels": {"one": wheel("1.0"), "two": wheel("2.0")}},

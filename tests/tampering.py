@@ -571,8 +571,10 @@ AROUND = {
         "members/other.dvc": b"deps:\n- path: https://example.org/x\nouts:\n- md5: 0\n  path: other\n"
     },
     "DVC's state in git": {".dvc/tmp/site/cache.db": b"pickled"},
-    "pins from another index": {"requirements.txt": more("--extra-index-url https://example.org/simple\n")},
-    "pin that is a program": {"requirements-evidence.txt": more("rfc8785 @ git+https://example.org/x\n")},
+    "pins from another index": {
+        "requirements/core.txt": more("--extra-index-url https://example.org/simple\n")
+    },
+    "pin that is a program": {"requirements/evidence.txt": more("rfc8785 @ git+https://example.org/x\n")},
     "builder of one's own": {
         "pyproject.toml": texts(
             'build-backend = "setuptools.build_meta"', 'build-backend = "vendor"\nbackend-path = ["."]'

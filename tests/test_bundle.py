@@ -19,6 +19,7 @@ A, B, C, D, E = ("abcde"[number] * 64 for number in range(5))
 OTHER = "0" * 64
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
 WEIGHTS, ONNX, SPLIT = "build/train/weights.safetensors", "build/export/model.onnx", "build/split/split.json"
+PINS = "requirements/core.txt"
 
 DICE = {
     "name": "dice",
@@ -42,7 +43,7 @@ def agreeing() -> dict:
             "stage": name,
             "code": {f"stages/{name}.py": A},
             "params": {"seed": 0},
-            "requirements_sha256": C,
+            "requirements_sha256": {PINS: C},
             "inputs": {SPLIT: D},
         }
         for name in STAGES
@@ -50,7 +51,7 @@ def agreeing() -> dict:
     run_id = runs.run_id(provenance[STAGES.index("train")])
     return {
         "provenance": provenance,
-        "files": {WEIGHTS: B, ONNX: C, SPLIT: D, "requirements.txt": C},
+        "files": {WEIGHTS: B, ONNX: C, SPLIT: D, PINS: C},
         "sources": {
             "dataset": {
                 "dataset": {"root_sha256": merkle.root(raw)},
@@ -121,7 +122,8 @@ def test_records_that_agree_contradict_nothing():
         (("sources", "metrics", "dice", "tail", "mean"), 0.9, "mean Dice of tail"),
         (("provenance", 4, "inputs", SPLIT), OTHER, f"{SPLIT}, read by evaluate"),
         (("provenance", 4, "inputs", "build/other.json"), D, "build/other.json, read by evaluate"),
-        (("provenance", 8, "requirements_sha256"), OTHER, "pins of export"),
+        (("provenance", 8, "requirements_sha256", PINS), OTHER, f"{PINS}, pins of export"),
+        (("provenance", 8, "requirements_sha256", "other.txt"), C, "other.txt, pins of export"),
     ],
 )
 def test_contradiction_is_found(way, value, expected):

@@ -124,8 +124,7 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cluster")
     phantoms.write_dataset(folder / "data", CASES)
     (folder / "members").mkdir()
-    for name in ("params.yaml", "requirements.txt"):
-        (folder / name).write_bytes((projects.ROOT / name).read_bytes())
+    (folder / "params.yaml").write_bytes((projects.ROOT / "params.yaml").read_bytes())
     (folder / "requirements.yaml").write_bytes((projects.ROOT / "design/requirements.yaml").read_bytes())
     projects.set_params(folder, **projects.TINY | {"train": projects.TINY["train"] | {"epochs": 1}})
     projects.run(folder, "python", "-m", "radiotrace", "manifest", PYTHONPATH=str(projects.ROOT))

@@ -59,7 +59,7 @@ def run() -> dict:
             "stage": name,
             "code": {SCRIPTS[name]: E, "radiotrace/records/__init__.py": F},
             "params": given,
-            "requirements_sha256": A,
+            "requirements_sha256": {"requirements/core.txt": A},
             "inputs": inputs,
         }
 
@@ -285,7 +285,7 @@ def test_action_leads_from_inputs_through_a_script_to_results():
     assert ids(action["object"]) == [
         "../data/",
         "../data.sha256",
-        "../requirements.txt",
+        "../requirements/core.txt",
         "#split-param-fractions",
         "#split-param-seed",
     ]
@@ -298,7 +298,7 @@ def test_result_of_a_stage_is_the_object_of_the_next():
 
 def test_run_reads_what_no_stage_made_and_results_in_all_that_one_did():
     action = by_id(made())["#run"]
-    assert ids(action["object"]) == ["../data.sha256", "../data/", "../requirements.txt"]
+    assert ids(action["object"]) == ["../data.sha256", "../data/", "../requirements/core.txt"]
     assert set(ids(action["result"])) == {
         "../build/split/split.json",
         "../build/train/train.json",

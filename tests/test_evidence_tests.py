@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence.trace import scope, tests
+from radiotrace.evidence.trace import pin_files, scope, tests
 from radiotrace.pipeline import params
 from radiotrace.records import merkle
 from tests.traced import OTHER, REASON, STATUS, Project, example, outcome
@@ -102,8 +102,7 @@ def test_the_tree_has_every_file_but_what_python_caches(folder):
         "schemas/a.py",
         "dvc.yaml",
         "pyproject.toml",
-        "requirements.txt",
-        "requirements-evidence.txt",
+        *pin_files.RUNTIME,
         "tests/a.py",
         "tests/test_a.py",
     }

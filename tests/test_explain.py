@@ -481,7 +481,7 @@ def run(folder, out: str = "out"):
         explain_stage.main(
             argparse.Namespace(
                 params="params.yaml",
-                requirements=projects.ROOT / "requirements.txt",
+                requirements=["requirements.txt"],
                 data=".",
                 dataset="dataset.json",
                 train="train.json",

@@ -140,7 +140,7 @@ def test_params_that_are_not_yaml_are_refused(project):
 
 
 def test_another_version_of_a_package_is_refused(project):
-    path = project / "requirements.txt"
+    path = project / "requirements/core.txt"
     path.write_text(path.read_text().replace("PyYAML==", "PyYAML==0.1 # "))
     refused(project, "split", "PyYAML: found", "pinned ==0.1")
 

@@ -228,8 +228,7 @@ def run() -> int:
 
 def create(folder: Path, cases: int) -> None:
     phantoms.write_dataset(folder / "data", cases)
-    for name in ("params.yaml", "requirements.txt"):
-        (folder / name).write_bytes((projects.ROOT / name).read_bytes())
+    (folder / "params.yaml").write_bytes((projects.ROOT / "params.yaml").read_bytes())
 
 
 def make_manifest() -> None:
@@ -469,7 +468,7 @@ def test_main_raises_what_the_command_prints(small):
         manifest="data.sha256",
         out="ingest",
         params="params.yaml",
-        requirements="requirements.txt",
+        requirements=["requirements.txt"],
     )
     with pytest.raises(StageError, match=r"^data.sha256 is not a manifest"):
         ingest.main(args)

@@ -12,7 +12,6 @@ import pytest
 
 from radiotrace.errors import StageError
 from radiotrace.pipeline import cluster, parallel, stage
-from tests import projects
 
 BACKENDS = [("1", "loky"), ("2", "loky"), ("2", "threading")]
 IN_EACH = pytest.mark.parametrize(("workers", "backend"), BACKENDS, ids=["in process", "loky", "threading"])
@@ -31,7 +30,7 @@ def arguments(**options) -> argparse.Namespace:
             "workers": None,
             "backend": None,
             "scheduler": None,
-            "requirements": projects.ROOT / "requirements.txt",
+            "requirements": ["requirements.txt"],
         }
         | options
     )
@@ -283,7 +282,7 @@ def exit_status():
         return stage.run(
             main,
             parser,
-            ["--params", "params.yaml", "--requirements", str(projects.ROOT / "requirements.txt"), *options],
+            ["--params", "params.yaml", "--requirements", "requirements.txt", *options],
         )
 
     return start
@@ -305,7 +304,7 @@ def test_dask_that_is_not_installed_exits_1_with_the_command_that_installs_it(
 ):
     monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
     assert exit_status("--backend", "dask", "--scheduler", NEVER) == 1
-    assert "pip install -r requirements-cluster.txt" in capsys.readouterr().err
+    assert "pip install -r requirements/cluster.txt" in capsys.readouterr().err
 
 
 # What a worker of a cluster must have in common with the stage
@@ -317,8 +316,8 @@ def origin(tmp_path, monkeypatch) -> cluster.Origin:
     cluster.check_worker.cache_clear()
     monkeypatch.chdir(tmp_path)
     Path("token").touch()
-    Path("requirements.txt").write_text("")
-    return cluster.Origin("token", cluster.code_sha256(), "requirements.txt")
+    Path("pins.txt").write_text("")
+    return cluster.Origin("token", cluster.code_sha256(), (str(tmp_path / "pins.txt"),))
 
 
 def test_a_worker_with_the_same_files_code_and_versions_may_work(origin):
@@ -334,7 +333,7 @@ def test_a_worker_with_other_code_may_not(origin):
 
 
 def test_a_worker_with_other_versions_may_not(origin):
-    Path("requirements.txt").write_text("numpy==0.1\n")
+    Path("pins.txt").write_text("numpy==0.1\n")
     assert "numpy: found" in cluster.check_worker(origin)
 
 

@@ -39,14 +39,14 @@ def run() -> dict:
                 "stage": "split",
                 "code": {"stages/split.py": A, **shared},
                 "params": {"seed": 0, "fractions": {"test": 0.25}},
-                "requirements_sha256": D,
+                "requirements_sha256": {"requirements/core.txt": D},
                 "inputs": {"data.sha256": B},
             },
             {
                 "stage": "train",
                 "code": {"stages/segmentation/train.py": B, **shared},
                 "params": {"seed": 0, "epochs": 3, "ema_share": 1.0},
-                "requirements_sha256": D,
+                "requirements_sha256": {"requirements/core.txt": D},
                 "inputs": {"build/split/split.json": A},
             },
         ],
@@ -189,7 +189,7 @@ def test_dependencies_are_what_was_read_and_not_made():  # split.json was made b
         "data.sha256": B,
         "dvc.yaml": C,
         "radiotrace/records/__init__.py": C,
-        "requirements.txt": D,
+        "requirements/core.txt": D,
         "stages/split.py": A,
         "stages/segmentation/train.py": B,
     }
@@ -216,7 +216,8 @@ def test_numbers_keep_their_type_through_json():  # a library turned seed 0 into
 
 def test_paths_among_the_parameters_name_dependencies():
     found = build(statement())["externalParameters"]
-    assert {found[key] for key in ("workflow", "pins", "data")} <= dependencies(statement()).keys()
+    assert found["pins"] == ["requirements/core.txt"]
+    assert {found["workflow"], found["data"], *found["pins"]} <= dependencies(statement()).keys()
 
 
 def test_nothing_of_time_or_place_is_said():
@@ -247,8 +248,8 @@ def test_path_with_two_contents_is_refused(group, path):
 
 def test_stages_with_different_pins_are_refused():
     broken = run()
-    broken["stages"][1]["requirements_sha256"] = A
-    with pytest.raises(ValueError, match=r"requirements\.txt"):
+    broken["stages"][1]["requirements_sha256"]["requirements/core.txt"] = A
+    with pytest.raises(ValueError, match=r"requirements/core\.txt"):
         statement(broken)
 
 

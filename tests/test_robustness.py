@@ -348,7 +348,7 @@ def run(folder, out: str, metrics: str, *options: str) -> None:
                     "--params",
                     "params.yaml",
                     "--requirements",
-                    str(projects.ROOT / "requirements.txt"),
+                    "requirements.txt",
                     "--data",
                     "data",
                     "--dataset",

@@ -26,7 +26,8 @@ def run_id(tmp_path, monkeypatch):
             "radiotrace/parts.py": "PARTS = 3",
             "radiotrace/unused.py": "",
             "accepted.json": "{}",
-            "requirements.txt": "numpy==2.4.0\n",
+            "requirements.txt": "-r requirements/core.txt\n",
+            "requirements/core.txt": "numpy==2.4.0\n",
         } | changed
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ def run_id(tmp_path, monkeypatch):
                 runs.provenance(
                     root / "stages/split.py",
                     PARAMS if params is None else params,
-                    "requirements.txt",
+                    ["requirements.txt"],
                     ["accepted.json"],
                 )
             )
@@ -53,7 +54,14 @@ def test_run_id_is_the_same_in_another_folder(run_id):
 
 @pytest.mark.parametrize(
     "name",
-    ["stages/split.py", "radiotrace/parts.py", "radiotrace/__init__.py", "accepted.json", "requirements.txt"],
+    [
+        "stages/split.py",
+        "radiotrace/parts.py",
+        "radiotrace/__init__.py",
+        "accepted.json",
+        "requirements.txt",
+        "requirements/core.txt",
+    ],
 )
 def test_run_id_changes_with_each_file_that_decides(run_id, name):
     assert run_id(**{name: "# changed"}) != run_id()
@@ -81,12 +89,12 @@ def test_run_id_is_the_digest_of_the_provenance():
 def test_provenance_of_a_stage_satisfies_its_schema(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("accepted.json").write_text("{}")
-    found = runs.provenance(ROOT / "stages/split.py", PARAMS, ROOT / "requirements.txt", ["accepted.json"])
+    found = runs.provenance(ROOT / "stages/split.py", PARAMS, ["requirements.txt"], ["accepted.json"])
     assert records.faults(found, "provenance") == []
 
 
 def test_provenance_names_the_stage_and_its_inputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("accepted.json").write_text("{}")
-    found = runs.provenance(ROOT / "stages/split.py", PARAMS, ROOT / "requirements.txt", ["accepted.json"])
+    found = runs.provenance(ROOT / "stages/split.py", PARAMS, ["requirements.txt"], ["accepted.json"])
     assert (found["stage"], list(found["inputs"])) == ("split", ["accepted.json"])

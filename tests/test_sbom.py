@@ -54,7 +54,7 @@ def test_order_of_the_inputs_changes_no_byte():
         {"wheels": shuffled(bills.wheels()["wheels"])},
         bills.PRODUCT,
     )
-    assert list(shuffled(pins["requirements.txt"])) != list(pins["requirements.txt"])
+    assert list(shuffled(pins["requirements/core.txt"])) != list(pins["requirements/core.txt"])
     assert records.dumps(again) == records.dumps(bills.runtime())
 
 
@@ -67,7 +67,7 @@ def test_build_takes_nothing_from_the_environment(monkeypatch):  # the same with
 
 
 def test_serial_number_changes_with_the_content_and_there_is_no_timestamp():
-    one, other = bills.phantom(), bills.phantom(pins={"requirements.txt": {"one": "1.1", "two": "2.0"}})
+    one, other = bills.phantom(), bills.phantom(pins={"requirements/core.txt": {"one": "1.1", "two": "2.0"}})
     assert one["serialNumber"] == bills.phantom()["serialNumber"] != other["serialNumber"]
     assert "timestamp" not in one["metadata"]
 
@@ -90,7 +90,7 @@ def test_direct_needs_transitive_and_the_product_needs_direct():
 def test_what_another_entry_loads_hangs_there_and_not_on_the_product():
     soup = {"author": "Us", "soup": [bills.entry("one"), bills.entry("three", imports=[], loaded_by="one")]}
     found = bills.phantom(
-        pins={"requirements.txt": {"one": "1.0", "three": "3.0"}},
+        pins={"requirements/core.txt": {"one": "1.0", "three": "3.0"}},
         found={"one": bills.said("1.0"), "three": bills.said("3.0")},
         soup=soup,
     )

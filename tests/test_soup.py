@@ -16,7 +16,7 @@ from radiotrace.evidence.design import soup
 from radiotrace.evidence.formats import distributions
 from tests import bills
 
-PINS = {"requirements.txt": {"one": "1.0", "two": "2.0"}, "requirements-cluster.txt": {}}
+PINS = {"requirements/core.txt": {"one": "1.0", "two": "2.0"}, "requirements/cluster.txt": {}}
 OURS = {"radiotrace", "stages", "serving"}
 
 
@@ -94,8 +94,8 @@ def test_a_list_that_holds_is_taken_as_it_is(tmp_path):
     ("entries", "finding"),
     [
         ([bills.entry("one"), bills.entry("one")], "one stands twice"),
-        ([bills.entry("three")], "three: not in requirements.txt"),
-        ([bills.entry("one", pins="requirements-cluster.txt")], "one: not in requirements-cluster.txt"),
+        ([bills.entry("three")], "three: not in requirements/core.txt"),
+        ([bills.entry("one", pins="requirements/cluster.txt")], "one: not in requirements/cluster.txt"),
         ([bills.entry("two", imports=[], loaded_by="one")], "two: loaded by one, which is not in the list"),
     ],
 )
@@ -114,7 +114,7 @@ def test_the_record_adds_version_and_hash_and_satisfies_its_schema():
     found = soup.record(bills.listed(), bills.runtime(), bills.build())
     assert records.faults(found, "soup_list") == []
     rows = {row["name"]: row for row in found["soup"]}
-    assert rows["monai"]["version"] == bills.pins()["requirements.txt"]["monai"]
+    assert rows["monai"]["version"] == bills.pins()["requirements/learning.txt"]["monai"]
     assert rows["monai"]["sha256"] == bills.wheels()["wheels"]["monai"]["sha256"]
     assert (rows["Git"]["version"], rows["Git"]["sha256"]) == (None, None)
     assert found["anomaly_lists"]["n"] == len(bills.listed()["soup"])

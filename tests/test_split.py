@@ -304,10 +304,9 @@ def test_what_two_cases_of_one_part_share_is_no_leak():
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """accepted.json with 120 cases of 60 subjects, params.yaml and requirements.txt."""
+    """accepted.json with 120 cases of 60 subjects, and params.yaml."""
     monkeypatch.chdir(tmp_path)
-    for name in ("params.yaml", "requirements.txt"):
-        (tmp_path / name).write_bytes((projects.ROOT / name).read_bytes())
+    (tmp_path / "params.yaml").write_bytes((projects.ROOT / "params.yaml").read_bytes())
     text = (projects.ROOT / "design/requirements.yaml").read_text("utf-8")
     (tmp_path / "requirements.yaml").write_text(re.sub(r"\.(anterior|posterior)\b", ".organ", text), "utf-8")
     accept(twins(120))
@@ -328,7 +327,7 @@ def run(**changes) -> dict:
         argparse.Namespace(
             accepted="accepted.json",
             params="params.yaml",
-            requirements="requirements.txt",
+            requirements=["requirements.txt"],
             design="requirements.yaml",
             out="split",
         )

@@ -10,7 +10,7 @@ import pytest
 
 from radiotrace import errors
 from radiotrace.errors import StageError
-from radiotrace.pipeline import stage
+from radiotrace.pipeline import pins, stage
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_options_comments_and_pins_of_other_platforms_are_no_pins(tmp_path):
         "# runtime\n\n--extra-index-url https://download.pytorch.org/whl/cpu\nnumpy==2.4.0  # arrays\n"
         "pywin32==311 ; sys_platform == 'none'\nscipy==1.17.0 ; sys_platform != 'none'\n"
     )
-    assert [pin.name for pin in stage.pins(tmp_path / "requirements.txt")] == ["numpy", "scipy"]
+    assert [pin.name for pin in pins.of(tmp_path / "requirements.txt")] == ["numpy", "scipy"]
 
 
 def test_an_error_keeps_its_parts_on_the_way_between_processes():

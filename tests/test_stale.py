@@ -21,14 +21,14 @@ ENTRY = """Measure(
         definition="prediction over reference; undefined without reference",
         of=lambda pair: pair.prediction_mm3 / pair.reference_mm3 if pair.reference_mm3 else None,
     ),"""
-FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", "requirements.txt")
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """A copy of code and tests."""
     folder = tmp_path_factory.mktemp("stale")
-    for name in ("radiotrace", "stages", "schemas", "tests", "benchmarks"):
+    for name in ("radiotrace", "stages", "schemas", "tests", "benchmarks", "requirements"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (*FILES, *workflow.machinery(ROOT)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +74,43 @@ def stale(clone, then: dict[str, str]) -> dict[str, list[str]]:
 
 def test_nothing_is_stale_where_nothing_changed(clone, before):
     assert stale(clone, before[1]) == {}
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+def test_a_package_of_another_wing_makes_no_stage_and_no_requirement_stale(clone, before):
+    path = clone / "requirements/serving.txt"
+    path.write_text("# stands on: core.txt\nstarlette==1.0.0\n")
+    try:
+        assert workflow.expected(Study(clone)) == before[0]
+        assert stale(clone, before[1]) == {}
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("learning", {"train", "evaluate", "robustness", "explain", "export", "evidence"}),
+        ("drawing", {"evaluate", "robustness", "explain", "report", "evidence"}),
+        ("dvc", {"evidence"}),
+        ("dev", {"evidence"}),
+    ],
+)
+def test_a_pin_concerns_the_stages_that_can_reach_it(before, file, stages):
+    path = f"requirements/{file}.txt"
+    assert {name for name, entry in before[0].items() if path in entry["deps"]} == stages
+
+
+def test_a_pin_concerns_the_requirements_whose_tests_can_reach_it(clone, before):
+    path = clone / "requirements/drawing.txt"
+    text = path.read_text()
+    path.write_text(text.replace("matplotlib==", "matplotlib==0."))
+    try:
+        found = stale(clone, before[1])
+    finally:
+        path.write_text(text)
+    assert {file for file in found if "statistics" in file or "records" in file} == set()
+    assert found["tests/test_charts.py"] == ["requirements/drawing.txt: changed since the tests ran"]
 
 
 @pytest.mark.parametrize(

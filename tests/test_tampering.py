@@ -211,7 +211,7 @@ SOURCES = {
     "schema loosened": replaced(
         "schemas/acceptance.schema.json", '"additionalProperties": false', '"additionalProperties": true'
     ),
-    "requirements.txt: a pin": replaced("requirements.txt", "==", ">="),
+    "requirements/core.txt: a pin": replaced("requirements/core.txt", "==", ">="),
     "tests.json: an outcome forged": lambda folder: forged_test(folder, "verification/tests.json"),
     "negative_controls.json: an outcome forged": lambda folder: forged_control(
         folder, "verification/negative_controls.json"

@@ -87,8 +87,7 @@ def prepared(tmp_path_factory):
             phantoms.write_dataset(root / name / "data", 16)
             if name == "spoilt":
                 spoil(root / name / "data")
-            for file in ("params.yaml", "requirements.txt"):
-                shutil.copyfile(projects.ROOT / file, file)
+            shutil.copyfile(projects.ROOT / "params.yaml", "params.yaml")
             bring_in(root / name)
     return root
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify import verifier
 from radiotrace.evidence.verify.levels import Clone
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKED = (*verifier.CODE, "pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+PACKED = (*verifier.CODE, "pyproject.toml", *pin_files.RUNTIME)
 
 
 def copied(folder: Path) -> Path:
@@ -25,6 +26,7 @@ def copied(folder: Path) -> Path:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     return folder
 

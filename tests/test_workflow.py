@@ -17,9 +17,9 @@ WEIGHTS = "build/train/weights.safetensors"
 @pytest.fixture
 def clone(tmp_path):
     """What the check reads, and nothing else."""
-    for name in ("radiotrace", "stages", "schemas"):
+    for name in ("radiotrace", "stages", "schemas", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", *workflow.machinery(ROOT)):
+    for name in ("dvc.yaml", "params.yaml", "requirements.txt", *workflow.machinery(ROOT)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

@@ -19,11 +19,14 @@ COPIED = (
     "radiotrace/__init__.py",
     "radiotrace/errors.py",
     "radiotrace/pipeline/__init__.py",
+    "radiotrace/pipeline/closure.py",
     "radiotrace/pipeline/params.py",
+    "radiotrace/pipeline/pins.py",
     "radiotrace/records/__init__.py",
     "radiotrace/records/merkle.py",
     "radiotrace/evidence/__init__.py",
     "radiotrace/evidence/trace/__init__.py",
+    "radiotrace/evidence/trace/pin_files.py",
     "radiotrace/evidence/trace/tests.py",
 )
 SUMS = "def double(value):\n    return 2 * value\n"

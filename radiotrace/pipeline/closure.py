@@ -7,6 +7,7 @@ follow is an error, because a file that it left out would be code that decides a
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,28 @@ def _files(
         if module.split(".")[0] in packages:
             files += _file_of(f"{module}.{name}", root)
     return files, faults
+
+
+def foreign(files: Sequence[str], root: Path | str = ROOT) -> dict[str, list[str]]:
+    """What code imports that is neither the repository's nor of Python itself.
+
+    Args:
+        files: of a closure, relative to root.
+
+    Returns:
+        Top-level module -> the files that import it, both sorted.
+    """
+    root, importers = Path(root), {}
+    for path in sorted(files):
+        imports = imports_of((root / path).read_text("utf-8"), Path(path).parent.parts)
+        names = imports.modules | {module for module, _ in imports.members}
+        for top in {name.split(".")[0] for name in names}:
+            importers.setdefault(top, []).append(path)
+    return {
+        top: users
+        for top, users in sorted(importers.items())
+        if top not in sys.stdlib_module_names and not _is_first_party(top, root)
+    }
 
 
 def _file_of(module: str, root: Path) -> list[Path]:

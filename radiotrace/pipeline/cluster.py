@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import cache
@@ -23,21 +24,21 @@ HOW_TO_START = (
 
 
 class Origin(NamedTuple):
-    """Where a stage runs: a file in its folder that is nowhere else, code_sha256() there, its file of
-    pins."""
+    """Where a stage runs: a file in its folder that is nowhere else, code_sha256() there, its files
+    of pins."""
 
     token: str
     code: str
-    requirements: str
+    requirements: tuple[str, ...]
 
 
 @contextmanager
-def connect(address: str, requirements):
+def connect(address: str, requirements: Sequence[str]):
     """Opens a cluster for the stage that runs in the current folder.
 
     Args:
         address: of the scheduler.
-        requirements: file of pins.
+        requirements: files of pins.
 
     Yields:
         A backend for joblib, and the Origin that check_worker takes.
@@ -49,13 +50,13 @@ def connect(address: str, requirements):
     if importlib.util.find_spec("distributed") is None:
         raise StageError(
             "--backend dask needs packages that are not installed",
-            way_out="Run 'pip install -r requirements-cluster.txt'.",
+            way_out="Run 'pip install -r requirements/cluster.txt'.",
         )
     import distributed  # here, because only a cluster needs it
 
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong is said once, below
     client = _client(address)
-    origin = Origin(f".{uuid.uuid4().hex}.partial", code_sha256(), str(requirements))
+    origin = Origin(f".{uuid.uuid4().hex}.partial", code_sha256(), tuple(requirements))
     try:
         Path(origin.token).touch()
         check_processes(client, origin)

@@ -1,21 +1,26 @@
 """What decides a result: code closure, parameters, pins, inputs; and the run_id that is their SHA-256."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.pipeline import pins
 from radiotrace.pipeline.closure import ROOT, code_closure
 
 
 def provenance(
-    script, params: dict, requirements, inputs: list, choices: Mapping[str, Sequence[str]] | None = None
+    script,
+    params: dict,
+    requirements: Iterable[Path | str],
+    inputs: list,
+    choices: Mapping[str, Sequence[str]] | None = None,
 ) -> dict:
     """The record of what decides a stage's outputs.
 
     Args:
         script: the stage's file.
         params: its section of params.yaml and the seed.
-        requirements: the file of pins.
+        requirements: files of pins; those that they name count too.
         inputs: the files that it read, named as on its command line. A folder is stood for by the record that
             lists its files by SHA-256.
         choices: as code_closure takes them.
@@ -27,9 +32,16 @@ def provenance(
         "stage": Path(script).stem,
         "code": {path: records.sha256(ROOT / path) for path in code_closure([script], choices=choices)},
         "params": params,
-        "requirements_sha256": records.sha256(requirements),
+        "requirements_sha256": {
+            _inside(name): records.sha256(ROOT / name) for name in pins.files(requirements, ROOT)
+        },
         "inputs": {Path(path).as_posix(): records.sha256(path) for path in inputs},
     }
+
+
+def _inside(name: str) -> str:
+    """A path as a record may have it: of a file outside the repository its name alone."""
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def run_id(provenance_record: dict) -> str:

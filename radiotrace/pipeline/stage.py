@@ -6,13 +6,13 @@ import importlib.metadata
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from radiotrace import errors
-from radiotrace.pipeline import study
+from radiotrace.pipeline import pins, study
+from radiotrace.pipeline.closure import ROOT
 
 
 def run(main, parser, argv=None) -> int:
@@ -25,10 +25,17 @@ def run(main, parser, argv=None) -> int:
     """
     parser.add_argument("--study", default=".", help="folder of the study; default: the current one")
     parser.add_argument("--params", required=True, help="params.yaml")
-    parser.add_argument("--requirements", required=True, help="requirements.txt; its pins are enforced")
+    parser.add_argument(
+        "--requirements",
+        required=True,
+        nargs="+",
+        help="files of pins, which are enforced, with those that they name; relative ones are below the root "
+        "of the code",
+    )
     args = parser.parse_args(argv)
     try:
         args.study = study.enter(args.study)
+        args.requirements = pins.files(args.requirements)
         check_environment(args.requirements)
         main(args)
     except errors.StageError as error:
@@ -49,14 +56,17 @@ def run(main, parser, argv=None) -> int:
     return 0
 
 
-def check_environment(requirements) -> None:
+def check_environment(requirements: Iterable[Path | str]) -> None:
     """Stops when an installed version differs from its pin.
+
+    Args:
+        requirements: files of pins; those that they name count too.
 
     Raises:
         StageError: names every package that is missing or of another version.
     """
-    drift = []
-    for pin in pins(requirements):
+    drift, names = [], pins.files(requirements)
+    for pin in (pin for name in names for pin in pins.of(ROOT / name)):
         try:
             found = importlib.metadata.version(pin.name)
         except importlib.metadata.PackageNotFoundError:
@@ -65,18 +75,11 @@ def check_environment(requirements) -> None:
             drift.append(f"{pin.name}: found {found}, pinned {pin.specifier}")
     if drift:
         raise errors.StageError(
-            f"{len(drift)} packages differ from {requirements}",
+            f"{len(drift)} packages differ from {', '.join(names)}",
             drift,
             f"This ran under {sys.executable}. Run 'make install', then '. .venv/bin/activate', then 'dvc "
             f"repro'.",
         )
-
-
-def pins(requirements) -> list[Requirement]:
-    """The pins of a requirements file that apply to this platform."""
-    lines = (line.split("#")[0].strip() for line in Path(requirements).read_text("utf-8").splitlines())
-    found = [Requirement(line) for line in lines if line and not line.startswith("-")]
-    return [pin for pin in found if pin.marker is None or pin.marker.evaluate()]
 
 
 @contextmanager

@@ -59,7 +59,8 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     for record in provenance:
         for path, digest in record["inputs"].items():
             same(f"{path}, read by {record['stage']}", files.get(path), digest)
-        same(f"pins of {record['stage']}", record["requirements_sha256"], files["requirements.txt"])
+        for path, digest in record["requirements_sha256"].items():
+            same(f"{path}, pins of {record['stage']}", files.get(path), digest)
     return found
 
 

@@ -23,14 +23,9 @@ from radiotrace.evidence.formats import (
     vex,
 )
 from radiotrace.evidence.pages import documents
-from radiotrace.pipeline import params, stage
+from radiotrace.pipeline import params, pins
+from radiotrace.pipeline.closure import ROOT
 from radiotrace.records import jcs
-
-RUNTIME, CLUSTER, DEVELOPMENT = (
-    ("requirements.txt", "requirements-evidence.txt"),
-    "requirements-cluster.txt",
-    "requirements-dev.txt",
-)
 
 
 class Bundle:
@@ -96,23 +91,26 @@ def of_people(bundle: Bundle, written: dict, texts: dict[str, str], released: di
     bundle.add("pccp.json", pccp.within_plan(written["pccp"], released, now, status), "pccp_report")
 
 
-def of_software(bundle: Bundle, written: dict, files_of_pins: dict[str, Path], wheels: dict) -> None:
+def of_software(
+    bundle: Bundle, written: dict, runtime_files: list[str], tool_files: list[str], wheels: dict
+) -> None:
     """Adds the bills of materials of software and model, and what is known of vulnerabilities.
 
     Args:
-        files_of_pins: name -> file, of all files of pins.
+        runtime_files, tool_files: files of pins of what runs the product, and of what builds and tests it;
+            relative to the root of the code.
         wheels: the record 'wheels'.
 
     Raises:
         StageError: the environment is not the one that the bill lists.
     """
-    pins = {name: distributions.pinned(stage.pins(path)) for name, path in files_of_pins.items()}
-    listed = soup.load(written["folder"] / "soup.yaml", pins)
+    of_runtime, of_tools = _pinned(runtime_files), _pinned(tool_files)
+    listed = soup.load(written["folder"] / "soup.yaml", of_runtime | of_tools)
     product = {"name": "radiotrace", "version": written["intended_use"]["version"]}
-    found = distributions.installed([name for file in RUNTIME for name in pins[file]])
+    found = distributions.installed([name for versions in of_runtime.values() for name in versions])
     runtime = bundle.add(
         "sbom.runtime.cdx.json",
-        sbom.runtime({file: pins[file] for file in RUNTIME}, found, listed, wheels, product),
+        sbom.runtime(of_runtime, found, listed, wheels, product),
         None,
     )
     if drift := sbom.drift(runtime, found):
@@ -123,7 +121,7 @@ def of_software(bundle: Bundle, written: dict, files_of_pins: dict[str, Path], w
         )
     build = bundle.add(
         "sbom.build.cdx.json",
-        sbom.build({name: pins[name] for name in (CLUSTER, DEVELOPMENT)}, listed, wheels, product),
+        sbom.build(of_tools, listed, wheels, product),
         None,
     )
     have = bundle.content
@@ -141,6 +139,12 @@ def of_software(bundle: Bundle, written: dict, files_of_pins: dict[str, Path], w
         None,
     )
     bundle.add("vex.json", vex.vex(runtime), None)
+
+
+def _pinned(files: list[str]) -> dict[str, dict[str, str]]:
+    """File of pins -> name -> version, of the files that pin anything themselves."""
+    found = {file: distributions.pinned(pins.of(ROOT / file)) for file in files}
+    return {file: versions for file, versions in found.items() if versions}
 
 
 def of_standards(bundle: Bundle, written: dict) -> None:

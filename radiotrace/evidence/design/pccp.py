@@ -66,7 +66,7 @@ def baseline(run: dict, dataset: dict, split: dict, model: dict, acceptance: dic
             name: value for row in run["stages"] for name, value in _leaves(row["params"], row["stage"])
         },
         "code_sha256": {row["stage"]: records.digest(row["code"]) for row in run["stages"]},
-        "pins_sha256": {row["stage"]: row["requirements_sha256"] for row in run["stages"]},
+        "pins_sha256": {row["stage"]: records.digest(row["requirements_sha256"]) for row in run["stages"]},
         "acceptance": {
             row["requirement"]: {key: row[key] for key in (*CRITERION, "observed", "verdict")}
             for row in acceptance["results"]

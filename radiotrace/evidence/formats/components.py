@@ -8,12 +8,19 @@ from packaging.specifiers import SpecifierSet
 from radiotrace.evidence.formats import distributions
 
 KIND, SUPPORT, END = "radiotrace:kind", "radiotrace:support_level", "cdx:lifecycle:milestone:endOfSupport"
-# any other file of pins: excluded from the product
-SCOPES = {"requirements.txt": "required", "requirements-cluster.txt": "optional"}
+# Of files that requirements.txt does not name; any other is excluded from the product.
+SCOPES = {"requirements/cluster.txt": "optional"}
 
 
 def of_distribution(
-    name: str, version: str, kind: str, file: str, said: dict | None, entry: dict | None, wheels: dict
+    name: str,
+    version: str,
+    kind: str,
+    file: str,
+    said: dict | None,
+    entry: dict | None,
+    wheels: dict,
+    scope: str,
 ) -> dict:
     """A distribution; people's words in soup.yaml go before those of its own metadata.
 
@@ -23,6 +30,7 @@ def of_distribution(
         said: its row of distributions.installed, if any.
         entry: of soup.yaml, if any.
         wheels: design/wheels.json.
+        scope: required, optional or excluded.
     """
     said, wheel = said or {}, wheels["wheels"].get(name)
     purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
@@ -35,7 +43,7 @@ def of_distribution(
         "name": name,
         "version": version,
         "purl": purl,
-        "scope": SCOPES.get(file, "excluded"),
+        "scope": scope,
     }
     properties = {KIND: kind, "radiotrace:pins": file}
     if supplier:

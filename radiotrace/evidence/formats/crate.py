@@ -128,7 +128,7 @@ def _rows(run: dict, files: list[dict]) -> dict[str, dict]:
         raise ValueError(f"{provenance.WORKFLOW} is not among the files")
     if f"{BUNDLE}/{DESCRIPTOR}" in rows:
         raise ValueError(f"{BUNDLE}/{DESCRIPTOR} is among the files: it cannot hold its own hash")
-    seen = provenance.hashes(run, "code", "inputs", "pins")
+    seen = provenance.hashes(run, "code", "inputs", provenance.PINS)
     if broken := sorted(
         path for path, digest in seen.items() if path in rows and rows[path]["sha256"] != digest
     ):
@@ -225,7 +225,7 @@ def _stage(stage: dict, position: int, declared: dict, results: list[str]) -> li
     ]
     folder = [f"{DATA_FOLDER}/"] if DATA_FOLDER in declared["deps"] else []
     objects = [
-        *(_id(path) for path in [*folder, *sorted({*stage["inputs"], provenance.PINS})]),
+        *(_id(path) for path in [*folder, *sorted({*stage["inputs"], *stage["requirements_sha256"]})]),
         *(param["@id"] for param in params),
     ]
     return [
@@ -263,7 +263,7 @@ def _value(value):
 
 def _whole(run: dict, made: dict[str, list[str]], results: dict[str, list[str]]) -> dict:
     """The execution of the workflow: in goes what no stage made, out comes everything that one did."""
-    read = [*provenance.hashes(run, "inputs", "pins"), f"{DATA_FOLDER}/"]
+    read = [*provenance.hashes(run, "inputs", provenance.PINS), f"{DATA_FOLDER}/"]
     return {
         "@id": RUN,
         "@type": "CreateAction",

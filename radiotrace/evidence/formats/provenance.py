@@ -5,7 +5,7 @@ BUILD_TYPE names the way of building; its definition:
 
 - The build is `dvc repro` of the workflow (dvc.yaml), in a clone that holds the files of
   resolvedDependencies.
-- externalParameters: `workflow`, its file; `pins`, the file of pinned packages; `data`, the list of raw
+- externalParameters: `workflow`, its file; `pins`, the files of pinned packages; `data`, the list of raw
   files; `params`, stage -> parameters as the stage recorded them. A path is also the `name` of its
   dependency.
 - internalParameters: none. Whatever decides bytes (seed, threads, precision, numerics) is an external
@@ -28,7 +28,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:x-radiotrace:build-type:dvc-repro:v1"
 BUILDER = "urn:x-radiotrace:builder:local:v1"
-WORKFLOW, PINS, DATA = "dvc.yaml", "requirements.txt", "data.sha256"
+WORKFLOW, PINS, DATA = "dvc.yaml", "requirements_sha256", "data.sha256"
 ONNX, WEIGHTS = "build/export/model.onnx", "build/train/weights.safetensors"
 
 
@@ -55,7 +55,7 @@ def hashes(run: dict, *groups: str) -> dict[str, str]:
 
     Args:
         run: the record 'run'.
-        groups: which of 'code', 'inputs' and 'pins' to take.
+        groups: which of 'code', 'inputs' and PINS to take.
 
     Raises:
         ValueError: two stages saw one path with different bytes; names every path.
@@ -63,9 +63,7 @@ def hashes(run: dict, *groups: str) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for stage in run["stages"]:
         for group in groups:
-            for path, digest in (
-                {PINS: stage["requirements_sha256"]} if group == "pins" else stage[group]
-            ).items():
+            for path, digest in stage[group].items():
                 found.setdefault(path, set()).add(digest)
     if broken := sorted(path for path, digests in found.items() if len(digests) > 1):
         raise ValueError(f"stages saw different bytes under one path: {', '.join(broken)}")
@@ -87,7 +85,7 @@ def slsa(run: dict, model: dict, workflow: dict, workflow_sha256: str) -> dict:
     made = outputs(workflow)
     read = {
         path: digest
-        for path, digest in hashes(run, "code", "inputs", "pins").items()
+        for path, digest in hashes(run, "code", "inputs", PINS).items()
         if not is_made(path, made)
     }
     return {
@@ -102,7 +100,7 @@ def slsa(run: dict, model: dict, workflow: dict, workflow_sha256: str) -> dict:
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
                     "workflow": WORKFLOW,
-                    "pins": PINS,
+                    "pins": list(hashes(run, PINS)),
                     "data": DATA,
                     "params": {stage["stage"]: stage["params"] for stage in run["stages"]},
                 },

@@ -47,6 +47,7 @@ def runtime(pins: dict, found: dict, soup: dict, wheels: dict, product: dict) ->
             found.get(name),
             entries.get(name),
             wheels,
+            "required",
         )
         for file, of_file in pins.items()
         for name, version in of_file.items()
@@ -87,6 +88,7 @@ def build(pins: dict, soup: dict, wheels: dict, product: dict) -> dict:
             None,
             entries.get((file, name)),
             wheels,
+            components.SCOPES.get(file, "excluded"),
         )
         for file, versions in pins.items()
         for name, version in versions.items()

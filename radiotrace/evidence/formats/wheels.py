@@ -2,8 +2,7 @@
 
     python -m radiotrace.evidence.formats.wheels
 
-Reads   requirements.txt, requirements-evidence.txt, requirements-dev.txt and the files that they name; asks
-        the package index that pip is set up for
+Reads   requirements.txt and every file of requirements/; asks the package index that pip is set up for
 Writes  design/wheels.json, without a word of where the files lie
 """
 
@@ -17,9 +16,10 @@ from packaging.utils import canonicalize_name
 
 from radiotrace import errors, records
 from radiotrace.evidence.formats import components, distributions
-from radiotrace.pipeline import stage
+from radiotrace.evidence.trace import pin_files
+from radiotrace.pipeline import pins
+from radiotrace.pipeline.closure import ROOT
 
-FILES = ("requirements.txt", "requirements-evidence.txt", "requirements-dev.txt")
 PATH = "design/wheels.json"
 
 
@@ -47,24 +47,23 @@ def lock(report: dict, names) -> dict:
     }
 
 
-def faults(wheels: dict, pins: dict) -> list[str]:
+def faults(wheels: dict, pinned: dict) -> list[str]:
     """Pins without a locked file of their version, and locked files without a pin; [] when each has the
     other."""
     locked = {name: row["version"] for name, row in wheels["wheels"].items()}
     return sorted(
         [
             f"{name}: locked {locked.get(name, 'nothing')}, pinned {version}"
-            for name, version in pins.items()
+            for name, version in pinned.items()
             if name not in locked or not components.same_version(version, locked[name])
         ]
-        + [f"{name}: locked {version}, not pinned" for name, version in locked.items() if name not in pins]
+        + [f"{name}: locked {version}, not pinned" for name, version in locked.items() if name not in pinned]
     )
 
 
 def main():
-    pins = distributions.pinned(
-        [pin for file in (*FILES, "requirements-cluster.txt") for pin in stage.pins(file)]
-    )
+    files = pin_files.every()
+    pinned = distributions.pinned([pin for file in files for pin in pins.of(ROOT / file)])
     found = subprocess.run(
         [
             sys.executable,
@@ -77,13 +76,13 @@ def main():
             "--quiet",
             "--report",
             "-",
-            *(word for file in FILES for word in ("-r", file)),
+            *(word for file in files for word in ("-r", str(ROOT / file))),
         ],
         stdout=subprocess.PIPE,
         check=True,
     )
-    records.write(PATH, lock(json.loads(found.stdout), pins), "wheels")
-    errors.log(f"wheels: wrote {PATH}, {len(pins)} distributions")
+    records.write(PATH, lock(json.loads(found.stdout), pinned), "wheels")
+    errors.log(f"wheels: wrote {PATH}, {len(pinned)} distributions")
 
 
 if __name__ == "__main__":

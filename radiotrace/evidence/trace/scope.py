@@ -2,20 +2,22 @@
 
 From the source alone, and on the wide side: what a file of tests imports, however indirectly; what any stage
 or command imports, where it starts processes or imports by a value; the files and folders that its texts
-name; the schemas that the code of all this names; what lies beside that code and is none; the pins.
+name; the schemas that the code of all this names; what lies beside that code and is none; the pins
+of what it imports.
 """
 
 import ast
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
-from radiotrace.evidence.trace import tests
+from radiotrace.errors import StageError
+from radiotrace.evidence.trace import pin_files, tests
 from radiotrace.pipeline import closure, dvcfile
 
 PACKAGES = ("radiotrace", "stages", "tests", "benchmarks")
 ENTRIES = ("radiotrace/__main__.py", "radiotrace/pipeline/isolated.py")  # and every script below stages/
 SHARED = ("tests/conftest.py", "tests/requirement_plugin.py")
-ALWAYS = ("pyproject.toml", "requirements.txt", "requirements-evidence.txt")
+ALWAYS = ("pyproject.toml",)
 STARTED = ("dvc.yaml",)  # what processes read
 OF_CODE = ("radiotrace", "stages")  # a folder whose modules count where something reaches them
 PROCESSES = frozenset({"subprocess", "multiprocessing", "runpy", "pexpect"})
@@ -73,13 +75,12 @@ class Scopes:
             return {test_file}
         seen, unclear = self._walk([test_file])
         own = [path for path in seen if path.startswith("tests/")]
-        shared, _ = self._walk([path for path in SHARED if path in self.now])
-        scope = {*seen, *shared, *(path for path in ALWAYS if path in self.paths)}
+        scope = {*seen, *self._shared, *(path for path in ALWAYS if path in self.paths)}
         if unclear or any(starts_processes(self._text(path)) for path in own):
-            scope |= self._reach() | {path for path in STARTED if path in self.paths}
+            scope |= self._reach | {path for path in STARTED if path in self.paths}
         for path in own:
             scope |= self._named(texts(self._text(path)))
-        return scope | self._beside(scope)
+        return scope | self._beside(scope) | self._pins(scope)
 
     def _text(self, path: str) -> str:
         return (self.root / path).read_text("utf-8")
@@ -90,6 +91,12 @@ class Scopes:
             path for path in files if path in self.paths
         }, bool(faults)
 
+    @cached_property
+    def _shared(self) -> set[str]:
+        """What every file of tests has around it."""
+        return self._walk([path for path in SHARED if path in self.now])[0]
+
+    @cached_property
     def _reach(self) -> set[str]:
         """What the stages and commands import."""
         scripts = [path for path in self.now if path.startswith("stages/") and path.endswith(".py")]
@@ -105,11 +112,21 @@ class Scopes:
                     found.add(path)
                 elif path.split("/")[0] in OF_CODE:
                     found |= (
-                        self._reach() if any(other.startswith(f"{path}/") for other in self.paths) else set()
+                        self._reach if any(other.startswith(f"{path}/") for other in self.paths) else set()
                     )
                 else:
                     found |= {other for other in self.paths if other.startswith(f"{path}/")}
         return found
+
+    def _pins(self, scope: set[str]) -> set[str]:
+        """The files of pins that the code of a scope reaches; all that the pipeline needs, where a module is
+        of none."""
+        code = [path for path in scope if path.endswith(".py") and path in self.now]
+        try:
+            files = pin_files.reached(closure.foreign(code, self.root), self.root, left_out=())
+        except StageError:
+            files = pin_files.RUNTIME
+        return set(files) & self.paths
 
     def _beside(self, scope: set[str]) -> set[str]:
         """The schemas that code names, and what lies beside it and is none, such as templates."""

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.evidence.trace import pin_files
 from radiotrace.records import merkle
 
 CODE = (
@@ -18,8 +19,7 @@ CODE = (
     "schemas",
     "dvc.yaml",
     "pyproject.toml",
-    "requirements.txt",
-    "requirements-evidence.txt",
+    *pin_files.RUNTIME,
 )
 TESTS = ("tests",)
 MARKER = "pytest.mark.requirement"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.evidence.trace import tests
+from radiotrace.evidence.trace import pin_files, tests
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, params
 from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study, every
@@ -53,6 +53,7 @@ LISTED = {
     r"|STYLE\.md"
     r"|(docs/([a-z0-9_-]+/)*"
     r"|members/)[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
+    r"requirements/[a-z]+\.txt": "the bundle has those of the pipeline; the lines of all are read below",
     r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage "
     "imports them, no record is theirs",
 }
@@ -98,7 +99,7 @@ IGNORED = (
     "",
 )
 PIN = re.compile(
-    r"(#.*|-r requirements-[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; "
+    r"(#.*|-r (requirements/)?[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; "
     r"*[^#]+)?( *#.*)?)?"
 )
 DVC = {
@@ -310,7 +311,7 @@ def _settings(root: Path) -> list[str]:
     rules = {
         ".gitattributes": ATTRIBUTES,
         ".dvcignore": re.compile("|".join(map(re.escape, IGNORED))),
-        **{path.name: PIN for path in sorted(root.glob("requirements*.txt"))},
+        **dict.fromkeys(pin_files.every(root), PIN),
     }
     faults = []
     for name, rule in rules.items():

@@ -19,19 +19,19 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.errors import StageError
+from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify.levels import Check
-from radiotrace.pipeline import dvcfile, params
-from radiotrace.pipeline.closure import code_closure
+from radiotrace.pipeline import dvcfile, params, pins
+from radiotrace.pipeline.closure import code_closure, foreign
 from radiotrace.pipeline.dvcfile import PARAMS, WORKFLOW
 from radiotrace.pipeline.study import PATHS, Study, every
 
 [(NETWORKS, NETWORK)] = dvcfile.CHOICES.items()
 # What an option names, in every stage that does not say otherwise: paths of the study, and of the repository.
 SHARED = {
-    "runtime": "requirements.txt",
     "template": "stages/report.html",
     "tests": "tests",
-    "tools": "requirements-cluster.txt requirements-dev.txt",
+    "tools": " ".join(pin_files.TOOLS),
     "verification": "verification",
 }
 # How paths begin that are of the repository, in options: studies share them.
@@ -85,7 +85,7 @@ class Stage:
         outs: what DVC keeps; kept: what git keeps; metrics: what git keeps and `dvc metrics` shows.
         params: sections of params.yaml.
         adds: whether it adds to the ledger of openings, which then is no dep.
-        requirements: its pins.
+        requirements: files of pins that it depends on beside those that its imports reach.
         task: whose folder of stages/ has its script; none where every task shares it.
     """
 
@@ -95,7 +95,7 @@ class Stage:
     metrics: str = ""
     params: str = ""
     adds: bool = True
-    requirements: str = "requirements.txt"
+    requirements: str = ""
     task: str = ""
 
     def module(self, name: str) -> str:
@@ -124,8 +124,22 @@ class Stage:
         start = f"python -m {self.module(name)}"
         if study.up:
             start = f"cd {study.up.rstrip('/')} && {start} --study {study.place}"
-        groups = [f"{start} --params {PARAMS} --requirements {study.shared(self.requirements)}"]
+        groups = [
+            f"{start} --params {PARAMS}",
+            f"--requirements {' '.join(self.pin_files(name, study))}",
+        ]
         return groups + [f"--{option} {' '.join(words)}" for option, words in self.values(study).items()]
+
+    def code(self, name: str, study: Study) -> list[str]:
+        """The files that its script imports, however indirectly, and itself."""
+        choices = chosen(study, has_members="members" in self.values(study))
+        return code_closure([self.script(name)], root=study.repository, choices=choices)
+
+    def pin_files(self, name: str, study: Study) -> list[str]:
+        """The files of pins that it depends on: those that its imports reach, and those it is told."""
+        root = study.repository
+        reached = pin_files.reached(foreign(self.code(name, study), root), root)
+        return pins.files([*reached, *self.requirements.split()], root)
 
     def writes(self) -> set[str]:
         """Every out."""
@@ -201,11 +215,10 @@ STAGES = {
         task="segmentation",
     ),
     "evidence": Stage(
-        "runtime tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
+        "tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
         "headline cases robustness "
         "explain model onnx design members verification tests "
-        "code=radiotrace+stages+schemas+pyproject.toml+requirements.txt+requirements-evidence.txt workflow "
-        "readme "
+        f"code={_joined('radiotrace stages schemas pyproject.toml', *pin_files.RUNTIME)} workflow readme "
         "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "
         "robustness-provenance "
         "explain-provenance report-provenance export-provenance "
@@ -213,7 +226,7 @@ STAGES = {
         "gates out=evidence",
         kept="evidence",
         metrics="metrics/gates.json",
-        requirements="requirements-evidence.txt",
+        requirements=pin_files.ALL,
     ),
 }
 
@@ -240,11 +253,9 @@ def _path(out) -> str:
 
 def _deps(name: str, stage: Stage, study: Study) -> list[str]:
     root, values = study.repository, stage.values(study)
-    closure = code_closure(
-        [stage.script(name)], root=root, choices=chosen(study, has_members="members" in values)
-    )
+    closure = stage.code(name, study)
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
-    code = {_as_written(path, study) for path in code | {stage.requirements}}
+    code = {_as_written(path, study) for path in code.union(stage.pin_files(name, study))}
     left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
     paths = {word for option, words in values.items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}

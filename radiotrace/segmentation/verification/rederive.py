@@ -15,10 +15,11 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.formats import distributions
 from radiotrace.evidence.formats import wheels as locked_wheels
+from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.inference import recipe
-from radiotrace.pipeline import splits, stage
+from radiotrace.pipeline import pins, splits
 from radiotrace.records import accepted, ledgers, measure_table
 
 VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record can show
@@ -27,7 +28,6 @@ TRAIN, ROBUSTNESS_CASES, REFERENCE = (
     "build/robustness/cases.json",
     "build/evaluate/results/reference.json",
 )
-PINS = ("requirements.txt", "requirements-evidence.txt", "requirements-dev.txt", "requirements-cluster.txt")
 BUNDLED = {
     "dataset",
     "findings",
@@ -334,10 +334,10 @@ def reference(sources: Sources) -> list[str]:
 def packages(sources: Sources) -> list[str]:
     """The locked files of packages are of the pinned versions, all of them and no other."""
     root = sources.clone.root
-    pins = distributions.pinned([pin for file in PINS for pin in stage.pins(root / file)])
+    pinned = distributions.pinned([pin for file in pin_files.every(root) for pin in pins.of(root / file)])
     return [
         f"design/wheels.json: {fault}"
-        for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pins)
+        for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pinned)
     ]
 
 
