@@ -40,7 +40,7 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
         "multiple": architecture.multiple(spec),
     }
     cases, found = (
-        dataset.Cases(
+        dataset.cases(
             "build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]
         ),
         [],

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from radiotrace import records
-from radiotrace.learning import architecture, checkpoints
+from radiotrace.learning import architecture, checkpoints, state
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,12 +63,12 @@ class Run:
 
     def state(self, part: str) -> dict[str, bytes]:
         tensors = {
-            "network": lambda: architecture.state(self.network),
-            "ema": lambda: architecture.state(self.ema),
+            "network": lambda: state.of(self.network),
+            "ema": lambda: state.of(self.ema),
             "optimizer": lambda: {
                 f"{index}.{name}": value
-                for index, state in self.optimizer.state_dict()["state"].items()
-                for name, value in state.items()
+                for index, moments in self.optimizer.state_dict()["state"].items()
+                for name, value in moments.items()
             },
         }[part]()
         return {name: value.detach().contiguous().numpy().tobytes() for name, value in tensors.items()}
@@ -132,8 +132,8 @@ def test_moments_lie_in_memory_as_their_parameter_does(tmp_path):
     resumed = Run(seed=9)
     resumed.resume(tmp_path)
     assert all(
-        state["exp_avg"].stride() == parameter.stride()
-        for parameter, state in resumed.optimizer.state.items()
+        moments["exp_avg"].stride() == parameter.stride()
+        for parameter, moments in resumed.optimizer.state.items()
     )
 
 

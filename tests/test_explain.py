@@ -17,7 +17,7 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture
+from radiotrace.learning import architecture, state
 from radiotrace.segmentation import explain, losses, metrics
 from stages.segmentation import explain as explain_stage
 from tests import phantoms, projects, submitted
@@ -129,6 +129,9 @@ def test_every_network_has_maps_of_all_its_levels_in_the_same_bytes_twice(name):
 
 
 LEARNER = SPEC | {"features": [8, 16, 32]}
+LOSS = losses.Settings(
+    "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +143,7 @@ def trained(deterministic):
     labels[inside] = sample.label_zyx.long()
     target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 0)[None].float()
     criterion, optimizer = (
-        losses.build({"name": "dice_ce", "class_weights": None}, 3),
+        losses.build(LOSS, 3),
         torch.optim.AdamW(network.parameters(), lr=0.01),
     )
     for _ in range(25):
@@ -463,7 +466,7 @@ def project(tmp_path_factory):
                 },
             }
         )
-    save_file(architecture.state(architecture.build(SPEC, seed=7)), folder / "weights.safetensors")
+    save_file(state.of(architecture.build(SPEC, seed=7)), folder / "weights.safetensors")
     train |= {
         "network": SPEC,
         "preprocessing": PREPROCESSING,

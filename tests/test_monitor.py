@@ -14,7 +14,7 @@ from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, embedding, trained
+from radiotrace.learning import architecture, embedding, state, trained
 from radiotrace.segmentation import features
 from radiotrace.statistics import monitoring
 from tests import phantoms
@@ -43,7 +43,7 @@ def model(tmp_path_factory, deterministic):
     """A folder with train.json, weights.safetensors and reference.json."""
     folder = tmp_path_factory.mktemp("model")
     network = architecture.build(SPEC, seed=1).eval()
-    save_file(architecture.state(network), folder / "weights.safetensors")
+    save_file(state.of(network), folder / "weights.safetensors")
     train = json.loads((ROOT / "tests/schema_cases/train/valid/one_epoch.json").read_text("utf-8"))
     train |= {"network": SPEC, "weights_sha256": records.sha256(folder / "weights.safetensors")}
     train["params"]["threads"] = 1

@@ -8,7 +8,7 @@ import torch
 from monai.networks.nets import DynUNet
 
 from radiotrace import records
-from radiotrace.learning import architecture, dropout
+from radiotrace.learning import architecture, dropout, state
 from radiotrace.learning.networks import layers
 from radiotrace.segmentation import losses
 
@@ -17,7 +17,9 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 SHUFFLES = ["dynunet", "segresnet"]
 OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
-LOSS = {"name": "dice_ce", "class_weights": None}
+LOSS = losses.Settings(
+    "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
+)
 every_network = pytest.mark.parametrize("name", ["dynunet", *OTHERS])
 every_norm = pytest.mark.parametrize("norm", ["instance", "group"])
 
@@ -41,16 +43,16 @@ def image():
 
 
 def copied(network) -> dict:
-    return {name: value.clone() for name, value in architecture.state(network).items()}
+    return {name: value.clone() for name, value in state.of(network).items()}
 
 
 def test_state_names_each_weight_once(network):
-    values = architecture.state(network).values()
+    values = state.of(network).values()
     assert len({value.data_ptr() for value in values}) == len(values)
 
 
 def test_state_holds_every_weight(network):
-    assert sum(value.numel() for value in architecture.state(network).values()) == sum(
+    assert sum(value.numel() for value in state.of(network).values()) == sum(
         value.numel() for value in network.parameters()
     )
 
@@ -70,18 +72,18 @@ def test_the_number_of_weights_is_that_of_the_layers(network):
     )
     # 1 x 1 x 1 with bias, to three labels, at two resolutions
     heads = (4 + 1) * 3 + (8 + 1) * 3
-    assert sum(value.numel() for value in architecture.state(network).values()) == encoder + decoder + heads
+    assert sum(value.numel() for value in state.of(network).values()) == encoder + decoder + heads
 
 
 def test_load_state_restores_outputs_exactly(network, image):
     other = architecture.build(SPEC, seed=1)
-    architecture.load_state(other, copied(network))
+    state.load(other, copied(network))
     assert torch.equal(network.eval()(image), other.eval()(image))
 
 
 def test_load_state_copies_and_does_not_share(network):
     other = architecture.build(SPEC, seed=1)
-    architecture.load_state(other, architecture.state(network))
+    state.load(other, state.of(network))
     assert not {value.data_ptr() for value in network.parameters()} & {
         value.data_ptr() for value in other.parameters()
     }
@@ -91,23 +93,23 @@ def test_load_state_refuses_missing_weights(network):
     tensors = copied(network)
     name, _ = tensors.popitem()
     with pytest.raises(ValueError, match=name):
-        architecture.load_state(network, tensors)
+        state.load(network, tensors)
 
 
 def test_load_state_refuses_unknown_weights(network):
     with pytest.raises(ValueError, match="novel"):
-        architecture.load_state(network, copied(network) | {"novel": torch.zeros(1)})
+        state.load(network, copied(network) | {"novel": torch.zeros(1)})
 
 
 def test_load_state_refuses_weights_of_another_shape(network):
     wider = architecture.build(SPEC | {"labels": 4}, seed=0)
     with pytest.raises(ValueError, match=r"bias: found \(4,\), expected \(3,\)"):
-        architecture.load_state(network, copied(wider))
+        state.load(network, copied(wider))
 
 
 def test_one_seed_gives_one_network(network):
-    again = architecture.state(architecture.build(SPEC, seed=0))
-    assert all(torch.equal(value, again[name]) for name, value in architecture.state(network).items())
+    again = state.of(architecture.build(SPEC, seed=0))
+    assert all(torch.equal(value, again[name]) for name, value in state.of(network).items())
 
 
 def test_another_seed_gives_another_network(network, image):
@@ -123,8 +125,8 @@ def test_building_does_not_disturb_torch_s_own_generator():
 def test_a_seed_does_not_depend_on_torch_s_own_generator(network):
     with torch.random.fork_rng():
         torch.manual_seed(123)
-        other = architecture.state(architecture.build(SPEC, seed=0))
-    assert all(torch.equal(value, other[name]) for name, value in architecture.state(network).items())
+        other = state.of(architecture.build(SPEC, seed=0))
+    assert all(torch.equal(value, other[name]) for name, value in state.of(network).items())
 
 
 # names, order and initial weights of the models that were published
@@ -281,7 +283,7 @@ def test_pixel_shuffle_refuses_kernels_that_overlap():
 @every_network
 def test_every_network_s_weights_can_be_restored(name, image):
     network, other = (architecture.build(spec(name), seed).eval() for seed in (0, 1))
-    architecture.load_state(other, copied(network))
+    state.load(other, copied(network))
     assert torch.equal(network(image), other(image))
 
 
@@ -306,7 +308,7 @@ def fit(network) -> tuple[list[float], dict]:
         loss.backward()
         optimizer.step()
         history.append(loss.item())
-    return history, architecture.state(network)
+    return history, state.of(network)
 
 
 @every_network

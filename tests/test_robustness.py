@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from radiotrace import records
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, trained
+from radiotrace.learning import architecture, state, trained
 from radiotrace.pipeline import openings, stage
 from radiotrace.segmentation import robustness as summaries
 from stages.segmentation import robustness
@@ -321,7 +321,7 @@ def project(tmp_path_factory):
     ]
     split = example("split", "hash")
     split["cases"] = {case_id: {"fold": None, "part": "test", "subject_id": case_id} for case_id in ids}
-    save_file(architecture.state(architecture.build(NETWORK, seed=1)), folder / "weights.safetensors")
+    save_file(state.of(architecture.build(NETWORK, seed=1)), folder / "weights.safetensors")
     train = example("train", "one_epoch") | {
         "network": NETWORK,
         "preprocessing": SPEC,

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.learning import architecture, numerics, trained
+from radiotrace.learning import architecture, numerics, state, trained
 
 SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 
@@ -14,7 +14,7 @@ SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
 @pytest.fixture
 def weights(tmp_path, one_thread):
     """Path of untrained weights."""
-    save_file(architecture.state(architecture.build(SPEC, seed=1)), tmp_path / "weights.safetensors")
+    save_file(state.of(architecture.build(SPEC, seed=1)), tmp_path / "weights.safetensors")
     trained.load.cache_clear()
     return str(tmp_path / "weights.safetensors")
 
@@ -27,8 +27,8 @@ def test_the_network_is_loaded_once_per_process(weights):
 def test_the_network_has_the_weights_of_the_file(weights):
     network = trained.load(records.dumps(SPEC), weights, records.sha256(weights))
     assert all(
-        value.equal(architecture.state(architecture.build(SPEC, seed=1))[name])
-        for name, value in architecture.state(network).items()
+        value.equal(state.of(architecture.build(SPEC, seed=1))[name])
+        for name, value in state.of(network).items()
     )
 
 

@@ -161,24 +161,3 @@ def _put(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
             setattr(network, name, new)
         elif layer is not new:
             _put(layer, old, new)
-
-
-def state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights and buffers by name, each once: DynUNet reaches most of its layers under two names."""
-    return dict(sorted([*network.named_parameters(), *network.named_buffers()]))
-
-
-@torch.no_grad()
-def load_state(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Copies values, as `state` names them, into a network.
-
-    Raises:
-        ValueError: a name is missing or unknown, or a shape differs.
-    """
-    own = state(network)
-    if own.keys() != tensors.keys():
-        raise ValueError(f"weights of another network: {sorted(own.keys() ^ tensors.keys())[:3]} …")
-    for name, value in tensors.items():
-        if own[name].shape != value.shape:
-            raise ValueError(f"{name}: found {tuple(value.shape)}, expected {tuple(own[name].shape)}")
-        own[name].copy_(value)

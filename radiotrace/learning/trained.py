@@ -9,7 +9,7 @@ import safetensors.torch
 
 from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.learning import architecture, numerics
+from radiotrace.learning import architecture, numerics, state
 
 
 def facts(train: dict) -> dict:
@@ -91,5 +91,5 @@ def load(spec_json: str, weights: str, sha256: str):
             "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.",
         )
     built = architecture.build(json.loads(spec_json), seed=0)
-    architecture.load_state(built, safetensors.torch.load(content))
+    state.load(built, safetensors.torch.load(content))
     return built.eval()

@@ -19,7 +19,7 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import recipe, windows
-from radiotrace.learning import architecture, numerics, onnx_model
+from radiotrace.learning import architecture, numerics, onnx_model, state
 from radiotrace.pipeline import params, runs, stage
 
 
@@ -31,7 +31,7 @@ def main(args):
     described = {case["case_id"]: case["image"] for case in dataset["cases"]}
     numerics.configure(train["params"]["numerics"], p["threads"])
     network = architecture.build(train["network"], seed=0)
-    architecture.load_state(network, load_file(args.weights))
+    state.load(network, load_file(args.weights))
     content = onnx_model.export(network, train["preprocessing"]["multiple"], p["opset"])
     exported = onnx_model.network(content, p["threads"])
 

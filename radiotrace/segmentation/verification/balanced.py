@@ -44,7 +44,7 @@ def check(clone: Clone) -> Check:
         for case in described["cases"]
         if split["cases"].get(case["case_id"], {}).get("part") == "validation"
     ]
-    cases = dataset.Cases(Path(root) / "build/ingest/volumes", entries, p["clip_percentiles"], 0)
+    cases = dataset.cases(Path(root) / "build/ingest/volumes", entries, p["clip_percentiles"], 0)
     made = None
     if p["balance_volumes"] and entries:
         made, _ = balance.offsets(
