@@ -15,7 +15,7 @@ from radiotrace import records
 from radiotrace.imaging import volumes
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
-from radiotrace.segmentation import augmentation, dataset
+from radiotrace.segmentation import augmentation, learner
 
 
 def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
@@ -27,7 +27,7 @@ def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
         for copy in range(times)
         for case in described["cases"][:50]
     ]
-    cases = dataset.cases("build/ingest/volumes", entries, p["clip_percentiles"], cache_mb)
+    cases = learner.cases("build/ingest/volumes", entries, p["clip_percentiles"], cache_mb)
     patch_zyx = volumes.to_zyx(p["patch_voxels"])
     variation = params.typed(augmentation.Settings, p["augmentation"])
     drawn = 0

@@ -21,9 +21,9 @@ from radiotrace import records
 from radiotrace.learning import architecture, devices, dropout, fit, numerics
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
-from radiotrace.segmentation import augmentation, dataset, losses
+from radiotrace.segmentation import augmentation, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
-from stages.segmentation.train import fit_settings, network_spec
+from stages.segmentation.train import fit_settings, network_spec, recipe_of
 
 PARTS = ("data", "forward", "loss", "backward", "clipping", "optimiser", "average of weights")
 
@@ -39,25 +39,26 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     numerics.configure(p["numerics"], p["threads"])
     settings = fit_settings(p)
     fabric = devices.launch(params.typed(devices.Hardware, p | {"devices": 1, "nodes": 1}))
-    network = devices.placed(architecture.build(network_spec(p, len(labels)), p["seed"]), fabric.device)
+    spec = network_spec(p, len(labels))
+    network = devices.placed(architecture.build(spec, p["seed"]), fabric.device)
     ema = copy.deepcopy(network)
     optimizer = fit.optimizer_of(network, settings)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
     entries = described["cases"][: (steps + warm_up) * p["batch_size"]]
-    cases = dataset.cases("build/ingest/volumes", entries, p["clip_percentiles"], p["cache_mb"])
+    cases = learner.cases("build/ingest/volumes", entries, p["clip_percentiles"], p["cache_mb"])
     for index in range(len(cases)):
         cases[index]  # into the cache: only the first epoch reads a case
-    learner = SegmentationLearner(
+    segmenter = SegmentationLearner(
         network=network,
         criterion=losses.build(params.typed(losses.Settings, p), len(labels)).to(fabric.device),
         training=cases,
-        validation=dataset.cases("build/ingest/volumes", [], p["clip_percentiles"], 0),
+        validation=learner.cases("build/ingest/volumes", [], p["clip_percentiles"], 0),
         labels=labels,
         variation=params.typed(augmentation.Settings, p["augmentation"]),
-        spec={"patch_voxels": p["patch_voxels"]},
+        recipe=recipe_of(p, described["canonical"], spec),
         device=fabric.device,
     )
-    drawn = steps_for_ever(learner, Order(p["batch_size"], 1, 1, p["patches_per_case"]), p["seed"])
+    drawn = steps_for_ever(segmenter, Order(p["batch_size"], 1, 1, p["patches_per_case"]), p["seed"])
     network.train()
     found = {part: [] for part in PARTS}
     for step in range(steps + warm_up):
@@ -75,7 +76,7 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
         optimizer.zero_grad()
         heads = shared(batch.inputs)
         lap()
-        loss = learner.loss(heads, batch).mean()
+        loss = segmenter.loss(heads, batch).mean()
         lap()
         fabric.backward(loss)
         lap()
@@ -91,10 +92,10 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     return found
 
 
-def steps_for_ever(learner: fit.Learner, order: Order, seed: int) -> Iterator[list[fit.MicroBatch]]:
+def steps_for_ever(task: fit.Learner, order: Order, seed: int) -> Iterator[list[fit.MicroBatch]]:
     """The steps of epoch 1, 2, …"""
     for epoch in itertools.count(1):
-        yield from fit.micro_batches(learner, order, 0, seed, epoch)
+        yield from fit.micro_batches(task, order, 0, seed, epoch)
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ import torch
 
 from radiotrace import records
 from radiotrace.learning import architecture, checkpoints, state
+from radiotrace.learning.networks.layers import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 HISTORY = [{"epoch": 1, "learning_rate": 0.001, "train_loss": 1.25, "validation_dice": {"anterior": None}}]
 FORMATS = pytest.mark.parametrize(
     "memory_format", [torch.contiguous_format, torch.channels_last_3d], ids=["contiguous", "channels_last"]

@@ -6,10 +6,11 @@ import torch
 
 from radiotrace import records
 from radiotrace.imaging import volumes
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import fit
 from radiotrace.learning.cases import Cases
 from radiotrace.learning.order import Order
-from radiotrace.segmentation import augmentation, dataset
+from radiotrace.segmentation import augmentation, dataset, learner
 from radiotrace.segmentation.learner import SegmentationLearner
 from tests import phantoms
 
@@ -31,17 +32,17 @@ PATCH_ZYX = (8, 12, 10)
 def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **shares) -> list[list[fit.MicroBatch]]:
     """The steps of an epoch on one process."""
     labels = {"0": "background", "1": "anterior", "2": "posterior"}
-    learner = SegmentationLearner(
+    segmenter = SegmentationLearner(
         network=torch.nn.Identity(),
         criterion=torch.nn.Identity(),
         training=cases,
         validation=phantoms.Cases(""),
         labels=labels,
         variation=SETTINGS,
-        spec={"patch_voxels": PATCH_ZYX[::-1]},
+        recipe=Recipe("LPS", None, (0.5, 99.5), PATCH_ZYX[::-1], (32, 32, 32), multiple=2),
         device=torch.device("cpu"),
     )
-    return list(fit.micro_batches(learner, Order(batch_size, **shares), process, seed, epoch))
+    return list(fit.micro_batches(segmenter, Order(batch_size, **shares), process, seed, epoch))
 
 
 def order(names: str, batch_size=2, seed=0, epoch=1, **plan) -> list[str]:
@@ -205,7 +206,7 @@ def cache(stored, cases: float) -> Cases[dataset.Sample]:
     """Three cases, of which `cases` fit into memory."""
     folder, entry = stored
     one = dataset.read(folder, entry, (0.5, 99.5)).bytes
-    return dataset.cases(
+    return learner.cases(
         folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6
     )
 

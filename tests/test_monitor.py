@@ -15,6 +15,7 @@ from radiotrace.__main__ import main
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, state, trained
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import features
 from radiotrace.statistics import monitoring
 from tests import phantoms
@@ -22,7 +23,7 @@ from tests.projects import ROOT
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 
 
 def phantom(number: int) -> sitk.Image:
@@ -45,7 +46,7 @@ def model(tmp_path_factory, deterministic):
     network = architecture.build(SPEC, seed=1).eval()
     save_file(state.of(network), folder / "weights.safetensors")
     train = json.loads((ROOT / "tests/schema_cases/train/valid/one_epoch.json").read_text("utf-8"))
-    train |= {"network": SPEC, "weights_sha256": records.sha256(folder / "weights.safetensors")}
+    train |= {"network": SPEC.record(), "weights_sha256": records.sha256(folder / "weights.safetensors")}
     train["params"]["threads"] = 1
     train["preprocessing"] |= {"spacing_mm": None, "patch_voxels": [8, 8, 8], "multiple": 4}
     records.write(folder / "train.json", train, "train")

@@ -1,5 +1,6 @@
 """networks: their weights, their shapes, their seed."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,11 +11,12 @@ from monai.networks.nets import DynUNet
 from radiotrace import records
 from radiotrace.learning import architecture, dropout, state
 from radiotrace.learning.networks import layers
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import losses
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 SHUFFLES = ["dynunet", "segresnet"]
 OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
 LOSS = losses.Settings(
@@ -24,8 +26,9 @@ every_network = pytest.mark.parametrize("name", ["dynunet", *OTHERS])
 every_norm = pytest.mark.parametrize("norm", ["instance", "group"])
 
 
-def spec(name: str, levels=3, **changes) -> dict:
-    return {"name": name, "features": [8 * 2**level for level in range(levels)], "labels": 3} | changes
+def spec(name: str, levels=3, **changes) -> NetworkSpec:
+    features = tuple(8 * 2**level for level in range(levels))
+    return dataclasses.replace(NetworkSpec(name, features, 3), **changes)
 
 
 def generators(*seeds) -> list:
@@ -102,7 +105,7 @@ def test_load_state_refuses_unknown_weights(network):
 
 
 def test_load_state_refuses_weights_of_another_shape(network):
-    wider = architecture.build(SPEC | {"labels": 4}, seed=0)
+    wider = architecture.build(dataclasses.replace(SPEC, labels=4), seed=0)
     with pytest.raises(ValueError, match=r"bias: found \(4,\), expected \(3,\)"):
         state.load(network, copied(wider))
 
@@ -290,7 +293,7 @@ def test_every_network_s_weights_can_be_restored(name, image):
 @pytest.mark.parametrize("options", [{}, {"upsampling": "pixelshuffle"}], ids=["transposed", "pixelshuffle"])
 def test_building_with_options_does_not_disturb_torch_s_own_generator(options):
     before = torch.random.get_rng_state()
-    architecture.build(spec("segresnet") | options, seed=5)
+    architecture.build(dataclasses.replace(spec("segresnet"), **options), seed=5)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -335,7 +338,7 @@ def test_two_trainings_give_the_same_bytes(name, upsampling):
 @every_network
 def test_a_network_computes_the_same_in_bf16(name):
     network = (
-        architecture.build(spec(name, levels=4, features=[16, 32, 64, 128]), seed=0)
+        architecture.build(spec(name, levels=4, features=(16, 32, 64, 128)), seed=0)
         .train()
         .to(memory_format=torch.channels_last_3d)
     )
@@ -368,11 +371,11 @@ def test_a_network_computes_the_same_in_bf16(name):
             ["train.features: found 2 levels, expected 3 at least for dynunet"],
         ),
         (
-            spec("segresnet", features=[8, 8, 32]),
+            spec("segresnet", features=(8, 8, 32)),
             ["train.features: found [8, 8, 32], expected [8, 16, 32] for segresnet"],
         ),
         (
-            spec("unet", features=[4, 8, 12], norm="group"),
+            spec("unet", features=(4, 8, 12), norm="group"),
             ["train.features: found 4, 12, expected multiples of 8 for norm group"],
         ),
         (
@@ -405,7 +408,7 @@ def test_a_spec_of_an_older_record_has_no_faults(name):
 
 def test_a_spec_with_faults_is_refused():
     with pytest.raises(ValueError, match="'resnet'"):
-        architecture.build(SPEC | {"name": "resnet"}, seed=0)
+        architecture.build(dataclasses.replace(SPEC, name="resnet"), seed=0)
 
 
 def test_every_file_of_a_network_is_one_and_says_so():

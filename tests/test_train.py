@@ -11,8 +11,10 @@ from lightning_fabric.plugins.precision import MixedPrecision
 
 from radiotrace.errors import StageError
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, order, state
 from radiotrace.learning.fit import fit as learning_fit
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import params, randomness
 from radiotrace.segmentation import augmentation, losses
 from radiotrace.segmentation.learner import SegmentationLearner
@@ -22,15 +24,15 @@ from tests import phantoms
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.25}
-SPEC = {
-    "orientation": "LPS",
-    "spacing_mm": None,
-    "clip_percentiles": [0.5, 99.5],
-    "patch_voxels": [8, 8, 8],
-    "window_voxels": [32, 32, 32],
-    "multiple": 4,
-}
+NETWORK = NetworkSpec("dynunet", (4, 8, 8), 3, dropout=0.25)
+RECIPE = Recipe(
+    orientation="LPS",
+    spacing_mm=None,
+    clip_percentiles=(0.5, 99.5),
+    patch_voxels=(8, 8, 8),
+    window_voxels=(32, 32, 32),
+    multiple=4,
+)
 P = {
     "seed": 0,
     "network": "dynunet",
@@ -91,7 +93,7 @@ def learner(p=P, train_on="abc", validate_on="d", changed=None) -> SegmentationL
         phantoms.Cases(validate_on),
         LABELS,
         params.typed(augmentation.Settings, p["augmentation"]),
-        SPEC | {"patch_voxels": p["patch_voxels"]},
+        dataclasses.replace(RECIPE, patch_voxels=tuple(p["patch_voxels"])),
         torch.device("cpu"),
     )
 
@@ -400,13 +402,13 @@ def test_every_loss_trains(tmp_path, name):
 def test_volumes_are_balanced_on_the_validation_part():
     network, said = architecture.build(NETWORK, 0).eval(), []
     cases = phantoms.Cases("de")
-    spec = train.balanced(network, cases, LABELS, SPEC, "cpu", said.append)
+    spec = train.balanced(network, cases, LABELS, RECIPE, "cpu", said.append)
     before, after = (
         sum(
             torch.bincount(windows.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3)
             for sample in cases
         )
-        for one in (SPEC, spec)
+        for one in (RECIPE, spec)
     )
     wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
     assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
@@ -419,12 +421,13 @@ def test_volumes_are_balanced_on_the_validation_part():
 def test_volumes_that_no_offset_balances_are_told(monkeypatch):
     said = []
     monkeypatch.setattr(train.balance, "offsets", lambda cases: ([0.0, -0.9998, 0.5], [None, 0.3, 0.1]))
-    train.balanced(None, phantoms.Cases("de"), LABELS, SPEC, "cpu", said.append)
+    train.balanced(None, phantoms.Cases("de"), LABELS, RECIPE, "cpu", said.append)
     assert [line.split(":")[1] for line in said if "may be shifted" in line] == [" warning"]
     assert "logits of anterior" in said[1]
 
 
 def test_without_a_validation_part_nothing_is_balanced():
     assert (
-        train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC
+        train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, RECIPE, "cpu", print)
+        is RECIPE
     )

@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.learning import architecture, numerics, state, trained
+from radiotrace.learning.networks.layers import NetworkSpec
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 
 
 @pytest.fixture
@@ -20,12 +21,12 @@ def weights(tmp_path, one_thread):
 
 
 def test_the_network_is_loaded_once_per_process(weights):
-    first, again = (trained.load(records.dumps(SPEC), weights, records.sha256(weights)) for _ in range(2))
+    first, again = (trained.load(SPEC, weights, records.sha256(weights)) for _ in range(2))
     assert first is again
 
 
 def test_the_network_has_the_weights_of_the_file(weights):
-    network = trained.load(records.dumps(SPEC), weights, records.sha256(weights))
+    network = trained.load(SPEC, weights, records.sha256(weights))
     assert all(
         value.equal(state.of(architecture.build(SPEC, seed=1))[name])
         for name, value in state.of(network).items()
@@ -34,7 +35,7 @@ def test_the_network_has_the_weights_of_the_file(weights):
 
 def test_weights_of_another_run_are_refused(weights):
     with pytest.raises(StageError, match="was changed after training"):
-        trained.load(records.dumps(SPEC), weights, "0" * 64)
+        trained.load(SPEC, weights, "0" * 64)
 
 
 def test_a_process_with_the_same_instruction_set_may_predict(deterministic):

@@ -8,7 +8,6 @@ import torch
 
 from radiotrace.imaging import volumes
 from radiotrace.inference import intensity
-from radiotrace.learning.cases import Cases
 from radiotrace.pipeline import randomness
 
 FOREGROUND = 3  # a purpose that randomness is drawn for, beside those of learning.order
@@ -29,22 +28,6 @@ class Sample:
     @property
     def bytes(self) -> int:
         return sum(tensor.nbytes for tensor in (self.image_zyx, self.label_zyx, *self.foreground))
-
-
-def cases(folder, entries: list[dict], clip_percentiles, cache_mb: float) -> Cases[Sample]:
-    """The cases of a part.
-
-    Args:
-        folder: of canonical volumes.
-        entries: of the record 'dataset'.
-        clip_percentiles: for intensity.normalise.
-        cache_mb: as Cases takes it.
-    """
-
-    def sample(index: int) -> Sample:
-        return read(folder, entries[index], clip_percentiles)
-
-    return Cases([entry["case_id"] for entry in entries], sample, cache_mb)
 
 
 def read(folder, entry: dict, clip_percentiles) -> Sample:

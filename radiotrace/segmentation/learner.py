@@ -12,10 +12,27 @@ from torch import nn
 
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning.cases import Cases
 from radiotrace.learning.fit import Batch
-from radiotrace.segmentation import augmentation, metrics
+from radiotrace.segmentation import augmentation, dataset, metrics
 from radiotrace.segmentation.dataset import Sample
+
+
+def cases(folder, entries: list[dict], clip_percentiles, cache_mb: float) -> Cases[Sample]:
+    """The cases of a part.
+
+    Args:
+        folder: of canonical volumes.
+        entries: of the record 'dataset'.
+        clip_percentiles: for intensity.normalise.
+        cache_mb: as Cases takes it.
+    """
+
+    def sample(index: int) -> Sample:
+        return dataset.read(folder, entries[index], clip_percentiles)
+
+    return Cases([entry["case_id"] for entry in entries], sample, cache_mb)
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,7 @@ class SegmentationLearner:
         training, validation: the cases of the two parts.
         labels: value -> name; "0" is the background.
         variation: of the patches.
-        spec: preprocessing, as inference takes it; its patch_voxels are those of training.
+        recipe: as inference takes it; its patch is that of training.
         device: where the network computes.
     """
 
@@ -39,7 +56,7 @@ class SegmentationLearner:
     validation: Cases[Sample]
     labels: dict[str, str]
     variation: augmentation.Settings
-    spec: dict
+    recipe: Recipe
     device: torch.device
     measure: str = "dice"
 
@@ -54,7 +71,7 @@ class SegmentationLearner:
     def batch(self, cases: Sequence[int], rngs: Sequence[np.random.Generator]) -> Batch:
         """A random patch of each case: images (n, 1, z, y, x), and the share of each label in each voxel,
         (n, labels, z, y, x), both float32."""
-        patch_zyx = volumes.to_zyx(self.spec["patch_voxels"])
+        patch_zyx = volumes.to_zyx(self.recipe.patch_voxels)
         images, targets = [], []
         for case, rng in zip(cases, rngs, strict=True):
             image, target = augmentation.draw_patch(
@@ -73,7 +90,7 @@ class SegmentationLearner:
         rows = []
         for case in cases:
             sample = self.validation[case]
-            logits = windows.predict(sample.image_zyx, network, self.spec, self.device)
+            logits = windows.predict(sample.image_zyx, network, self.recipe, self.device)
             prediction = logits.argmax(0).numpy()
             rows.append(metrics.dice_per_label(sample.label_zyx.numpy(), prediction, self.labels))
         return rows

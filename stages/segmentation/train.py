@@ -9,6 +9,7 @@ Stops   when a loss or a gradient is not finite, when gradients explode, when th
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -19,10 +20,12 @@ from safetensors.torch import save
 from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import params, runs, stage
-from radiotrace.segmentation import augmentation, balance, dataset, losses
+from radiotrace.segmentation import augmentation, balance, dataset, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
 
 
@@ -41,13 +44,13 @@ def shape_faults(p: dict, step: int) -> list[str]:
     ]
 
 
-def balanced(ema, cases: Cases[dataset.Sample], labels: dict, spec: dict, device, say) -> dict:
-    """The spec, with offsets of the logits that make the predicted volumes of the validation part right in
+def balanced(ema, cases: Cases[dataset.Sample], labels: dict, recipe: Recipe, device, say) -> Recipe:
+    """The recipe, with offsets of the logits that make the predicted volumes of the validation part right in
     sum; without such a part, as it is."""
     if not len(cases):
-        return spec
+        return recipe
     offsets, excess = balance.offsets(
-        (windows.predict(sample.image_zyx, ema, spec, device), sample.label_zyx) for sample in cases
+        (windows.predict(sample.image_zyx, ema, recipe, device), sample.label_zyx) for sample in cases
     )
     for value, name in labels.items():
         if value != "0" and excess[int(value)] is not None:
@@ -58,18 +61,20 @@ def balanced(ema, cases: Cases[dataset.Sample], labels: dict, spec: dict, device
             if balance.is_at_limit(offsets[int(value)]):
                 say(
                     f"train: warning: that is as far as logits of {name} may be shifted, and its volume is "
-                    f"not "
-                    "balanced: the validation part is too small for it, or the network has not learnt it"
+                    "not balanced: the validation part is too small for it, or the network has not learnt it"
                 )
-    return spec | {"logit_offsets": offsets}
+    return dataclasses.replace(recipe, logit_offsets=tuple(offsets))
 
 
-def network_spec(p: dict, labels: int) -> dict:
-    """What networks.build takes, out of the section train."""
-    spec = {"name": p["network"], "labels": labels} | {
-        name: p[name] for name in ("features", "norm", "upsampling", "dropout")
-    }
-    return spec if p["deep_supervision"] is None else spec | {"deep_supervision": p["deep_supervision"]}
+def network_spec(p: dict, labels: int) -> NetworkSpec:
+    """The network that the section train asks for, with so many labels."""
+    return params.typed(NetworkSpec, p | {"name": p["network"], "labels": labels})
+
+
+def recipe_of(p: dict, canonical: dict, spec: NetworkSpec) -> Recipe:
+    """How images are prepared for this network; `canonical` is the grid of the record 'dataset'."""
+    multiple = architecture.multiple(spec)
+    return params.typed(Recipe, p | canonical | {"multiple": multiple, "logit_offsets": None})
 
 
 def fit_settings(p: dict) -> fit.Settings:
@@ -150,23 +155,19 @@ def main(args):
     provenance = runs.provenance(__file__, p, args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)
     network = architecture.build(network_of, p["seed"])
-    spec = (
-        described["canonical"]
-        | {name: p[name] for name in ("clip_percentiles", "patch_voxels", "window_voxels")}
-        | {"multiple": architecture.multiple(network_of)}
-    )
+    recipe = recipe_of(p, described["canonical"], network_of)
     cases = {
-        part: dataset.cases(args.volumes, entries[part], p["clip_percentiles"], p["cache_mb"])
+        part: learner.cases(args.volumes, entries[part], p["clip_percentiles"], p["cache_mb"])
         for part in entries
     }
-    learner = SegmentationLearner(
+    segmenter = SegmentationLearner(
         network=network,
         criterion=losses.build(params.typed(losses.Settings, p), len(labels)).to(fabric.device),
         training=cases["train"],
         validation=cases["validation"],
         labels=labels,
         variation=params.typed(augmentation.Settings, p["augmentation"]),
-        spec=spec,
+        recipe=recipe,
         device=fabric.device,
     )
     say(
@@ -192,7 +193,7 @@ def main(args):
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     tensorboard = Path(args.tensorboard) / run_id[:12] if p["tensorboard"] else None
     try:
-        ema, history = fit.fit(learner, fit_settings(p), fabric, folder, tensorboard)
+        ema, history = fit.fit(segmenter, fit_settings(p), fabric, folder, tensorboard)
     except StageError:
         if fabric.is_global_zero:
             raise
@@ -200,7 +201,7 @@ def main(args):
     if not fabric.is_global_zero:
         return
     if p["balance_volumes"]:
-        spec = balanced(ema, cases["validation"], labels, spec, fabric.device, say)
+        recipe = balanced(ema, cases["validation"], labels, recipe, fabric.device, say)
     with stage.output_folder(args.out) as out:
         write(
             out,
@@ -208,8 +209,8 @@ def main(args):
             history,
             {
                 "run_id": run_id,
-                "network": network_of,
-                "preprocessing": spec,
+                "network": network_of.record(),
+                "preprocessing": recipe.record(),
                 "labels": labels,
                 "params": p,
                 "excluded": split["excluded"],
