@@ -13,8 +13,9 @@ import sys
 
 from radiotrace import records
 from radiotrace.imaging import volumes
+from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
-from radiotrace.segmentation import dataset
+from radiotrace.segmentation import augmentation, learner
 
 
 def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
@@ -26,15 +27,22 @@ def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
         for copy in range(times)
         for case in described["cases"][:50]
     ]
-    cases = dataset.Cases("build/ingest/volumes", entries, p["clip_percentiles"], cache_mb)
-    labels = len(described["dataset"]["labels"])
-    drawn = sum(
-        len(case_ids)
-        for step in dataset.epoch(
-            cases, dataset.Plan(4), 0, volumes.to_zyx(p["patch_voxels"]), labels, p["augmentation"], 0, 1
-        )
-        for case_ids, _, _ in step
-    )
+    cases = learner.cases("build/ingest/volumes", entries, p["clip_percentiles"], cache_mb)
+    patch_zyx = volumes.to_zyx(p["patch_voxels"])
+    variation = params.typed(augmentation.Settings, p["augmentation"])
+    drawn = 0
+    for draws in Order(4).epoch(len(cases), seed=0, epoch=1):
+        patches = [
+            augmentation.draw_patch(
+                cases[draw.case],
+                patch_zyx,
+                len(described["dataset"]["labels"]),
+                variation,
+                draw.generator(0, 1, cases.case_ids[draw.case]),
+            )
+            for draw in draws
+        ]
+        drawn += len(patches)
     return drawn, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

@@ -49,7 +49,8 @@ def train():
 def pairs(train) -> list[tuple]:
     """Reference and prediction (z, y, x) and spacing of each case."""
     numerics.configure(train["params"]["numerics"], 1)
-    network = trained.network(trained.facts(train), "build/train/weights.safetensors")
+    model = trained.TrainedModel.of(train, "build/train/weights.safetensors")
+    network = trained.network(model)
     dataset, split = (
         records.read(f"build/{path}.json", path.split("/")[1]) for path in ("ingest/dataset", "split/split")
     )
@@ -60,7 +61,7 @@ def pairs(train) -> list[tuple]:
         for case in parts.cases(dataset, split, part).values()
     ):
         image, reference = (parts.original(case, kind, Path("data")) for kind in ("image", "label_map"))
-        prediction, _ = windows.segment(image, network, train["preprocessing"])
+        prediction, _ = windows.segment(image, network, model.recipe)
         found.append(
             (*map(volumes.array_zyx, (reference, prediction)), volumes.to_zyx(reference.GetSpacing()))
         )

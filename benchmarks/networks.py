@@ -21,8 +21,8 @@ from radiotrace import records
 from radiotrace.inference import windows
 from radiotrace.learning import architecture
 from radiotrace.pipeline import params
-from radiotrace.segmentation import dataset
-from stages.segmentation.train import network_spec
+from radiotrace.segmentation import learner
+from stages.segmentation.train import network_spec, recipe_of
 
 PATH = Path("benchmarks/networks.csv")
 FIRST = "dynunet"  # the default, which the others are compared with
@@ -34,20 +34,16 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
     described = records.read("build/ingest/dataset.json", "dataset")
     spec = network_spec(p, len(described["dataset"]["labels"]))
     network = architecture.build(spec, p["seed"]).eval()
-    preprocessing = {
-        "patch_voxels": p["patch_voxels"],
-        "window_voxels": p["window_voxels"],
-        "multiple": architecture.multiple(spec),
-    }
+    recipe = recipe_of(p, described["canonical"], spec)
     cases, found = (
-        dataset.Cases(
+        learner.cases(
             "build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]
         ),
         [],
     )
     for sample in cases:
         start = time.perf_counter()
-        windows.predict(sample.image_zyx, network, preprocessing)
+        windows.predict(sample.image_zyx, network, recipe)
         found.append(time.perf_counter() - start)
     return float(np.median(found))
 

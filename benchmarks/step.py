@@ -2,25 +2,28 @@
 
     python -m benchmarks.step [--steps 60]
 
-Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml; does what stages/segmentation/train.py
+Reads build/ingest/ (of 'make run' or 'make pull') and params.yaml; does what radiotrace/learning/fit.py
 does in a step, with a clock between its parts. Prints the median of each part and its share of their sum, as
 Markdown.
 """
 
 import argparse
 import copy
+import itertools
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from radiotrace import records
-from radiotrace.imaging import volumes
-from radiotrace.learning import architecture, devices, dropout, numerics
+from radiotrace.learning import architecture, devices, dropout, fit, numerics
+from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
-from radiotrace.segmentation import dataset, losses
-from stages.segmentation.train import loss_settings, network_spec, update_average
+from radiotrace.segmentation import augmentation, learner, losses
+from radiotrace.segmentation.learner import SegmentationLearner
+from stages.segmentation.train import fit_settings, network_spec, recipe_of
 
 PARTS = ("data", "forward", "loss", "backward", "clipping", "optimiser", "average of weights")
 
@@ -32,31 +35,30 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
         p: the section train of params.yaml, and the seed.
     """
     described = records.read("build/ingest/dataset.json", "dataset")
-    labels = len(described["dataset"]["labels"])
+    labels = described["dataset"]["labels"]
     numerics.configure(p["numerics"], p["threads"])
-    fabric = devices.launch(p | {"devices": 1, "nodes": 1})
-    network = architecture.build(network_spec(p, labels), p["seed"]).to(
-        fabric.device, memory_format=torch.channels_last_3d
-    )
+    settings = fit_settings(p)
+    fabric = devices.launch(params.typed(devices.Hardware, p | {"devices": 1, "nodes": 1}))
+    spec = network_spec(p, len(labels))
+    network = devices.placed(architecture.build(spec, p["seed"]), fabric.device)
     ema = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=p["learning_rate"],
-        weight_decay=p["weight_decay"],
-        betas=(0.9, 0.99),
-        foreach=True,
-    )
-    loss_of = losses.build(loss_settings(p), labels).to(fabric.device)
+    optimizer = fit.optimizer_of(network, settings)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
-    cases = dataset.Cases(
-        "build/ingest/volumes",
-        described["cases"][: (steps + warm_up) * p["batch_size"]],
-        p["clip_percentiles"],
-        p["cache_mb"],
-    )
+    entries = described["cases"][: (steps + warm_up) * p["batch_size"]]
+    cases = learner.cases("build/ingest/volumes", entries, p["clip_percentiles"], p["cache_mb"])
     for index in range(len(cases)):
         cases[index]  # into the cache: only the first epoch reads a case
-    drawn = steps_for_ever(cases, dataset.Plan(p["batch_size"], 1, 1, p["patches_per_case"]), labels, p)
+    segmenter = SegmentationLearner(
+        network=network,
+        criterion=losses.build(params.typed(losses.Settings, p), len(labels)).to(fabric.device),
+        training=cases,
+        validation=learner.cases("build/ingest/volumes", [], p["clip_percentiles"], 0),
+        labels=labels,
+        variation=params.typed(augmentation.Settings, p["augmentation"]),
+        recipe=recipe_of(p, described["canonical"], spec),
+        device=fabric.device,
+    )
+    drawn = steps_for_ever(segmenter, Order(p["batch_size"], 1, 1, p["patches_per_case"]), p["seed"])
     network.train()
     found = {part: [] for part in PARTS}
     for step in range(steps + warm_up):
@@ -67,13 +69,14 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
                 torch.cuda.synchronize()
             clock.append(time.perf_counter())
 
-        [(_, images, targets, rngs)] = next(drawn)
-        dropout.draw(network, rngs)
+        [part] = next(drawn)
+        dropout.draw(network, part.rngs)
+        batch = fit.moved(part.batch, fabric)
         lap()
         optimizer.zero_grad()
-        heads = shared(images.to(fabric.device, memory_format=torch.channels_last_3d))
+        heads = shared(batch.inputs)
         lap()
-        loss = loss_of(heads, targets.to(fabric.device)).mean()
+        loss = segmenter.loss(heads, batch).mean()
         lap()
         fabric.backward(loss)
         lap()
@@ -81,7 +84,7 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
         lap()
         optimizer_of_all.step()
         lap()
-        update_average(ema, network, step, p["ema_share"])
+        fit.update_average(ema, network, step, settings.ema_share)
         lap()
         if step >= warm_up:
             for part, seconds in zip(PARTS, np.diff(clock), strict=True):
@@ -89,14 +92,10 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     return found
 
 
-def steps_for_ever(cases, plan, labels: int, p: dict):
+def steps_for_ever(task: fit.Learner, order: Order, seed: int) -> Iterator[list[fit.MicroBatch]]:
     """The steps of epoch 1, 2, …"""
-    epoch = 0
-    while True:
-        epoch += 1
-        yield from dataset.epoch(
-            cases, plan, 0, volumes.to_zyx(p["patch_voxels"]), labels, p["augmentation"], p["seed"], epoch
-        )
+    for epoch in itertools.count(1):
+        yield from fit.micro_batches(task, order, 0, seed, epoch)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ test part is looked at again, no model is.
 """
 
 import argparse
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,11 +153,9 @@ def sources_table(cases: list[tuple[str, np.ndarray, np.ndarray]], labels: dict[
 
 def balance_table(train: dict, dataset: dict, split: dict) -> str:
     """Bias and slope in every part, with and without the offsets that balance volumes, as Markdown."""
-    network = trained.network(trained.facts(train), "build/train/weights.safetensors")
-    plain = {key: value for key, value in train["preprocessing"].items() if key != "logit_offsets"}
-    offsets = torch.tensor(train["preprocessing"].get("logit_offsets", [0.0] * len(train["labels"]))).view(
-        -1, 1, 1, 1
-    )
+    model = trained.TrainedModel.of(train, "build/train/weights.safetensors")
+    network, plain = trained.network(model), dataclasses.replace(model.recipe, logit_offsets=None)
+    offsets = torch.tensor(model.recipe.logit_offsets or 0.0).view(-1, 1, 1, 1)
     lines = [
         "| part | label | error without offsets, % | with them | slope without | with them |",
         "|---" * 6 + "|",
@@ -166,7 +165,7 @@ def balance_table(train: dict, dataset: dict, split: dict) -> str:
         for case in parts.cases(dataset, split, part).values():
             image, reference = (parts.original(case, kind, Path("data")) for kind in ("image", "label_map"))
             reference_zyx = volumes.array_zyx(
-                volumes.canonical(reference, plain["orientation"], plain["spacing_mm"], is_label_map=True)
+                volumes.canonical(reference, plain.orientation, plain.spacing_mm, is_label_map=True)
             )
             logits = windows.predict(windows.prepare(image, plain)[1], network, plain)
             counted.append(

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from radiotrace.learning import order
 from radiotrace.pipeline import randomness
 from radiotrace.segmentation import augmentation, dataset
+from radiotrace.segmentation.augmentation import Settings
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,7 +48,9 @@ def sample(image, label, spacing_zyx=SPACING_ZYX) -> dataset.Sample:
 
 def shares(image, label, patch_zyx, rng, spacing_zyx=SPACING_ZYX, **settings):
     """A patch and the share of each of three labels in its voxels."""
-    return augmentation.draw_patch(sample(image, label, spacing_zyx), patch_zyx, 3, STILL | settings, rng)
+    return augmentation.draw_patch(
+        sample(image, label, spacing_zyx), patch_zyx, 3, Settings(**STILL | settings), rng
+    )
 
 
 def draw(*args, **settings):
@@ -162,12 +166,14 @@ def test_a_quarter_turn_is_a_quarter_turn_in_mm(axis, image_offset, patch_offset
 
 
 def test_nothing_is_ever_mirrored(rng):
-    assert all(np.linalg.det(augmentation._matrix(WILD, SPACING_ZYX, rng)) > 0 for _ in range(200))
+    assert all(
+        np.linalg.det(augmentation._matrix(Settings(**WILD), SPACING_ZYX, rng)) > 0 for _ in range(200)
+    )
 
 
 def test_volumes_change_by_the_scale_alone(rng):  # a rotation keeps volumes; 1.25^-3 = 0.512
     settings = WILD | {"scale_min": 1.25, "scale_max": 1.25}
-    assert np.linalg.det(augmentation._matrix(settings, SPACING_ZYX, rng)) == pytest.approx(0.512)
+    assert np.linalg.det(augmentation._matrix(Settings(**settings), SPACING_ZYX, rng)) == pytest.approx(0.512)
 
 
 # every voxel value is another; no interpolated one is among them
@@ -208,7 +214,10 @@ def test_a_label_share_is_interpolated(rng):
 def test_only_the_box_that_is_reached_is_sampled_and_nothing_is_lost(rng):
     image, label = phantom()
     for _ in range(20):
-        centre, matrix = rng.uniform(4, 12, 3), augmentation._matrix(WILD, SPACING_ZYX, rng)
+        centre, matrix = (
+            rng.uniform(4, 12, 3),
+            augmentation._matrix(Settings(**WILD), SPACING_ZYX, rng),
+        )
         found, _ = augmentation._resampled(sample(image, label), (7, 9, 8), 3, centre, matrix)
         whole = augmentation._sampling_grid(centre, matrix, (7, 9, 8), image.shape)
         expected = torch.nn.functional.grid_sample(
@@ -252,7 +261,12 @@ def test_rare_labels_are_centred_on_as_often_as_common_ones(rng):
     label = box((30, 32, 34), (5, 15), (5, 15), (5, 15))
     label[25, 26, 27] = 2
     centres = [
-        augmentation._centre(sample(label.float(), label), (4, 4, 4), STILL | {"foreground_share": 1}, rng)
+        augmentation._centre(
+            sample(label.float(), label),
+            (4, 4, 4),
+            Settings(**STILL | {"foreground_share": 1}),
+            rng,
+        )
         for _ in range(200)
     ]
     assert 70 < sum(np.array_equal(centre, (25, 26, 27)) for centre in centres) < 130
@@ -268,7 +282,8 @@ def test_a_case_without_labels_still_gives_a_patch(rng):
 def test_a_shift_is_at_most_shift_voxels_along_each_axis(rng):
     empty = sample(torch.zeros(10, 12, 14), torch.zeros(10, 12, 14, dtype=torch.uint8))
     centres = [
-        augmentation._centre(empty, (10, 12, 14), STILL | {"shift_voxels": 3}, rng) for _ in range(200)
+        augmentation._centre(empty, (10, 12, 14), Settings(**STILL | {"shift_voxels": 3}), rng)
+        for _ in range(200)
     ]
     assert 2.5 < np.abs(np.subtract(centres, (4.5, 5.5, 6.5))).max() <= 3
 
@@ -276,7 +291,7 @@ def test_a_shift_is_at_most_shift_voxels_along_each_axis(rng):
 def test_one_generator_seed_gives_one_patch():
     image, label = phantom()
     first, second = (
-        draw(image, label, (12, 20, 16), randomness.generator(0, dataset.PATCH, 1, "a"), **WILD)
+        draw(image, label, (12, 20, 16), randomness.generator(0, order.SAMPLE, 1, "a"), **WILD)
         for _ in range(2)
     )
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
@@ -285,7 +300,7 @@ def test_one_generator_seed_gives_one_patch():
 def test_another_epoch_gives_another_patch():
     image, label = phantom()
     first, second = (
-        draw(image, label, (12, 20, 16), randomness.generator(0, dataset.PATCH, epoch, "a"), **WILD)
+        draw(image, label, (12, 20, 16), randomness.generator(0, order.SAMPLE, epoch, "a"), **WILD)
         for epoch in (1, 2)
     )
     assert not torch.equal(first[0], second[0])

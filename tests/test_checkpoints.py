@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from radiotrace import records
-from radiotrace.learning import architecture, checkpoints
+from radiotrace.learning import architecture, checkpoints, state
+from radiotrace.learning.networks.layers import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 HISTORY = [{"epoch": 1, "learning_rate": 0.001, "train_loss": 1.25, "validation_dice": {"anterior": None}}]
 FORMATS = pytest.mark.parametrize(
     "memory_format", [torch.contiguous_format, torch.channels_last_3d], ids=["contiguous", "channels_last"]
@@ -63,12 +64,12 @@ class Run:
 
     def state(self, part: str) -> dict[str, bytes]:
         tensors = {
-            "network": lambda: architecture.state(self.network),
-            "ema": lambda: architecture.state(self.ema),
+            "network": lambda: state.of(self.network),
+            "ema": lambda: state.of(self.ema),
             "optimizer": lambda: {
                 f"{index}.{name}": value
-                for index, state in self.optimizer.state_dict()["state"].items()
-                for name, value in state.items()
+                for index, moments in self.optimizer.state_dict()["state"].items()
+                for name, value in moments.items()
             },
         }[part]()
         return {name: value.detach().contiguous().numpy().tobytes() for name, value in tensors.items()}
@@ -132,8 +133,8 @@ def test_moments_lie_in_memory_as_their_parameter_does(tmp_path):
     resumed = Run(seed=9)
     resumed.resume(tmp_path)
     assert all(
-        state["exp_avg"].stride() == parameter.stride()
-        for parameter, state in resumed.optimizer.state.items()
+        moments["exp_avg"].stride() == parameter.stride()
+        for parameter, moments in resumed.optimizer.state.items()
     )
 
 

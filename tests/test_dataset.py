@@ -1,4 +1,4 @@
-"""dataset: what is in a batch, and that (seed, epoch) alone decides it."""
+"""dataset and learner: what is in a batch, and that (seed, epoch) alone decides it."""
 
 import numpy as np
 import pytest
@@ -6,43 +6,59 @@ import torch
 
 from radiotrace import records
 from radiotrace.imaging import volumes
-from radiotrace.segmentation import dataset
+from radiotrace.inference.recipe import Recipe
+from radiotrace.learning import fit
+from radiotrace.learning.cases import Cases
+from radiotrace.learning.order import Order
+from radiotrace.segmentation import augmentation, dataset, learner
+from radiotrace.segmentation.learner import SegmentationLearner
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SETTINGS = {
-    "affine_share": 1,
-    "rotation_degrees": 20,
-    "scale_min": 0.85,
-    "scale_max": 1.2,
-    "shift_voxels": 2,
-    "foreground_share": 0.5,
-    "intensity": 1,
-    "mirror_axes": [],
-}
+SETTINGS = augmentation.Settings(
+    affine_share=1,
+    rotation_degrees=20,
+    scale_min=0.85,
+    scale_max=1.2,
+    shift_voxels=2,
+    foreground_share=0.5,
+    intensity=1,
+    mirror_axes=(),
+)
 PATCH_ZYX = (8, 12, 10)
 
 
-def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **plan) -> list:
-    return list(
-        dataset.epoch(cases, dataset.Plan(batch_size, **plan), process, PATCH_ZYX, 3, SETTINGS, seed, epoch)
+def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **shares) -> list[list[fit.MicroBatch]]:
+    """The steps of an epoch on one process."""
+    labels = {"0": "background", "1": "anterior", "2": "posterior"}
+    segmenter = SegmentationLearner(
+        network=torch.nn.Identity(),
+        criterion=torch.nn.Identity(),
+        training=cases,
+        validation=phantoms.Cases(""),
+        labels=labels,
+        variation=SETTINGS,
+        recipe=Recipe("LPS", None, (0.5, 99.5), PATCH_ZYX[::-1], (32, 32, 32), multiple=2),
+        device=torch.device("cpu"),
     )
+    return list(fit.micro_batches(segmenter, Order(batch_size, **shares), process, seed, epoch))
 
 
 def order(names: str, batch_size=2, seed=0, epoch=1, **plan) -> list[str]:
     steps = drawn(phantoms.Cases(names), batch_size, seed, epoch, **plan)
-    return [case_id for step in steps for case_ids, *_ in step for case_id in case_ids]
+    return [case_id for step in steps for part in step for case_id in part.case_ids]
 
 
 def patches(*args, **options) -> dict[str, bytes]:
     """Bytes of image and target of each case."""
-    return {
-        case_id: image.numpy().tobytes() + target.numpy().tobytes()
-        for step in drawn(*args, **options)
-        for batch in step
-        for case_id, image, target, _ in zip(*batch, strict=True)
-    }
+    found = {}
+    for step in drawn(*args, **options):
+        for part in step:
+            pairs = zip(part.batch.inputs, part.batch.targets, strict=True)
+            for case_id, (image, target) in zip(part.case_ids, pairs, strict=True):
+                found[case_id] = image.numpy().tobytes() + target.numpy().tobytes()
+    return found
 
 
 @pytest.fixture
@@ -61,7 +77,7 @@ def test_an_epoch_has_every_case_once():
 
 
 def test_a_last_incomplete_batch_is_left_out():  # 5 = 2 + 2 + 1
-    assert [len(case_ids) for [(case_ids, *_)] in drawn(phantoms.Cases("abcde"))] == [2, 2]
+    assert [len(part.case_ids) for [part] in drawn(phantoms.Cases("abcde"))] == [2, 2]
 
 
 def test_what_is_left_out_differs_between_epochs():
@@ -73,22 +89,22 @@ def test_fewer_cases_than_a_batch_make_one_batch():
 
 
 def test_a_batch_has_images_and_targets_of_the_patch_size():
-    [(_, images, targets, _)] = drawn(phantoms.Cases("ab"))[0]
-    assert (images.shape, targets.shape) == ((2, 1, *PATCH_ZYX), (2, 3, *PATCH_ZYX))
+    [part] = drawn(phantoms.Cases("ab"))[0]
+    assert (part.batch.inputs.shape, part.batch.targets.shape) == ((2, 1, *PATCH_ZYX), (2, 3, *PATCH_ZYX))
 
 
 @pytest.mark.parametrize(("cases", "batch_size"), [(5, 2), (6, 2), (3, 8), (1, 4)])
-def test_the_plan_knows_the_number_of_steps(cases, batch_size):
-    assert dataset.Plan(batch_size).steps(cases) == len(drawn(phantoms.Cases("abcdef"[:cases]), batch_size))
+def test_the_order_knows_the_number_of_steps(cases, batch_size):
+    assert Order(batch_size).steps(cases) == len(drawn(phantoms.Cases("abcdef"[:cases]), batch_size))
 
 
 def test_a_case_has_its_patches_in_an_epoch():
-    assert sorted(order("abc", patches_per_case=2)) == list("aabbcc")
+    assert sorted(order("abc", samples_per_case=2)) == list("aabbcc")
 
 
 def test_the_patches_of_a_case_differ():
-    steps = drawn(phantoms.Cases("a"), batch_size=1, patches_per_case=2)
-    assert not torch.equal(steps[0][0][1], steps[1][0][1])
+    steps = drawn(phantoms.Cases("a"), batch_size=1, samples_per_case=2)
+    assert not torch.equal(steps[0][0].batch.inputs, steps[1][0].batch.inputs)
 
 
 @pytest.mark.parametrize(
@@ -98,28 +114,27 @@ def test_sharing_out_a_step_changes_none_of_its_patches(plan):
     cases, processes = phantoms.Cases("abcdefgh"), plan.get("processes", 1)
     shared = {}
     for process in range(processes):
-        for whole, step in zip(drawn(cases, 4), drawn(cases, 4, process=process, **plan), strict=True):
-            for case_ids, images, *_ in step:
-                own = case_ids[process * len(images) : (process + 1) * len(images)]
+        for [whole], step in zip(drawn(cases, 4), drawn(cases, 4, process=process, **plan), strict=True):
+            for part in step:
+                images = part.batch.inputs
+                own = part.case_ids[process * len(images) : (process + 1) * len(images)]
                 shared |= dict(zip(own, images, strict=True))
-            assert {case_id for case_ids, *_ in step for case_id in case_ids} == set(whole[0][0])
-    expected = {
-        case_id: image
-        for [(case_ids, images, *_)] in drawn(cases, 4)
-        for case_id, image in zip(case_ids, images, strict=True)
-    }
+            assert {case_id for part in step for case_id in part.case_ids} == set(whole.case_ids)
+    expected = {}
+    for [part] in drawn(cases, 4):
+        expected |= dict(zip(part.case_ids, part.batch.inputs, strict=True))
     assert {name: image.tolist() for name, image in shared.items()} == {
         name: image.tolist() for name, image in expected.items()
     }
 
 
 def test_a_step_that_shares_cannot_divide_shrinks():  # 5 patches for 2 shares: 4
-    assert dataset.Plan(8, processes=2).size(5) == 4
+    assert Order(8, processes=2).size(5) == 4
 
 
 def test_fewer_patches_than_shares_are_refused():
-    with pytest.raises(ValueError, match="1 patches for 2 shares"):
-        dataset.Plan(8, processes=2).size(1)
+    with pytest.raises(ValueError, match="1 samples for 2 shares"):
+        Order(8, processes=2).size(1)
 
 
 def test_one_epoch_has_one_order():
@@ -187,11 +202,11 @@ def test_read_normalises(sample):  # mean 0, SD 1
     )
 
 
-def cache(stored, cases: float) -> dataset.Cases:
+def cache(stored, cases: float) -> Cases[dataset.Sample]:
     """Three cases, of which `cases` fit into memory."""
     folder, entry = stored
     one = dataset.read(folder, entry, (0.5, 99.5)).bytes
-    return dataset.Cases(
+    return learner.cases(
         folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6
     )
 

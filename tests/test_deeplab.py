@@ -5,6 +5,7 @@ import torch
 
 from radiotrace.learning import architecture
 from radiotrace.learning.networks import deeplabv3plus
+from radiotrace.learning.networks.layers import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -45,9 +46,7 @@ def test_the_pyramid_dilates_as_its_branches_say():
 @pytest.mark.parametrize("norm", ["instance", "group"])
 # instance norm after the projection would take it away
 def test_the_mean_of_a_level_counts(norm):
-    network = architecture.build(
-        {"name": "deeplabv3plus", "features": [8, 8, 8], "labels": 3, "norm": norm}, seed=0
-    )
+    network = architecture.build(NetworkSpec("deeplabv3plus", (8, 8, 8), 3, norm=norm), seed=0)
     image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     logits = network(image)
     with torch.no_grad():

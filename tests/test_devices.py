@@ -1,20 +1,15 @@
 """devices: what a machine can do, and that sharing out changes nothing."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from radiotrace.learning import devices, numerics
 
-P = {
-    "accelerator": "cpu",
-    "devices": 1,
-    "nodes": 1,
-    "strategy": "auto",
-    "numerics": "native",
-    "precision": "bf16",
-    "batch_size": 4,
-    "accumulate": 1,
-}
+HARDWARE = devices.Hardware(
+    accelerator="cpu", devices=1, nodes=1, strategy="auto", numerics="native", precision="bf16", threads=1
+)
 
 
 @pytest.fixture(params=[True, False], ids=["bf16", "no bf16"])
@@ -24,24 +19,24 @@ def has_bf16(request, monkeypatch):
 
 
 def test_bf16_falls_back_to_fp32_where_the_processor_has_none(has_bf16):
-    assert devices.number_format(P) == ("bf16" if has_bf16 else "fp32")
+    assert devices.number_format(HARDWARE) == ("bf16" if has_bf16 else "fp32")
 
 
 @pytest.mark.parametrize(
     "changes", [{"precision": "fp32"}, {"numerics": "portable"}], ids=["asked for", "portable"]
 )
 def test_fp32_is_fp32_everywhere(has_bf16, changes):
-    assert devices.number_format(P | changes) == "fp32"
+    assert devices.number_format(dataclasses.replace(HARDWARE, **changes)) == "fp32"
 
 
 def test_auto_is_the_processor_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert not devices.on_gpu(P | {"accelerator": "auto"})
+    assert not devices.on_gpu(dataclasses.replace(HARDWARE, accelerator="auto"))
 
 
 def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert devices.on_gpu(P | {"accelerator": "auto"})
+    assert devices.on_gpu(dataclasses.replace(HARDWARE, accelerator="auto"))
 
 
 def test_a_processor_is_named_by_its_instructions_alone():
@@ -55,7 +50,7 @@ def test_a_gpu_has_its_own_name(monkeypatch):  # checkpoints of one must not be 
 
 def test_a_gpu_that_is_not_there_is_a_fault(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert devices.faults(P | {"accelerator": "cuda"}) == [
+    assert devices.faults(dataclasses.replace(HARDWARE, accelerator="cuda")) == [
         "train.accelerator: found cuda, expected auto or cpu; torch sees no GPU"
     ]
 
@@ -66,18 +61,18 @@ def test_a_gpu_that_is_not_there_is_a_fault(monkeypatch):
 def test_the_forward_pass_multiplies_in_what_was_asked_for(format_and_autocast, monkeypatch):
     precision, dtype = format_and_autocast
     monkeypatch.setattr(numerics, "processor_has_bf16", lambda: True)
-    with devices.launch(P | {"precision": precision}).autocast():
+    with devices.launch(dataclasses.replace(HARDWARE, precision=precision)).autocast():
         assert torch.is_autocast_enabled("cpu") == (dtype is not None)
         assert dtype is None or torch.get_autocast_dtype("cpu") == dtype
 
 
 def test_one_process_gathers_its_own_values():
     values = torch.tensor([0.5, 2.0], requires_grad=True)
-    assert devices.gathered(devices.launch(P), values) == [0.5, 2.0]
+    assert devices.gathered(devices.launch(HARDWARE), values) == [0.5, 2.0]
 
 
 def test_one_process_merges_its_own_rows():
-    assert devices.merged(devices.launch(P), {1: "b"}) == {1: "b"}
+    assert devices.merged(devices.launch(HARDWARE), {1: "b"}) == {1: "b"}
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])

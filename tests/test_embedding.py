@@ -5,24 +5,26 @@ import pytest
 import torch
 
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, dropout, embedding
+from radiotrace.learning.networks.layers import NetworkSpec
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 every_network = pytest.mark.parametrize("name", list(architecture.NAMES))
-PREPROCESSING = {
-    "orientation": "LPS",
-    "spacing_mm": None,
-    "clip_percentiles": [0.5, 99.5],
-    "patch_voxels": [16, 16, 16],
-    "window_voxels": [16, 16, 16],
-    "multiple": 8,
-}
+RECIPE = Recipe(
+    orientation="LPS",
+    spacing_mm=None,
+    clip_percentiles=(0.5, 99.5),
+    patch_voxels=(16, 16, 16),
+    window_voxels=(16, 16, 16),
+    multiple=8,
+)
 
 
-def spec(name: str, **changes) -> dict:
-    return {"name": name, "features": [8, 16, 32], "labels": 3} | changes
+def spec(name: str, **changes) -> NetworkSpec:
+    return NetworkSpec(name, (8, 16, 32), 3, **changes)
 
 
 def image(seed: int) -> torch.Tensor:
@@ -95,5 +97,5 @@ def test_a_network_that_did_not_compute_has_none():
 def test_inference_over_windows_is_heard():
     network = architecture.build(spec("dynunet"), seed=0).eval()
     with embedding.watch(network, spec("dynunet")) as found:
-        windows.segment(phantoms.pair(0)[0], network, PREPROCESSING)
+        windows.segment(phantoms.pair(0)[0], network, RECIPE)
     assert found().shape == (32,)

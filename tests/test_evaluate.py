@@ -12,6 +12,9 @@ from ruamel.yaml import YAML
 
 from radiotrace import records
 from radiotrace.imaging import volumes
+from radiotrace.inference.recipe import Recipe
+from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.learning.trained import TrainedModel
 from radiotrace.segmentation import methods
 from stages.segmentation import evaluate
 from tests import phantoms, projects
@@ -91,22 +94,19 @@ def test_the_threshold_of_an_ensemble_is_of_cases_that_no_member_has_learnt_from
     ],
 )
 def test_networks_that_disagree_are_uncertain(monkeypatch, logits, entropy, mutual_information):
-    def constant(facts, weights):
-        return lambda patch: (
-            torch.tensor(weights, dtype=torch.float32).view(1, 2, 1, 1, 1).repeat(1, 1, *patch.shape[2:])
-        )
+    def constant(model):
+        values = torch.tensor(logits[int(model.weights)], dtype=torch.float32).view(1, 2, 1, 1, 1)
+        return lambda patch: values.repeat(1, 1, *patch.shape[2:])
 
     monkeypatch.setattr(evaluate.trained, "network", constant)
-    spec = {
-        "orientation": "LPS",
-        "spacing_mm": None,
-        "clip_percentiles": [0, 100],
-        "patch_voxels": [16, 24, 16],
-        "window_voxels": [32, 32, 32],
-        "multiple": 8,
-    }
+    recipe = Recipe("LPS", None, (0, 100), (16, 24, 16), (32, 32, 32), multiple=8)
+    spec = NetworkSpec("dynunet", (4, 8, 8), 2)
+    networks = [
+        TrainedModel(spec, recipe, {"0": "background", "1": "organ"}, str(number), "0" * 64, "native", "fp32")
+        for number in range(len(logits))
+    ]
     image, _ = phantoms.pair(1)
-    found = evaluate.passes_of_networks(image, [{"preprocessing": spec, "weights": one} for one in logits])
+    found = evaluate.passes_of_networks(image, networks)
     assert found.entropy.shape == phantoms.SIZE_XYZ[::-1]
     assert found.entropy == pytest.approx(entropy, abs=1e-6)
     assert found.mutual_information == pytest.approx(mutual_information, abs=1e-6)

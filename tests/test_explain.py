@@ -4,6 +4,7 @@ phantoms."""
 import argparse
 import contextlib
 import copy
+import dataclasses
 import json
 import shutil
 
@@ -17,22 +18,24 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture
+from radiotrace.inference.recipe import Recipe
+from radiotrace.learning import architecture, state
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import explain, losses, metrics
 from stages.segmentation import explain as explain_stage
 from tests import phantoms, projects, submitted
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
-PREPROCESSING = {
-    "orientation": "LPS",
-    "spacing_mm": None,
-    "clip_percentiles": [0, 100],
-    "patch_voxels": [8, 8, 8],
-    "window_voxels": [32, 32, 32],
-    "multiple": 4,
-}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
+RECIPE = Recipe(
+    orientation="LPS",
+    spacing_mm=None,
+    clip_percentiles=(0, 100),
+    patch_voxels=(8, 8, 8),
+    window_voxels=(32, 32, 32),
+    multiple=4,
+)
 P = {"labels": None, "level": 1, "near_mm": 5, "repetitions": 2, "threads": 1}
 ISOTROPIC = (1.0, 1.0, 1.0)
 
@@ -116,7 +119,7 @@ def test_a_map_can_be_had_where_gradients_are_off():
 
 @pytest.mark.parametrize("name", architecture.NAMES)
 def test_every_network_has_maps_of_all_its_levels_in_the_same_bytes_twice(name):
-    spec, image = SPEC | {"name": name, "features": [8, 16, 32]}, noise(8, 16, 12)
+    spec, image = dataclasses.replace(SPEC, name=name, features=(8, 16, 32)), noise(8, 16, 12)
     network = architecture.build(spec, seed=0).eval()
     for level in architecture.levels(spec):
         layer = architecture.level(network, spec, level)
@@ -128,19 +131,22 @@ def test_every_network_has_maps_of_all_its_levels_in_the_same_bytes_twice(name):
         assert np.isfinite(np.frombuffer(first, np.float32)).all()
 
 
-LEARNER = SPEC | {"features": [8, 16, 32]}
+LEARNER = dataclasses.replace(SPEC, features=(8, 16, 32))
+LOSS = losses.Settings(
+    "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
+)
 
 
 @pytest.fixture(scope="module")
 def trained(deterministic):
     """A network that has learnt a phantom, what it sees of it, and its labels."""
     sample, network = phantoms.Cases.sample("a"), architecture.build(LEARNER, seed=0)
-    patch, _, inside = windows.one_pass(sample.image_zyx, PREPROCESSING, (0, 0, 0))
+    patch, _, inside = windows.one_pass(sample.image_zyx, RECIPE, (0, 0, 0))
     labels = torch.zeros(patch.shape, dtype=torch.long)
     labels[inside] = sample.label_zyx.long()
     target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 0)[None].float()
     criterion, optimizer = (
-        losses.build({"name": "dice_ce", "class_weights": None}, 3),
+        losses.build(LOSS, 3),
         torch.optim.AdamW(network.parameters(), lr=0.01),
     )
     for _ in range(25):
@@ -353,7 +359,7 @@ def transparent(monkeypatch):
     network = pointwise(head=((0, 0), (2.0, 0.5), (1.0, 0)))
     monkeypatch.setattr(architecture, "levels", lambda spec: range(1))
     monkeypatch.setattr(architecture, "level", lambda network, spec, level: network[1])
-    return explain_stage.Model(network, [pointwise(head=((0, 0), (0, 1.0), (0, 1.0)))], SPEC, PREPROCESSING)
+    return explain_stage.Model(network, [pointwise(head=((0, 0), (0, 1.0), (0, 1.0)))], SPEC, RECIPE)
 
 
 @pytest.mark.parametrize("shape", [(10, 17, 13), (5, 8, 9)])
@@ -394,7 +400,7 @@ def test_a_case_is_explained_on_the_canonical_grid(transparent):  # stored as PI
     for value, name in ((1, "anterior"), (2, "posterior")):
         mask, found = maps[name]
         assert np.array_equal(mask, volumes.array_zyx(expected[1]) == value)
-        _, normalised = windows.prepare(expected[0], PREPROCESSING)
+        _, normalised = windows.prepare(expected[0], RECIPE)
         assert np.array_equal(found, explain.scaled(normalised.clamp(min=0).numpy()))
         assert said[name]["predicted_voxels"] == mask.sum()
 
@@ -463,10 +469,10 @@ def project(tmp_path_factory):
                 },
             }
         )
-    save_file(architecture.state(architecture.build(SPEC, seed=7)), folder / "weights.safetensors")
+    save_file(state.of(architecture.build(SPEC, seed=7)), folder / "weights.safetensors")
     train |= {
-        "network": SPEC,
-        "preprocessing": PREPROCESSING,
+        "network": SPEC.record(),
+        "preprocessing": RECIPE.record(),
         "weights_sha256": records.sha256(folder / "weights.safetensors"),
     }
     for name, record in (("train", train), ("dataset", dataset), ("cases", cases)):

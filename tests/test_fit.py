@@ -1,102 +1,110 @@
-"""fit: design controls that were written for another data set are found, and block the release."""
+"""fit: the schedule, the average of the weights and patience, by hand."""
 
-import copy
-from pathlib import Path
+import dataclasses
 
 import pytest
+import torch
 
-from radiotrace.evidence.design import controls, fit
-from radiotrace.evidence.pages import documents
-from tests import submitted
-from tests.traced import Project
+from radiotrace.learning import fit
 
-ROOT = Path(__file__).resolve().parent.parent
-OTHER = {"name": "Knees", "licence": "CC0", "modality": "CT", "labels": {"0": "background", "1": "femur"}}
-
-
-@pytest.fixture(scope="module")
-def written():
-    return controls.load(ROOT / "design")
-
-
-@pytest.fixture(scope="module")
-def dataset():
-    return submitted.json_of("evidence/dataset.json")["dataset"]
-
-
-def items(rows):
-    return [row["item"] for row in rows]
+SETTINGS = fit.Settings(
+    seed=0,
+    epochs=2,
+    patience_epochs=None,
+    zero_epochs=10,
+    batch_size=2,
+    accumulate=1,
+    samples_per_case=1,
+    learning_rate=0.004,
+    learning_rate_end=0.3,
+    warm_up=0.05,
+    weight_decay=0.01,
+    gradient_clip=5,
+    gradient_limit=10000,
+    ema_share=0.25,
+)
 
 
-def test_the_design_of_this_repository_is_of_its_data(written, dataset):
-    assert fit.misfits(written, dataset) == []
+def rate(step: int, steps: int, warm_up: float, end: float) -> float:
+    """With a peak of 0.004."""
+    settings = dataclasses.replace(SETTINGS, warm_up=warm_up, learning_rate_end=end)
+    return fit.learning_rate(step, steps, settings)
 
 
-def test_a_new_study_with_this_design_is_told_every_contradiction_at_once(written, dataset):
-    found = fit.misfits(written, dataset | OTHER)
-    assert items(found) == ["dataset_card"] * 4 + [
-        "requirements",
-        "intended_use",
-        "statistical_plan",
-        "risks",
-        "pccp",
-        "intended_use",
+# 20 steps, a tenth of them to warm up: 1/2 and 2/2 of the peak, then half a cosine over 18 steps.
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [(0, 0.5), (1, 1.0), (2, 1.0), (8, 0.75), (11, 0.5), (14, 0.25), (20, 0.0)],
+    ids=["first", "warm", "peak", "60 degrees", "half-way", "120 degrees", "after the last"],
+)
+def test_the_learning_rate_rises_and_falls(step, share):
+    assert rate(step, 20, warm_up=0.1, end=0) == pytest.approx(0.004 * share, abs=1e-15)
+
+
+# half-way between 1 and 0.2 is 0.6
+@pytest.mark.parametrize(("step", "share"), [(0, 0.5), (2, 1.0), (11, 0.6), (20, 0.2)])
+def test_the_learning_rate_falls_to_its_end(step, share):
+    assert rate(step, 20, warm_up=0.1, end=0.2) == pytest.approx(0.004 * share, abs=1e-15)
+
+
+def test_the_learning_rate_never_reaches_0():
+    assert all(rate(step, 20, warm_up=0.1, end=0) > 0 for step in range(20))
+
+
+def test_without_warm_up_one_step_starts_at_the_peak():
+    assert rate(0, 10, warm_up=0.0, end=0.3) == 0.004
+
+
+def test_a_run_of_one_step_has_the_peak():
+    assert rate(0, 1, warm_up=0.5, end=0.3) == 0.004
+
+
+def linear(value: float) -> torch.nn.Module:
+    layer = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(layer.weight, value)
+    torch.nn.init.constant_(layer.bias, -value)
+    return layer
+
+
+# 1 + (3 - 1) / (1 + share·done)
+@pytest.mark.parametrize(
+    ("done", "share", "expected"), [(12, 0.25, 1.5), (0, 0.25, 3.0), (12, 0, 3.0), (3, 1, 1.5)]
+)
+def test_the_average_moves_towards_the_weights(done, share, expected):
+    ema = linear(1.0)
+    fit.update_average(ema, linear(3.0), done, share)
+    assert [(value * sign).unique().tolist() for value, sign in ((ema.weight, 1), (ema.bias, -1))] == [
+        [expected],
+        [expected],
     ]
-    assert all(row["gap"].startswith(fit.ANOTHER) for row in found)
 
 
-@pytest.mark.parametrize(("key", "expected"), [("name", 6), ("licence", 1), ("modality", 2), ("labels", 1)])
-def test_each_contradiction_names_the_file_and_both_values(written, dataset, key, expected):
-    found = fit.misfits(written, dataset | {key: OTHER[key]})
-    assert len(found) == expected
-    assert (
-        found[0]["gap"]
-        == {
-            "name": "of another data set: design/dataset_card.yaml has dataset.name 'MSD Task04 Hippocampus "
-            "(260 "
-            "labelled training cases)', "
-            "data/dataset.json has name 'Knees'",
-            "licence": "of another data set: design/dataset_card.yaml has dataset.licence 'CC-BY-SA 4.0', "
-            "data/dataset.json has licence 'CC0'",
-            "modality": "of another data set: design/dataset_card.yaml has dataset.modality 'MRI', "
-            "data/dataset.json has modality 'CT'",
-            "labels": "of another data set: design/dataset_card.yaml has dataset.labels 0 background, 1 "
-            "anterior, 2 posterior, data/dataset.json has "
-            "labels 0 background, 1 femur",
-        }[key]
-    )
+def test_an_average_of_share_1_is_the_mean_of_all_weights_so_far():  # of 1, 2, 4 and 9
+    ema = linear(0.0)
+    for done, value in enumerate((1.0, 2.0, 4.0, 9.0)):
+        fit.update_average(ema, linear(value), done, share=1)
+    assert ema.weight.unique().tolist() == [4.0]
 
 
-@pytest.mark.parametrize("name", [fit.CARD, *fit.NAMED])
-def test_a_file_that_does_not_say_what_it_was_written_for_does_not_fit(written, dataset, name):
-    changed = {**written, name: {key: value for key, value in written[name].items() if key != "dataset"}}
-    found = fit.misfits(changed, dataset)
-    assert set(items(found)) == {name}
-    assert " nothing, data/dataset.json has " in found[0]["gap"]
+def test_the_average_leaves_the_weights_alone():
+    network = linear(3.0)
+    fit.update_average(linear(1.0), network, 3, 0.5)
+    assert network.weight.unique().tolist() == [3.0]
 
 
-def test_a_data_set_without_a_licence_is_not_one_with_ours(written, dataset):
-    [row] = fit.misfits(written, dataset | {"licence": None})
-    assert row["gap"].endswith("'CC-BY-SA 4.0', data/dataset.json has licence nothing")
-
-
-def test_a_contradiction_blocks_the_release_and_is_a_gap(written, dataset):
-    project = Project()
-    assert not project.traced()["release_blocked"]
-    misfits = fit.misfits(written, dataset | {"licence": "CC0"})
-    traced = project.traced(misfits=misfits)
-    assert traced["release_blocked"]
-    assert traced["gaps"] == misfits
-
-
-def test_the_documents_say_at_their_top_that_design_is_of_other_data():
-    found = {
-        path.name: submitted.json_of(f"evidence/{path.name}")
-        for path in sorted((submitted.folder() / "evidence").glob("*.json"))
-    }
-    found["traceability.json"] = copy.deepcopy(found["traceability.json"]) | {
-        "release_blocked": True,
-        "gaps": [{"item": "risks", "gap": f"{fit.ANOTHER}: design/risks.yaml"}],
-    }
-    reasons = [span.text for span in documents.why_blocked(documents.Records(found))]
-    assert "design/ was written for another data set: 1 contradiction" in reasons
+@pytest.mark.parametrize(
+    ("means", "patience", "stops"),
+    [
+        ((0.1, 0.2, 0.3), 2, False),
+        ((0.3, 0.2, 0.25), 2, True),
+        ((0.3, 0.2), 2, False),
+        ((0.3, 0.3, 0.3), 2, True),
+        ((0.3, 0.2, 0.2, 0.31), 2, False),
+        ((0.3, 0.2, 0.1, 0.0), None, False),
+        ((), 1, False),
+        ((0.3, None, None), 2, True),
+    ],
+    ids=["rises", "fell", "too early", "level", "recovers", "no patience", "none yet", "undefined"],
+)
+def test_patience_counts_epochs_without_a_new_best(means, patience, stops):
+    assert fit.out_of_patience(means, patience) == stops

@@ -4,18 +4,19 @@ import pytest
 import torch
 
 from radiotrace.learning import architecture
+from radiotrace.learning.networks.layers import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 EVERY = [
     (name, 4, level)
     for name in architecture.NAMES
-    for level in architecture.levels({"name": name, "features": [8] * 4})
+    for level in architecture.levels(NetworkSpec(name, (8, 8, 8, 8), 3))
 ] + [("deeplabv3plus", 5, 3)]
 
 
-def spec(name: str, count: int, **changes) -> dict:
-    return {"name": name, "features": [8 * 2**level for level in range(count)], "labels": 3} | changes
+def spec(name: str, count: int, **changes) -> NetworkSpec:
+    return NetworkSpec(name, tuple(8 * 2**level for level in range(count)), 3, **changes)
 
 
 def features(network, layer, edges) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,7 +33,11 @@ SMALL = 2e-5  # what smoothing may move
 
 
 def loss(name: str, labels: int = 3, **settings) -> torch.nn.Module:
-    return losses.build(SETTINGS | settings | {"name": name}, labels)
+    return losses.build(losses.Settings(name, **SETTINGS | settings), labels)
+
+
+def faults(**settings) -> list[str]:
+    return losses.faults(losses.Settings("dice_ce", **SETTINGS | settings), 3)
 
 
 def target(*patches) -> torch.Tensor:
@@ -276,10 +280,10 @@ def test_an_unknown_loss_is_refused():
 
 
 def test_class_weights_are_as_many_as_the_labels():
-    assert losses.faults(SETTINGS | {"class_weights": [1.0, 2.0]}, 3) == [
+    assert faults(class_weights=[1.0, 2.0]) == [
         "train.class_weights: found 2 values, expected 3 (background first)"
     ]
 
 
 def test_class_weights_that_fit_are_no_fault():
-    assert losses.faults(SETTINGS | {"class_weights": WEIGHTS}, 3) == losses.faults(SETTINGS, 3) == []
+    assert faults(class_weights=WEIGHTS) == faults() == []

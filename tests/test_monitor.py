@@ -14,7 +14,8 @@ from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, embedding, trained
+from radiotrace.learning import architecture, embedding, state, trained
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import features
 from radiotrace.statistics import monitoring
 from tests import phantoms
@@ -22,7 +23,7 @@ from tests.projects import ROOT
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 
 
 def phantom(number: int) -> sitk.Image:
@@ -43,9 +44,9 @@ def model(tmp_path_factory, deterministic):
     """A folder with train.json, weights.safetensors and reference.json."""
     folder = tmp_path_factory.mktemp("model")
     network = architecture.build(SPEC, seed=1).eval()
-    save_file(architecture.state(network), folder / "weights.safetensors")
+    save_file(state.of(network), folder / "weights.safetensors")
     train = json.loads((ROOT / "tests/schema_cases/train/valid/one_epoch.json").read_text("utf-8"))
-    train |= {"network": SPEC, "weights_sha256": records.sha256(folder / "weights.safetensors")}
+    train |= {"network": SPEC.record(), "weights_sha256": records.sha256(folder / "weights.safetensors")}
     train["params"]["threads"] = 1
     train["preprocessing"] |= {"spacing_mm": None, "patch_voxels": [8, 8, 8], "multiple": 4}
     records.write(folder / "train.json", train, "train")

@@ -1,5 +1,6 @@
 """networks: their weights, their shapes, their seed."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,22 +9,26 @@ import torch
 from monai.networks.nets import DynUNet
 
 from radiotrace import records
-from radiotrace.learning import architecture, dropout
+from radiotrace.learning import architecture, dropout, state
 from radiotrace.learning.networks import layers
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import losses
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 SHUFFLES = ["dynunet", "segresnet"]
 OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
-LOSS = {"name": "dice_ce", "class_weights": None}
+LOSS = losses.Settings(
+    "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
+)
 every_network = pytest.mark.parametrize("name", ["dynunet", *OTHERS])
 every_norm = pytest.mark.parametrize("norm", ["instance", "group"])
 
 
-def spec(name: str, levels=3, **changes) -> dict:
-    return {"name": name, "features": [8 * 2**level for level in range(levels)], "labels": 3} | changes
+def spec(name: str, levels=3, **changes) -> NetworkSpec:
+    features = tuple(8 * 2**level for level in range(levels))
+    return dataclasses.replace(NetworkSpec(name, features, 3), **changes)
 
 
 def generators(*seeds) -> list:
@@ -41,16 +46,16 @@ def image():
 
 
 def copied(network) -> dict:
-    return {name: value.clone() for name, value in architecture.state(network).items()}
+    return {name: value.clone() for name, value in state.of(network).items()}
 
 
 def test_state_names_each_weight_once(network):
-    values = architecture.state(network).values()
+    values = state.of(network).values()
     assert len({value.data_ptr() for value in values}) == len(values)
 
 
 def test_state_holds_every_weight(network):
-    assert sum(value.numel() for value in architecture.state(network).values()) == sum(
+    assert sum(value.numel() for value in state.of(network).values()) == sum(
         value.numel() for value in network.parameters()
     )
 
@@ -70,18 +75,18 @@ def test_the_number_of_weights_is_that_of_the_layers(network):
     )
     # 1 x 1 x 1 with bias, to three labels, at two resolutions
     heads = (4 + 1) * 3 + (8 + 1) * 3
-    assert sum(value.numel() for value in architecture.state(network).values()) == encoder + decoder + heads
+    assert sum(value.numel() for value in state.of(network).values()) == encoder + decoder + heads
 
 
 def test_load_state_restores_outputs_exactly(network, image):
     other = architecture.build(SPEC, seed=1)
-    architecture.load_state(other, copied(network))
+    state.load(other, copied(network))
     assert torch.equal(network.eval()(image), other.eval()(image))
 
 
 def test_load_state_copies_and_does_not_share(network):
     other = architecture.build(SPEC, seed=1)
-    architecture.load_state(other, architecture.state(network))
+    state.load(other, state.of(network))
     assert not {value.data_ptr() for value in network.parameters()} & {
         value.data_ptr() for value in other.parameters()
     }
@@ -91,23 +96,23 @@ def test_load_state_refuses_missing_weights(network):
     tensors = copied(network)
     name, _ = tensors.popitem()
     with pytest.raises(ValueError, match=name):
-        architecture.load_state(network, tensors)
+        state.load(network, tensors)
 
 
 def test_load_state_refuses_unknown_weights(network):
     with pytest.raises(ValueError, match="novel"):
-        architecture.load_state(network, copied(network) | {"novel": torch.zeros(1)})
+        state.load(network, copied(network) | {"novel": torch.zeros(1)})
 
 
 def test_load_state_refuses_weights_of_another_shape(network):
-    wider = architecture.build(SPEC | {"labels": 4}, seed=0)
+    wider = architecture.build(dataclasses.replace(SPEC, labels=4), seed=0)
     with pytest.raises(ValueError, match=r"bias: found \(4,\), expected \(3,\)"):
-        architecture.load_state(network, copied(wider))
+        state.load(network, copied(wider))
 
 
 def test_one_seed_gives_one_network(network):
-    again = architecture.state(architecture.build(SPEC, seed=0))
-    assert all(torch.equal(value, again[name]) for name, value in architecture.state(network).items())
+    again = state.of(architecture.build(SPEC, seed=0))
+    assert all(torch.equal(value, again[name]) for name, value in state.of(network).items())
 
 
 def test_another_seed_gives_another_network(network, image):
@@ -123,8 +128,8 @@ def test_building_does_not_disturb_torch_s_own_generator():
 def test_a_seed_does_not_depend_on_torch_s_own_generator(network):
     with torch.random.fork_rng():
         torch.manual_seed(123)
-        other = architecture.state(architecture.build(SPEC, seed=0))
-    assert all(torch.equal(value, other[name]) for name, value in architecture.state(network).items())
+        other = state.of(architecture.build(SPEC, seed=0))
+    assert all(torch.equal(value, other[name]) for name, value in state.of(network).items())
 
 
 # names, order and initial weights of the models that were published
@@ -281,14 +286,14 @@ def test_pixel_shuffle_refuses_kernels_that_overlap():
 @every_network
 def test_every_network_s_weights_can_be_restored(name, image):
     network, other = (architecture.build(spec(name), seed).eval() for seed in (0, 1))
-    architecture.load_state(other, copied(network))
+    state.load(other, copied(network))
     assert torch.equal(network(image), other(image))
 
 
 @pytest.mark.parametrize("options", [{}, {"upsampling": "pixelshuffle"}], ids=["transposed", "pixelshuffle"])
 def test_building_with_options_does_not_disturb_torch_s_own_generator(options):
     before = torch.random.get_rng_state()
-    architecture.build(spec("segresnet") | options, seed=5)
+    architecture.build(dataclasses.replace(spec("segresnet"), **options), seed=5)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -306,7 +311,7 @@ def fit(network) -> tuple[list[float], dict]:
         loss.backward()
         optimizer.step()
         history.append(loss.item())
-    return history, architecture.state(network)
+    return history, state.of(network)
 
 
 @every_network
@@ -333,7 +338,7 @@ def test_two_trainings_give_the_same_bytes(name, upsampling):
 @every_network
 def test_a_network_computes_the_same_in_bf16(name):
     network = (
-        architecture.build(spec(name, levels=4, features=[16, 32, 64, 128]), seed=0)
+        architecture.build(spec(name, levels=4, features=(16, 32, 64, 128)), seed=0)
         .train()
         .to(memory_format=torch.channels_last_3d)
     )
@@ -366,11 +371,11 @@ def test_a_network_computes_the_same_in_bf16(name):
             ["train.features: found 2 levels, expected 3 at least for dynunet"],
         ),
         (
-            spec("segresnet", features=[8, 8, 32]),
+            spec("segresnet", features=(8, 8, 32)),
             ["train.features: found [8, 8, 32], expected [8, 16, 32] for segresnet"],
         ),
         (
-            spec("unet", features=[4, 8, 12], norm="group"),
+            spec("unet", features=(4, 8, 12), norm="group"),
             ["train.features: found 4, 12, expected multiples of 8 for norm group"],
         ),
         (
@@ -403,7 +408,7 @@ def test_a_spec_of_an_older_record_has_no_faults(name):
 
 def test_a_spec_with_faults_is_refused():
     with pytest.raises(ValueError, match="'resnet'"):
-        architecture.build(SPEC | {"name": "resnet"}, seed=0)
+        architecture.build(dataclasses.replace(SPEC, name="resnet"), seed=0)
 
 
 def test_every_file_of_a_network_is_one_and_says_so():

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from radiotrace.learning import architecture, numerics
+from radiotrace.learning.networks.layers import NetworkSpec
 from tests.projects import ROOT
 
-DEFAULT = {"name": "dynunet", "features": [16, 32, 64, 128], "labels": 3}
+DEFAULT = NetworkSpec("dynunet", (16, 32, 64, 128), 3)
 # of the norm: bfloat16 rounds by 2^-9 in each of about 20 layers; a wrong convolution is off by 1
 BF16_ERROR = 0.05
 

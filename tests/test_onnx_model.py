@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from radiotrace.learning import architecture, onnx_model
+from radiotrace.learning.networks.layers import NetworkSpec
 from tests.projects import ROOT
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 TRACES = {
     "repository": str(ROOT),
     "environment": sys.prefix,
@@ -17,9 +18,10 @@ TRACES = {
     "stack trace": "stack_trace",
     "project": "radiotrace",
 }
-WIDE = {"features": [8, 16, 32], "labels": 3}
-OTHERS = {name: WIDE | {"name": name} for name in architecture.NAMES if name != "dynunet"} | {
-    "group norm, pixel shuffle": WIDE | {"name": "dynunet", "norm": "group", "upsampling": "pixelshuffle"}
+OTHERS = {name: NetworkSpec(name, (8, 16, 32), 3) for name in architecture.NAMES if name != "dynunet"} | {
+    "group norm, pixel shuffle": NetworkSpec(
+        "dynunet", (8, 16, 32), 3, norm="group", upsampling="pixelshuffle"
+    )
 }
 # One worker, one export: it takes seconds.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]

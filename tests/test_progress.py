@@ -26,7 +26,7 @@ def clock(monkeypatch):
 def test_an_epoch_has_loss_dice_and_time_left(clock, capsys):
     shown = progress.Progress(10, 50, done=1, tensorboard=None, shown=True)
     clock[0] += 60
-    shown.epoch(ROW)
+    shown.epoch(ROW, "dice")
     assert (
         capsys.readouterr().err
         == "train: epoch 3/10  loss 0.412  validation dice anterior 0.871  4 min left\n"
@@ -49,14 +49,14 @@ def test_of_several_processes_the_others_are_silent(clock, capsys, tmp_path):
     silent = progress.Progress(10, 50, done=0, tensorboard=tmp_path / "events", shown=False)
     clock[0] += 60
     silent.step(1, 1, 0.5)
-    silent.epoch(ROW)
+    silent.epoch(ROW, "dice")
     assert (capsys.readouterr().err, list(tmp_path.iterdir())) == ("", [])
 
 
 def test_tensorboard_gets_every_defined_number(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    progress.Progress(10, 50, done=0, tensorboard=tmp_path, shown=True).epoch(ROW)
+    progress.Progress(10, 50, done=0, tensorboard=tmp_path, shown=True).epoch(ROW, "dice")
     events = EventAccumulator(str(tmp_path)).Reload()
     assert sorted(events.Tags()["scalars"]) == [
         "gradient_norm_max",

@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 from radiotrace import records
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, trained
+from radiotrace.inference.recipe import Recipe
+from radiotrace.learning import architecture, state, trained
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import openings, stage
 from radiotrace.segmentation import robustness as summaries
 from stages.segmentation import robustness
@@ -21,15 +23,15 @@ from tests.test_inference import phantom, thresholds
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-SPEC = {
-    "orientation": "LPS",
-    "spacing_mm": None,
-    "clip_percentiles": [0, 100],
-    "patch_voxels": [8, 8, 8],
-    "window_voxels": [32, 32, 32],
-    "multiple": 4,
-}
-NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+RECIPE = Recipe(
+    orientation="LPS",
+    spacing_mm=None,
+    clip_percentiles=(0, 100),
+    patch_voxels=(8, 8, 8),
+    window_voxels=(32, 32, 32),
+    multiple=4,
+)
+NETWORK = NetworkSpec("dynunet", (4, 8, 8), 3)
 OWN = {case: case for case in "abcdefghijkl"}
 
 
@@ -277,7 +279,7 @@ def test_a_prediction_that_was_shifted_comes_back_in_any_orientation(orientation
     image, label_map = phantom(orientation)
     movement = (np.eye(3), np.array([1.0, -2, 1]))
     shifted = robustness.corruptions.moved(volumes.array_zyx(image), movement)
-    found = robustness.predict(shifted, movement, image, thresholds(image), SPEC)
+    found = robustness.predict(shifted, movement, image, thresholds(image), RECIPE)
     reference = volumes.array_zyx(label_map)
     assert np.array_equal(found["label_zyx"][found["known"]], reference[found["known"]])
     assert not np.array_equal(found["moved_zyx"], reference)
@@ -286,7 +288,7 @@ def test_a_prediction_that_was_shifted_comes_back_in_any_orientation(orientation
 
 def test_a_prediction_that_was_not_moved_is_that_of_segment():
     image, label_map = phantom("RAS")
-    found = robustness.predict(volumes.array_zyx(image), None, image, thresholds(image), SPEC)
+    found = robustness.predict(volumes.array_zyx(image), None, image, thresholds(image), RECIPE)
     assert np.array_equal(found["label_zyx"], volumes.array_zyx(label_map))
     assert found["moved_zyx"] is found["label_zyx"]
     assert found["known"].all()
@@ -321,10 +323,10 @@ def project(tmp_path_factory):
     ]
     split = example("split", "hash")
     split["cases"] = {case_id: {"fold": None, "part": "test", "subject_id": case_id} for case_id in ids}
-    save_file(architecture.state(architecture.build(NETWORK, seed=1)), folder / "weights.safetensors")
+    save_file(state.of(architecture.build(NETWORK, seed=1)), folder / "weights.safetensors")
     train = example("train", "one_epoch") | {
-        "network": NETWORK,
-        "preprocessing": SPEC,
+        "network": NETWORK.record(),
+        "preprocessing": RECIPE.record(),
         "weights_sha256": records.sha256(folder / "weights.safetensors"),
     }
     for name, record in (("dataset", described), ("split", split), ("train", train)):
@@ -397,7 +399,7 @@ def test_the_clean_dice_is_that_of_the_prediction(project):
         volumes.read(project / f"data/{where}/phantom_02.nii.gz") for where in ("imagesTr", "labelsTr")
     )
     network = architecture.build(NETWORK, seed=1).eval()
-    prediction = volumes.array_zyx(windows.segment(image, network, SPEC)[0])
+    prediction = volumes.array_zyx(windows.segment(image, network, RECIPE)[0])
     expected = robustness.metrics.dice_per_label(volumes.array_zyx(label_map), prediction, LABELS)
     assert case["clean"] == pytest.approx(expected)
     assert case["shifts"][0]["dice"] == case["clean"]

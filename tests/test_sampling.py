@@ -5,19 +5,19 @@ import pytest
 import torch
 
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import sampling
 from tests import phantoms
 
-SPEC = {"patch_voxels": [16, 20, 12], "window_voxels": [32, 32, 32], "multiple": 4}
+RECIPE = Recipe("LPS", None, (0.5, 99.5), (16, 20, 12), (32, 32, 32), multiple=4)
 KINDS = pytest.mark.parametrize("kind", [sampling.with_dropout, sampling.with_augmentation])
 
 
 @pytest.fixture(scope="module")
 def network(deterministic):
-    return architecture.build(
-        {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.5}, seed=3
-    ).eval()
+    return architecture.build(NetworkSpec("dynunet", (4, 8, 8), 3, dropout=0.5), seed=3).eval()
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def image():
 
 
 def passes(kind, image, network, number=3, case_id="p_01", seed=0, bf16=False):
-    return list(kind(image, network, SPEC, sampling.generators(seed, "a kind", case_id, number), bf16))
+    return list(kind(image, network, RECIPE, sampling.generators(seed, "a kind", case_id, number), bf16))
 
 
 @KINDS
@@ -55,22 +55,20 @@ def test_each_case_and_seed_has_its_own(kind, image, network, other):
 
 
 def test_dropout_is_off_afterwards(image, network):
-    before = windows.predict(image, network, SPEC)
+    before = windows.predict(image, network, RECIPE)
     passes(sampling.with_dropout, image, network)
-    assert windows.predict(image, network, SPEC).equal(before)
+    assert windows.predict(image, network, RECIPE).equal(before)
 
 
 def test_dropout_is_off_after_a_failure(image, network):
-    before = windows.predict(image, network, SPEC)
+    before = windows.predict(image, network, RECIPE)
     with pytest.raises(KeyError):
         list(sampling.with_dropout(image, network, {}, sampling.generators(0, "a kind", "p_01", 1), False))
-    assert windows.predict(image, network, SPEC).equal(before)
+    assert windows.predict(image, network, RECIPE).equal(before)
 
 
 def test_a_network_without_dropout_gives_the_same_every_time(image, deterministic):
-    network = architecture.build(
-        {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.0}, seed=3
-    ).eval()
+    network = architecture.build(NetworkSpec("dynunet", (4, 8, 8), 3, dropout=0.0), seed=3).eval()
     one, other, _ = passes(sampling.with_dropout, image, network)
     assert np.array_equal(one, other)
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from radiotrace import records
 from radiotrace.evidence.bundle import selection
-from stages.segmentation import train as stage_train
+from radiotrace.learning import fit
 
 TRAIN = json.loads(
     (Path(__file__).resolve().parent / "schema_cases/train/valid/one_epoch.json").read_text("utf-8")
@@ -58,9 +58,8 @@ def test_the_rule_is_that_of_training(seed):
         int(rng.integers(3, 13)),
         int(rng.integers(1, 5)),
     )
-    n = next(
-        n for n in range(1, 13) if n == planned or stage_train.out_of_patience(rows[:n], patience_epochs)
-    )
+    means = [fit.mean_defined(row["validation_dice"]) for row in rows]
+    n = next(n for n in range(1, 13) if n == planned or fit.out_of_patience(means[:n], patience_epochs))
     assert selection.last_epoch(rows, planned, patience_epochs) == n
 
 

@@ -1,5 +1,4 @@
-"""train: the schedule and the average by hand; the loop is repeatable, goes on after a kill, and stops at
-a loss that is not finite."""
+"""train: segmentation is repeatable, goes on after a kill, and stops at a loss that is not finite."""
 
 import dataclasses
 import json
@@ -12,24 +11,28 @@ from lightning_fabric.plugins.precision import MixedPrecision
 
 from radiotrace.errors import StageError
 from radiotrace.inference import windows
-from radiotrace.learning import architecture, checkpoints, devices
-from radiotrace.pipeline import randomness
-from radiotrace.segmentation import dataset, losses
+from radiotrace.inference.recipe import Recipe
+from radiotrace.learning import architecture, checkpoints, devices, order, state
+from radiotrace.learning.fit import fit as learning_fit
+from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.pipeline import params, randomness
+from radiotrace.segmentation import augmentation, losses
+from radiotrace.segmentation.learner import SegmentationLearner
 from stages.segmentation import train
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-NETWORK = {"name": "dynunet", "features": [4, 8, 8], "labels": 3, "dropout": 0.25}
-SPEC = {
-    "orientation": "LPS",
-    "spacing_mm": None,
-    "clip_percentiles": [0.5, 99.5],
-    "patch_voxels": [8, 8, 8],
-    "window_voxels": [32, 32, 32],
-    "multiple": 4,
-}
+NETWORK = NetworkSpec("dynunet", (4, 8, 8), 3, dropout=0.25)
+RECIPE = Recipe(
+    orientation="LPS",
+    spacing_mm=None,
+    clip_percentiles=(0.5, 99.5),
+    patch_voxels=(8, 8, 8),
+    window_voxels=(32, 32, 32),
+    multiple=4,
+)
 P = {
     "seed": 0,
     "network": "dynunet",
@@ -82,15 +85,25 @@ P = {
 }
 
 
-def fit(folder, p=P, train_on="abc", validate_on="d", changed=None, tensorboard=None) -> tuple[dict, list]:
-    """Bytes of the averaged weights, and the history."""
-    cases = {"train": phantoms.Cases(train_on, changed), "validation": phantoms.Cases(validate_on)}
-    ema, history = train.train(
-        devices.launch(p), architecture.build(NETWORK, 0), cases, LABELS, p, SPEC, folder, tensorboard
+def learner(p=P, train_on="abc", validate_on="d", changed=None) -> SegmentationLearner:
+    return SegmentationLearner(
+        architecture.build(NETWORK, 0),
+        losses.build(params.typed(losses.Settings, p), len(LABELS)),
+        phantoms.Cases(train_on, changed),
+        phantoms.Cases(validate_on),
+        LABELS,
+        params.typed(augmentation.Settings, p["augmentation"]),
+        dataclasses.replace(RECIPE, patch_voxels=tuple(p["patch_voxels"])),
+        torch.device("cpu"),
     )
-    return {
-        name: value.detach().contiguous().numpy().tobytes() for name, value in architecture.state(ema).items()
-    }, history
+
+
+def fit(folder, p=P, tensorboard=None, **options) -> tuple[dict, list]:
+    """Bytes of the averaged weights, and the history."""
+    fabric = devices.launch(params.typed(devices.Hardware, p))
+    ema, history = learning_fit(learner(p, **options), train.fit_settings(p), fabric, folder, tensorboard)
+    tensors = state.of(ema)
+    return {name: value.detach().contiguous().numpy().tobytes() for name, value in tensors.items()}, history
 
 
 @pytest.fixture(scope="module")
@@ -103,78 +116,13 @@ def uninterrupted(tmp_path_factory):
 def broken_fit(tmp_path, monkeypatch):
     """What training says when the image of one of three cases holds an infinity; and the step at which it
     comes in epoch 1."""
-    step = int((randomness.generator(0, dataset.ORDER, 1, "").permutation(3) == 1).argmax()) + 1
+    step = int((randomness.generator(0, order.ORDER, 1, "").permutation(3) == 1).argmax()) + 1
     whole = phantoms.Cases.sample("b")
     image = whole.image_zyx.clone()
     image[:, 10:12, :] = math.inf
     with pytest.raises(StageError) as caught:
         fit(tmp_path, changed={"b": dataclasses.replace(whole, image_zyx=image)}, validate_on="")
     return caught.value, step
-
-
-# 20 steps, a tenth of them to warm up: 1/2 and 2/2 of the peak, then half a cosine over 18 steps.
-@pytest.mark.parametrize(
-    ("step", "share"),
-    [(0, 0.5), (1, 1.0), (2, 1.0), (8, 0.75), (11, 0.5), (14, 0.25), (20, 0.0)],
-    ids=["first", "warm", "peak", "60 degrees", "half-way", "120 degrees", "after the last"],
-)
-def test_the_learning_rate_rises_and_falls(step, share):
-    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0) == pytest.approx(
-        0.004 * share, abs=1e-15
-    )
-
-
-# half-way between 1 and 0.2 is 0.6
-@pytest.mark.parametrize(("step", "share"), [(0, 0.5), (2, 1.0), (11, 0.6), (20, 0.2)])
-def test_the_learning_rate_falls_to_its_end(step, share):
-    assert train.learning_rate(step, 20, peak=0.004, warm_up=0.1, end=0.2) == pytest.approx(
-        0.004 * share, abs=1e-15
-    )
-
-
-def test_the_learning_rate_never_reaches_0():
-    assert all(train.learning_rate(step, 20, 1.0, 0.1, 0) > 0 for step in range(20))
-
-
-def test_without_warm_up_one_step_starts_at_the_peak():
-    assert train.learning_rate(0, 10, 0.004, 0.0, 0.3) == 0.004
-
-
-def test_a_run_of_one_step_has_the_peak():
-    assert train.learning_rate(0, 1, 0.004, 0.5, 0.3) == 0.004
-
-
-def linear(value: float) -> torch.nn.Module:
-    layer = torch.nn.Linear(2, 2)
-    torch.nn.init.constant_(layer.weight, value)
-    torch.nn.init.constant_(layer.bias, -value)
-    return layer
-
-
-# 1 + (3 - 1) / (1 + share·done)
-@pytest.mark.parametrize(
-    ("done", "share", "expected"), [(12, 0.25, 1.5), (0, 0.25, 3.0), (12, 0, 3.0), (3, 1, 1.5)]
-)
-def test_the_average_moves_towards_the_weights(done, share, expected):
-    ema = linear(1.0)
-    train.update_average(ema, linear(3.0), done, share)
-    assert [(value * sign).unique().tolist() for value, sign in ((ema.weight, 1), (ema.bias, -1))] == [
-        [expected],
-        [expected],
-    ]
-
-
-def test_an_average_of_share_1_is_the_mean_of_all_weights_so_far():  # of 1, 2, 4 and 9
-    ema = linear(0.0)
-    for done, value in enumerate((1.0, 2.0, 4.0, 9.0)):
-        train.update_average(ema, linear(value), done, share=1)
-    assert ema.weight.unique().tolist() == [4.0]
-
-
-def test_the_average_leaves_the_weights_alone():
-    network = linear(3.0)
-    train.update_average(linear(1.0), network, 3, 0.5)
-    assert network.weight.unique().tolist() == [3.0]
 
 
 def faults(patch, window=(16, 16, 16)) -> list[str]:
@@ -368,36 +316,14 @@ def test_exploding_gradients_stop_the_run(tmp_path):
 
 @pytest.mark.requirement("SRS-TRAIN-3")
 def test_a_validation_dice_that_stays_0_stops_the_run_and_keeps_the_history(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "validation_dice", lambda *args: {"anterior": 0.0, "posterior": 0.0})
-    with pytest.raises(StageError, match="validation Dice has been 0 for 2 epochs in epoch 2"):
+    monkeypatch.setattr(SegmentationLearner, "scores", lambda *args: {"anterior": 0.0, "posterior": 0.0})
+    with pytest.raises(StageError, match="validation dice has been 0 for 2 epochs in epoch 2"):
         fit(tmp_path, P | {"epochs": 3, "zero_epochs": 2})
     assert [row["epoch"] for row in json.loads((tmp_path / "history.json").read_text())] == [1, 2]
 
 
-def rows(*means) -> list[dict]:
-    return [{"validation_dice": {"anterior": mean, "posterior": mean}} for mean in means]
-
-
-@pytest.mark.parametrize(
-    ("means", "patience", "stops"),
-    [
-        ((0.1, 0.2, 0.3), 2, False),
-        ((0.3, 0.2, 0.25), 2, True),
-        ((0.3, 0.2), 2, False),
-        ((0.3, 0.3, 0.3), 2, True),
-        ((0.3, 0.2, 0.2, 0.31), 2, False),
-        ((0.3, 0.2, 0.1, 0.0), None, False),
-        ((), 1, False),
-        ((0.3, None, None), 2, True),
-    ],
-    ids=["rises", "fell", "too early", "level", "recovers", "no patience", "none yet", "undefined"],
-)
-def test_patience_counts_epochs_without_a_new_best(means, patience, stops):
-    assert train.out_of_patience(rows(*means), patience) == stops
-
-
 def test_a_run_out_of_patience_ends_early_and_in_one_piece(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "validation_dice", lambda *args: {"anterior": 0.5, "posterior": 0.5})
+    monkeypatch.setattr(SegmentationLearner, "scores", lambda *args: {"anterior": 0.5, "posterior": 0.5})
     assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
     # found again, not trained further
     assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
@@ -454,7 +380,7 @@ def test_the_default_has_no_faults():
         ),
         (
             {"batch_size": 4, "accumulate": 4, "cases": (3, 1)},
-            "train.accumulate: 3 patches an epoch, expected at least 4 (devices x nodes x accumulate)",
+            "train.accumulate: 3 samples an epoch, expected at least 4 (devices x nodes x accumulate)",
         ),
     ],
     ids=["network", "loss", "shape", "shares", "fp16", "patience", "patches"],
@@ -476,13 +402,13 @@ def test_every_loss_trains(tmp_path, name):
 def test_volumes_are_balanced_on_the_validation_part():
     network, said = architecture.build(NETWORK, 0).eval(), []
     cases = phantoms.Cases("de")
-    spec = train.balanced(network, cases, LABELS, SPEC, "cpu", said.append)
+    spec = train.balanced(network, cases, LABELS, RECIPE, "cpu", said.append)
     before, after = (
         sum(
             torch.bincount(windows.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3)
             for sample in cases
         )
-        for one in (SPEC, spec)
+        for one in (RECIPE, spec)
     )
     wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
     assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
@@ -495,12 +421,13 @@ def test_volumes_are_balanced_on_the_validation_part():
 def test_volumes_that_no_offset_balances_are_told(monkeypatch):
     said = []
     monkeypatch.setattr(train.balance, "offsets", lambda cases: ([0.0, -0.9998, 0.5], [None, 0.3, 0.1]))
-    train.balanced(None, phantoms.Cases("de"), LABELS, SPEC, "cpu", said.append)
+    train.balanced(None, phantoms.Cases("de"), LABELS, RECIPE, "cpu", said.append)
     assert [line.split(":")[1] for line in said if "may be shifted" in line] == [" warning"]
     assert "logits of anterior" in said[1]
 
 
 def test_without_a_validation_part_nothing_is_balanced():
     assert (
-        train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, SPEC, "cpu", print) is SPEC
+        train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, RECIPE, "cpu", print)
+        is RECIPE
     )

@@ -6,35 +6,36 @@ from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.learning import architecture, numerics, trained
+from radiotrace.learning import architecture, numerics, state, trained
+from radiotrace.learning.networks.layers import NetworkSpec
 
-SPEC = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 
 
 @pytest.fixture
 def weights(tmp_path, one_thread):
     """Path of untrained weights."""
-    save_file(architecture.state(architecture.build(SPEC, seed=1)), tmp_path / "weights.safetensors")
+    save_file(state.of(architecture.build(SPEC, seed=1)), tmp_path / "weights.safetensors")
     trained.load.cache_clear()
     return str(tmp_path / "weights.safetensors")
 
 
 def test_the_network_is_loaded_once_per_process(weights):
-    first, again = (trained.load(records.dumps(SPEC), weights, records.sha256(weights)) for _ in range(2))
+    first, again = (trained.load(SPEC, weights, records.sha256(weights)) for _ in range(2))
     assert first is again
 
 
 def test_the_network_has_the_weights_of_the_file(weights):
-    network = trained.load(records.dumps(SPEC), weights, records.sha256(weights))
+    network = trained.load(SPEC, weights, records.sha256(weights))
     assert all(
-        value.equal(architecture.state(architecture.build(SPEC, seed=1))[name])
-        for name, value in architecture.state(network).items()
+        value.equal(state.of(architecture.build(SPEC, seed=1))[name])
+        for name, value in state.of(network).items()
     )
 
 
 def test_weights_of_another_run_are_refused(weights):
     with pytest.raises(StageError, match="was changed after training"):
-        trained.load(records.dumps(SPEC), weights, "0" * 64)
+        trained.load(SPEC, weights, "0" * 64)
 
 
 def test_a_process_with_the_same_instruction_set_may_predict(deterministic):

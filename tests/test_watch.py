@@ -95,8 +95,8 @@ def test_an_epoch_without_a_finite_gradient_has_no_median():
 
 
 def test_a_validation_dice_of_0_in_every_epoch_stops():
-    error = stopped(lambda: watch().validation([0.0, 0.0, 0.0], 3, ["v"]))
-    assert error.headline == "validation Dice has been 0 for 3 epochs in epoch 3, step 50 of 50"
+    error = stopped(lambda: watch().validation("dice", [0.0, 0.0, 0.0], 3, ["v"]))
+    assert error.headline == "validation dice has been 0 for 3 epochs in epoch 3, step 50 of 50"
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_a_validation_dice_of_0_in_every_epoch_stops():
     ids=["too early", "left 0 once", "undefined", "was above"],
 )
 def test_other_validation_dice_do_not(means):
-    assert watch().validation(means, 3, ["v"]) is None
+    assert watch().validation("dice", means, 3, ["v"]) is None

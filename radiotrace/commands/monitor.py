@@ -56,21 +56,20 @@ def monitor(args) -> int:
         )
     paths, subject_of, hash_of = inputs(args.new_cases, args.subjects)
     threads = train["params"]["threads"]
-    network = trained.ready(
-        trained.facts(train), args.weights, threads, numerics.configure(train["params"]["numerics"], threads)
-    )
+    model = trained.TrainedModel.of(train, args.weights)
+    network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
     cases = []
     for number, (case_id, path) in enumerate(paths.items(), 1):
         image = volumes.read_canonical(path, hash_of[case_id])
-        with embedding.watch(network, train["network"]) as embedded:
-            label_map, logits = windows.segment(image, network, train["preprocessing"])
+        with embedding.watch(network, model.network) as embedded:
+            label_map, logits = windows.segment(image, network, model.recipe)
         cases.append(
             {
                 "case_id": case_id,
                 "subject_id": subject_of.get(case_id),
                 "embedding": embedded(),
                 "features": features.describe(
-                    image, label_map, logits, train["labels"], train["preprocessing"]["orientation"]
+                    image, label_map, logits, model.labels, model.recipe.orientation
                 ),
             }
         )

@@ -263,20 +263,16 @@ def predicted(clone: Clone) -> list[str]:
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained
 
-    facts, threads = trained.facts(found["train"]), found["p"]["threads"]
-    network = trained.ready(
-        facts,
-        str(root / "build/train/weights.safetensors"),
-        threads,
-        numerics.configure(facts["numerics"], threads),
-    )
+    model = trained.TrainedModel.of(found["train"], root / "build/train/weights.safetensors")
+    threads = found["p"]["threads"]
+    network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
     test, faults = parts.cases(found["dataset"], found["split"], "test"), []
     for case in found["cases"]["cases"]:
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )
         again, _ = windows.segment(
-            parts.original(test[case["case_id"]], "image", root / "data"), network, facts["preprocessing"]
+            parts.original(test[case["case_id"]], "image", root / "data"), network, model.recipe
         )
         one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
         if one.shape != other.shape or (one != other).any():

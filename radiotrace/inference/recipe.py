@@ -1,13 +1,58 @@
-"""The recipe: the record 'model', which says how the released file turns an image into a label map.
+"""The recipe: how an image becomes what a network takes, and back; and the record 'model', which says so of
+the released file.
 
-Needs no torch.
+Needs neither torch nor images.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 AXES = ["n", "channel", "z", "y", "x"]
 FILE, FORMAT = "model.onnx", "onnx"
 NOTICE = "Research software; not for diagnosis."
 INPUT = {"name": "image", "type": "float32", "axes": AXES}
 OUTPUT = {"name": "logits", "type": "float32", "axes": AXES}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image becomes what a network takes, and back.
+
+    Travels in the record of the run to every place that predicts. Three values are along x, y, z, as there.
+
+    Attributes:
+        orientation: three letters that say where x, y, z point to, such as "LPS".
+        spacing_mm: of the grid that the network sees; None keeps that of each image.
+        clip_percentiles: lower and upper, in 0..100, of each image's intensities; then mean 0 and SD 1.
+        patch_voxels: edges of what the network was trained on, and the least that goes through it.
+        window_voxels: largest edges that go through it in one pass.
+        multiple: what every edge must be a multiple of.
+        logit_offsets: of each label, background first, that balance volumes; None where the run had none.
+    """
+
+    orientation: str
+    spacing_mm: tuple[float, float, float] | None
+    clip_percentiles: tuple[float, float]
+    patch_voxels: tuple[int, int, int]
+    window_voxels: tuple[int, int, int]
+    multiple: int
+    logit_offsets: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Recipe":
+        """Of "preprocessing" in the record of a run or of a model."""
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+        return cls(**values)
+
+    def record(self) -> dict[str, Any]:
+        """As records have it: without logit_offsets where there are none."""
+        values = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()
+        }
+        if self.logit_offsets is None:
+            del values["logit_offsets"]
+        return values
 
 
 def record(train: dict, dataset: dict, p: dict, sha256: str, parity: dict) -> dict:

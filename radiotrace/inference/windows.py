@@ -7,23 +7,22 @@ from monai.inferers import sliding_window_inference
 
 from radiotrace.imaging import volumes
 from radiotrace.inference import intensity
+from radiotrace.inference.recipe import Recipe
 
 
-def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.ndarray]:
+def segment(volume: sitk.Image, network, recipe: Recipe) -> tuple[sitk.Image, np.ndarray]:
     """Labels every voxel of a volume.
 
     Args:
         volume: 3-D, scalar, of any orientation and spacing.
         network: callable, (1, 1, z, y, x) float32 tensor -> logits (1, labels, z, y, x) tensor.
-        spec: "preprocessing" of the model's record: orientation, spacing_mm, clip_percentiles, patch_voxels,
-            window_voxels, multiple; and logit_offsets where the run has balanced its volumes.
 
     Returns:
         The label map, uint8, on the volume's own grid, and the logits (labels, z, y, x) on the canonical
         grid.
     """
-    turned, image = prepare(volume, spec)
-    logits = predict(image, network, spec)
+    turned, image = prepare(volume, recipe)
+    logits = predict(image, network, recipe)
     probabilities = torch.softmax(logits, 0).numpy()
     grid = volumes.grid(volume)
     # Probabilities, not labels, are interpolated: borders stay smooth where spacings differ.
@@ -34,13 +33,13 @@ def segment(volume: sitk.Image, network, spec: dict) -> tuple[sitk.Image, np.nda
     return volumes.from_array(np.argmax(on_grid, 0).astype(np.uint8), volume), logits.numpy()
 
 
-def prepare(volume: sitk.Image, spec: dict) -> tuple[sitk.Image, torch.Tensor]:
+def prepare(volume: sitk.Image, recipe: Recipe) -> tuple[sitk.Image, torch.Tensor]:
     """The volume on the canonical grid, and its voxels, normalised, (z, y, x) float32."""
-    turned = volumes.canonical(volume, spec["orientation"], spec["spacing_mm"], is_label_map=False)
-    return turned, torch.from_numpy(intensity.normalise(volumes.array_zyx(turned), spec["clip_percentiles"]))
+    turned = volumes.canonical(volume, recipe.orientation, recipe.spacing_mm, is_label_map=False)
+    return turned, torch.from_numpy(intensity.normalise(volumes.array_zyx(turned), recipe.clip_percentiles))
 
 
-def predict(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch.Tensor:
+def predict(image_zyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
     """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in
     overlapping windows.
 
@@ -48,14 +47,14 @@ def predict(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch
     device; the logits are on the processor, the offsets of `balance` among them.
     """
     with torch.inference_mode():
-        return differentiable(image_zyx, network, spec, device)
+        return differentiable(image_zyx, network, recipe, device)
 
 
-def differentiable(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -> torch.Tensor:
+def differentiable(image_zyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
     """As `predict`, and with a gradient, for which all windows are kept in memory."""
     logits = sliding_window_inference(
         image_zyx[None, None],
-        window(image_zyx.shape, spec),
+        window(image_zyx.shape, recipe),
         1,
         network,
         overlap=0.5,
@@ -63,22 +62,22 @@ def differentiable(image_zyx: torch.Tensor, network, spec: dict, device="cpu") -
         sw_device=device,
         device="cpu",
     )
-    return logits[0].float() + torch.tensor(spec.get("logit_offsets", 0.0)).view(-1, 1, 1, 1)
+    return logits[0].float() + torch.tensor(recipe.logit_offsets or 0.0).view(-1, 1, 1, 1)
 
 
-def window(shape_zyx, spec: dict) -> list[int]:
+def window(shape_zyx, recipe: Recipe) -> list[int]:
     """Edges of what goes through the network in one pass, in voxels, z, y, x.
 
     The window shrinks to the image, rounded up to what the network can halve, but not below the patches of
     training: norms over a sample then see as much of the empty ground around a small image as they have
     learnt from.
     """
-    step = spec["multiple"]
+    step = recipe.multiple
     return [
         max(patch, min(limit, -(-edge // step) * step))
         for limit, patch, edge in zip(
-            volumes.to_zyx(spec["window_voxels"]),
-            volumes.to_zyx(spec["patch_voxels"]),
+            volumes.to_zyx(recipe.window_voxels),
+            volumes.to_zyx(recipe.patch_voxels),
             shape_zyx,
             strict=True,
         )
@@ -86,7 +85,7 @@ def window(shape_zyx, spec: dict) -> list[int]:
 
 
 def one_pass(
-    image_zyx: torch.Tensor, spec: dict, centre_zyx
+    image_zyx: torch.Tensor, recipe: Recipe, centre_zyx
 ) -> tuple[torch.Tensor, tuple[slice, ...], tuple[slice, ...]]:
     """What `predict` hands to the network where an image fits the window; where it does not, the window
     around a place.
@@ -99,7 +98,7 @@ def one_pass(
         The patch (z, y, x); the part of the image that is in it; and where in the patch this part lies.
     """
     part, inside, added = [], [], []
-    for edge, size, centre in zip(window(image_zyx.shape, spec), image_zyx.shape, centre_zyx, strict=True):
+    for edge, size, centre in zip(window(image_zyx.shape, recipe), image_zyx.shape, centre_zyx, strict=True):
         kept, before = min(edge, size), max(edge - size, 0) // 2
         start = min(max(round(centre) - edge // 2, 0), size - kept)
         part.append(slice(start, start + kept))

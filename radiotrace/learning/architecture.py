@@ -5,6 +5,7 @@ run of another. Whoever adds one adds its file, its name to the schema of params
 comment there.
 """
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -12,16 +13,23 @@ import torch
 from torch import nn
 
 from radiotrace.learning.dropout import ChannelDropout
-from radiotrace.learning.networks.layers import GROUPS, NORMS, Architecture, OneHead, PixelShuffle
+from radiotrace.learning.networks.layers import (
+    GROUPS,
+    NORMS,
+    Architecture,
+    NetworkSpec,
+    OneHead,
+    PixelShuffle,
+)
 
 PACKAGE = "radiotrace.learning.networks"
 FOLDER = Path(__file__).resolve().parent / "networks"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.py") if path.stem != "layers"))
 
 
-def choice(*specs: dict) -> dict[str, list[str]]:
+def choice(*specs: NetworkSpec) -> dict[str, list[str]]:
     """The modules that build these networks, as runs.provenance takes choices."""
-    return {PACKAGE: sorted({spec["name"] for spec in specs})}
+    return {PACKAGE: sorted({spec.name for spec in specs})}
 
 
 def named(name: str) -> Architecture:
@@ -35,7 +43,7 @@ def named(name: str) -> Architecture:
     return importlib.import_module(f"radiotrace.learning.networks.{name}").ARCHITECTURE
 
 
-def build(spec: dict, seed: int) -> nn.Module:
+def build(spec: NetworkSpec, seed: int) -> nn.Module:
     """A freshly initialised network.
 
     Takes (n, 1, z, y, x); every axis a multiple of `multiple(spec)`. Gives logits (n, labels, z, y, x) in
@@ -43,11 +51,6 @@ def build(spec: dict, seed: int) -> nn.Module:
     logits do not depend on the others.
 
     Args:
-        spec: "name"; "features", channels of each level; "labels", their number with background; and what
-            older records lack: "norm", "instance" or "group"; "upsampling", "transposed" or "pixelshuffle";
-            "deep_supervision", the number of heads below full resolution; "dropout", the share of the lowest
-            level's channels that dropout.draw takes away. Default: instance, transposed, 1 for dynunet and 0
-            for the others, 0.
         seed: decides the initial weights.
 
     Raises:
@@ -58,25 +61,25 @@ def build(spec: dict, seed: int) -> nn.Module:
     """
     if found := faults(spec):
         raise ValueError("; ".join(found))
-    spec, architecture = _complete(spec), named(spec["name"])
+    spec, architecture = _complete(spec), named(spec.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = architecture.build(spec)
         # One norm for all: attention_unet comes with batch norm, the others with variants.
         norms = (nn.BatchNorm3d, nn.InstanceNorm3d)
-        _replace(network, norms, lambda old: NORMS[spec["norm"]](old.num_features))
-        if spec["upsampling"] == "pixelshuffle":
+        _replace(network, norms, lambda old: NORMS[spec.norm](old.num_features))
+        if spec.upsampling == "pixelshuffle":
             _replace(network, nn.ConvTranspose3d, PixelShuffle)
-        if spec["dropout"]:
-            lowest = architecture.lowest(network, len(spec["features"]))
-            dropout = ChannelDropout(spec["features"][-1], spec["dropout"])
+        if spec.dropout:
+            lowest = architecture.lowest(network, len(spec.features))
+            dropout = ChannelDropout(spec.features[-1], spec.dropout)
             _put(network, lowest, nn.Sequential(lowest, dropout))
-    return network if spec["deep_supervision"] else OneHead(network)
+    return network if spec.deep_supervision else OneHead(network)
 
 
-def faults(spec: dict) -> list[str]:
+def faults(spec: NetworkSpec) -> list[str]:
     """What does not fit together in a spec, by the names of params.yaml."""
-    name, features = spec["name"], spec["features"]
+    name, features = spec.name, spec.features
     if name not in NAMES:
         return [f"train.network: found {name!r}, expected one of {', '.join(NAMES)}"]
     spec, architecture, levels, found = _complete(spec), named(name), len(features), []
@@ -86,22 +89,22 @@ def faults(spec: dict) -> list[str]:
         )
     found += architecture.faults(features)
     odd = [channels for channels in features if channels % GROUPS]
-    if spec["norm"] == "group" and odd:
+    if spec.norm == "group" and odd:
         listed = ", ".join(map(str, odd))
         found.append(f"train.features: found {listed}, expected multiples of {GROUPS} for norm group")
-    if spec["upsampling"] != "transposed" and not architecture.shuffles:
-        found.append(f"train.upsampling: found {spec['upsampling']}, expected transposed for {name}")
+    if spec.upsampling != "transposed" and not architecture.shuffles:
+        found.append(f"train.upsampling: found {spec.upsampling}, expected transposed for {name}")
     heads_max = architecture.heads_max(levels)
-    if spec["deep_supervision"] > heads_max:
+    if spec.deep_supervision > heads_max:
         most = f"{heads_max} at most for {levels} levels" if architecture.heads else f"0 for {name}"
-        found.append(f"train.deep_supervision: found {spec['deep_supervision']}, expected {most}")
+        found.append(f"train.deep_supervision: found {spec.deep_supervision}, expected {most}")
     return found
 
 
-def multiple(spec: dict) -> int:
+def multiple(spec: NetworkSpec) -> int:
     """What each axis of an input must be a multiple of, in voxels: by how much the lowest level is
     smaller."""
-    return named(spec["name"]).multiple(spec["features"])
+    return named(spec.name).multiple(spec.features)
 
 
 def body(network: nn.Module) -> nn.Module:
@@ -109,18 +112,18 @@ def body(network: nn.Module) -> nn.Module:
     return network.body if isinstance(network, OneHead) else network
 
 
-def lowest(network: nn.Module, spec: dict) -> nn.Module:
+def lowest(network: nn.Module, spec: NetworkSpec) -> nn.Module:
     """The module that gives the lowest level, dropout included."""
-    return named(spec["name"]).lowest(body(network), len(spec["features"]))
+    return named(spec.name).lowest(body(network), len(spec.features))
 
 
-def levels(spec: dict) -> range:
+def levels(spec: NetworkSpec) -> range:
     """The levels that a network has features of: level n has 1/2^n of the full resolution along every
     axis."""
-    return range(named(spec["name"]).first_level, multiple(spec).bit_length())
+    return range(named(spec.name).first_level, multiple(spec).bit_length())
 
 
-def level(network: nn.Module, spec: dict, number: int) -> nn.Module:
+def level(network: nn.Module, spec: NetworkSpec, number: int) -> nn.Module:
     """The last module of a level that gives features, (n, channels, z, y, x).
 
     That is on the way up, where the skip and what comes from below have met: whatever this level and those
@@ -136,13 +139,14 @@ def level(network: nn.Module, spec: dict, number: int) -> nn.Module:
     """
     there = levels(spec)
     if number not in there:
-        raise ValueError(f"level {number}: {spec['name']} has levels {there[0]} to {there[-1]}")
-    return named(spec["name"]).level(body(network), number, len(spec["features"]))
+        raise ValueError(f"level {number}: {spec.name} has levels {there[0]} to {there[-1]}")
+    return named(spec.name).level(body(network), number, len(spec.features))
 
 
-def _complete(spec: dict) -> dict:
-    heads = named(spec["name"]).heads
-    return {"norm": "instance", "upsampling": "transposed", "deep_supervision": heads, "dropout": 0} | spec
+def _complete(spec: NetworkSpec) -> NetworkSpec:
+    if spec.deep_supervision is not None:
+        return spec
+    return dataclasses.replace(spec, deep_supervision=named(spec.name).heads)
 
 
 def _replace(network: nn.Module, kind, make) -> None:
@@ -161,24 +165,3 @@ def _put(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
             setattr(network, name, new)
         elif layer is not new:
             _put(layer, old, new)
-
-
-def state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights and buffers by name, each once: DynUNet reaches most of its layers under two names."""
-    return dict(sorted([*network.named_parameters(), *network.named_buffers()]))
-
-
-@torch.no_grad()
-def load_state(network: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Copies values, as `state` names them, into a network.
-
-    Raises:
-        ValueError: a name is missing or unknown, or a shape differs.
-    """
-    own = state(network)
-    if own.keys() != tensors.keys():
-        raise ValueError(f"weights of another network: {sorted(own.keys() ^ tensors.keys())[:3]} …")
-    for name, value in tensors.items():
-        if own[name].shape != value.shape:
-            raise ValueError(f"{name}: found {tuple(value.shape)}, expected {tuple(own[name].shape)}")
-        own[name].copy_(value)

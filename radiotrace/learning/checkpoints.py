@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from radiotrace import records
 from radiotrace.errors import log
-from radiotrace.learning import architecture
+from radiotrace.learning import state
 
 HISTORY = "history.json"  # of the epochs so far, for a reader; resuming does not need it
 KEPT = 2  # the newest, and the one before in case the newest is damaged
@@ -31,10 +31,10 @@ def save_epoch(folder, epoch: int, network, ema, optimizer, precision, history: 
     Returns:
         SHA-256 of the file, which is the same in every run of one key.
     """
-    tensors = {f"network.{name}": value for name, value in architecture.state(network).items()}
-    tensors |= {f"ema.{name}": value for name, value in architecture.state(ema).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    tensors = {f"network.{name}": value for name, value in state.of(network).items()}
+    tensors |= {f"ema.{name}": value for name, value in state.of(ema).items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
     path = _path(folder, epoch)
     contiguous = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -67,16 +67,16 @@ def resume(folder, network, ema, optimizer, precision) -> list[dict]:
         except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             log(f"train: checkpoint {path.name} is damaged ({error}); going on from the one before")
             continue
-        architecture.load_state(network, _below("network.", tensors))
-        architecture.load_state(ema, _below("ema.", tensors))
+        state.load(network, _below("network.", tensors))
+        state.load(ema, _below("ema.", tensors))
         parameters = optimizer.param_groups[0]["params"]
-        state: dict[int, dict] = {}
+        moments: dict[int, dict] = {}
         for name, value in _below("optimizer.", tensors).items():
             index, _, field = name.partition(".")
             if value.shape == parameters[int(index)].shape:  # moments lie in memory as their parameter does
                 value = torch.empty_like(parameters[int(index)]).copy_(value)
-            state.setdefault(int(index), {})[field] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            moments.setdefault(int(index), {})[field] = value
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         precision.load_state_dict(about["precision"])
         history[-1]["checkpoint_sha256"] = records.sha256(path)  # a file cannot hold its own hash
         return history

@@ -5,31 +5,45 @@ import io
 import logging
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
 
 from radiotrace.learning import numerics
 
+# number of axes -> memory format; (n, channel, y, x) and (n, channel, z, y, x)
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
-def launch(p: dict) -> Fabric:
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in what numbers to train. Of the section train of params.yaml, where each is explained."""
+
+    accelerator: str
+    devices: int
+    nodes: int
+    strategy: str
+    numerics: str
+    precision: str
+    threads: int
+
+
+def launch(hardware: Hardware) -> Fabric:
     """Starts the processes that train shares its batches among; returns in each of them.
 
     With one device on one node nothing is started. With several, this process starts the others of its node
     by running its own command again; under torchrun or SLURM they are there already.
-
-    Args:
-        p: the section train of params.yaml: accelerator, devices, nodes, strategy, numerics, precision.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # of 1 x 1 x 1 convolutions, whose strides say nothing
     warnings.filterwarnings("ignore", "Grad strides do not match")
-    precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[number_format(p)]
+    precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[number_format(hardware)]
     fabric = Fabric(
-        accelerator=p["accelerator"],
-        devices=p["devices"],
-        num_nodes=p["nodes"],
-        strategy=p["strategy"],
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=hardware.strategy,
         precision=precision,
     )
     with contextlib.redirect_stderr(io.StringIO()):  # a banner
@@ -37,9 +51,11 @@ def launch(p: dict) -> Fabric:
     return fabric
 
 
-def on_gpu(p: dict) -> bool:
+def on_gpu(hardware: Hardware) -> bool:
     """Whether training goes to a GPU: where one is asked for, or where one is and none is forbidden."""
-    return p["accelerator"] in ("cuda", "gpu") or (p["accelerator"] == "auto" and torch.cuda.is_available())
+    return hardware.accelerator in ("cuda", "gpu") or (
+        hardware.accelerator == "auto" and torch.cuda.is_available()
+    )
 
 
 def name(device: torch.device) -> str:
@@ -48,32 +64,40 @@ def name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def number_format(p: dict) -> str:
+def number_format(hardware: Hardware) -> str:
     """What the network multiplies in, "bf16", "fp16" or "fp32": what was asked for, or fp32 where the
     device has not got it."""
-    if p["numerics"] == "portable":
+    if hardware.numerics == "portable":
         return "fp32"
-    if p["precision"] == "bf16" and not (
-        torch.cuda.is_bf16_supported() if on_gpu(p) else numerics.processor_has_bf16()
+    if hardware.precision == "bf16" and not (
+        torch.cuda.is_bf16_supported() if on_gpu(hardware) else numerics.processor_has_bf16()
     ):
         return "fp32"
-    return p["precision"]
+    return hardware.precision
 
 
-def faults(p: dict) -> list[str]:
-    """What of the section train this machine cannot do, one message each."""
+def faults(hardware: Hardware) -> list[str]:
+    """What of it this machine cannot do, by the names of params.yaml."""
     found = []
-    if p["precision"] == "fp16" and not on_gpu(p) and p["numerics"] == "native":
+    if hardware.precision == "fp16" and not on_gpu(hardware) and hardware.numerics == "native":
         found.append("train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs")
-    if p["accelerator"] == "cuda" and not torch.cuda.is_available():
+    if hardware.accelerator == "cuda" and not torch.cuda.is_available():
         found.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
-    shares = p["devices"] * p["nodes"] * p["accumulate"]
-    if p["batch_size"] % shares:
-        found.append(
-            f"train.batch_size: found {p['batch_size']}, expected a multiple of {shares} (devices x "
-            f"nodes x accumulate)"
-        )
     return found
+
+
+def laid_out(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The values on a device, with channels last in memory where they have two or three axes of space:
+    convolutions are faster so."""
+    return values.to(device, memory_format=LAYOUTS.get(values.dim(), torch.preserve_format))
+
+
+def placed(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """The network on a device, its weights laid out as `laid_out` does; in place."""
+    network.to(device)
+    for weight in network.parameters():
+        weight.data = laid_out(weight.data, device)
+    return network
 
 
 def gathered(fabric: Fabric, values: torch.Tensor) -> list[float]:

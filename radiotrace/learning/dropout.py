@@ -13,7 +13,7 @@ class ChannelDropout(nn.Module):
     """Sets a share of the channels of each sample to 0 and scales the others up, so that the expected value
     stays.
 
-    Takes and gives (n, channels, z, y, x). Passes everything on until `draw` has drawn masks, in training and
+    Takes and gives (n, channels, …). Passes everything on until `draw` has drawn masks, in training and
     evaluation mode alike: evaluation may want them too.
 
     Source: Tompson et al. 2015, arXiv:1411.4280.
@@ -24,7 +24,9 @@ class ChannelDropout(nn.Module):
         self.channels, self.share, self.masks = channels, share, None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x if self.masks is None else x * self.masks.to(x)
+        if self.masks is None:
+            return x
+        return x * self.masks.to(x).view(*self.masks.shape, *[1] * (x.dim() - 2))
 
 
 def draw(network: nn.Module, generators: list[np.random.Generator] | None) -> None:
@@ -35,4 +37,4 @@ def draw(network: nn.Module, generators: list[np.random.Generator] | None) -> No
             module.masks = None
             if generators is not None:
                 kept = np.stack([rng.random(module.channels) >= module.share for rng in generators])
-                module.masks = torch.from_numpy(kept / np.float32(1 - module.share))[:, :, None, None, None]
+                module.masks = torch.from_numpy(kept / np.float32(1 - module.share))

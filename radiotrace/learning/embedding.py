@@ -7,10 +7,11 @@ from torch import nn
 
 from radiotrace.learning import architecture
 from radiotrace.learning.dropout import ChannelDropout
+from radiotrace.learning.networks.layers import NetworkSpec
 
 
 @contextmanager
-def watch(network: nn.Module, spec: dict):
+def watch(network: nn.Module, spec: NetworkSpec):
     """Listens to the lowest level while the network computes.
 
     Args:

@@ -8,6 +8,8 @@ import time
 from radiotrace import errors
 
 EVERY_S = 20  # a line at least so often, on machines and data where an epoch takes long
+# of an epoch, for charts
+NUMBERS = ("train_loss", "learning_rate", "gradient_norm_median", "gradient_norm_max")
 
 
 class Progress:
@@ -34,22 +36,16 @@ class Progress:
         if self.shown and time.monotonic() - self.last >= EVERY_S and step < self.steps:
             self._say(epoch, f"step {step}/{self.steps}  loss {loss:.3f}", (epoch - 1) * self.steps + step)
 
-    def epoch(self, row: dict) -> None:
-        """After an epoch: a row of the history."""
+    def epoch(self, row: dict, measure: str) -> None:
+        """After an epoch: a row of the history, and the measure of its scores."""
         if not self.shown:
             return
-        dice = "".join(
-            f"  validation dice {name} {value:.3f}"
-            for name, value in row["validation_dice"].items()
-            if value is not None
-        )
-        self._say(row["epoch"], f"loss {row['train_loss']:.3f}{dice}", row["epoch"] * self.steps)
+        scores = {name: value for name, value in row[f"validation_{measure}"].items() if value is not None}
+        shown = [f"  validation {measure} {name} {value:.3f}" for name, value in scores.items()]
+        self._say(row["epoch"], f"loss {row['train_loss']:.3f}{''.join(shown)}", row["epoch"] * self.steps)
         if self.writer:
-            values = {
-                key: row[key]
-                for key in ("train_loss", "learning_rate", "gradient_norm_median", "gradient_norm_max")
-            }
-            values |= {f"validation_dice/{name}": value for name, value in row["validation_dice"].items()}
+            values = {name: row[name] for name in NUMBERS}
+            values |= {f"validation_{measure}/{name}": value for name, value in scores.items()}
             for name, value in values.items():
                 if value is not None:
                     self.writer.add_scalar(name, value, row["epoch"])

@@ -1,56 +1,80 @@
 """The trained network, as the stages after train take it up: in their own process and in those of workers."""
 
 import hashlib
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
+from torch import nn
 
-from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.learning import architecture, numerics
+from radiotrace.inference.recipe import Recipe
+from radiotrace.learning import architecture, numerics, state
+from radiotrace.learning.networks.layers import NetworkSpec
 
 
-def facts(train: dict) -> dict:
-    """What a worker must know of the record 'train': network, weights_sha256, preprocessing, labels,
-    numerics, precision."""
-    return {key: train[key] for key in ("network", "weights_sha256", "preprocessing", "labels")} | {
-        key: train["params"][key] for key in ("numerics", "precision")
-    }
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a run left, as far as whoever predicts must know it; handed to workers as it is.
+
+    Attributes:
+        labels: value -> name; "0" is the background.
+        weights: path of the file.
+        weights_sha256: of this file, by the record of the run.
+        numerics, precision: what was asked for in training.
+    """
+
+    network: NetworkSpec
+    recipe: Recipe
+    labels: dict[str, str]
+    weights: str
+    weights_sha256: str
+    numerics: str
+    precision: str
+
+    @classmethod
+    def of(cls, train: Mapping[str, Any], weights: str | Path) -> "TrainedModel":
+        """Of the record 'train', and the path of the weights."""
+        return cls(
+            network=NetworkSpec.of(train["network"]),
+            recipe=Recipe.of(train["preprocessing"]),
+            labels=train["labels"],
+            weights=str(weights),
+            weights_sha256=train["weights_sha256"],
+            numerics=train["params"]["numerics"],
+            precision=train["params"]["precision"],
+        )
 
 
-def in_bf16(facts: dict) -> bool:
-    """Whether this processor multiplies in bfloat16 where the run that is described does not ask for more."""
-    return facts["numerics"] == "native" and facts["precision"] != "fp32" and numerics.processor_has_bf16()
+def in_bf16(model: TrainedModel) -> bool:
+    """Whether this processor multiplies in bfloat16 where the run did not ask for more."""
+    return model.numerics == "native" and model.precision != "fp32" and numerics.processor_has_bf16()
 
 
-def ready(facts: dict, weights: str, threads: int, instructions: str):
+def ready(model: TrainedModel, threads: int, instructions: str) -> nn.Module:
     """The network, in a process that computes as the stage does.
 
     Args:
-        facts: of the training run.
-        weights: path of the weights.
         threads: of this process.
         instructions: what numerics.configure says on the machine that runs the stage.
 
     Raises:
         StageError: as configure and load.
     """
-    configure(facts["numerics"], threads, instructions)
-    return network(facts, weights)
+    configure(model.numerics, threads, instructions)
+    return network(model)
 
 
-def network(facts: dict, weights: str):
+def network(model: TrainedModel) -> nn.Module:
     """The network, in a process that computes already as it should.
-
-    Args:
-        facts, weights: as ready takes them.
 
     Raises:
         StageError: as load.
     """
-    return load(records.dumps(facts["network"]), weights, facts["weights_sha256"])
+    return load(model.network, model.weights, model.weights_sha256)
 
 
 def configure(name: str, threads: int, expected: str) -> None:
@@ -73,11 +97,10 @@ def configure(name: str, threads: int, expected: str) -> None:
 
 # once per process, each member of an ensemble; the hash, because a worker of a cluster outlives the file
 @lru_cache(maxsize=16)
-def load(spec_json: str, weights: str, sha256: str):
+def load(spec: NetworkSpec, weights: str, sha256: str) -> nn.Module:
     """The network in evaluation mode.
 
     Args:
-        spec_json: canonical text of what networks.build takes.
         weights, sha256: its weights, and their hash by the record of the training run.
 
     Raises:
@@ -90,6 +113,6 @@ def load(spec_json: str, weights: str, sha256: str):
             [f"SHA-256 found {found}, expected {sha256}"],
             "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.",
         )
-    built = architecture.build(json.loads(spec_json), seed=0)
-    architecture.load_state(built, safetensors.torch.load(content))
+    built = architecture.build(spec, seed=0)
+    state.load(built, safetensors.torch.load(content))
     return built.eval()

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 
 from radiotrace.errors import StageError
 
@@ -35,7 +36,7 @@ class Watch:
         self.overflows = 0
 
     def loss(self, values: list[float], case_ids: list[str], step: int) -> None:
-        """The loss of each patch of a step, from 1."""
+        """The loss of each sample of a step, from 1."""
         if bad := [
             (case_id, value)
             for case_id, value in zip(case_ids, values, strict=True)
@@ -80,11 +81,13 @@ class Watch:
             "events": self.events,
         }
 
-    def validation(self, means: list[float | None], zero_epochs: int, case_ids: list[str]) -> None:
-        """The mean validation Dice of each epoch so far; None where it is undefined."""
+    def validation(
+        self, measure: str, means: Sequence[float | None], zero_epochs: int, case_ids: Sequence[str]
+    ) -> None:
+        """The mean score of the validation part in each epoch so far; None where it is undefined."""
         if len(means) == zero_epochs and all(mean is not None and mean < 1e-6 for mean in means):
             self._stop(
-                f"validation Dice has been 0 for {zero_epochs} epochs",
+                f"validation {measure} has been 0 for {zero_epochs} epochs",
                 self.steps,
                 case_ids,
                 "Check that labels and images belong together ('metrics/' of an earlier run, or a "
@@ -92,7 +95,7 @@ class Watch:
                 "train.loss, or train.zero_epochs in params.yaml; then run 'dvc repro'.",
             )
 
-    def _stop(self, headline: str, step: int, case_ids: list[str], way_out: str):
+    def _stop(self, headline: str, step: int, case_ids: Sequence[str], way_out: str):
         raise StageError(
             f"{headline} in epoch {self.epoch}, step {step} of {self.steps}",
             [f"cases {', '.join(case_ids)}", f"the epochs before are in {self.history_file}"],

@@ -4,6 +4,8 @@ No mirroring unless asked: labels that differ by place (anterior, posterior) wou
 stored with one laterality would appear with the other.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,8 +13,22 @@ import torch.nn.functional as F
 from radiotrace.imaging import volumes
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How much a patch is varied: train.augmentation of params.yaml, where each value is explained."""
+
+    affine_share: float
+    rotation_degrees: float
+    scale_min: float
+    scale_max: float
+    shift_voxels: float
+    foreground_share: float
+    intensity: float
+    mirror_axes: tuple[str, ...]
+
+
 def draw_patch(
-    sample, patch_zyx: tuple, labels: int, settings: dict, rng: np.random.Generator
+    sample, patch_zyx: tuple, labels: int, settings: Settings, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A patch, perhaps rotated, scaled and mirrored, with its intensities varied.
 
@@ -23,7 +39,6 @@ def draw_patch(
         sample: dataset.Sample.
         patch_zyx: edges of the patch in voxels; may exceed the image, what is outside is 0 and background.
         labels: how many, with the background.
-        settings: train.augmentation of params.yaml.
         rng: the one source of randomness.
 
     Returns:
@@ -32,16 +47,16 @@ def draw_patch(
         to a fraction of a voxel.
     """
     centre = _centre(sample, patch_zyx, settings, rng)
-    if rng.random() < settings["affine_share"]:
+    if rng.random() < settings.affine_share:
         image, target = _resampled(
             sample, patch_zyx, labels, centre, _matrix(settings, sample.spacing_zyx, rng)
         )
     else:
         image, target = _cut_out(sample, patch_zyx, labels, centre)
-    may_flip = volumes.to_zyx([axis in settings["mirror_axes"] for axis in "xyz"])
+    may_flip = volumes.to_zyx([axis in settings.mirror_axes for axis in "xyz"])
     if mirrored := [dimension for dimension, may in enumerate(may_flip, 1) if may and rng.random() < 0.5]:
         image, target = image.flip(mirrored), target.flip(mirrored)
-    return vary_intensity(image, settings["intensity"], rng), target
+    return vary_intensity(image, settings.intensity, rng), target
 
 
 def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
@@ -50,23 +65,23 @@ def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
     size, patch = np.array(sample.image_zyx.shape, float), np.array(patch_zyx, float)
     lowest, highest = np.minimum(patch / 2, size / 2) - 0.5, np.maximum(size - patch / 2, size / 2) - 0.5
     centre = rng.uniform(lowest, highest)
-    if rng.random() < settings["foreground_share"] and sample.foreground:
+    if rng.random() < settings.foreground_share and sample.foreground:
         of_label = sample.foreground[rng.integers(len(sample.foreground))]
         centre = np.clip(of_label[rng.integers(len(of_label))].numpy(), lowest, highest)
-    return centre + rng.uniform(-1, 1, 3) * settings["shift_voxels"]
+    return centre + rng.uniform(-1, 1, 3) * settings.shift_voxels
 
 
 def _matrix(settings, spacing_zyx, rng) -> np.ndarray:
     """Linear map from patch offsets to image offsets, both in voxels: a rotation and a scaling in mm."""
     matrix = np.eye(3)
-    angles = np.deg2rad(rng.uniform(-1, 1, 3) * settings["rotation_degrees"])
+    angles = np.deg2rad(rng.uniform(-1, 1, 3) * settings.rotation_degrees)
     for axis, angle in enumerate(angles):
         one, other = (index for index in range(3) if index != axis)
         turn = np.eye(3)
         turn[one, one] = turn[other, other] = np.cos(angle)
         turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
         matrix = matrix @ turn
-    matrix = matrix / rng.uniform(settings["scale_min"], settings["scale_max"])
+    matrix = matrix / rng.uniform(settings.scale_min, settings.scale_max)
     spacing = np.array(spacing_zyx)
     return matrix * spacing[None, :] / spacing[:, None]
 

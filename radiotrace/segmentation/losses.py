@@ -1,5 +1,7 @@
 """Losses by name: one value for each sample, so that their mean does not depend on how a batch is cut up."""
 
+from dataclasses import dataclass
+
 import torch
 
 NAMES = ["dice_ce", "dice_focal", "tversky", "focal_tversky"]
@@ -8,28 +10,43 @@ SMOOTHING = 1e-5
 LEAST = 1e-6  # base of a power below 1, whose gradient has no bound at 0
 
 
-def faults(settings: dict, labels: int) -> list[str]:
+@dataclass(frozen=True)
+class Settings:
+    """Which loss. Of the section train of params.yaml, where each value is explained.
+
+    Attributes:
+        loss: one of NAMES.
+        class_weights: a positive number for each label, background first; None for equal ones.
+        tversky_alpha, tversky_beta, focal_tversky_gamma, focal_gamma: as the functions below say.
+    """
+
+    loss: str
+    class_weights: tuple[float, ...] | None
+    tversky_alpha: float
+    tversky_beta: float
+    focal_tversky_gamma: float
+    focal_gamma: float
+
+
+def faults(settings: Settings, labels: int) -> list[str]:
     """What does not fit together, for so many labels with background."""
-    weights = settings["class_weights"]
+    weights = settings.class_weights
     if weights is not None and len(weights) != labels:
         return [f"train.class_weights: found {len(weights)} values, expected {labels} (background first)"]
     return []
 
 
-def build(settings: dict, labels: int) -> torch.nn.Module:
+def build(settings: Settings, labels: int) -> torch.nn.Module:
     """A loss: logits (n, heads, labels, z, y, x) and targets (n, labels, z, y, x) -> (n,) float32.
 
     Args:
-        settings: "name", one of NAMES; "class_weights", a positive number for each label, background first,
-            or None for equal ones; "tversky_alpha", "tversky_beta", "focal_tversky_gamma" and "focal_gamma"
-            as the functions below say.
         labels: number of labels with background, 2 at least.
 
     Raises:
         ValueError: the name is unknown, or the class weights are not as many as the labels.
     """
-    if settings["name"] not in NAMES:
-        raise ValueError(f"unknown loss {settings['name']!r}")
+    if settings.loss not in NAMES:
+        raise ValueError(f"unknown loss {settings.loss!r}")
     if found := faults(settings, labels):
         raise ValueError(found[0])
     return Loss(settings, labels)
@@ -41,11 +58,11 @@ class Loss(torch.nn.Module):
     Source: Lee et al. 2015, arXiv:1409.5185; Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
     """
 
-    def __init__(self, settings: dict, labels: int):
+    def __init__(self, settings: Settings, labels: int):
         super().__init__()
         self.settings = settings
         self.register_buffer(
-            "class_weights", torch.tensor(settings["class_weights"] or [1] * labels, dtype=torch.float32)
+            "class_weights", torch.tensor(settings.class_weights or [1] * labels, dtype=torch.float32)
         )
 
     def forward(self, heads_nhczyx: torch.Tensor, target_nczyx: torch.Tensor) -> torch.Tensor:
@@ -74,12 +91,12 @@ class Loss(torch.nn.Module):
     def one_head(self, log_p: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Logarithms of probabilities and targets, (n, labels, voxels) -> (n,)."""
         settings, p, weights = self.settings, log_p.exp(), self.class_weights
-        if settings["name"] == "dice_ce":
+        if settings.loss == "dice_ce":
             return dice(p, target, weights) + cross_entropy(log_p, target, weights)
-        if settings["name"] == "dice_focal":
-            return dice(p, target, weights) + focal(log_p, p, target, weights, settings["focal_gamma"])
-        gamma = settings["focal_tversky_gamma"] if settings["name"] == "focal_tversky" else 1
-        return tversky(p, target, weights, settings["tversky_alpha"], settings["tversky_beta"], gamma)
+        if settings.loss == "dice_focal":
+            return dice(p, target, weights) + focal(log_p, p, target, weights, settings.focal_gamma)
+        gamma = settings.focal_tversky_gamma if settings.loss == "focal_tversky" else 1
+        return tversky(p, target, weights, settings.tversky_alpha, settings.tversky_beta, gamma)
 
 
 def cross_entropy(log_p: torch.Tensor, target: torch.Tensor, class_weights: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import dropout
 from radiotrace.pipeline import randomness
 from radiotrace.segmentation import augmentation
@@ -19,14 +20,14 @@ def generators(seed: int, kind: str, case_id: str, passes: int) -> list[np.rando
 
 
 def with_dropout(
-    image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool
+    image_zyx: torch.Tensor, network, recipe: Recipe, generators: list[np.random.Generator], bf16: bool
 ) -> Iterator[np.ndarray]:
     """Monte-Carlo dropout: probabilities (labels, z, y, x), once for each generator, which draws the channels
     to do without.
 
     Args:
         image_zyx: normalised, on the canonical grid.
-        network, spec: as inference.predict takes them. A network without dropout gives the same every time.
+        network, recipe: as windows.predict takes them. A network without dropout gives the same every time.
         bf16: whether to multiply in bfloat16, as training does; about four times as fast as float32.
 
     Source: Gal and Ghahramani 2016, arXiv:1506.02142.
@@ -34,20 +35,20 @@ def with_dropout(
     for rng in generators:
         dropout.draw(network, [rng])
         try:
-            found = probabilities(image_zyx, network, spec, bf16)
+            found = probabilities(image_zyx, network, recipe, bf16)
         finally:
             dropout.draw(network, None)
         yield found
 
 
 def with_augmentation(
-    image_zyx: torch.Tensor, network, spec: dict, generators: list[np.random.Generator], bf16: bool
+    image_zyx: torch.Tensor, network, recipe: Recipe, generators: list[np.random.Generator], bf16: bool
 ) -> Iterator[np.ndarray]:
     """Test-time augmentation: the image shifted by whole voxels in the empty ground around it, and its
     intensities varied as in training, each time; predictions are shifted back.
 
     Args:
-        image_zyx, network, spec, generators, bf16: as with_dropout takes them.
+        image_zyx, network, recipe, generators, bf16: as with_dropout takes them.
 
     Source: Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103.
     """
@@ -56,7 +57,7 @@ def with_augmentation(
         # torch wants the last axis first
         padding = [int(edge) for one in before[::-1] for edge in (one, 2 * SHIFT_VOXELS - one)]
         varied = augmentation.vary_intensity(image_zyx[None], 1.0, rng)[0]
-        found = probabilities(torch.nn.functional.pad(varied, padding), network, spec, bf16)
+        found = probabilities(torch.nn.functional.pad(varied, padding), network, recipe, bf16)
         yield found[
             (
                 slice(None),
@@ -65,8 +66,8 @@ def with_augmentation(
         ]
 
 
-def probabilities(image_zyx: torch.Tensor, network, spec: dict, bf16: bool = False) -> np.ndarray:
-    """Softmax of inference.predict, (labels, z, y, x) float32."""
+def probabilities(image_zyx: torch.Tensor, network, recipe: Recipe, bf16: bool = False) -> np.ndarray:
+    """Softmax of windows.predict, (labels, z, y, x) float32."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits = windows.predict(image_zyx, network, spec)
+        logits = windows.predict(image_zyx, network, recipe)
     return torch.softmax(logits, 0).numpy()

@@ -24,6 +24,7 @@ from radiotrace.drawing import figures
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
+from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs, stage
 from radiotrace.records import measure_table
 from radiotrace.segmentation import features, measures, methods, ranking, results, sampling
@@ -39,9 +40,8 @@ DECIMALS = 2  # of uncertainty maps, in nats: they go to the datastore with each
 def observe(
     case: dict,
     raw: Path,
-    weights: str,
-    train: dict,
-    others: list[dict],
+    model: TrainedModel,
+    others: list[TrainedModel],
     p: dict,
     instructions: str,
     decided: dict | None = None,
@@ -51,8 +51,7 @@ def observe(
 
     Args:
         case: of parts.cases.
-        train: facts of the training run.
-        others: facts of the members of the ensemble, each with the path of its weights.
+        others: the members of the ensemble.
         p: the section evaluate of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
         decided: of `decide`; None before that.
@@ -63,34 +62,34 @@ def observe(
         decided["temperature"], and tally_inside, of the voxels of a label alone; logits (labels, n) and truth
         (n,) of the voxels that count for calibration, where nothing is decided yet.
     """
-    network, spec = trained.ready(train, weights, p["threads"], instructions), train["preprocessing"]
+    network, recipe = trained.ready(model, p["threads"], instructions), model.recipe
     image, reference = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
-    with embedding.watch(network, train["network"]) as embedded:
-        prediction, logits = windows.segment(image, network, spec)
+    with embedding.watch(network, model.network) as embedded:
+        prediction, logits = windows.segment(image, network, recipe)
     labels = results.compare(
         volumes.array_zyx(reference),
         volumes.array_zyx(prediction),
-        train["labels"],
+        model.labels,
         volumes.to_zyx(reference.GetSpacing()),
         p["surface_tolerance_mm"],
         p["object_overlap_min"],
         p["empty_reference"],
     )
-    canonical = volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True)
+    canonical = volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
     region = calibration.region(truth_zyx, predicted_zyx, p["calibration_margin_voxels"])
     found = {
-        kind: passes_of(kind, case["case_id"], image, network, train, p)
+        kind: passes_of(kind, case["case_id"], image, network, model, p)
         for kind in KINDS
         if p[f"{kind}_passes"]
     }
     if others:
-        found[ENSEMBLE] = passes_of_networks(image, [train | {"weights": weights}, *others])
+        found[ENSEMBLE] = passes_of_networks(image, [model, *others])
     who = {key: case[key] for key in ("case_id", "subject_id")}
     monitored = {
         **who,
         "embedding": embedded(),
-        "features": features.describe(image, prediction, logits, train["labels"], spec["orientation"]),
+        "features": features.describe(image, prediction, logits, model.labels, recipe.orientation),
     }
     entry = {
         **who,
@@ -132,33 +131,28 @@ def observe(
     }
 
 
-def passes_of(kind: str, case_id: str, image, network, train: dict, p: dict) -> uncertainty.Passes:
+def passes_of(kind: str, case_id: str, image, network, model: TrainedModel, p: dict) -> uncertainty.Passes:
     """Several predictions of an image, by one of KINDS."""
     found = uncertainty.Passes()
     generators = sampling.generators(p["seed"], kind, case_id, p[f"{kind}_passes"])
-    _, prepared = windows.prepare(image, train["preprocessing"])
-    for probabilities in KINDS[kind](
-        prepared, network, train["preprocessing"], generators, trained.in_bf16(train)
-    ):
+    _, prepared = windows.prepare(image, model.recipe)
+    for probabilities in KINDS[kind](prepared, network, model.recipe, generators, trained.in_bf16(model)):
         found.add(probabilities)
     return found
 
 
-def passes_of_networks(image, networks: list[dict]) -> uncertainty.Passes:
+def passes_of_networks(image, networks: list[TrainedModel]) -> uncertainty.Passes:
     """A prediction of an image by each network, as inference makes it.
 
     Args:
-        networks: facts of training runs, each with the path of its weights; of one grid and one set of
-            labels.
+        networks: of one grid and one set of labels.
 
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
     found = uncertainty.Passes()
     for one in networks:
-        _, prepared = windows.prepare(image, one["preprocessing"])
-        found.add(
-            sampling.probabilities(prepared, trained.network(one, one["weights"]), one["preprocessing"])
-        )
+        _, prepared = windows.prepare(image, one.recipe)
+        found.add(sampling.probabilities(prepared, trained.network(one), one.recipe))
     return found
 
 
@@ -334,19 +328,17 @@ def main(args):
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
     test, validation = (parts.cases(dataset, split, part) for part in ("test", "validation"))
-    facts, runs_beside = trained.facts(train), members.read(args.members, train, split)
+    model, runs_beside = TrainedModel.of(train, args.weights), members.read(args.members, train, split)
     others = [
-        trained.facts(one) | {"weights": f"{args.members}/{name}/{members.WEIGHTS}"}
-        for name, one in runs_beside.items()
+        TrainedModel.of(one, f"{args.members}/{name}/{members.WEIGHTS}") for name, one in runs_beside.items()
     ]
     unseen = members.strangers(runs_beside, split, "validation") if runs_beside else None
     common = {
         "raw": raw,
-        "weights": args.weights,
-        "train": facts,
+        "model": model,
         "others": others,
         "p": p,
-        "instructions": numerics.configure(facts["numerics"], p["threads"]),
+        "instructions": numerics.configure(model.numerics, p["threads"]),
     }
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
         held_out = followed(each(observe, validation.values(), **common), len(validation), "validation")
@@ -421,7 +413,7 @@ def main(args):
                         for file in (members.RECORD, members.WEIGHTS)
                     ),
                 ],
-                architecture.choice(train["network"], *(run["network"] for run in runs_beside.values())),
+                architecture.choice(model.network, *(member.network for member in others)),
             ),
             "provenance",
         )

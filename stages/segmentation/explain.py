@@ -24,7 +24,9 @@ from radiotrace.drawing import heatmaps
 from radiotrace.errors import StageError
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.segmentation import explain, ranking
 
@@ -49,17 +51,16 @@ class Model:
     Attributes:
         network: the trained one, in evaluation mode.
         others: the same with random weights.
-        spec: what networks.build took for all of them.
-        preprocessing: of the model's record.
+        spec: what all of them were built from.
     """
 
     network: torch.nn.Module
     others: list
-    spec: dict
-    preprocessing: dict
+    spec: NetworkSpec
+    recipe: Recipe
 
 
-def faults(p: dict, labels: dict[str, str], spec: dict) -> list[str]:
+def faults(p: dict, labels: dict[str, str], spec: NetworkSpec) -> list[str]:
     """Where the section explain of params.yaml asks for what a run has not.
 
     Args:
@@ -73,7 +74,7 @@ def faults(p: dict, labels: dict[str, str], spec: dict) -> list[str]:
     if p["level"] not in there:
         found.append(
             f"explain.level: found {p['level']}, expected {there[0]} to {there[-1]} for "
-            f"{spec['name']} with {len(spec['features'])} levels"
+            f"{spec.name} with {len(spec.features)} levels"
         )
     return found
 
@@ -96,9 +97,7 @@ def explain_label(
         p: the section explain.
         seed: of the random places.
     """
-    patch, part, inside = windows.one_pass(
-        image_zyx, model.preprocessing, explain.centre(mask_zyx, spacing_zyx)
-    )
+    patch, part, inside = windows.one_pass(image_zyx, model.recipe, explain.centre(mask_zyx, spacing_zyx))
     on_patch = np.zeros(patch.shape, bool)
     on_patch[inside] = mask_zyx[part]
 
@@ -108,7 +107,7 @@ def explain_label(
         )[inside]
 
     def segment(image):
-        return (windows.predict(image, model.network, model.preprocessing).argmax(0) == label).numpy()
+        return (windows.predict(image, model.network, model.recipe).argmax(0) == label).numpy()
 
     maps = {level: activation(model.network, level) for level in architecture.levels(model.spec)}
     found = explain.measures(
@@ -147,12 +146,12 @@ def explain_case(
         name -> what `explain_label` says; name -> (mask, map); both None for a label that is predicted
         nowhere. And a volume.
     """
-    image, image_zyx = windows.prepare(volume, model.preprocessing)
+    image, image_zyx = windows.prepare(volume, model.recipe)
     predicted_zyx = volumes.array_zyx(
         volumes.canonical(
             prediction,
-            model.preprocessing["orientation"],
-            model.preprocessing["spacing_mm"],
+            model.recipe.orientation,
+            model.recipe.spacing_mm,
             is_label_map=True,
         )
     )
@@ -191,7 +190,7 @@ def main(args):
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     train, evaluated = records.read(args.train, "train"), records.read(args.cases, "cases")["cases"]
     described = {case["case_id"]: case["image"] for case in records.read(args.dataset, "dataset")["cases"]}
-    spec = train["network"]
+    spec = NetworkSpec.of(train["network"])
     if found := faults(p, train["labels"], spec):
         raise StageError(
             f"{len(found)} parameters do not fit this run",
@@ -206,10 +205,10 @@ def main(args):
     numerics.configure(train["params"]["numerics"], p["threads"])
     seeds = np.random.default_rng([p["seed"], WEIGHTS]).integers(2**31, size=p["repetitions"]).tolist()
     model = Model(
-        trained.load(records.dumps(spec), args.weights, train["weights_sha256"]),
+        trained.load(spec, args.weights, train["weights_sha256"]),
         [architecture.build(spec, seed).eval() for seed in seeds],
         spec,
-        train["preprocessing"],
+        Recipe.of(train["preprocessing"]),
     )
     with stage.output_folder(args.out) as out:
         cases, rows = [], []
@@ -267,7 +266,7 @@ def main(args):
                 p,
                 args.requirements,
                 [args.dataset, args.cases, args.train, args.weights],
-                architecture.choice(train["network"]),
+                architecture.choice(spec),
             ),
             "provenance",
         )

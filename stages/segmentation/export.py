@@ -19,7 +19,8 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import recipe, windows
-from radiotrace.learning import architecture, numerics, onnx_model
+from radiotrace.learning import architecture, numerics, onnx_model, state
+from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import params, runs, stage
 
 
@@ -30,9 +31,10 @@ def main(args):
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
     described = {case["case_id"]: case["image"] for case in dataset["cases"]}
     numerics.configure(train["params"]["numerics"], p["threads"])
-    network = architecture.build(train["network"], seed=0)
-    architecture.load_state(network, load_file(args.weights))
-    content = onnx_model.export(network, train["preprocessing"]["multiple"], p["opset"])
+    spec, prepared = NetworkSpec.of(train["network"]), recipe.Recipe.of(train["preprocessing"])
+    network = architecture.build(spec, seed=0)
+    state.load(network, load_file(args.weights))
+    content = onnx_model.export(network, prepared.multiple, p["opset"])
     exported = onnx_model.network(content, p["threads"])
 
     parity_cases = parts.spread(list(evaluated), p["parity_cases"])
@@ -41,8 +43,8 @@ def main(args):
         image = volumes.read_canonical(
             Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]
         )
-        label_map, logits = windows.segment(image, exported, train["preprocessing"])
-        _, logits_torch = windows.segment(image, network, train["preprocessing"])
+        label_map, logits = windows.segment(image, exported, prepared)
+        _, logits_torch = windows.segment(image, network, prepared)
         evaluated_map = volumes.read_canonical(
             Path(args.predictions) / evaluated[case_id]["prediction"], evaluated[case_id]["prediction_sha256"]
         )
@@ -81,7 +83,7 @@ def main(args):
                 p,
                 args.requirements,
                 [args.dataset, args.cases, args.train, args.weights],
-                architecture.choice(train["network"]),
+                architecture.choice(spec),
             ),
             "provenance",
         )

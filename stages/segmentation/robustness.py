@@ -24,7 +24,9 @@ import torch
 from radiotrace import errors, records
 from radiotrace.imaging import corruptions, parts, volumes
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
+from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, randomness, runs, stage
 from radiotrace.segmentation import adversarial, figures_robustness, metrics, robustness
 
@@ -33,31 +35,30 @@ SHIFTS, ATTACKS = "shifts", "adversarial"  # what is done to a case beside corru
 STEPS_REACH = 2.5
 
 
-def measure(work: tuple[dict, str], raw: Path, weights: str, train: dict, p: dict, instructions: str) -> dict:
+def measure(work: tuple[dict, str], raw: Path, model: TrainedModel, p: dict, instructions: str) -> dict:
     """A part of the entry of a case in the record 'robustness_cases'.
 
     Args:
         work: a case of parts.cases; and which part: a corruption, SHIFTS (and the image as it is), or
             ATTACKS.
-        train: facts of the training run.
         p: the section robustness of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
     """
     case, part = work
-    network = trained.ready(train, weights, p["threads"], instructions)
+    network = trained.ready(model, p["threads"], instructions)
     volume, label_map = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
     image_zyx, reference_zyx = volumes.array_zyx(volume), volumes.array_zyx(label_map)
     spacing_zyx = volumes.to_zyx(volume.GetSpacing())
 
     def scores(image_zyx, movement=None) -> dict:
-        found = predict(image_zyx, movement, volume, network, train["preprocessing"])
+        found = predict(image_zyx, movement, volume, network, model.recipe)
         return {
             "dice": metrics.dice_per_label(
-                reference_zyx[found["known"]], found["label_zyx"][found["known"]], train["labels"]
+                reference_zyx[found["known"]], found["label_zyx"][found["known"]], model.labels
             ),
             "volume_mm3": {
                 name: int((found["moved_zyx"] == int(value)).sum()) * float(np.prod(spacing_zyx))
-                for value, name in train["labels"].items()
+                for value, name in model.labels.items()
                 if value != "0"
             },
         }
@@ -71,7 +72,7 @@ def measure(work: tuple[dict, str], raw: Path, weights: str, train: dict, p: dic
         return {"shift_voxels": shift_voxels, **scores(corruptions.moved(image_zyx, movement), movement)}
 
     if part == ATTACKS:
-        return {ATTACKS: attack(case["case_id"], volume, label_map, network, train, p)}
+        return {ATTACKS: attack(case["case_id"], volume, label_map, network, model, p)}
     if part == SHIFTS:
         clean = scores(image_zyx.astype(np.float32))
         shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, robustness.SHIFTS_VOXELS)]
@@ -90,7 +91,7 @@ def entry(case: dict, found: list[dict]) -> dict:
     }
 
 
-def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dict[str, np.ndarray]:
+def predict(image_zyx: np.ndarray, movement, volume, network, recipe: Recipe) -> dict[str, np.ndarray]:
     """Label maps of an image whose content may have been moved.
 
     Args:
@@ -102,11 +103,11 @@ def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dic
             that was seen.
     """
     changed = volumes.from_array(image_zyx, volume)
-    prediction, logits = windows.segment(changed, network, spec)
+    prediction, logits = windows.segment(changed, network, recipe)
     found = volumes.array_zyx(prediction)
     if movement is None:
         return {"moved_zyx": found, "label_zyx": found, "known": np.ones(found.shape, bool)}
-    turned = volumes.canonical(changed, spec["orientation"], spec["spacing_mm"], is_label_map=False)
+    turned = volumes.canonical(changed, recipe.orientation, recipe.spacing_mm, is_label_map=False)
     shares = [
         volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), volumes.grid(volume)))
         for channel in torch.softmax(torch.from_numpy(logits), 0).numpy()
@@ -115,21 +116,21 @@ def predict(image_zyx: np.ndarray, movement, volume, network, spec: dict) -> dic
     return {"moved_zyx": found, "label_zyx": np.argmax(back, 0), "known": known}
 
 
-def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> dict:
+def attack(case_id: str, volume, label_map, network, model: TrainedModel, p: dict) -> dict:
     """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
-    spec = train["preprocessing"]
-    image = windows.prepare(volume, spec)[1][None, None]
+    recipe = model.recipe
+    image = windows.prepare(volume, recipe)[1][None, None]
     reference = volumes.array_zyx(
-        volumes.canonical(label_map, spec["orientation"], spec["spacing_mm"], is_label_map=True)
+        volumes.canonical(label_map, recipe.orientation, recipe.spacing_mm, is_label_map=True)
     )
     target, steps = torch.from_numpy(reference.astype(np.int64))[None], p["adversarial"]["steps"]
 
     def logits_of(attacked):
-        return windows.differentiable(attacked[0, 0], network, spec)[None]
+        return windows.differentiable(attacked[0, 0], network, recipe)[None]
 
     def dice(attacked):
-        prediction = windows.predict(attacked[0, 0], network, spec).argmax(0).numpy()
-        return metrics.dice_per_label(reference, prediction, train["labels"])
+        prediction = windows.predict(attacked[0, 0], network, recipe).argmax(0).numpy()
+        return metrics.dice_per_label(reference, prediction, model.labels)
 
     def of(name, eps):
         rng, step = randomness.generator(p["seed"], f"{name}\n{case_id}"), STEPS_REACH * eps / steps
@@ -152,7 +153,8 @@ def attack(case_id: str, volume, label_map, network, train: dict, p: dict) -> di
 def main(args):
     p = params.load(args.params, "robustness", seed=True)
     train, dataset = records.read(args.train, "train"), records.read(args.dataset, "dataset")
-    instructions = numerics.configure(train["params"]["numerics"], p["threads"])
+    model = TrainedModel.of(train, args.weights)
+    instructions = numerics.configure(model.numerics, p["threads"])
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     test = parts.cases(dataset, records.read(args.split, "split"), "test")
     chosen = parts.spread(list(test), p["cases"])
@@ -167,8 +169,7 @@ def main(args):
             measure,
             [(test[case_id], part) for case_id in chosen for part in work[case_id]],
             raw=Path(args.data),
-            weights=args.weights,
-            train=trained.facts(train),
+            model=model,
             p=p,
             instructions=instructions,
         )
@@ -193,7 +194,7 @@ def main(args):
                 p,
                 args.requirements,
                 [args.dataset, args.split, args.train, args.weights],
-                architecture.choice(train["network"]),
+                architecture.choice(model.network),
             ),
             "provenance",
         )

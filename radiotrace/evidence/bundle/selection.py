@@ -1,7 +1,7 @@
 """Selection: which epoch's weights became the model, and that the rule of the run, applied to its history,
 gives just that epoch.
 
-The rule is written here a second time, so that a fault of stages/segmentation/train.py does not vouch for
+The rule is written here a second time, so that a fault of radiotrace/learning/fit.py does not vouch for
 itself.
 """
 

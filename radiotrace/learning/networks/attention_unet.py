@@ -6,17 +6,17 @@ Source: Oktay et al. 2018, arXiv:1804.03999.
 from monai.networks.nets import AttentionUnet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
 
 
-def build(spec: dict) -> nn.Module:
+def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's."""
-    strides = [POOLING] * (len(spec["features"]) - 1)
+    strides = [POOLING] * (len(spec.features) - 1)
     return AttentionUnet(
         spatial_dims=3,
         in_channels=1,
-        out_channels=spec["labels"],
-        channels=spec["features"],
+        out_channels=spec.labels,
+        channels=spec.features,
         strides=strides,
     )
 

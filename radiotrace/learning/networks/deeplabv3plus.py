@@ -116,7 +116,7 @@ def level(network: nn.Module, level: int, levels: int) -> nn.Module:
 
 
 ARCHITECTURE = Architecture(
-    build=lambda spec: DeepLabV3Plus(spec["features"], spec["labels"]),
+    build=lambda spec: DeepLabV3Plus(spec.features, spec.labels),
     lowest=lambda network, levels: network.encoder[-1],
     level=level,
     levels_min=3,

@@ -6,17 +6,17 @@ Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
 from monai.networks.nets import DynUNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
 
 
-def build(spec: dict) -> nn.Module:
+def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's, with instance norm and transposed convolutions."""
-    levels, heads = len(spec["features"]), spec["deep_supervision"]
+    levels, heads = len(spec.features), spec.deep_supervision
     return DynUNet(
         spatial_dims=3,
         in_channels=1,
-        out_channels=spec["labels"],
-        filters=spec["features"],
+        out_channels=spec.labels,
+        filters=spec.features,
         kernel_size=[3] * levels,
         strides=[1] + [POOLING] * (levels - 1),
         upsample_kernel_size=[POOLING] * (levels - 1),

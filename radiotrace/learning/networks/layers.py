@@ -1,8 +1,10 @@
 """What the networks share: layers, and what each of them must say of itself."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from monai.networks.utils import pixelshuffle
@@ -27,12 +29,47 @@ def no_faults(features: Sequence[int]) -> list[str]:
 
 
 @dataclass(frozen=True)
+class NetworkSpec:
+    """A network, but for its weights.
+
+    Attributes:
+        name: a file of this folder.
+        features: channels of each level.
+        labels: their number, with background.
+        norm: "instance" or "group".
+        upsampling: "transposed" or "pixelshuffle".
+        deep_supervision: number of heads below full resolution; None: as many as is usual for the network.
+        dropout: share of the lowest level's channels that dropout.draw takes away.
+    """
+
+    name: str
+    features: tuple[int, ...]
+    labels: int
+    norm: str = "instance"
+    upsampling: str = "transposed"
+    deep_supervision: int | None = None
+    dropout: float = 0.0
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "NetworkSpec":
+        """Of the record of a run; those of older versions lack what has a default."""
+        return cls(**{**record, "features": tuple(record["features"])})
+
+    def record(self) -> dict[str, Any]:
+        """As records have it: without deep_supervision where the network decides."""
+        values = {**dataclasses.asdict(self), "features": list(self.features)}
+        if self.deep_supervision is None:
+            del values["deep_supervision"]
+        return values
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A network, as the rest knows it. Each file of this folder has one, as ARCHITECTURE.
 
     Attributes:
-        build: spec, complete -> the network, with norms and transposed convolutions of its own, which are
-            replaced.
+        build: spec, its heads decided -> the network, with norms and transposed convolutions of its own,
+            which are replaced.
         lowest: (network, number of levels) -> the module that gives the lowest level, with as many channels
             as features has last.
         level: (network, level, number of levels) -> the last module of a level that gives features.
@@ -45,7 +82,7 @@ class Architecture:
         faults: features -> what it cannot take of them.
     """
 
-    build: Callable[[dict], nn.Module]
+    build: Callable[[NetworkSpec], nn.Module]
     lowest: Callable[[nn.Module, int], nn.Module]
     level: Callable[[nn.Module, int, int], nn.Module]
     first_level: int = 0

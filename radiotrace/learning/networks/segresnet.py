@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from monai.networks.nets import SegResNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import Architecture
+from radiotrace.learning.networks.layers import Architecture, NetworkSpec
 
 
-def build(spec: dict) -> nn.Module:
+def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's."""
-    levels = len(spec["features"])
+    levels = len(spec.features)
     # "deconv": the gradient of the paper's linear interpolation is not deterministic on a GPU.
     return SegResNet(
         spatial_dims=3,
         in_channels=1,
-        out_channels=spec["labels"],
-        init_filters=spec["features"][0],
+        out_channels=spec.labels,
+        init_filters=spec.features[0],
         norm="INSTANCE",
         blocks_down=[1, 2, 2, *[4] * levels][:levels],
         blocks_up=[1] * (levels - 1),

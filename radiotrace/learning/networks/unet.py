@@ -8,17 +8,17 @@ Source: Kerfoot et al. 2018, doi:10.1007/978-3-030-12029-0_40.
 from monai.networks.nets import UNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
 
 
-def build(spec: dict) -> nn.Module:
+def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's, with two residual units a level."""
-    strides = [POOLING] * (len(spec["features"]) - 1)
+    strides = [POOLING] * (len(spec.features) - 1)
     return UNet(
         spatial_dims=3,
         in_channels=1,
-        out_channels=spec["labels"],
-        channels=spec["features"],
+        out_channels=spec.labels,
+        channels=spec.features,
         strides=strides,
         num_res_units=2,
     )

@@ -5,6 +5,7 @@ The offsets of the logits move every volume that is measured. Who sets them by t
 volumes there, in each later stage.
 """
 
+import dataclasses
 from pathlib import Path
 
 from radiotrace import records
@@ -20,7 +21,7 @@ def check(clone: Clone) -> Check:
 
     # here, because they take seconds to import
     from radiotrace.learning import architecture, numerics, trained
-    from radiotrace.segmentation import balance, dataset
+    from radiotrace.segmentation import balance, learner
 
     root = clone.root
     train, described, split = (
@@ -31,28 +32,23 @@ def check(clone: Clone) -> Check:
             ("build/split/split.json", "split"),
         )
     )
-    facts, p = trained.facts(train), train["params"]
-    network = trained.ready(
-        facts,
-        str(root / "build/train/weights.safetensors"),
-        p["threads"],
-        numerics.configure(facts["numerics"], p["threads"]),
-    )
-    spec = {key: value for key, value in train["preprocessing"].items() if key != "logit_offsets"}
+    model, p = trained.TrainedModel.of(train, root / "build/train/weights.safetensors"), train["params"]
+    network = trained.ready(model, p["threads"], numerics.configure(model.numerics, p["threads"]))
+    recipe = dataclasses.replace(model.recipe, logit_offsets=None)
     entries = [
         case
         for case in described["cases"]
         if split["cases"].get(case["case_id"], {}).get("part") == "validation"
     ]
-    cases = dataset.Cases(Path(root) / "build/ingest/volumes", entries, p["clip_percentiles"], 0)
+    cases = learner.cases(Path(root) / "build/ingest/volumes", entries, p["clip_percentiles"], 0)
     made = None
     if p["balance_volumes"] and entries:
         made, _ = balance.offsets(
-            (windows.predict(sample.image_zyx, network, spec), sample.label_zyx) for sample in cases
+            (windows.predict(sample.image_zyx, network, recipe), sample.label_zyx) for sample in cases
         )
     result = Check(5, WHAT, unlike(train["preprocessing"].get("logit_offsets"), made))
-    if spec["multiple"] != (step := architecture.multiple(train["network"])):
-        result.faults.append(f"train.json: preprocessing.multiple states {spec['multiple']}, found {step}")
+    if recipe.multiple != (step := architecture.multiple(model.network)):
+        result.faults.append(f"train.json: preprocessing.multiple states {recipe.multiple}, found {step}")
     return result
 
 

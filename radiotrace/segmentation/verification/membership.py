@@ -136,21 +136,17 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
             ("build/split/split.json", "split"),
         )
     )
-    facts, threads = trained.facts(train), train["params"]["threads"]
-    network = trained.ready(
-        facts,
-        str(root / "build/train/weights.safetensors"),
-        threads,
-        numerics.configure(facts["numerics"], threads),
-    )
-    spec, found = facts["preprocessing"], {}
+    model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
+    threads = train["params"]["threads"]
+    network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
+    recipe, found = model.recipe, {}
     for part in ("train", "validation", "test"):
         of_subject: dict[str, list[float]] = {}
         for case in parts.cases(dataset, split, part).values():
             image, reference = (parts.original(case, kind, root / "data") for kind in ("image", "label_map"))
-            _, logits = windows.segment(image, network, spec)
+            _, logits = windows.segment(image, network, recipe)
             truth = volumes.array_zyx(
-                volumes.canonical(reference, spec["orientation"], spec["spacing_mm"], is_label_map=True)
+                volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
             )
             of_subject.setdefault(case["subject_id"], []).append(loss(logits, truth))
         found[part] = {subject: float(np.mean(values)) for subject, values in sorted(of_subject.items())}

@@ -53,7 +53,7 @@ def check(clone: Clone) -> Check:
     )
     for case in cases:
         image = parts.original(test[case["case_id"]], "image", root / "data")
-        made, _ = windows.segment(image, network, model["preprocessing"])
+        made, _ = windows.segment(image, network, recipe.Recipe.of(model["preprocessing"]))
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )
