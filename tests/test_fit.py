@@ -1,6 +1,7 @@
 """fit: design controls that were written for another data set are found, and block the release."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ OTHER = {"name": "Knees", "licence": "CC0", "modality": "CT", "labels": {"0": "b
 
 @pytest.fixture(scope="module")
 def written():
-    return controls.load(ROOT / "design")
+    return controls.load(ROOT / "design", ROOT / "software")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,8 @@ def test_each_contradiction_names_the_file_and_both_values(written, dataset, key
 
 @pytest.mark.parametrize("name", [fit.CARD, *fit.NAMED])
 def test_a_file_that_does_not_say_what_it_was_written_for_does_not_fit(written, dataset, name):
-    changed = {**written, name: {key: value for key, value in written[name].items() if key != "dataset"}}
+    told = {key: value for key, value in getattr(written, name).items() if key != "dataset"}
+    changed = dataclasses.replace(written, **{name: told})
     found = fit.misfits(changed, dataset)
     assert set(items(found)) == {name}
     assert " nothing, data/dataset.json has " in found[0]["gap"]

@@ -4,7 +4,7 @@
 
 Reads   requirements.txt, requirements-evidence.txt, requirements-dev.txt and the files that they name; asks
         the package index that pip is set up for
-Writes  design/wheels.json, without a word of where the files lie
+Writes  software/design/wheels.json, without a word of where the files lie
 """
 
 import json
@@ -20,7 +20,7 @@ from radiotrace.evidence.formats import components, distributions
 from radiotrace.pipeline import stage
 
 FILES = ("requirements.txt", "requirements-evidence.txt", "requirements-dev.txt")
-PATH = "design/wheels.json"
+PATH = "software/design/wheels.json"
 
 
 def lock(report: dict, names) -> dict:

@@ -58,6 +58,7 @@ PATHS = {
     "robustness-provenance": "build/robustness/provenance.json",
     "runtime": "requirements.txt",
     "split": "build/split/split.json",
+    "software": "software",
     "split-provenance": "build/split/provenance.json",
     "template": "stages/report.html",
     "tensorboard": "execution/tensorboard",
@@ -213,7 +214,7 @@ STAGES = {
     "evidence": Stage(
         "runtime tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
         "headline cases robustness "
-        "explain model onnx design members verification tests "
+        "explain model onnx design software members verification tests "
         "code=radiotrace+stages+schemas+pyproject.toml+requirements.txt+requirements-evidence.txt workflow "
         "readme "
         "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "

@@ -328,7 +328,7 @@ def packages(sources: Sources) -> list[str]:
     root = sources.clone.root
     pins = distributions.pinned([pin for file in PINS for pin in stage.pins(root / file)])
     return [
-        f"design/wheels.json: {fault}"
+        f"{locked_wheels.PATH}: {fault}"
         for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pins)
     ]
 
