@@ -32,7 +32,7 @@ trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirem
 	@test -n '$(ITEM)' || { echo "say of what: make trace ITEM=SRS-SPLIT-1" >&2; exit 1; }
 	@$(RADIOTRACE) trace '$(ITEM)'
 
-review: .venv/runtime ## a page of all items of design/ that wait for review, with what changed; it says how to sign them
+review: .venv/runtime ## a page of all items of software/design/ and design/ that wait for review, with what changed; it says how to sign them
 	@$(RADIOTRACE) review --all
 
 test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
@@ -42,7 +42,7 @@ after-run: .venv/dev browser ## 'make run', then 'make test', where a run does n
 	.ci/after-run
 
 verification: .venv/dev browser ## record what the tests of requirements and the negative controls come to; then 'dvc repro evidence'
-	python -m pytest -m requirement --record verification/tests.json --junitxml execution/tests.junit.xml
+	python -m pytest -m requirement --record software/verification/tests.json --junitxml execution/tests.junit.xml
 	dvc pull --quiet --allow-missing
 	python -m radiotrace negative-controls
 
@@ -62,8 +62,8 @@ check: .venv/runtime ## dvc.lock fits the code and the parameters, the datastore
 	@said=$$(dvc repro --dry --allow-missing --all-pipelines) || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^>/d'; \
 	  if echo "$$said" | grep -q '^Running stage'; then echo "dvc.lock does not fit the code, the parameters or design/: 'dvc repro'" >&2; exit 1; fi
 	python -m radiotrace datastore
-	@test ! -f execution/tests.json || cmp execution/tests.json verification/tests.json \
-	  || { echo "the tests came to something else than verification/tests.json says: 'make verification', then 'dvc repro evidence'" >&2; exit 1; }
+	@test ! -f execution/tests.json || cmp execution/tests.json software/verification/tests.json \
+	  || { echo "the tests came to something else than software/verification/tests.json says: 'make verification', then 'dvc repro evidence'" >&2; exit 1; }
 
 diff: .venv/runtime ## metrics and parameters against another revision (BASE=main), as Markdown
 	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md

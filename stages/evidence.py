@@ -1,11 +1,12 @@
 """evidence: gathers the records of a run, finds that they agree, traces the requirements to tests and
 numbers, and hashes it all.
 
-Reads   the records of every stage, the model, members/, design/, verification/ (what tests and negative
-        controls came to), the code and the tests
+Reads   the records of every stage, the model, members/, design/ and verification/ of the study (what faults
+        of its predictions came to), software/ (what the software must do, and what its tests and faults of
+        code came to), the code and the tests
 Writes  evidence/, metrics/gates.json
-Stops   when records contradict each other or a file beside them, or design/ itself; not when a requirement is
-        missed: that is evidence too
+Stops   when records contradict each other or a file beside them, or design controls themselves; not when a
+        requirement is missed: that is evidence too
 """
 
 import argparse
@@ -16,6 +17,7 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents, dossier, selection
 from radiotrace.evidence.design import baseline, controls, fit, negative_controls, requirements
+from radiotrace.evidence.design.controls import SOFTWARE, STUDY
 from radiotrace.evidence.trace import matrix, scope, tests
 from radiotrace.learning import members
 from radiotrace.pipeline import openings, params, runs, stage
@@ -35,9 +37,8 @@ RECORDS = (
     "explain",
     "model",
 )
-# What came of tests and seeded faults, and its schema.
-SEEN = {"tests": "tests", "negative_controls": "negative_control_outcomes"}
-SCHEMA_OF = {**SEEN, "seeded_faults": "negative_controls"}  # every other file is named for its schema
+# every other file is named for its schema
+SCHEMA_OF = {"negative_controls": "negative_control_outcomes", "seeded_faults": "negative_controls"}
 
 
 def main(args):
@@ -46,9 +47,16 @@ def main(args):
     train, run_id = sources["train"], sources["train"]["run_id"]
     runs_beside = members.read(args.members, train, sources["split"])  # none of them saw the test part
     provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
-    written, opened = controls.load(args.design), openings.read(f"{args.design}/test_openings.jsonl")
+    written = controls.load(args.design, args.software)
+    opened = openings.read(f"{args.design}/test_openings.jsonl")
     sources["openings"] = contents.openings(run_id, opened)
-    seen = {name: records.read(f"{args.verification}/{name}.json", schema) for name, schema in SEEN.items()}
+    verified = controls.verification_of(args.software)
+    tested = records.read(verified / "tests.json", "tests")
+    outcomes = controls.outcomes(
+        written,
+        records.read(verified / "negative_controls.json", "negative_control_outcomes"),
+        records.read(f"{args.verification}/negative_controls.json", "negative_control_outcomes"),
+    )
     vouched = vouched_for(args, runs_beside)
     files = {path: records.sha256(file) for path, file in vouched.items()}
     if broken := contents.contradictions(sources, provenance, files):
@@ -60,9 +68,9 @@ def main(args):
 
     provenance.append(runs.provenance(__file__, {}, args.requirements, list(vouched.values())))
     acceptance = requirements.acceptance(
-        written["requirements"],
+        requirements.load(f"{args.design}/requirements.yaml"),
         sources["metrics"],
-        written["reviews"],
+        written.reviews,
         opened,
         contents.test_part(run_id, opened),
     )
@@ -73,27 +81,28 @@ def main(args):
     code = tests.tree(".", (*args.code, args.workflow, args.tests))
     traced = matrix.matrix(
         written,
-        seen["tests"],
-        seen["negative_controls"],
+        tested,
+        outcomes,
         acceptance,
         known,
-        scope.stale(seen["tests"], code, ".", known),
+        scope.stale(tested, code, ".", known),
         texts,
         misfits := fit.misfits(written, sources["dataset"]["dataset"]),
-        baseline.read(args.design),
-        trivial(written["negative_controls"]),
+        baseline.read(written.folders[SOFTWARE], written.folders[STUDY]),
+        trivial(written.negative_controls),
     )
     made = dossier.Bundle()
     for name, record in {
         **{name: sources[name] for name in (*RECORDS, "openings")},
-        "requirements": written["requirements"],
+        "requirements": written.requirements,
         "acceptance": acceptance,
         "run": contents.run_record(train, sources["dataset"], provenance),
         "hyperparameters": contents.hyperparameters(run_id, provenance),
         "epochs": {"run_id": run_id, "epochs": train["history"]},
         "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
-        "seeded_faults": params.load_yaml(f"{args.design}/negative_controls.yaml"),
-        **seen,
+        "seeded_faults": negative_controls.record(written.negative_controls),
+        "tests": tested,
+        "negative_controls": outcomes,
         "code": {"run_id": run_id, "files": code},
         "traceability": traced,
     }.items():
@@ -107,7 +116,7 @@ def main(args):
         written,
         args.requirements,
         args.tools,
-        records.read(f"{args.design}/wheels.json", "wheels"),
+        records.read(written.folders[SOFTWARE] / "wheels.json", "wheels"),
     )
     dossier.of_standards(made, written)
     dossier.of_readers(made)
@@ -153,7 +162,8 @@ def vouched_for(args, runs_beside) -> dict[str, Path]:
             args.workflow,
             args.readme,
             *controls.files(args.design),
-            *(f"{args.verification}/{name}.json" for name in SEEN),
+            *controls.files(args.software),
+            f"{args.verification}/negative_controls.json",
             *(getattr(args, name) for name in RECORDS),
             *(getattr(args, f"{name}_provenance") for name in STAGES),
             *args.further,
@@ -211,8 +221,9 @@ for option, what in {
     "model": "record of the model",
     "members": "folder of other runs, which form an ensemble with this one",
     "onnx": "the model",
-    "design": "folder of design controls",
-    "verification": "folder of what came of tests and negative controls",
+    "design": "folder of the study's design controls",
+    "verification": "folder of what came of faults of the study's predictions",
+    "software": "folder of the software: its design controls, and what came of its tests and faults",
     "tests": "folder of the tests",
     "workflow": "dvc.yaml",
     "readme": "what users are told first",

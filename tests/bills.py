@@ -39,12 +39,12 @@ def installed() -> dict:
 
 @cache
 def listed() -> dict:
-    return soup.load(ROOT / "design/soup.yaml", pins())
+    return soup.load(ROOT / "software/design/soup.yaml", pins())
 
 
 @cache
 def wheels() -> dict:
-    return json.loads((ROOT / "design/wheels.json").read_text("utf-8"))
+    return json.loads((ROOT / "software/design/wheels.json").read_text("utf-8"))
 
 
 @cache

@@ -1,7 +1,7 @@
 """pytest and the requirements: a test says what it verifies, and what came of it becomes evidence.
 
-`@pytest.mark.requirement("SRS-…")` ties a test to requirements. An id that design/requirements.yaml does not
-have, and a test that asserts nothing, are errors of collection. Each id becomes a JUnit property 'verifies'.
+`@pytest.mark.requirement("SRS-…")` ties a test to requirements of the software. An id that it does not have,
+and a test that asserts nothing, are errors of collection. Each id becomes a JUnit property 'verifies'.
 
 --requirement ID   only the tests of these requirements
 --record FILE      writes the record 'tests'
@@ -23,6 +23,7 @@ from radiotrace.evidence.trace import tests
 from radiotrace.pipeline import params
 
 ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = "software/design/requirements.yaml"
 UNSEEN = (
     'evidence would not know of it: write @pytest.mark.requirement("SRS-…") above a function '
     "that stands at the top of its file"
@@ -45,9 +46,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "requirement(*ids): verifies these requirements of design/requirements.yaml"
-    )
+    config.addinivalue_line("markers", f"requirement(*ids): verifies these requirements of {REQUIREMENTS}")
     if config.getoption("record") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config))
 
@@ -86,10 +85,9 @@ def _is_code(path) -> bool:
 
 @cache
 def known_ids() -> frozenset[str]:
-    """Ids of requirements; of this copy of the repository."""
-    return frozenset(
-        {one["id"] for one in params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]}
-    )
+    """Ids of the requirements of the software, of this copy of the repository. Those of a study have
+    criteria, which no test decides."""
+    return frozenset({one["id"] for one in params.load_yaml(ROOT / REQUIREMENTS)["requirements"]})
 
 
 @cache
@@ -106,7 +104,7 @@ def unseen(ids: list, path, name: str) -> bool:
 def faults(ids: list, function, path) -> list[str]:
     """What is wrong with a test that verifies something."""
     found = [] if ids else ["it names no requirement"]
-    found += [f"{one!r} is not in design/requirements.yaml" for one in ids if one not in known_ids()]
+    found += [f"{one!r} is not in {REQUIREMENTS}" for one in ids if one not in known_ids()]
     if not found and unseen(ids, path, function.__qualname__):  # its failure would count for nothing
         found.append(UNSEEN)
     if not asserts(function):

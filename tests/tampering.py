@@ -76,16 +76,16 @@ def outcomes_written(folder: Path) -> None:
     outcomes[sorted(known)[0]] |= {"passed": 0, "failed": 1}
     tested = tests.record(folder, outcomes, True)
     design, run_id = (
-        controls.load(folder / "design"),
+        controls.load(folder / "design", folder / "software"),
         json.loads((folder / "metrics/metrics.json").read_text())["run_id"],
     )
     seen = {}
-    for name, control in design["negative_controls"].items():
-        users = negative_controls.users(name, design["requirements"])
+    for name, control in design.negative_controls.items():
+        users = negative_controls.users(name, design.requirements)
         seen[name] = {
             "control_sha256": records.digest(control),
             "seen_sha256": negative_controls.seen_sha256(
-                control, design["requirements"], tested["files"], known, run_id
+                control, design.requirements, tested["files"], known, run_id
             ),
             "requirements": {
                 one["id"]: {
@@ -96,10 +96,12 @@ def outcomes_written(folder: Path) -> None:
                 for one in users
             },
         }
-    records.write(folder / "verification/tests.json", tested, "tests")
-    records.write(
-        folder / "verification/negative_controls.json", {"controls": seen}, "negative_control_outcomes"
-    )
+    records.write(folder / "software/verification/tests.json", tested, "tests")
+    for whose, path in {"software": "software/verification", "study": "verification"}.items():
+        own = {name: entry for name, entry in seen.items() if design.owner(name) == whose}
+        records.write(
+            folder / path / "negative_controls.json", {"controls": own}, "negative_control_outcomes"
+        )
 
 
 def state(folder: Path) -> dict:
@@ -631,7 +633,8 @@ def vouch_again(folder: Path) -> dict[str, bytes | None]:
     before = {name: (folder / name).read_bytes() for name in names}
     manifest, code = (json.loads(content) for content in before.values())
     rows = {row["path"]: row for row in manifest["files"]}
-    for path in (*controls.files(folder / "design"), *(folder / name for name in workflow.machinery(folder))):
+    design = (*controls.files(folder / "design"), *controls.files(folder / "software"))
+    for path in (*design, *(folder / name for name in workflow.machinery(folder))):
         rows.setdefault(path.relative_to(folder).as_posix(), {"schema": None, "in_bundle": False})
     for name, row in rows.items():
         if (folder / name).is_file() and not row["in_bundle"]:
@@ -688,7 +691,7 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
 # Attacks on the content of records, of the model, of the history and of the requirements, by a vendor who
 # makes all else fit: hashes of inputs, the run_id, the ledger, the evidence and its seals.
 
-JSON_OF = ("build", "metrics", "design", "verification")
+JSON_OF = ("build", "metrics", "design", "verification", "software")
 
 
 def content(path: str, change) -> callable:
@@ -875,12 +878,12 @@ def design_text(name: str, old: str, new: str, count: int = 1) -> callable:
 
 
 def required(change) -> callable:
-    """Changes design/requirements.yaml: change(list of requirements)."""
+    """Changes the requirements of the software: change(list of requirements)."""
 
     def act(folder):
         from ruamel.yaml import YAML
 
-        path = folder / "design/requirements.yaml"
+        path = folder / "software/design/requirements.yaml"
         content_of = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
         change(content_of["requirements"])
         path.write_text(json.dumps(content_of), "utf-8")
@@ -894,11 +897,11 @@ def dropped(name: str) -> callable:
     def act(folder):
         mine = next(
             row
-            for row in params.load_yaml(folder / "design/requirements.yaml")["requirements"]
+            for row in params.load_yaml(folder / "software/design/requirements.yaml")["requirements"]
             if row["id"] == name
         )
         required(lambda rows: rows.remove(next(row for row in rows if row["id"] == name)))(folder)
-        path = folder / "design/negative_controls.yaml"
+        path = folder / "software/design/negative_controls.yaml"
         controls = params.load_yaml(path)
         gone = mine["verification"]["negative_controls"]
         kept = [row for row in controls["negative_controls"] if row["id"] not in gone]
@@ -913,16 +916,16 @@ def dropped(name: str) -> callable:
 
 def signed_for(folder: Path) -> None:
     """The vendor signs for the requirements as they are now."""
-    written = params.load_yaml(folder / "design/requirements.yaml")
-    records.write(
-        folder / baseline.PATH, baseline.record(written, tests.declared(folder / "tests")), baseline.SCHEMA
-    )
+    known = tests.declared(folder / "tests")
+    for name in baselines.FOLDERS:
+        made = baseline.record(params.load_yaml(folder / name / "requirements.yaml"), known)
+        records.write(folder / name / baseline.FILE, made, baseline.SCHEMA)
 
 
 def reviewed(folder: Path) -> None:
     """The vendor reviews everything as it is now."""
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        names = list(controls.items(controls.load("design")))
+        names = list(controls.items(controls.load("design", "software")))
         review.review(
             argparse.Namespace(
                 items=names,
@@ -932,6 +935,7 @@ def reviewed(folder: Path) -> None:
                 page=None,
                 refuse=[],
                 design="design",
+                software="software",
                 openings="design/test_openings.jsonl",
             )
         )

@@ -86,7 +86,7 @@ def everything():
         {path.name: json.loads(path.read_text("utf-8")) for path in paths},
         {path.name: records.sha256(path) for path in paths},
     )
-    found = [params.load_yaml(path) for path in sorted((ROOT / "design/compliance").glob("*.yaml"))]
+    found = [params.load_yaml(path) for path in sorted((ROOT / "software/design/compliance").glob("*.yaml"))]
     return document(*(compliance.report(one, bundle, digests) for one in found))
 
 

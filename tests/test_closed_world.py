@@ -43,8 +43,9 @@ def clone(tmp_path) -> levels.Clone:
     for name in COPIED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "design").mkdir()
-    (tmp_path / "design/risks.yaml").touch()
+    for name in ("design/risks.yaml", "software/design/soup.yaml", "software/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     (tmp_path / "data.dvc").write_text(DATA)
     (tmp_path / "evidence").mkdir()
     git(tmp_path, "init", "-q")
@@ -55,7 +56,10 @@ def clone(tmp_path) -> levels.Clone:
 def vouch(folder):
     """Lists all that a bundle can list, and commits it."""
     listed = {
-        path.relative_to(folder).as_posix(): path for path in (folder / "design").rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix(): path
+        for name in ("design", "software")
+        for path in (folder / name).rglob("*")
+        if path.is_file()
     }
     listed |= {name: folder / name for name in COPIED if "/" not in name or name.startswith(".dvc/")}
     for path in (folder / "evidence").iterdir():
@@ -152,7 +156,7 @@ def test_settings_where_none_belong_are_found(clone, name, is_tracked):
     assert faults == [f"{name}: settings in a place where none belongs"]
 
 
-@pytest.mark.parametrize("name", ["design/evil.py", "design/conftest.py"])
+@pytest.mark.parametrize("name", ["design/evil.py", "design/conftest.py", "software/design/evil.py"])
 def test_bundle_that_was_made_again_vouches_for_no_code_among_texts(clone, name):
     (clone.root / name).touch()
     vouch(clone.root)

@@ -13,7 +13,7 @@ from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDARDS = {
-    path.stem: params.load_yaml(path) for path in sorted((ROOT / "design/compliance").glob("*.yaml"))
+    path.stem: params.load_yaml(path) for path in sorted((ROOT / "software/design/compliance").glob("*.yaml"))
 }
 BUNDLE = {
     path.name: json.loads(path.read_text("utf-8"))

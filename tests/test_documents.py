@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import sync_playwright
 
-from radiotrace.evidence.design import compliance, negative_controls
+from radiotrace.evidence.design import compliance, controls
 from radiotrace.evidence.pages import documents, parts
 from radiotrace.evidence.pages import model_card as model_card_page
 from tests import projects, submitted
@@ -30,7 +30,7 @@ def bundle() -> dict:
         path.name: json.loads(path.read_text("utf-8"))
         for path in sorted((submitted.folder() / "evidence").glob("*.json"))
     }
-    described = negative_controls.load(projects.ROOT / "design/negative_controls.yaml")
+    described = controls.load(projects.ROOT / "design", projects.ROOT / "software").negative_controls
     return found | {
         "seeded_faults.json": {
             "schema": "radiotrace-negative-controls/1.0",
@@ -269,7 +269,7 @@ def test_a_bundle_without_the_faults_says_where_they_are_described(bundle):
     without = {name: record for name, record in bundle.items() if name != "seeded_faults.json"}
     assert (
         row_of(Page(documents.render(without)["verification.html"]), "NC-DATA-1")[1]
-        == "described in design/negative_controls.yaml"
+        == "described in negative_controls.yaml"
     )
 
 

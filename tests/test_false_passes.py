@@ -27,6 +27,7 @@ from tests import bills, bundles, examples, submitted
 from tests.traced import OTHER, OTHER_PART, PART, STATUS, SUMMARY, Project, example, opening, outcome
 
 ROOT = Path(__file__).resolve().parent.parent
+STUDY, SOFTWARE = "design/requirements.yaml", "software/design/requirements.yaml"
 
 
 def ran(**counts):
@@ -130,7 +131,7 @@ OF_CONTROLS = {
         "is not run, expected red",
     ),
     "control made harmless after it was red": (
-        edit(lambda project: project.written["negative_controls"]["NC-UI-1"], new="return 2"),
+        edit(lambda project: project.written.negative_controls["NC-UI-1"], new="return 2"),
         "is stale, expected red",
     ),
     "helper of tests made empty after the control was red": (
@@ -193,7 +194,7 @@ AFTER_THE_OPENING = {
         "criterion post-hoc",
     ),
     "criterion never reviewed before": (
-        lambda project: (project.written["reviews"].clear(), project.review()),
+        lambda project: (project.written.reviews.clear(), project.review()),
         "criterion post-hoc",
     ),
     "hard cases excluded": (
@@ -263,38 +264,38 @@ BLOCKED = {
         "was reviewed as a requirement with a criterion",
     ),
     "requirement that was missed is removed": (
-        lambda project: project.written["requirements"]["requirements"].pop(0),
+        lambda project: project.written.requirements["requirements"].pop(0),
         "SRS-SEG-1",
         "was reviewed as a requirement with a criterion",
     ),
     "hazard without control": (
-        lambda project: project.written["risks"]["hazards"].append(
+        lambda project: project.written.risks["hazards"].append(
             example("risks/valid/two_hazards")["hazards"][1]
         ),
         "HAZ-2",
         "no control",
     ),
     "risk that is left is not acceptable": (
-        lambda project: project.written["risks"]["hazards"][0].pop("residual_reason"),
+        lambda project: project.written.risks["hazards"][0].pop("residual_reason"),
         "HAZ-1",
         "residual risk is not acceptable",
     ),
     "risk control with no requirement": (
-        lambda project: project.written["risks"]["controls"].append(
-            project.written["risks"]["controls"][0] | {"id": "RC-99"}
+        lambda project: project.written.risks["controls"].append(
+            project.written.risks["controls"][0] | {"id": "RC-99"}
         ),
         "RC-99",
         "no requirement and no information",
     ),
     "need that no requirement meets": (
-        lambda project: project.written["requirements"]["user_needs"].append(
+        lambda project: project.written.requirements["user_needs"].append(
             {"id": "UN-2", "text": "Forgotten."}
         ),
         "UN-2",
         "no requirement meets",
     ),
     "edited after its review": (
-        lambda project: project.written["requirements"]["user_needs"][0].update(text="Other words."),
+        lambda project: project.written.requirements["user_needs"][0].update(text="Other words."),
         "UN-1",
         "suspect",
     ),
@@ -311,25 +312,25 @@ def test_a_release_is_blocked(project, change, item, expected):
 
 
 def test_a_risk_control_of_a_requirement_that_is_not_verified_is_not_effective():
-    written = controls.load(ROOT / "design")
+    written = controls.load(ROOT / "design", ROOT / "software")
     status = {
-        one["id"]: {"status": "verified", "reasons": []} for one in written["requirements"]["requirements"]
+        one["id"]: {"status": "verified", "reasons": []} for one in written.requirements["requirements"]
     }
-    hazard = written["risks"]["hazards"][0]
+    hazard = written.risks["hazards"][0]
     named = next(
         one["id"]
-        for one in written["requirements"]["requirements"]
+        for one in written.requirements["requirements"]
         if set(one["risk_controls"]) & set(hazard["controls"])
     )
     status[named] = {"status": "not verified", "reasons": ["skipped"]}
-    found = risks.report(written["risks"], written["requirements"], status, run_id="a" * 64, texts={})
+    found = risks.report(written.risks, written.requirements, status, run_id="a" * 64, texts={})
     assert not found["hazards"][hazard["id"]]["controls_effective"]
     assert any(
         row["item"] in hazard["controls"] and row["gap"] == "not shown effective" for row in found["gaps"]
     )
 
 
-# Refused by the schema of design/requirements.yaml, so that every stage that reads it stops.
+# Refused by the schema of requirements.yaml, so that every stage that reads it stops.
 REQUIRED = example("requirements/valid/performance_and_test")
 INTERVAL = REQUIRED["requirements"][0]["acceptance"]["ci"]
 BY_SCHEMA = {
@@ -362,16 +363,16 @@ def test_a_file_of_requirements_is_refused(tmp_path, key, below, value):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "expected"),
+    ("path", "old", "new", "expected"),
     [
-        ("    threshold: 0.85\n", "    threshold: 0.85\n    threshold: 0.5\n", "is not YAML"),
-        ("- id: SRS-DATA-2\n", "- id: SRS-DATA-1\n", "SRS-DATA-1 stands twice"),
-        ("- id: UN-2\n", "- id: UN-1\n", "UN-1 stands twice"),
+        (STUDY, "    threshold: 0.85\n", "    threshold: 0.85\n    threshold: 0.5\n", "is not YAML"),
+        (SOFTWARE, "- id: SRS-DATA-2\n", "- id: SRS-DATA-1\n", "SRS-DATA-1 stands twice"),
+        (SOFTWARE, "- id: UN-3\n", "- id: UN-2\n", "UN-2 stands twice"),
     ],
     ids=["duplicate YAML key", "duplicate id", "duplicate need"],
 )
-def test_what_stands_twice_is_refused(tmp_path, old, new, expected):
-    text = (ROOT / "design/requirements.yaml").read_text("utf-8")
+def test_what_stands_twice_is_refused(tmp_path, path, old, new, expected):
+    text = (ROOT / path).read_text("utf-8")
     assert old in text
     (tmp_path / "requirements.yaml").write_text(text.replace(old, new, 1), "utf-8")
     with pytest.raises(StageError, match=expected):

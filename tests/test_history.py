@@ -146,8 +146,9 @@ def test_a_criterion_is_held_against_each_commit_that_first_opened_the_test_part
 
 
 def test_a_package_whose_hash_changed_under_its_name_is_found(repository):
-    path = repository / history.WHEELS
-    shutil.copy(ROOT / history.WHEELS, path)
+    path = repository / history.WHEELS[0]
+    path.parent.mkdir(parents=True)
+    shutil.copy(ROOT / history.WHEELS[0], path)
     commit(repository)
     assert history.wheels(repository).faults == []
     record = json.loads(path.read_text())
@@ -218,3 +219,85 @@ def test_a_review_of_a_criterion_is_not_early_below_one_that_is_late(repository)
     lines = [{"item": "SRS-SEG-1", "criterion_sha256": "a", "n_openings": number} for number in (0, 3, 0)]
     (repository / "design/reviews.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert [fault.split(",")[0] for fault in found(repository)[1]] == ["design/reviews.jsonl: line 3"]
+
+
+# What the move of a file to the folder of the software does not wash off
+
+WHEEL = {"file": "one-1.0-py3-none-any.whl", "sha256": "a" * 64, "version": "1.0"}
+NOW, BEFORE = history.WHEELS
+
+
+def locked(folder: Path, path: str, **changes) -> None:
+    """Commits the locked file of a package under a path, and nowhere else."""
+    for one in history.WHEELS:
+        (folder / one).unlink(missing_ok=True)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(json.dumps({"wheels": {"one": WHEEL | changes}}))
+    commit(folder)
+
+
+def test_a_locked_file_that_moves_as_it_is_holds(repository):
+    locked(repository, BEFORE)
+    locked(repository, NOW)
+    found = history.wheels(repository)
+    assert (found.looked, found.faults) == (True, [])
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+@pytest.mark.parametrize("origin", history.WHEELS)
+def test_a_package_whose_hash_changed_is_found_also_where_its_list_moved(repository, origin):
+    locked(repository, origin)
+    locked(repository, NOW, sha256="b" * 64)
+    assert [fault.split(" in commit")[0] for fault in history.wheels(repository).faults] == [
+        f"{NOW}: {WHEEL['file']} had the SHA-256 {'a' * 12}…"
+    ]
+
+
+@pytest.mark.requirement("SRS-EVI-5")
+def test_a_package_whose_hash_changed_before_the_list_moved_is_found(repository):
+    locked(repository, BEFORE)
+    locked(repository, BEFORE, sha256="b" * 64)
+    locked(repository, NOW, sha256="b" * 64)
+    assert len(history.wheels(repository).faults) == 1
+
+
+REVIEWED = [{"item": "SRS-DATA-1", "sha256": "1" * 64}, {"item": "SRS-DATA-1", "sha256": "2" * 64}]
+
+
+def reviewed(folder: Path, path: str, lines: list[dict]) -> None:
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    commit(folder)
+
+
+def test_a_ledger_of_the_software_that_begins_with_what_was_reviewed_holds(repository):
+    reviewed(repository, history.REVIEWS, [*REVIEWED, {"item": "SRS-SEG-1"}])
+    reviewed(repository, history.REVIEWS_OF_SOFTWARE, [*REVIEWED, {"item": "SRS-DATA-1"}])
+    assert found(repository) == (True, [], [])
+
+
+@pytest.mark.requirement("SRS-EVI-3")
+def test_a_ledger_of_the_software_that_leaves_reviews_behind_is_found(repository):
+    reviewed(repository, history.REVIEWS, [*REVIEWED, {"item": "SRS-SEG-1"}])
+    reviewed(repository, history.REVIEWS_OF_SOFTWARE, REVIEWED[1:])
+    assert [fault.split(": copy")[0] for fault in found(repository)[1]] == [
+        f"{history.REVIEWS_OF_SOFTWARE}: lacks line 1 of {history.REVIEWS}, a review of SRS-DATA-1"
+    ]
+
+
+@pytest.mark.requirement("SRS-EVI-3")
+@pytest.mark.parametrize("path", [history.REVIEWS, history.REVIEWS_OF_SOFTWARE])
+def test_a_ledger_that_lost_lines_in_the_move_is_found(repository, path):
+    reviewed(repository, path, REVIEWED)
+    reviewed(repository, path, REVIEWED[1:])
+    assert [fault.split(" that commit")[0] for fault in found(repository)[1]] == [f"{path}: lacks a line"]
+
+
+def test_a_criterion_that_went_to_the_software_is_one_that_vanished(repository):
+    text = (repository / history.REQUIREMENTS).read_text()
+    moved = text.replace("- id: SRS-SEG-1\n", "- id: SRS-SEG-99\n")
+    (repository / "software/design").mkdir(parents=True)
+    (repository / "software/design/requirements.yaml").write_text(text)
+    (repository / history.REQUIREMENTS).write_text(moved)
+    commit(repository)
+    assert found(repository)[1][0].startswith("SRS-SEG-1: its criterion is not that of commit ")

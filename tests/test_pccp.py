@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence.design import pccp
+from radiotrace.evidence.design import controls, pccp
 from radiotrace.pipeline import params
 from tests.submitted import json_of
 
@@ -273,11 +273,11 @@ def test_other_weights_from_the_same_inputs_are_outside_of_the_plan():
 def test_cross_references_of_the_plan_that_lead_nowhere(change, fault):
     plan = copy.deepcopy(PLAN)
     change(plan)
-    design = params.load_yaml(ROOT / "design/risks.yaml")
-    hazards, controls = ({entry["id"] for entry in design[kind]} for kind in ("hazards", "controls"))
+    known = controls.load(ROOT / "design", ROOT / "software").risks
+    hazards, measures = ({entry["id"] for entry in known[kind]} for kind in ("hazards", "controls"))
     named = {one for entry in PLAN["modifications"] for one in entry["acceptance"]["requirements"]}
-    assert fault in pccp.faults(plan, named, hazards, controls)
-    assert pccp.faults(PLAN, named, hazards, controls) == []
+    assert fault in pccp.faults(plan, named, hazards, measures)
+    assert pccp.faults(PLAN, named, hazards, measures) == []
 
 
 @pytest.fixture(scope="module")

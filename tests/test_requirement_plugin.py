@@ -101,19 +101,25 @@ def test_tests_of_no_requirement_may_be_left_out(repository):
 
 
 REFUSED = {  # what is wrong -> source of the test, what is said of it
-    "unknown id": (marked("test_a", ids='"SRS-UI-9"'), "'SRS-UI-9' is not in design/requirements.yaml"),
-    "id in lower case": (marked("test_a", ids='"srs-ui-1"'), "'srs-ui-1' is not in design/requirements.yaml"),
+    "unknown id": (
+        marked("test_a", ids='"SRS-UI-9"'),
+        "'SRS-UI-9' is not in software/design/requirements.yaml",
+    ),
+    "id in lower case": (
+        marked("test_a", ids='"srs-ui-1"'),
+        "'srs-ui-1' is not in software/design/requirements.yaml",
+    ),
     "id with a space": (
         marked("test_a", ids='"SRS-UI-1 "'),
-        "'SRS-UI-1 ' is not in design/requirements.yaml",
+        "'SRS-UI-1 ' is not in software/design/requirements.yaml",
     ),
     "one id of two": (
         marked("test_a", ids='"SRS-UI-1", "SRS-UI-01"'),
-        "'SRS-UI-01' is not in design/requirements.yaml",
+        "'SRS-UI-01' is not in software/design/requirements.yaml",
     ),
     "ids in one text": (
         marked("test_a", ids='"SRS-UI-1, SRS-UI-2"'),
-        "'SRS-UI-1, SRS-UI-2' is not in design/requirements.yaml",
+        "'SRS-UI-1, SRS-UI-2' is not in software/design/requirements.yaml",
     ),
     "no id": (marked("test_a", ids=""), "it names no requirement"),
     "empty": (marked("test_a", "pass"), "it asserts nothing"),

@@ -19,21 +19,28 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory):
-    """This repository's design, of which everything was reviewed before anything was opened."""
-    made = shutil.copytree(ROOT / "design", tmp_path_factory.mktemp("reviewed") / "design")
-    (made / "reviews.jsonl").unlink()
-    (made / "test_openings.jsonl").unlink()
-    written = controls.load(made)
-    reviews.add(
-        made / "reviews.jsonl",
-        [reviews.line(name, content, 0) for name, content in controls.items(written).items()],
-    )
+    """This repository's design controls, of which everything was reviewed before anything was opened."""
+    made = tmp_path_factory.mktemp("reviewed")
+    for name in ("design", "software"):
+        shutil.copytree(ROOT / name, made / name)
+    (made / "design/test_openings.jsonl").unlink()
+    for ledger in (made / "design/reviews.jsonl", made / "software/design/reviews.jsonl"):
+        ledger.unlink()
+    written = loaded(made / "design")
+    for name, content in controls.items(written).items():
+        reviews.add(written.ledger(name), [reviews.line(name, content, 0)])
     return made
 
 
 @pytest.fixture
 def folder(reviewed, tmp_path):
-    return shutil.copytree(reviewed, tmp_path / "design")
+    """The study's design controls; those of the software lie beside them."""
+    shutil.copytree(reviewed, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "design"
+
+
+def loaded(folder):
+    return controls.load(folder, folder.parent / "software")
 
 
 def run(folder, *words):
@@ -41,7 +48,15 @@ def run(folder, *words):
     review.options(parser)
     review.review(
         parser.parse_args(
-            [*words, "--design", str(folder), "--openings", str(folder / "test_openings.jsonl")]
+            [
+                *words,
+                "--design",
+                str(folder),
+                "--software",
+                str(folder.parent / "software"),
+                "--openings",
+                str(folder / "test_openings.jsonl"),
+            ]
         )
     )
 
@@ -57,6 +72,10 @@ def lines(folder):
     return reviews.read(folder / "reviews.jsonl")
 
 
+def lines_of_software(folder):
+    return reviews.read(folder.parent / "software/design/reviews.jsonl")
+
+
 def open_test_part(folder):
     (folder / "test_openings.jsonl").write_text(json.dumps(opening()) + "\n")
 
@@ -70,13 +89,16 @@ def page(folder, capsys, *words) -> tuple[str, str]:
 
 
 def test_all_reviews_every_item_as_it_stands(folder, capsys):
-    (folder / "reviews.jsonl").unlink()
+    for ledger in (folder / "reviews.jsonl", folder.parent / "software/design/reviews.jsonl"):
+        ledger.unlink()
     _, digest = page(folder, capsys)
     run(folder, "--all", "--as", "Ada Lovelace", "--shown", digest)
-    items = controls.items(controls.load(folder))
-    assert {(one["by"], one["shown_sha256"]) for one in lines(folder)} == {("Ada Lovelace", digest)}
-    assert {one["item"] for one in lines(folder)} == set(items)
-    assert {reviews.status(name, content, lines(folder)) for name, content in items.items()} == {"reviewed"}
+    written = loaded(folder)
+    items, both = controls.items(written), lines(folder) + lines_of_software(folder)
+    assert {(one["by"], one["shown_sha256"]) for one in both} == {("Ada Lovelace", digest)}
+    assert {one["item"] for one in lines_of_software(folder)} == written.of_software
+    assert {one["item"] for one in lines(folder)} == set(items) - written.of_software
+    assert {reviews.status(name, content, both) for name, content in items.items()} == {"reviewed"}
     capsys.readouterr()
     run(folder)
     assert capsys.readouterr().out == f"all {len(items)} items are reviewed\n"
@@ -85,7 +107,7 @@ def test_all_reviews_every_item_as_it_stands(folder, capsys):
 def test_all_says_that_nothing_waits_where_nothing_does(folder, capsys):
     capsys.readouterr()
     run(folder, "--all")
-    assert capsys.readouterr().out == f"all {len(controls.items(controls.load(folder)))} items are reviewed\n"
+    assert capsys.readouterr().out == f"all {len(controls.items(loaded(folder)))} items are reviewed\n"
 
 
 def test_what_is_refused_is_not_said_to_be_reviewed(folder, capsys):
@@ -122,7 +144,48 @@ def test_an_item_that_is_reviewed_already_adds_nothing(folder, capsys):
     before = (folder / "reviews.jsonl").read_bytes()
     run(folder, "SRS-SEG-1")
     assert (folder / "reviews.jsonl").read_bytes() == before
-    assert "0 items reviewed, 1 were so already" in capsys.readouterr().out
+    assert capsys.readouterr().out == "0 items reviewed\n1 items were reviewed already\n"
+
+
+def test_a_review_goes_to_the_ledger_of_the_folder_where_the_item_is(folder, capsys):
+    text = (folder.parent / "software/design/requirements.yaml").read_text("utf-8")
+    (folder.parent / "software/design/requirements.yaml").write_text(
+        text.replace("title: Damaged volumes are found", "title: Volumes that are damaged are found"), "utf-8"
+    )
+    edit(folder, "title: Dice of the anterior hippocampus", "title: Dice of the head")
+    before = len(lines(folder)), len(lines_of_software(folder))
+    capsys.readouterr()
+    run(folder, "SRS-DATA-2", "SRS-SEG-1")
+    assert (len(lines(folder)), len(lines_of_software(folder))) == (before[0] + 1, before[1] + 1)
+    assert (lines(folder)[-1]["item"], lines_of_software(folder)[-1]["item"]) == ("SRS-SEG-1", "SRS-DATA-2")
+    run(folder)
+    assert capsys.readouterr().out.endswith(f"all {len(controls.items(loaded(folder)))} items are reviewed\n")
+
+
+@pytest.mark.requirement("SRS-EVI-6")
+@pytest.mark.parametrize(("item", "ledger"), [("SRS-DATA-2", "design"), ("SRS-SEG-1", "software/design")])
+def test_a_review_in_the_ledger_of_the_other_folder_does_not_count(folder, item, ledger):
+    content = controls.items(loaded(folder))[item]
+    home = loaded(folder).ledger(item)
+    kept = [one for one in reviews.read(home) if one["item"] != item]
+    home.unlink()
+    reviews.add(home, kept)
+    reviews.add(folder.parent / ledger / "reviews.jsonl", [reviews.line(item, content, 0)])
+    assert reviews.status(item, content, loaded(folder).reviews) == "never reviewed"
+
+
+def test_the_page_knows_what_an_item_was_before_it_moved_to_the_software(folder, capsys):
+    risks, moved = folder / "risks.yaml", folder.parent / "software/design/risk_controls.yaml"
+    text, new = moved.read_text("utf-8"), "title: Raw data are those that somebody accepted"
+    entry = text[text.index("- id: RC-1\n") : text.index("- id: RC-2\n")]
+    risks.write_text(risks.read_text("utf-8").replace("controls:\n", f"controls:\n{entry}", 1), "utf-8")
+    moved.write_text(text.replace(entry, ""), "utf-8")
+    commit(folder)
+    risks.write_text(risks.read_text("utf-8").replace(entry, ""), "utf-8")
+    moved.write_text(text.replace("title: Raw data are those that were accepted", new), "utf-8")
+    shown = html.unescape(page(folder, capsys)[0])
+    assert "<del>-title: Raw data are those that were accepted</del>" in shown
+    assert f"<ins>+{new}</ins>" in shown
 
 
 def test_unknown_items_are_all_named_and_nothing_is_written(folder):
@@ -148,7 +211,7 @@ def test_a_criterion_that_comes_after_the_opening_is_said_to_be_too_late(folder,
     assert (
         "SRS-SEG-1: the criterion changed after the test part was opened" in capsys.readouterr().out
     ) is late
-    requirement = controls.items(controls.load(folder))["SRS-SEG-1"]
+    requirement = controls.items(loaded(folder))["SRS-SEG-1"]
     assert lines(folder)[-1]["n_openings"] == 1
     assert reviews.prespecified(requirement, lines(folder)) is not late
 
@@ -157,7 +220,7 @@ def test_a_criterion_that_changes_before_the_opening_is_in_time(folder, capsys):
     edit(folder, "    threshold: 0.85\n", "    threshold: 0.8\n")
     run(folder, "SRS-SEG-1")
     assert "changed after" not in capsys.readouterr().out
-    assert reviews.prespecified(controls.items(controls.load(folder))["SRS-SEG-1"], lines(folder))
+    assert reviews.prespecified(controls.items(loaded(folder))["SRS-SEG-1"], lines(folder))
 
 
 def test_a_broken_ledger_stops_before_anything_is_written(folder):
@@ -189,7 +252,7 @@ def test_the_page_shows_each_text_whole_and_what_changed_since_its_review(folder
     text, _ = page(folder, capsys)
     assert "<del>-title: Dice of the anterior hippocampus</del>" in text
     assert f"<ins>+{html.escape(NEW).replace('&#x27;', '&#39;')}</ins>" in text
-    statement = controls.items(controls.load(folder))["SRS-SEG-1"]["statement"]
+    statement = controls.items(loaded(folder))["SRS-SEG-1"]["statement"]
     assert " ".join(statement.split()) in " ".join(html.unescape(text).split())
 
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.evidence.design import pccp, risks
+from radiotrace.evidence.design import controls, pccp, risks
 from radiotrace.pipeline import params
 from radiotrace.statistics import intervals, subgroups
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
+DESIGN = controls.load(ROOT / "design", ROOT / "software")  # with what the software brings for every study
 REAL = {
-    name: params.load_yaml(ROOT / f"design/{name}.yaml")
-    for name in ("risks", "intended_use", "statistical_plan", "pccp", "anomalies")
+    name: getattr(DESIGN, name) for name in ("risks", "intended_use", "statistical_plan", "pccp", "anomalies")
 }
-REQUIREMENTS = params.load_yaml(ROOT / "design/requirements.yaml")["requirements"]
+REQUIREMENTS = DESIGN.requirements["requirements"]
 PARAMS = params.load_yaml(submitted.folder() / "params.yaml")  # those of the workspace may be an experiment's
 A = "a" * 64
 CONTROLS_OF = {requirement["id"]: requirement["risk_controls"] for requirement in REQUIREMENTS}
@@ -522,13 +522,17 @@ def test_margins_are_of_requirements_with_a_bound():
     assert all(set(entry["acceptance"]["margins"]) == bounded for entry in REAL["pccp"]["modifications"])
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_design_files_name_no_path_of_a_machine(name):
+@pytest.mark.parametrize(
+    "path",
+    [path for name in ("design", "software/design") for path in sorted((ROOT / name).rglob("*.yaml"))],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_design_files_name_no_path_of_a_machine(path):
     assert (
         re.findall(
             r"(?<!\w)/(?:tmp"
             r"|home|work|root|usr)/\S*",
-            (ROOT / f"design/{name}.yaml").read_text("utf-8"),
+            path.read_text("utf-8"),
         )
         == []
     )

@@ -119,7 +119,7 @@ def test_people_go_before_metadata_and_both_are_told_apart():
         "A. Author",
         [{"license": {"id": "MIT", "acknowledgement": "declared"}}],
     )
-    assert bills.values(one, "radiotrace:supplier_from") == ["design/soup.yaml"]
+    assert bills.values(one, "radiotrace:supplier_from") == ["software/design/soup.yaml"]
     assert bills.values(two, "radiotrace:supplier_from") == [
         "author or maintainer in the metadata of the distribution"
     ]

@@ -155,5 +155,6 @@ def test_params_yaml_satisfies_its_schema():
     assert params.faults(params.load_yaml(ROOT / "params.yaml")) == []
 
 
-def test_requirements_yaml_satisfies_its_schema():
-    assert records.faults(params.load_yaml(ROOT / "design/requirements.yaml"), "requirements") == []
+@pytest.mark.parametrize("folder", ["design", "software/design"])
+def test_requirements_yaml_satisfies_its_schema(folder):
+    assert records.faults(params.load_yaml(ROOT / folder / "requirements.yaml"), "requirements") == []

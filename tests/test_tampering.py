@@ -212,9 +212,9 @@ SOURCES = {
         "schemas/acceptance.schema.json", '"additionalProperties": false', '"additionalProperties": true'
     ),
     "requirements/core.txt: a pin": replaced("requirements/core.txt", "==", ">="),
-    "tests.json: an outcome forged": lambda folder: forged_test(folder, "verification/tests.json"),
+    "tests.json: an outcome forged": lambda folder: forged_test(folder, "software/verification/tests.json"),
     "negative_controls.json: an outcome forged": lambda folder: forged_control(
-        folder, "verification/negative_controls.json"
+        folder, "software/verification/negative_controls.json"
     ),
     "dvc.yaml: evidence made by another program": replaced(
         "dvc.yaml", "python -m stages.evidence", "python -m stages.segmentation.export"
@@ -647,7 +647,7 @@ CONTENT = {
     "recipe: modality": (recipe(to("modality", "CT")), None),
     "recipe: parity on chosen cases": (recipe(lambda record: record["parity"]["cases"].pop()), None),
     "released file: two outputs swapped": (tampering.outputs_swapped, ()),
-    "wheel: another SHA-256": (content("design/wheels.json", other_wheel), None),
+    "wheel: another SHA-256": (content("software/design/wheels.json", other_wheel), None),
     "history: the true one merged and not taken": (tampering.not_taken, None),
     "history: one orphan commit": (tampering.one_orphan, None),
     "history: a ledger under another name, cut when it got this one": (tampering.renamed_ledger, None),
@@ -669,10 +669,14 @@ CONTENT = {
     ),
     "requirement: shall refuse is now shall look at": (tampering.required(look_at), None),
     "requirement: says less": (both(tampering.required(only_report), tampering.reviewed), None),
-    "baseline taken away": (lambda folder: (folder / tampering.baseline.PATH).unlink(), None),
+    "baseline taken away": (lambda folder: (folder / tampering.baselines.PATHS[0]).unlink(), None),
     "control that breaks the syntax": (
         both(
-            replaced("design/negative_controls.yaml", "new: return tuple(values_xyz)", "new: return tuple(("),
+            replaced(
+                "software/design/negative_controls.yaml",
+                "new: return tuple(values_xyz)",
+                "new: return tuple((",
+            ),
             tampering.reviewed,
         ),
         None,

@@ -38,7 +38,14 @@ def test_every_link_is_there_both_ways(project):
         None,
     )
     assert traced["requirements"]["SRS-SEG-1"]["criterion"] == "met"
-    assert traced["user_needs"] == {"UN-1": {"requirements": ["SRS-SEG-1", "SRS-UI-1"], "status": "verified"}}
+    assert traced["user_needs"] == {
+        "UN-1": {"owner": "study", "requirements": ["SRS-SEG-1", "SRS-UI-1"], "status": "verified"}
+    }
+    assert {name: one["owner"] for name, one in traced["requirements"].items()} == {
+        "SRS-SEG-1": "study",
+        "SRS-UI-1": "software",
+    }
+    assert traced["software_sha256"] == project.written.software_sha256
     assert traced["tests"][STATUS] == {"verifies": ["SRS-UI-1"], "outcome": "passed"}
     assert traced["run_id"] == RUN_ID
 
@@ -66,10 +73,10 @@ def test_a_need_is_met_only_if_all_of_its_requirements_are(project):
 
 
 def test_a_need_without_a_requirement_is_not_met_and_a_gap(project):
-    project.written["requirements"]["user_needs"].append({"id": "UN-2", "text": "Nobody cares for this one."})
+    project.written.requirements["user_needs"].append({"id": "UN-2", "text": "Nobody cares for this one."})
     project.review()
     traced = project.traced()
-    assert traced["user_needs"]["UN-2"] == {"requirements": [], "status": "not verified"}
+    assert traced["user_needs"]["UN-2"] == {"owner": "study", "requirements": [], "status": "not verified"}
     assert traced["gaps"] == [{"item": "UN-2", "gap": "no requirement meets this need"}]
     assert traced["release_blocked"]
 
@@ -102,7 +109,7 @@ def test_tests_of_a_performance_requirement_count_too(project):
 
 
 def test_a_control_that_nobody_names_is_a_gap(project):
-    project.written["negative_controls"]["NC-UI-2"] = project.written["negative_controls"]["NC-UI-1"] | {
+    project.written.negative_controls["NC-UI-2"] = project.written.negative_controls["NC-UI-1"] | {
         "id": "NC-UI-2"
     }
     project.review()
@@ -129,9 +136,9 @@ def test_a_test_that_verifies_what_is_not_required_is_a_gap(project):
 
 
 def test_an_item_that_was_edited_is_suspect_and_one_that_is_new_never_reviewed(project):
-    project.written["requirements"]["user_needs"][0]["text"] += " Or better."
-    project.written["intended_use"] = {"purpose": "research"}
-    project.written["reviews"] = [line for line in project.written["reviews"] if line["item"] != "NC-UI-1"]
+    project.written.requirements["user_needs"][0]["text"] += " Or better."
+    project.written.intended_use["purpose"] = "research"
+    project.written.reviews[:] = [line for line in project.written.reviews if line["item"] != "NC-UI-1"]
     assert project.traced()["unreviewed"] == {
         "UN-1": "suspect",
         "intended_use": "suspect",
@@ -146,7 +153,7 @@ def test_information_for_users_puts_a_risk_control_into_effect(project):
 
 
 def test_a_risk_that_is_not_acceptable_blocks_a_release(project):
-    del project.written["risks"]["hazards"][0]["residual_reason"]  # a medium risk asks for one
+    del project.written.risks["hazards"][0]["residual_reason"]  # a medium risk asks for one
     project.review()
     traced = project.traced()
     assert traced["gaps"] == [{"item": "HAZ-1", "gap": "residual risk is not acceptable: medium"}]
@@ -154,13 +161,14 @@ def test_a_risk_that_is_not_acceptable_blocks_a_release(project):
 
 
 def test_the_matrix_of_risks_and_the_scope_of_planned_changes_are_reviewed_too(project):
-    project.written["risks"]["acceptability"]["P2"]["S3"] = "low"
-    project.written["pccp"]["scope"] = "Everything."
+    project.written.risks["acceptability"]["P2"]["S3"] = "low"
+    project.written.pccp["scope"] = "Everything."
     assert project.traced()["unreviewed"] == {"risk_policy": "suspect", "pccp": "suspect"}
 
 
 def test_gaps_are_sorted_by_item(project):
-    project.written["reviews"], project.found["whole"] = [], False
+    project.written.reviews.clear()
+    project.found["whole"] = False
     items = [gap["item"] for gap in project.traced()["gaps"]]
     assert items == sorted(items)
     assert {"SRS-SEG-1", "UN-1", "intended_use", "tests"} <= set(items)

@@ -7,7 +7,7 @@ import pytest
 
 from radiotrace.commands import trace
 from radiotrace.errors import StageError
-from radiotrace.evidence.design import negative_controls
+from radiotrace.evidence.design import controls
 from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import params
 from tests import projects, submitted
@@ -28,7 +28,7 @@ WORKFLOW = {
 
 @pytest.fixture(scope="module")
 def bundle() -> dict:
-    described = negative_controls.load(projects.ROOT / "design/negative_controls.yaml")
+    described = controls.load(projects.ROOT / "design", projects.ROOT / "software").negative_controls
     return trace.read(submitted.folder() / "evidence") | {
         "seeded_faults.json": {
             "schema": "radiotrace-negative-controls/1.0",

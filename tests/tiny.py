@@ -40,8 +40,8 @@ def write(folder: Path, **sources: str) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
     (folder / "radiotrace/sums.py").write_text(SUMS)
-    (folder / "design").mkdir()
-    (folder / "design/requirements.yaml").write_text(
+    (folder / "software/design").mkdir(parents=True)
+    (folder / "software/design/requirements.yaml").write_text(
         json.dumps({"requirements": [{"id": "SRS-UI-1"}, {"id": "SRS-UI-2"}]})
     )
     for name, source in sources.items():

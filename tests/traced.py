@@ -10,6 +10,7 @@ from radiotrace.evidence.trace import matrix, tests
 from radiotrace.records import merkle
 
 CASES = Path(__file__).resolve().parent / "schema_cases"
+OF_SOFTWARE = frozenset({"SRS-UI-1", "NC-UI-1"})  # what the tests show; all else is the study's
 RUN_ID, PART, OTHER_PART, OTHER = "a" * 64, "c" * 64, "e" * 64, "0" * 64
 STATUS, REASON = "tests/test_stage.py::test_status", "tests/test_stage.py::test_reason"
 SUMMARY = {"mean": 0.9, "ci95_low": 0.88, "ci95_high": 0.92, "n_subjects": 40, "n_undefined": 0}
@@ -51,7 +52,7 @@ class Project:
     """What the stage evidence reads, as plain values that a test may change; all is verified until it does.
 
     Attributes:
-        written: of design.load.
+        written: of controls.load.
         known: of tests.declared. found: the record 'tests'. now: of tests.tree, as the files are.
         outcomes: the record 'negative_control_outcomes'.
         metrics: the record 'metrics'. opened: lines of the ledger of the test part. texts: of the files that
@@ -62,22 +63,26 @@ class Project:
         required = example("requirements/valid/performance_and_test")
         for one in required["requirements"]:
             one["status"] = "approved"
-        controls = {
+        faults = {
             one["id"]: one
             for one in example("negative_controls/valid/code_and_predictions")["negative_controls"]
         }
-        self.written = {
-            "requirements": required,
-            "negative_controls": controls,
-            "reviews": [],
-            "intended_use": {},
-            "statistical_plan": {},
-            "dataset_card": {},
-            "risks": one_hazard(),
-            "anomalies": {"anomalies": []},
-            "pccp": {"modifications": []},
-            "compliance": [],
-        }
+        self.written = controls.Design(
+            folders={controls.SOFTWARE: Path("software/design"), controls.STUDY: Path("design")},
+            requirements=required,
+            negative_controls=faults,
+            reviews=[],
+            intended_use={},
+            statistical_plan={},
+            dataset_card={},
+            risks=one_hazard(),
+            anomalies={"anomalies": []},
+            pccp={"modifications": []},
+            compliance=[],
+            weighed={},
+            of_software=OF_SOFTWARE,
+            software_sha256="5" * 64,
+        )
         self.known = {
             name: {"source_sha256": "d" * 64, "verifies": ["SRS-UI-1"]} for name in (STATUS, REASON)
         }
@@ -110,31 +115,29 @@ class Project:
                         for one in negative_controls.users(name, required)
                     },
                 }
-                for name, control in controls.items()
+                for name, control in faults.items()
             }
         }
         self.review(n_openings=0)
 
     def requirement(self, name: str) -> dict:
-        return next(one for one in self.written["requirements"]["requirements"] if one["id"] == name)
+        return next(one for one in self.written.requirements["requirements"] if one["id"] == name)
 
     def seen(self, control_id: str) -> str:
         """What an outcome of a control stands on."""
-        control = self.written["negative_controls"][control_id]
-        return negative_controls.seen_sha256(
-            control, self.written["requirements"], self.now, self.known, RUN_ID
-        )
+        control = self.written.negative_controls[control_id]
+        return negative_controls.seen_sha256(control, self.written.requirements, self.now, self.known, RUN_ID)
 
     def review(self, n_openings: int | None = None) -> None:
         """Reviews everything as it is, after so many openings."""
         n_openings = len(self.opened) if n_openings is None else n_openings
-        self.written["reviews"] += [
+        self.written.reviews.extend(
             reviews.line(name, content, n_openings) for name, content in controls.items(self.written).items()
-        ]
+        )
 
     def acceptance(self) -> dict:
         return requirements.acceptance(
-            self.written["requirements"], self.metrics, self.written["reviews"], self.opened, PART
+            self.written.requirements, self.metrics, self.written.reviews, self.opened, PART
         )
 
     def traced(self, misfits=()) -> dict:

@@ -2,25 +2,27 @@
 counted from here."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import baseline, controls, reviews
+from radiotrace.evidence.design.controls import SOFTWARE, STUDY
 from radiotrace.evidence.trace import tests
 
 
 def write(args) -> None:
-    """Writes design/released_requirements.json, and shows what it changes.
+    """Writes released_requirements.json beside the requirements of the software and beside those of the
+    study, and shows what it changes.
 
     Sign the evidence afterwards: it is part of it.
     """
-    found = controls.load(args.design)
+    found, known = controls.load(args.design, args.software), tests.declared(args.tests)
+    required = found.requirements
     waiting = [
         row["id"]
-        for row in found["requirements"]["requirements"]
-        if reviews.status(row["id"], row, found["reviews"]) != "reviewed"
+        for row in required["requirements"]
+        if reviews.status(row["id"], row, found.reviews) != "reviewed"
     ]
     if waiting:
         raise StageError(
@@ -28,10 +30,8 @@ def write(args) -> None:
             waiting,
             "Review them: 'python -m radiotrace review' lists what waits.",
         )
-    before, known = baseline.read(args.design), tests.declared(args.tests)
-    now = baseline.record(found["requirements"], known)
-    changes = baseline.since(before, found["requirements"], known) if before else []
-    records.write(Path(args.design) / baseline.FILE, now, baseline.SCHEMA)
+    before = baseline.read(found.folders[SOFTWARE], found.folders[STUDY])
+    changes = baseline.since(before, required, known) if before else []
     if changes:
         print(
             tables.aligned(
@@ -41,13 +41,16 @@ def write(args) -> None:
                 ]
             )
         )
-    print(
-        f"{args.design}/{baseline.FILE}: {len(now['requirements'])} requirements; next: dvc repro, then "
-        f"python -m radiotrace sign"
-    )
+    for whose, folder in found.folders.items():
+        own = [row for row in required["requirements"] if found.owner(row["id"]) == whose]
+        now = baseline.record({"requirements": own}, known)
+        records.write(folder / baseline.FILE, now, baseline.SCHEMA)
+        print(f"{folder / baseline.FILE}: {len(own)} requirements")
+    print("next: dvc repro, then python -m radiotrace sign")
 
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument("--design", default="design", help="folder of design controls; default: design")
+    parser.add_argument("--design", default="design", help="design controls of the study; default: design")
+    parser.add_argument("--software", default="software", help="folder of the software; default: software")
     parser.add_argument("--tests", default="tests", help="folder of the tests; default: tests")

@@ -1,5 +1,5 @@
-"""negative-controls: applies each seeded fault of design/, and sees whether the tests and criteria of its
-requirements notice."""
+"""negative-controls: applies each seeded fault of the design controls, and sees whether the tests and
+criteria of its requirements notice."""
 
 import json
 import os
@@ -13,89 +13,127 @@ from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.design import controls, negative_controls, requirements
+from radiotrace.evidence.design.controls import SOFTWARE, STUDY, Design
 from radiotrace.evidence.trace import tests
 
 LEFT_OUT = ("datastore/",)  # tests of requirements read no more of it than a phantom's
-RECORD = "negative_control_outcomes"
+RECORD, OUTCOMES = "negative_control_outcomes", "negative_controls"
 TIMEOUT_S = 600
 
 
 def run(args) -> None:
     """Seeds every fault that was not yet seen with this code and these tests; a fault that nobody notices
-    ends with status 1."""
-    # here, because it imports numpy, which the other commands need not wait for
-    from joblib import Parallel, delayed
+    ends with status 1.
 
-    found, known = controls.load(args.design), tests.declared("tests")
-    stop_at(args.controls, found["negative_controls"])
-    code, before = (
-        tests.tree(".", (*tests.CODE, *tests.TESTS)),
-        records.read(args.out, RECORD)["controls"] if Path(args.out).exists() else {},
+    Faults of code are the software's, whatever study is here, and need no run. Those of predictions are the
+    study's and need its run. What came of them is written beside the software and beside the study.
+    """
+    design, known = controls.load(args.design, args.software), tests.declared("tests")
+    stop_at(args.controls, design.negative_controls)
+    of_software = Faults(
+        controls.verification_of(args.software) / f"{OUTCOMES}.json", design, SOFTWARE, args, known
     )
-    chosen = (
-        {name: found["negative_controls"][name] for name in args.controls}
-        if args.controls
-        else found["negative_controls"]
-    )
-    evaluated = Evaluated(args)
-    outcomes, todo = {}, []
-    for name, control in found["negative_controls"].items():
-        seen = negative_controls.seen_sha256(control, found["requirements"], code, known, evaluated.run_id)
-        entry = {"control_sha256": records.digest(control), "seen_sha256": seen}
-        ids = [one["id"] for one in negative_controls.users(name, found["requirements"])]
-        verdicts = before[name]["requirements"] if name in before else {}
-        noticed = set(ids) == set(verdicts) and all(one["verdict"] == "red" for one in verdicts.values())
-        if verdicts and noticed and entry == {key: before[name][key] for key in entry} and not args.all:
-            outcomes[name] = before[name]
-        elif name in chosen and ids:
-            todo.append((control, ids, entry))
-
-    def files(requirement_id):
-        return sorted(
-            {test.split("::")[0] for test, entry in known.items() if requirement_id in entry["verifies"]}
-        )
-
-    def seeded(name, verdicts):  # written one by one: nothing is lost when it is interrupted
-        outcomes[name] = entries[name] | {"requirements": verdicts}
-        records.write(args.out, {"controls": outcomes}, RECORD)
-
-    log(f"negative-controls: {len(todo)} faults to seed, {len(outcomes)} seen before")
-    entries = {control["id"]: entry for control, _, entry in todo}
-    with tempfile.TemporaryDirectory() as folder:
-        jobs = [
-            delayed(of_code)(control, {one: files(one) for one in ids}, Path(folder) / control["id"])
-            for control, ids, _ in todo
-            if "file" in control
-        ]
-        for name, verdicts in Parallel(args.jobs, return_as="generator_unordered")(jobs):
-            seeded(name, verdicts)
-    for control, ids, _ in todo:
-        if "predictions" in control:
-            seeded(control["id"], evaluated.under(control, ids, found["requirements"]))
-    records.write(args.out, {"controls": outcomes}, RECORD)
-    missed = [
-        f"{name}: {one} stays {verdict['verdict']}"
+    done = [of_software.seed()] if args.of != STUDY else []
+    if args.of != SOFTWARE:
+        evaluated = Evaluated(args)
+        done.append(Faults(Path(args.out), design, STUDY, args, known, evaluated).seed())
+    outcomes = {name: entry for found in done for name, entry in found.items()}
+    rows = [
+        (name, one, verdict)
         for name, entry in sorted(outcomes.items())
         for one, verdict in entry["requirements"].items()
-        if verdict["verdict"] != "red"
     ]
-    print(
-        tables.aligned(
-            [
-                ("fault", "requirement", "verdict", "noticed by"),
-                *(
-                    (name, one, verdict["verdict"], verdict["red"][0] if verdict["red"] else "")
-                    for name, entry in sorted(outcomes.items())
-                    for one, verdict in entry["requirements"].items()
-                ),
-            ]
-        )
-    )
+    told = [
+        (name, one, found["verdict"], found["red"][0] if found["red"] else "") for name, one, found in rows
+    ]
+    print(tables.aligned([("fault", "requirement", "verdict", "noticed by"), *told]))
+    missed = [
+        f"{name}: {one} stays {found['verdict']}" for name, one, found in rows if found["verdict"] != "red"
+    ]
     if missed:
         raise StageError(
             f"{len(missed)} faults were not noticed",
             missed,
             "Write a test that fails under the fault, or correct the fault.",
+        )
+
+
+class Faults:
+    """The faults of the software, or of a study, and the record of what came of them.
+
+    Args:
+        path: of the record.
+        whose: controls.SOFTWARE or controls.STUDY.
+        args: of the command: which faults, whether those that were seen count, how many at a time.
+        known: of tests.declared.
+        evaluated: the run, of a study.
+    """
+
+    def __init__(self, path: Path, design: Design, whose: str, args, known: dict[str, dict], evaluated=None):
+        self.path, self.required, self.args, self.known = path, design.requirements, args, known
+        self.faults = {
+            name: one for name, one in design.negative_controls.items() if design.owner(name) == whose
+        }
+        self.evaluated = evaluated
+        self.before = records.read(path, RECORD)["controls"] if path.exists() else {}
+        self.entries, self.outcomes = {}, {}
+
+    def seed(self) -> dict[str, dict]:
+        """Seeds what was not yet seen; gives the outcomes, as the record has them."""
+        run_id = self.evaluated.run_id if self.evaluated else ""
+        code = tests.tree(".", (*tests.CODE, *tests.TESTS))
+        for name, fault in self.faults.items():
+            seen = negative_controls.seen_sha256(fault, self.required, code, self.known, run_id)
+            self.entries[name] = {"control_sha256": records.digest(fault), "seen_sha256": seen}
+        todo = []
+        for name in self.faults:
+            if self._was_noticed(name):
+                self.outcomes[name] = self.before[name]
+            elif (not self.args.controls or name in self.args.controls) and self._users(name):
+                todo.append(name)
+        log(f"negative-controls: {len(todo)} faults to seed, {len(self.outcomes)} seen before")
+        for name, verdicts in self._verdicts(todo):  # written one by one: nothing is lost by an interrupt
+            self.outcomes[name] = self.entries[name] | {"requirements": verdicts}
+            records.write(self.path, {"controls": self.outcomes}, RECORD)
+        records.write(self.path, {"controls": self.outcomes}, RECORD)
+        return self.outcomes
+
+    def _users(self, name: str) -> list[str]:
+        return [one["id"] for one in negative_controls.users(name, self.required)]
+
+    def _was_noticed(self, name: str) -> bool:
+        """Whether every requirement of a fault noticed it, as all of it stands now."""
+        if self.args.all or name not in self.before:
+            return False
+        entry, verdicts = self.entries[name], self.before[name]["requirements"]
+        if not verdicts or set(verdicts) != set(self._users(name)):
+            return False
+        same = entry == {key: self.before[name][key] for key in entry}
+        return same and all(one["verdict"] == "red" for one in verdicts.values())
+
+    def _verdicts(self, names: list[str]):
+        """Name and verdicts of each fault, as they come."""
+        # here, because it imports numpy, which the other commands need not wait for
+        from joblib import Parallel, delayed
+
+        with tempfile.TemporaryDirectory() as folder:
+            jobs = [
+                delayed(of_code)(
+                    self.faults[name],
+                    {one: self._files(one) for one in self._users(name)},
+                    Path(folder) / name,
+                )
+                for name in names
+                if "file" in self.faults[name]
+            ]
+            yield from Parallel(self.args.jobs, return_as="generator_unordered")(jobs)
+        for name in (name for name in names if "predictions" in self.faults[name]):
+            yield name, self.evaluated.under(self.faults[name], self._users(name), self.required)
+
+    def _files(self, requirement_id: str) -> list[str]:
+        """The files in which tests of a requirement stand."""
+        return sorted(
+            {test.split("::")[0] for test, entry in self.known.items() if requirement_id in entry["verifies"]}
         )
 
 
@@ -116,7 +154,7 @@ def stop_at(named: list[str], known: dict[str, dict]) -> None:
         raise StageError(
             f"{len(broken)} negative controls cannot be applied",
             broken,
-            "Correct design/negative_controls.yaml.",
+            "Correct negative_controls.yaml.",
         )
 
 
@@ -301,14 +339,18 @@ class Evaluated:
 
 def options(parser) -> None:
     """The command's arguments."""
-    parser.add_argument(
-        "controls", metavar="ID", nargs="*", help="of design/negative_controls.yaml; default: all"
-    )
+    parser.add_argument("controls", metavar="ID", nargs="*", help="of negative_controls.yaml; default: all")
     parser.add_argument("--all", action="store_true", help="seed again what was seen before, too")
+    parser.add_argument(
+        "--of",
+        choices=(SOFTWARE, STUDY),
+        help="faults of code, which need no run, or of the run's predictions alone; default: both",
+    )
     parser.add_argument("--jobs", type=int, default=2, help="faults at a time; default: 2")
     for name, default, what in (
-        ("design", "design", "folder of design controls"),
-        ("out", "verification/negative_controls.json", "record to write"),
+        ("design", "design", "design controls of the study"),
+        ("software", "software", "folder of the software; faults of code are recorded there"),
+        ("out", "verification/negative_controls.json", "record of faults of predictions, to write"),
         ("metrics", "metrics/metrics.json", "record of metrics"),
         ("cases", "metrics/cases.json", "record of test cases"),
         ("dataset", "build/ingest/dataset.json", "record of the data set"),

@@ -43,7 +43,7 @@ def results(args) -> None:
     # first what would be said of the wrong data
     gaps.sort(key=lambda row: (not row["gap"].startswith(fit.ANOTHER), _rank(row["item"], acceptance)))
     if waiting:
-        print(f"  waiting for review in design/: {len(waiting)} ('make review')")
+        print(f"  waiting for review: {len(waiting)} ('make review')")
     print("".join(f"  {one['item']}: {one['gap'].split(';')[0]}\n" for one in gaps[:SHOWN]), end="")
     if len(gaps) > SHOWN:
         print(f"  … and {len(gaps) - SHOWN} more in {args.evidence}/traceability.json")

@@ -1,4 +1,5 @@
-"""review: says that items of design/ were reviewed as they stand, or shows which were not.
+"""review: says that items of the design controls, of the software or of a study, were reviewed as they stand,
+or shows which were not.
 
 Many items are signed from a page: 'review --all' writes it, and 'review --all --as NAME --shown DIGEST' signs
 what it showed, and nothing else.
@@ -11,6 +12,7 @@ from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls, reviews
+from radiotrace.evidence.design.controls import Design
 from radiotrace.evidence.pages import review_page
 from radiotrace.pipeline import openings
 
@@ -19,14 +21,14 @@ NAME_LENGTH = 200
 
 
 def review(args) -> None:
-    """Adds the items to design/reviews.jsonl as they are now; without an item, lists those that are
-    suspect or were never reviewed."""
-    written = controls.load(args.design)
+    """Adds the items as they are now to the ledger of the folder where they are; without an item, lists those
+    that are suspect or were never reviewed."""
+    written = controls.load(args.design, args.software)
     items = controls.items(written)
-    states = {name: reviews.status(name, content, written["reviews"]) for name, content in items.items()}
+    states = {name: reviews.status(name, content, written.reviews) for name, content in items.items()}
     if unknown := sorted({*args.items, *args.refuse} - items.keys()):
         raise StageError(
-            f"{len(unknown)} items are not in {args.design}/",
+            f"{len(unknown)} items are neither in {args.design}/ nor in {args.software}/",
             unknown,
             "'python -m radiotrace review' lists what is to be reviewed.",
         )
@@ -58,7 +60,7 @@ def review(args) -> None:
         add(args, written, chosen, len(opened), {"by": args.by} if args.by else {})
 
 
-def sign_from_page(args, written: dict, chosen: list[str], n_openings: int) -> None:
+def sign_from_page(args, written: Design, chosen: list[str], n_openings: int) -> None:
     """Writes the page of these items; signs them where the reader gives the digest of what the page would
     show now, and a name.
 
@@ -94,22 +96,27 @@ def sign_from_page(args, written: dict, chosen: list[str], n_openings: int) -> N
         print(f"{len(refused)} items were refused and go on waiting: {_some(refused)}")
 
 
-def add(args, written: dict, chosen: list[str], n_openings: int, signed: dict) -> None:
-    """Adds a line for each item.
+def add(args, written: Design, chosen: list[str], n_openings: int, signed: dict) -> None:
+    """Adds a line for each item to the ledger of the folder where it is.
 
     Args:
         signed: who reviews, and the digest of the page; {} where nobody is named.
     """
-    items, ledger = controls.items(written), Path(args.design) / "reviews.jsonl"
-    lines = [reviews.line(name, items[name], n_openings) | signed for name in chosen]
-    reviews.add(ledger, lines)
-    already = len(args.items) - len(lines)
-    print(
-        f"{ledger}: {len(lines)} items reviewed"
-        + (f", {already} were so already" if already > 0 and not args.refuse else "")
-    )
+    items = controls.items(written)
+    lines: dict[Path, list[dict]] = {}
+    for name in chosen:
+        line = reviews.line(name, items[name], n_openings) | signed
+        lines.setdefault(written.ledger(name), []).append(line)
+    for ledger, added in lines.items():
+        reviews.add(ledger, added)
+        print(f"{ledger}: {len(added)} items reviewed")
+    if not lines:
+        print("0 items reviewed")
+    already = len(args.items) - len(chosen)
+    if already > 0 and not args.refuse:
+        print(f"{already} items were reviewed already")
     late = [
-        name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written["reviews"])
+        name for name in chosen if n_openings and reviews.new_criterion(name, items[name], written.reviews)
     ]
     if late:
         print(
@@ -151,7 +158,8 @@ def options(parser) -> None:
     parser.add_argument(
         "--page", metavar="FILE", help="where to write the page; default: execution/review.html"
     )
-    parser.add_argument("--design", default="design", help="folder of design controls; default: design")
+    parser.add_argument("--design", default="design", help="design controls of the study; default: design")
+    parser.add_argument("--software", default="software", help="folder of the software; default: software")
     parser.add_argument(
         "--openings", default="design/test_openings.jsonl", help="ledger of what the test part was shown to"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radiotrace import errors, records
 from radiotrace.evidence.design import compliance, pccp, risks, soup
+from radiotrace.evidence.design.controls import SOFTWARE, Design
 from radiotrace.evidence.formats import (
     attestations,
     crate,
@@ -60,21 +61,21 @@ class Bundle:
         )
 
 
-def of_people(bundle: Bundle, written: dict, texts: dict[str, str], released: dict | None) -> None:
+def of_people(bundle: Bundle, written: Design, texts: dict[str, str], released: dict | None) -> None:
     """Adds what follows from the design controls: intended use, plan, risks, anomalies and changes.
 
     Args:
-        written: of design.load.
+        written: of controls.load.
         texts: path -> text, of the files that inform users.
         released: the record 'pccp_baseline' of the released run; None where nothing was released.
     """
     have, run_id = bundle.content, bundle.content["run.json"]["run_id"]
     for name in ("intended_use", "statistical_plan", "anomalies", "dataset_card"):
-        bundle.add(f"{name}.json", written[name], name)
+        bundle.add(f"{name}.json", getattr(written, name), name)
     status = have["traceability.json"]["requirements"]
     bundle.add(
         "risks.json",
-        risks.report(written["risks"], written["requirements"], status, run_id=run_id, texts=texts),
+        risks.report(written.risks, written.requirements, status, run_id=run_id, texts=texts),
         "risk_report",
     )
     now = bundle.add(
@@ -88,11 +89,11 @@ def of_people(bundle: Bundle, written: dict, texts: dict[str, str], released: di
         ),
         "pccp_baseline",
     )
-    bundle.add("pccp.json", pccp.within_plan(written["pccp"], released, now, status), "pccp_report")
+    bundle.add("pccp.json", pccp.within_plan(written.pccp, released, now, status), "pccp_report")
 
 
 def of_software(
-    bundle: Bundle, written: dict, runtime_files: list[str], tool_files: list[str], wheels: dict
+    bundle: Bundle, written: Design, runtime_files: list[str], tool_files: list[str], wheels: dict
 ) -> None:
     """Adds the bills of materials of software and model, and what is known of vulnerabilities.
 
@@ -105,8 +106,8 @@ def of_software(
         StageError: the environment is not the one that the bill lists.
     """
     of_runtime, of_tools = _pinned(runtime_files), _pinned(tool_files)
-    listed = soup.load(written["folder"] / "soup.yaml", of_runtime | of_tools)
-    product = {"name": "radiotrace", "version": written["intended_use"]["version"]}
+    listed = soup.load(written.folders[SOFTWARE] / "soup.yaml", of_runtime | of_tools)
+    product = {"name": "radiotrace", "version": written.intended_use["version"]}
     found = distributions.installed([name for versions in of_runtime.values() for name in versions])
     runtime = bundle.add(
         "sbom.runtime.cdx.json",
@@ -134,7 +135,7 @@ def of_software(
             have["metrics.json"],
             have["split.json"],
             runtime,
-            written["intended_use"],
+            written.intended_use,
         ),
         None,
     )
@@ -147,25 +148,23 @@ def _pinned(files: list[str]) -> dict[str, dict[str, str]]:
     return {file: versions for file, versions in found.items() if versions}
 
 
-def of_standards(bundle: Bundle, written: dict) -> None:
+def of_standards(bundle: Bundle, written: Design) -> None:
     """Adds the data set's card for machines, the model card, and the checklists of standards, each row
     held against the files so far."""
     have = bundle.content
     bundle.add(
         "dataset.croissant.json",
-        croissant.croissant(have["dataset.json"], have["split.json"], written["dataset_card"]),
+        croissant.croissant(have["dataset.json"], have["split.json"], written.dataset_card),
         None,
     )
-    bundle.add(
-        "model_card.json", model_card.card(written["intended_use"], have, bundle.digests), "model_card"
-    )
+    bundle.add("model_card.json", model_card.card(written.intended_use, have, bundle.digests), "model_card")
     reports = [
         bundle.add(
             f"compliance_{standard['id']}.json",
             compliance.report(standard, have, bundle.digests),
             "compliance_report",
         )
-        for standard in written["compliance"]
+        for standard in written.compliance
     ]
     bundle.add(
         "attestations.cdx.json",
@@ -184,7 +183,7 @@ def of_readers(bundle: Bundle) -> None:
 
 def of_the_run(
     bundle: Bundle,
-    written: dict,
+    written: Design,
     workflow: Path,
     vouched: dict[str, Path],
     digests: dict[str, str],
@@ -222,8 +221,8 @@ def of_the_run(
             have["run.json"],
             described,
             rows,
-            written["dataset_card"],
-            written["intended_use"]["release_date"],
+            written.dataset_card,
+            written.intended_use["release_date"],
         ),
         None,
     )

@@ -1,9 +1,10 @@
 """The baseline of requirements: what was required when it was last signed for, so that nothing goes or is
 softened without a word.
 
-design/released_requirements.json, which 'python -m radiotrace baseline' writes once everything is reviewed.
-It is part of the evidence, and so of what is signed; and git keeps every version of it. A requirement that is
-given up stands in design/requirements.yaml under 'retired'.
+released_requirements.json beside the requirements, of the software and of the study, which 'python -m
+radiotrace baseline' writes once everything is reviewed. Both are part of the evidence, and so of what is
+signed; and git keeps every version of them. A requirement that is given up stands under 'retired' in the
+requirements.yaml that had it.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,7 +14,6 @@ from radiotrace import records
 from radiotrace.evidence.design import reviews
 
 FILE, SCHEMA = "released_requirements.json", "requirements_baseline"
-PATH = f"design/{FILE}"
 LOOSER = {">=": lambda then, now: now < then, "<=": lambda then, now: now > then}
 LISTS = {
     "negative_controls": "negative controls",
@@ -64,14 +64,19 @@ def _row(row: dict, known_tests: dict[str, dict]) -> dict:
     }
 
 
-def read(folder) -> dict | None:
-    """The baseline of a folder of design controls; None where nothing was signed for yet.
+def read(*folders) -> dict | None:
+    """The baseline of folders of design controls, as one; None where nothing was signed for yet.
+
+    Args:
+        folders: of what two have, the first counts.
 
     Raises:
-        StageError: the file breaks its schema.
+        StageError: a file breaks its schema.
     """
-    path = Path(folder) / FILE
-    return records.read(path, "requirements_baseline") if path.exists() else None
+    paths = [Path(folder) / FILE for folder in folders]
+    found = [records.read(path, "requirements_baseline") for path in paths if path.exists()]
+    rows = {name: row for one in reversed(found) for name, row in one["requirements"].items()}
+    return {"requirements": rows} if found else None
 
 
 def since(before: dict, required: dict, known_tests: dict[str, dict]) -> list[Change]:
@@ -173,7 +178,7 @@ def gaps(found: dict | None, required: dict, reviewed: list[dict]) -> list[dict]
     Args:
         found: of `summary`.
         required: the record 'requirements'.
-        reviewed: lines of design/reviews.jsonl.
+        reviewed: lines of the ledgers of reviews.
     """
     rows = [
         {"item": change["requirement"], "gap": f"{change['kind']} since the baseline: {change['what']}"}

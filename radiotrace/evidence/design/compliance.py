@@ -1,5 +1,5 @@
-"""Checklists of standards: what people claim in design/compliance/*.yaml, held against the files of the
-bundle.
+"""Checklists of standards: what people claim in compliance/*.yaml of the software or of a study, held
+against the files of the bundle.
 
 A row says which clause of a standard is shown by which value of which record. It never says that a product
 meets a standard.
@@ -168,7 +168,7 @@ def report(standard: dict, bundle: dict[str, dict], digests: dict[str, str]) -> 
     their note.
 
     Args:
-        standard: a checklist as in design/compliance/*.yaml, without faults.
+        standard: a checklist as in compliance/*.yaml, without faults.
         bundle: file name, without folder -> parsed JSON.
         digests: file name, without folder -> SHA-256; of every file in the bundle.
     """

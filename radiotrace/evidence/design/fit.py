@@ -7,6 +7,8 @@ dataset_card.yaml repeats, under 'dataset', the name, licence, modality and labe
 other texts name the data set.
 """
 
+from radiotrace.evidence.design.controls import Design
+
 CARD = "dataset_card"
 # texts of people that are of one data set, by its name
 NAMED = ("requirements", "intended_use", "statistical_plan", "risks", "pccp")
@@ -19,23 +21,23 @@ WAY_OUT = (
 )
 
 
-def misfits(design: dict, dataset: dict) -> list[dict[str, str]]:
+def misfits(design: Design, dataset: dict) -> list[dict[str, str]]:
     """What the design controls say of their data set that is not so: item and gap, as rows of the record
     'traceability'; [] when all fit.
 
     Args:
-        design: of design.load.
+        design: of controls.load.
         dataset: the part 'dataset' of the record 'dataset': what data/dataset.json says.
     """
     found = []
-    described = design[CARD].get("dataset", {})
+    described = design.dataset_card.get("dataset", {})
     for key in KEYS:
         if described.get(key) != dataset[key]:
             found.append(_gap(CARD, f"dataset.{key}", described.get(key), key, dataset[key]))
     for name in NAMED:
-        if design[name].get("dataset") != dataset["name"]:
-            found.append(_gap(name, "dataset", design[name].get("dataset"), "name", dataset["name"]))
-    for number, taken in enumerate(design["intended_use"]["inputs"]):
+        if getattr(design, name).get("dataset") != dataset["name"]:
+            found.append(_gap(name, "dataset", getattr(design, name).get("dataset"), "name", dataset["name"]))
+    for number, taken in enumerate(design.intended_use["inputs"]):
         if taken["modality"] != dataset["modality"]:
             found.append(
                 _gap(

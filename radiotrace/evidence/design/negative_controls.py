@@ -17,12 +17,13 @@ from radiotrace.pipeline import params
 # How a fault is noticed: a test asserts otherwise, or cannot take apart what it got, or a criterion is not
 # met. An error of any other kind, such as one of import, or one that the faulted code raises, would come
 # whatever the test asserts.
+SCHEMA = "radiotrace-negative-controls/1.0"
 NOTICED = ("assertion", "expectation", "criterion")
 SHARED = re.compile(r"tests/(?!(?:.*/)?test_)[a-z0-9_/]+\.py")  # fixtures and helpers of tests
 
 
 def load(path) -> dict[str, dict]:
-    """The seeded faults of design/negative_controls.yaml, by id.
+    """The seeded faults of a negative_controls.yaml, by id.
 
     Raises:
         StageError: the file breaks its schema, or an id stands twice; names every fault.
@@ -35,6 +36,11 @@ def load(path) -> dict[str, dict]:
     if broken:
         raise StageError(f"{path} breaks schemas/negative_controls.schema.json", broken, f"Correct {path}.")
     return {control["id"]: control for control in found["negative_controls"]}
+
+
+def record(controls: dict[str, dict]) -> dict:
+    """The record 'negative_controls' of faults, in their order."""
+    return {"schema": SCHEMA, "negative_controls": list(controls.values())}
 
 
 def apply(control: dict, text: str) -> str:
@@ -52,7 +58,7 @@ def apply(control: dict, text: str) -> str:
                 if count != 1
                 else "'new' is the same as 'old'"
             ],
-            "Correct design/negative_controls.yaml.",
+            "Correct negative_controls.yaml.",
         )
     return text.replace(control["old"], control["new"])
 

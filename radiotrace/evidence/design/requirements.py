@@ -1,4 +1,4 @@
-"""Requirements: design/requirements.yaml, and the verdict on each performance requirement from the metrics
+"""Requirements: requirements.yaml, and the verdict on each performance requirement from the metrics
 of a run."""
 
 import operator
@@ -118,7 +118,8 @@ def acceptance(
     """The record 'acceptance': the verdict on each performance requirement.
 
     Args:
-        reviewed, opened: lines of design/reviews.jsonl and of the ledger of the test part.
+        requirements: the study's: the software has no criterion.
+        reviewed, opened: lines of the ledgers of reviews and of the test part.
         cases_sha256: of the test part, as an opening names it.
     """
     left_out = reviews.left_out(opened, cases_sha256, metrics["excluded"])

@@ -1,6 +1,6 @@
-"""Reviews: which items of design/ were reviewed as they stand now.
+"""Reviews: which items of the design controls were reviewed as they stand now.
 
-A file of one JSON object a line, to which lines are only added.
+A file of one JSON object a line, to which lines are only added; the software has one, and each study.
 """
 
 from radiotrace import records

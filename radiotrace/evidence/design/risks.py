@@ -7,12 +7,12 @@ from radiotrace import records
 
 
 def faults(risks: dict, requirement_ids_with_controls: dict[str, list[str]]) -> list[str]:
-    """Cross-references of design/risks.yaml that lead nowhere or cannot be meant; [] when all hold.
+    """Cross-references of risks that lead nowhere or cannot be meant; [] when all hold.
 
     What is only missing, such as a hazard without a control, is no fault here but a gap of `report`.
 
     Args:
-        risks: design/risks.yaml, which holds its schema.
+        risks: risks.yaml of a study with the controls of the software; each holds its schema.
         requirement_ids_with_controls: id of a requirement -> the controls that it names.
     """
     controls, hazards = ([entry["id"] for entry in risks[kind]] for kind in ("controls", "hazards"))
@@ -101,8 +101,8 @@ def report(
     controls are effective.
 
     Args:
-        risks: design/risks.yaml, without `faults`.
-        requirements: design/requirements.yaml; a requirement without the key risk_controls has none.
+        risks: as `faults` takes it, and without those.
+        requirements: of the software and of the study; a requirement without the key risk_controls has none.
         requirement_status: id -> {"status": "verified" or "not verified", "reasons"}. One that is not there
             was not verified.
         texts: content of each of `information_files`; a file that is not there holds no information.

@@ -1,5 +1,5 @@
-"""Software of unknown provenance: design/soup.yaml, and the record of it with versions and hashes from the
-bills of materials."""
+"""Software of unknown provenance: software/design/soup.yaml, and the record of it with versions and hashes
+from the bills of materials."""
 
 from radiotrace import records
 from radiotrace.errors import StageError

@@ -29,7 +29,7 @@ def of_distribution(
         file: of its pin.
         said: its row of distributions.installed, if any.
         entry: of soup.yaml, if any.
-        wheels: design/wheels.json.
+        wheels: software/design/wheels.json.
         scope: required, optional or excluded.
     """
     said, wheel = said or {}, wheels["wheels"].get(name)
@@ -49,7 +49,9 @@ def of_distribution(
     if supplier:
         made["supplier"] = {"name": supplier}
         properties["radiotrace:supplier_from"] = (
-            "design/soup.yaml" if entry else "author or maintainer in the metadata of the distribution"
+            "software/design/soup.yaml"
+            if entry
+            else "author or maintainer in the metadata of the distribution"
         )
     if licence:
         made["licenses"] = [spelt(licence, "concluded" if entry else "declared")]

@@ -31,8 +31,8 @@ def runtime(pins: dict, found: dict, soup: dict, wheels: dict, product: dict) ->
         pins: file of pins -> name -> version: together the whole closure. What is installed beside it never
             enters.
         found: distributions.installed() of all of them.
-        soup: design/soup.yaml, as soup.load gives it.
-        wheels: design/wheels.json.
+        soup: software/design/soup.yaml, as soup.load gives it.
+        wheels: software/design/wheels.json.
         product: its name and version.
     """
     entries = {entry["name"]: entry for entry in soup["soup"] if entry["pins"] in (*pins, None)}

@@ -3,7 +3,7 @@
     python -m radiotrace.evidence.formats.wheels
 
 Reads   requirements.txt and every file of requirements/; asks the package index that pip is set up for
-Writes  design/wheels.json, without a word of where the files lie
+Writes  software/design/wheels.json, without a word of where the files lie
 """
 
 import json
@@ -20,7 +20,7 @@ from radiotrace.evidence.trace import pin_files
 from radiotrace.pipeline import pins
 from radiotrace.pipeline.closure import ROOT
 
-PATH = "design/wheels.json"
+PATH = "software/design/wheels.json"
 
 
 def lock(report: dict, names) -> dict:

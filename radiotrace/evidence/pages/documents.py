@@ -104,7 +104,7 @@ def why_blocked(records: Records) -> list[Span]:
         records.tell(f"{len(traced[key])} {what}", "traceability", key)
         for key, what in (
             ("stale", "files changed since the tests ran"),
-            ("unreviewed", "items of design/ are not reviewed as they stand"),
+            ("unreviewed", "items are not reviewed as they stand"),
         )
         if traced[key]
     ]

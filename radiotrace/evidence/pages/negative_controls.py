@@ -2,7 +2,7 @@
 
 from radiotrace.evidence.pages.parts import Block, Records, Row, news, table
 
-UNKNOWN = "described in design/negative_controls.yaml"
+UNKNOWN = "described in negative_controls.yaml"
 
 
 def faults_seeded(records: Records) -> dict[str, tuple[int, dict]]:

@@ -16,11 +16,13 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls, reviews
+from radiotrace.evidence.design.controls import STUDY, Design
 from radiotrace.pipeline import params
 
 TEMPLATE = Path(__file__).resolve().parent / "templates/review.html"
 WIDTH = 110  # characters of a line of text
 CONTEXT = 3  # lines around a change
+FORMERLY = {"risk_controls.yaml": "risks.yaml"}  # file of the software -> where its items were in a study
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,15 @@ class Shown:
         return records.digest(asdict(self))
 
 
-def shown(written: dict, names: list[str], n_openings: int) -> Shown:
+def shown(written: Design, names: list[str], n_openings: int) -> Shown:
     """What a page shows of these items.
 
     Args:
-        written: of design.load.
+        written: of controls.load.
         names: of items that wait.
         n_openings: lines of the ledger of the test part so far.
     """
-    items, ledger = controls.items(written), written["reviews"]
+    items, ledger = controls.items(written), written.reviews
     rows = []
     for name in names:
         content, state = items[name], reviews.status(name, items[name], ledger)
@@ -73,7 +75,7 @@ def shown(written: dict, names: list[str], n_openings: int) -> Shown:
         before = None
         if state == "suspect":
             last = [line for line in ledger if line["item"] == name][-1]
-            before = earlier(Path(written["folder"]), content, last["sha256"])
+            before = earlier(written, name, last["sha256"])
         rows.append(
             Waiting(
                 name,
@@ -110,31 +112,33 @@ def changes(before: str, after: str) -> list[str]:
     return list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=CONTEXT))[2:]
 
 
-def earlier(folder: Path, content: dict, sha256: str) -> dict | None:
-    """An item as it was when it was reviewed, from the history of the file that holds it now; None where git
-    does not know it.
+def earlier(written: Design, name: str, sha256: str) -> dict | None:
+    """An item as it was when it was reviewed, from the history of the file that holds it now, and of the file
+    that held it while the software and the study were in one folder; None where git does not know it.
 
     Args:
-        folder: of design controls.
-        content: of the item as it stands.
+        written: of controls.load.
+        name: of the item.
         sha256: of the item as it was, as its review names it.
     """
-    now = records.digest(content)
-    for path in (path for path in controls.files(folder) if path.suffix == ".yaml"):
+    home = written.folders[written.owner(name)]
+    now = records.digest(controls.items(written)[name])
+    for path in (path for path in controls.files(home) if path.suffix == ".yaml"):
         if now not in _parts(path.read_text("utf-8")):
             continue
-        place = path.relative_to(folder).as_posix()
-        for commit in _git(folder, "rev-list", "HEAD", "--", place).split():
-            then = _parts(_git(folder, "cat-file", "blob", f"{commit}:./{place}"))
-            if sha256 in then:
-                return then[sha256]
+        place = path.relative_to(home).as_posix()
+        for folder, before in ((home, place), (written.folders[STUDY], FORMERLY.get(place, place))):
+            for commit in _git(folder, "rev-list", "HEAD", "--", before).split():
+                then = _parts(_git(folder, "cat-file", "blob", f"{commit}:./{before}"))
+                if sha256 in then:
+                    return then[sha256]
     return None
 
 
 @cache
 def _parts(text: str) -> dict[str, dict]:
-    """Whatever a file of design/ holds that may be an item, by its digest: the whole, the entries of its
-    lists, and the whole without them."""
+    """Whatever a file of design controls holds that may be an item, by its digest: the whole, the entries of
+    its lists, and the whole without them."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "design.yaml"
         file.write_text(text, "utf-8", "surrogateescape")
@@ -151,6 +155,7 @@ def _parts(text: str) -> dict[str, dict]:
     found += [
         {key: value for key, value in whole.items() if key not in lists} for lists in controls.REVIEWED_APART
     ]
+    found += [{"of_software": whole["of_software"]}] if "of_software" in whole else []
     return {records.digest(entry): entry for entry in found}
 
 

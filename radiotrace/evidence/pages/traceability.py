@@ -20,8 +20,8 @@ def page(records: Records) -> Page:
     return Page(
         "traceability",
         "Traceability matrix",
-        "From needs to requirements, risk controls, tests, negative controls and criteria, and back. "
-        "What is missing is a row.",
+        "From needs to requirements, risk controls, tests, negative controls and criteria, and back; of the "
+        "software, and of this study. What is missing is a row.",
         [
             Section("needs", "User needs", (_needs(records),)),
             Section("matrix", "From requirements to verdicts", (_matrix(records),)),
@@ -42,6 +42,7 @@ def _needs(records: Records):
             (
                 records.tell(need["id"], "requirements", "user_needs", number),
                 records.show("requirements", "user_needs", number, "text"),
+                records.show("traceability", "user_needs", need["id"], "owner"),
                 apart(records["traceability"]["user_needs"][need["id"]]["requirements"]),
                 records.verdict("traceability", "user_needs", need["id"], "status"),
             ),
@@ -51,9 +52,9 @@ def _needs(records: Records):
     ]
     return table(
         "A need is verified when all its requirements are.",
-        ("need", "what it is", "requirements", "status"),
+        ("need", "what it is", "whose", "requirements", "status"),
         rows,
-        wide=(1, 2),
+        wide=(1, 3),
     )
 
 
@@ -71,6 +72,7 @@ def _matrix(records: Records):
             (
                 apart(found["user_needs"]),
                 [name, Span(found["title"], "", "strong")],
+                records.show("traceability", "requirements", name, "owner"),
                 apart(found["risk_controls"]),
                 tests or "none",
                 controls or "none",
@@ -82,9 +84,18 @@ def _matrix(records: Records):
         "Risk controls lead to the summary of risks, requirements and negative controls to the "
         "report on verification. red: the tests or "
         "the criterion noticed the seeded fault, as they must.",
-        ("needs", "requirement", "risk controls", "tests", "negative controls", "criterion", "status"),
+        (
+            "needs",
+            "requirement",
+            "whose",
+            "risk controls",
+            "tests",
+            "negative controls",
+            "criterion",
+            "status",
+        ),
         rows,
-        wide=(3,),
+        wide=(4,),
     )
 
 

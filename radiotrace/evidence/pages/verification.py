@@ -35,7 +35,7 @@ def page(records: Records) -> Page:
             Section(
                 "requirements",
                 "Requirements",
-                (text(f"{len(requirements)} requirements, in the order of design/requirements.yaml."),),
+                (text(f"{len(requirements)} requirements: those of the software, then those of the study."),),
                 new_page=True,
             ),
             *(_requirement(records, number) for number in range(len(requirements))),
@@ -116,7 +116,7 @@ def _missing(records: Records) -> list:
             len(traced["controls_not_red"]),
             "pairs of a negative control and a requirement were not seen to turn red",
         ),
-        ("unreviewed", len(traced["unreviewed"]), "items of design/ are not reviewed as they stand"),
+        ("unreviewed", len(traced["unreviewed"]), "items are not reviewed as they stand"),
     )
     found = (
         []
@@ -179,7 +179,11 @@ def _object(records: Records):
         ),
         ("code on which the tests ran", records.show("tests", "code_tree_sha256", look="code")),
         ("tests", records.show("tests", "test_tree_sha256", look="code")),
-        ("requirements", records.show("acceptance", "requirements_sha256", look="code")),
+        ("requirements of the study", records.show("acceptance", "requirements_sha256", look="code")),
+        (
+            "software, as it was designed and verified",
+            records.show("traceability", "software_sha256", look="code"),
+        ),
     )
 
 
@@ -290,6 +294,7 @@ def _requirement(records: Records, number: int) -> Section:
                     [records.verdict("traceability", "requirements", name, "status"), *_reasons(found)],
                 ),
                 ("statement", show("statement")),
+                ("whose", records.show("traceability", "requirements", name, "owner")),
                 (
                     "kind",
                     (

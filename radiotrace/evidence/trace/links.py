@@ -7,7 +7,7 @@ alone.
 
 from radiotrace.evidence.design.compliance import FOLDER
 
-UNKNOWN = "described in design/negative_controls.yaml"
+UNKNOWN = "described in negative_controls.yaml"
 NO_ROW = "no row of any checklist has this id"
 
 
@@ -44,6 +44,7 @@ def requirement(bundle: dict, name: str) -> list:
             "requirement",
             [
                 (name, row["title"]),
+                ("whose", row["owner"]),
                 ("status", row["status"]),
                 ("statement", one["statement"]),
                 ("review", row["review"]),
@@ -76,7 +77,10 @@ def need(bundle: dict, name: str) -> list:
     """A user need with its requirements."""
     text = next(one["text"] for one in bundle["requirements.json"]["user_needs"] if one["id"] == name)
     row = bundle["traceability.json"]["user_needs"][name]
-    return [("user need", [(name, text), ("status", row["status"])]), *_behind(bundle, row["requirements"])]
+    return [
+        ("user need", [(name, text), ("whose", row["owner"]), ("status", row["status"])]),
+        *_behind(bundle, row["requirements"]),
+    ]
 
 
 def risk_control(bundle: dict, name: str) -> list:

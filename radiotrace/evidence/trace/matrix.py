@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from radiotrace.evidence.design import baseline, negative_controls, reviews, risks
-from radiotrace.evidence.design.controls import items
+from radiotrace.evidence.design.controls import Design, items
 from radiotrace.evidence.trace import tests
 
 
 def matrix(
-    design: dict,
+    design: Design,
     found: dict,
     outcomes: dict,
     acceptance: dict,
@@ -26,7 +26,7 @@ def matrix(
     A requirement is verified when nothing speaks against it; a release is blocked while anything is missing.
 
     Args:
-        design: of design.load.
+        design: of controls.load.
         found: the record 'tests'.
         outcomes: the record 'negative_control_outcomes'.
         acceptance: the record 'acceptance'.
@@ -50,26 +50,26 @@ def matrix(
             stale,
             broken,
         )
-        for one in design["requirements"]["requirements"]
+        for one in design.requirements["requirements"]
     }
     needs = {}
-    for need in design["requirements"]["user_needs"]:
+    for need in design.requirements["user_needs"]:
         mine = [name for name, row in rows.items() if need["id"] in row["user_needs"]]
         held = mine and all(rows[name]["status"] == "verified" for name in mine)
-        needs[need["id"]] = {"requirements": mine, "status": "verified" if held else "not verified"}
-    states = {
-        name: reviews.status(name, content, design["reviews"]) for name, content in items(design).items()
-    }
+        needs[need["id"]] = {
+            "owner": design.owner(need["id"]),
+            "requirements": mine,
+            "status": "verified" if held else "not verified",
+        }
+    states = {name: reviews.status(name, content, design.reviews) for name, content in items(design).items()}
     unreviewed = {name: state for name, state in states.items() if state != "reviewed"}
     gaps = [{"item": "tests", "gap": "they ran in part only: 'make verification'"}] * (not found["whole"])
-    residual = risks.report(
-        design["risks"], design["requirements"], rows, run_id=acceptance["run_id"], texts=texts
-    )
+    residual = risks.report(design.risks, design.requirements, rows, run_id=acceptance["run_id"], texts=texts)
     gaps += _gaps(design, rows, needs, known_tests) + risks.unacceptable(residual)
     gaps += [{"item": name, "gap": f"the item is {state}"} for name, state in unreviewed.items()]
     gaps += misfits
-    changed = baseline.summary(before, design["requirements"], known_tests)
-    gaps += baseline.gaps(changed, design["requirements"], design["reviews"])
+    changed = baseline.summary(before, design.requirements, known_tests)
+    gaps += baseline.gaps(changed, design.requirements, design.reviews)
     not_red = sorted(
         f"{control} for {name}: {verdict}"
         for name, row in rows.items()
@@ -78,6 +78,7 @@ def matrix(
     )
     return {
         "run_id": acceptance["run_id"],
+        "software_sha256": design.software_sha256,
         "stale": sorted({line for lines in stale.values() for line in lines}),
         "controls_not_red": not_red,
         "baseline": changed,
@@ -95,7 +96,7 @@ def matrix(
 
 def _row(
     requirement: dict,
-    design: dict,
+    design: Design,
     found: dict,
     outcomes: dict,
     result: dict | None,
@@ -106,7 +107,7 @@ def _row(
 ) -> dict:
     """One requirement with its links and its status; the reasons say everything that speaks against it."""
     name = requirement["id"]
-    review = reviews.status(name, requirement, design["reviews"])
+    review = reviews.status(name, requirement, design.reviews)
     reasons = (
         []
         if requirement["status"] == "approved"
@@ -127,15 +128,15 @@ def _row(
         reasons += tests.problems(requirement, found, known_tests)
     verdicts = {}
     for control_id in requirement["verification"]["negative_controls"]:
-        control = design["negative_controls"][control_id]
+        control = design.negative_controls[control_id]
         seen = negative_controls.seen_sha256(
-            control, design["requirements"], found["files"], known_tests, run_id
+            control, design.requirements, found["files"], known_tests, run_id
         )
         verdicts[control_id] = (
             "broken" if control_id in broken else negative_controls.verdict(control, name, outcomes, seen)
         )
     reasons += [
-        f"{control_id} ({design['negative_controls'][control_id]['what']}) is {verdict}, expected red"
+        f"{control_id} ({design.negative_controls[control_id]['what']}) is {verdict}, expected red"
         for control_id, verdict in verdicts.items()
         if verdict != "red"
     ]
@@ -145,6 +146,7 @@ def _row(
         )
     return {
         "title": requirement["title"],
+        "owner": design.owner(name),
         "status": "not verified" if reasons else "verified",
         "reasons": reasons,
         "review": review,
@@ -156,7 +158,7 @@ def _row(
     }
 
 
-def _gaps(design: dict, rows: dict, needs: dict, known_tests: dict) -> list[dict]:
+def _gaps(design: Design, rows: dict, needs: dict, known_tests: dict) -> list[dict]:
     """What is linked to nothing, or to what is not there."""
     gaps = [
         {"item": name, "gap": "no requirement meets this need"}
@@ -179,13 +181,13 @@ def _gaps(design: dict, rows: dict, needs: dict, known_tests: dict) -> list[dict
     used = {control_id for row in rows.values() for control_id in row["negative_controls"]}
     gaps += [
         {"item": name, "gap": "no requirement names this negative control"}
-        for name in design["negative_controls"].keys() - used
+        for name in design.negative_controls.keys() - used
     ]
-    judged = {one["id"] for one in design["requirements"]["requirements"] if "acceptance" in one}
-    gone = {one["item"] for one in design["reviews"] if one["criterion_sha256"]} - judged
+    judged = {one["id"] for one in design.requirements["requirements"] if "acceptance" in one}
+    gone = {one["item"] for one in design.reviews if one["criterion_sha256"]} - judged
     gaps += [
         {"item": name, "gap": "was reviewed as a requirement with a criterion, and is no longer one"}
         for name in gone
     ]
-    gaps += risks.unlinked(design["risks"], design["requirements"])
+    gaps += risks.unlinked(design.risks, design.requirements)
     return gaps

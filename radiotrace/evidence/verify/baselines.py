@@ -1,5 +1,6 @@
 """Baselines: what became of every requirement that was ever signed for, as git knows it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from radiotrace import records
@@ -11,36 +12,44 @@ from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline import params
 
 WHAT = "no requirement is gone or softened since a baseline without a word"
+FOLDERS = (history.SOFTWARE, history.STUDY)
+PATHS = tuple(f"{folder}/{baseline.FILE}" for folder in FOLDERS)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A baseline that a commit has, of the software, of the study, or of both before they were parted."""
+
+    commit: str
+    record: dict
 
 
 def check(root) -> Check:
     """Level 3: of every requirement that a baseline in git ever had, what became of it.
 
     One that is gone is a fault, one that was retired is told. One that is softened or reworded is a fault
-    until a new baseline has it so; then it is told.
+    until a new baseline has it so; then it is told. One that went from a baseline although it is still
+    required is a fault: nothing would tell how it changes. It does not matter which of the two folders has a
+    requirement, or had it.
     """
-    past, result = history.History(root), Check(3, WHAT)
+    past, result, root = history.History(root), Check(3, WHAT), Path(root)
     if past.missing:
         return Check(3, WHAT, skipped=[past.missing], looked=False)
-    states = past.states(baseline.PATH)
-    now = baseline.read(Path(root) / "design")
+    earlier = [one for path in PATHS for one in _states(past, path)]
+    now = baseline.read(*(root / folder for folder in FOLDERS))
+    absent = [path for path in PATHS if not (root / path).is_file()]
+    for path in absent:
+        commits = [commit for commit, _ in past.states(path)]
+        if commits:
+            result.faults.append(f"{path}: is no more; commit {commits[-1][:12]} has one")
+        else:
+            result.skipped.append(f"there is no {path}: nobody signed for these requirements yet")
     if now is None:
-        if states:
-            return Check(3, WHAT, [f"{baseline.PATH}: is no more; commit {states[-1][0][:12]} has one"])
-        return Check(
-            3,
-            WHAT,
-            skipped=[f"there is no {baseline.PATH}: nobody signed for these requirements yet"],
-            looked=False,
-        )
-    required = params.load_yaml(Path(root) / "design/requirements.yaml")
-    if broken := records.faults(required, "requirements"):
-        raise StageError(
-            "design/requirements.yaml breaks its schema", broken, "Correct design/requirements.yaml."
-        )
-    known = tests.declared(Path(root) / "tests")
+        result.looked = bool(result.faults)
+        return result
+    required, known = _required(root), tests.declared(root / "tests")
     changes = baseline.since(now, required, known)
-    result.faults = [
+    result.faults += [
         f"{change.requirement}: {change.kind}: {change.what}"
         for change in changes
         if change.kind in baseline.OPEN
@@ -50,39 +59,65 @@ def check(root) -> Check:
         for change in changes
         if change.kind == "retired"
     ]
-    for commit, text in states:
-        result.warned += _told(commit, text, now, required, known)
-        result.faults += _gone(commit, text, required, known)
+    for one in earlier:
+        result.warned += _told(one, now, required, known)
+        result.faults += _gone(one, now, required, known)
     result.warned = list(dict.fromkeys(result.warned))
     result.faults = list(dict.fromkeys(result.faults))
     return result
 
 
-def _earlier(text: str) -> dict | None:
-    try:
-        found = records.parse(text)
-    except ValueError:
-        return None
-    return None if records.faults(found, baseline.SCHEMA) else found
+def _required(root: Path) -> dict:
+    """The requirements of both folders, as they stand.
+
+    Raises:
+        StageError: a file breaks its schema, or there is none.
+    """
+    paths = [root / folder / "requirements.yaml" for folder in FOLDERS]
+    rows, retired = [], []
+    for path in [path for path in paths if path.is_file()] or paths:
+        found = params.load_yaml(path)
+        name = path.relative_to(root).as_posix()
+        if broken := records.faults(found, "requirements"):
+            raise StageError(f"{name} breaks its schema", broken, f"Correct {name}.")
+        rows += found["requirements"]
+        retired += found.get("retired", [])
+    return {"requirements": rows, "retired": retired}
 
 
-def _gone(commit: str, text: str, required: dict, known: dict) -> list[str]:
-    before = _earlier(text)
-    changes = baseline.since(before, required, known) if before else []
-    return [
-        f"{change.requirement}: gone since the baseline of commit {commit[:12]}: {change.what}"
-        for change in changes
+def _states(past: history.History, path: str) -> list[Earlier]:
+    """Every baseline that ever stood under a path, the oldest first; what is none is left out."""
+    found = []
+    for commit, text in past.states(path):
+        try:
+            record = records.parse(text)
+        except ValueError:
+            continue
+        if not records.faults(record, baseline.SCHEMA):
+            found.append(Earlier(commit, record))
+    return found
+
+
+def _gone(one: Earlier, now: dict, required: dict, known: dict) -> list[str]:
+    """What an earlier baseline had that is required no more, or that no baseline has now."""
+    faults = [
+        f"{change.requirement}: gone since the baseline of commit {one.commit[:12]}: {change.what}"
+        for change in baseline.since(one.record, required, known)
         if change.kind == "gone"
+    ]
+    ids = {row["id"] for row in required["requirements"]}
+    return faults + [
+        f"{name}: the baseline of commit {one.commit[:12]} has it, and none that is here"
+        for name in sorted(one.record["requirements"].keys() & ids - now["requirements"].keys())
     ]
 
 
-def _told(commit: str, text: str, now: dict, required: dict, known: dict) -> list[str]:
+def _told(one: Earlier, now: dict, required: dict, known: dict) -> list[str]:
     """What an earlier baseline had otherwise."""
-    before = _earlier(text)
-    if before is None or before == now:
+    if all(now["requirements"].get(name) == row for name, row in one.record["requirements"].items()):
         return []
     return [
-        f"{change.requirement}: {change.kind} since the baseline of commit {commit[:12]}: {change.what}"
-        for change in baseline.since(before, required, known)
+        f"{change.requirement}: {change.kind} since the baseline of commit {one.commit[:12]}: {change.what}"
+        for change in baseline.since(one.record, required, known)
         if change.kind in ("softened", "reworded", "retired")
     ]

@@ -98,8 +98,7 @@ TABLE = (
     _taken(
         "traceability.json",
         ("unreviewed",),
-        "that somebody read what a line of design/reviews.jsonl calls reviewed: it has no name and no "
-        "signature",
+        "that somebody read what a line of a reviews.jsonl calls reviewed: it has no name and no signature",
     ),
     Basis(
         "tests.json",

@@ -57,8 +57,8 @@ LISTED = {
     r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage "
     "imports them, no record is theirs",
 }
-# Where code and settings may lie at all: a bundle that was made again vouches for whatever lies in design/,
-# too.
+# Where code and settings may lie at all: a bundle that was made again vouches for whatever lies in design/ or
+# software/, too.
 CODE_PLACES = re.compile(r"(radiotrace|stages|tests)/([a-z_0-9]+/)*[a-z_0-9]+\.py|benchmarks/[a-z_0-9]+\.py")
 SETTINGS_PLACES = re.compile(
     r"tests/conftest\.py"
@@ -113,8 +113,8 @@ BELIEVED = (
     "README.md: it has its SHA-256, but its words and figures are held against no record; 'make "
     "test' does that",
     "benchmarks/, docs/, CHANGELOG.md, STYLE.md, LICENSE: no part of the proof",
-    "tests/ and verification/: what tests do, and what they and seeded faults came to; 'make "
-    "verification' runs them again",
+    "tests/, software/verification/ and verification/: what tests do, and what they and seeded faults came "
+    "to; 'make verification' runs them again",
 )
 
 

@@ -18,13 +18,13 @@ from radiotrace.evidence.design import reviews
 from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline import params
 
-OPENINGS, REQUIREMENTS, WHEELS = (
-    "design/test_openings.jsonl",
-    "design/requirements.yaml",
-    "design/wheels.json",
-)
+STUDY, SOFTWARE = "design", "software/design"  # design controls of the first study, and of the software
+OPENINGS, REQUIREMENTS = f"{STUDY}/test_openings.jsonl", f"{STUDY}/requirements.yaml"
+# The first is where the file is. Under the other, too, it was locked: who moves a file changes no hash in it.
+WHEELS = (f"{SOFTWARE}/wheels.json", f"{STUDY}/wheels.json")
 ACCEPTANCE = "evidence/acceptance.json"
-LEDGERS = (OPENINGS, "design/reviews.jsonl")
+REVIEWS, REVIEWS_OF_SOFTWARE = f"{STUDY}/reviews.jsonl", f"{SOFTWARE}/reviews.jsonl"
+LEDGERS = (OPENINGS, REVIEWS, REVIEWS_OF_SOFTWARE)
 FEW = 3  # faults of a ledger that are listed one by one
 GREW = "ledgers only grew, and criteria stand as before the test part was opened"
 RAW, UNCHANGED = "data.sha256", "no raw file changed under its name since the test part was first opened"
@@ -132,7 +132,7 @@ class State:
 
 
 def check(root) -> Check:
-    """Level 3: in git, both ledgers only grew, and each criterion stands as when the test part was first
+    """Level 3: in git, all ledgers only grew, and each criterion stands as when the test part was first
     opened.
 
     Where the first commit holds lines of a ledger already, nobody can say whether others stood before them:
@@ -153,10 +153,30 @@ def check(root) -> Check:
             result.skipped.append(away)
     for commit in _first_openings(history):
         result.faults += _criteria(root, commit)
-    result.faults += _untold(history, _lines(Path(root) / OPENINGS)) + _undone(
-        _lines(Path(root) / LEDGERS[1])
-    )
+    reviewed, of_software = _lines(Path(root) / REVIEWS), _lines(Path(root) / REVIEWS_OF_SOFTWARE)
+    result.faults += _untold(history, _lines(Path(root) / OPENINGS)) + _undone(reviewed)
+    result.faults += _left_behind(reviewed, of_software)
     return result
+
+
+def _left_behind(reviewed: list[str], of_software: list[str]) -> list[str]:
+    """Reviews of the software's items that only the study's ledger has: once the software's own ledger was
+    begun, it has all of them, so that nobody begins it with those that suit.
+
+    Args:
+        reviewed, of_software: lines of the study's ledger and of the software's.
+    """
+    known = set(of_software)
+    items = {row.get("item") for line in of_software if isinstance(row := _parsed(line), dict)}
+    lost = [
+        (number, row["item"])
+        for number, line in enumerate(reviewed, 1)
+        if line not in known and isinstance(row := _parsed(line), dict) and row.get("item") in items
+    ]
+    return [
+        f"{REVIEWS_OF_SOFTWARE}: lacks line {number} of {REVIEWS}, a review of {item}: copy it there"
+        for number, item in lost
+    ]
 
 
 def _untold(history: History, now: list[str]) -> list[str]:
@@ -225,7 +245,7 @@ def _undone(lines: list[str]) -> list[str]:
         before = row.get("n_openings") if isinstance(row, dict) else None
         if before == 0 < most and row.get("criterion_sha256"):
             faults.append(
-                f"{LEDGERS[1]}: line {number}, of {row.get('item')}, says that no opening stood "
+                f"{REVIEWS}: line {number}, of {row.get('item')}, says that no opening stood "
                 f"before it; a line above says {most}"
             )
         most = max(most, before) if isinstance(before, int) else most
@@ -395,17 +415,17 @@ def loaded(text: str):
 def wheels(root) -> Check:
     """Level 3: a file of a package, once locked under its name, never had another SHA-256.
 
-    Only a package index knows what the hashes of design/wheels.json should be. Which of them were changed
-    later, git knows.
+    Only a package index knows what the hashes of wheels.json should be. Which of them were changed later, git
+    knows, also where the file had another path.
     """
     history = History(root)
     if history.missing:
         return Check(3, LOCKED, skipped=[history.missing], looked=False)
-    now, result = _hashes(_whole(Path(root) / WHEELS)), Check(3, LOCKED)
-    for commit, text in history.states(WHEELS):
+    now, result = _hashes(_whole(Path(root) / WHEELS[0])), Check(3, LOCKED)
+    for commit, text in (state for path in WHEELS for state in history.states(path)):
         then = _hashes(text)
         result.faults += [
-            f"{WHEELS}: {file} had the SHA-256 {then[file][:12]}… in commit {commit[:12]}, now "
+            f"{WHEELS[0]}: {file} had the SHA-256 {then[file][:12]}… in commit {commit[:12]}, now "
             f"{now[file][:12]}…"
             for file in sorted(then.keys() & now.keys())
             if then[file] != now[file]

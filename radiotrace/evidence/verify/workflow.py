@@ -29,6 +29,7 @@ from radiotrace.pipeline.study import PATHS, Study, every
 [(NETWORKS, NETWORK)] = dvcfile.CHOICES.items()
 # What an option names, in every stage that does not say otherwise: paths of the study, and of the repository.
 SHARED = {
+    "software": "software",
     "template": "stages/report.html",
     "tests": "tests",
     "tools": " ".join(pin_files.TOOLS),
@@ -217,7 +218,7 @@ STAGES = {
     "evidence": Stage(
         "tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
         "headline cases robustness "
-        "explain model onnx design members verification tests "
+        "explain model onnx design software members verification tests "
         f"code={_joined('radiotrace stages schemas pyproject.toml', *pin_files.RUNTIME)} workflow readme "
         "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "
         "robustness-provenance "

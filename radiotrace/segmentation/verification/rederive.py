@@ -336,7 +336,7 @@ def packages(sources: Sources) -> list[str]:
     root = sources.clone.root
     pinned = distributions.pinned([pin for file in pin_files.every(root) for pin in pins.of(root / file)])
     return [
-        f"design/wheels.json: {fault}"
+        f"{locked_wheels.PATH}: {fault}"
         for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pinned)
     ]
 
