@@ -16,11 +16,11 @@ from pathlib import Path
 from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents, dossier, selection
-from radiotrace.evidence.design import baseline, controls, fit, negative_controls, requirements
+from radiotrace.evidence.design import baseline, controls, fit, negative_controls, requirements, undecided
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
 from radiotrace.evidence.trace import matrix, scope, tests
 from radiotrace.learning import members
-from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.pipeline import dvcfile, openings, params, runs, stage, study
 from radiotrace.records import jcs
 
 STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
@@ -78,18 +78,19 @@ def main(args):
         path: Path(path).read_text("utf-8") for path in (args.readme, f"{args.design}/intended_use.yaml")
     }
     known = tests.declared(args.tests)
-    code = tests.tree(".", (*args.code, args.workflow, args.tests))
+    repository = args.study.repository
+    code = tests.tree(repository, map(study.named, (*args.code, dvcfile.WORKFLOW, args.tests)))
     traced = matrix.matrix(
         written,
         tested,
         outcomes,
         acceptance,
         known,
-        scope.stale(tested, code, ".", known),
+        scope.stale(tested, code, repository, known),
         texts,
-        misfits := fit.misfits(written, sources["dataset"]["dataset"]),
+        [*(misfits := fit.misfits(written, sources["dataset"]["dataset"])), *undecided.gaps(written)],
         baseline.read(written.folders[SOFTWARE], written.folders[STUDY]),
-        trivial(written.negative_controls),
+        trivial(written.negative_controls, repository),
     )
     made = dossier.Bundle()
     for name, record in {
@@ -115,7 +116,7 @@ def main(args):
         made,
         written,
         args.requirements,
-        args.tools,
+        [study.named(path) for path in args.tools],
         records.read(written.folders[SOFTWARE] / "wheels.json", "wheels"),
     )
     dossier.of_standards(made, written)
@@ -134,13 +135,10 @@ def main(args):
     said(args.out, traced, sources["openings"]["n_models"], misfits)
 
 
-def trivial(controls: dict[str, dict]) -> frozenset[str]:
+def trivial(controls: dict[str, dict], repository: Path) -> frozenset[str]:
     """The faults under which a file cannot even be read: any test of it fails, whatever it tests."""
-    texts = {
-        control["file"]: Path(control["file"]).read_text("utf-8")
-        for control in controls.values()
-        if "file" in control and Path(control["file"]).is_file()
-    }
+    named = {control["file"] for control in controls.values() if "file" in control}
+    texts = {file: (repository / file).read_text("utf-8") for file in named if (repository / file).is_file()}
     return frozenset(
         name
         for name, control in controls.items()
@@ -149,15 +147,15 @@ def trivial(controls: dict[str, dict]) -> frozenset[str]:
 
 
 def vouched_for(args, runs_beside) -> dict[str, Path]:
-    """Every file outside of the bundle whose hash it states: path as it stands in the repository -> file."""
+    """Every file outside of the bundle whose hash it states: its name in records -> file."""
     return {
-        Path(path).as_posix(): Path(path)
+        study.named(Path(path).as_posix()): Path(path)
         for path in (
             args.weights,
             args.onnx,
             args.train,
             args.manifest,
-            *args.requirements,
+            *map(args.study.seen, args.requirements),
             *args.tools,
             args.workflow,
             args.readme,

@@ -362,7 +362,7 @@ def found(one: Release, derivations: Derivations, is_locked: bool = True) -> dic
         for row in signatures.verify(folder / "signatures", inside, one.given, folder)
         for fault in row["faults"]
     ]
-    hashes = levels.vouched(inside, folder).faults + beside.named(inside, folder).faults
+    hashes = levels.vouched(inside, Study(folder)).faults + beside.named(inside, folder).faults
     again = levels.derived(inside, folder, derivations.run).faults
     told = (
         history.check(folder).faults + (beside.locked(folder).faults if is_locked else [])
@@ -662,7 +662,9 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
     """
     folder, clone = one.folder, clone_of(one.folder)
     before = put(folder, changes)
-    hashes = levels.vouched(clone.evidence, folder).faults + beside.named(clone.evidence, folder).faults
+    hashes = (
+        levels.vouched(clone.evidence, Study(folder)).faults + beside.named(clone.evidence, folder).faults
+    )
     unsigned = [
         fault
         for row in signatures.verify(clone.signatures, clone.evidence, one.given, folder)

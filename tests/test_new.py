@@ -2,12 +2,13 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from radiotrace import __main__ as command
 from radiotrace import records
-from radiotrace.evidence.design import undecided
+from radiotrace.evidence.design import controls, undecided
 from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import formats
 from radiotrace.pipeline import params
@@ -28,9 +29,15 @@ def data(tmp_path_factory):
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """What the command reads of a clone."""
-    for name in ("radiotrace", "stages", "schemas", "design"):
+    for name in ("radiotrace", "stages", "schemas", "design", "requirements", "software"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", "members/README.md", *workflow.machinery(ROOT)):
+    for name in (
+        "dvc.yaml",
+        "params.yaml",
+        "requirements.txt",
+        "members/README.md",
+        *workflow.machinery(ROOT),
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -52,6 +59,7 @@ def test_study_has_everything_that_the_first_one_has(repository, data, capsys):
         "dvc.yaml",
         "members",
         "params.yaml",
+        "verification",
     ]
     assert (folder / "design/test_openings.jsonl").read_bytes() == b""
     assert (folder / "design/reviews.jsonl").read_bytes() == b""
@@ -79,8 +87,8 @@ def test_study_does_not_change_what_the_first_one_depends_on(repository, data):
 def test_drafts_hold_their_schemas_and_say_what_to_decide(repository, data, name):
     written = params.load_yaml(laid_out(repository, data) / f"design/{name}.yaml")
     assert records.faults(written, name) == []
-    others = {key: {} for key in undecided.LOOKED_AT}
-    assert [row["item"] for row in undecided.gaps(others | {name: written})] == [name]
+    design = SimpleNamespace(**({key: {} for key in undecided.LOOKED_AT} | {name: written}))
+    assert [row["item"] for row in undecided.gaps(design)] == [name]
 
 
 def test_criteria_are_drafted_for_each_label(repository, data):
@@ -131,3 +139,9 @@ def test_data_that_cannot_be_read_leave_no_study(repository, tmp_path, capsys):
     assert command.main(["new", "liver", "--data", str(empty)]) == 1
     assert "dataset.json is missing" in capsys.readouterr().err
     assert not (repository / "studies/liver").exists()
+
+
+def test_design_of_the_study_fits_the_software(repository, data):
+    folder = laid_out(repository, data)
+    design = controls.load(folder / "design", repository / "software")
+    assert {row["item"] for row in undecided.gaps(design)} == {*undecided.LOOKED_AT}

@@ -29,16 +29,25 @@ def test_paths_of_a_study_are_below_its_folder(repository):
 
 def test_what_studies_share_is_two_folders_up(repository):
     found = study.at("studies/liver", repository)
-    assert found.shared("schemas/split.schema.json") == "../../schemas/split.schema.json"
-    assert study.at(".", repository).shared("schemas") == "schemas"
+    assert found.seen("schemas/split.schema.json") == "../../schemas/split.schema.json"
+    assert found.seen("metrics/cases.json") == "metrics/cases.json"
+    assert study.at(".", repository).seen("schemas") == "schemas"
 
 
-def test_paths_of_a_study_are_known_in_the_repository(repository):
+def test_records_name_what_is_shared_as_the_repository_does(repository):
+    assert study.named("../../requirements/core.txt") == "requirements/core.txt"
+    assert study.named("metrics/cases.json") == "metrics/cases.json"
+
+
+def test_names_of_records_lead_to_files(repository):
     found = study.at("studies/liver", repository)
-    assert found.in_repository("../../Makefile") == "Makefile"
-    assert found.in_repository("metrics/cases.json") == "studies/liver/metrics/cases.json"
-    with pytest.raises(ValueError, match="leads out of the repository"):
-        found.in_repository("../../../x")
+    assert found.located("Makefile") == repository / "Makefile"
+    assert found.located("metrics/cases.json") == repository / "studies/liver/metrics/cases.json"
+    assert study.at(".", repository).in_repository("metrics/cases.json") == "metrics/cases.json"
+
+
+def test_nothing_of_a_study_is_named_as_what_is_shared():
+    assert [path for path in study.PATHS.values() if study.is_shared(path)] == []
 
 
 @pytest.mark.parametrize("place", ["..", "/usr", "studies", "studies/a/b", "studies/A", "build"])
@@ -65,7 +74,14 @@ def test_stage_works_in_the_folder_of_its_study(repository, monkeypatch):
 
     parser = argparse.ArgumentParser("some")
     parser.add_argument("--out")
-    words = ["--params", "params.yaml", "--requirements", "../../requirements.txt", "--out", "build/some"]
+    words = [
+        "--params",
+        "params.yaml",
+        "--requirements",
+        str(repository / "requirements.txt"),
+        "--out",
+        "build/some",
+    ]
     assert stage.run(main, parser, ["--study", "studies/liver", *words]) == 0
     assert seen == [("studies/liver", "build/some")]
     assert (repository / "studies/liver/build/some/made").is_file()

@@ -18,6 +18,7 @@ from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.signing import keys
 from radiotrace.evidence.verify import beside, history, levels
 from radiotrace.evidence.verify.levels import Check
+from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
 from tests import bundles, submitted
 
@@ -329,7 +330,7 @@ def vouching(tmp_path):
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_file_that_the_evidence_vouches_for_holds(vouching):
-    assert levels.vouched(vouching, vouching.parent) == Check(
+    assert levels.vouched(vouching, Study(vouching.parent)) == Check(
         3, "every file that it vouches for has its SHA-256"
     )
 
@@ -338,7 +339,7 @@ def test_file_that_the_evidence_vouches_for_holds(vouching):
 def test_changed_byte_of_a_file_that_the_evidence_vouches_for_is_found_and_the_file_named(vouching):
     path = vouching.parent / "build/cases.json"
     path.write_bytes(path.read_bytes().replace(b"[]", b"{}"))
-    assert [fault.split(":")[0] for fault in levels.vouched(vouching, vouching.parent).faults] == [
+    assert [fault.split(":")[0] for fault in levels.vouched(vouching, Study(vouching.parent)).faults] == [
         "build/cases.json"
     ]
 
@@ -351,7 +352,7 @@ def rename(vouching, path):
 
 def test_outputs_that_were_not_pulled_are_said_and_no_fault(vouching):
     (vouching.parent / "build/cases.json").unlink()
-    found = levels.vouched(vouching, vouching.parent)
+    found = levels.vouched(vouching, Study(vouching.parent))
     assert (found.faults, found.skipped) == (
         [],
         ["1 files that are not there, such as build/cases.json: run 'make pull'"],
@@ -360,7 +361,7 @@ def test_outputs_that_were_not_pulled_are_said_and_no_fault(vouching):
 
 def test_missing_file_of_git_is_a_fault(vouching):
     rename(vouching, "design/risks.yaml")
-    assert levels.vouched(vouching, vouching.parent).faults == ["design/risks.yaml: missing"]
+    assert levels.vouched(vouching, Study(vouching.parent)).faults == ["design/risks.yaml: missing"]
 
 
 @pytest.mark.parametrize(
@@ -370,7 +371,7 @@ def test_path_out_of_the_clone_is_refused(vouching, path):
     (vouching.parent.parent / "outside.json").write_bytes((vouching / "cases.json").read_bytes())
     (vouching.parent / "a\n").mkdir()
     rename(vouching, path)
-    assert levels.vouched(vouching, vouching.parent).faults
+    assert levels.vouched(vouching, Study(vouching.parent)).faults
 
 
 def test_blocked_release_is_never_said_to_hold(evidence):

@@ -92,8 +92,16 @@ def lay_out(first: Study, study: Study, declared: formats.Dataset, folder: Path)
     for name in DRAFTED:
         records.write_bytes(design / f"{name}.yaml", rendered(f"{name}.yaml", values))
     required = {row["id"] for row in params.load_yaml(design / "requirements.yaml")["requirements"]}
-    for name, change in {"risks": of_risks, "pccp": of_pccp, "negative_controls": of_controls}.items():
+    changes = {
+        "anomalies": of_anomalies,
+        "negative_controls": of_controls,
+        "pccp": of_pccp,
+        "risks": of_risks,
+    }
+    for name, change in changes.items():
         adapted(first.folder / f"design/{name}.yaml", design / f"{name}.yaml", change, declared, required)
+    unseen = {"controls": {}}
+    records.write(folder / "verification/negative_controls.json", unseen, "negative_control_outcomes")
     records.write_bytes(folder / "README.md", rendered("README.md", values))
     records.write_bytes(folder / ".gitignore", IGNORED.encode())
     (folder / "members").mkdir()
@@ -185,6 +193,11 @@ def of_pccp(content: dict, declared: formats.Dataset, required: set[str]) -> Non
         of_software = [name for name in limits["requirements"] if name not in limits["margins"]]
         limits["requirements"] = [*sorted(required), *of_software]
         limits["margins"] = dict.fromkeys(sorted(required), 0)
+
+
+def of_anomalies(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+    """No anomaly of its own; those of the software bear on the hazards on which they bear in the example."""
+    content["anomalies"] = []
 
 
 def of_controls(content: dict, declared: formats.Dataset, required: set[str]) -> None:

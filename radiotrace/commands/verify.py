@@ -364,7 +364,7 @@ CHECKS = {
         ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.study)),
         (
             "every file that it vouches for has its SHA-256",
-            lambda clone: levels.vouched(clone.evidence, clone.root, clone.study.up),
+            lambda clone: levels.vouched(clone.evidence, clone.study),
         ),
         (
             "made again from this clone it has the same bytes",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.pipeline import pins
+from radiotrace.pipeline import pins, study
 from radiotrace.pipeline.closure import ROOT, code_closure
 
 
@@ -35,7 +35,7 @@ def provenance(
         "requirements_sha256": {
             _inside(name): records.sha256(ROOT / name) for name in pins.files(requirements, ROOT)
         },
-        "inputs": {Path(path).as_posix(): records.sha256(path) for path in inputs},
+        "inputs": {study.named(Path(path).as_posix()): records.sha256(path) for path in inputs},
     }
 
 

@@ -2,8 +2,9 @@
 
 The root of the repository is the first study; further ones are studies/<name>/, with the same layout inside.
 A stage and a command work with the study's folder as the current one, so that every path on a command line
-and in a record is relative to the study: a study that is moved keeps its records. Code, schemas and pins lie
-in the repository and are shared by all studies; from a study they are seen as ../../radiotrace/….
+is relative to it. Code, schemas, pins and software/ lie in the repository and are shared by all studies; from
+a study they are seen as ../../radiotrace/…. Records name them as the repository does, and what is of the
+study as the study does, so that a record does not say where its study lies: no name begins as both do.
 """
 
 import os
@@ -57,10 +58,40 @@ PATHS = {
     "train-provenance": "build/train/provenance.json",
     "training": "metrics/training.svg",
     "validate-provenance": "build/validate/provenance.json",
+    "verification": "verification",
     "volumes": "build/ingest/volumes",
     "weights": "build/train/weights.safetensors",
     "workflow": "dvc.yaml",
 }
+
+
+# How names begin that are of the repository. Nothing in a study is called so.
+SHARED = (
+    ".ci/",
+    ".dvc/",
+    ".dvcignore",
+    ".gitattributes",
+    ".github/",
+    ".gitignore",
+    "Makefile",
+    "pyproject.toml",
+    "radiotrace/",
+    "requirements",
+    "schemas/",
+    "software/",
+    "stages/",
+    "tests/",
+)
+
+
+def is_shared(name: str) -> bool:
+    """Whether a name is of the repository and not of a study."""
+    return f"{name}/".startswith(SHARED) or name.startswith(SHARED)
+
+
+def named(path: str) -> str:
+    """A path as records have it, from how a study sees it."""
+    return re.sub(r"^(\.\./)+", "", path)
 
 
 @dataclass(frozen=True)
@@ -89,20 +120,17 @@ class Study:
         """The file or folder that PATHS calls so."""
         return self.folder / PATHS[name]
 
-    def shared(self, path: str) -> str:
-        """A path of the repository, as the study sees it."""
-        return f"{self.up}{path}"
+    def seen(self, name: str) -> str:
+        """What records name so, as the study sees it."""
+        return f"{self.up}{name}" if is_shared(name) else name
 
-    def in_repository(self, path: str) -> str:
-        """A path that the study sees, as the repository has it.
+    def in_repository(self, name: str) -> str:
+        """What records name so, from the root of the repository."""
+        return name if is_shared(name) else posixpath.normpath(f"{self.place}/{name}")
 
-        Raises:
-            ValueError: it leads out of the repository.
-        """
-        inside = posixpath.normpath(posixpath.join(self.place, path))
-        if inside.startswith("../") or inside == ".." or posixpath.isabs(inside):
-            raise ValueError(f"{path} leads out of the repository")
-        return inside
+    def located(self, name: str) -> Path:
+        """The file or folder that records name so."""
+        return self.repository / self.in_repository(name)
 
 
 def at(place: str, repository: Path | str = ".") -> Study:

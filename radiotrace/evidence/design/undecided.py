@@ -3,23 +3,23 @@
 Each is a gap of the evidence, and blocks the release.
 """
 
+from radiotrace.evidence.design.controls import Design
+
 TO_DECIDE = "TO DECIDE"
 # by the name of the record, what is looked at
 LOOKED_AT = ("requirements", "intended_use", "statistical_plan", "risks", "pccp", "dataset_card")
 
 
-def gaps(design: dict) -> list[dict[str, str]]:
+def gaps(design: Design) -> list[dict[str, str]]:
     """A row for each file of design/ in which something is undecided, with how much and what comes first.
 
     Args:
-        design: of controls.load.
-
     Returns:
         Rows {"item", "gap"}, as the record 'traceability' has them.
     """
     rows = []
     for name in LOOKED_AT:
-        places = list(_places(design[name], ""))
+        places = list(_places(getattr(design, name), ""))
         if places:
             rows.append(
                 {"item": name, "gap": f"{len(places)} passages are to be decided, the first at {places[0]}"}

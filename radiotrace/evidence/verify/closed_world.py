@@ -252,10 +252,7 @@ def _vouched(clone: Clone) -> frozenset[str]:
         path for path in listed["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))
     }
     outside = [row["path"] for row in manifest["files"] if not row["in_bundle"]]
-    try:
-        return frozenset({clone.study.in_repository(path) for path in outside} | code)
-    except ValueError as error:
-        raise StageError(f"manifest.json: {error}") from None
+    return frozenset({clone.study.in_repository(path) for path in outside} | code)
 
 
 def _faults(

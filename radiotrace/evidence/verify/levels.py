@@ -241,13 +241,10 @@ def leads_out(path: str, up: str = "") -> bool:
     return ".." in inside.parts or inside.is_absolute()
 
 
-def vouched(evidence, root, up: str = "") -> Check:
+def vouched(evidence, study: Study) -> Check:
     """Level 3: every file outside the bundle that it vouches for is there and has its SHA-256.
 
     What DVC keeps may not have been pulled.
-
-    Args:
-        up: what leads from `root`, a study's folder, to the clone's.
     """
     check = Check(3, "every file that it vouches for has its SHA-256")
     try:
@@ -256,8 +253,8 @@ def vouched(evidence, root, up: str = "") -> Check:
         return Check(3, check.what, [f"{MANIFEST}: {str(error).splitlines()[0]}"])
     absent = []
     for entry in (entry for entry in manifest["files"] if not entry["in_bundle"]):
-        path = Path(root) / entry["path"]
-        if leads_out(entry["path"], up):
+        path = study.located(entry["path"])
+        if leads_out(entry["path"]):
             check.faults.append(f"{entry['path']}: leads out of the clone")
             continue
         if not path.is_file():

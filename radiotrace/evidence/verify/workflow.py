@@ -33,23 +33,7 @@ SHARED = {
     "template": "stages/report.html",
     "tests": "tests",
     "tools": " ".join(pin_files.TOOLS),
-    "verification": "verification",
 }
-# How paths begin that are of the repository, in options: studies share them.
-OF_REPOSITORY = (
-    ".ci/",
-    ".dvc",
-    ".git",
-    "Makefile",
-    "pyproject.toml",
-    "radiotrace",
-    "requirements",
-    "schemas",
-    "software",
-    "stages",
-    "tests",
-    "verification",
-)
 # Neither dep nor out: state that no result depends on, and dvc.yaml itself, which DVC takes for no dep.
 STATE = ("checkpoints", "tensorboard", "workflow")
 # Of the repository itself: what people and programs start in it, and settings. The bundle vouches for each
@@ -118,7 +102,7 @@ class Stage:
         words = (value.replace("+", " ") or SHARED[option]).split()
         if MACHINES in words:
             words = [*(word for word in words if word != MACHINES), *machinery(study.repository)]
-        return [study.shared(word) if _is_shared(word) else word for word in words]
+        return [study.seen(word) for word in words]
 
     def command(self, name: str, study: Study) -> list[str]:
         """The words of its command, an option and its values together."""
@@ -145,11 +129,6 @@ class Stage:
     def writes(self) -> set[str]:
         """Every out."""
         return {*self.outs.split(), *self.kept.split(), *self.metrics.split()}
-
-
-def _is_shared(path: str) -> bool:
-    """Whether a path is of the repository and not of a study."""
-    return path.startswith(OF_REPOSITORY)
 
 
 def machinery(root: Path) -> list[str]:
@@ -260,7 +239,7 @@ def _deps(name: str, stage: Stage, study: Study) -> list[str]:
     left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
     paths = {word for option, words in values.items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
-    return sorted({study.shared(path) for path in code} | (paths - written))
+    return sorted({study.seen(path) for path in code} | (paths - written))
 
 
 def chosen(study: Study, has_members: bool) -> dict[str, list[str]]:
