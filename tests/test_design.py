@@ -304,6 +304,14 @@ def test_what_stands_in_the_wrong_folder_stops(folder, change, expected):
     assert [line for line in findings(folder) if line.startswith(expected)]
 
 
+@pytest.mark.parametrize(
+    ("name", "target"), [("software/design/wheels.json", "design"), ("design/risks.yaml", "software/design")]
+)
+def test_a_file_that_nothing_reads_where_it_is_stops(folder, name, target):
+    copied = shutil.copy(folder / name, folder / target)
+    assert findings(folder) == [f"{copied}: nothing reads it there, it belongs into the other design/"]
+
+
 def test_an_id_that_both_have_is_told_once(folder):
     edit(folder, "design/risks.yaml", "- id: RC-28\n", "- id: RC-1\n")
     assert len([line for line in findings(folder) if "RC-1 stands twice" in line]) == 1

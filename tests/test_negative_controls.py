@@ -1,6 +1,8 @@
 """Negative controls: faults are seeded as they are written, and an outcome counts only for what it was
 seen with."""
 
+import argparse
+import shutil
 from pathlib import Path
 
 import pytest
@@ -357,3 +359,71 @@ def judged(verdict: str, observed: float | None, op: str = ">=") -> dict:
 )
 def test_a_criterion_that_is_missed_anyway_notices_only_what_makes_it_worse(without, under, noticed):
     assert negative_controls.noticed(without, under) is noticed
+
+
+# Where outcomes are recorded
+
+RED = {"verdict": "red", "red": ["tests/test_x.py::test_a"], "kind": "assertion"}
+
+
+class Run:
+    """Stands for the run of a study: all of its criteria notice every fault of the predictions."""
+
+    run_id = "a" * 64
+
+    def __init__(self, args):
+        pass
+
+    def under(self, control, requirement_ids, required):
+        return {one: {"verdict": "red", "red": ["not met"], "kind": "criterion"} for one in requirement_ids}
+
+
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """Runs the command on this repository, with a copy of software/ in which no fault was seen yet; gives the
+    faults of code that were seeded."""
+    shutil.copytree(ROOT / "software", tmp_path / "software")
+    (tmp_path / "software/verification/negative_controls.json").unlink()
+    seeded = []
+
+    def of_code(control, files_of, folder):
+        seeded.append(control["id"])
+        return control["id"], dict.fromkeys(files_of, RED)
+
+    def run(*words) -> list[str]:
+        parser = argparse.ArgumentParser()
+        command.options(parser)
+        paths = ["--software", str(tmp_path / "software"), "--out", str(tmp_path / "study.json")]
+        command.run(parser.parse_args([*words, "--jobs", "1", *paths]))
+        done = list(seeded)
+        seeded.clear()
+        return done
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(command, "of_code", of_code)
+    monkeypatch.setattr(command, "Evaluated", Run)
+    return run
+
+
+def outcomes_in(path) -> set[str]:
+    return set(records.read(path, "negative_control_outcomes")["controls"]) if path.exists() else set()
+
+
+def test_faults_of_code_are_recorded_beside_the_software_and_need_no_run(beside, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "Evaluated", None)
+    assert beside("NC-UI-1", "--of", "software") == ["NC-UI-1"]
+    assert outcomes_in(tmp_path / "software/verification/negative_controls.json") == {"NC-UI-1"}
+    assert not (tmp_path / "study.json").exists()
+    assert beside("NC-UI-1", "--of", "software") == []  # it was seen
+
+
+def test_faults_of_predictions_are_recorded_beside_the_study_and_seed_no_code(beside, tmp_path):
+    assert beside("--of", "study") == []
+    assert outcomes_in(tmp_path / "study.json") == {"NC-SEG-1", "NC-SEG-2", "NC-VOL-1", "NC-VOL-2"}
+    assert not (tmp_path / "software/verification/negative_controls.json").exists()
+
+
+def test_without_a_choice_each_is_recorded_where_it_belongs(beside, tmp_path):
+    assert beside("NC-UI-1", "NC-SEG-1") == ["NC-UI-1"]
+    assert outcomes_in(tmp_path / "software/verification/negative_controls.json") == {"NC-UI-1"}
+    assert outcomes_in(tmp_path / "study.json") == {"NC-SEG-1"}

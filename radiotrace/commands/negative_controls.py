@@ -28,15 +28,14 @@ def run(args) -> None:
     Faults of code are the software's, whatever study is here, and need no run. Those of predictions are the
     study's and need its run. What came of them is written beside the software and beside the study.
     """
-    design, known = controls.load(args.design, args.software), tests.declared("tests")
+    design = controls.load(args.design, args.software)
     stop_at(args.controls, design.negative_controls)
-    of_software = Faults(
-        controls.verification_of(args.software) / f"{OUTCOMES}.json", design, SOFTWARE, args, known
-    )
-    done = [of_software.seed()] if args.of != STUDY else []
+    done = []
+    if args.of != STUDY:
+        record = controls.verification_of(args.software) / f"{OUTCOMES}.json"
+        done.append(Faults(record, design, SOFTWARE, args).seed())
     if args.of != SOFTWARE:
-        evaluated = Evaluated(args)
-        done.append(Faults(Path(args.out), design, STUDY, args, known, evaluated).seed())
+        done.append(Faults(Path(args.out), design, STUDY, args, Evaluated(args)).seed())
     outcomes = {name: entry for found in done for name, entry in found.items()}
     rows = [
         (name, one, verdict)
@@ -65,12 +64,12 @@ class Faults:
         path: of the record.
         whose: controls.SOFTWARE or controls.STUDY.
         args: of the command: which faults, whether those that were seen count, how many at a time.
-        known: of tests.declared.
         evaluated: the run, of a study.
     """
 
-    def __init__(self, path: Path, design: Design, whose: str, args, known: dict[str, dict], evaluated=None):
-        self.path, self.required, self.args, self.known = path, design.requirements, args, known
+    def __init__(self, path: Path, design: Design, whose: str, args, evaluated=None):
+        self.path, self.required, self.args = path, design.requirements, args
+        self.known = tests.declared("tests")
         self.faults = {
             name: one for name, one in design.negative_controls.items() if design.owner(name) == whose
         }

@@ -30,6 +30,11 @@ LEDGER = "reviews.jsonl"  # of a folder of design controls
 # files of one record each, named for their schemas
 OF_STUDY = ("intended_use", "statistical_plan", "risks", "pccp", "anomalies", "dataset_card")
 OF_SOFTWARE = ("risk_controls", "anomalies")
+# Files of the one that would mislead a reader in the folder of the other, where nothing reads them.
+APART = {
+    SOFTWARE: ("dataset_card.yaml", "intended_use.yaml", "pccp.yaml", "risks.yaml", "statistical_plan.yaml"),
+    STUDY: ("risk_controls.yaml", "soup.yaml", "wheels.json"),
+}
 # a review of it says that each anomaly of the software was weighed for this study
 WEIGHED = "anomalies_of_software"
 
@@ -258,6 +263,12 @@ def _misplaced(ours: Written, theirs: Written) -> list[str]:
         broken.append("requirements.yaml of the software names a data set, which is a study's")
     if "of_software" in ours.whole["anomalies"]:
         broken.append("anomalies.yaml of the software has of_software, which is a study's")
+    broken += [
+        f"{one.folder / name}: nothing reads it there, it belongs into the other design/"
+        for one in (ours, theirs)
+        for name in APART[one.whose]
+        if (one.folder / name).exists()
+    ]
     return broken + _leaning(ours, theirs)
 
 
