@@ -109,9 +109,6 @@ EVIDENCE = {
     "observed bound raised": inside("acceptance", "/results/0/observed", 0.95),
     "mean raised": inside("metrics", "/dice/anterior/mean", lambda old: old + 0.01),
     "mean of the headline raised": inside("headline", "/dice/anterior/mean", 0.95),
-    "measure removed": inside("metrics", "/iou", None),
-    "measure of a case removed": inside("cases", "/cases/0/labels/anterior/iou", None),
-    "measure of which more is called worse": inside("metrics", "/measures/0/better", "smaller"),
     "Dice of one case raised": inside("cases", "/cases/0/labels/anterior/dice", 0.99),
     "worst case removed": inside("cases", "/cases/0", None),
     "case moved to another part": inside(

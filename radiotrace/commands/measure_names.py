@@ -15,13 +15,16 @@ PATH = "schemas/measure_names.schema.json"
 
 
 def written() -> str:
-    """The schema: a name is one of those of a task."""
+    """The schema: the measure that a criterion names is one of a task."""
     tables = {"segmentation": measures.TABLE}
     tasks = [{"title": task, "enum": [one.name for one in table]} for task, table in tables.items()]
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Names of measures, of each task; written by 'make deps'",
-        "anyOf": tasks,
+        "type": "object",
+        "properties": {"measure": {"anyOf": tasks}},
+        "required": ["measure"],
+        "additionalProperties": False,
     }
     return json.dumps(schema, indent=2) + "\n"
 

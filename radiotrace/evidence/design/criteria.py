@@ -23,7 +23,8 @@ SHOWN = 6  # names that are offered for one that there is not
 
 def measure_names() -> list[str]:
     """Of every task."""
-    return [name for task in records.schema("measure_names")["anyOf"] for name in task["enum"]]
+    tasks = records.schema("measure_names")["properties"]["measure"]["anyOf"]
+    return [name for task in tasks for name in task["enum"]]
 
 
 @cache
