@@ -19,6 +19,8 @@ FAULT = {
     "old": '*map(shown, headline.split("\\n")),',
     "new": "",
 }
+# The one checklist whose rows point at no requirement.
+CHECKLIST, CLAUSE = "iso14971.yaml", "iso14971@2019:4.1"
 KEPT_TESTS = ("tests/__init__.py", "tests/requirement_plugin.py")
 TEST = f'''"""What the smallest project asks of its code."""
 
@@ -54,6 +56,8 @@ def create(folder: Path) -> Path:
         record.unlink()
     cut_design(folder / "design")
     review_all(folder / "design")
+    shutil.rmtree(folder / ".git")  # in its history nothing may be missed: no requirement, no review
+    projects.run(folder, "git", "init", "-q", "-b", "main")
     projects.commit(folder, "a small project")
     return folder
 
@@ -64,6 +68,11 @@ def cut_design(design: Path) -> None:
     rows = {row["id"]: row for row in required["requirements"] if row["id"] in (TESTED, JUDGED)}
     rows[TESTED]["verification"] |= {"min_tests": 2, "negative_controls": [FAULT["id"]]}
     rows[JUDGED]["verification"]["negative_controls"] = ["NC-SEG-1"]
+    for row in rows.values():
+        row["clauses"] = [CLAUSE]
+    for path in design.glob("compliance/*.yaml"):
+        if path.name != CHECKLIST:
+            path.unlink()
     seeded = params.load_yaml(design / "negative_controls.yaml")
     of_predictions = [row for row in seeded["negative_controls"] if row["id"] == "NC-SEG-1"]
     plan, anomalies = params.load_yaml(design / "pccp.yaml"), params.load_yaml(design / "anomalies.yaml")

@@ -13,6 +13,7 @@ from functools import partial
 
 from radiotrace.commands import release_people, release_work, steps, tables
 from radiotrace.commands.steps import Step
+from radiotrace.errors import StageError
 
 UNSIGNED = tuple(name for name in release_people.OWN if name not in ("signatures", "keys"))
 
@@ -23,7 +24,10 @@ def release(args) -> None:
     if args.dry_run:
         print(tables.aligned([("step", "is", "because"), *steps.plan(wanted)]))
         return
-    steps.advance(wanted)
+    try:
+        steps.advance(wanted)
+    except KeyboardInterrupt:
+        raise StageError("the release was interrupted", way_out=steps.AGAIN) from None
     print(release_work.VERIFIED.read_text("utf-8"), end="")
     print("\nNothing was published: 'git push' does that.")
 

@@ -33,6 +33,11 @@ def is_own(path: str, own: tuple[str, ...] = OWN) -> bool:
     return any(path == name or path.startswith(f"{name}/") for name in own)
 
 
+def some(names: tuple[str, ...]) -> str:
+    """The first name, and how many more there are."""
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+
+
 def key(is_test: bool) -> State:
     """The signing key that the environment names."""
     named = keys.fingerprint(keys.private(os.environ.get(keys.VARIABLE)).public_key())
@@ -54,7 +59,7 @@ def sources() -> State:
     """That what people write is committed: the evidence is of a commit."""
     changed = tuple(path for path in programs.uncommitted() if not is_own(path))
     if changed:
-        return State(False, f"{len(changed)} files are not committed: {changed[0]}, …", changed)
+        return State(False, f"{len(changed)} files are not committed: {some(changed)}", changed)
     return State(True, "nothing that people write differs from HEAD")
 
 
@@ -149,7 +154,7 @@ def kept(own: tuple[str, ...] = OWN) -> State:
     """That what a release wrote is committed."""
     changed = tuple(path for path in programs.uncommitted() if is_own(path, own))
     if changed:
-        return State(False, f"{len(changed)} files are not committed: {changed[0]}, …", changed)
+        return State(False, f"{len(changed)} files are not committed: {some(changed)}", changed)
     return State(True, f"as HEAD has it, {programs.head()[:12]}")
 
 

@@ -116,7 +116,9 @@ def run_kept() -> State:
         changed += [path for path in uncommitted if release_people.is_own(path, (EVIDENCE,))]
     if changed:
         return State(
-            False, f"{len(changed)} files of the run are not committed: {changed[0]}, …", tuple(changed)
+            False,
+            f"{len(changed)} files of the run are not committed: {release_people.some(tuple(changed))}",
+            tuple(changed),
         )
     return State(True, "HEAD has this run")
 
@@ -152,7 +154,11 @@ def tested() -> State:
     stale = scope.stale(found, tests.tree(".", (*tests.CODE, *tests.TESTS)), ".", known)
     if stale:
         changed = sorted({line for lines in stale.values() for line in lines})
-        return State(False, f"{len(stale)} files of tests are stale: {changed[0]}, …", tuple(changed))
+        return State(
+            False,
+            f"{len(stale)} files of tests are stale: {release_people.some(tuple(changed))}",
+            tuple(changed),
+        )
     faults = [
         f"{one['id']}: {line}"
         for one in required
