@@ -368,6 +368,47 @@ def test_a_review_of_earlier_evidence_waits_for_whoever_signed_it(bundle):
     assert "A release never signs for people." in caught.value.way_out
 
 
+# Tests, and the fresh clone
+
+
+def test_tests_that_fail_stop_the_release_with_each_requirement(monkeypatch):
+    def fail(*_):
+        raise StageError("the tests of requirements ended with status 1", way_out="Mend the tests.")
+
+    state = steps.State(False, "1 of them speak against a requirement", ("SRS-UI-1: 1 of 2 cases passed",))
+    monkeypatch.setattr(programs, "run", fail)
+    monkeypatch.setattr(release_work, "tested", lambda: state)
+    with pytest.raises(StageError) as caught:
+        release_work.test()
+    assert caught.value.findings == ["SRS-UI-1: 1 of 2 cases passed"]
+    assert caught.value.way_out == "Mend the tests."
+
+
+def test_without_a_record_of_tests_and_faults_both_are_to_do(designed):
+    assert release_work.tested().why == "there is no verification/tests.json"
+    assert not steps.look(release.in_order(options())[NAMES.index("negative controls")]).done
+
+
+def test_a_commit_is_verified_once_and_for_its_level(repository):
+    assert not release_work.verified(4).done
+    release_work.VERIFIED.parent.mkdir()
+    head = git(repository, "rev-parse", "HEAD")
+    release_work.VERIFIED.write_text(
+        f"a fresh clone of {head} was verified up to level 4\n\nlevel 1  holds\n"
+    )
+    assert release_work.verified(4).done
+    assert not release_work.verified(5).done
+    git(repository, "commit", "-q", "--allow-empty", "-m", "another")
+    assert not release_work.verified(4).done
+
+
+def test_a_clone_that_cannot_be_pulled_is_not_verified(repository):  # it is no repository of DVC
+    with pytest.raises(StageError, match="pull -q ended with status") as caught:
+        release_work.verify(4, although_blocked=False)
+    assert "HEAD locks what its remote does not have" in caught.value.way_out
+    assert not release_work.VERIFIED.exists()
+
+
 # A whole release
 
 
