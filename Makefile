@@ -1,5 +1,5 @@
 # Everyday commands, of the first study or, with STUDY=studies/NAME, of another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help run pull verify trace review test after-run verification negative-controls browser lint check deps diff manifest install clean
+.PHONY: help run pull verify trace review test after-run verification negative-controls release browser lint check deps diff manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -48,6 +48,9 @@ verification: .venv/dev browser ## record what the tests of requirements and the
 
 negative-controls: .venv/dev ## seed every fault that was not yet seen with this code; each must turn its requirement red
 	python -m radiotrace negative-controls
+
+release: .venv/dev browser ## from committed sources to signed evidence that a fresh clone verifies, with RELEASE='--dry-run', '--commit', …; goes on where it stopped
+	@python -m radiotrace release $(RELEASE)
 
 browser: ## Chromium, which opens the report in a test; installed with apt-get where there is no browser and this is root
 	@command -v chromium google-chrome chromium-browser google-chrome-stable > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null \

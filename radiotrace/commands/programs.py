@@ -1,0 +1,92 @@
+"""Programs that `release` starts in this repository: git, DVC, pytest and our own command line.
+
+What they print goes to stderr as it comes, for the person waiting, unless it is read here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from radiotrace.errors import StageError
+
+PYTHON, DVC = (sys.executable, "-m"), (sys.executable, "-m", "dvc")
+SAID_LINES = 12  # of a program that failed
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """This process's environment, with the interpreter's programs first on the path, as stages need it, and
+    DVC's state in the repository."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    site = os.environ.get("DVC_SITE_CACHE_DIR", str(folder.resolve() / ".dvc/tmp/site"))
+    return {**os.environ, "PATH": path, "DVC_SITE_CACHE_DIR": site}
+
+
+def run(words: Sequence[str], what: str, way_out: str, folder: Path = Path()) -> None:
+    """A program whose output people see.
+
+    Raises:
+        StageError: it ends with another status than 0; what it said stands above.
+    """
+    done = subprocess.run(
+        words, cwd=folder, env=environment(folder), stdout=sys.stderr, stderr=sys.stderr, check=False
+    )
+    if done.returncode:
+        raise StageError(f"{what} ended with status {done.returncode}", way_out=way_out)
+
+
+def read(words: Sequence[str], way_out: str, folder: Path = Path()) -> str:
+    """What a program prints.
+
+    Raises:
+        StageError: it ends with another status than 0; has the last lines that it said.
+    """
+    done = subprocess.run(
+        words, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-SAID_LINES:]
+        raise StageError(f"{' '.join(words[-3:])} ended with status {done.returncode}", said, way_out)
+    return done.stdout
+
+
+def head() -> str:
+    """The commit that is checked out."""
+    return read(["git", "rev-parse", "HEAD"], "A release is of a git repository with a commit.").strip()
+
+
+def uncommitted() -> list[str]:
+    """Every path that differs from HEAD, staged or not, or that git does not know; sorted."""
+    words = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]
+    listed = read(words, "A release is of a git repository with a commit.").split("\0")
+    return sorted(entry[3:] for entry in listed if entry)
+
+
+def stale_stages() -> dict[str, list]:
+    """Stages, and files of data, that DVC finds changed -> its words on each: 'changed command', or
+    {'changed deps': {path: 'modified'}}."""
+    return json.loads(read([*DVC, "status", "--json"], "Run 'dvc status', and mend what it says."))
+
+
+def changed_paths(words: list) -> dict[str, str]:
+    """Path -> what became of it, of DVC's words on a stage; what is of no path stands under ''."""
+    found = {}
+    for word in words:
+        if isinstance(word, str):
+            found[""] = word
+            continue
+        for kind, paths in word.items():
+            found |= paths if isinstance(paths, dict) else {"": str(kind)}
+    return found
+
+
+def unpushed() -> tuple[list[str], list[str]]:
+    """What the remote lacks of what is locked: what lies here to be pushed, and what is nowhere."""
+    way_out = "Run 'dvc status --cloud', and mend what it says."
+    found = json.loads(read([*DVC, "status", "--cloud", "--json"], way_out))
+    here, nowhere = (
+        sorted(path for path, word in found.items() if word == kind) for kind in ("new", "missing")
+    )
+    return here, nowhere
