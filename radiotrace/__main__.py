@@ -48,6 +48,13 @@ def check_datastore(args) -> None:
     print(f"datastore/: {objects} objects hashed, {locked} locked files found")
 
 
+def _look_where_shared(args) -> None:
+    """Leads options that stand as they were to what the studies share: from a study it lies elsewhere."""
+    for name in ("software", "tests"):
+        if getattr(args, name, None) == name:
+            setattr(args, name, args.study.seen(name))
+
+
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
     parser.add_argument(
@@ -86,6 +93,7 @@ def main(argv=None) -> int:
     try:
         if args.function is not verify.run:  # which looks into a clone from outside
             args.study = study.enter(args.study)
+            _look_where_shared(args)
         return args.function(args) or 0
     except StageError as error:
         print(f"radiotrace: {error}", file=sys.stderr)

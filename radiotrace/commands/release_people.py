@@ -14,16 +14,19 @@ from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import levels
 
+DESIGN, SOFTWARE = "design", "software"
+BASELINES = tuple(f"{folder}/{baseline.FILE}" for folder in ("software/design", DESIGN))
 # What a release writes; everything else that git knows is a source, which people commit.
 OWN = (
     "dvc.lock",
     "metrics",
     "evidence",
+    "software/verification",
     "verification",
     "signatures",
     "keys",
     "datastore",
-    "design/released_requirements.json",
+    *BASELINES,
     "design/test_openings.jsonl",
 )
 
@@ -36,6 +39,16 @@ def is_own(path: str, own: tuple[str, ...] = OWN) -> bool:
 def some(names: tuple[str, ...]) -> str:
     """The first name, and how many more there are."""
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+
+
+def design() -> controls.Design:
+    """The design controls of the software and of the first study."""
+    return controls.load(DESIGN, SOFTWARE)
+
+
+def baseline_here() -> dict | None:
+    """What was signed for last, of both."""
+    return baseline.read(controls.design_of(SOFTWARE), DESIGN)
 
 
 def key(is_test: bool) -> State:
@@ -74,33 +87,32 @@ def ask_for_sources() -> None:
 
 
 def reviewed() -> State:
-    """That every item of design/ was reviewed as it stands."""
-    written = controls.load("design")
+    """That every item of software/design/ and design/ was reviewed as it stands."""
+    written = design()
     items = controls.items(written)
-    states = {name: reviews.status(name, content, written["reviews"]) for name, content in items.items()}
+    states = {name: reviews.status(name, content, written.reviews) for name, content in items.items()}
     waiting = tuple(f"{name}: {state}" for name, state in states.items() if state != "reviewed")
     if waiting:
-        return State(False, f"{len(waiting)} of {len(items)} items of design/ wait for review", waiting)
-    return State(True, f"all {len(items)} items of design/ are reviewed")
+        return State(False, f"{len(waiting)} of {len(items)} items wait for review", waiting)
+    return State(True, f"all {len(items)} items are reviewed")
 
 
 def ask_for_reviews() -> None:
     """Raises the items."""
-    controls.load("design")
     state = reviewed()
     raise StageError(
         state.why,
         state.findings,
         "Whoever answers for them reads the page that 'make review' writes, signs what it showed with\n"
-        "'python -m radiotrace review --all --as NAME --shown DIGEST', and commits design/reviews.jsonl.\n"
+        "'python -m radiotrace review --all --as NAME --shown DIGEST', and commits the ledgers of reviews.\n"
         "A release never reviews for people.",
     )
 
 
 def open_changes() -> list[str]:
     """What of the last baseline is gone, softened or reworded: nobody but people signs for that."""
-    before, known = baseline.read("design"), tests.declared("tests")
-    required = controls.load("design")["requirements"]
+    before, known = baseline_here(), tests.declared("tests")
+    required = design().requirements
     changes = baseline.since(before, required, known) if before else []
     return [f"{one.requirement}: {one.kind}: {one.what}" for one in changes if one.kind in baseline.OPEN]
 

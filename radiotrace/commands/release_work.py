@@ -20,24 +20,26 @@ from radiotrace.evidence.trace import scope, tests
 from radiotrace.evidence.verify import levels
 from radiotrace.pipeline import dvcfile, isolated, params
 
-EVIDENCE, VERIFICATION = "evidence", "verification"
+EVIDENCE = "evidence"
+VERIFICATION = ("software/verification", "verification")
 OURS = (*programs.PYTHON, "radiotrace")
-RECORDED, SEEDED = "verification/tests.json", "verification/negative_controls.json"
+RECORDED = "software/verification/tests.json"
+SEEDED = ("software/verification/negative_controls.json", "verification/negative_controls.json")
 # What a run writes into git, beside dvc.lock and the evidence, which later steps change once more.
-OF_A_RUN = ("metrics", "datastore", "design/released_requirements.json", "design/test_openings.jsonl")
+OF_A_RUN = ("metrics", "datastore", *release_people.BASELINES, "design/test_openings.jsonl")
 GATES = "metrics/gates.json"
 VERIFIED = Path("execution/verified.txt")
 
 
 def signed_for() -> State:
     """That the baseline has the requirements as they stand."""
-    required, known = controls.load("design")["requirements"], tests.declared("tests")
-    if baseline.read("design") == baseline.record(required, known):
-        return State(True, f"{baseline.PATH} has the requirements as they stand")
+    required, known = release_people.design().requirements, tests.declared("tests")
+    if release_people.baseline_here() == baseline.record(required, known):
+        return State(True, "the baselines have the requirements as they stand")
     changed = release_people.open_changes()
     if changed:
         return State(False, f"{len(changed)} requirements ask for less than was signed for", tuple(changed))
-    return State(False, f"{baseline.PATH} has other requirements or tests")
+    return State(False, "the baselines have other requirements or tests")
 
 
 def sign_for() -> None:
@@ -69,11 +71,13 @@ def _waits_for_outcomes(paths: dict[str, str]) -> bool:
     Args:
         paths: what DVC finds changed for evidence.
     """
-    return not _has_outcomes() or (bool(paths) and all(path.startswith(VERIFICATION) for path in paths))
+    return not _has_outcomes() or (
+        bool(paths) and all(path.startswith((*VERIFICATION, "software")) for path in paths)
+    )
 
 
 def _has_outcomes() -> bool:
-    return Path(RECORDED).exists() and Path(SEEDED).exists()
+    return all(Path(path).exists() for path in (RECORDED, *SEEDED))
 
 
 def run_stages() -> None:
@@ -111,7 +115,7 @@ def run_kept() -> State:
     changed = [path for path in uncommitted if release_people.is_own(path, OF_A_RUN) and path != GATES]
     if "dvc.lock" in uncommitted and _locked_but_evidence(None) != _locked_but_evidence("HEAD"):
         changed.append("dvc.lock")
-    has_outcomes = any(release_people.is_own(path, (VERIFICATION,)) for path in uncommitted)
+    has_outcomes = any(release_people.is_own(path, VERIFICATION) for path in uncommitted)
     if not has_outcomes:  # else evidence was made again from them, and is kept after that
         changed += [path for path in uncommitted if release_people.is_own(path, (EVIDENCE,))]
     if changed:
@@ -148,7 +152,7 @@ def tested() -> State:
     if not Path(RECORDED).exists():
         return State(False, f"there is no {RECORDED}")
     found, known = records.read(RECORDED, "tests"), tests.declared("tests")
-    required = controls.load("design")["requirements"]["requirements"]
+    required = release_people.design().requirements["requirements"]
     if not found["whole"]:
         return State(False, "they ran in part only")
     stale = scope.stale(found, tests.tree(".", (*tests.CODE, *tests.TESTS)), ".", known)
@@ -185,15 +189,17 @@ def test() -> None:
 
 def seeded() -> State:
     """That every seeded fault was noticed, with this code, these tests and this run."""
-    written, known = controls.load("design"), tests.declared("tests")
-    required, code = written["requirements"], tests.tree(".", (*tests.CODE, *tests.TESTS))
+    written, known = release_people.design(), tests.declared("tests")
+    required, code = written.requirements, tests.tree(".", (*tests.CODE, *tests.TESTS))
     run_id = records.read("metrics/metrics.json", "metrics")["run_id"]
     outcomes = {"controls": {}}
-    if Path(SEEDED).exists():
-        outcomes = records.read(SEEDED, "negative_control_outcomes")
+    if all(Path(path).exists() for path in SEEDED):
+        seen_so_far = [records.read(path, "negative_control_outcomes") for path in SEEDED]
+        outcomes = controls.outcomes(written, *seen_so_far)
     faults, n_controls = [], 0
-    for name, control in written["negative_controls"].items():
-        seen = negative_controls.seen_sha256(control, required, code, known, run_id)
+    for name, control in written.negative_controls.items():
+        of_run = run_id if written.owner(name) == controls.STUDY else ""
+        seen = negative_controls.seen_sha256(control, required, code, known, of_run)
         for one in negative_controls.users(name, required):
             n_controls += 1
             verdict = negative_controls.verdict(control, one["id"], outcomes, seen)
