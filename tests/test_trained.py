@@ -6,10 +6,64 @@ from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.errors import StageError
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, state, trained
 from radiotrace.learning.networks.layers import NetworkSpec
 
 SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
+
+
+TRAIN = {
+    "network": {
+        "name": "dynunet",
+        "features": [4, 8, 8],
+        "labels": 3,
+        "norm": "group",
+        "upsampling": "pixelshuffle",
+        "dropout": 0.3,
+    },
+    "preprocessing": {
+        "orientation": "LPS",
+        "spacing_mm": [1.0, 1.0, 1.2],
+        "clip_percentiles": [0.5, 99.5],
+        "patch_voxels": [16, 20, 12],
+        "window_voxels": [32, 24, 32],
+        "multiple": 4,
+    },
+    "labels": {"0": "background", "1": "anterior", "2": "posterior"},
+    "weights_sha256": "0" * 64,
+    "params": {"numerics": "portable", "precision": "bf16"},
+}
+
+
+def test_a_model_has_what_the_record_of_its_run_says():
+    model = trained.TrainedModel.of(TRAIN, "weights.safetensors")
+    assert (model.network.record(), model.recipe.record()) == (TRAIN["network"], TRAIN["preprocessing"])
+    assert (model.weights_sha256, model.labels) == (TRAIN["weights_sha256"], TRAIN["labels"])
+    assert (model.numerics, model.precision) == ("portable", "bf16")
+
+
+def test_heads_that_were_asked_for_are_in_the_record():
+    record = TRAIN["network"] | {"deep_supervision": 0}
+    assert NetworkSpec.of(record).record() == record
+
+
+def test_offsets_of_the_logits_are_in_the_record_where_there_are_any():
+    record = TRAIN["preprocessing"] | {"logit_offsets": [0.0, -0.25]}
+    assert Recipe.of(record).logit_offsets == (0.0, -0.25)
+    assert Recipe.of(record).record() == record
+    del record["logit_offsets"]
+    assert Recipe.of(record).record() == record
+
+
+def test_a_network_of_an_older_record_has_what_was_usual_then():
+    assert NetworkSpec.of({"name": "dynunet", "features": [4, 8, 8], "labels": 3}) == SPEC
+    assert (SPEC.norm, SPEC.upsampling, SPEC.dropout) == ("instance", "transposed", 0)
+
+
+def test_a_recipe_with_an_unknown_key_is_refused():
+    with pytest.raises(TypeError, match="mirrored"):
+        Recipe.of(TRAIN["preprocessing"] | {"mirrored": True})
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def fit(
     ema = copy.deepcopy(network)
     optimizer = optimizer_of(network, settings)
     precision = fabric.strategy.precision
+    scaled = getattr(precision, "scaler", None) is not None  # fp16 keeps its loss scale there
     history = checkpoints.resume(folder, network, ema, optimizer, precision)
     if history and fabric.is_global_zero:
         errors.log(f"train: going on after epoch {len(history)}")
@@ -134,7 +135,6 @@ def fit(
         [mean_defined(row[scored]) for row in history], settings.patience_epochs
     ):
         epoch = len(history) + 1
-        scaled = getattr(precision, "scaler", None) is not None
         watch = Watch(epoch, steps, settings.gradient_limit, scaled, folder / checkpoints.HISTORY)
         network.train()
         losses: list[float] = []
