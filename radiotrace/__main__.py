@@ -13,6 +13,9 @@ if __name__ == "__main__" and (sys.flags.isolated or sys.argv[1:2] in (["verify"
     os.execv(sys.executable, [sys.executable, "-I", "-B", isolated, "radiotrace", *sys.argv[1:]])  # noqa: S606
 
 import argparse
+import importlib.metadata
+import tomllib
+from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import (
@@ -29,6 +32,27 @@ from radiotrace.commands import (
 )
 from radiotrace.errors import StageError
 from radiotrace.pipeline import datastore
+from radiotrace.pipeline.closure import ROOT
+
+# Commands that are about a repository, and what names its folder; None where that is the current one.
+OF_A_REPOSITORY = {
+    "results": None,
+    "datastore": "project",
+    "members": None,
+    "baseline": None,
+    "review": None,
+    "negative-controls": None,
+    "trace": "project",
+    "verify": "project",
+}
+PARTS = (
+    "dvc.yaml",
+    "dvc.lock",
+    "data.dvc",
+    "design",
+    "evidence",
+    "radiotrace",
+)  # a damaged one has some
 
 
 def manifest(args) -> None:
@@ -46,9 +70,39 @@ def check_datastore(args) -> None:
     print(f"datastore/: {objects} objects hashed, {locked} locked files found")
 
 
+def version() -> str:
+    """Of pyproject.toml; of the installed distribution, where the code has none beside it."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        return tomllib.loads(project.read_text("utf-8"))["project"]["version"]
+    installed = importlib.metadata.distributions(name="radiotrace", path=[str(ROOT)])
+    return next((distribution.version for distribution in installed), "of a folder that does not say")
+
+
+def check_repository(args) -> None:
+    """Stops where nothing of a repository is in the folder that a command is about.
+
+    Raises:
+        StageError: in one line.
+    """
+    place = Path(getattr(args, OF_A_REPOSITORY[args.command] or "", "."))
+    parts = [place / name for name in PARTS]
+    named = [Path(getattr(args, name)) for name in ("evidence", "design", "train") if hasattr(args, name)]
+    if not any(path.exists() for path in (*parts, *named)):
+        raise StageError(f"{args.command} is about a repository, and there is none in {place.resolve()}")
+
+
+def script() -> int:
+    """The command `radiotrace`, as pip installs it: does what `python -m radiotrace` does."""
+    if sys.argv[1:2] in (["verify"], ["sign"]):
+        os.execv(sys.executable, [sys.executable, "-I", os.path.abspath(__file__), *sys.argv[1:]])  # noqa: S606, PTH100
+    return main()
+
+
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, function, options in (
         ("results", results.results, {"--evidence": "evidence"}),
         ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
@@ -74,6 +128,8 @@ def main(argv=None) -> int:
         options(command)
     args = parser.parse_args(argv)
     try:
+        if args.command in OF_A_REPOSITORY:
+            check_repository(args)
         return args.function(args) or 0
     except StageError as error:
         print(f"radiotrace: {error}", file=sys.stderr)
