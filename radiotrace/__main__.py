@@ -13,6 +13,9 @@ if __name__ == "__main__" and (sys.flags.isolated or not {"verify", "sign"}.isdi
     os.execv(sys.executable, [sys.executable, "-I", "-B", isolated, "radiotrace", *sys.argv[1:]])  # noqa: S606
 
 import argparse
+import importlib.metadata
+import tomllib
+from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import (
@@ -31,6 +34,27 @@ from radiotrace.commands import (
 )
 from radiotrace.errors import StageError
 from radiotrace.pipeline import datastore, study
+from radiotrace.pipeline.closure import ROOT
+
+# Commands that are about a repository, and what names its folder; None where that is the current one.
+OF_A_REPOSITORY = {
+    "results": None,
+    "datastore": "project",
+    "members": None,
+    "baseline": None,
+    "review": None,
+    "negative-controls": None,
+    "trace": "project",
+    "verify": "project",
+}
+PARTS = (
+    "dvc.yaml",
+    "dvc.lock",
+    "data.dvc",
+    "design",
+    "evidence",
+    "radiotrace",
+)  # a damaged one has some
 
 
 def manifest(args) -> None:
@@ -55,6 +79,35 @@ def _look_where_shared(args) -> None:
             setattr(args, name, args.study.seen(name))
 
 
+def version() -> str:
+    """Of pyproject.toml; of the installed distribution, where the code has none beside it."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        return tomllib.loads(project.read_text("utf-8"))["project"]["version"]
+    installed = importlib.metadata.distributions(name="radiotrace", path=[str(ROOT)])
+    return next((distribution.version for distribution in installed), "of a folder that does not say")
+
+
+def check_repository(args) -> None:
+    """Stops where nothing of a repository is in the folder that a command is about.
+
+    Raises:
+        StageError: in one line.
+    """
+    place = Path(getattr(args, OF_A_REPOSITORY[args.command] or "", "."))
+    parts = [place / name for name in PARTS]
+    named = [Path(getattr(args, name)) for name in ("evidence", "design", "train") if hasattr(args, name)]
+    if not any(path.exists() for path in (*parts, *named)):
+        raise StageError(f"{args.command} is about a repository, and there is none in {place.resolve()}")
+
+
+def script() -> int:
+    """The command `radiotrace`, as pip installs it: does what `python -m radiotrace` does."""
+    if sys.argv[1:2] in (["verify"], ["sign"]):
+        os.execv(sys.executable, [sys.executable, "-I", os.path.abspath(__file__), *sys.argv[1:]])  # noqa: S606, PTH100
+    return main()
+
+
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
     parser.add_argument(
@@ -63,7 +116,8 @@ def main(argv=None) -> int:
         metavar="FOLDER",
         help="studies/NAME, to which every path is then relative; default: the study in this folder",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, function, options in (
         ("results", results.results, {"--evidence": "evidence"}),
         ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
@@ -94,6 +148,8 @@ def main(argv=None) -> int:
         if args.function is not verify.run:  # which looks into a clone from outside
             args.study = study.enter(args.study)
             _look_where_shared(args)
+        if args.command in OF_A_REPOSITORY:
+            check_repository(args)
         return args.function(args) or 0
     except StageError as error:
         print(f"radiotrace: {error}", file=sys.stderr)

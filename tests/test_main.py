@@ -68,12 +68,21 @@ def test_results_call_undefined_what_is_undefined(here, capsys):
 
 
 def test_results_before_the_first_run_say_what_to_do(here, capsys):
+    (here / "dvc.yaml").touch()
     assert main(["results"]) == 1
     assert capsys.readouterr() == (
         "",
         "radiotrace: evidence/acceptance.json is missing\nRun 'dvc repro', or "
         "'dvc pull' for the submitted run.\n",
     )
+
+
+@pytest.mark.parametrize("words", [["results"], ["members"], ["trace", "x"], ["verify"]], ids=" ".join)
+def test_where_there_is_no_repository_one_line_says_so(here, capsys, words):
+    assert main(words) == 1
+    line = f"radiotrace: {words[0]} is about a repository, and there is none in {here}\n"
+    assert capsys.readouterr() == ("", line)
+    assert list(here.iterdir()) == []
 
 
 def test_manifest_lists_every_file_as_sha256sum_does(here, capsys):
@@ -105,6 +114,7 @@ def test_datastore_that_is_whole_gives_both_counts(here, capsys):
 
 
 def test_datastore_without_a_lock_fails(here, capsys):
+    (here / "dvc.yaml").touch()
     assert main(["datastore"]) == 1
     assert "nothing is locked" in capsys.readouterr().err
 

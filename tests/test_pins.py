@@ -50,6 +50,13 @@ def test_an_absolute_file_outside_stays_absolute(root, tmp_path_factory):
     assert pins.files([path], root) == [path.as_posix()]
 
 
+def test_installed_code_takes_the_files_of_the_clone_that_it_looks_at(root, monkeypatch, tmp_path_factory):
+    monkeypatch.setattr(pins, "ROOT", tmp_path_factory.mktemp("site-packages"))
+    monkeypatch.chdir(root / "requirements")  # as in the folder of a study
+    assert pins.home() == root
+    assert pins.files(["requirements/core.txt"]) == ["requirements/core.txt"]
+
+
 def test_all_files_that_are_missing_are_named(root):
     (root / "requirements/imaging.txt").write_text("-r gone.txt\n")
     with pytest.raises(StageError) as caught:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
-from radiotrace.pipeline import runs
+from radiotrace.pipeline import pins, runs
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMS = {"seed": 0, "scheme": "hash"}
@@ -35,6 +35,7 @@ def run_id(tmp_path, monkeypatch):
         with monkeypatch.context() as context:
             context.chdir(root)
             context.setattr(runs, "ROOT", root)
+            context.setattr(pins, "ROOT", root)
             context.setattr(runs, "code_closure", partial(runs.code_closure, root=root))
             return runs.run_id(
                 runs.provenance(

@@ -13,6 +13,7 @@ import pytest
 from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify import verifier
 from radiotrace.evidence.verify.levels import Clone
+from radiotrace.pipeline import isolated, params, pins
 from tests import submitted
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,6 +76,89 @@ def test_installed_verifier_verifies_a_clone_and_says_that_it_lies_apart(install
     assert lines.count("level 1  holds  every file of evidence/ is listed and has its SHA-256") == 1
     assert "dataclasses.py: a module in a place where none belongs" in done.stdout
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+
+
+def as_command(installed: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess:
+    """The command `radiotrace` of the installed wheel, with nothing of the repository on its path."""
+    return subprocess.run(
+        [sys.executable, "-P", installed / "bin/radiotrace", *words],
+        cwd=cwd,
+        env=isolated.environment(PYTHONPATH=str(installed)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--help"], ["verify", "--help"]], ids=" ".join)
+def test_the_installed_command_says_what_there_is(installed, tmp_path, words):
+    done = as_command(installed, tmp_path, *words)
+    assert (done.returncode, done.stdout.split()[:2]) == (0, ["usage:", "radiotrace"])
+
+
+@pytest.mark.slow
+def test_the_installed_command_has_the_version_of_the_repository(installed, tmp_path):
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert as_command(installed, tmp_path, "--version").stdout == f"radiotrace {stated}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["results"],
+        ["datastore"],
+        ["members"],
+        ["baseline"],
+        ["review"],
+        ["negative-controls"],
+        ["trace", "x"],
+        ["verify"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_without_a_repository_says_so_in_one_line_and_makes_nothing(installed, tmp_path, words):
+    done = as_command(installed, tmp_path, *words)
+    line = f"radiotrace: {words[0]} is about a repository, and there is none in {tmp_path}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_installed_code_writes_and_reads_a_record_and_refuses_a_broken_one(installed, tmp_path):
+    shutil.copy(ROOT / "tests/schema_cases/split/valid/hash.json", tmp_path / "given.json")
+    code = (
+        "import json, radiotrace.records as records\n"
+        f"assert records.__file__.startswith({str(installed)!r})\n"
+        "record = records.read('given.json', 'split')\n"
+        "records.write('again.json', record, 'split')\n"
+        "assert records.read('again.json', 'split') == record\n"
+        "print(len(records.faults({}, 'split')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        env=isolated.environment(PYTHONPATH=str(installed)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 0
+
+
+@pytest.mark.slow
+def test_the_wheel_asks_for_the_pins_of_the_pipeline(installed):
+    [metadata] = installed.glob("radiotrace-*.dist-info/METADATA")
+    asked = re.findall(r"^Requires-Dist: (\S+)", metadata.read_text("utf-8"), re.MULTILINE)
+    pinned = [str(pin) for path in pin_files.RUNTIME for pin in pins.of(ROOT / path)]
+    assert sorted(asked) == sorted(pinned)
+
+
+def test_the_version_of_the_release_is_that_of_the_software():
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert params.load_yaml(ROOT / "design/intended_use.yaml")["version"] == stated
 
 
 def test_packages_of_the_wheel_are_those_that_there_are():

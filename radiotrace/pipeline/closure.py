@@ -203,15 +203,15 @@ def _package_of_choice(name) -> str | None:
     if not isinstance(name, ast.JoinedStr) or len(name.values) != 2:
         return None
     head, tail = name.values
-    is_choice = (
-        isinstance(head, ast.Constant) and head.value.endswith(".") and isinstance(tail, ast.FormattedValue)
-    )
-    return head.value[:-1] if is_choice else None
+    if not isinstance(head, ast.Constant) or not isinstance(tail, ast.FormattedValue):
+        return None
+    prefix = head.value
+    return prefix[:-1] if isinstance(prefix, str) and prefix.endswith(".") else None
 
 
 def _is_declared(text: str, node: ast.Call) -> bool:
     """Whether a comment beside a call, or on the line above it, says why nothing else is reached."""
-    lines = range(node.lineno - 1, node.end_lineno + 1)
+    lines = range(node.lineno - 1, (node.end_lineno or node.lineno) + 1)
     return any(line in lines and DECLARED.match(comment) for line, comment in _comments(text))
 
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from radiotrace.errors import StageError
 from radiotrace.pipeline import params
@@ -46,7 +47,7 @@ def parameters(root) -> dict:
     return params.load_yaml(Path(root) / PARAMS)
 
 
-def put_in(node, values: dict):
+def put_in(node, values: dict) -> Any:
     """A parsed dvc.yaml, or a part of it, where ${section.name} is the value of params.yaml."""
     if isinstance(node, dict):
         return {key: put_in(item, values) for key, item in node.items()}

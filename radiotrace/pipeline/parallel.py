@@ -13,7 +13,7 @@ import warnings
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from radiotrace.errors import StageError
 from radiotrace.pipeline import cluster
@@ -99,7 +99,7 @@ def settings(args, threads: int = 1) -> Settings:
     )
     if backend == "dask" and not scheduler and not faults:
         faults.append(f"--scheduler: found nothing, expected {address}, where a Dask scheduler runs")
-    if faults:
+    if faults or backend is None:
         raise StageError(
             f"{len(faults)} options are wrong",
             faults,
@@ -133,7 +133,7 @@ def pool(args, threads: int = 1):
     """
     chosen = settings(args, threads)
     with ExitStack() as stack:
-        if chosen.backend == "dask":
+        if chosen.backend == "dask" and chosen.scheduler:
             backend, origin = stack.enter_context(cluster.connect(chosen.scheduler, args.requirements))
             run = partial(_spread, {"backend": backend}, origin)
         elif chosen.workers == 1:
@@ -184,7 +184,7 @@ def _spread(backend: dict, origin, function, cases, **common):
             yield joblib.delayed(_attempt)(function, case, common, origin)
 
     with joblib.parallel_config(**backend):
-        results = joblib.Parallel(return_as="generator")(tasks())
+        results: Any = joblib.Parallel(return_as="generator")(tasks())
     try:
         for result in results:
             if isinstance(result, Exception):

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from radiotrace.errors import StageError
 from radiotrace.pipeline.closure import ROOT
 
+ALL = "requirements.txt"  # names the files of what the pipeline needs
 # pip reads the first, in requirements.txt; setuptools, which reads the files of wings for the wheel, knows
 # comments alone.
 NAMED = re.compile(r"(?:-r|# stands on:)\s+(.+)")
@@ -61,11 +62,22 @@ def of(path) -> list[Requirement]:
     return list(read(path).pins)
 
 
-def files(paths: Iterable[Path | str], root: Path | str = ROOT) -> list[str]:
+def home() -> Path:
+    """The folder below which files of requirements lie: the root of the code, wherever the process runs.
+
+    Code that was installed from a wheel has none there: then it is the nearest folder upwards that has
+    requirements.txt, which is the clone that is looked at.
+    """
+    here = Path.cwd()
+    return next((folder for folder in (ROOT, here, *here.parents) if (folder / ALL).is_file()), ROOT)
+
+
+def files(paths: Iterable[Path | str], root: Path | str | None = None) -> list[str]:
     """Files of requirements and all that they stand on.
 
     Args:
-        paths: relative ones are below `root`, wherever the process runs.
+        paths: relative ones are below `root`.
+        root: home() where it is not said.
 
     Returns:
         Sorted paths, relative to root where they lie below it.
@@ -73,7 +85,7 @@ def files(paths: Iterable[Path | str], root: Path | str = ROOT) -> list[str]:
     Raises:
         StageError: names every file that is missing.
     """
-    root = Path(root).resolve()
+    root = Path(root or home()).resolve()
     seen, missing = set(), set()
     todo = [(root / path).resolve() for path in paths]
     while todo:

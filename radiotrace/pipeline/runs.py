@@ -33,7 +33,7 @@ def provenance(
         "code": {path: records.sha256(ROOT / path) for path in code_closure([script], choices=choices)},
         "params": params,
         "requirements_sha256": {
-            _inside(name): records.sha256(ROOT / name) for name in pins.files(requirements, ROOT)
+            _inside(name): records.sha256(pins.home() / name) for name in pins.files(requirements)
         },
         "inputs": {study.named(Path(path).as_posix()): records.sha256(path) for path in inputs},
     }

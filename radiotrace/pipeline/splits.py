@@ -3,6 +3,7 @@ who derives it again."""
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import combinations
 
 from radiotrace.errors import StageError
@@ -58,7 +59,7 @@ def nnunet_folds(case_ids: list[str], folds: int = 5) -> dict[str, int]:
     }
 
 
-def split(cases: list[dict], p: dict) -> tuple[dict[str, str], dict[str, int | None]]:
+def split(cases: list[dict], p: dict) -> tuple[dict[str, str], Mapping[str, int | None]]:
     """Part and fold of each case.
 
     scheme hash:   parts by subject. With a fold chosen, that fold is the validation part and the others

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from radiotrace import errors
 from radiotrace.pipeline import pins, study
-from radiotrace.pipeline.closure import ROOT
 
 
 def run(main, parser, argv=None) -> int:
@@ -66,7 +65,7 @@ def check_environment(requirements: Iterable[Path | str]) -> None:
         StageError: names every package that is missing or of another version.
     """
     drift, names = [], pins.files(requirements)
-    for pin in (pin for name in names for pin in pins.of(ROOT / name)):
+    for pin in (pin for name in names for pin in pins.of(pins.home() / name)):
         try:
             found = importlib.metadata.version(pin.name)
         except importlib.metadata.PackageNotFoundError:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import jsonschema
+import jsonschema.validators
 
 from radiotrace.errors import StageError
 

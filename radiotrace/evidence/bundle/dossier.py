@@ -25,7 +25,6 @@ from radiotrace.evidence.formats import (
 )
 from radiotrace.evidence.pages import documents
 from radiotrace.pipeline import params, pins
-from radiotrace.pipeline.closure import ROOT
 from radiotrace.records import jcs
 
 
@@ -144,7 +143,7 @@ def of_software(
 
 def _pinned(files: list[str]) -> dict[str, dict[str, str]]:
     """File of pins -> name -> version, of the files that pin anything themselves."""
-    found = {file: distributions.pinned(pins.of(ROOT / file)) for file in files}
+    found = {file: distributions.pinned(pins.of(pins.home() / file)) for file in files}
     return {file: versions for file, versions in found.items() if versions}
 
 

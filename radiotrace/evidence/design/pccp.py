@@ -151,7 +151,7 @@ def within_plan(plan: dict, released: dict | None, now: dict, requirement_status
         "modifications": {},
         "within_plan": None,
     }
-    if found is None:
+    if released is None or found is None:
         return record | {"reason": "nothing was released yet to which this run could be compared"}
     if not _changed(found):
         return record | {"reason": "nothing changed since the release: not a modification"}

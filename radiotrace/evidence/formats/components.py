@@ -3,6 +3,8 @@
 Names of properties that begin with cdx: are of CycloneDX's property taxonomy.
 """
 
+from typing import Any
+
 from packaging.specifiers import SpecifierSet
 
 from radiotrace.evidence.formats import distributions
@@ -37,7 +39,7 @@ def of_distribution(
     supplier, licence = (
         (entry["supplier"], entry["licence"]) if entry else (said.get("author"), said.get("licence"))
     )
-    made = {
+    made: dict[str, Any] = {
         "type": "library",
         "bom-ref": purl,
         "name": name,

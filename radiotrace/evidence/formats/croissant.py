@@ -1,6 +1,8 @@
 """The data set as Croissant 1.0 with the fields for responsible AI (RAI 1.0): each raw file by SHA-256,
 each case with its part."""
 
+from typing import Any
+
 from radiotrace.records import merkle
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
@@ -153,7 +155,7 @@ def _description(about: dict, card: dict) -> str:
 
 
 def _rai(card: dict) -> dict:
-    facts = {term: _with_sources(card["facts"][name]) for name, term in RAI.items()}
+    facts: dict[str, Any] = {term: _with_sources(card["facts"][name]) for name, term in RAI.items()}
     if kind := card["facts"]["collection_type"]:
         facts["rai:dataCollectionType"] = kind["text"]  # a word of the vocabulary, so nothing beside it
     if timeframe := card["facts"]["collection_timeframe"]:

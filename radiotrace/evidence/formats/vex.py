@@ -25,12 +25,13 @@ def vex(bill: dict, assessed: dict | None = None) -> dict:
     looked_up, found = (set(assessed["components"]), assessed["found"]) if assessed else (set(), [])
     if strangers := sorted((looked_up - set(refs)) | ({row["component"] for row in found} - looked_up)):
         raise ValueError(f"not in the bill, or not looked up: {', '.join(strangers)}")
+    source = assessed["source"] if assessed else None  # where there are findings, there is one
     status = f"assessed {assessed['date']} in {assessed['source']}" if assessed else NOT_ASSESSED
     vulnerabilities = [
         {
             "bom-ref": f"{row['id']} {row['component']}",
             "id": row["id"],
-            "source": {"name": assessed["source"]},
+            "source": {"name": source},
             "analysis": {"state": row["state"], "detail": row["detail"]},
             "affects": [{"ref": refs[row["component"]]}],
         }

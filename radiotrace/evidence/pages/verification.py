@@ -137,7 +137,7 @@ def _missing(records: Records) -> list:
 def _unknown(records: Records) -> list:
     """What nobody could check, by what people wrote of it."""
     use, plan = records["intended_use"], records["statistical_plan"]
-    found = [
+    found: list = [
         records.show("intended_use", "inputs", number, "not_checked", place)
         for number, one in enumerate(use["inputs"])
         for place in range(len(one["not_checked"]))

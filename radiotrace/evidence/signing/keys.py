@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -155,7 +155,7 @@ def _record(path: Path, faults: list[str]) -> dict | None:
     return None if broken else record
 
 
-def _checked(key, path):
+def _checked(key, path) -> Any:
     """The key, which is EC P-256."""
     curve = getattr(getattr(key, "curve", None), "name", None)
     if curve != "secp256r1":

@@ -37,12 +37,13 @@ def misfits(evidence, files: dict[str, str]) -> list[str]:
         )
         for line in (evidence / SUMS).read_text("utf-8", "replace").splitlines()
     ]
-    if not all(lines):
+    whole = [line for line in lines if line]
+    if len(whole) < len(lines):
         found = [f"{SUMS}: found a line that is not 'SHA-256  name'"]
     else:
         found = [
             f"{SUMS}: {line}"
-            for line in oms.differences({line[2]: line[1] for line in lines}, _without(files, SUMS))
+            for line in oms.differences({line[2]: line[1] for line in whole}, _without(files, SUMS))
         ]
     try:
         manifest = dsse.parse((evidence / MANIFEST).read_bytes())

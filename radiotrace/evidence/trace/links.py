@@ -5,13 +5,15 @@ An answer is a list of tables, each a title with rows of text; the first row is 
 alone.
 """
 
+from collections.abc import Callable
+
 from radiotrace.evidence.design.compliance import FOLDER
 
 UNKNOWN = "described in negative_controls.yaml"
 NO_ROW = "no row of any checklist has this id"
 
 
-def things(bundle: dict[str, dict]) -> dict[str, object]:
+def things(bundle: dict[str, dict]) -> dict[str, Callable[[dict, str], list]]:
     """Id of everything that has one -> the function that tells its links."""
     written = bundle["requirements.json"]
     found = {

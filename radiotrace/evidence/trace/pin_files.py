@@ -11,7 +11,7 @@ from radiotrace.errors import StageError
 from radiotrace.pipeline import pins
 from radiotrace.pipeline.closure import ROOT
 
-ALL, FOLDER = "requirements.txt", "requirements"
+ALL, FOLDER = pins.ALL, "requirements"
 # What the pipeline needs: ALL and the files that it names. Other wings have their own, which count nowhere.
 RUNTIME = (
     ALL,
