@@ -232,8 +232,9 @@ def test_every_requirement_is_a_row_of_the_matrix_with_its_status(pages, bundle)
         cells = row_of(pages["traceability.html"], name, 1)
         assert row["title"] in cells[1]
         assert cells[-1].startswith(row["status"])
-        assert all(control in cells[4] for control in row["negative_controls"])
-        assert all(test.removeprefix("tests/") in cells[3] for test in row["tests"])
+        assert cells[2] == row["owner"]
+        assert all(control in cells[5] for control in row["negative_controls"])
+        assert all(test.removeprefix("tests/") in cells[4] for test in row["tests"])
 
 
 def test_every_requirement_is_a_section_of_the_report_with_its_statement(pages, bundle):

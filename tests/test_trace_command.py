@@ -73,7 +73,7 @@ def test_a_requirement_leads_up_to_needs_and_hazards_and_down_to_tests_and_fault
     assert found["downward: negative controls"] == [
         ("NC-DATA-1", "files that changed are accepted", row["negative_controls"]["NC-DATA-1"])
     ]
-    assert found["requirement"][1] == ("status", row["status"])
+    assert found["requirement"][1:3] == [("whose", "software"), ("status", row["status"])]
     assert first_column(found.get("what speaks against it", [])) == row["reasons"]
 
 
