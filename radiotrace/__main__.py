@@ -96,7 +96,11 @@ def check_repository(args) -> None:
     """
     place = Path(getattr(args, OF_A_REPOSITORY[args.command] or "", "."))
     parts = [place / name for name in PARTS]
-    named = [Path(getattr(args, name)) for name in ("evidence", "design", "train") if hasattr(args, name)]
+    named = [
+        Path(getattr(args, name))
+        for name in ("evidence", "design", "members", "train")
+        if hasattr(args, name)
+    ]
     if not any(path.exists() for path in (*parts, *named)):
         raise StageError(f"{args.command} is about a repository, and there is none in {place.resolve()}")
 

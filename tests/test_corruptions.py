@@ -154,11 +154,11 @@ def test_mri_meets_all_eleven_of_the_envelope():
 def test_params_and_records_know_every_name():
     schemas = {
         name: json.loads((records.SCHEMAS / f"{name}.schema.json").read_text())["properties"]
-        for name in ("params", "robustness")
+        for name in ("params_segmentation", "robustness")
     }
-    assert schemas["params"]["robustness"]["properties"]["corruptions"]["anyOf"][0]["items"]["enum"] == list(
-        corruptions.TABLE
-    )
+    assert schemas["params_segmentation"]["robustness"]["properties"]["corruptions"]["anyOf"][0]["items"][
+        "enum"
+    ] == list(corruptions.TABLE)
     assert schemas["robustness"]["corruptions"]["propertyNames"]["enum"] == list(corruptions.TABLE)
 
 

@@ -14,6 +14,7 @@ from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, embedding, state, trained
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import features
@@ -54,7 +55,7 @@ def model(tmp_path_factory, deterministic):
     for number in range(20):
         image = phantom(number)
         with embedding.watch(network, SPEC) as embedded:
-            label_map, logits = windows.segment(image, network, train["preprocessing"])
+            label_map, logits = windows.segment(image, network, Recipe.of(train["preprocessing"]))
         cases.append(
             {
                 "case_id": str(number),

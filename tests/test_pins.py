@@ -10,6 +10,7 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify import workflow
 from radiotrace.pipeline import closure, pins
+from radiotrace.pipeline.study import Study
 from tests import bills
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,7 +139,7 @@ def test_the_list_of_software_says_the_same_of_modules_as_the_pins(entry):
 
 def test_stages_depend_on_the_pins_that_they_reach():
     names = ("split", "ingest", "train", "evaluate", "report", "export")
-    found = {name: workflow.STAGES[name].pin_files(name, ROOT) for name in names}
+    found = {name: workflow.STAGES[name].pin_files(name, Study(ROOT)) for name in names}
     wings = {name: [Path(path).stem for path in paths] for name, paths in found.items()}
     assert wings == {
         "split": ["core"],
@@ -151,4 +152,4 @@ def test_stages_depend_on_the_pins_that_they_reach():
 
 
 def test_the_evidence_depends_on_all_that_the_pipeline_needs():
-    assert workflow.STAGES["evidence"].pin_files("evidence", ROOT) == sorted(pin_files.RUNTIME)
+    assert workflow.STAGES["evidence"].pin_files("evidence", Study(ROOT)) == sorted(pin_files.RUNTIME)

@@ -62,8 +62,8 @@ def test_dropout_is_off_afterwards(image, network):
 
 def test_dropout_is_off_after_a_failure(image, network):
     before = windows.predict(image, network, RECIPE)
-    with pytest.raises(KeyError):
-        list(sampling.with_dropout(image, network, {}, sampling.generators(0, "a kind", "p_01", 1), False))
+    with pytest.raises(AttributeError):
+        list(sampling.with_dropout(image, network, None, sampling.generators(0, "a kind", "p_01", 1), False))
     assert windows.predict(image, network, RECIPE).equal(before)
 
 

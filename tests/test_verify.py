@@ -205,9 +205,9 @@ def test_other_spelling_is_found(evidence, spelling):
 
 
 def test_record_that_breaks_its_schema_is_found(evidence):
-    change(evidence, "headline.json", lambda record: record.update(approved=True))
+    change(evidence, "acceptance.json", lambda record: record.update(approved=True))
     assert faults(evidence)[SCHEMA] == [
-        "headline.json: record: Additional properties are not allowed ('approved' was unexpected)"
+        "acceptance.json: record: Additional properties are not allowed ('approved' was unexpected)"
     ]
 
 

@@ -10,6 +10,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 from ruamel.yaml import YAML
@@ -18,9 +19,11 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import undecided
 from radiotrace.evidence.verify import workflow
-from radiotrace.imaging import formats
 from radiotrace.pipeline import params, stage
 from radiotrace.pipeline.study import NAME, STUDIES, Study
+
+if TYPE_CHECKING:
+    from radiotrace.imaging.formats import Dataset
 
 DRAFTS = Path(__file__).with_name("drafts")
 DRAFTED = ("intended_use", "dataset_card", "requirements", "statistical_plan")
@@ -41,6 +44,8 @@ def new(args) -> None:
         raise StageError(
             f"no study was made: {len(faults)} faults", faults, "Correct them, and run it again."
         )
+    from radiotrace.imaging import formats  # here, because the other commands need no image library
+
     declared = formats.read_declaration(args.data)
     with stage.output_folder(study.folder) as folder:
         shutil.copytree(args.data, folder / "data", ignore=HIDDEN)
@@ -68,7 +73,7 @@ def refused(args, study: Study) -> list[str]:
     return faults
 
 
-def subjects(declared: formats.Dataset) -> bytes:
+def subjects(declared: "Dataset") -> bytes:
     """cases.csv in which every case is of a subject of its own, which a person must look at."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -77,7 +82,7 @@ def subjects(declared: formats.Dataset) -> bytes:
     return text.getvalue().encode()
 
 
-def lay_out(first: Study, study: Study, declared: formats.Dataset, folder: Path) -> None:
+def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path) -> None:
     """Writes everything but data/ and the deps of dvc.yaml.
 
     Args:
@@ -111,7 +116,7 @@ def lay_out(first: Study, study: Study, declared: formats.Dataset, folder: Path)
     records.write_bytes(folder / "dvc.yaml", text.encode())
 
 
-def drafted(study: Study, declared: formats.Dataset, limits: dict) -> dict:
+def drafted(study: Study, declared: "Dataset", limits: dict) -> dict:
     """What the drafts take."""
     identity, organs = declared.identity, [name for value, name in declared.labels.items() if value != "0"]
     modality = identity["modality"]
@@ -153,7 +158,7 @@ def rendered(name: str, values: dict) -> bytes:
     return environment.from_string((DRAFTS / name).read_text("utf-8")).render(values).encode()
 
 
-def adapted(source: Path, target: Path, change, declared: formats.Dataset, required: set[str]) -> None:
+def adapted(source: Path, target: Path, change, declared: "Dataset", required: set[str]) -> None:
     """A file of the first study with its comments, changed for another one."""
     yaml, text = YAML(), io.StringIO()
     yaml.width = 4096
@@ -169,14 +174,14 @@ def _null(representer, value):
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
-def of_params(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+def of_params(content: dict, declared: "Dataset", required: set[str]) -> None:
     """No case is left out yet, and no fold is held out."""
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
 
 
-def of_risks(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+def of_risks(content: dict, declared: "Dataset", required: set[str]) -> None:
     """The hazards of the first study, each of which a person must estimate for these data."""
     content["dataset"] = name_of(declared)
     for hazard in content["hazards"]:
@@ -184,7 +189,7 @@ def of_risks(content: dict, declared: formats.Dataset, required: set[str]) -> No
     content["overall_residual_risk"]["judgement"] = f"{TO_DECIDE}: whether what is left is acceptable."
 
 
-def of_pccp(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+def of_pccp(content: dict, declared: "Dataset", required: set[str]) -> None:
     """The planned changes of the first study, without requirements that are its own."""
     content["dataset"] = name_of(declared)
     content["scope"] = f"{TO_DECIDE}: which changes are planned; below are those of the example."
@@ -195,24 +200,24 @@ def of_pccp(content: dict, declared: formats.Dataset, required: set[str]) -> Non
         limits["margins"] = dict.fromkeys(sorted(required), 0)
 
 
-def of_anomalies(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+def of_anomalies(content: dict, declared: "Dataset", required: set[str]) -> None:
     """No anomaly of its own; those of the software bear on the hazards on which they bear in the example."""
     content["anomalies"] = []
 
 
-def of_controls(content: dict, declared: formats.Dataset, required: set[str]) -> None:
+def of_controls(content: dict, declared: "Dataset", required: set[str]) -> None:
     """The faults of predictions that a criterion on Dice must notice."""
     content["negative_controls"] = [
         row for row in content["negative_controls"] if row["id"].startswith("NC-SEG-")
     ]
 
 
-def name_of(declared: formats.Dataset) -> str:
+def name_of(declared: "Dataset") -> str:
     """The data set's name, as texts of people repeat it."""
     return declared.identity["name"] or ""
 
 
-def said(study: Study, declared: formats.Dataset, is_drafted: bool) -> list[str]:
+def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
     """What was made and what is next, for a terminal."""
     place = study.place
     lines = [
