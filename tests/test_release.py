@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from radiotrace import records
 from radiotrace.commands import programs, release, release_people, release_work, steps
 from radiotrace.errors import StageError
+from radiotrace.evidence.design import baseline, controls, negative_controls
 from radiotrace.evidence.signing import keys
+from radiotrace.evidence.trace import tests
+from radiotrace.pipeline import study
 from tests import projects, smallest
 from tests.bundles import flip_byte, private_key, write_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("software/design", "design")
+ONE_OF_EACH = ("SRS-UI-1", "SRS-SEG-1")  # tests verify the first, a criterion judges the second
 EXAMPLE = ROOT / "tests/schema_cases/traceability/valid/blocked.json"
 NAMES = [
     "signing key",
@@ -40,7 +46,7 @@ NAMES = [
 def options(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     release.options(parser)
-    return parser.parse_args(words)
+    return parser.parse_args(words, argparse.Namespace(study=study.at(".")))
 
 
 def git(folder: Path, *words: str) -> str:
@@ -95,6 +101,14 @@ def test_what_only_people_can_do_is_known_and_commits_are_among_it_unless_asked_
     assert sorted(waits()) == sorted(alone + commits)
 
 
+def test_another_study_than_the_first_is_refused(tmp_path):
+    (tmp_path / "studies/a").mkdir(parents=True)
+    args = options()
+    args.study = study.at("studies/a", tmp_path)
+    with pytest.raises(StageError, match=r"found studies/a, expected '\.'"):
+        release.release(args)
+
+
 def test_a_release_that_is_interrupted_says_how_it_goes_on(monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
@@ -133,9 +147,12 @@ def test_a_release_key_is_not_taken_for_one_of_tests(repository):
 # What is committed, and by whom
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "new.py", "design/reviews.jsonl"])
+@pytest.mark.parametrize(
+    "name",
+    ["params.yaml", "new.py", "design/reviews.jsonl", "software/design/reviews.jsonl", "studies/a/dvc.lock"],
+)
 def test_sources_that_are_not_committed_wait_for_people_by_name(repository, name):
-    (repository / name).parent.mkdir(exist_ok=True)
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text("seed: 1\n")
     with pytest.raises(StageError) as caught:
         release.release(options("--commit"))
@@ -143,9 +160,21 @@ def test_sources_that_are_not_committed_wait_for_people_by_name(repository, name
     assert caught.value.findings == [name]
 
 
-@pytest.mark.parametrize("name", ["dvc.lock", "metrics/metrics.json", "design/test_openings.jsonl"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dvc.lock",
+        "metrics/metrics.json",
+        "design/test_openings.jsonl",
+        "design/released_requirements.json",
+        "software/design/released_requirements.json",
+        "verification/negative_controls.json",
+        "software/verification/negative_controls.json",
+        "software/verification/tests.json",
+    ],
+)
 def test_what_a_release_writes_is_no_source(repository, name):
-    (repository / name).parent.mkdir(exist_ok=True)
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text("{}")
     assert release_people.sources().done
     assert release_people.kept().findings == (name,)
@@ -196,53 +225,138 @@ def test_a_run_of_a_repository_without_a_lock_is_not_kept(repository):
 
 @pytest.fixture
 def designed(repository) -> Path:
-    """With the design of this repository, and the tests that one of its files has."""
-    shutil.copytree(ROOT / "design", repository / "design")
+    """With what is designed in this repository, and the tests that one of its files has."""
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, repository / folder)
+        (repository / folder / controls.LEDGER).write_text("")
     (repository / "tests").mkdir()
     shutil.copy(ROOT / "tests/test_openings.py", repository / "tests")
-    (repository / "design/reviews.jsonl").write_text("")
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "design")
     return repository
 
 
+@pytest.fixture
+def reviewed(designed) -> Path:
+    """With everything reviewed as it stands."""
+    smallest.review_all(designed / "design", designed / "software")
+    return designed
+
+
+@pytest.fixture
+def signed_for(reviewed) -> Path:
+    """With baselines of the requirements as they stand."""
+    for folder in FOLDERS:
+        (reviewed / folder / baseline.FILE).unlink()
+    release_work.sign_for()
+    return reviewed
+
+
+def baseline_of(repository: Path, folder: str) -> dict:
+    return json.loads((repository / folder / baseline.FILE).read_text())["requirements"]
+
+
 def test_items_that_wait_for_review_stop_a_release_which_says_who_must_do_what(designed):
     with pytest.raises(StageError, match="stopped at 'reviews'") as caught:
         release.release(options("--commit"))
-    assert "SRS-UI-1: never reviewed" in caught.value.findings
+    assert {"SRS-UI-1: never reviewed", "SRS-SEG-1: never reviewed"} <= set(caught.value.findings)
     assert "python -m radiotrace review --all --as NAME --shown DIGEST" in caught.value.way_out
     assert "A release never reviews for people." in caught.value.way_out
-    assert (designed / "design/reviews.jsonl").read_text() == ""
+    assert [(designed / folder / controls.LEDGER).read_text() for folder in FOLDERS] == ["", ""]
 
 
-def test_reviewed_items_wait_no_longer(designed):
-    smallest.review_all(designed / "design")
+@pytest.mark.parametrize(("folder", "item"), [*zip(FOLDERS, ONE_OF_EACH, strict=True)])
+def test_an_item_of_either_folder_waits_for_review(reviewed, folder, item):
     assert release_people.reviewed().done
+    path = reviewed / folder / controls.LEDGER
+    lines = [line for line in path.read_text().splitlines() if json.loads(line)["item"] != item]
+    path.write_text("\n".join([*lines, ""]))
+    assert release_people.reviewed().findings == (f"{item}: never reviewed",)
 
 
-def test_a_baseline_is_written_where_nothing_is_softened(designed):
-    smallest.review_all(designed / "design")
-    (designed / "design/released_requirements.json").unlink()
+def test_baselines_are_written_where_nothing_is_softened(reviewed):
+    for folder in FOLDERS:
+        (reviewed / folder / baseline.FILE).unlink()
     assert not release_work.signed_for().done
     release_work.sign_for()
     assert release_work.signed_for().done
+    assert [owned in baseline_of(reviewed, folder) for folder in FOLDERS for owned in ONE_OF_EACH] == [
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
-def test_a_requirement_that_asks_for_less_is_for_people_to_sign(designed):
-    smallest.review_all(designed / "design")
-    path = designed / "design/released_requirements.json"
-    path.unlink()
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_baseline_that_one_folder_lacks_is_to_be_written(signed_for, folder):
+    assert release_work.signed_for().done
+    (signed_for / folder / baseline.FILE).unlink()
+    assert not release_work.signed_for().done
+
+
+def test_a_requirement_that_the_other_folder_s_baseline_has_too_is_to_be_taken_out(signed_for):
+    ours, theirs = (signed_for / folder / baseline.FILE for folder in FOLDERS)
+    rows = baseline_of(signed_for, "software/design") | baseline_of(signed_for, "design")
+    theirs.write_text(json.dumps({"requirements": rows}))
+    assert not release_work.signed_for().done
     release_work.sign_for()
+    assert (
+        baseline_of(signed_for, "design").keys()
+        == rows.keys() - json.loads(ours.read_text())["requirements"].keys()
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "change", "finding"),
+    [
+        (
+            "design",
+            lambda rows: rows["SRS-SEG-1"]["criterion"].update(threshold=0.9),
+            "SRS-SEG-1: softened: threshold: was >= 0.9, is 0.85",
+        ),
+        (
+            "software/design",
+            lambda rows: rows["SRS-UI-1"]["risk_controls"].append("RC-99"),
+            "SRS-UI-1: softened: risk controls: lacks RC-99",
+        ),
+    ],
+)
+def test_a_requirement_that_asks_for_less_is_for_people_to_sign(signed_for, folder, change, finding):
+    path = signed_for / folder / baseline.FILE
     before = json.loads(path.read_text())
-    before["requirements"]["SRS-SEG-1"]["criterion"]["threshold"] = 0.9
+    change(before["requirements"])
     path.write_text(json.dumps(before))
     with pytest.raises(StageError, match="1 requirements ask for less than was signed for") as caught:
         release_work.sign_for()
-    assert caught.value.findings == ["SRS-SEG-1: softened: threshold: was >= 0.9, is 0.85"]
+    assert caught.value.findings == [finding]
     assert json.loads(path.read_text()) == before
 
 
 # DVC
+
+
+def test_dvc_is_asked_about_one_study_with_its_data_and_members(tmp_path):
+    for name in ("data.dvc", "members/a.dvc", "studies/b/data.dvc", ".dvc/config"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert programs.of_study(tmp_path) == ["dvc.yaml", "data.dvc", "members/a.dvc"]
+
+
+def with_outcomes(repository: Path) -> None:
+    """With a software that is as the evidence has it, and with what tests and faults came to."""
+    for path in (release_work.RECORDED, *release_work.SEEDED, "software/design/a.yaml"):
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text("{}")
+    designed = "software/design/a.yaml"
+    row = {
+        "bytes": 2,
+        "in_bundle": False,
+        "path": designed,
+        "schema": None,
+        "sha256": records.sha256(designed),
+    }
+    records.write(release_work.MANIFEST, {"run_id": "a" * 64, "files": [row]}, "manifest")
 
 
 # as DVC 3 prints 'dvc status --json'
@@ -264,22 +378,51 @@ def test_what_dvc_says_of_a_stage(words, paths):
     ("stale", "has_run"),
     [
         ({}, True),
-        ({"evidence": [{"changed deps": {"verification/tests.json": "modified"}}]}, True),
+        ({"evidence": [{"changed deps": {"software": "modified"}}]}, True),
+        ({"evidence": [{"changed deps": {"verification": "modified"}}]}, True),
+        ({"evidence": [{"changed deps": {"software": "modified", "verification": "modified"}}]}, True),
+        ({"evidence": [{"changed deps": {"README.md": "modified", "software": "modified"}}]}, False),
         (
-            {"evidence": [{"changed deps": {"README.md": "modified", "verification/tests.json": "new"}}]},
+            {
+                "evidence": [
+                    {"changed deps": {"software": "modified"}},
+                    {"changed outs": {release_work.GATES: "new"}},
+                ]
+            },
             False,
         ),
+        ({"evidence": ["changed command"]}, False),
         ({"train": [{"changed deps": {"stages/train.py": "modified"}}]}, False),
         ({"data.dvc": [{"changed outs": {"data": "modified"}}]}, False),
     ],
 )
 def test_the_run_stands_while_evidence_alone_waits_for_outcomes(repository, monkeypatch, stale, has_run):
-    (repository / "verification").mkdir()
-    for path in (release_work.RECORDED, release_work.SEEDED):
-        (repository / path).write_text("{}")
+    with_outcomes(repository)
     monkeypatch.setattr(programs, "stale_stages", lambda: stale)
     assert release_work.ran().done is has_run
     assert release_work.proven().done is (not stale)
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "b.yaml"])
+# DVC knows software/ as a whole; tests look at evidence that is of what is designed now
+def test_evidence_of_a_software_that_was_designed_anew_is_made_before_the_tests(
+    repository, monkeypatch, name
+):
+    with_outcomes(repository)
+    (repository / "software/design" / name).write_text("other")
+    stale = {"evidence": [{"changed deps": {"software": "modified"}}]}
+    monkeypatch.setattr(programs, "stale_stages", lambda: stale)
+    assert not release_work.ran().done
+
+
+@pytest.mark.parametrize("path", [release_work.RECORDED, *release_work.SEEDED])
+def test_evidence_waits_for_each_record_of_outcomes(repository, monkeypatch, path):
+    stale = {"evidence": [{"changed deps": {"README.md": "modified"}}]}
+    monkeypatch.setattr(programs, "stale_stages", lambda: stale)
+    with_outcomes(repository)
+    assert not release_work.ran().done
+    (repository / path).unlink()
+    assert release_work.ran().done
 
 
 def test_evidence_that_cannot_be_made_yet_is_not_of_the_run(repository, monkeypatch):
@@ -385,8 +528,81 @@ def test_tests_that_fail_stop_the_release_with_each_requirement(monkeypatch):
 
 
 def test_without_a_record_of_tests_and_faults_both_are_to_do(designed):
-    assert release_work.tested().why == "there is no verification/tests.json"
+    assert release_work.tested().why == "there is no software/verification/tests.json"
     assert not steps.look(release.in_order(options())[NAMES.index("negative controls")]).done
+
+
+@pytest.fixture
+def seeded(designed) -> Path:
+    """With a run, and every fault seen by each of its requirements, in the record of its owner."""
+    (designed / "metrics").mkdir()
+    shutil.copy(ROOT / "tests/schema_cases/metrics/valid/all_defined.json", designed / "metrics/metrics.json")
+    for whose, path in zip((controls.SOFTWARE, controls.STUDY), release_work.SEEDED, strict=True):
+        (designed / path).parent.mkdir()
+        records.write(path, {"controls": outcomes_of(whose)}, "negative_control_outcomes")
+    return designed
+
+
+def outcomes_of(whose: str) -> dict:
+    """Outcomes as the command negative-controls writes them where every fault was noticed."""
+    design, known = release_people.design(), tests.declared("tests")
+    code = tests.tree(".", (*tests.CODE, *tests.TESTS))
+    run_id = records.read("metrics/metrics.json", "metrics")["run_id"] if whose == controls.STUDY else ""
+    kind = "assertion" if whose == controls.SOFTWARE else "criterion"
+    outcomes = {}
+    for name, fault in design.negative_controls.items():
+        if design.owner(name) != whose:
+            continue
+        users = negative_controls.users(name, design.requirements)
+        outcomes[name] = {
+            "control_sha256": records.digest(fault),
+            "seen_sha256": negative_controls.seen_sha256(fault, design.requirements, code, known, run_id),
+            "requirements": {
+                one["id"]: {"verdict": "red", "red": ["what noticed it"], "kind": kind} for one in users
+            },
+        }
+    return outcomes
+
+
+def test_faults_of_software_and_study_were_seen_each_in_its_own_record(seeded):
+    assert release_work.seeded().done
+
+
+@pytest.mark.parametrize(
+    ("path", "whose"), [*zip(release_work.SEEDED, (controls.SOFTWARE, controls.STUDY), strict=True)]
+)
+def test_a_record_that_is_not_there_lets_the_other_stand(seeded, path, whose):
+    (seeded / path).unlink()
+    design = release_people.design()
+    missing = {finding.split(":")[0] for finding in release_work.seeded().findings}
+    assert missing == {name for name in design.negative_controls if design.owner(name) == whose}
+
+
+@pytest.mark.parametrize("path", release_work.SEEDED)
+def test_a_fault_that_was_not_noticed_is_to_be_seeded_again(seeded, path):
+    record = json.loads((seeded / path).read_text())
+    name, entry = next(iter(record["controls"].items()))
+    requirement = next(iter(entry["requirements"]))
+    entry["requirements"][requirement] = {"verdict": "green", "red": [], "kind": None}
+    (seeded / path).write_text(json.dumps(record))
+    assert release_work.seeded().findings == (f"{name}: {requirement} is green, expected red",)
+
+
+def test_an_outcome_in_the_record_of_the_other_is_not_believed(seeded):
+    ours, theirs = (seeded / path for path in release_work.SEEDED)
+    both = json.loads(ours.read_text())["controls"] | json.loads(theirs.read_text())["controls"]
+    theirs.write_text(json.dumps({"controls": both}))
+    state = steps.look(release.in_order(options())[NAMES.index("negative controls")])
+    assert not state.done
+    assert "an outcome of the software, in the record of the study" in state.findings[0]
+
+
+def test_after_another_run_only_faults_of_predictions_are_to_be_seeded_again(seeded):
+    path = seeded / "metrics/metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run_id": "b" * 64}))
+    design = release_people.design()
+    stale = {finding.split(":")[0] for finding in release_work.seeded().findings}
+    assert stale == {name for name in design.negative_controls if design.owner(name) == controls.STUDY}
 
 
 def test_a_commit_is_verified_once_and_for_its_level(repository):
@@ -403,7 +619,7 @@ def test_a_commit_is_verified_once_and_for_its_level(repository):
 
 
 def test_a_clone_that_cannot_be_pulled_is_not_verified(repository):  # it is no repository of DVC
-    with pytest.raises(StageError, match="pull -q ended with status") as caught:
+    with pytest.raises(StageError, match=r"pull -q dvc\.yaml ended with status") as caught:
         release_work.verify(4, although_blocked=False)
     assert "HEAD locks what its remote does not have" in caught.value.way_out
     assert not release_work.VERIFIED.exists()

@@ -2,6 +2,7 @@
 counted from here."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
@@ -41,12 +42,24 @@ def write(args) -> None:
                 ]
             )
         )
-    for whose, folder in found.folders.items():
-        own = [row for row in required["requirements"] if found.owner(row["id"]) == whose]
-        now = baseline.record({"requirements": own}, known)
+    for folder, now in by_folder(found, known).items():
         records.write(folder / baseline.FILE, now, baseline.SCHEMA)
-        print(f"{folder / baseline.FILE}: {len(own)} requirements")
+        print(f"{folder / baseline.FILE}: {len(now['requirements'])} requirements")
     print("next: dvc repro, then python -m radiotrace sign")
+
+
+def by_folder(design: controls.Design, known_tests: dict[str, dict]) -> dict[Path, dict]:
+    """The baselines of the requirements as they stand: the folder of each design controls -> the record
+    'requirements_baseline' of the requirements that are its own.
+
+    Args:
+        known_tests: of tests.declared().
+    """
+    found = {}
+    for whose, folder in design.folders.items():
+        own = [row for row in design.requirements["requirements"] if design.owner(row["id"]) == whose]
+        found[folder] = baseline.record({"requirements": own}, known_tests)
+    return found
 
 
 def options(parser) -> None:

@@ -64,10 +64,18 @@ def uncommitted() -> list[str]:
     return sorted(entry[3:] for entry in listed if entry)
 
 
+def of_study(folder: Path = Path()) -> list[str]:
+    """What DVC is asked about: the pipeline, the data and the members of the study in a folder. Without names
+    it takes in every study of the repository, of which each has a release of its own."""
+    tracked = [*folder.glob("*.dvc"), *folder.glob("members/*.dvc")]
+    return ["dvc.yaml", *sorted(path.relative_to(folder).as_posix() for path in tracked if path.is_file())]
+
+
 def stale_stages() -> dict[str, list]:
     """Stages, and files of data, that DVC finds changed -> its words on each: 'changed command', or
     {'changed deps': {path: 'modified'}}."""
-    return json.loads(read([*DVC, "status", "--json"], "Run 'dvc status', and mend what it says."))
+    words = [*DVC, "status", "--json", *of_study()]
+    return json.loads(read(words, "Run 'dvc status', and mend what it says."))
 
 
 def changed_paths(words: list) -> dict[str, str]:
@@ -85,7 +93,7 @@ def changed_paths(words: list) -> dict[str, str]:
 def unpushed() -> tuple[list[str], list[str]]:
     """What the remote lacks of what is locked: what lies here to be pushed, and what is nowhere."""
     way_out = "Run 'dvc status --cloud', and mend what it says."
-    found = json.loads(read([*DVC, "status", "--cloud", "--json"], way_out))
+    found = json.loads(read([*DVC, "status", "--cloud", "--json", *of_study()], way_out))
     here, nowhere = (
         sorted(path for path, word in found.items() if word == kind) for kind in ("new", "missing")
     )

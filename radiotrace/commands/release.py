@@ -20,6 +20,11 @@ UNSIGNED = tuple(name for name in release_people.OWN if name not in ("signatures
 
 def release(args) -> None:
     """Takes a release through all of its steps; goes on where an earlier try stopped or was killed."""
+    if args.study.up:
+        raise StageError(
+            f"--study: found {args.study.place}, expected '.': a release is of the first study",
+            way_out="Leave it out; 'make run STUDY=…' and 'make verify STUDY=…' are there for others.",
+        )
     wanted = in_order(args)
     if args.dry_run:
         print(tables.aligned([("step", "is", "because"), *steps.plan(wanted)]))

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.commands import baseline as baselines
 from radiotrace.commands import programs, release_people
 from radiotrace.commands.steps import State
 from radiotrace.errors import StageError
@@ -20,7 +21,8 @@ from radiotrace.evidence.trace import scope, tests
 from radiotrace.evidence.verify import levels
 from radiotrace.pipeline import dvcfile, isolated, params
 
-EVIDENCE = "evidence"
+EVIDENCE, MANIFEST = "evidence", Path("evidence/manifest.json")
+SOFTWARE, DESIGN = "software", "software/design"
 VERIFICATION = ("software/verification", "verification")
 OURS = (*programs.PYTHON, "radiotrace")
 RECORDED = "software/verification/tests.json"
@@ -32,9 +34,9 @@ VERIFIED = Path("execution/verified.txt")
 
 
 def signed_for() -> State:
-    """That the baseline has the requirements as they stand."""
-    required, known = release_people.design().requirements, tests.declared("tests")
-    if release_people.baseline_here() == baseline.record(required, known):
+    """That the baselines of software and study have the requirements of each as they stand."""
+    wanted = baselines.by_folder(release_people.design(), tests.declared("tests"))
+    if all(baseline.read(folder) == record for folder, record in wanted.items()):
         return State(True, "the baselines have the requirements as they stand")
     changed = release_people.open_changes()
     if changed:
@@ -71,18 +73,30 @@ def _waits_for_outcomes(paths: dict[str, str]) -> bool:
     Args:
         paths: what DVC finds changed for evidence.
     """
-    return not _has_outcomes() or (
-        bool(paths) and all(path.startswith((*VERIFICATION, "software")) for path in paths)
-    )
+    if not _has_outcomes():
+        return True
+    others = [path for path in paths if path not in (SOFTWARE, *VERIFICATION)]
+    if not paths or others:
+        return False
+    return SOFTWARE not in paths or _has_design_of_evidence()
 
 
 def _has_outcomes() -> bool:
     return all(Path(path).exists() for path in (RECORDED, *SEEDED))
 
 
+def _has_design_of_evidence() -> bool:
+    """Whether software/design/ is as the evidence has it: DVC tells no part of software/ from another."""
+    if not MANIFEST.exists():
+        return False
+    files = records.read(MANIFEST, "manifest")["files"]
+    then = {row["path"]: row["sha256"] for row in files if release_people.is_own(row["path"], (DESIGN,))}
+    return then == {path.as_posix(): records.sha256(path) for path in controls.files(DESIGN)}
+
+
 def run_stages() -> None:
     """Brings what is locked and not here, then runs what is stale; evidence only where it can be made."""
-    pull = [*programs.DVC, "pull", "--quiet", "--allow-missing"]
+    pull = [*programs.DVC, "pull", "--quiet", "--allow-missing", *programs.of_study()]
     # What it says stands above; whatever it could not bring, the stages make or miss.
     subprocess.run(pull, env=programs.environment(Path()), stdout=sys.stderr, check=False)
     stages = [name for name in dvcfile.load(".")["stages"] if name != EVIDENCE]
@@ -103,7 +117,7 @@ def pushed() -> State:
 def push() -> None:
     """Pushes to DVC's remote, which here lies in git: so this comes before the commit."""
     programs.run(
-        [*programs.DVC, "push"],
+        [*programs.DVC, "push", *programs.of_study()],
         "dvc push",
         "Mend the remote ('dvc remote list'); 'dvc repro' makes what is nowhere.",
     )
@@ -192,10 +206,7 @@ def seeded() -> State:
     written, known = release_people.design(), tests.declared("tests")
     required, code = written.requirements, tests.tree(".", (*tests.CODE, *tests.TESTS))
     run_id = records.read("metrics/metrics.json", "metrics")["run_id"]
-    outcomes = {"controls": {}}
-    if all(Path(path).exists() for path in SEEDED):
-        seen_so_far = [records.read(path, "negative_control_outcomes") for path in SEEDED]
-        outcomes = controls.outcomes(written, *seen_so_far)
+    outcomes = controls.outcomes(written, *(_outcomes(path) for path in SEEDED))
     faults, n_controls = [], 0
     for name, control in written.negative_controls.items():
         of_run = run_id if written.owner(name) == controls.STUDY else ""
@@ -210,6 +221,11 @@ def seeded() -> State:
             False, f"{len(faults)} of {n_controls} outcomes are missing, stale or not red", tuple(faults)
         )
     return State(True, f"all {n_controls} outcomes are red, with this code and these tests")
+
+
+def _outcomes(path: str) -> dict:
+    """What was seen so far; one of the two records is there alone where seeding was stopped between them."""
+    return records.read(path, "negative_control_outcomes") if Path(path).exists() else {"controls": {}}
 
 
 def seed() -> None:
@@ -281,7 +297,7 @@ def verify(level: int, although_blocked: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone, listed, found = (Path(folder) / name for name in ("clone", "fingerprints", "checks.json"))
         programs.read(["git", "clone", "-q", "--no-hardlinks", ".", str(clone)], "Mend what git says.")
-        pull = [*programs.DVC, "pull", "-q"]
+        pull = [*programs.DVC, "pull", "-q", *programs.of_study(clone)]
         programs.read(pull, "HEAD locks what its remote does not have: 'dvc push', then commit.", clone)
         listed.write_text(f"{named} the key that signed this release\n", "utf-8")
         words = ("verify", "--clone", str(clone), "--fingerprints", str(listed))
