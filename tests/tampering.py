@@ -362,10 +362,10 @@ def found(one: Release, derivations: Derivations, is_locked: bool = True) -> dic
         for row in signatures.verify(folder / "signatures", inside, one.given, folder)
         for fault in row["faults"]
     ]
-    hashes = levels.vouched(inside, Study(folder)).faults + beside.named(inside, folder).faults
-    again = levels.derived(inside, folder, derivations.run).faults
+    hashes = levels.vouched(inside, Study(folder)).faults + beside.named(inside, Study(folder)).faults
+    again = levels.derived(inside, Study(folder), derivations.run).faults
     told = (
-        history.check(folder).faults + (beside.locked(folder).faults if is_locked else [])
+        history.check(Study(folder)).faults + (beside.locked(Study(folder)).faults if is_locked else [])
         if derivations.in_sources
         else []
     )
@@ -663,14 +663,19 @@ def found_around(one: Release, changes: dict) -> dict[str, list[str]]:
     folder, clone = one.folder, clone_of(one.folder)
     before = put(folder, changes)
     hashes = (
-        levels.vouched(clone.evidence, Study(folder)).faults + beside.named(clone.evidence, folder).faults
+        levels.vouched(clone.evidence, Study(folder)).faults
+        + beside.named(clone.evidence, Study(folder)).faults
     )
     unsigned = [
         fault
         for row in signatures.verify(clone.signatures, clone.evidence, one.given, folder)
         for fault in row["faults"]
     ]
-    world, flow, lock = closed_world.check(clone), workflow.check(Study(folder)), beside.locked(folder).faults
+    world, flow, lock = (
+        closed_world.check(clone),
+        workflow.check(Study(folder)),
+        beside.locked(Study(folder)).faults,
+    )
     taken = beside.parameters(clone.evidence, folder).faults
     made = vouch_again(folder)
     fitted = (
@@ -919,7 +924,7 @@ def dropped(name: str) -> callable:
 def signed_for(folder: Path) -> None:
     """The vendor signs for the requirements as they are now."""
     known = tests.declared(folder / "tests")
-    for name in baselines.FOLDERS:
+    for name in baselines.folders(Study(folder)):
         made = baseline.record(params.load_yaml(folder / name / "requirements.yaml"), known)
         records.write(folder / name / baseline.FILE, made, baseline.SCHEMA)
 
@@ -1094,9 +1099,9 @@ def level_3(one: Release) -> list[levels.Check]:
     clone = clone_of(one.folder)
     return [
         *rederive.checks(clone),
-        history.check(one.folder),
-        history.wheels(one.folder),
-        baselines.check(one.folder),
+        history.check(Study(one.folder)),
+        history.wheels(Study(one.folder)),
+        baselines.check(Study(one.folder)),
         beside.parameters(clone.evidence, one.folder),
     ]
 

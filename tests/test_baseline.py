@@ -15,10 +15,13 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.design import baseline, requirements
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import baselines, history
+from radiotrace.pipeline.study import Study
 from tests.traced import Project
 
 ROOT = Path(__file__).resolve().parent.parent
 SOFTWARE = history.SOFTWARE
+FOLDERS = baselines.folders(Study(ROOT))
+PATHS = baselines.paths(Study(ROOT))
 
 
 @pytest.fixture
@@ -161,7 +164,7 @@ def repository(tmp_path) -> Path:
     file."""
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests/test_openings.py", tmp_path / "tests")
-    for folder in baselines.FOLDERS:
+    for folder in FOLDERS:
         (tmp_path / folder).mkdir(parents=True)
         shutil.copy(ROOT / folder / "requirements.yaml", tmp_path / folder)
     git(tmp_path, "init", "-q", "-b", "main")
@@ -174,7 +177,7 @@ def undivided(tmp_path) -> Path:
     """A repository from before software and study were parted: all requirements lie in design/."""
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests/test_openings.py", tmp_path / "tests")
-    both = [yaml.safe_load((ROOT / folder / "requirements.yaml").read_text()) for folder in baselines.FOLDERS]
+    both = [yaml.safe_load((ROOT / folder / "requirements.yaml").read_text()) for folder in FOLDERS]
     whole = both[1] | {key: both[0][key] + both[1][key] for key in ("user_needs", "requirements")}
     (tmp_path / "design").mkdir()
     (tmp_path / "design/requirements.yaml").write_text(json.dumps(whole))
@@ -185,14 +188,14 @@ def undivided(tmp_path) -> Path:
 
 def parted(folder: Path) -> None:
     """The move: the requirements of the software go to software/design/, with their baseline."""
-    for name in baselines.FOLDERS:
+    for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name / "requirements.yaml", folder / name)
     sign_for(folder)
 
 
 def sign_for(folder: Path, *names: str) -> None:
-    for name in names or baselines.FOLDERS:
+    for name in names or FOLDERS:
         made = baseline.record(written(folder, name), tests.declared(folder / "tests"))
         records.write(folder / name / baseline.FILE, made, baseline.SCHEMA)
     commit(folder)
@@ -215,7 +218,7 @@ def edit(folder: Path, act, name: str = SOFTWARE) -> None:
 
 
 def test_requirements_that_stand_as_they_were_signed_for_hold(repository):
-    found = baselines.check(repository)
+    found = baselines.check(Study(repository))
     assert (found.faults, found.warned, found.looked) == ([], [], True)
 
 
@@ -223,18 +226,18 @@ def test_requirements_that_stand_as_they_were_signed_for_hold(repository):
 def test_a_requirement_that_is_gone_from_a_new_baseline_too_is_found_in_git(repository):
     edit(repository, lambda rows: rows.pop(0))
     sign_for(repository)
-    found = baselines.check(repository)
+    found = baselines.check(Study(repository))
     assert [fault.split(" of commit")[0] for fault in found.faults] == ["SRS-DATA-1: gone since the baseline"]
 
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_what_was_softened_is_a_fault_until_it_is_signed_for_and_told_ever_after(repository):
     edit(repository, lambda rows: rows[0].update(statement="The software shall refuse raw data."))
-    assert [fault.split(": was")[0] for fault in baselines.check(repository).faults] == [
+    assert [fault.split(": was")[0] for fault in baselines.check(Study(repository)).faults] == [
         "SRS-DATA-1: reworded"
     ]
     sign_for(repository)
-    found = baselines.check(repository)
+    found = baselines.check(Study(repository))
     assert found.faults == []
     assert [line.split(" of commit")[0] for line in found.warned] == [
         "SRS-DATA-1: reworded since the baseline"
@@ -249,25 +252,25 @@ def test_a_requirement_that_was_given_up_since_the_baseline_is_told_with_its_rea
         json.dumps({**content, "retired": [{"id": "SRS-DATA-1", "reason": "It is not needed."}]})
     )
     commit(repository)
-    found = baselines.check(repository)
+    found = baselines.check(Study(repository))
     assert (found.faults, found.warned) == ([], ["SRS-DATA-1: retired since the baseline: It is not needed."])
 
 
-@pytest.mark.parametrize("path", baselines.PATHS)
+@pytest.mark.parametrize("path", PATHS)
 def test_a_baseline_that_is_taken_away_is_found(repository, path):
     (repository / path).unlink()
     commit(repository)
-    faults = baselines.check(repository).faults
+    faults = baselines.check(Study(repository)).faults
     assert faults[0].startswith(f"{path}: is no more; commit ")
     assert all(fault.endswith(" has it, and none that is here") for fault in faults[1:])
 
 
 def test_both_baselines_that_are_taken_away_are_found(repository):
-    for path in baselines.PATHS:
+    for path in PATHS:
         (repository / path).unlink()
     commit(repository)
-    assert [fault.split(";")[0] for fault in baselines.check(repository).faults] == [
-        f"{path}: is no more" for path in baselines.PATHS
+    assert [fault.split(";")[0] for fault in baselines.check(Study(repository)).faults] == [
+        f"{path}: is no more" for path in PATHS
     ]
 
 
@@ -276,7 +279,7 @@ def test_both_baselines_that_are_taken_away_are_found(repository):
 
 def test_a_true_move_is_no_fault(undivided):
     parted(undivided)
-    found = baselines.check(undivided)
+    found = baselines.check(Study(undivided))
     assert (found.faults, found.warned, found.skipped, found.looked) == ([], [], [], True)
 
 
@@ -285,7 +288,7 @@ def test_a_true_move_is_no_fault(undivided):
 def test_a_requirement_that_got_lost_in_the_move_is_found(undivided, folder, name):
     parted_otherwise(undivided, folder, lambda rows: rows.pop(0))
     sign_for(undivided)
-    faults = baselines.check(undivided).faults
+    faults = baselines.check(Study(undivided)).faults
     assert [fault.split(" of commit")[0] for fault in faults] == [f"{name}: gone since the baseline"]
 
 
@@ -294,7 +297,7 @@ def test_a_requirement_that_was_reworded_in_the_move_is_told_ever_after(undivide
     other = "The software shall refuse raw data."
     parted_otherwise(undivided, SOFTWARE, lambda rows: rows[0].update(statement=other))
     sign_for(undivided)
-    found = baselines.check(undivided)
+    found = baselines.check(Study(undivided))
     assert found.faults == []
     assert [line.split(" of commit")[0] for line in found.warned] == [
         "SRS-DATA-1: reworded since the baseline"
@@ -310,24 +313,24 @@ def test_a_requirement_that_no_baseline_took_along_in_the_move_is_found(undivide
     del kept["requirements"]["SRS-DATA-1"]
     records.write(path, kept, baseline.SCHEMA)
     commit(undivided)
-    faults = {fault.split(" of commit")[0] for fault in baselines.check(undivided).faults}
+    faults = {fault.split(" of commit")[0] for fault in baselines.check(Study(undivided)).faults}
     assert faults == {"SRS-DATA-1: the baseline"}
 
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_a_move_without_the_software_s_baseline_is_found(undivided):
-    for name in baselines.FOLDERS:
+    for name in FOLDERS:
         (undivided / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name / "requirements.yaml", undivided / name)
     edit(undivided, lambda rows: rows[0].update(statement="The software shall refuse raw data."))
     sign_for(undivided, "design")
-    faults = {fault.split(":")[0] for fault in baselines.check(undivided).faults}
+    faults = {fault.split(":")[0] for fault in baselines.check(Study(undivided)).faults}
     assert faults == {row["id"] for row in written(undivided)["requirements"]}
 
 
 def parted_otherwise(folder: Path, name: str, act) -> None:
     """A move in which a dishonest hand changes something; nothing is signed for yet."""
-    for one in baselines.FOLDERS:
+    for one in FOLDERS:
         (folder / one).mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / one / "requirements.yaml", folder / one)
     content = written(folder, name)
@@ -337,12 +340,12 @@ def parted_otherwise(folder: Path, name: str, act) -> None:
 
 def test_without_any_baseline_nothing_is_said_to_hold(repository):
     shutil.rmtree(repository / ".git")
-    for path in baselines.PATHS:
+    for path in PATHS:
         (repository / path).unlink()
     git(repository, "init", "-q")
     commit(repository)
-    found = baselines.check(repository)
+    found = baselines.check(Study(repository))
     assert (found.looked, found.faults) == (False, [])
     assert found.skipped == [
-        f"there is no {path}: nobody signed for these requirements yet" for path in baselines.PATHS
+        f"there is no {path}: nobody signed for these requirements yet" for path in PATHS
     ]

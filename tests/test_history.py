@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace.evidence.verify import history
+from radiotrace.pipeline.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 LEDGER = "design/test_openings.jsonl"
@@ -51,7 +52,7 @@ def cut(folder: Path) -> None:
 
 
 def found(folder: Path) -> tuple[bool, list[str], list[str]]:
-    check = history.check(folder)
+    check = history.check(Study(folder))
     return check.looked, check.faults, check.skipped
 
 
@@ -121,7 +122,7 @@ def test_program_of_a_delivered_git_folder_that_would_bring_missing_objects_is_n
         "protocol.ext.allow": "always",
     }.items():
         git(repository, "config", name, value)
-    assert history.check(repository).looked is False
+    assert history.check(Study(repository)).looked is False
     assert not (tmp_path / "ran").exists()
 
 
@@ -150,25 +151,25 @@ def test_a_package_whose_hash_changed_under_its_name_is_found(repository):
     path.parent.mkdir(parents=True)
     shutil.copy(ROOT / history.WHEELS[0], path)
     commit(repository)
-    assert history.wheels(repository).faults == []
+    assert history.wheels(Study(repository)).faults == []
     record = json.loads(path.read_text())
     name = next(iter(record["wheels"]))
     record["wheels"][name]["sha256"] = "0" * 64
     path.write_text(json.dumps(record))
     commit(repository)
-    assert len(history.wheels(repository).faults) == 1
-    assert record["wheels"][name]["file"] in history.wheels(repository).faults[0]
+    assert len(history.wheels(Study(repository)).faults) == 1
+    assert record["wheels"][name]["file"] in history.wheels(Study(repository)).faults[0]
 
 
 @pytest.mark.requirement("SRS-EVI-5")
 def test_reference_that_was_replaced_after_the_test_part_was_opened_is_told(repository):
     (repository / "data.sha256").write_text(f"{'1' * 64}  imagesTr/a.nii.gz\n{'2' * 64}  labelsTr/a.nii.gz\n")
     shown = commit(repository)
-    assert history.raw_files(repository).warned == []
+    assert history.raw_files(Study(repository)).warned == []
     (repository / "data.sha256").write_text(f"{'1' * 64}  imagesTr/a.nii.gz\n{'3' * 64}  labelsTr/a.nii.gz\n")
     commit(repository)
     opened(repository, 3)
-    checked = history.raw_files(repository)
+    checked = history.raw_files(Study(repository))
     assert (checked.faults, checked.looked) == ([], True)
     assert checked.warned == [
         f"data.sha256: labelsTr/a.nii.gz was another file in commit {shown[:12]}, "
@@ -183,7 +184,7 @@ def test_raw_files_that_changed_before_anything_was_opened_are_no_matter(tmp_pat
         commit(tmp_path)
     (tmp_path / "design").mkdir()
     opened(tmp_path, 0)
-    assert history.raw_files(tmp_path).warned == []
+    assert history.raw_files(Study(tmp_path)).warned == []
 
 
 @pytest.mark.requirement("SRS-EVI-5")
@@ -239,7 +240,7 @@ def locked(folder: Path, path: str, **changes) -> None:
 def test_a_locked_file_that_moves_as_it_is_holds(repository):
     locked(repository, BEFORE)
     locked(repository, NOW)
-    found = history.wheels(repository)
+    found = history.wheels(Study(repository))
     assert (found.looked, found.faults) == (True, [])
 
 
@@ -248,7 +249,7 @@ def test_a_locked_file_that_moves_as_it_is_holds(repository):
 def test_a_package_whose_hash_changed_is_found_also_where_its_list_moved(repository, origin):
     locked(repository, origin)
     locked(repository, NOW, sha256="b" * 64)
-    assert [fault.split(" in commit")[0] for fault in history.wheels(repository).faults] == [
+    assert [fault.split(" in commit")[0] for fault in history.wheels(Study(repository)).faults] == [
         f"{NOW}: {WHEEL['file']} had the SHA-256 {'a' * 12}…"
     ]
 
@@ -258,7 +259,7 @@ def test_a_package_whose_hash_changed_before_the_list_moved_is_found(repository)
     locked(repository, BEFORE)
     locked(repository, BEFORE, sha256="b" * 64)
     locked(repository, NOW, sha256="b" * 64)
-    assert len(history.wheels(repository).faults) == 1
+    assert len(history.wheels(Study(repository)).faults) == 1
 
 
 REVIEWED = [{"item": "SRS-DATA-1", "sha256": "1" * 64}, {"item": "SRS-DATA-1", "sha256": "2" * 64}]

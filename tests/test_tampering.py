@@ -666,7 +666,10 @@ CONTENT = {
     ),
     "requirement: shall refuse is now shall look at": (tampering.required(look_at), None),
     "requirement: says less": (both(tampering.required(only_report), tampering.reviewed), None),
-    "baseline taken away": (lambda folder: (folder / tampering.baselines.PATHS[0]).unlink(), None),
+    "baseline taken away": (
+        lambda folder: (folder / tampering.baselines.paths(tampering.Study(folder))[0]).unlink(),
+        None,
+    ),
     "control that breaks the syntax": (
         both(
             replaced(

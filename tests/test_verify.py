@@ -410,7 +410,7 @@ def test_reasons_count_where_the_release_is_called_free(evidence):
 def test_no_other_program_than_the_stage_is_run(evidence, workflow):
     (evidence.parent / "dvc.yaml").write_text(workflow)
     ran = []
-    found = levels.derived(evidence, evidence.parent, lambda *words: ran.append(words) or (0, ""))
+    found = levels.derived(evidence, Study(evidence.parent), lambda *words: ran.append(words) or (0, ""))
     assert (len(found.faults), ran) == (1, [])
 
 
@@ -419,7 +419,7 @@ def test_stage_writes_elsewhere_whatever_its_command_says(evidence):
         "stages: {evidence: {cmd: python -m stages.evidence --out evidence --gates g --out evidence}}"
     )
     words = []
-    levels.derived(evidence, evidence.parent, lambda root, said: words.extend(said) or (1, ""))
+    levels.derived(evidence, Study(evidence.parent), lambda root, said: words.extend(said) or (1, ""))
     out, gates = (
         Path(words[len(words) - 1 - words[::-1].index(option) + 1]) for option in ("--out", "--gates")
     )
@@ -470,13 +470,13 @@ def test_first_difference_to_what_the_clone_makes_is_named(tmp_path, made, expec
     (tmp_path / "metrics").mkdir()
     (tmp_path / "evidence/a.json").write_text('{"b":[1,2]}')
     (tmp_path / "metrics/gates.json").write_text("{}")
-    assert levels.derived(tmp_path / "evidence", tmp_path, again(made)).faults == expected
+    assert levels.derived(tmp_path / "evidence", Study(tmp_path), again(made)).faults == expected
 
 
 def test_gates_that_the_clone_does_not_make_are_found(tmp_path):
     (tmp_path / "dvc.yaml").write_text("stages: {evidence: {cmd: python -m stages.evidence}}")
     (tmp_path / "evidence").mkdir()
-    assert levels.derived(tmp_path / "evidence", tmp_path, again({})).faults == [
+    assert levels.derived(tmp_path / "evidence", Study(tmp_path), again({})).faults == [
         "metrics/gates.json: other bytes"
     ]
 
@@ -512,7 +512,7 @@ def commit(folder):
 def edited(repository, name, how):
     path = repository / "design" / name
     path.write_text(how(path.read_text("utf-8")), "utf-8")
-    return history.check(repository).faults
+    return history.check(Study(repository)).faults
 
 
 def test_history_that_only_grew_holds(repository):
@@ -523,7 +523,7 @@ def test_history_that_only_grew_holds(repository):
 def test_line_that_was_removed_and_committed_is_found(repository):
     edited(repository, "test_openings.jsonl", lambda old: old.split("\n", 1)[1])
     commit(repository)
-    assert ["lacks a line" in fault for fault in history.check(repository).faults] == [True]
+    assert ["lacks a line" in fault for fault in history.check(Study(repository)).faults] == [True]
 
 
 @pytest.mark.parametrize(
@@ -563,27 +563,27 @@ def test_lines_of_a_merged_branch_are_no_fault(repository):
     git(repository, "merge", "-q", "-s", "ours", "other")
     path.write_text(before + "[]\n{}\n")
     commit(repository)
-    assert history.check(repository).faults == []
+    assert history.check(Study(repository)).faults == []
 
 
 def test_folder_without_history_is_said_and_no_fault(tmp_path):
-    found = history.check(tmp_path)
+    found = history.check(Study(tmp_path))
     assert (found.looked, found.faults, len(found.skipped)) == (False, [], 1)
 
 
 @pytest.mark.parametrize("name", ["reviews", "test_openings"])
-def test_a_ledger_that_was_emptied_for_a_study_of_its_own_is_two_lines_and_says_what_to_do(repository, name):
+def test_a_ledger_that_was_emptied_for_other_data_is_two_lines_and_says_what_to_do(repository, name):
     ledger = repository / f"design/{name}.jsonl"
     n_lines = len(ledger.read_text().splitlines())
     assert n_lines > history.FEW
     ledger.write_text("")
-    found = [fault for fault in history.check(repository).faults if fault.startswith("design/")]
+    found = [fault for fault in history.check(Study(repository)).faults if fault.startswith("design/")]
     assert len(found) == 2
     assert found[0].startswith(
         f"design/{name}.jsonl: lacks {n_lines} lines that earlier commits have. "
         f"Restore it: 'git checkout HEAD -- "
     )
-    assert "'git init'" in found[0]
+    assert "'python -m radiotrace new'" in found[0]
 
 
 @pytest.mark.parametrize(
@@ -591,7 +591,9 @@ def test_a_ledger_that_was_emptied_for_a_study_of_its_own_is_two_lines_and_says_
 )
 def test_requirements_of_any_shape_are_refused_without_a_crash(repository, content):
     (repository / "design/requirements.yaml").write_bytes(content)
-    assert history.check(repository).faults == ["design/requirements.yaml: cannot be read as it stands now"]
+    assert history.check(Study(repository)).faults == [
+        "design/requirements.yaml: cannot be read as it stands now"
+    ]
 
 
 # Beside the bundle
@@ -604,7 +606,7 @@ def test_prediction_that_was_replaced_is_found(tmp_path):
     path.write_bytes(b"x")
     found = [
         fault
-        for fault in beside.named(submitted.folder() / "evidence", tmp_path).faults
+        for fault in beside.named(submitted.folder() / "evidence", Study(tmp_path)).faults
         if case["prediction"] in fault
     ]
     assert [fault.split(" found")[0] for fault in found] == [
@@ -647,7 +649,7 @@ def test_lock_is_held_against_files_parameters_and_dvc_yaml(tmp_path, old, new, 
     (tmp_path / "params.yaml").write_text("train: {epochs: 2}")
     (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}}}")
     (tmp_path / "dvc.lock").write_text(f"stages: {{x: {{{LOCKED}}}}}".replace(old, new))
-    found = beside.locked(tmp_path).faults
+    found = beside.locked(Study(tmp_path)).faults
     assert (len(found) if expected == 1 else found) == expected
 
 
@@ -655,7 +657,7 @@ def test_lock_is_held_against_files_parameters_and_dvc_yaml(tmp_path, old, new, 
 def test_lock_of_any_shape_is_refused_without_a_crash(tmp_path, lock):
     (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}}}")
     (tmp_path / "dvc.lock").write_text(lock)
-    assert [fault.split(":")[:2] for fault in beside.locked(tmp_path).faults] == [
+    assert [fault.split(":")[:2] for fault in beside.locked(Study(tmp_path)).faults] == [
         ["dvc.lock", " cannot be read"]
     ]
 
@@ -664,7 +666,7 @@ def test_stage_that_is_not_locked_is_found(tmp_path):  # a lock with one stage l
     (tmp_path / "dvc.yaml").write_text(f"stages: {{x: {{{STAGE}}}, y: {{{STAGE}}}}}")
     (tmp_path / "params.yaml").write_text("train: {epochs: 2}")
     (tmp_path / "dvc.lock").write_text(f"stages: {{x: {{{LOCKED}}}}}")
-    assert beside.locked(tmp_path).faults == ["dvc.lock: y: not locked"]
+    assert beside.locked(Study(tmp_path)).faults == ["dvc.lock: y: not locked"]
 
 
 # The command

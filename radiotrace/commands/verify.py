@@ -90,6 +90,12 @@ def the_clone(args) -> Clone:
     """Where everything lies that is looked at."""
     place = study.at(args.study, args.project).place
     root = Path(args.project) / place
+    if links := [path for path in (root, root.parent) if place != "." and path.is_symlink()]:
+        raise StageError(
+            f"--study {place} leads elsewhere",
+            [f"{path} is a symbolic link, expected a folder" for path in links],
+            "Verify the clone in which the study lies.",
+        )
     return Clone(root, root / args.evidence, root / args.signatures, root / args.keys, place)
 
 
@@ -368,15 +374,15 @@ CHECKS = {
         ),
         (
             "made again from this clone it has the same bytes",
-            lambda clone: levels.derived(clone.evidence, clone.root),
+            lambda clone: levels.derived(clone.evidence, clone.study),
         ),
-        ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.root)),
-        ("dvc.lock fits", lambda clone: beside.locked(clone.root, clone.study.up)),
+        ("what its records name is here", lambda clone: beside.named(clone.evidence, clone.study)),
+        ("dvc.lock fits", lambda clone: beside.locked(clone.study)),
         ("params.yaml is what the stages took", lambda clone: beside.parameters(clone.evidence, clone.root)),
-        ("ledgers only grew", lambda clone: history.check(clone.root)),
-        ("no file of a package changed under its name", lambda clone: history.wheels(clone.root)),
-        (history.UNCHANGED, lambda clone: history.raw_files(clone.root)),
-        ("requirements are those that were signed for", lambda clone: baselines.check(clone.root)),
+        ("ledgers only grew", lambda clone: history.check(clone.study)),
+        ("no file of a package changed under its name", lambda clone: history.wheels(clone.study)),
+        (history.UNCHANGED, lambda clone: history.raw_files(clone.study)),
+        ("requirements are those that were signed for", lambda clone: baselines.check(clone.study)),
         ("derived records follow from those they stand on", rederive.checks),
         ("nothing blocks the release", lambda clone: levels.release(clone.evidence)),
     ),

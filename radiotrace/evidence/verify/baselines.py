@@ -1,7 +1,6 @@
 """Baselines: what became of every requirement that was ever signed for, as git knows it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from radiotrace import records
 from radiotrace.errors import StageError
@@ -10,10 +9,9 @@ from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import history
 from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline import params
+from radiotrace.pipeline.study import Study
 
 WHAT = "no requirement is gone or softened since a baseline without a word"
-FOLDERS = (history.SOFTWARE, history.STUDY)
-PATHS = tuple(f"{folder}/{baseline.FILE}" for folder in FOLDERS)
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,21 @@ class Earlier:
     record: dict
 
 
-def check(root) -> Check:
+def folders(study: Study) -> tuple[str, str]:
+    """Those of design controls, in the repository: of the software and of the study.
+
+    The second of the first study once had what is the software's now; that none of it was lost is for the
+    first study to show.
+    """
+    return history.SOFTWARE, study.in_repository(history.STUDY)
+
+
+def paths(study: Study) -> list[str]:
+    """Where baselines are, in the repository."""
+    return [f"{folder}/{baseline.FILE}" for folder in folders(study)]
+
+
+def check(study: Study) -> Check:
     """Level 3: of every requirement that a baseline in git ever had, what became of it.
 
     One that is gone is a fault, one that was retired is told. One that is softened or reworded is a fault
@@ -32,12 +44,13 @@ def check(root) -> Check:
     required is a fault: nothing would tell how it changes. It does not matter which of the two folders has a
     requirement, or had it.
     """
-    past, result, root = history.History(root), Check(3, WHAT), Path(root)
+    root = study.repository
+    past, result = history.History(root), Check(3, WHAT)
     if past.missing:
         return Check(3, WHAT, skipped=[past.missing], looked=False)
-    earlier = [one for path in PATHS for one in _states(past, path)]
-    now = baseline.read(*(root / folder for folder in FOLDERS))
-    absent = [path for path in PATHS if not (root / path).is_file()]
+    earlier = [one for path in paths(study) for one in _states(past, path)]
+    now = baseline.read(*(root / folder for folder in folders(study)))
+    absent = [path for path in paths(study) if not (root / path).is_file()]
     for path in absent:
         commits = [commit for commit, _ in past.states(path)]
         if commits:
@@ -47,7 +60,7 @@ def check(root) -> Check:
     if now is None:
         result.looked = bool(result.faults)
         return result
-    required, known = _required(root), tests.declared(root / "tests")
+    required, known = _required(study), tests.declared(root / "tests")
     changes = baseline.since(now, required, known)
     result.faults += [
         f"{change.requirement}: {change.kind}: {change.what}"
@@ -67,17 +80,16 @@ def check(root) -> Check:
     return result
 
 
-def _required(root: Path) -> dict:
+def _required(study: Study) -> dict:
     """The requirements of both folders, as they stand.
 
     Raises:
         StageError: a file breaks its schema, or there is none.
     """
-    paths = [root / folder / "requirements.yaml" for folder in FOLDERS]
+    names = [f"{folder}/requirements.yaml" for folder in folders(study)]
     rows, retired = [], []
-    for path in [path for path in paths if path.is_file()] or paths:
-        found = params.load_yaml(path)
-        name = path.relative_to(root).as_posix()
+    for name in [name for name in names if (study.repository / name).is_file()] or names:
+        found = params.load_yaml(study.repository / name)
         if broken := records.faults(found, "requirements"):
             raise StageError(f"{name} breaks its schema", broken, f"Correct {name}.")
         rows += found["requirements"]

@@ -11,22 +11,24 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify.levels import Check, leads_out
 from radiotrace.pipeline import dvcfile, params
+from radiotrace.pipeline.study import Study, is_shared
 
 PREDICTIONS, RAW = "build/evaluate/results/predictions", "data"
 
 
-def named(evidence, root) -> Check:
-    """Level 3: predictions, raw files, code and tests are those that the records of the bundle name."""
-    check, root = (
-        Check(3, "predictions, raw data, code and tests are those that its records name"),
-        Path(root),
-    )
+def named(evidence, study: Study) -> Check:
+    """Level 3: predictions, raw files, code and tests are those that the records of the bundle name.
+
+    Code and tests are the repository's, with the dvc.yaml of the first study: on these the tests ran.
+    """
+    check = Check(3, "predictions, raw data, code and tests are those that its records name")
     try:
         cases, dataset, code = (
             records.read(Path(evidence) / f"{name}.json", name) for name in ("cases", "dataset", "code")
         )
     except StageError as error:
         return Check(3, check.what, [error.headline, *error.findings])
+    root = study.folder
     kinds = {
         PREDICTIONS: {case["prediction"]: case["prediction_sha256"] for case in cases["cases"]},
         RAW: {
@@ -34,19 +36,24 @@ def named(evidence, root) -> Check:
             for case in dataset["cases"]
             for kind in ("image", "label_map")
         },
-        "": code["files"],
     }
     for folder, files in kinds.items():
-        if folder and not (root / folder).is_dir():
+        if not (root / folder).is_dir():
             check.skipped.append(f"{len(files)} files of {folder}/, which is not there: run 'make pull'")
             continue
-        for name, expected in sorted(files.items()):
-            if fault := _fault(root / folder, name, expected):
-                check.faults.append(f"{folder and folder + '/'}{name}: {fault}")
-    now = tests.tree(root, [name for name in (*tests.CODE, *tests.TESTS) if (root / name).exists()])
+        check.faults += [f"{folder}/{fault}" for fault in _faults(root / folder, files)]
+    check.faults += _faults(study.repository, code["files"])
+    tops = [name for name in (*tests.CODE, *tests.TESTS) if (study.repository / name).exists()]
+    now = tests.tree(study.repository, tops)
     unlisted = sorted(now.keys() - code["files"].keys())
     check.faults += [f"{name}: new since the evidence was made" for name in unlisted]
     return check
+
+
+def _faults(folder: Path, files: dict[str, str]) -> list[str]:
+    """The files of a folder that are not there, or not as expected: path -> SHA-256."""
+    found = ((name, _fault(folder, name, expected)) for name, expected in sorted(files.items()))
+    return [f"{name}: {fault}" for name, fault in found if fault]
 
 
 def _fault(folder: Path, name: str, expected: str) -> str | None:
@@ -58,19 +65,14 @@ def _fault(folder: Path, name: str, expected: str) -> str | None:
     return None if found == expected else f"SHA-256 found {found[:12]}…, expected {expected[:12]}…"
 
 
-def locked(root, up: str = "") -> Check:
+def locked(study: Study) -> Check:
     """Level 3: DVC's lock has every stage of dvc.yaml, and what it says of files, folders and parameters is
     so.
 
     A signature cannot cover the lock, since DVC writes it last.
-
-    Args:
-        up: what leads from `root`, a study's folder, to the clone's.
     """
-    check, root = (
-        Check(3, "dvc.lock has every stage, and is of the files and parameters that are here"),
-        Path(root),
-    )
+    root = study.folder
+    check = Check(3, "dvc.lock has every stage, and is of the files and parameters that are here")
     try:
         lock, described = params.load_yaml(root / "dvc.lock"), dvcfile.load(root)
         check.faults = _unlocked(lock, described["stages"])
@@ -96,8 +98,8 @@ def locked(root, up: str = "") -> Check:
         return Check(3, check.what, [f"dvc.lock: cannot be read: {str(error).splitlines()[0]}"])
     hashes = cache(_md5)  # several stages read the same file
     for (name, path), expected in sorted(entries.items()):
-        if leads_out(path, up):
-            check.faults.append(f"dvc.lock: {name}: {path} leads out of the clone")
+        if fault := _strays(path, study):
+            check.faults.append(f"dvc.lock: {name}: {path} {fault}")
         elif (root / path).exists() and hashes(root / path) != expected:
             check.faults.append(f"{path}: not what dvc.lock has for the stage {name}")
     check.faults += [
@@ -106,6 +108,16 @@ def locked(root, up: str = "") -> Check:
         if _value(now.get(file), key) != value
     ]
     return check
+
+
+def _strays(path: str, study: Study) -> str | None:
+    """Why a path of a lock is none of the study's or of what studies share; None where it is."""
+    if leads_out(path, study.up):
+        return "leads out of the clone"
+    is_above = study.up and path.startswith(study.up)
+    if is_above and not is_shared(path.removeprefix(study.up)):
+        return "is of another study"
+    return None
 
 
 def parameters(evidence, root) -> Check:

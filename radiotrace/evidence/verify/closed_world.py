@@ -9,6 +9,7 @@ again on the clone that level 6 makes, before anything of it runs.
 import configparser
 import hashlib
 import os
+import posixpath
 import re
 import stat
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import pin_files, tests
+from radiotrace.evidence.verify import workflow
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, params
 from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study, every
@@ -39,20 +41,24 @@ STATE = (
     "dvc_plots",
     "execution",
 )
-# Not in the bundle, and why it need not be. Everything else must be.
+# What makes a folder a repository of its own, for git or DVC, or an environment: with settings that start
+# programs, and never of a study.
+OF_REPOSITORIES = (".dvc", ".git", ".venv")
+# Not in the bundle, and why it need not be. Everything else must be. Of each study:
 LISTED = {
     r"dvc\.lock|params\.yaml|metrics/gates\.json": "signed beside the bundle; level 3 holds lock, parameters "
     "and files against each other",
     r"signatures/([a-z]+\.(oms"
     r"|dsse)\.json|reviews/[^/]+\.dsse\.json)|keys/[0-9a-f]{16}\.(pub|json)": "level 2 reads all of them",
+    r"data\.dvc|members/[^/]+\.dvc|data\.sha256": "they name data by hash, and are read below",
+    r"members/[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
+}
+# Of the repository.
+LISTED_ONCE = {
     r"datastore/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?": "each is named by its MD5, and what is pulled "
     "from there has a SHA-256 elsewhere",
-    r"data\.dvc|members/[^/]+\.dvc|data\.sha256": "they name data by hash, and are read below",
-    r"CHANGELOG\.md"
-    r"|LICENSE"
-    r"|STYLE\.md"
-    r"|(docs/([a-z0-9_-]+/)*"
-    r"|members/)[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
+    r"CHANGELOG\.md|LICENSE|STYLE\.md|docs/([a-z0-9_-]+/)*[A-Za-z0-9_-]+\.(md|png|svg)": "text; no program "
+    "reads it",
     r"requirements/[a-z]+\.txt": "the bundle has those of the pipeline; the lines of all are read below",
     r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage "
     "imports them, no record is theirs",
@@ -143,7 +149,7 @@ def check(clone: Clone) -> Check:
     names = sorted(files.present.keys() | (files.tracked or frozenset()))
     delivered = [name for name in names if files.tracked is None or name in files.tracked]
     inside = study.in_repository(clone.evidence.name)
-    others = sorted({owner for name in names if (owner := owner_of(name, study)) not in (None, study.place)})
+    others = sorted(_others(names, study))
     faults = [
         fault
         for name in names
@@ -160,6 +166,7 @@ def check(clone: Clone) -> Check:
             *_settings(root),
             *_locks(root),
             *_stored(root),
+            *(fault for place in others for fault in _run_by(root, place)),
         ],
         believed=list(BELIEVED),
     )
@@ -192,6 +199,20 @@ def listing(root: Path) -> Files:
     return Files(present, frozenset(name for _, _, name in rows), tuple(faults))
 
 
+def _others(names: list[str], study: Study) -> set[str]:
+    """The places of further studies, beside the one that is verified. A folder without dvc.yaml is none."""
+    known = set(names)
+    places = {owner_of(name, study) for name in names} - {None, study.place}
+    return {place for place in places if posixpath.normpath(f"{place}/dvc.yaml") in known}
+
+
+def _run_by(root: Path, place: str) -> list[str]:
+    """Where another study's dvc.yaml, which 'dvc repro --all-pipelines' would run, says what the code does
+    not."""
+    found = workflow.runs_otherwise(Study(root, place))
+    return found if place == "." else [f"{place}/{fault}" for fault in found]
+
+
 def _git(root: Path, *words: str) -> list[tuple[str, str, str]]:
     """Rows of what git lists, as mode, tab and name; [] where it fails."""
     command = ["git", "-c", "core.fsmonitor=false", *words]
@@ -216,7 +237,7 @@ def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
     with os.scandir(root / below) as entries:
         for entry in entries:
             name = f"{below}{entry.name}"
-            if name == ".git" or within(name) in STATE or entry.name == "__pycache__":
+            if name == ".git" or _is_state(name) or entry.name == "__pycache__":
                 continue
             mode = entry.stat(follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
@@ -228,6 +249,14 @@ def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
 def within(name: str) -> str:
     """A path of the repository, as the study in which it lies sees it; of the root, as it is."""
     return IN_STUDY.sub("", name)
+
+
+def _is_state(name: str) -> bool:
+    """Whether runs leave it behind: a file or folder of STATE, or in one."""
+    inner = within(name)
+    if inner != name and inner.split("/")[0] in OF_REPOSITORIES:
+        return False
+    return any(inner == state or inner.startswith(f"{state}/") for state in STATE)
 
 
 def owner_of(name: str, study: Study) -> str | None:
@@ -264,8 +293,9 @@ def _faults(
         is_of_another: whether it is a file of another study, for which this bundle does not vouch.
     """
     inner = within(name)
-    in_state = any(inner == state or inner.startswith(f"{state}/") for state in STATE)
-    if in_state:
+    if inner != name and inner.split("/")[0] in OF_REPOSITORIES:
+        return [f"{name}: of a repository in a study: git, DVC or Python would take its settings"]
+    if _is_state(name):
         return [f"{name}: tracked by git, though it is of what runs leave behind"] if is_delivered else []
     if files.present.get(name):
         return [f"{name}: found a symbolic link, expected a file"]
@@ -283,7 +313,10 @@ def _faults(
         return [f"{name}: {kind} in a place where none belongs"]
     if inner != name and inner == ".gitignore":  # what git leaves out of a study
         return []
-    if is_of_another or name in vouched or any(re.fullmatch(pattern, inner) for pattern in LISTED):
+    is_listed = any(re.fullmatch(pattern, inner) for pattern in LISTED)
+    if is_of_another or name in vouched or is_listed:
+        return []
+    if any(re.fullmatch(pattern, name) for pattern in LISTED_ONCE):
         return []
     return [f"{name}: {kind or 'a file'} that nothing vouches for"] if kind or is_delivered else []
 

@@ -1,11 +1,15 @@
 """History: what git knows of the ledgers and the criteria, and what nobody can therefore say otherwise.
 
+Paths are those of the repository: git keeps the files of all studies side by side, and a study's own are
+found by Study.in_repository.
+
 Every commit that HEAD reaches counts, along all parents of merges: 'git log FILE' leaves out a side whose
 file the merge did not take, and so would 'rev-list -- FILE'. What lies before the first commit nobody can
 know; then a check says so instead of holding.
 """
 
 import os
+import posixpath
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -17,14 +21,15 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.design import reviews
 from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline import params
+from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study
 
-STUDY, SOFTWARE = "design", "software/design"  # design controls of the first study, and of the software
-OPENINGS, REQUIREMENTS = f"{STUDY}/test_openings.jsonl", f"{STUDY}/requirements.yaml"
-# The first is where the file is. Under the other, too, it was locked: who moves a file changes no hash in it.
+STUDY, SOFTWARE = "design", "software/design"  # design controls of a study, and of the software
+OPENINGS, REQUIREMENTS = PATHS["openings"], f"{STUDY}/requirements.yaml"
+# Of the repository. The first is where the file is. Under the other, too, it was locked: who moves a file
+# changes no hash in it.
 WHEELS = (f"{SOFTWARE}/wheels.json", f"{STUDY}/wheels.json")
 ACCEPTANCE = "evidence/acceptance.json"
-REVIEWS, REVIEWS_OF_SOFTWARE = f"{STUDY}/reviews.jsonl", f"{SOFTWARE}/reviews.jsonl"
-LEDGERS = (OPENINGS, REVIEWS, REVIEWS_OF_SOFTWARE)
+REVIEWS, REVIEWS_OF_SOFTWARE = PATHS["reviews"], f"{SOFTWARE}/reviews.jsonl"
 FEW = 3  # faults of a ledger that are listed one by one
 GREW = "ledgers only grew, and criteria stand as before the test part was opened"
 RAW, UNCHANGED = "data.sha256", "no raw file changed under its name since the test part was first opened"
@@ -35,7 +40,7 @@ class History:
     """All commits that HEAD reaches, the oldest first.
 
     Args:
-        root: of the clone, or a folder in it.
+        root: of the repository, or a folder in it, to which paths are relative.
 
     Attributes:
         missing: why there is no history to look at; None where there is one.
@@ -73,10 +78,11 @@ class History:
         """Path and text of every content that ever stood under a path that fits, wherever it lay.
 
         Args:
-            fits: path -> whether it does.
+            fits: path, relative to the root where it lies below, -> whether it does.
         """
         named = (line.partition(" ") for line in self._objects)
-        return [(path, self.text(blob)) for blob, _, path in named if path and fits(path)]
+        below = ((blob, path.removeprefix(self._prefix)) for blob, _, path in named if path)
+        return [(path, self.text(blob)) for blob, path in below if fits(path)]
 
     @cached_property
     def main_line(self) -> set[str]:
@@ -131,19 +137,21 @@ class State:
     is_main_line: bool
 
 
-def check(root) -> Check:
+def check(study: Study) -> Check:
     """Level 3: in git, all ledgers only grew, and each criterion stands as when the test part was first
     opened.
 
     Where the first commit holds lines of a ledger already, nobody can say whether others stood before them:
     then nothing is said to hold.
     """
+    root = study.repository
     history = History(root)
     if history.missing:
         return Check(3, GREW, skipped=[history.missing], looked=False)
     result = Check(3, GREW)
-    for ledger in LEDGERS:
-        now = _lines(Path(root) / ledger)
+    openings, reviews_of_study = (study.in_repository(name) for name in (OPENINGS, REVIEWS))
+    for ledger in (openings, reviews_of_study, REVIEWS_OF_SOFTWARE):
+        now = _lines(root / ledger)
         states = _states(history, ledger)
         result.faults += _together(ledger, {state.commit: _lost(ledger, state, now) for state in states})
         if unknown := _begins_with_lines(history, ledger, states):
@@ -151,19 +159,22 @@ def check(root) -> Check:
             result.skipped.append(unknown)
         if away := _elsewhere(history, ledger, now):
             result.skipped.append(away)
-    for commit in _first_openings(history):
-        result.faults += _criteria(root, commit)
-    reviewed, of_software = _lines(Path(root) / REVIEWS), _lines(Path(root) / REVIEWS_OF_SOFTWARE)
-    result.faults += _untold(history, _lines(Path(root) / OPENINGS)) + _undone(reviewed)
-    result.faults += _left_behind(reviewed, of_software)
+    for commit in _first_openings(history, openings):
+        result.faults += _criteria(study, commit)
+    reviewed, of_software = _lines(root / reviews_of_study), _lines(root / REVIEWS_OF_SOFTWARE)
+    result.faults += _untold(history, study, _lines(root / openings))
+    result.faults += _undone(reviews_of_study, reviewed)
+    result.faults += _left_behind(reviews_of_study, reviewed, of_software)
+    result.warned += _shown_elsewhere(history, study)
     return result
 
 
-def _left_behind(reviewed: list[str], of_software: list[str]) -> list[str]:
+def _left_behind(ledger: str, reviewed: list[str], of_software: list[str]) -> list[str]:
     """Reviews of the software's items that only the study's ledger has: once the software's own ledger was
     begun, it has all of them, so that nobody begins it with those that suit.
 
     Args:
+        ledger: path of the study's.
         reviewed, of_software: lines of the study's ledger and of the software's.
     """
     known = set(of_software)
@@ -174,38 +185,104 @@ def _left_behind(reviewed: list[str], of_software: list[str]) -> list[str]:
         if line not in known and isinstance(row := _parsed(line), dict) and row.get("item") in items
     ]
     return [
-        f"{REVIEWS_OF_SOFTWARE}: lacks line {number} of {REVIEWS}, a review of {item}: copy it there"
+        f"{REVIEWS_OF_SOFTWARE}: lacks line {number} of {ledger}, a review of {item}: copy it there"
         for number, item in lost
     ]
 
 
-def _untold(history: History, now: list[str]) -> list[str]:
+def _untold(history: History, study: Study, now: list[str]) -> list[str]:
     """Looks at the test part that git knows of and the ledger does not: lines of a ledger under another
-    name, openings that an earlier bundle listed, and runs whose metrics were committed."""
-    told = [row for line in now if isinstance(row := _parsed(line), dict)]
-    runs, keys, faults = {str(row.get("run_id")) for row in told}, {_key(row) for row in told}, []
+    name, openings that an earlier bundle listed, and runs whose metrics were committed.
+
+    What lies in another study is of that one, if its ledger ever had it. Else it is missed here, so that
+    nobody hides a look in a folder that no study proves.
+
+    Args:
+        now: lines of the study's ledger.
+    """
+    ledger, faults = study.in_repository(OPENINGS), []
+    told = {study.place: _Told.by(now)}
     for path, text in history.contents(_may_tell):
+        owner = place_of(path)
+        if owner not in told:
+            told[owner] = told[study.place] | _Told.by(_ever(history, f"{owner}/{OPENINGS}"))
         rows = [_parsed(line) for line in text.splitlines()] if path.endswith(".jsonl") else [_parsed(text)]
         for row in (row for row in rows if isinstance(row, dict)):
-            listed = (
-                row["openings"]
-                if isinstance(row.get("openings"), list)
-                else [row]
-                if row.keys() >= OPENED
-                else []
-            )
-            faults += [
-                f"{OPENINGS}: lacks an opening of run {str(opening.get('run_id'))[:12]} that {path} "
-                f"had in an earlier commit"
-                for opening in listed
-                if isinstance(opening, dict) and _key(opening) not in keys
-            ]
-            if row.get("part") == "test" and str(row.get("run_id")) not in runs:
-                faults.append(
-                    f"{OPENINGS}: knows nothing of run {str(row.get('run_id'))[:12]}, whose {path} "
-                    f"was committed"
-                )
+            faults += [f"{ledger}: {fault}" for fault in _missed(path, row, told[owner])]
     return list(dict.fromkeys(faults))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What lines of ledgers say: ids of runs, and keys of openings."""
+
+    runs: frozenset[str]
+    keys: frozenset[tuple]
+
+    @classmethod
+    def by(cls, lines: list[str]) -> "_Told":
+        """What lines say; those that are no JSON objects say nothing."""
+        rows = [row for line in lines if isinstance(row := _parsed(line), dict)]
+        return cls(frozenset(str(row.get("run_id")) for row in rows), frozenset(map(_key, rows)))
+
+    def __or__(self, other: "_Told") -> "_Told":
+        return _Told(self.runs | other.runs, self.keys | other.keys)
+
+
+def _missed(path: str, row: dict, told: _Told) -> list[str]:
+    """The looks of which a row of a file tells and no ledger does."""
+    listed = [row] if row.keys() >= OPENED else []
+    if isinstance(row.get("openings"), list):
+        listed = row["openings"]
+    faults = [
+        f"lacks an opening of run {str(opening.get('run_id'))[:12]} that {path} had in an earlier commit"
+        for opening in listed
+        if isinstance(opening, dict) and _key(opening) not in told.keys
+    ]
+    if row.get("part") == "test" and str(row.get("run_id")) not in told.runs:
+        faults.append(f"knows nothing of run {str(row.get('run_id'))[:12]}, whose {path} was committed")
+    return faults
+
+
+def place_of(path: str) -> str:
+    """The place of the study in whose folder a path of the repository lies; "." of the first one."""
+    parts = path.split("/")
+    is_further = len(parts) > 2 and parts[0] == STUDIES and NAME.fullmatch(parts[1])
+    return f"{STUDIES}/{parts[1]}" if is_further else "."
+
+
+def _ever(history: History, path: str) -> list[str]:
+    """Every line that a file ever had."""
+    texts = (text for _, text in history.states(posixpath.normpath(path)))
+    return list(dict.fromkeys(line for text in texts for line in text.splitlines()))
+
+
+def _shown_elsewhere(history: History, study: Study) -> list[str]:
+    """Other studies that have raw files of this one, and whose test part was opened: what was seen there may
+    have decided what is done here, and this study's ledger has no line of it.
+
+    To learn something else from the same images is no fault; nor is a study that took another's place.
+    """
+    own = _images(_whole(study.repository / study.in_repository(RAW)))
+    places = {place_of(path) for path, _ in history.contents(lambda path: path.endswith(RAW))}
+    warned = []
+    for place in sorted(places - {study.place}):
+        manifests = history.states(posixpath.normpath(f"{place}/{RAW}"))
+        shared = own & frozenset().union(*(_images(text) for _, text in manifests))
+        looks = len(_Told.by(_ever(history, f"{place}/{OPENINGS}")).runs)
+        if shared and looks:
+            name = "the first study" if place == "." else place
+            warned.append(
+                f"{len(shared)} of {len(own)} raw files are also those of {name}, whose test part was shown "
+                f"to {looks} runs: choices here may rest on what was seen there"
+            )
+    return warned
+
+
+def _images(text: str) -> frozenset[str]:
+    """SHA-256 of the files in folders of a data set, of its manifest: images and label maps. What stands
+    beside them, such as a licence, may be the same in many sets."""
+    return frozenset(digest for path, digest in _sums(text).items() if "/" in path)
 
 
 OPENED = {"run_id", "stage", "cases_sha256", "metrics_sha256"}  # what an opening has at least
@@ -216,7 +293,7 @@ def _may_tell(path: str) -> bool:
     """Whether a file may say that the test part was opened. Examples of records in tests say so of no run."""
     return (
         not path.startswith("tests/")
-        and not path.endswith(OPENINGS)
+        and path != posixpath.normpath(f"{place_of(path)}/{OPENINGS}")
         and (path.endswith(".jsonl") or path.rpartition("/")[2] in TOLD)
     )
 
@@ -232,7 +309,7 @@ def _parsed(text: str):
         return None
 
 
-def _undone(lines: list[str]) -> list[str]:
+def _undone(ledger: str, lines: list[str]) -> list[str]:
     """Reviews of a criterion that say that no opening stood before them, below one that says that some did:
     lines are only ever added.
 
@@ -245,7 +322,7 @@ def _undone(lines: list[str]) -> list[str]:
         before = row.get("n_openings") if isinstance(row, dict) else None
         if before == 0 < most and row.get("criterion_sha256"):
             faults.append(
-                f"{REVIEWS}: line {number}, of {row.get('item')}, says that no opening stood "
+                f"{ledger}: line {number}, of {row.get('item')}, says that no opening stood "
                 f"before it; a line above says {most}"
             )
         most = max(most, before) if isinstance(before, int) else most
@@ -331,17 +408,16 @@ def _together(ledger: str, lost: dict[str, list[str]]) -> list[str]:
     lines = max(len(of_commit) for of_commit in lost.values())
     return [
         f"{ledger}: lacks {lines} lines that earlier commits have. Restore it: 'git checkout HEAD -- "
-        f"{ledger}'. Of a study of its own "
-        "it is another ledger, which belongs into a repository without this history: copy the files "
-        "there, then 'git init'",
+        f"{ledger}'. Other data have a ledger of their own, in a study of their own: "
+        "'python -m radiotrace new'",
         faults[0],
     ]
 
 
-def _first_openings(history: History) -> list[str]:
+def _first_openings(history: History, ledger: str) -> list[str]:
     """The commits in which the ledger of the test part has lines and had none in any parent."""
     empty = {None, _git(history.root, "hash-object", "--stdin").strip()}
-    versions = history.versions(OPENINGS)
+    versions = history.versions(ledger)
     return [
         commit
         for commit, blob in versions.items()
@@ -349,24 +425,20 @@ def _first_openings(history: History) -> list[str]:
     ]
 
 
-def _criteria(root, commit: str) -> list[str]:
+def _criteria(study: Study, commit: str) -> list[str]:
     """Where a criterion is not what it was in a commit, is there no more, or came later and is not said to
     have."""
-    then, now = (
-        _digests(_git(root, "cat-file", "blob", f"{commit}:./{REQUIREMENTS}")),
-        _digests(_whole(Path(root) / REQUIREMENTS)),
-    )
+    root, path = study.repository, study.in_repository(REQUIREMENTS)
+    then = _digests(_git(root, "cat-file", "blob", f"{commit}:./{path}"))
+    now = _digests(_whole(root / path))
     if then is None or now is None:
-        return [
-            f"{REQUIREMENTS}: cannot be read "
-            f"{'as it stands now' if now is None else f'in commit {commit[:12]}'}"
-        ]
+        return [f"{path}: cannot be read {'as it stands now' if now is None else f'in commit {commit[:12]}'}"]
     faults = [
         f"{name}: its criterion is not that of commit {commit[:12]}, when the test part was first opened"
         for name, digest in sorted(then.items())
         if now.get(name) != digest
     ]
-    late, open_about = now.keys() - then.keys(), _said_to_be_late(Path(root) / ACCEPTANCE)
+    late, open_about = now.keys() - then.keys(), _said_to_be_late(study.located(ACCEPTANCE))
     return faults + [
         f"{name}: its criterion came after commit {commit[:12]}, when the test part was first "
         f"opened, and {ACCEPTANCE} does not say so"
@@ -412,16 +484,17 @@ def loaded(text: str):
         return params.load_yaml(path)
 
 
-def wheels(root) -> Check:
+def wheels(study: Study) -> Check:
     """Level 3: a file of a package, once locked under its name, never had another SHA-256.
 
     Only a package index knows what the hashes of wheels.json should be. Which of them were changed later, git
     knows, also where the file had another path.
     """
+    root = study.repository
     history = History(root)
     if history.missing:
         return Check(3, LOCKED, skipped=[history.missing], looked=False)
-    now, result = _hashes(_whole(Path(root) / WHEELS[0])), Check(3, LOCKED)
+    now, result = _hashes(_whole(root / WHEELS[0])), Check(3, LOCKED)
     for commit, text in (state for path in WHEELS for state in history.states(path)):
         then = _hashes(text)
         result.faults += [
@@ -445,28 +518,29 @@ def _hashes(text: str) -> dict[str, str]:
     return {row["file"]: row["sha256"] for row in record["wheels"].values()}
 
 
-def raw_files(root) -> Check:
+def raw_files(study: Study) -> Check:
     """Level 3: which raw files, label maps among them, have another SHA-256 than when a model was first shown
     the test part.
 
     Who puts predictions in the places of references gets any figure, and every record follows. A correction
     looks alike, so this warns.
     """
+    root, manifest = study.repository, study.in_repository(RAW)
     history = History(root)
     if history.missing:
         return Check(3, UNCHANGED, skipped=[history.missing], looked=False)
-    commits, opened = list(history.parents), _first_openings(history)
-    now, result = _sums(_whole(Path(root) / RAW)), Check(3, UNCHANGED)
+    commits, opened = list(history.parents), _first_openings(history, study.in_repository(OPENINGS))
+    now, result = _sums(_whole(root / manifest)), Check(3, UNCHANGED)
     since = commits[min(map(commits.index, opened)) :] if opened else []
     changed: dict[str, str] = {}
-    for commit, text in history.states(RAW, since):
+    for commit, text in history.states(manifest, since):
         changed |= {
             path: commit
             for path, digest in _sums(text).items()
             if now.get(path, digest) != digest and path not in changed
         }
     result.warned = [
-        f"{RAW}: {path} was another file in commit {commit[:12]}, after the test part was first opened"
+        f"{manifest}: {path} was another file in commit {commit[:12]}, after the test part was first opened"
         for path, commit in sorted(changed.items())
     ]
     return result

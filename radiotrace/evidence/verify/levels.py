@@ -19,6 +19,7 @@ import json
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from radiotrace import records
@@ -27,7 +28,7 @@ from radiotrace.evidence.design import compliance
 from radiotrace.evidence.signing import dsse, oms, statements
 from radiotrace.evidence.signing.statements import MANIFEST
 from radiotrace.pipeline import dvcfile, isolated, params
-from radiotrace.pipeline.study import Study
+from radiotrace.pipeline.study import STUDIES, Study
 from radiotrace.records import jcs, measure_table
 
 INDEX = "index.json"
@@ -176,7 +177,7 @@ def _runs(read: dict) -> list[str]:
 
 def _references(read: dict, files: dict[str, str]) -> list[str]:
     """Every {file, pointer, …} of our own records: the file has the hash that is named, and the value
-    stands where it says."""
+    stands where it says; or the record says itself that it does not, as a checklist does of a gap."""
     faults = []
     for name, place, reference in (
         (name, *found) for name, record in read.items() for found in _pointing(record, "")
@@ -184,7 +185,7 @@ def _references(read: dict, files: dict[str, str]) -> list[str]:
         file = reference["file"].removeprefix("evidence/")
         at = f"{name}#{place}: {file}#{reference['pointer']}"
         if file not in read:
-            faults += [] if reference.get("holds") is False else [f"{at}: no such file"]
+            faults += [] if reference.get("held") is False else [f"{at}: no such file"]
         elif reference.get("sha256", files[file]) != files[file]:
             faults.append(f"{at}: of another version of {file}")
         else:
@@ -197,7 +198,7 @@ def _references(read: dict, files: dict[str, str]) -> list[str]:
                         f"{json.dumps(reference['value'])[:60]}"
                     )
             except (LookupError, ValueError):
-                faults += [] if reference.get("holds") is False else [f"{at}: nothing there"]
+                faults += [] if reference.get("held") is False else [f"{at}: nothing there"]
     return faults
 
 
@@ -241,6 +242,13 @@ def leads_out(path: str, up: str = "") -> bool:
     return ".." in inside.parts or inside.is_absolute()
 
 
+def _strays(name: str) -> str | None:
+    """Why a bundle may not vouch for what its records name so; None where it may."""
+    if leads_out(name):
+        return "leads out of the clone"
+    return "is of another study, which proves itself" if name.startswith(f"{STUDIES}/") else None
+
+
 def vouched(evidence, study: Study) -> Check:
     """Level 3: every file outside the bundle that it vouches for is there and has its SHA-256.
 
@@ -253,10 +261,10 @@ def vouched(evidence, study: Study) -> Check:
         return Check(3, check.what, [f"{MANIFEST}: {str(error).splitlines()[0]}"])
     absent = []
     for entry in (entry for entry in manifest["files"] if not entry["in_bundle"]):
-        path = study.located(entry["path"])
-        if leads_out(entry["path"]):
-            check.faults.append(f"{entry['path']}: leads out of the clone")
+        if fault := _strays(entry["path"]):
+            check.faults.append(f"{entry['path']}: {fault}")
             continue
+        path = study.located(entry["path"])
         if not path.is_file():
             (absent if entry["path"].startswith(("build/", "members/")) else check.faults).append(
                 f"{entry['path']}: missing"
@@ -295,7 +303,7 @@ def started(root: Path, words: list[str], code: Path = isolated.ROOT) -> tuple[i
     return done.returncode, done.stderr
 
 
-def derived(evidence, root, run=started) -> Check:
+def derived(evidence, study: Study, run=started) -> Check:
     """Level 3: the stage evidence of this clone, run again into a temporary folder, gives the same bytes.
 
     Verdicts, thresholds, traces, hashes of code and of tests, bills and checklists are so made from their
@@ -304,9 +312,11 @@ def derived(evidence, root, run=started) -> Check:
     Args:
         run: how the stage is run.
     """
-    evidence, root = Path(evidence), Path(root)
+    evidence, root = Path(evidence), study.folder
     check = Check(3, "made again from this clone it has the same bytes")
     start, words = _command(root / "dvc.yaml")
+    if fault := misled(start, words, study):
+        return Check(3, check.what, [f"dvc.yaml: the stage evidence {fault}"])
     if words[:3] != STAGE:
         return Check(
             3,
@@ -337,6 +347,27 @@ def derived(evidence, root, run=started) -> Check:
         elif before[name] != after[name]:
             check.faults.append(f"{name}: {_difference(before[name], after[name])}")
     return check
+
+
+def misled(start: str, words: list[str], study: Study) -> str | None:
+    """Why the command of a stage would work in another folder than that of its study; None where it would
+    not. What it read there would be taken for the study's.
+
+    Args:
+        start: the folder in which it starts, as the study sees it.
+        words: of the command.
+    """
+    expected = study.up.rstrip("/") or "."
+    places = []
+    for word, following in pairwise([*words, ""]):
+        option, is_joined, value = word.partition("=")
+        if option.startswith("--s") and "--study".startswith(option):  # which argparse would complete
+            places.append(value if is_joined else following)
+    if start != expected:
+        return f"starts in {start}, expected {expected}"
+    if places != ([study.place] if study.up else []):
+        return f"is of the study {' and '.join(places) or '.'}, expected {study.place}"
+    return None
 
 
 def _command(workflow: Path) -> tuple[str, list[str]]:

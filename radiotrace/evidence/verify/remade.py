@@ -8,13 +8,14 @@ import json
 import shutil
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse
 from radiotrace.evidence.verify import differences, workflow
-from radiotrace.evidence.verify.levels import Check, Clone, started
+from radiotrace.evidence.verify.levels import Check, Clone, misled, started
 from radiotrace.pipeline import dvcfile, params
 
 WHAT = "every stage but train, run again, gives the same records"
@@ -47,7 +48,8 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
         described: its entry in dvc.yaml.
 
     Raises:
-        StageError: the command is not that of the stage.
+        StageError: the command is not that of the stage, or names an output nowhere, so that it would write
+            into the clone.
     """
     start, words = dvcfile.command(described)
     if words[:3] != ["python", "-m", workflow.STAGES[name].module(name)]:
@@ -55,7 +57,9 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
             f"dvc.yaml: the stage {name} is '{' '.join(words[:3])} …', expected 'python -m "
             f"{workflow.STAGES[name].module(name)} …'"
         )
-    options, outputs = dict(zip(words[3::2], words[4::2], strict=False)), {}
+    # of several words of an option the first; those that are outputs have one
+    options = {word: value for word, value in pairwise(words[3:]) if word.startswith("--")}
+    outputs = {}
     made = [
         next(iter(out)) if isinstance(out, dict) else out
         for out in (*described.get("outs", []), *described.get("metrics", []))
@@ -71,6 +75,8 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
             ledger.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / value, ledger)
             replaced += [option, str(ledger)]
+    if unnamed := sorted(set(made) - set(outputs)):
+        raise StageError(f"dvc.yaml: no option of the stage {name} names {', '.join(unnamed)}")
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     return Plan(start, [*words[1:], *replaced], outputs)
@@ -87,6 +93,9 @@ def check(clone: Clone, run=started, stages=STAGES) -> Check:
     for name in stages:
         with tempfile.TemporaryDirectory() as folder:
             made = plan(name, described[name], clone.root, Path(folder))
+            if fault := misled(made.start, made.words, clone.study):
+                result.faults.append(f"dvc.yaml: the stage {name} {fault}")
+                continue
             status, said = run(clone.root / made.start, made.words)
             if status:
                 last = said.strip().splitlines()[-1:] or ["without a word"]

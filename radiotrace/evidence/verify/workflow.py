@@ -49,6 +49,10 @@ MACHINERY = (
     ".gitignore",
     "Makefile",
 )
+KEYS = ("stages", "plots", "artifacts")  # of dvc.yaml
+PINS = re.compile(
+    r"(\.\./\.\./)?requirements(/[a-z]+)?\.txt"
+)  # a word of a command that names a file of pins
 REFUSING = frozenset({"params", "measure_names"})  # schemas that are no dep of a stage that reads them
 MACHINES = "MACHINERY"  # stands for them in an option
 PAGES = "build/evaluate/report.html stages/report.html build/evaluate/results/reference.json"
@@ -104,16 +108,19 @@ class Stage:
             words = [*(word for word in words if word != MACHINES), *machinery(study.repository)]
         return [study.seen(word) for word in words]
 
-    def command(self, name: str, study: Study) -> list[str]:
-        """The words of its command, an option and its values together."""
+    def command(self, name: str, study: Study, pinned: bool = True) -> list[str]:
+        """The words of its command, an option and its values together.
+
+        Args:
+            pinned: whether files of pins are named, for which imports are followed.
+        """
         start = f"python -m {self.module(name)}"
         if study.up:
             start = f"cd {study.up.rstrip('/')} && {start} --study {study.place}"
-        groups = [
-            f"{start} --params {PARAMS}",
-            f"--requirements {' '.join(self.pin_files(name, study))}",
-        ]
-        return groups + [f"--{option} {' '.join(words)}" for option, words in self.values(study).items()]
+        pin_words = self.pin_files(name, study) if pinned else []
+        groups = [f"{start} --params {PARAMS}", " ".join(["--requirements", *pin_words])]
+        groups += [f"--{option} {' '.join(words)}" for option, words in self.values(study).items()]
+        return groups if pinned else [_without_pins(group) for group in groups]
 
     def code(self, name: str, study: Study) -> list[str]:
         """The files that its script imports, however indirectly, and itself."""
@@ -129,6 +136,11 @@ class Stage:
     def writes(self) -> set[str]:
         """Every out."""
         return {*self.outs.split(), *self.kept.split(), *self.metrics.split()}
+
+
+def _without_pins(text: str) -> str:
+    """Words without those that name files of pins."""
+    return " ".join(word for word in text.split(" ") if not PINS.fullmatch(word))
 
 
 def machinery(root: Path) -> list[str]:
@@ -327,11 +339,7 @@ def check(study: Study) -> Check:
         return Check(3, what, [f"{WORKFLOW}: cannot be compared: {str(error).splitlines()[0]}"])
     if not isinstance(said, dict) or not isinstance(said.get("stages"), dict):
         return Check(3, what, [f"{WORKFLOW}: found no stages"])
-    faults = [
-        f"{WORKFLOW}: {key}: the code has no such key"
-        for key in map(str, said)
-        if key not in ("stages", "plots", "artifacts")
-    ]
+    faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
     if said.get("plots") != PICTURES.split():
         faults.append(
             f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/"
@@ -346,6 +354,33 @@ def check(study: Study) -> Check:
         for fault in _unlike(said["stages"].get(name), entry)
     ]
     return Check(3, what, faults)
+
+
+def runs_otherwise(study: Study) -> list[str]:
+    """Where dvc.yaml would run what the code would not; that deps and outs are the code's is left to check,
+    which has to follow all imports.
+
+    Which files of pins a command names is left to it, too: a stage can only refuse because of them.
+    """
+    try:
+        said = params.load_yaml(study.folder / WORKFLOW)
+        stages = said["stages"]
+        faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
+        faults += [
+            f"{WORKFLOW}: {name}: the code has no such stage" for name in stages.keys() - STAGES.keys()
+        ]
+        for name in (name for name in STAGES if name in stages):
+            more = stages[name].keys() - {"cmd", "deps", "desc", "metrics", "outs", "params"}
+            faults += [
+                f"{WORKFLOW}: {name}: {key}: the code has no such key" for key in sorted(map(str, more))
+            ]
+            wanted = " ".join(STAGES[name].command(name, study, pinned=False))
+            found = _without_pins(str(stages[name].get("cmd")))
+            if found != wanted:
+                faults.append(f"{WORKFLOW}: {name}: cmd: {_first_word(found, wanted)}")
+    except (StageError, OSError, LookupError, TypeError, AttributeError, ValueError) as error:
+        return [f"{WORKFLOW}: cannot be compared: {str(error).splitlines()[0]}"]
+    return faults
 
 
 def _unlike(found, wanted: dict) -> list[str]:

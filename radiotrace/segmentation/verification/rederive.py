@@ -333,7 +333,7 @@ def reference(sources: Sources) -> list[str]:
 
 def packages(sources: Sources) -> list[str]:
     """The locked files of packages are of the pinned versions, all of them and no other."""
-    root = sources.clone.root
+    root = sources.clone.study.repository
     pinned = distributions.pinned([pin for file in pin_files.every(root) for pin in pins.of(root / file)])
     return [
         f"{locked_wheels.PATH}: {fault}"
