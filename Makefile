@@ -1,4 +1,4 @@
-# Everyday commands, of the first study or, with STUDY=studies/NAME, of another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
+# Everyday commands, of the first study; those that say so take STUDY=studies/NAME for another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
 .PHONY: help run pull verify trace review test after-run verification negative-controls release browser lint check deps diff manifest install clean
 .DEFAULT_GOAL := help
 
@@ -14,6 +14,7 @@ COMPILE = .venv/bin/python -m compileall -q -j 0 -x '/tests?/' .venv/lib > /dev/
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
+	@echo; echo "run, pull, verify, trace, review and manifest take STUDY=studies/NAME; 'python -m radiotrace new' lays out such a study of your own data"
 
 run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
 	@cd '$(STUDY)' && dvc pull --quiet data.dvc || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
@@ -32,7 +33,7 @@ trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirem
 	@test -n '$(ITEM)' || { echo "say of what: make trace ITEM=SRS-SPLIT-1" >&2; exit 1; }
 	@$(RADIOTRACE) trace '$(ITEM)'
 
-review: .venv/runtime ## a page of all items of software/design/ and design/ that wait for review, with what changed; it says how to sign them
+review: .venv/runtime ## a page of all items of software/design/ and the study's design/ that wait for review, with what changed; it says how to sign them
 	@$(RADIOTRACE) review --all
 
 test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
@@ -46,10 +47,10 @@ verification: .venv/dev browser ## record what the tests of requirements and the
 	dvc pull --quiet --allow-missing
 	python -m radiotrace negative-controls
 
-negative-controls: .venv/dev ## seed every fault that was not yet seen with this code; each must turn its requirement red
+negative-controls: .venv/dev ## seed every fault that was not yet seen with this code, of the software and of the first study; each must turn its requirement red
 	python -m radiotrace negative-controls
 
-release: .venv/dev browser ## from committed sources to signed evidence that a fresh clone verifies, with RELEASE='--dry-run', '--commit', …; goes on where it stopped
+release: .venv/dev browser ## the first study and the software, from committed sources to signed evidence that a fresh clone verifies, with RELEASE='--dry-run', '--commit', …; goes on where it stopped
 	@python -m radiotrace release $(RELEASE)
 
 browser: ## Chromium, which opens the report in a test; installed with apt-get where there is no browser and this is root
@@ -62,7 +63,7 @@ lint: .venv/dev ## ruff (rules and layout), types of the wings that pyproject.to
 	basedpyright
 	actionlint
 
-check: .venv/runtime ## dvc.lock fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
+check: .venv/runtime ## dvc.lock of every study fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
 	@said=$$(dvc repro --dry --allow-missing --all-pipelines) || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^>/d'; \
 	  if echo "$$said" | grep -q '^Running stage'; then echo "dvc.lock does not fit the code, the parameters or design/: 'dvc repro'" >&2; exit 1; fi
 	python -m radiotrace datastore
@@ -73,11 +74,11 @@ diff: .venv/runtime ## metrics and parameters against another revision (BASE=mai
 	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
 	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
 
-deps: .venv/runtime ## write what follows from the code: commands, deps and outs into dvc.yaml, names of measures into schemas/; after a change of imports or of measures
+deps: .venv/runtime ## write what follows from the code: commands, deps and outs into the dvc.yaml of each study, names of measures into schemas/; after a change of imports or of measures
 	python -m radiotrace.commands.measure_names
 	python -m radiotrace.evidence.verify.workflow
 
-manifest: .venv/runtime ## accept the files in data/ as they are: rewrites data.sha256 and data.dvc
+manifest: .venv/runtime ## accept the files in the study's data/ as they are: rewrites data.sha256 and data.dvc
 	$(RADIOTRACE) manifest
 	cd '$(STUDY)' && dvc add --quiet data
 
