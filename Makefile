@@ -44,11 +44,11 @@ after-run: .venv/dev browser ## 'make run', then 'make test', where a run does n
 
 verification: .venv/dev browser ## record what the tests of requirements and the negative controls come to; then 'dvc repro evidence'
 	python -m pytest -m requirement --record software/verification/tests.json --junitxml execution/tests.junit.xml
-	dvc pull --quiet --allow-missing
-	python -m radiotrace negative-controls
+	cd '$(STUDY)' && dvc pull --quiet --allow-missing
+	$(RADIOTRACE) negative-controls
 
-negative-controls: .venv/dev ## seed every fault that was not yet seen with this code, of the software and of the first study; each must turn its requirement red
-	python -m radiotrace negative-controls
+negative-controls: .venv/dev ## seed every fault that was not yet seen with this code; each must turn its requirement red
+	$(RADIOTRACE) negative-controls
 
 release: .venv/dev browser ## the first study and the software, from committed sources to signed evidence that a fresh clone verifies, with RELEASE='--dry-run', '--commit', …; goes on where it stopped
 	@python -m radiotrace release $(RELEASE)

@@ -25,6 +25,7 @@ from radiotrace.commands import (
     monitor,
     negative_controls,
     new,
+    of_study,
     release,
     results,
     review,
@@ -67,16 +68,9 @@ def manifest(args) -> None:
 
 
 def check_datastore(args) -> None:
-    """Hashes every object of datastore/ and looks up everything that is locked."""
-    objects, locked = datastore.check(args.project)
+    """Hashes every object of datastore/ and looks up everything that is locked, of every study."""
+    objects, locked = datastore.check(args.project or args.study.repository)
     print(f"datastore/: {objects} objects hashed, {locked} locked files found")
-
-
-def _look_where_shared(args) -> None:
-    """Leads options that stand as they were to what the studies share: from a study it lies elsewhere."""
-    for name in ("software", "tests"):
-        if getattr(args, name, None) == name:
-            setattr(args, name, args.study.seen(name))
 
 
 def version() -> str:
@@ -94,7 +88,7 @@ def check_repository(args) -> None:
     Raises:
         StageError: in one line.
     """
-    place = Path(getattr(args, OF_A_REPOSITORY[args.command] or "", "."))
+    place = Path(getattr(args, OF_A_REPOSITORY[args.command] or "", None) or ".")
     parts = [place / name for name in PARTS]
     named = [
         Path(getattr(args, name))
@@ -105,9 +99,17 @@ def check_repository(args) -> None:
         raise StageError(f"{args.command} is about a repository, and there is none in {place.resolve()}")
 
 
+def _place(asked) -> str:
+    """Of the study that a command is about; "." where what was asked for is no place of a study."""
+    if isinstance(asked, study.Study):
+        return asked.place
+    folder, _, name = asked.rstrip("/").rpartition("/")
+    return f"{folder}/{name}" if folder == study.STUDIES and study.NAME.fullmatch(name) else "."
+
+
 def script() -> int:
     """The command `radiotrace`, as pip installs it: does what `python -m radiotrace` does."""
-    if sys.argv[1:2] in (["verify"], ["sign"]):
+    if not {"verify", "sign"}.isdisjoint(sys.argv[1:4]):
         os.execv(sys.executable, [sys.executable, "-I", os.path.abspath(__file__), *sys.argv[1:]])  # noqa: S606, PTH100
     return main()
 
@@ -125,12 +127,12 @@ def main(argv=None) -> int:
     for name, function, options in (
         ("results", results.results, {"--evidence": "evidence"}),
         ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
-        ("datastore", check_datastore, {"--project": "."}),
+        ("datastore", check_datastore, {"--project": None}),
     ):
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         for option, default in options.items():
-            command.add_argument(option, default=default, help=f"default: {default}")
+            command.add_argument(option, default=default, help=f"default: {default or 'this one'}")
     for name, function, options in (
         ("new", new.new, new.options),
         ("monitor", monitor.monitor, monitor.options),
@@ -151,12 +153,12 @@ def main(argv=None) -> int:
     try:
         if args.function is not verify.run:  # which looks into a clone from outside
             args.study = study.enter(args.study)
-            _look_where_shared(args)
+            of_study.lead_to_shared(args, args.study)
         if args.command in OF_A_REPOSITORY:
             check_repository(args)
         return args.function(args) or 0
     except StageError as error:
-        print(f"radiotrace: {error}", file=sys.stderr)
+        print(f"radiotrace: {of_study.typed(str(error), _place(args.study))}", file=sys.stderr)
         return 1
 
 

@@ -381,7 +381,7 @@ def remade(one: Release, derivations: Derivations) -> str | None:
         a release, else None.
     """
     before = levels.release(one.folder / BUNDLE).faults
-    words = levels._command(one.folder / "dvc.yaml")[1:]
+    words = levels._command(one.folder / "dvc.yaml")[1][1:]
     status, derivations.said = derivations.run(
         one.folder,
         [
@@ -1086,7 +1086,7 @@ def back(one: Release, head: str) -> None:
 
 def bundled(folder: Path) -> None:
     """Puts the records of the stages into the bundle as the stage evidence does, which takes longer."""
-    words = levels._command(folder / "dvc.yaml")
+    _, words = levels._command(folder / "dvc.yaml")
     for name in stage_evidence.RECORDS:
         write(
             folder / BUNDLE / f"{name}.json",

@@ -12,6 +12,7 @@ from radiotrace.commands import negative_controls as command
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls, negative_controls
 from radiotrace.evidence.trace import tests
+from radiotrace.pipeline.study import Study
 from tests import tiny
 from tests.traced import OTHER, RUN_ID, STATUS, Project, example
 
@@ -187,7 +188,7 @@ def seeded(repository, monkeypatch, tmp_path, files, **changes):
     """Verdicts of a fault of double()."""
     monkeypatch.chdir(repository)
     control = FAULT | changes
-    name, found = command.of_code(control, files, tmp_path / "copy")
+    name, found = command.of_code(control, files, repository, tmp_path / "copy")
     assert name == control["id"]
     assert not (tmp_path / "copy").exists()
     assert (repository / "radiotrace/sums.py").read_text() == tiny.SUMS
@@ -311,7 +312,7 @@ def test_controls_that_are_unknown_or_do_not_fit_stop_the_command_at_once(reposi
         "NC-UI-3": FAULT | {"id": "NC-UI-3", "file": "radiotrace/gone.py"},
     }
     with pytest.raises(StageError, match="3 negative controls cannot be applied") as caught:
-        command.stop_at(["NC-UI-9"], known)
+        command.stop_at(["NC-UI-9"], known, repository, {})
     assert [line.split()[0].rstrip(":") for line in caught.value.findings] == [
         "NC-UI-9",
         "NC-UI-2",
@@ -374,6 +375,9 @@ class Run:
     def __init__(self, args):
         pass
 
+    def idle(self, control):
+        return None
+
     def under(self, control, requirement_ids, required):
         return {one: {"verdict": "red", "red": ["not met"], "kind": "criterion"} for one in requirement_ids}
 
@@ -386,7 +390,7 @@ def beside(tmp_path, monkeypatch):
     (tmp_path / "software/verification/negative_controls.json").unlink()
     seeded = []
 
-    def of_code(control, files_of, folder):
+    def of_code(control, files_of, repository, folder):
         seeded.append(control["id"])
         return control["id"], dict.fromkeys(files_of, RED)
 
@@ -394,7 +398,9 @@ def beside(tmp_path, monkeypatch):
         parser = argparse.ArgumentParser()
         command.options(parser)
         paths = ["--software", str(tmp_path / "software"), "--out", str(tmp_path / "study.json")]
-        command.run(parser.parse_args([*words, "--jobs", "1", *paths]))
+        args = parser.parse_args([*words, "--jobs", "1", *paths])
+        args.study = Study(ROOT)
+        command.run(args)
         done = list(seeded)
         seeded.clear()
         return done

@@ -1,5 +1,6 @@
 """new: a study of own data is laid out whole, and says what a person must still decide."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pytest
 
 from radiotrace import __main__ as command
 from radiotrace import records
+from radiotrace.commands import new
 from radiotrace.evidence.design import controls, undecided
 from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import formats
@@ -145,3 +147,20 @@ def test_design_of_the_study_fits_the_software(repository, data):
     folder = laid_out(repository, data)
     design = controls.load(folder / "design", repository / "software")
     assert {row["item"] for row in undecided.gaps(design)} == {*undecided.LOOKED_AT}
+
+
+@pytest.mark.parametrize(
+    ("organs", "expected"), [(["liver"], ["NC-SEG-2"]), (["liver", "spleen"], ["NC-SEG-1", "NC-SEG-2"])]
+)
+def test_fault_that_swaps_labels_is_drafted_where_there_are_several(organs, expected):
+    assert new.drafted_faults(organs) == expected
+
+
+def test_study_with_one_label_is_drafted_without_the_fault_that_swaps_labels(repository, data, monkeypatch):
+    declared = formats.read_declaration(data)
+    one_label = dataclasses.replace(declared, labels={"0": "background", "1": "liver"})
+    monkeypatch.setattr(formats, "read_declaration", lambda folder: one_label)
+    folder = laid_out(repository, data)
+    drafted = params.load_yaml(folder / "design/negative_controls.yaml")["negative_controls"]
+    [required] = params.load_yaml(folder / "design/requirements.yaml")["requirements"]
+    assert [row["id"] for row in drafted] == required["verification"]["negative_controls"] == ["NC-SEG-2"]

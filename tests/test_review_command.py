@@ -12,6 +12,7 @@ import pytest
 from radiotrace.commands import review
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls, reviews
+from radiotrace.pipeline.study import Study
 from tests.traced import opening
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,19 +47,10 @@ def loaded(folder):
 def run(folder, *words):
     parser = argparse.ArgumentParser()
     review.options(parser)
-    review.review(
-        parser.parse_args(
-            [
-                *words,
-                "--design",
-                str(folder),
-                "--software",
-                str(folder.parent / "software"),
-                "--openings",
-                str(folder / "test_openings.jsonl"),
-            ]
-        )
-    )
+    folders = ["--design", str(folder), "--software", str(folder.parent / "software")]
+    args = parser.parse_args([*words, *folders, "--openings", str(folder / "test_openings.jsonl")])
+    args.study = Study(Path())
+    review.review(args)
 
 
 def edit(folder, old, new):

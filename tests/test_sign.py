@@ -19,6 +19,7 @@ from radiotrace import records
 from radiotrace.commands import sign
 from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse, keys, signatures
+from radiotrace.pipeline.study import Study
 from tests.bundles import SLSA, flip_byte, private_key, seal, write_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +29,9 @@ APPROVED = ("--review", "--name", "Jane Doe", "--meaning", "approved", "--time",
 def run(*words):
     parser = argparse.ArgumentParser()
     sign.options(parser)
-    return sign.sign(parser.parse_args(words))
+    args = parser.parse_args(words)
+    args.study = Study(Path())
+    return sign.sign(args)
 
 
 @pytest.fixture
@@ -423,11 +426,15 @@ def test_private_key_is_in_no_file_of_the_project(project):
 
 COMMANDS = """
 import argparse, sys
+from pathlib import Path
+from radiotrace.pipeline.study import Study
 from radiotrace.commands import sign
 from radiotrace.evidence.signing import keys, signatures
 parser = argparse.ArgumentParser()
 sign.options(parser)
-sign.sign(parser.parse_args(["--test-key"]))
+args = parser.parse_args(["--test-key"])
+args.study = Study(Path())
+sign.sign(args)
 print([found["ok"] for found in signatures.verify("signatures", "evidence", keys.known("keys"), ".")])
 """
 NO_SOCKET = """

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from radiotrace import __main__ as command_line
 from radiotrace import records
-from radiotrace.commands import verify
+from radiotrace.commands import negative_controls, of_study, trace, verify
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.design import baseline
-from radiotrace.evidence.trace import tests
+from radiotrace.evidence.trace import lineage, tests
 from radiotrace.evidence.verify import baselines, beside, closed_world, history, levels, remade, workflow
-from radiotrace.pipeline import datastore, params
+from radiotrace.pipeline import datastore, dvcfile, params
 from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
 from tests import phantoms, projects
@@ -24,6 +25,7 @@ ROOT = projects.ROOT
 PLACE = "studies/ten"
 LEDGER = f"{PLACE}/design/test_openings.jsonl"
 KEPT_TESTS = ("__init__.py", "requirement_plugin.py")
+SPLIT = ROOT / "tests/schema_cases/split/valid/hash.json"
 SHARED_FILES = (
     *workflow.machinery(ROOT),
     "dvc.yaml",
@@ -445,3 +447,124 @@ def test_requirement_of_a_study_that_is_softer_than_its_baseline_is_found(past):
     assert baselines.check(Study(past, PLACE)).faults == []
     path.write_text(path.read_text().replace("threshold: 0.85", "threshold: 0.1", 1))
     assert [fault[:20] for fault in baselines.check(Study(past, PLACE)).faults] == ["SRS-SEG-1: softened:"]
+
+
+# What a command takes and says
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("run 'make pull'", "run 'make pull STUDY=studies/ten'"),
+        ("make trace ITEM=SRS-1", "make trace ITEM=SRS-1 STUDY=studies/ten"),
+        ("make manifest STUDY=studies/ten", "make manifest STUDY=studies/ten"),
+        ("'make deps'", "'make deps'"),
+        ("they make run times", "they make run times"),
+        ("'python -m radiotrace review'", "'python -m radiotrace --study studies/ten review'"),
+        ("python -I -m radiotrace verify", "python -I -m radiotrace --study studies/ten verify"),
+        ("'python -m radiotrace new ten'", "'python -m radiotrace new ten'"),
+        ("'dvc repro', or 'dvc pull'", "'dvc --cd studies/ten repro', or 'dvc --cd studies/ten pull'"),
+        (
+            "'git checkout data.dvc && dvc pull data.dvc'",
+            "'git -C studies/ten checkout data.dvc && dvc --cd studies/ten pull data.dvc'",
+        ),
+        ("'git checkout datastore'", "'git checkout datastore'"),
+        ("rm data/a data/b", "rm studies/ten/data/a studies/ten/data/b"),
+    ],
+)
+def test_commands_in_a_message_are_those_of_the_study(text, expected):
+    assert of_study.typed(text, PLACE) == expected
+    assert of_study.typed(text, ".") == text
+    if not text.startswith("rm "):
+        assert of_study.typed(expected, PLACE) == expected
+
+
+def test_error_names_the_study_in_its_way_out(repository, monkeypatch, capsys):
+    monkeypatch.chdir(repository)
+    assert command_line.main(["--study", PLACE, "results"]) == 1
+    assert f"Run 'dvc --cd {PLACE} repro', or 'dvc --cd {PLACE} pull'" in capsys.readouterr().err
+
+
+def test_option_of_what_is_shared_is_led_to_the_repository_and_a_named_one_stays():
+    args = argparse.Namespace(software=of_study.Shared("software"), tests="tests")
+    of_study.lead_to_shared(args, Study(Path(), PLACE))
+    assert (args.software, args.tests) == ("../../software", "tests")
+
+
+def test_datastore_is_looked_at_in_the_repository(repository, monkeypatch, capsys):
+    looked_at = []
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(datastore, "check", lambda project: looked_at.append(Path(project)) or (0, 0))
+    assert command_line.main(["--study", PLACE, "datastore"]) == 0
+    assert looked_at == [repository.resolve()]
+
+
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        ("params.yaml", "params.yaml"),
+        (f"{PLACE}/params.yaml", "params.yaml"),
+        ("../../radiotrace/errors.py", "radiotrace/errors.py"),
+        ("radiotrace/errors.py", "radiotrace/errors.py"),
+    ],
+)
+def test_path_is_traced_by_the_name_that_records_have(repository, thing, expected):
+    study = Study(repository, PLACE)
+    assert trace.relative(thing, study) == expected
+    assert trace.relative(str(repository / study.in_repository(expected)), study) == expected
+
+
+def test_shared_file_is_traced_from_a_study_with_its_hash_and_its_readers(repository):
+    study, name = Study(repository, PLACE), "radiotrace/errors.py"
+    digest = records.sha256(repository / name)
+    bundle = {file: {} for file in ("dataset.json", "run.json", "code.json", "manifest.json")}
+    bundle["dataset.json"]["cases"], bundle["manifest.json"]["files"] = [], []
+    bundle["run.json"]["stages"], bundle["code.json"]["files"] = [], {name: digest}
+    files, workflow_of = lineage.known_files(bundle), trace.as_records_name(dvcfile.load(study.folder))
+    assert files == {name: {"code.json": digest}}
+    assert trace.hashed(study.located(trace.relative(name, study))) == digest
+    assert "split" in lineage.readers(workflow_of, [name])
+
+
+# Faults of predictions
+
+
+def of_run(labels: dict[str, str], n_cases: int, tmp_path: Path) -> negative_controls.Evaluated:
+    """A run of which only labels and cases are known."""
+    run = object.__new__(negative_controls.Evaluated)
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps(json.loads(SPLIT.read_text()) | {"labels": labels}))
+    run.args, run.cases = argparse.Namespace(split=split), [{"case_id": f"c{n}"} for n in range(n_cases)]
+    return run
+
+
+@pytest.mark.parametrize(
+    ("fault", "labels", "n_cases", "expected"),
+    [
+        ("swap labels", {"0": "background", "1": "liver"}, 4, "one label, liver"),
+        ("swap labels", {"0": "background", "1": "a", "2": "b"}, 4, None),
+        ("shuffle cases", {"0": "background", "1": "liver"}, 1, "one test case, c0"),
+        ("shuffle cases", {"0": "background", "1": "liver"}, 2, None),
+        ("erode", {"0": "background", "1": "liver"}, 1, None),
+    ],
+)
+def test_fault_that_leaves_predictions_as_they_are_is_told(tmp_path, fault, labels, n_cases, expected):
+    why = of_run(labels, n_cases, tmp_path).idle({"id": "NC-SEG-1", "predictions": fault})
+    assert why is None if expected is None else expected in why
+
+
+def test_fault_that_changes_nothing_stops_the_command_with_its_reason():
+    with pytest.raises(StageError) as caught:
+        negative_controls.stop_at([], {}, ROOT, {"NC-SEG-1": "there is one label"})
+    assert caught.value.findings == [
+        "NC-SEG-1: changes nothing, so that no criterion can notice it: there is one label"
+    ]
+
+
+def test_fault_of_code_is_looked_for_in_the_repository_of_a_study(repository, monkeypatch):
+    monkeypatch.chdir(repository / PLACE)
+    file = "radiotrace/errors.py"
+    known = {"NC-X-1": {"id": "NC-X-1", "file": file, "old": "LINES_MAX = 100", "new": "LINES_MAX = 1"}}
+    negative_controls.stop_at([], known, repository, {})
+    negative_controls.copy(repository, repository.parent / "copy")
+    assert (repository.parent / "copy" / file).read_bytes() == (repository / file).read_bytes()

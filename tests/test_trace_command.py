@@ -10,6 +10,7 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls
 from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import params
+from radiotrace.pipeline.study import Study
 from tests import projects, submitted
 
 WORKFLOW = {
@@ -49,7 +50,7 @@ def asked(bundle, workflow):
     def tables(thing, root=None) -> dict:
         return {
             title: rows
-            for title, rows in trace.answer(bundle, workflow, root or submitted.folder(), thing)
+            for title, rows in trace.answer(bundle, workflow, Study(root or submitted.folder()), thing)
             if rows
         }
 

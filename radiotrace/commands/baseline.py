@@ -6,6 +6,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
+from radiotrace.commands.of_study import Shared, from_root, typed
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import baseline, controls, reviews
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
@@ -44,8 +45,9 @@ def write(args) -> None:
         )
     for folder, now in by_folder(found, known).items():
         records.write(folder / baseline.FILE, now, baseline.SCHEMA)
-        print(f"{folder / baseline.FILE}: {len(now['requirements'])} requirements")
-    print("next: dvc repro, then python -m radiotrace sign")
+        path = from_root(folder / baseline.FILE, args.study)
+        print(f"{path}: {len(now['requirements'])} requirements")
+    print(typed("next: dvc repro, then python -m radiotrace sign", args.study.place))
 
 
 def by_folder(design: controls.Design, known_tests: dict[str, dict]) -> dict[Path, dict]:
@@ -65,5 +67,7 @@ def by_folder(design: controls.Design, known_tests: dict[str, dict]) -> dict[Pat
 def options(parser) -> None:
     """The command's arguments."""
     parser.add_argument("--design", default="design", help="design controls of the study; default: design")
-    parser.add_argument("--software", default="software", help="folder of the software; default: software")
-    parser.add_argument("--tests", default="tests", help="folder of the tests; default: tests")
+    parser.add_argument(
+        "--software", default=Shared("software"), help="folder of the software; default: software"
+    )
+    parser.add_argument("--tests", default=Shared("tests"), help="folder of the tests; default: tests")

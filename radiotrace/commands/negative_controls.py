@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
+from radiotrace.commands.of_study import Shared
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.design import controls, negative_controls, requirements
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY, Design
@@ -29,13 +30,15 @@ def run(args) -> None:
     study's and need its run. What came of them is written beside the software and beside the study.
     """
     design = controls.load(args.design, args.software)
-    stop_at(args.controls, design.negative_controls)
+    evaluated = None if args.of == SOFTWARE else Evaluated(args)
+    idle = idle_faults(design, evaluated, args.controls) if evaluated else {}
+    stop_at(args.controls, design.negative_controls, args.study.repository, idle)
     done = []
     if args.of != STUDY:
         record = controls.verification_of(args.software) / f"{OUTCOMES}.json"
         done.append(Faults(record, design, SOFTWARE, args).seed())
     if args.of != SOFTWARE:
-        done.append(Faults(Path(args.out), design, STUDY, args, Evaluated(args)).seed())
+        done.append(Faults(Path(args.out), design, STUDY, args, evaluated).seed())
     outcomes = {name: entry for found in done for name, entry in found.items()}
     rows = [
         (name, one, verdict)
@@ -69,7 +72,7 @@ class Faults:
 
     def __init__(self, path: Path, design: Design, whose: str, args, evaluated=None):
         self.path, self.required, self.args = path, design.requirements, args
-        self.known = tests.declared("tests")
+        self.known = tests.declared(args.study.repository / "tests")
         self.faults = {
             name: one for name, one in design.negative_controls.items() if design.owner(name) == whose
         }
@@ -80,7 +83,7 @@ class Faults:
     def seed(self) -> dict[str, dict]:
         """Seeds what was not yet seen; gives the outcomes, as the record has them."""
         run_id = self.evaluated.run_id if self.evaluated else ""
-        code = tests.tree(".", (*tests.CODE, *tests.TESTS))
+        code = tests.tree(self.args.study.repository, (*tests.CODE, *tests.TESTS))
         for name, fault in self.faults.items():
             seen = negative_controls.seen_sha256(fault, self.required, code, self.known, run_id)
             self.entries[name] = {"control_sha256": records.digest(fault), "seen_sha256": seen}
@@ -120,6 +123,7 @@ class Faults:
                 delayed(of_code)(
                     self.faults[name],
                     {one: self._files(one) for one in self._users(name)},
+                    self.args.study.repository,
                     Path(folder) / name,
                 )
                 for name in names
@@ -136,39 +140,68 @@ class Faults:
         )
 
 
-def stop_at(named: list[str], known: dict[str, dict]) -> None:
-    """Stops, before an hour of work, at a control that is not there or that does not fit the code."""
+def idle_faults(design: Design, evaluated: "Evaluated", asked: list[str]) -> dict[str, str]:
+    """The faults of predictions that leave those of a run as they are, and why.
+
+    Args:
+        asked: ids of faults to seed; [] for all. Faults that no requirement names are not seeded.
+    """
+    idle = {}
+    for name, control in design.negative_controls.items():
+        is_asked = not asked or name in asked
+        is_used = is_asked and negative_controls.users(name, design.requirements)
+        if is_used and (why := evaluated.idle(control)):
+            idle[name] = why
+    return idle
+
+
+def stop_at(named: list[str], known: dict[str, dict], repository: Path, idle: dict[str, str]) -> None:
+    """Stops, before an hour of work, at a control that is not there, that does not fit the code, or that
+    changes nothing of the run.
+
+    Args:
+        repository: in which the files of the faults lie.
+        idle: of idle_faults.
+    """
     broken = [f"{name}: not in negative_controls.yaml" for name in named if name not in known]
+    broken += [
+        f"{name}: changes nothing, so that no criterion can notice it: {why}" for name, why in idle.items()
+    ]
     for control in (control for control in known.values() if "file" in control):
         try:
-            negative_controls.apply(control, Path(control["file"]).read_text("utf-8"))
+            text = (repository / control["file"]).read_text("utf-8")
+            negative_controls.apply(control, text)
         except StageError as error:
             broken.append(f"{control['id']}: {control['file']}: {error.findings[0]}")
         except OSError as error:
             broken.append(f"{control['id']}: {error}")
         else:
-            if why := negative_controls.breaks(control, Path(control["file"]).read_text("utf-8")):
+            if why := negative_controls.breaks(control, text):
                 broken.append(f"{control['id']}: is trivially red: {why}")
     if broken:
         raise StageError(
             f"{len(broken)} negative controls cannot be applied",
             broken,
-            "Correct negative_controls.yaml.",
+            "Correct negative_controls.yaml; one that changes nothing goes, from the requirements, too.",
         )
 
 
-def of_code(control: dict, files_of: dict[str, list[str]], folder: Path) -> tuple[str, dict]:
+def of_code(
+    control: dict, files_of: dict[str, list[str]], repository: Path, folder: Path
+) -> tuple[str, dict]:
     """What a fault does to the tests of its requirements, in a copy of the repository.
 
     Args:
         files_of: requirement -> files in which its tests stand.
+        repository: to copy.
+        folder: of the copy.
 
     Returns:
         id of the fault; requirement -> verdict, the test that noticed, and how: one of
         negative_controls.NOTICED. A test counts as having noticed only if it fails by what it asserts, while
         the faulted module can be imported, and passes once the fault is taken out again.
     """
-    copy(folder)
+    copy(repository, folder)
     faulted = folder / control["file"]
     text = faulted.read_text("utf-8")
     verdicts = {}
@@ -266,15 +299,19 @@ def outcomes(folder: Path, *which: str) -> tuple[int, dict[str, str]]:
     }
 
 
-def copy(folder: Path) -> None:
-    """The files of this repository that tests need, as a repository of its own."""
+def copy(repository: Path, folder: Path) -> None:
+    """The files of a repository that tests need, as a repository of its own."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split("\0")
     for name in listed:
-        if name and not name.startswith(LEFT_OUT) and Path(name).is_file():
+        if name and not name.startswith(LEFT_OUT) and (repository / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(name, folder / name)
+            shutil.copyfile(repository / name, folder / name)
     by = [
         "-c",
         "user.name=negative controls",
@@ -299,6 +336,19 @@ class Evaluated:
             records.read(args.cases, "cases")["cases"],
         )
         self.run_id, self.args = self.metrics["run_id"], args
+
+    def idle(self, control: dict) -> str | None:
+        """Why a fault of predictions leaves them as they are; None where it does not, and for faults of
+        code."""
+        fault = control.get("predictions")
+        labels = [
+            name for value, name in records.read(self.args.split, "split")["labels"].items() if int(value)
+        ]
+        if fault == "swap labels" and len(labels) < 2:
+            return f"there is one label, {labels[0]}, and none to swap it with"
+        if fault == "shuffle cases" and len(self.cases) < 2:
+            return f"there is one test case, {self.cases[0]['case_id']}, and no prediction of another"
+        return None
 
     def under(self, control: dict, requirement_ids: list[str], required: dict) -> dict:
         """What a fault of the predictions does to the criteria of its requirements: requirement ->
@@ -348,7 +398,7 @@ def options(parser) -> None:
     parser.add_argument("--jobs", type=int, default=2, help="faults at a time; default: 2")
     for name, default, what in (
         ("design", "design", "design controls of the study"),
-        ("software", "software", "folder of the software; faults of code are recorded there"),
+        ("software", Shared("software"), "folder of the software; faults of code are recorded there"),
         ("out", "verification/negative_controls.json", "record of faults of predictions, to write"),
         ("metrics", "metrics/metrics.json", "record of metrics"),
         ("cases", "metrics/cases.json", "record of test cases"),

@@ -118,7 +118,7 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path) -> No
 
 def drafted(study: Study, declared: "Dataset", limits: dict) -> dict:
     """What the drafts take."""
-    identity, organs = declared.identity, [name for value, name in declared.labels.items() if value != "0"]
+    identity, organs = declared.identity, organs_of(declared)
     modality = identity["modality"]
     return {
         "place": study.place,
@@ -130,11 +130,23 @@ def drafted(study: Study, declared: "Dataset", limits: dict) -> dict:
         "labels": json.dumps(declared.labels, ensure_ascii=False),
         "names": ", ".join(declared.labels.values()),
         "organs": organs,
+        "faults": drafted_faults(organs),
         "limits": limits,
         "facts": facts(),
         "first_need": 101,
         "today": datetime.now(UTC).date().isoformat(),
     }
+
+
+def organs_of(declared: "Dataset") -> list[str]:
+    """The names of the labels, without the background."""
+    return [name for value, name in declared.labels.items() if value != "0"]
+
+
+def drafted_faults(organs: list[str]) -> list[str]:
+    """The faults of predictions that a criterion on Dice must notice: no labels are swapped where there is
+    one."""
+    return [*(["NC-SEG-1"] if len(organs) > 1 else []), "NC-SEG-2"]
 
 
 def facts() -> list[str]:
@@ -207,9 +219,8 @@ def of_anomalies(content: dict, declared: "Dataset", required: set[str]) -> None
 
 def of_controls(content: dict, declared: "Dataset", required: set[str]) -> None:
     """The faults of predictions that a criterion on Dice must notice."""
-    content["negative_controls"] = [
-        row for row in content["negative_controls"] if row["id"].startswith("NC-SEG-")
-    ]
+    kept = drafted_faults(organs_of(declared))
+    content["negative_controls"] = [row for row in content["negative_controls"] if row["id"] in kept]
 
 
 def name_of(declared: "Dataset") -> str:

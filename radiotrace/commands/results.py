@@ -4,6 +4,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
+from radiotrace.commands.of_study import from_root, typed
 from radiotrace.evidence.design import fit
 
 SHOWN = 5  # reasons
@@ -43,10 +44,12 @@ def results(args) -> None:
     # first what would be said of the wrong data
     gaps.sort(key=lambda row: (not row["gap"].startswith(fit.ANOTHER), _rank(row["item"], acceptance)))
     if waiting:
-        print(f"  waiting for review: {len(waiting)} ('make review')")
-    print("".join(f"  {one['item']}: {one['gap'].split(';')[0]}\n" for one in gaps[:SHOWN]), end="")
+        print(typed(f"  waiting for review: {len(waiting)} ('make review')", args.study.place))
+    for gap in gaps[:SHOWN]:
+        print(typed(f"  {gap['item']}: {gap['gap'].split(';')[0]}", args.study.place))
     if len(gaps) > SHOWN:
-        print(f"  … and {len(gaps) - SHOWN} more in {args.evidence}/traceability.json")
+        where = from_root(f"{args.evidence}/traceability.json", args.study)
+        print(f"  … and {len(gaps) - SHOWN} more in {where}")
     if acceptance["excluded"]:
         print(
             f"{len(acceptance['excluded'])} cases were excluded: "
@@ -54,12 +57,13 @@ def results(args) -> None:
         )
     if args.study.up:
         print(f"in {args.study.place}/:")
+    proof = typed("the proof; 'make verify' looks at it", args.study.place)
     print(
         "build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  "
         "every number\n"
         "build/export/model.onnx     the model                                   metrics/cases.json    "
         "each test case\n"
-        "evidence/                   the proof; 'make verify' looks at it        metrics/*.svg         "
+        f"evidence/                   {proof:<43} metrics/*.svg         "
         "charts and pictures"
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
+from radiotrace.commands.of_study import Shared, from_root, typed
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls, reviews
 from radiotrace.evidence.design.controls import Design
@@ -71,15 +72,15 @@ def sign_from_page(args, written: Design, chosen: list[str], n_openings: int) ->
     digest, asked = shown.digest(), "--all" if args.all else shlex.join(args.items)
     if args.shown is None:
         page = Path(args.page or "execution/review.html")
-        records.write_bytes(
-            page, review_page.render(shown, f"{python()} -m radiotrace review {asked}").encode("utf-8")
-        )
+        command = typed(f"python -m radiotrace review {asked}", args.study.place)
+        command = command.replace("python", python(args.study.repository), 1)
+        records.write_bytes(page, review_page.render(shown, command).encode("utf-8"))
         refused = f" --refuse {shlex.join(args.refuse)}" if args.refuse else ""
         name = shlex.quote(args.by) if args.by else "NAME"
         print(
-            f"{page}: {len(chosen)} items, with what changed since their last review. Nothing is signed "
-            f"yet: read it, then\n"
-            f"{python()} -m radiotrace review {asked} --as {name} --shown {digest}{refused}"
+            f"{from_root(page, args.study)}: {len(chosen)} items, with what changed since their "
+            f"last review. Nothing is signed yet: read it, then\n"
+            f"{command} --as {name} --shown {digest}{refused}"
         )
         return
     if not args.by:
@@ -109,7 +110,7 @@ def add(args, written: Design, chosen: list[str], n_openings: int, signed: dict)
         lines.setdefault(written.ledger(name), []).append(line)
     for ledger, added in lines.items():
         reviews.add(ledger, added)
-        print(f"{ledger}: {len(added)} items reviewed")
+        print(f"{from_root(ledger, args.study)}: {len(added)} items reviewed")
     if not lines:
         print("0 items reviewed")
     already = len(args.items) - len(chosen)
@@ -125,11 +126,11 @@ def add(args, written: Design, chosen: list[str], n_openings: int, signed: dict)
         )
 
 
-def python() -> str:
-    """The interpreter as a plain shell finds it, too: that of the environment in this folder, where there
-    is one."""
-    here = Path(".venv/bin/python")
-    return here.as_posix() if here.exists() else "python"
+def python(repository: Path) -> str:
+    """The interpreter as a plain shell finds it in the root of a repository, too: that of the environment
+    there, if there is one."""
+    name = ".venv/bin/python"
+    return name if (repository / name).exists() else "python"
 
 
 def _some(names: list[str]) -> str:
@@ -159,7 +160,9 @@ def options(parser) -> None:
         "--page", metavar="FILE", help="where to write the page; default: execution/review.html"
     )
     parser.add_argument("--design", default="design", help="design controls of the study; default: design")
-    parser.add_argument("--software", default="software", help="folder of the software; default: software")
+    parser.add_argument(
+        "--software", default=Shared("software"), help="folder of the software; default: software"
+    )
     parser.add_argument(
         "--openings", default="design/test_openings.jsonl", help="ledger of what the test part was shown to"
     )

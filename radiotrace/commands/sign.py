@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.commands.of_study import from_root, typed
 from radiotrace.commands.verify import printable
 from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse, keys, oms, signatures, statements
@@ -23,7 +24,8 @@ def sign(args) -> None:
         made = keys.create(args.new_test_key)
         print(
             f"{args.new_test_key}: key {keys.fingerprint(made)[: keys.SHORT]}\n"
-            f"Next: export {keys.VARIABLE}={args.new_test_key} && python -m radiotrace sign --test-key"
+            f"Next: export {keys.VARIABLE}={args.new_test_key} && "
+            + typed("python -m radiotrace sign --test-key", args.study.place)
         )
         return
     key = keys.private(os.environ.get(keys.VARIABLE))
@@ -39,8 +41,9 @@ def sign(args) -> None:
             records.write_bytes(path, dsse.compact(content) + b"\n")
     found = signatures.verify(args.signatures, args.evidence, keys.known(args.keys), args.project)
     print("\n".join(map(printable, signatures.lines(found))))  # a name in an earlier review may be of anybody
+    written_to = [from_root(name, args.study) for name in (args.signatures, args.keys)]
     print(
-        f"Commit {args.signatures}/ and {args.keys}/. Give people the fingerprint by another way: "
+        f"Commit {written_to[0]}/ and {written_to[1]}/. Give people the fingerprint by another way: "
         f"{keys.fingerprint(key.public_key())}"
     )
 

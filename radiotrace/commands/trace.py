@@ -7,9 +7,11 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
+from radiotrace.commands.of_study import typed
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import dvcfile
+from radiotrace.pipeline.study import Study, named
 
 CLOSE = 5  # names that are offered for one that is unknown
 
@@ -17,13 +19,24 @@ CLOSE = 5  # names that are offered for one that is unknown
 def trace(args) -> None:
     """Prints what an id, a file, a case or a subject is linked to, upward and downward, with states and
     reasons."""
-    root = Path(args.project)
-    bundle, workflow = read(root / args.evidence), dvcfile.load(root)
-    print(
-        "\n\n".join(
-            f"{title}\n{indented(rows)}" for title, rows in answer(bundle, workflow, root, args.thing) if rows
-        )
-    )
+    study = Study(Path(args.project)) if args.project else args.study
+    bundle, workflow = read(study.folder / args.evidence), as_records_name(dvcfile.load(study.folder))
+    tables_of = [(title, rows) for title, rows in answer(bundle, workflow, study, args.thing) if rows]
+    print("\n\n".join(f"{title}\n{indented(in_root(rows, study.place))}" for title, rows in tables_of))
+
+
+def as_records_name(workflow: dict) -> dict:
+    """A dvc.yaml whose deps are named as records name them, from any study."""
+    stages = {
+        name: stage | {"deps": [named(path) for path in stage.get("deps", [])]}
+        for name, stage in workflow["stages"].items()
+    }
+    return workflow | {"stages": stages}
+
+
+def in_root(rows: list[tuple[str, ...]], place: str) -> list[tuple[str, ...]]:
+    """Rows whose commands are typed in the root of the repository."""
+    return [tuple(typed(cell, place) for cell in row) for row in rows]
 
 
 def read(folder: Path) -> dict[str, dict]:
@@ -49,7 +62,7 @@ def read(folder: Path) -> dict[str, dict]:
     return found
 
 
-def answer(bundle: dict[str, dict], workflow: dict, root: Path, thing: str) -> list:
+def answer(bundle: dict[str, dict], workflow: dict, study: Study, thing: str) -> list:
     """The tables of what a thing is linked to.
 
     Raises:
@@ -60,15 +73,15 @@ def answer(bundle: dict[str, dict], workflow: dict, root: Path, thing: str) -> l
         return known[thing](bundle, thing)
     if cases := lineage.cases_of(bundle, thing):
         now = {
-            case[kind]["path"]: hashed(root / lineage.DATA / case[kind]["path"])
+            case[kind]["path"]: hashed(study.folder / lineage.DATA / case[kind]["path"])
             for case in cases
             for kind in ("image", "label_map")
         }
         return lineage.of_cases(bundle, workflow, cases, now)
     files = lineage.known_files(bundle)
-    for path in (relative(thing, root), f"{lineage.DATA}/{thing}"):
+    for path in (relative(thing, study), f"{lineage.DATA}/{thing}"):
         if path in files:
-            return lineage.of_file(bundle, workflow, path, hashed(root / path))
+            return lineage.of_file(bundle, workflow, path, hashed(study.located(path)))
     names = [
         *known,
         *files,
@@ -93,12 +106,19 @@ def close(thing: str, names: list[str]) -> list[str]:
     return list(dict.fromkeys(found))[:CLOSE]
 
 
-def relative(thing: str, root: Path) -> str:
-    """A path as the evidence names it: from the project's folder, with slashes."""
+def relative(thing: str, study: Study) -> str:
+    """A path as the evidence names it, with slashes.
+
+    Args:
+        thing: from the study, as ../../radiotrace/errors.py and params.yaml; from the root of the repository,
+            as studies/NAME/params.yaml; or absolute.
+    """
     path = Path(thing)
-    if path.is_absolute() and path.resolve().is_relative_to(root.resolve()):
-        path = path.resolve().relative_to(root.resolve())
-    return path.as_posix()
+    if path.is_absolute() and path.resolve().is_relative_to(study.repository.resolve()):
+        path = path.resolve().relative_to(study.repository.resolve())
+    if path.is_relative_to(study.place):
+        path = path.relative_to(study.place)
+    return named(path.as_posix())
 
 
 def hashed(path: Path) -> str | None:
@@ -122,4 +142,6 @@ def options(parser) -> None:
         "radiotrace/pipeline/stage.py, a case, a subject",
     )
     parser.add_argument("--evidence", default="evidence", help="folder of the bundle; default: evidence")
-    parser.add_argument("--project", default=".", help="folder of the project; default: .")
+    parser.add_argument(
+        "--project", help="folder of a repository, of which it takes the first study; default: this one"
+    )

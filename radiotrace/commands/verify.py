@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.commands.of_study import typed
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.verify import (
@@ -78,7 +79,8 @@ def run(args) -> int:
         verifier.line(clone),
         "",
     ]
-    print("\n".join(map(printable, [*first, *lines(checks), *said, *taken(checks, args.level)])))
+    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level)])
+    print("\n".join(typed(line, clone.study.place) for line in told))
     if args.json:
         records.write_bytes(
             args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode()
