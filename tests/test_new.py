@@ -1,6 +1,7 @@
 """new: a study of own data is laid out whole, and says what a person must still decide."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,7 +154,7 @@ def test_design_of_the_study_fits_the_software(repository, data):
     ("organs", "expected"), [(["liver"], ["NC-SEG-2"]), (["liver", "spleen"], ["NC-SEG-1", "NC-SEG-2"])]
 )
 def test_fault_that_swaps_labels_is_drafted_where_there_are_several(organs, expected):
-    assert new.drafted_faults(organs) == expected
+    assert new.Draft("phantoms", tuple(organs)).faults == expected
 
 
 def test_study_with_one_label_is_drafted_without_the_fault_that_swaps_labels(repository, data, monkeypatch):
@@ -164,3 +165,19 @@ def test_study_with_one_label_is_drafted_without_the_fault_that_swaps_labels(rep
     drafted = params.load_yaml(folder / "design/negative_controls.yaml")["negative_controls"]
     [required] = params.load_yaml(folder / "design/requirements.yaml")["requirements"]
     assert [row["id"] for row in drafted] == required["verification"]["negative_controls"] == ["NC-SEG-2"]
+
+
+def test_data_without_a_name_are_refused(repository, data, tmp_path_factory, capsys):
+    nameless = shutil.copytree(data, tmp_path_factory.mktemp("nameless") / "data")
+    declared = json.loads((nameless / "dataset.json").read_text())
+    (nameless / "dataset.json").write_text(json.dumps({**declared, "name": ""}))
+    assert command.main(["new", "liver", "--data", str(nameless)]) == 1
+    assert "dataset.json has no name" in capsys.readouterr().err
+    assert not (repository / "studies").exists()
+
+
+def test_two_studies_of_the_same_data_are_the_same_bytes_but_for_their_place(repository, data):
+    one, other = laid_out(repository, data, "one"), laid_out(repository, data, "two")
+    for path in sorted(path for path in one.rglob("*") if path.is_file()):
+        text = path.read_bytes().replace(b"studies/one", b"studies/two")
+        assert text == (other / path.relative_to(one)).read_bytes(), path

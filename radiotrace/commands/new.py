@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import shutil
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,30 @@ SUBJECTS_DRAFT = "cases.draft.csv"
 TO_DECIDE = undecided.TO_DECIDE
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What the texts of a study say of its data.
+
+    Attributes:
+        name: of the data set, which every file of design/ repeats.
+        organs: names of the labels, without the background.
+    """
+
+    name: str
+    organs: tuple[str, ...]
+
+    @property
+    def criteria(self) -> list[str]:
+        """Ids of the requirements that are drafted, one for each label."""
+        return [f"SRS-SEG-{number}" for number in range(1, len(self.organs) + 1)]
+
+    @property
+    def faults(self) -> list[str]:
+        """Ids of the faults of predictions that a criterion on Dice must notice: no labels are swapped where
+        there is one."""
+        return [*(["NC-SEG-1"] if len(self.organs) > 1 else []), "NC-SEG-2"]
+
+
 def new(args) -> None:
     """Lays out a study of own data in studies/NAME/."""
     repository = Path.cwd()
@@ -47,12 +71,17 @@ def new(args) -> None:
     from radiotrace.imaging import formats  # here, because the other commands need no image library
 
     declared = formats.read_declaration(args.data)
+    if not declared.identity["name"]:
+        raise StageError(
+            f"no study was made: {args.data}/dataset.json has no name",
+            way_out="Give the data set a name there: whatever is written for these data repeats it.",
+        )
     with stage.output_folder(study.folder) as folder:
         shutil.copytree(args.data, folder / "data", ignore=HIDDEN)
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted:
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, subjects(declared))
-        lay_out(first, Study(repository, study.place), declared, folder)
+        lay_out(first, study, declared, folder)
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
     print("\n".join(said(study, declared, is_drafted)))
 
@@ -89,14 +118,15 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path) -> No
         first: from whose files parameters, pipeline and lists are taken.
         folder: to write into; it becomes that of the study.
     """
-    values = drafted(study, declared, params.read(first.path("params"))["validate"])
+    organs = tuple(name for value, name in declared.labels.items() if value != "0")
+    draft = Draft(declared.identity["name"], organs)
+    values = values_of(draft, study, declared, params.read(first.path("params"))["validate"])
     design = folder / "design"
     design.mkdir()
     for name in LEDGERS:
         (design / name).touch()
     for name in DRAFTED:
         records.write_bytes(design / f"{name}.yaml", rendered(f"{name}.yaml", values))
-    required = {row["id"] for row in params.load_yaml(design / "requirements.yaml")["requirements"]}
     changes = {
         "anomalies": of_anomalies,
         "negative_controls": of_controls,
@@ -104,49 +134,39 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path) -> No
         "risks": of_risks,
     }
     for name, change in changes.items():
-        adapted(first.folder / f"design/{name}.yaml", design / f"{name}.yaml", change, declared, required)
+        adapted(first.folder / f"design/{name}.yaml", design / f"{name}.yaml", change, draft)
     unseen = {"controls": {}}
     records.write(folder / "verification/negative_controls.json", unseen, "negative_control_outcomes")
     records.write_bytes(folder / "README.md", rendered("README.md", values))
     records.write_bytes(folder / ".gitignore", IGNORED.encode())
     (folder / "members").mkdir()
     shutil.copyfile(first.path("members") / "README.md", folder / "members/README.md")
-    adapted(first.path("params"), folder / "params.yaml", of_params, declared, required)
+    adapted(first.path("params"), folder / "params.yaml", of_params, draft)
     text = first.path("workflow").read_text("utf-8").partition("artifacts:\n")[0]
     records.write_bytes(folder / "dvc.yaml", text.encode())
 
 
-def drafted(study: Study, declared: "Dataset", limits: dict) -> dict:
-    """What the drafts take."""
-    identity, organs = declared.identity, organs_of(declared)
-    modality = identity["modality"]
+def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> dict:
+    """What the drafts take.
+
+    Args:
+        limits: the section validate of params.yaml.
+    """
+    modality = declared.identity["modality"]
     return {
         "place": study.place,
-        "dataset": quoted(identity["name"] or study.place.rpartition("/")[2]),
-        "title": quoted(identity["name"] or study.place.rpartition("/")[2]),
-        "licence": quoted(identity["licence"]),
+        "dataset": quoted(draft.name),
+        "name": draft.name,
+        "licence": quoted(declared.identity["licence"]),
         "modality": quoted(modality if modality in KNOWN_MODALITIES else "other"),
         "modality_said": quoted(modality),
         "labels": json.dumps(declared.labels, ensure_ascii=False),
         "names": ", ".join(declared.labels.values()),
-        "organs": organs,
-        "faults": drafted_faults(organs),
+        "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
+        "faults": draft.faults,
         "limits": limits,
         "facts": facts(),
-        "first_need": 101,
-        "today": datetime.now(UTC).date().isoformat(),
     }
-
-
-def organs_of(declared: "Dataset") -> list[str]:
-    """The names of the labels, without the background."""
-    return [name for value, name in declared.labels.items() if value != "0"]
-
-
-def drafted_faults(organs: list[str]) -> list[str]:
-    """The faults of predictions that a criterion on Dice must notice: no labels are swapped where there is
-    one."""
-    return [*(["NC-SEG-1"] if len(organs) > 1 else []), "NC-SEG-2"]
 
 
 def facts() -> list[str]:
@@ -170,14 +190,14 @@ def rendered(name: str, values: dict) -> bytes:
     return environment.from_string((DRAFTS / name).read_text("utf-8")).render(values).encode()
 
 
-def adapted(source: Path, target: Path, change, declared: "Dataset", required: set[str]) -> None:
+def adapted(source: Path, target: Path, change, draft: Draft) -> None:
     """A file of the first study with its comments, changed for another one."""
     yaml, text = YAML(), io.StringIO()
     yaml.width = 4096
     yaml.preserve_quotes = True
     yaml.representer.add_representer(type(None), _null)
     content = yaml.load(source.read_text("utf-8"))
-    change(content, declared, required)
+    change(content, draft)
     yaml.dump(content, text)
     records.write_bytes(target, text.getvalue().encode())
 
@@ -186,46 +206,40 @@ def _null(representer, value):
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
-def of_params(content: dict, declared: "Dataset", required: set[str]) -> None:
+def of_params(content: dict, draft: Draft) -> None:
     """No case is left out yet, and no fold is held out."""
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
 
 
-def of_risks(content: dict, declared: "Dataset", required: set[str]) -> None:
+def of_risks(content: dict, draft: Draft) -> None:
     """The hazards of the first study, each of which a person must estimate for these data."""
-    content["dataset"] = name_of(declared)
+    content["dataset"] = draft.name
     for hazard in content["hazards"]:
         hazard["basis"] = f"{TO_DECIDE} for these data; in the example: {hazard['basis']}"
     content["overall_residual_risk"]["judgement"] = f"{TO_DECIDE}: whether what is left is acceptable."
 
 
-def of_pccp(content: dict, declared: "Dataset", required: set[str]) -> None:
+def of_pccp(content: dict, draft: Draft) -> None:
     """The planned changes of the first study, without requirements that are its own."""
-    content["dataset"] = name_of(declared)
+    content["dataset"] = draft.name
     content["scope"] = f"{TO_DECIDE}: which changes are planned; below are those of the example."
     for modification in content["modifications"]:
         limits = modification["acceptance"]
         of_software = [name for name in limits["requirements"] if name not in limits["margins"]]
-        limits["requirements"] = [*sorted(required), *of_software]
-        limits["margins"] = dict.fromkeys(sorted(required), 0)
+        limits["requirements"] = [*draft.criteria, *of_software]
+        limits["margins"] = dict.fromkeys(draft.criteria, 0)
 
 
-def of_anomalies(content: dict, declared: "Dataset", required: set[str]) -> None:
+def of_anomalies(content: dict, draft: Draft) -> None:
     """No anomaly of its own; those of the software bear on the hazards on which they bear in the example."""
     content["anomalies"] = []
 
 
-def of_controls(content: dict, declared: "Dataset", required: set[str]) -> None:
+def of_controls(content: dict, draft: Draft) -> None:
     """The faults of predictions that a criterion on Dice must notice."""
-    kept = drafted_faults(organs_of(declared))
-    content["negative_controls"] = [row for row in content["negative_controls"] if row["id"] in kept]
-
-
-def name_of(declared: "Dataset") -> str:
-    """The data set's name, as texts of people repeat it."""
-    return declared.identity["name"] or ""
+    content["negative_controls"] = [row for row in content["negative_controls"] if row["id"] in draft.faults]
 
 
 def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
