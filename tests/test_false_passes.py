@@ -23,6 +23,7 @@ from radiotrace.evidence.formats import sbom
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import history as ledgers
 from radiotrace.evidence.verify import levels
+from radiotrace.pipeline.study import Study
 from tests import bills, bundles, examples, submitted
 from tests.traced import OTHER, OTHER_PART, PART, STATUS, SUMMARY, Project, example, opening, outcome
 
@@ -545,9 +546,9 @@ def lowered():
     ],
 )
 def test_git_remembers(history, change, expected):
-    assert ledgers.check(history).faults == []
+    assert ledgers.check(Study(history)).faults == []
     commit(history, **change)
-    assert any(fault.startswith(expected) for fault in ledgers.check(history).faults)
+    assert any(fault.startswith(expected) for fault in ledgers.check(Study(history)).faults)
 
 
 @pytest.mark.requirement("SRS-EVI-3")
@@ -562,7 +563,7 @@ def test_a_criterion_that_came_late_must_be_said_to_have(history, prespecified, 
     (history / "evidence").mkdir(exist_ok=True)
     (history / "evidence/acceptance.json").write_text(json.dumps(acceptance))
     commit(history, required=REQUIRED | {"requirements": [*REQUIRED["requirements"], added]})
-    faults = ledgers.check(history).faults
+    faults = ledgers.check(Study(history)).faults
     assert [fault.split(":")[0] for fault in faults] == ["SRS-SEG-9"] * n_faults
 
 
