@@ -16,7 +16,14 @@ from pathlib import Path
 from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents, dossier, selection
-from radiotrace.evidence.design import baseline, controls, fit, negative_controls, requirements, undecided
+from radiotrace.evidence.design import (
+    baseline,
+    controls,
+    negative_controls,
+    requirements,
+    undecided,
+    written_for,
+)
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
 from radiotrace.evidence.trace import matrix, scope, tests
 from radiotrace.learning import members
@@ -88,7 +95,7 @@ def main(args):
         known,
         scope.stale(tested, code, repository, known),
         texts,
-        [*(misfits := fit.misfits(written, sources["dataset"]["dataset"])), *undecided.gaps(written)],
+        [*(misfits := written_for.misfits(written, sources["dataset"]["dataset"])), *undecided.gaps(written)],
         baseline.read(written.folders[SOFTWARE], written.folders[STUDY]),
         trivial(written.negative_controls, repository),
     )
@@ -188,7 +195,7 @@ def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
         errors.log(
             f"evidence: design/ was written for another data set, so that the release is blocked: "
             f"{len(misfits)} contradictions\n"
-            f"{lines}{fit.WAY_OUT}"
+            f"{lines}{written_for.WAY_OUT}"
         )
     errors.log(
         f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far"

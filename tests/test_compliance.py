@@ -129,6 +129,11 @@ def test_what_is_no_pointer_is_refused(pointer):
         ({"equals": []}, [[]], [["x"], {}, None]),
         ({"at_least": 2}, [2, 2.5], [1.9, True, "3", None]),
         ({"non_empty": True}, [[0], {"a": 1}, "x"], [[], {}, "", 1, None]),
+        (
+            {"each": {"a": True}},
+            [[{"a": True}], {"x": {"a": True, "b": 1}}],
+            [[], {}, None, "a", [{"a": True}, {"a": 1}], {"x": {"b": True}}, [1]],
+        ),
     ],
 )
 def test_predicate_holds_of_these_values_and_not_of_those(predicate, yes, no):
@@ -155,6 +160,18 @@ def test_a_false_predicate_makes_a_gap_that_says_what_was_found(status):
         found["reason"]
         == f"claimed {status}; evidence/split.json#/leakage/0/shared_subjects: found 2 entries, expected "
         f"equals 0 entries"
+    )
+
+
+def test_entries_that_are_not_as_each_should_be_are_named():
+    row_of_all = row(evidence=[reference(pointer="/needs", holds={"each": {"status": "verified"}})])
+    needs = {"UN-1": {"status": "verified"}, "UN-2": {"status": "stale"}, "UN-3": {}}
+    found = compliance.report(
+        standard(row_of_all), {"split.json": {"needs": needs}}, {"split.json": "a" * 64}
+    )
+    assert found["rows"][0]["reason"] == (
+        "claimed evidenced; evidence/split.json#/needs: found 3 keys; not of UN-2, UN-3, expected of each "
+        "entry status verified"
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.commands.of_study import from_root, typed
-from radiotrace.evidence.design import fit
+from radiotrace.evidence.design import written_for
 
 SHOWN = 5  # reasons
 
@@ -42,7 +42,9 @@ def results(args) -> None:
     ]
     gaps = [row for row in gaps if row not in waiting]
     # first what would be said of the wrong data
-    gaps.sort(key=lambda row: (not row["gap"].startswith(fit.ANOTHER), _rank(row["item"], acceptance)))
+    gaps.sort(
+        key=lambda row: (not row["gap"].startswith(written_for.ANOTHER), _rank(row["item"], acceptance))
+    )
     if waiting:
         print(typed(f"  waiting for review: {len(waiting)} ('make review')", args.study.place))
     for gap in gaps[:SHOWN]:

@@ -91,7 +91,7 @@ def holds(predicate: dict, value) -> bool:
 
     Args:
         predicate: one of {"exists": True}, {"equals": scalar or []}, {"at_least": number}, {"non_empty":
-            True}.
+            True}, {"each": {key: scalar}}: the value has entries, and each of them has these values.
     """
     ((kind, expected),) = predicate.items()
     if kind == "exists":
@@ -102,7 +102,31 @@ def holds(predicate: dict, value) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= expected
     if kind == "non_empty":
         return isinstance(value, (dict, list, str)) and len(value) > 0
+    if kind == "each":
+        return holds({"non_empty": True}, value) and not _exceptions(expected, value)
     raise ValueError(f"unknown predicate {kind}")
+
+
+def _exceptions(expected: dict, value) -> list[str]:
+    """Which entries of a list or mapping lack a value that each should have: keys, or places from 0."""
+    entries = dict(enumerate(value)) if isinstance(value, list) else value
+    if not isinstance(entries, dict):
+        return [""]
+    return [
+        str(name)
+        for name, entry in entries.items()
+        if not isinstance(entry, dict)
+        or not all(holds({"equals": wanted}, entry.get(key)) for key, wanted in expected.items())
+    ]
+
+
+def _found(predicate: dict, value) -> str:
+    """What stands behind a reference, in words: the value, or which entries are the exceptions."""
+    expected = predicate.get("each")
+    if expected is None or not isinstance(value, (dict, list)):
+        return _short(value)
+    exceptions = _exceptions(expected, value)
+    return f"{_short(value)}; not of {', '.join(exceptions)}" if exceptions else _short(value)
 
 
 def _short(value) -> str:
@@ -125,7 +149,7 @@ def _judged(reference: dict, bundle: dict, digests: dict) -> dict:
     if name in bundle:
         try:
             value = resolve(bundle[name], reference["pointer"])
-            held, found = holds(reference["holds"], value), _short(value)
+            held, found = holds(reference["holds"], value), _found(reference["holds"], value)
         except LookupError:
             found = "nothing at this pointer"
     return {**reference, "held": held, "found": found, "sha256": digests[name] if name in bundle else None}
@@ -133,6 +157,8 @@ def _judged(reference: dict, bundle: dict, digests: dict) -> dict:
 
 def _expected(predicate: dict) -> str:
     ((kind, value),) = predicate.items()
+    if kind == "each":
+        return "of each entry " + ", ".join(f"{key} {_short(wanted)}" for key, wanted in value.items())
     return {"exists": "a value", "non_empty": "something in it"}.get(
         kind, f"{kind.replace('_', ' ')} {_short(value)}"
     )

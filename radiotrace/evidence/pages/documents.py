@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from radiotrace.evidence.design import fit
+from radiotrace.evidence.design import written_for
 from radiotrace.evidence.pages import compliance, model_card, risks, sbom, traceability, verification
 from radiotrace.evidence.pages.parts import Page, Records, Span, counted, lines
 from radiotrace.records import jcs
@@ -90,7 +90,7 @@ def why_blocked(records: Records) -> list[Span]:
         for kind, what in (("requirements", "requirements"), ("user_needs", "user needs"))
         if missing[kind]
     ]
-    if misfits := [gap for gap in traced["gaps"] if gap["gap"].startswith(fit.ANOTHER)]:
+    if misfits := [gap for gap in traced["gaps"] if gap["gap"].startswith(written_for.ANOTHER)]:
         found.append(
             records.tell(
                 f"design/ was written for another data set: {counted(len(misfits), 'contradiction')}",

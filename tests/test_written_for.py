@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radiotrace.evidence.design import controls, fit
+from radiotrace.evidence.design import controls, written_for
 from radiotrace.evidence.pages import documents
 from tests import submitted
 from tests.traced import Project
@@ -30,11 +30,11 @@ def items(rows):
 
 
 def test_the_design_of_this_repository_is_of_its_data(written, dataset):
-    assert fit.misfits(written, dataset) == []
+    assert written_for.misfits(written, dataset) == []
 
 
 def test_a_new_study_with_this_design_is_told_every_contradiction_at_once(written, dataset):
-    found = fit.misfits(written, dataset | OTHER)
+    found = written_for.misfits(written, dataset | OTHER)
     assert items(found) == ["dataset_card"] * 4 + [
         "requirements",
         "intended_use",
@@ -43,12 +43,12 @@ def test_a_new_study_with_this_design_is_told_every_contradiction_at_once(writte
         "pccp",
         "intended_use",
     ]
-    assert all(row["gap"].startswith(fit.ANOTHER) for row in found)
+    assert all(row["gap"].startswith(written_for.ANOTHER) for row in found)
 
 
 @pytest.mark.parametrize(("key", "expected"), [("name", 6), ("licence", 1), ("modality", 2), ("labels", 1)])
 def test_each_contradiction_names_the_file_and_both_values(written, dataset, key, expected):
-    found = fit.misfits(written, dataset | {key: OTHER[key]})
+    found = written_for.misfits(written, dataset | {key: OTHER[key]})
     assert len(found) == expected
     assert (
         found[0]["gap"]
@@ -68,24 +68,24 @@ def test_each_contradiction_names_the_file_and_both_values(written, dataset, key
     )
 
 
-@pytest.mark.parametrize("name", [fit.CARD, *fit.NAMED])
+@pytest.mark.parametrize("name", [written_for.CARD, *written_for.NAMED])
 def test_a_file_that_does_not_say_what_it_was_written_for_does_not_fit(written, dataset, name):
     told = {key: value for key, value in getattr(written, name).items() if key != "dataset"}
     changed = dataclasses.replace(written, **{name: told})
-    found = fit.misfits(changed, dataset)
+    found = written_for.misfits(changed, dataset)
     assert set(items(found)) == {name}
     assert " nothing, data/dataset.json has " in found[0]["gap"]
 
 
 def test_a_data_set_without_a_licence_is_not_one_with_ours(written, dataset):
-    [row] = fit.misfits(written, dataset | {"licence": None})
+    [row] = written_for.misfits(written, dataset | {"licence": None})
     assert row["gap"].endswith("'CC-BY-SA 4.0', data/dataset.json has licence nothing")
 
 
 def test_a_contradiction_blocks_the_release_and_is_a_gap(written, dataset):
     project = Project()
     assert not project.traced()["release_blocked"]
-    misfits = fit.misfits(written, dataset | {"licence": "CC0"})
+    misfits = written_for.misfits(written, dataset | {"licence": "CC0"})
     traced = project.traced(misfits=misfits)
     assert traced["release_blocked"]
     assert traced["gaps"] == misfits
@@ -98,7 +98,7 @@ def test_the_documents_say_at_their_top_that_design_is_of_other_data():
     }
     found["traceability.json"] = copy.deepcopy(found["traceability.json"]) | {
         "release_blocked": True,
-        "gaps": [{"item": "risks", "gap": f"{fit.ANOTHER}: design/risks.yaml"}],
+        "gaps": [{"item": "risks", "gap": f"{written_for.ANOTHER}: design/risks.yaml"}],
     }
     reasons = [span.text for span in documents.why_blocked(documents.Records(found))]
     assert "design/ was written for another data set: 1 contradiction" in reasons

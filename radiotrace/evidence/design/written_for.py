@@ -1,4 +1,4 @@
-"""Fit: whether the design controls were written for the data set of this run.
+"""Written for: whether the design controls were written for the data set of this run.
 
 Called by the stage evidence; where they were not, the release is blocked: a new study would otherwise carry
 the name, the licence and the limits of another one.
