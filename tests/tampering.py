@@ -968,7 +968,7 @@ class Stages:
             if word.startswith(tempfile.gettempdir())
             for parent in [Path(*Path(word).parts[:3])]
         )
-        deps = params.load_yaml(root / "dvc.yaml")["stages"][words[1].removeprefix("stages.")]["deps"]
+        deps = params.load_yaml(root / "dvc.yaml")["stages"][words[1].rpartition(".")[2]]["deps"]
         read = {path: beside._md5(root / path) for path in deps if not path.endswith(".py")}
         key = records.digest(
             {"words": [word for word in words if not word.startswith(str(out))], "read": read}
