@@ -944,6 +944,7 @@ def reviewed(folder: Path) -> None:
                 design="design",
                 software="software",
                 openings="design/test_openings.jsonl",
+                study=Study(folder),
             )
         )
     outcomes_written(folder)
