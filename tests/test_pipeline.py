@@ -3,6 +3,8 @@
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -274,3 +276,14 @@ def test_the_network_of_params_yaml_is_a_dep_and_no_other_is():
     text = (ROOT / "dvc.yaml").read_text()
     listed = re.findall(r"- radiotrace/learning/networks/(.*)\.py", text)
     assert set(listed) == {"${train.network}", "__init__", "layers"}
+
+
+def test_dvc_overlooks_nothing_that_git_keeps():
+    kept = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
+    overlooked = subprocess.run(
+        [sys.executable, "-m", "dvc", "check-ignore", "--stdin"],
+        input=kept,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert {path.split("/")[0] for path in overlooked} == {".dvc", "datastore"}

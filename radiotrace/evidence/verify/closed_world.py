@@ -96,8 +96,10 @@ ATTRIBUTES = re.compile(
 )
 IGNORED = (
     "/datastore",
-    ".checkpoints",
-    "execution",
+    "/.checkpoints",
+    "/studies/*/.checkpoints",
+    "/execution",
+    "/studies/*/execution",
     "__pycache__",
     "*.pyc",
     "/.venv",
