@@ -28,7 +28,7 @@ from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import baselines, beside, closed_world, history, levels, verifier, workflow
 from radiotrace.evidence.verify import remade as remade_again
-from radiotrace.pipeline import params, runs, stage
+from radiotrace.pipeline import params, runs, stage, tasks
 from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
 from radiotrace.segmentation import recompute, robustness
@@ -1087,7 +1087,7 @@ def back(one: Release, head: str) -> None:
 def bundled(folder: Path) -> None:
     """Puts the records of the stages into the bundle as the stage evidence does, which takes longer."""
     _, words = levels._command(folder / "dvc.yaml")
-    for name in stage_evidence.RECORDS:
+    for name in (*stage_evidence.RECORDS, *tasks.declared("segmentation").bundled):
         write(
             folder / BUNDLE / f"{name}.json",
             json.loads((folder / words[words.index(f"--{name}") + 1]).read_bytes()),

@@ -121,15 +121,16 @@ def test_only_the_commands_of_a_study_say_where_it_lies(ran):
 # What the pipeline of a study runs
 
 
-@pytest.mark.parametrize("name", remade.STAGES)
+@pytest.mark.parametrize("name", remade.remade(Study(ROOT)))
 @pytest.mark.parametrize("place", [".", PLACE])
 def test_stage_that_is_run_again_writes_every_output_elsewhere(repository, tmp_path, name, place):
     entry = params.load_yaml(repository / place / "dvc.yaml")["stages"][name]
     study = Study(repository, place)
     study.path("openings").parent.mkdir(exist_ok=True)
     study.path("openings").touch()
-    made = remade.plan(name, entry, study.folder, tmp_path / "again")
-    assert set(made.outputs) == workflow.STAGES[name].writes()
+    stage = workflow.of(study)[name]
+    made = remade.plan(stage, entry, study.folder, tmp_path / "again")
+    assert set(made.outputs) == stage.writes()
     assert levels.misled(made.start, made.words, study) is None
     last = dict(zip(made.words, made.words[1:], strict=False))
     assert last["--out"].startswith(str(tmp_path / "again"))
@@ -139,7 +140,7 @@ def test_stage_with_an_output_that_no_option_names_is_not_run_again(repository, 
     entry = params.load_yaml(repository / "dvc.yaml")["stages"]["ingest"]
     entry["outs"].append("build/more")
     with pytest.raises(StageError, match="no option of the stage ingest names build/more"):
-        remade.plan("ingest", entry, repository, tmp_path)
+        remade.plan(workflow.of(Study(repository))["ingest"], entry, repository, tmp_path)
 
 
 @pytest.mark.requirement("SRS-EVI-7")
