@@ -51,12 +51,18 @@ class DeclaredStage:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A criterion as 'new' drafts it: the measure that it is on, its title, and the verb of 'the software
-    shall segment anterior'."""
+    """A criterion as 'new' drafts it.
+
+    Attributes:
+        measure: that it is on; title: of the measure.
+        verb: of "the software shall segment anterior".
+        nothing_predicted: what counts then, in a sentence.
+    """
 
     measure: str
     title: str
     verb: str
+    nothing_predicted: str
 
 
 @dataclass(frozen=True)

@@ -362,7 +362,7 @@ def check(study: Study) -> Check:
     if not isinstance(said, dict) or not isinstance(said.get("stages"), dict):
         return Check(3, what, [f"{WORKFLOW}: found no stages"])
     faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
-    if said.get("plots") != list(task.plots):
+    if said.get("plots", []) != list(task.plots):
         faults.append(
             f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/"
         )
@@ -463,7 +463,9 @@ def written(study: Study) -> str:
         for key in ("deps", "params", "outs", "metrics"):
             if key in entry:
                 lines += [f"    {key}:", *(line for item in entry[key] for line in _item(item))]
-    return head + "\n".join([*lines, "", "plots:", *(f"- {path}" for path in task.plots), "", tail])
+    if task.plots:
+        lines += ["", "plots:", *(f"- {path}" for path in task.plots)]
+    return head + "\n".join([*lines, "", tail])
 
 
 def _item(item) -> list[str]:
