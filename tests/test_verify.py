@@ -830,7 +830,7 @@ def test_below_level_2_nobody_looked_at_signatures(evidence, capsys):
 
 def test_last_lines_name_what_was_believed():
     checks = [Check(3, "a", believed=["x: by its word", "y"]), Check(4, "b", believed=["y"])]
-    said = command.taken(checks, 5)
+    said = command.taken(checks, 5, None)
     assert said[:4] == ["", "believed, not made again:", "  x: by its word", "  y"]
     assert any(line.startswith("  tests.json (files, tests, whole): ") for line in said)
     assert said[-1].endswith("made again at level 6, which was not asked for")

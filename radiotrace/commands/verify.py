@@ -36,6 +36,7 @@ from radiotrace.evidence.verify import (
 )
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, study
+from radiotrace.pipeline.tasks import Task
 
 NAMES = {
     1: "the bundle is whole",
@@ -69,7 +70,9 @@ def run(args) -> int:
             )
         for what, function in of_level(level, clone):
             checks += attempted(level, what, function, clone)
-    causes.explain(checks, causes.another(clone.evidence, clone.root))
+    task = task_of(clone)
+    cause = causes.another(clone.evidence, clone.root, task.records) if task else None
+    causes.explain(checks, cause)
     checks += [
         Check(level, NAMES[level], skipped=["not asked for"], looked=False)
         for level in range(args.level + 1, 7)
@@ -79,7 +82,7 @@ def run(args) -> int:
         verifier.line(clone),
         "",
     ]
-    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level, clone)])
+    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level, task)])
     print("\n".join(typed(line, clone.study.place) for line in told))
     if args.json:
         records.write_bytes(
@@ -131,13 +134,20 @@ def the_clone(args) -> Clone:
     return Clone(root, root / args.evidence, root / args.signatures, root / args.keys, place)
 
 
-def taken(checks: list[Check], level: int, clone: Clone) -> list[str]:
-    """The last lines: what was taken as it stands, around the pipeline and in its records."""
+def task_of(clone: Clone) -> Task | None:
+    """What the task of the study declares.
+
+    None where this verifier has no such task, which a check of level 3 says.
+    """
     try:
-        left_out = workflow.task_of(clone.study).not_part
-    except (StageError, OSError):  # a check of level 3 says so
-        left_out = {}
-    of_records = believed.lines(level, left_out)
+        return workflow.task_of(clone.study)
+    except (StageError, OSError):
+        return None
+
+
+def taken(checks: list[Check], level: int, task: Task | None) -> list[str]:
+    """The last lines: what was taken as it stands, around the pipeline and in its records."""
+    of_records = believed.lines(level, task.not_part if task else ())
     rows = dict.fromkeys([line for check in checks for line in check.believed] + of_records)
     return ["", "believed, not made again:", *(f"  {line}" for line in rows)]
 
