@@ -259,7 +259,8 @@ def _deps(stage: Stage, study: Study) -> list[str]:
     root, values = study.repository, stage.values(study)
     closure = stage.code(study)
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
-    code = {_as_written(path, study) for path in code.union(stage.pin_files(study))}
+    network = _network(study)
+    code = {_as_written(path, network) for path in code.union(stage.pin_files(study))}
     left_out = {*STATE, "out", *(("openings",) if stage.declared.adds else ())}
     paths = {word for option, words in values.items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
@@ -303,10 +304,10 @@ def _told(study: Study) -> set[str]:
     return set(re.findall(rf"{NETWORKS.replace('.', '/')}/([a-z]\w*)\.py", text)) - {"layers"}
 
 
-def _as_written(path: str, study: Study) -> str:
+def _as_written(path: str, network: str | None) -> str:
     """A dep as dvc.yaml has it: the file of the network follows params.yaml, also in an experiment."""
     folder = NETWORKS.replace(".", "/")
-    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{_network(study)}.py" else path
+    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{network}.py" else path
 
 
 def _schemas(closure: list[str], root: Path) -> set[str]:
