@@ -5,6 +5,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +26,6 @@ ROOT = projects.ROOT
 PLACE = "studies/ten"
 LEDGER = f"{PLACE}/design/test_openings.jsonl"
 KEPT_TESTS = ("__init__.py", "requirement_plugin.py")
-SPLIT = ROOT / "tests/schema_cases/split/valid/hash.json"
 SHARED_FILES = (
     *workflow.machinery(ROOT),
     "dvc.yaml",
@@ -530,13 +530,12 @@ def test_shared_file_is_traced_from_a_study_with_its_hash_and_its_readers(reposi
 # Faults of predictions
 
 
-def of_run(labels: dict[str, str], n_cases: int, tmp_path: Path) -> negative_controls.Evaluated:
+def of_run(labels: dict[str, str], n_cases: int) -> negative_controls.Evaluated:
     """A run of which only labels and cases are known."""
-    run = object.__new__(negative_controls.Evaluated)
-    split = tmp_path / "split.json"
-    split.write_text(json.dumps(json.loads(SPLIT.read_text()) | {"labels": labels}))
-    run.args, run.cases = argparse.Namespace(split=split), [{"case_id": f"c{n}"} for n in range(n_cases)]
-    return run
+    evaluated = object.__new__(negative_controls.Evaluated)
+    cases = [{"case_id": f"c{number}"} for number in range(n_cases)]
+    evaluated.run = SimpleNamespace(split={"labels": labels}, cases=cases)
+    return evaluated
 
 
 @pytest.mark.parametrize(
@@ -549,8 +548,8 @@ def of_run(labels: dict[str, str], n_cases: int, tmp_path: Path) -> negative_con
         ("erode", {"0": "background", "1": "liver"}, 1, None),
     ],
 )
-def test_fault_that_leaves_predictions_as_they_are_is_told(tmp_path, fault, labels, n_cases, expected):
-    why = of_run(labels, n_cases, tmp_path).idle({"id": "NC-SEG-1", "predictions": fault})
+def test_fault_that_leaves_predictions_as_they_are_is_told(fault, labels, n_cases, expected):
+    why = of_run(labels, n_cases).idle({"id": "NC-SEG-1", "predictions": fault})
     assert why is None if expected is None else expected in why
 
 

@@ -604,6 +604,7 @@ def test_prediction_that_was_replaced_is_found(tmp_path):
     path = tmp_path / beside.PREDICTIONS / case["prediction"]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x")
+    (tmp_path / "params.yaml").write_text("task: segmentation\n")
     found = [
         fault
         for fault in beside.named(submitted.folder() / "evidence", Study(tmp_path)).faults

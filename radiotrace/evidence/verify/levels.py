@@ -150,7 +150,7 @@ def _unfit(read: dict, schema_of: dict[str, str | None]) -> list[str]:
         if schema in known and name in read
         for fault in records.faults(read[name], schema)
     ]
-    return faults + broken + ([] if broken else _other_measures(read, schema_of))
+    return faults + broken + ([] if faults or broken else _other_measures(read, schema_of))
 
 
 def _other_measures(read: dict, schema_of: dict[str, str | None]) -> list[str]:
