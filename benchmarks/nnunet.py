@@ -26,6 +26,7 @@ from radiotrace import records
 from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import volumes
 from radiotrace.pipeline import params
+from radiotrace.pipeline.study import Study
 from radiotrace.segmentation import metrics
 
 FOLDER = Path(".benchmarks/nnunet")
@@ -110,7 +111,7 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
         command = [
             sys.executable,
             "-m",
-            workflow.STAGES[name].module(name),
+            workflow.of(Study(Path.cwd()))[name].module,
             "--params",
             str(folder / "params.yaml"),
             "--requirements",

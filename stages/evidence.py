@@ -1,7 +1,8 @@
 """evidence: gathers the records of a run, finds that they agree, traces the requirements to tests and
 numbers, and hashes it all.
 
-Reads   the records of every stage, the model, members/, design/ and verification/ of the study (what faults
+Reads   the records of every stage that every study has or that the task declares in
+        stages/<task>/workflow.yaml, the model, members/, design/ and verification/ of the study (what faults
         of its predictions came to), software/ (what the software must do, and what its tests and faults of
         code came to), the code and the tests
 Writes  evidence/, metrics/gates.json
@@ -11,6 +12,7 @@ Stops   when records contradict each other or a file beside them, or design cont
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from radiotrace import errors, records
@@ -27,33 +29,96 @@ from radiotrace.evidence.design import (
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
 from radiotrace.evidence.trace import matrix, scope, tests
 from radiotrace.learning import members
-from radiotrace.pipeline import dvcfile, openings, params, runs, stage, study
+from radiotrace.pipeline import dvcfile, openings, params, runs, stage, study, tasks
 from radiotrace.records import jcs
 
-STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
-# Records that go into the bundle as they are; each is named for its schema, and so is its option.
-RECORDS = (
-    "dataset",
-    "findings",
-    "accepted",
-    "split",
-    "cases",
-    "metrics",
-    "headline",
-    "robustness",
-    "explain",
-    "model",
-)
+STAGES = ("ingest", "validate", "split")  # of every study; those that the task declares stand behind them
+# Records of these that go into the bundle as they are; each is named for its schema, and so is its option.
+RECORDS = ("dataset", "findings", "accepted", "split")
 # every other file is named for its schema
 SCHEMA_OF = {"negative_controls": "negative_control_outcomes", "seeded_faults": "negative_controls"}
 
+WRITE = "Run 'make deps', which writes the commands of dvc.yaml anew, then 'dvc repro'."
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the stages left: the files that the task declares, as the command line has them.
+
+    Attributes:
+        records: name -> file, of every record that is read.
+        provenance: stage -> file, in the order of the stages.
+        schema_of: name of a record of the task -> its schema.
+        approach: what the model does, as the task says.
+    """
+
+    records: dict[str, Path]
+    provenance: dict[str, Path]
+    schema_of: dict[str, str]
+    approach: str
+
+    def read(self) -> dict[str, dict]:
+        """Every record, checked."""
+        return {
+            name: records.read(path, self.schema_of.get(name, name)) for name, path in self.records.items()
+        }
+
+
+def given(args) -> Given:
+    """What the options of the task name; `args` has those that every study has.
+
+    Raises:
+        StageError: the task is not that of params.yaml, an option of it is missing, or one is given that it
+            does not declare.
+    """
+    values = params.read(args.params)  # evidence has no parameter of its own; a broken file stops it too
+    task = tasks.read(args.task)
+    if task.name != values["task"]:
+        raise StageError(
+            f"--task: found the declaration of {task.name}, expected that of {values['task']}, as "
+            f"{args.params} says",
+            way_out=WRITE,
+        )
+    bundled, stages = (*RECORDS, tasks.TRAIN, *task.bundled), (*STAGES, *task.stages)
+    wanted = [*task.bundled, *(f"{name}-provenance" for name in task.stages)]
+    named, faults = paired(args.of_task, wanted)
+    if faults:
+        raise StageError(f"options of the task {task.name} do not fit", faults, WRITE)
+    named |= {name: getattr(args, name) for name in (*RECORDS, tasks.TRAIN)}
+    named |= {f"{name}-provenance": getattr(args, f"{name}_provenance") for name in STAGES}
+    return Given(
+        {name: Path(named[name]) for name in bundled},
+        {name: Path(named[f"{name}-provenance"]) for name in stages},
+        dict(task.records),
+        task.approach,
+    )
+
+
+def paired(words: list[str], wanted: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Options of the task by their names, and what is wrong with them.
+
+    Args:
+        words: of the command line, those that are of no other option.
+        wanted: names of the options that the task declares.
+    """
+    found, faults = {}, []
+    for option, value in zip(words[::2], [*words[1::2], ""], strict=False):
+        name = option.removeprefix("--")
+        if not option.startswith("--") or name not in wanted:
+            faults.append(f"{option}: the task declares no such option")
+        elif not value or value.startswith("--"):
+            faults.append(f"{option}: no file is named")
+        found[name] = value
+    return found, faults + [f"--{name} is missing" for name in wanted if name not in found]
+
 
 def main(args):
-    params.read(args.params)  # evidence has no parameter of its own; a broken file stops it too
-    sources = {name: records.read(getattr(args, name), name) for name in (*RECORDS, "train")}
+    left = given(args)
+    sources = left.read()
     train, run_id = sources["train"], sources["train"]["run_id"]
-    runs_beside = members.read(args.members, train, sources["split"])  # none of them saw the test part
-    provenance = [records.read(getattr(args, f"{name}_provenance"), "provenance") for name in STAGES]
+    # none of them saw the test part
+    runs_beside = members.read(args.members, train, sources["split"], left.schema_of[tasks.TRAIN])
+    provenance = [records.read(path, "provenance") for path in left.provenance.values()]
     written = controls.load(args.design, args.software)
     opened = openings.read(f"{args.design}/test_openings.jsonl")
     sources["openings"] = contents.openings(run_id, opened)
@@ -64,9 +129,9 @@ def main(args):
         records.read(verified / "negative_controls.json", "negative_control_outcomes"),
         records.read(f"{args.verification}/negative_controls.json", "negative_control_outcomes"),
     )
-    vouched = vouched_for(args, runs_beside)
+    vouched = vouched_for(args, left, runs_beside)
     files = {path: records.sha256(file) for path, file in vouched.items()}
-    if broken := contents.contradictions(sources, provenance, files):
+    if broken := contents.contradictions(sources, provenance, files, left.schema_of):
         raise StageError(
             "records of this run contradict each other",
             broken,
@@ -101,7 +166,7 @@ def main(args):
     )
     made = dossier.Bundle()
     for name, record in {
-        **{name: sources[name] for name in (*RECORDS, "openings")},
+        **{name: record for name, record in sources.items() if name != tasks.TRAIN},
         "requirements": written.requirements,
         "acceptance": acceptance,
         "run": contents.run_record(train, sources["dataset"], provenance),
@@ -114,7 +179,7 @@ def main(args):
         "code": {"run_id": run_id, "files": code},
         "traceability": traced,
     }.items():
-        made.add(f"{name}.json", record, SCHEMA_OF.get(name, name))
+        made.add(f"{name}.json", record, {**SCHEMA_OF, **left.schema_of}.get(name, name))
     released = Path(args.design) / "released.json"
     dossier.of_people(
         made, written, texts, records.read(released, "pccp_baseline") if released.exists() else None
@@ -125,6 +190,7 @@ def main(args):
         args.requirements,
         [study.named(path) for path in args.tools],
         records.read(written.folders[SOFTWARE] / "wheels.json", "wheels"),
+        left.approach,
     )
     dossier.of_standards(made, written)
     dossier.of_readers(made)
@@ -153,14 +219,13 @@ def trivial(controls: dict[str, dict], repository: Path) -> frozenset[str]:
     )
 
 
-def vouched_for(args, runs_beside) -> dict[str, Path]:
+def vouched_for(args, left: Given, runs_beside) -> dict[str, Path]:
     """Every file outside of the bundle whose hash it states: its name in records -> file."""
     return {
         study.named(Path(path).as_posix()): Path(path)
         for path in (
             args.weights,
             args.onnx,
-            args.train,
             args.manifest,
             *map(args.study.seen, args.requirements),
             *args.tools,
@@ -169,8 +234,8 @@ def vouched_for(args, runs_beside) -> dict[str, Path]:
             *controls.files(args.design),
             *controls.files(args.software),
             f"{args.verification}/negative_controls.json",
-            *(getattr(args, name) for name in RECORDS),
-            *(getattr(args, f"{name}_provenance") for name in STAGES),
+            *left.records.values(),
+            *left.provenance.values(),
             *args.further,
             *(
                 f"{args.members}/{name}/{file}"
@@ -207,10 +272,26 @@ def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
     )
 
 
-parser = argparse.ArgumentParser(
-    prog="evidence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+class Parser(argparse.ArgumentParser):
+    """Leaves the options of the task, which its declaration names, to `given`."""
+
+    def parse_args(self, args=None, namespace=None):
+        """As ArgumentParser has it; `of_task` has the words that are of no option of every study."""
+        found, rest = self.parse_known_args(args, namespace)
+        found.of_task = rest
+        return found
+
+
+parser = Parser(
+    prog="evidence",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+    epilog="Beside these: an option for each record that the task declares, and for the provenance of each "
+    "of its stages, as dvc.yaml has them.",
 )
 for option, what in {
+    "task": "what the task of the study declares",
     "manifest": "SHA-256 of every raw file",
     "dataset": "record of the data set",
     "findings": "record of findings",
@@ -218,12 +299,6 @@ for option, what in {
     "split": "record of the split",
     "train": "record of the training run",
     "weights": "trained weights",
-    "metrics": "record of metrics",
-    "headline": "record of the headline",
-    "robustness": "record of robustness",
-    "explain": "record of explanations",
-    "cases": "record of test cases",
-    "model": "record of the model",
     "members": "folder of other runs, which form an ensemble with this one",
     "onnx": "the model",
     "design": "folder of the study's design controls",

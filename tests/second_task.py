@@ -1,122 +1,138 @@
-"""A second task, as small as a task can be: is there a disc or a ring in a picture of 16 x 16 pixels?
+"""The second task (tests/second/) in tests: its phantoms, and a copy of the repository that has it."""
 
-It stands on radiotrace/learning/ alone, as a task of radiotrace/ would, and shows what a task must bring:
-what is read of a case, a network, and a Learner.
-"""
-
+import csv
+import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
+import SimpleITK as sitk
 
-from radiotrace.learning.cases import Cases
-from radiotrace.learning.dropout import ChannelDropout
-from radiotrace.learning.fit import Batch
+from radiotrace.evidence.design import baseline
 from radiotrace.pipeline import randomness
+from tests import projects
 
+NAME, PLACE = "second_task", "studies/pictures"
+LAID = Path(__file__).with_name("second")
+LAID_FOLDERS = ("radiotrace", "schemas", "stages")
 CLASSES = ("disc", "ring")
 EDGE = 16  # of a picture, in pixels
 NOISE, SHIFT = 11, 2  # purpose that randomness is drawn for; farthest that a figure lies from the middle
+KEPT_TESTS = ("__init__.py", "requirement_plugin.py")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One case: intensities (y, x) float32, and the number of its class."""
+def figure(case_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """The phantom of a case, such as "ring_3": off the middle, of two unequal radii, in noise.
 
-    pixels_yx: torch.Tensor
-    target: int
-
-    @property
-    def bytes(self) -> int:
-        return self.pixels_yx.nbytes
-
-
-def picture(case_id: str) -> Picture:
-    """The phantom of a case, such as "ring_3": off the middle, of two unequal radii, in noise."""
+    Returns:
+        intensities (y, x) float32; where the figure is (y, x), bool.
+    """
     rng = randomness.generator(0, NOISE, case_id)
     centre_y, centre_x = EDGE / 2 + rng.uniform(-SHIFT, SHIFT, 2)
     y, x = np.mgrid[:EDGE, :EDGE]
     distance = np.hypot((y - centre_y) / 5, (x - centre_x) / 4)
-    name = case_id.split("_")[0]
-    inside = distance < 1 if name == "disc" else (distance < 1) & (distance > 0.6)
+    is_disc = case_id.split("_")[0] == "disc"
+    inside = distance < 1 if is_disc else (distance < 1) & (distance > 0.6)
     pixels = inside + rng.normal(0, 0.1, inside.shape)
-    return Picture(torch.from_numpy(pixels.astype(np.float32)), CLASSES.index(name))
+    return pixels.astype(np.float32), inside
 
 
-def pictures(case_ids: Sequence[str], cache_mb: float = 1) -> Cases[Picture]:
-    return Cases(case_ids, lambda index: picture(case_ids[index]), cache_mb)
+def pictures(case_ids: Sequence[str], cache_mb: float = 1):
+    """Phantoms as training takes them, in memory."""
+    import torch  # here, because who lays the task into a repository needs no torch
+
+    from radiotrace.learning.cases import Cases
+    from tests.second.radiotrace.second_task.learner import Picture
+
+    def read(index: int) -> Picture:
+        name = case_ids[index].split("_")[0]
+        pixels, _ = figure(case_ids[index])
+        return Picture(torch.from_numpy(pixels)[None], CLASSES.index(name))
+
+    return Cases(case_ids, read, cache_mb)
 
 
-class PooledNetwork(nn.Module):
-    """Two convolutions, pooling, one layer on top: (n, 1, y, x) -> logits (n, 2)."""
+def write_dataset(folder: Path, count: int) -> None:
+    """So many pictures of each class, each a volume of one slice of a person of its own; every voxel of the
+    figure has the value of its class."""
+    ids = [f"{name}_{number}" for number in range(count) for name in CLASSES]
+    for kind in ("imagesTr", "labelsTr"):
+        (folder / kind).mkdir(parents=True)
+    for case_id in ids:
+        pixels, inside = figure(case_id)
+        value = 1 + CLASSES.index(case_id.split("_")[0])
+        for kind, array in (("imagesTr", pixels), ("labelsTr", (inside * value).astype(np.uint8))):
+            volume = sitk.GetImageFromArray(array[None])
+            volume.SetSpacing((0.9, 1.1, 1.7))
+            sitk.WriteImage(volume, str(folder / kind / f"{case_id}.nii.gz"))
+    described = {
+        "name": "pictures",
+        "release": "1.0",
+        "licence": "CC0",
+        "reference": "made by code",
+        "modality": {"0": "MRI"},
+        "labels": {"0": "background", "1": "disc", "2": "ring"},
+        "training": [
+            {"image": f"./imagesTr/{one}.nii.gz", "label": f"./labelsTr/{one}.nii.gz"} for one in ids
+        ],
+    }
+    (folder / "dataset.json").write_text(json.dumps(described))
+    with open(folder / "cases.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["case_id", "subject_id"])
+        writer.writerows((one, one) for one in ids)
 
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 8, 3, padding=1),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-            nn.Conv2d(8, 8, 3, padding=1),
-            nn.ReLU(),
-            ChannelDropout(8, 0.2),
-        )
-        self.head = nn.Linear(8, len(CLASSES))
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.head(self.layers(image).amax((2, 3)))
+def lay(repository: Path) -> None:
+    """Puts what the task brings into a copy of the repository, at its places, and does what 'make deps'
+    does."""
+    for name in LAID_FOLDERS:
+        for path in sorted((LAID / name).rglob("*")):
+            target = repository / path.relative_to(LAID)
+            if path.is_file() and "__pycache__" not in path.parts and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+    projects.run(repository, "python", "-m", "radiotrace.commands.measure_names")
+    projects.run(repository, "python", "-m", "radiotrace.evidence.verify.workflow")
 
 
-def build(seed: int) -> PooledNetwork:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return PooledNetwork()
+def repository(folder: Path) -> Path:
+    """A copy of ours with a first study that has not run, without the past of its design, and without the
+    second task."""
+    projects.create(folder, cases=2)
+    for name in ("signatures", "studies"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in sorted((folder / "tests").iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in KEPT_TESTS:
+            path.unlink()
+    # in the first commit no ledger has a line, so that nothing before it can be missed
+    for design in ("design", "software/design"):
+        (folder / design / "reviews.jsonl").write_text("")
+        (folder / design / baseline.FILE).unlink()
+    shutil.rmtree(folder / ".git")
+    projects.run(folder, "git", "init", "-q", "-b", "main")
+    projects.commit(folder, "the first study")
+    return folder
 
 
-@dataclass(frozen=True)
-class ClassificationLearner:
-    """As learning.fit.Learner says; its scores are the share of each class that is told rightly."""
+def study(folder: Path, count: int) -> None:
+    """A study of the second task in a repository that has it: made by `new`, its data accepted, committed."""
+    write_dataset(folder.parent / "own", count)
+    command(folder, "new", "pictures", "--task", NAME, "--data", folder.parent / "own", place=".")
+    command(folder, "manifest")
+    dvc(folder, "add", "-q", "data")
+    projects.commit(folder, "a study of the second task")
 
-    training: Cases[Picture]
-    validation: Cases[Picture]
-    network: nn.Module = field(default_factory=lambda: build(0))
-    measure: str = "recall"
 
-    @property
-    def case_ids(self) -> Sequence[str]:
-        return self.training.case_ids
+def command(folder: Path, *words, place: str = PLACE, check: bool = True):
+    """Our command line, of the study."""
+    return projects.run(folder, "python", "-m", "radiotrace", "--study", place, *words, check=check)
 
-    @property
-    def validation_ids(self) -> Sequence[str]:
-        return self.validation.case_ids
 
-    def batch(self, cases: Sequence[int], rngs: Sequence[np.random.Generator]) -> Batch:
-        """Each picture, mirrored left to right half of the time."""
-        images = []
-        for case, rng in zip(cases, rngs, strict=True):
-            pixels_yx = self.training[case].pixels_yx
-            images.append(pixels_yx.flip(1) if rng.random() < 0.5 else pixels_yx)
-        targets = torch.tensor([self.training[case].target for case in cases])
-        return Batch(torch.stack(images)[:, None], targets)
-
-    def loss(self, output: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Cross-entropy of each picture."""
-        return functional.cross_entropy(output.float(), batch.targets, reduction="none")
-
-    def validate(self, network: nn.Module, cases: Sequence[int]) -> list[tuple[int, bool]]:
-        """Class and whether it was told, of each picture; all in one pass."""
-        if not cases:
-            return []
-        read = [self.validation[case] for case in cases]
-        with torch.inference_mode():
-            told = network(torch.stack([one.pixels_yx for one in read])[:, None]).argmax(1)
-        return [(one.target, bool(one.target == found)) for one, found in zip(read, told, strict=True)]
-
-    def scores(self, rows: list[tuple[int, bool]]) -> dict[str, float | None]:
-        found = {}
-        for number, name in enumerate(CLASSES):
-            of_class = [told for target, told in rows if target == number]
-            found[name] = sum(of_class) / len(of_class) if of_class else None
-        return found if rows else {}
+def dvc(folder: Path, *words, check: bool = True):
+    """DVC in the folder of the study."""
+    state = projects.environment(folder)["DVC_SITE_CACHE_DIR"]
+    return projects.run(folder / PLACE, "dvc", *words, DVC_SITE_CACHE_DIR=state, check=check)

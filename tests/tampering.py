@@ -23,16 +23,17 @@ from typing import NamedTuple
 
 from radiotrace import records
 from radiotrace.commands import review
+from radiotrace.commands import verify as verify_command
 from radiotrace.evidence.design import baseline, compliance, controls, negative_controls
 from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.trace import tests
 from radiotrace.evidence.verify import baselines, beside, closed_world, history, levels, verifier, workflow
 from radiotrace.evidence.verify import remade as remade_again
-from radiotrace.pipeline import params, runs, stage
+from radiotrace.pipeline import params, runs, stage, tasks
 from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
 from radiotrace.segmentation import recompute, robustness
-from radiotrace.segmentation.verification import rederive, released
+from radiotrace.segmentation.verification import released
 from stages import evidence as stage_evidence
 from tests import bundles, projects
 
@@ -1088,7 +1089,7 @@ def back(one: Release, head: str) -> None:
 def bundled(folder: Path) -> None:
     """Puts the records of the stages into the bundle as the stage evidence does, which takes longer."""
     _, words = levels._command(folder / "dvc.yaml")
-    for name in stage_evidence.RECORDS:
+    for name in (*stage_evidence.RECORDS, *tasks.declared("segmentation").bundled):
         write(
             folder / BUNDLE / f"{name}.json",
             json.loads((folder / words[words.index(f"--{name}") + 1]).read_bytes()),
@@ -1099,7 +1100,7 @@ def level_3(one: Release) -> list[levels.Check]:
     """The checks of level 3 that look at what records say, at the history and at the requirements."""
     clone = clone_of(one.folder)
     return [
-        *rederive.checks(clone),
+        *verify_command.derived_checks(clone),
         history.check(Study(one.folder)),
         history.wheels(Study(one.folder)),
         baselines.check(Study(one.folder)),
@@ -1124,7 +1125,9 @@ def found_in_content(
         stages: which level 5 shall run again; () runs the released file; None goes no further than level 3.
     """
     bundled(one.folder)
-    if faults := [fault for check in rederive.checks(clone_of(one.folder)) for fault in check.faults]:
+    if faults := [
+        fault for check in verify_command.derived_checks(clone_of(one.folder)) for fault in check.faults
+    ]:
         return "3", faults
     if said := remade(one, derivations):
         return f"3, {said}", [derivations.said]

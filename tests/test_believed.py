@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from radiotrace.commands import verify as command
-from radiotrace.evidence.verify import believed
-from radiotrace.segmentation.verification import rederive
+from radiotrace.evidence.verify import believed, derived
+from radiotrace.segmentation.verification import checks as checks_of_task
 from stages import evidence as stage
 from tests import submitted
 
@@ -61,7 +61,9 @@ def test_every_check_that_the_table_names_is_one_that_verify_makes():
         for path in sorted((ROOT / "radiotrace" / folder).rglob("*.py"))
     ]
     sources = "".join(path.read_text("utf-8") for path in files if path.name != "believed.py")
-    known = {what for checks in command.CHECKS.values() for what, _ in checks} | set(rederive.DERIVED)
+    of_all = (*command.CHECKS.values(), *command.LAST.values(), *checks_of_task.LEVELS.values())
+    known = {what for checks in of_all for what, _ in checks}
+    known |= {*derived.of_every_study(None), *checks_of_task.DERIVED}
     for row in believed.TABLE:
         if row.level is not None:
             assert (
@@ -86,6 +88,12 @@ def test_what_is_believed_is_in_the_last_lines_with_its_reason():
         for line in believed.lines(5)
     )
     assert any("explain.json" in line and "level 5" in line for line in believed.lines(4))
+
+
+def test_what_is_not_part_of_a_task_is_not_told_as_believed():
+    told = believed.lines(4, left_out=("robustness", "explain"))
+    assert [line for line in told if "explain.json" in line or "robustness.json" in line] == []
+    assert any("cases.json" in line for line in told)
 
 
 def test_the_page_has_the_table():

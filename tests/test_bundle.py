@@ -10,7 +10,7 @@ import pytest
 
 from radiotrace import records
 from radiotrace.evidence.bundle import contents
-from radiotrace.pipeline import runs
+from radiotrace.pipeline import runs, tasks
 from radiotrace.records import merkle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +52,7 @@ def agreeing() -> dict:
     return {
         "provenance": provenance,
         "files": {WEIGHTS: B, ONNX: C, SPLIT: D, PINS: C},
+        "of_task": tasks.declared("segmentation").records,
         "sources": {
             "dataset": {
                 "dataset": {"root_sha256": merkle.root(raw)},

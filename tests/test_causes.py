@@ -29,7 +29,7 @@ def change(path, *keys, value="0" * 64):
 
 
 def test_evidence_of_this_run_has_no_other_cause(clone):
-    assert causes.another(clone / "evidence", clone) is None
+    assert causes.another(clone / "evidence", clone, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_evidence_of_this_run_has_no_other_cause(clone):
 )
 def test_evidence_of_something_else_is_said_to_be_that_and_what_to_do(clone, place, keys, kind):
     change(clone / place, *keys)
-    found = causes.another(clone / "evidence", clone)
+    found = causes.another(clone / "evidence", clone, {})
     assert found.startswith(f"the evidence is of another {kind} than this clone")
     assert "'dvc repro evidence'" in found
     assert place in found
 
 
 def test_what_cannot_be_read_is_no_cause(tmp_path):
-    assert causes.another(tmp_path / "evidence", tmp_path) is None
+    assert causes.another(tmp_path / "evidence", tmp_path, {}) is None
 
 
 def test_many_faults_of_a_level_become_one_and_the_check_still_fails():

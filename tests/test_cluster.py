@@ -13,6 +13,7 @@ import distributed
 import pytest
 
 from radiotrace.evidence.verify import workflow
+from radiotrace.pipeline.study import Study
 from tests import phantoms, projects
 
 pytestmark = pytest.mark.slow
@@ -86,7 +87,7 @@ def command(name: str, out: str, *options: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        workflow.STAGES[name].module(name),
+        workflow.of(Study(projects.ROOT))[name].module,
         *COMMON,
         *(word.format(out=out) for word in STAGES[name]),
         *options,

@@ -17,8 +17,8 @@ from radiotrace.segmentation import measures, methods, report, results
 from radiotrace.segmentation.verification import rederive
 from radiotrace.statistics import intervals, measure
 from radiotrace.statistics.measure import Measure
-from stages import report as report_stage
 from stages.segmentation import evaluate
+from stages.segmentation import report as report_stage
 from tests import bills, phantoms, projects, submitted
 
 EXAMPLES = projects.ROOT / "tests/schema_cases"
@@ -136,7 +136,7 @@ def page(metrics: dict, rows: list[dict]) -> str:
     """The whole page, with no pictures."""
     charts = ("distribution", "bland_altman", "calibration", "uncertainty", "risk_coverage", "subgroups")
     drawn = dict.fromkeys((*charts, "envelope", "explanations", "training"), b"")
-    template = (projects.ROOT / "stages/report.html").read_text("utf-8")
+    template = (projects.ROOT / "stages/segmentation/report.html").read_text("utf-8")
     content = report_stage.page(
         template,
         run_id=metrics["run_id"],
@@ -183,7 +183,7 @@ def test_the_model_card_has_it_and_its_page_the_title(made):
 def test_the_bill_of_the_model_has_it(made):
     names = ("model", "dataset", "split", "intended_use")
     sources = {name: submitted.json_of(f"evidence/{name}.json") for name in names}
-    bill = mlbom.mlbom(**sources, metrics=made["metrics"], runtime=bills.phantom())
+    bill = mlbom.mlbom(**sources, metrics=made["metrics"], runtime=bills.phantom(), approach="a test")
     analysis = bill["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]
     rows = [row for row in analysis["performanceMetrics"] if row["type"] == "mean volume_ratio"]
     mean = made["metrics"]["volume_ratio"]["anterior"]["mean"]

@@ -8,6 +8,7 @@ import pytest
 
 from radiotrace import records
 from radiotrace.evidence.formats import mlbom
+from radiotrace.pipeline import tasks
 from radiotrace.records import measure_table
 from tests import bills, submitted
 
@@ -15,7 +16,7 @@ CASES = bills.ROOT / "tests/schema_cases"
 REAL = {
     name: submitted.json_of(f"evidence/{name}.json")
     for name in ("model", "dataset", "metrics", "split", "intended_use")
-}
+} | {"approach": tasks.declared("segmentation").approach}
 
 
 def example(**changes):

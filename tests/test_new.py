@@ -14,7 +14,7 @@ from radiotrace.commands import new
 from radiotrace.evidence.design import controls, undecided
 from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import formats
-from radiotrace.pipeline import params
+from radiotrace.pipeline import params, tasks
 from radiotrace.pipeline.study import Study
 from tests import phantoms
 
@@ -154,7 +154,7 @@ def test_design_of_the_study_fits_the_software(repository, data):
     ("organs", "expected"), [(["liver"], ["NC-SEG-2"]), (["liver", "spleen"], ["NC-SEG-1", "NC-SEG-2"])]
 )
 def test_fault_that_swaps_labels_is_drafted_where_there_are_several(organs, expected):
-    assert new.Draft("phantoms", tuple(organs)).faults == expected
+    assert new.Draft("phantoms", tuple(organs), tasks.declared("segmentation")).faults == expected
 
 
 def test_study_with_one_label_is_drafted_without_the_fault_that_swaps_labels(repository, data, monkeypatch):

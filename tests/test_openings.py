@@ -8,9 +8,10 @@ import pytest
 
 from radiotrace import records
 from radiotrace.errors import StageError
-from radiotrace.pipeline import openings
+from radiotrace.evidence.verify import derived
+from radiotrace.pipeline import openings, tasks
 from radiotrace.records import ledgers
-from radiotrace.segmentation.verification import rederive
+from radiotrace.segmentation.verification.rederive import OPENED
 
 CASES = Path(__file__).resolve().parent / "schema_cases"
 
@@ -116,6 +117,7 @@ class Sources(dict):
     def __init__(self, root: Path, **records_by_name):
         super().__init__(records_by_name)
         self.clone, self.train = SimpleNamespace(root=root), {"run_id": "a" * 64, "weights_sha256": "b" * 64}
+        self.task = tasks.declared("segmentation")
 
 
 @pytest.mark.parametrize(("mean", "expected"), [(1.0, 0), (0.5, 1)])
@@ -133,13 +135,13 @@ def test_a_record_with_whole_numbers_is_the_one_that_was_counted(tmp_path, mean,
     (tmp_path / "metrics").mkdir()
     records.write(tmp_path / "metrics/metrics.json", record, "metrics")
     record["dice"]["mean_of_labels"]["mean"] = 1
-    told = rederive.again(Sources(tmp_path, openings={"openings": [line]}, metrics=record))
+    told = derived.again(Sources(tmp_path, openings={"openings": [line]}, metrics=record), OPENED)
     assert [text.split(" is not")[0] for text in told] == ["metrics.json"] * expected
 
 
 def test_a_record_that_is_not_here_was_not_looked_at_and_that_is_said(tmp_path):
-    found = rederive._told(Sources(tmp_path, openings={"openings": []}))
-    assert [text.split(" is not")[0] for text in found.skipped] == list(rederive.OPENED.values())
+    found = derived.told(Sources(tmp_path, openings={"openings": []}), OPENED)
+    assert [text.split(" is not")[0] for text in found.skipped] == list(OPENED.values())
 
 
 def test_a_record_that_cannot_be_read_hides_no_other(tmp_path):
@@ -150,5 +152,5 @@ def test_a_record_that_cannot_be_read_hides_no_other(tmp_path):
         {"stage": stage, "run_id": "a" * 64, "weights_sha256": "b" * 64, "metrics_sha256": C}
         for stage in ("evaluate", "robustness")
     ]
-    told = rederive.again(Sources(tmp_path, openings={"openings": lines}))
+    told = derived.again(Sources(tmp_path, openings={"openings": lines}), OPENED)
     assert [text.split(" is not")[0] for text in told] == ["metrics.json", "robustness.json"]

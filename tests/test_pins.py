@@ -139,7 +139,8 @@ def test_the_list_of_software_says_the_same_of_modules_as_the_pins(entry):
 
 def test_stages_depend_on_the_pins_that_they_reach():
     names = ("split", "ingest", "train", "evaluate", "report", "export")
-    found = {name: workflow.STAGES[name].pin_files(name, Study(ROOT)) for name in names}
+    stages = workflow.of(Study(ROOT))
+    found = {name: stages[name].pin_files(Study(ROOT)) for name in names}
     wings = {name: [Path(path).stem for path in paths] for name, paths in found.items()}
     assert wings == {
         "split": ["core"],
@@ -152,4 +153,5 @@ def test_stages_depend_on_the_pins_that_they_reach():
 
 
 def test_the_evidence_depends_on_all_that_the_pipeline_needs():
-    assert workflow.STAGES["evidence"].pin_files("evidence", Study(ROOT)) == sorted(pin_files.RUNTIME)
+    gathering = workflow.of(Study(ROOT))["evidence"]
+    assert gathering.pin_files(Study(ROOT)) == sorted(pin_files.RUNTIME)

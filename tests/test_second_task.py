@@ -9,12 +9,13 @@ import pytest
 from radiotrace.learning import architecture, checkpoints, devices, fit, state
 from radiotrace.pipeline.closure import code_closure
 from tests import second_task
+from tests.second.radiotrace.second_task.learner import CLASSES, ClassificationLearner
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAIN = [f"{name}_{number}" for number in range(12) for name in second_task.CLASSES]
-VALIDATION = [f"{name}_{number}" for number in range(100, 106) for name in second_task.CLASSES]
+TRAIN = [f"{name}_{number}" for number in range(12) for name in CLASSES]
+VALIDATION = [f"{name}_{number}" for number in range(100, 106) for name in CLASSES]
 HARDWARE = devices.Hardware(
     accelerator="cpu", devices=1, nodes=1, strategy="auto", numerics="native", precision="fp32", threads=1
 )
@@ -38,9 +39,7 @@ SETTINGS = fit.Settings(
 
 def trained(folder, **changes) -> tuple[dict[str, bytes], list[dict]]:
     """Bytes of the averaged weights, and the history."""
-    learner = second_task.ClassificationLearner(
-        second_task.pictures(TRAIN), second_task.pictures(VALIDATION, cache_mb=0)
-    )
+    learner = ClassificationLearner(second_task.pictures(TRAIN), second_task.pictures(VALIDATION, cache_mb=0))
     settings = dataclasses.replace(SETTINGS, **changes)
     network, history = fit.fit(learner, settings, devices.launch(HARDWARE), folder)
     return {name: value.detach().numpy().tobytes() for name, value in state.of(network).items()}, history
@@ -104,7 +103,7 @@ def test_learning_reaches_no_task():
 
 
 def test_the_second_task_reaches_neither_the_first_nor_its_networks():
-    files = closure("tests/second_task.py")
+    files = closure("tests/second/radiotrace/second_task/learner.py")
     assert "radiotrace/learning/fit.py" in files
     assert below(files, "radiotrace/segmentation/") == []
     assert below(files, "radiotrace/learning/networks/") == []

@@ -11,6 +11,7 @@ from radiotrace.pipeline.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = "learning/networks"
+SECOND = ROOT / "tests/second"
 MEASURES = "radiotrace/segmentation/measures.py"
 ENTRY = """Measure(
         name="volume_ratio",
@@ -206,4 +207,27 @@ def test_a_new_measure_leaves_requirements_standing_whose_tests_do_not_reach_it(
     assert {"tests/test_results.py", "tests/test_split.py"} <= found.keys()
     assert all(any(path in line for path in measure_added for line in lines) for lines in found.values())
     apart = {"decoding", "checkpoints", "stage", "losses", "networks", "surfaces", "overlap", "statistics"}
+    assert not {f"tests/test_{name}.py" for name in apart} & found.keys()
+
+
+@pytest.fixture
+def task_added(clone):
+    """The second task of the tests, at its places."""
+    found = (path for name in ("radiotrace", "schemas", "stages") for path in (SECOND / name).rglob("*"))
+    laid = sorted(path for path in found if path.suffix in (".json", ".py", ".yaml"))
+    made = [clone / path.relative_to(SECOND) for path in laid]
+    pairs = [(path, target) for path, target in zip(laid, made, strict=True) if not target.exists()]
+    for path, target in pairs:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    yield
+    for _, target in pairs:
+        target.unlink()
+
+
+def test_a_new_task_changes_no_stage_and_no_requirement_that_cannot_reach_it(clone, before, task_added):
+    assert workflow.expected(Study(clone)) == before[0]
+    found = stale(clone, before[1])
+    assert all("second_task" in line for lines in found.values() for line in lines)
+    apart = {"decoding", "losses", "networks", "surfaces", "overlap", "statistics"}
     assert not {f"tests/test_{name}.py" for name in apart} & found.keys()

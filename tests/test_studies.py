@@ -5,6 +5,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +26,6 @@ ROOT = projects.ROOT
 PLACE = "studies/ten"
 LEDGER = f"{PLACE}/design/test_openings.jsonl"
 KEPT_TESTS = ("__init__.py", "requirement_plugin.py")
-SPLIT = ROOT / "tests/schema_cases/split/valid/hash.json"
 SHARED_FILES = (
     *workflow.machinery(ROOT),
     "dvc.yaml",
@@ -121,15 +121,16 @@ def test_only_the_commands_of_a_study_say_where_it_lies(ran):
 # What the pipeline of a study runs
 
 
-@pytest.mark.parametrize("name", remade.STAGES)
+@pytest.mark.parametrize("name", remade.remade(Study(ROOT)))
 @pytest.mark.parametrize("place", [".", PLACE])
 def test_stage_that_is_run_again_writes_every_output_elsewhere(repository, tmp_path, name, place):
     entry = params.load_yaml(repository / place / "dvc.yaml")["stages"][name]
     study = Study(repository, place)
     study.path("openings").parent.mkdir(exist_ok=True)
     study.path("openings").touch()
-    made = remade.plan(name, entry, study.folder, tmp_path / "again")
-    assert set(made.outputs) == workflow.STAGES[name].writes()
+    stage = workflow.of(study)[name]
+    made = remade.plan(stage, entry, study.folder, tmp_path / "again")
+    assert set(made.outputs) == stage.writes()
     assert levels.misled(made.start, made.words, study) is None
     last = dict(zip(made.words, made.words[1:], strict=False))
     assert last["--out"].startswith(str(tmp_path / "again"))
@@ -139,7 +140,7 @@ def test_stage_with_an_output_that_no_option_names_is_not_run_again(repository, 
     entry = params.load_yaml(repository / "dvc.yaml")["stages"]["ingest"]
     entry["outs"].append("build/more")
     with pytest.raises(StageError, match="no option of the stage ingest names build/more"):
-        remade.plan("ingest", entry, repository, tmp_path)
+        remade.plan(workflow.of(Study(repository))["ingest"], entry, repository, tmp_path)
 
 
 @pytest.mark.requirement("SRS-EVI-7")
@@ -529,13 +530,12 @@ def test_shared_file_is_traced_from_a_study_with_its_hash_and_its_readers(reposi
 # Faults of predictions
 
 
-def of_run(labels: dict[str, str], n_cases: int, tmp_path: Path) -> negative_controls.Evaluated:
+def of_run(labels: dict[str, str], n_cases: int) -> negative_controls.Evaluated:
     """A run of which only labels and cases are known."""
-    run = object.__new__(negative_controls.Evaluated)
-    split = tmp_path / "split.json"
-    split.write_text(json.dumps(json.loads(SPLIT.read_text()) | {"labels": labels}))
-    run.args, run.cases = argparse.Namespace(split=split), [{"case_id": f"c{n}"} for n in range(n_cases)]
-    return run
+    evaluated = object.__new__(negative_controls.Evaluated)
+    cases = [{"case_id": f"c{number}"} for number in range(n_cases)]
+    evaluated.run = SimpleNamespace(split={"labels": labels}, cases=cases)
+    return evaluated
 
 
 @pytest.mark.parametrize(
@@ -548,8 +548,8 @@ def of_run(labels: dict[str, str], n_cases: int, tmp_path: Path) -> negative_con
         ("erode", {"0": "background", "1": "liver"}, 1, None),
     ],
 )
-def test_fault_that_leaves_predictions_as_they_are_is_told(tmp_path, fault, labels, n_cases, expected):
-    why = of_run(labels, n_cases, tmp_path).idle({"id": "NC-SEG-1", "predictions": fault})
+def test_fault_that_leaves_predictions_as_they_are_is_told(fault, labels, n_cases, expected):
+    why = of_run(labels, n_cases).idle({"id": "NC-SEG-1", "predictions": fault})
     assert why is None if expected is None else expected in why
 
 

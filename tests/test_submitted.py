@@ -189,7 +189,7 @@ def test_the_code_that_the_run_records_is_the_code_that_is_committed():
     ]
     for stage in stages:
         closure = code_closure(
-            [workflow.STAGES[stage["stage"]].script(stage["stage"])],
+            [workflow.of(Study(HEAD))[stage["stage"]].script],
             root=HEAD,
             choices=workflow.chosen(Study(HEAD), has_members=True),
         )

@@ -224,6 +224,7 @@ def test_hash_of_the_verifier_is_of_every_file_of_its_code(tmp_path):
     }
     assert {
         "radiotrace/records/__init__.py",
-        "stages/report.html",
+        "stages/segmentation/report.html",
+        "stages/segmentation/workflow.yaml",
         "schemas/gates.schema.json",
     } <= before.keys()

@@ -16,7 +16,7 @@ from radiotrace.commands import verify as command
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.signing import keys
-from radiotrace.evidence.verify import beside, history, levels
+from radiotrace.evidence.verify import beside, differences, history, levels
 from radiotrace.evidence.verify.levels import Check
 from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
@@ -604,6 +604,7 @@ def test_prediction_that_was_replaced_is_found(tmp_path):
     path = tmp_path / beside.PREDICTIONS / case["prediction"]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x")
+    (tmp_path / "params.yaml").write_text("task: segmentation\n")
     found = [
         fault
         for fault in beside.named(submitted.folder() / "evidence", Study(tmp_path)).faults
@@ -830,7 +831,7 @@ def test_below_level_2_nobody_looked_at_signatures(evidence, capsys):
 
 def test_last_lines_name_what_was_believed():
     checks = [Check(3, "a", believed=["x: by its word", "y"]), Check(4, "b", believed=["y"])]
-    said = command.taken(checks, 5)
+    said = command.taken(checks, 5, None)
     assert said[:4] == ["", "believed, not made again:", "  x: by its word", "  y"]
     assert any(line.startswith("  tests.json (files, tests, whole): ") for line in said)
     assert said[-1].endswith("made again at level 6, which was not asked for")
@@ -918,10 +919,10 @@ def test_check_that_breaks_has_failed():
         ({"a": 1.0}, {"a": 1.00001}, [" at /a states 1.0, found 1.00001"]),
         ({"a": None}, {"a": 0}, [" at /a states null, found 0"]),
         ({"a": [1, 2]}, {"a": [1]}, [" at /a states [1, 2], found [1]"]),
-        ({"a": 1}, {"b": 1}, [' at / states {"a": 1}, found {"b": 1}']),
+        ({"a": 1}, {"b": 1}, [" at /a: nothing makes it", " at /b: missing"]),
         (True, 1, [" at / states true, found 1"]),
         (0.0, 0.0, []),
     ],
 )
 def test_differences_are_those_beyond_rounding(stated, found, expected):
-    assert command.differences(stated, found, "") == expected
+    assert differences.compared("", stated, found) == expected

@@ -9,20 +9,21 @@ import json
 import sys
 
 from radiotrace import records
-from radiotrace.segmentation import measures
+from radiotrace.commands import of_task
+from radiotrace.pipeline import tasks
 
 PATH = "schemas/measure_names.schema.json"
 
 
 def written() -> str:
     """The schema: the measure that a criterion names is one of a task."""
-    tables = {"segmentation": measures.TABLE}
-    tasks = [{"title": task, "enum": [one.name for one in table]} for task, table in tables.items()]
+    tables = {task: of_task.measures(task).TABLE for task in tasks.known()}
+    named = [{"title": task, "enum": [one.name for one in table]} for task, table in tables.items()]
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Names of measures, of each task; written by 'make deps'",
         "type": "object",
-        "properties": {"measure": {"anyOf": tasks}},
+        "properties": {"measure": {"anyOf": named}},
         "required": ["measure"],
         "additionalProperties": False,
     }

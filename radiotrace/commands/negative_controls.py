@@ -10,12 +10,14 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.commands import tables
+from radiotrace.commands import of_task, tables
 from radiotrace.commands.of_study import Shared
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.design import controls, negative_controls, requirements
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY, Design
 from radiotrace.evidence.trace import tests
+from radiotrace.evidence.verify import workflow
+from radiotrace.evidence.verify.judged import Judged
 
 LEFT_OUT = ("datastore/",)  # tests of requirements read no more of it than a phantom's
 RECORD, OUTCOMES = "negative_control_outcomes", "negative_controls"
@@ -331,50 +333,37 @@ class Evaluated:
     """The run that stands in this clone, and the criteria under faults of its predictions."""
 
     def __init__(self, args):
-        self.metrics, self.cases = (
-            records.read(args.metrics, "metrics"),
-            records.read(args.cases, "cases")["cases"],
+        self.task = workflow.task_of(args.study)
+        self.run = Judged(
+            dataset=records.read(args.dataset, "dataset"),
+            split=records.read(args.split, "split"),
+            metrics=records.read(args.metrics, self.task.records["metrics"]),
+            cases=records.read(args.cases, self.task.records["cases"])["cases"],
+            params=records.read(args.provenance, "provenance")["params"],
+            data=Path(args.data),
+            predictions=Path(args.predictions),
         )
-        self.run_id, self.args = self.metrics["run_id"], args
+        self.run_id = self.run.metrics["run_id"]
 
     def idle(self, control: dict) -> str | None:
         """Why a fault of predictions leaves them as they are; None where it does not, and for faults of
         code."""
         fault = control.get("predictions")
-        labels = [
-            name for value, name in records.read(self.args.split, "split")["labels"].items() if int(value)
-        ]
+        labels = [name for value, name in self.run.split["labels"].items() if int(value)]
         if fault == "swap labels" and len(labels) < 2:
             return f"there is one label, {labels[0]}, and none to swap it with"
-        if fault == "shuffle cases" and len(self.cases) < 2:
-            return f"there is one test case, {self.cases[0]['case_id']}, and no prediction of another"
+        if fault == "shuffle cases" and len(self.run.cases) < 2:
+            return f"there is one test case, {self.run.cases[0]['case_id']}, and no prediction of another"
         return None
 
     def under(self, control: dict, requirement_ids: list[str], required: dict) -> dict:
         """What a fault of the predictions does to the criteria of its requirements: requirement ->
         verdict."""
-        from radiotrace.segmentation import recompute  # here, because it imports torch
-
-        args, fault = self.args, control["predictions"]
-        p = records.read(args.provenance, "provenance")["params"]
-        split = records.read(args.split, "split")
-        made = list(
-            recompute.entries(
-                self.cases,
-                records.read(args.dataset, "dataset"),
-                split,
-                split["labels"],
-                Path(args.data),
-                Path(args.predictions),
-                p,
-                fault,
-            )
-        )
-        metrics = self.metrics | recompute.summaries(made, self.metrics["decisions"], p)
+        faulted = of_task.verification(self.task).under(self.run, control["predictions"])
         by_id = {one["id"]: one for one in required["requirements"]}
         verdicts, without = (
             {one: requirements.judge(by_id[one], of, True) for one in requirement_ids}
-            for of in (metrics, self.metrics)
+            for of in (faulted, self.run.metrics)
         )
         for one, result in verdicts.items():
             log(f"negative-controls: {control['id']}: {one} {result['verdict']}: {result['reason']}")

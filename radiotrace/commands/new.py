@@ -1,7 +1,8 @@
 """new: lays out a study of own data in studies/NAME/, and says what a person must still decide.
 
-Pipeline and parameters begin as those of the first study, and so do its lists of hazards and planned changes;
-what is of people and data is drafted with the words TO DECIDE, each of which blocks a release.
+Parameters begin as those of a study of the same task, or as the task has them in stages/<task>/params.yaml;
+lists of hazards and planned changes begin as those of the first study; what is of people and data is drafted
+with the words TO DECIDE, each of which blocks a release.
 """
 
 import csv
@@ -19,8 +20,9 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import undecided
 from radiotrace.evidence.verify import workflow
-from radiotrace.pipeline import params, stage
-from radiotrace.pipeline.study import NAME, STUDIES, Study
+from radiotrace.pipeline import params, stage, tasks
+from radiotrace.pipeline.study import NAME, STUDIES, Study, every
+from radiotrace.pipeline.tasks import Task
 
 if TYPE_CHECKING:
     from radiotrace.imaging.formats import Dataset
@@ -43,10 +45,12 @@ class Draft:
     Attributes:
         name: of the data set, which every file of design/ repeats.
         organs: names of the labels, without the background.
+        task: that is learnt.
     """
 
     name: str
     organs: tuple[str, ...]
+    task: Task
 
     @property
     def criteria(self) -> list[str]:
@@ -55,7 +59,7 @@ class Draft:
 
     @property
     def faults(self) -> list[str]:
-        """Ids of the faults of predictions that a criterion on Dice must notice: no labels are swapped where
+        """Ids of the faults of predictions that such a criterion must notice: no labels are swapped where
         there is one."""
         return [*(["NC-SEG-1"] if len(self.organs) > 1 else []), "NC-SEG-2"]
 
@@ -81,7 +85,7 @@ def new(args) -> None:
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted:
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, subjects(declared))
-        lay_out(first, study, declared, folder)
+        lay_out(first, study, declared, folder, tasks.declared(args.task))
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
     print("\n".join(said(study, declared, is_drafted)))
 
@@ -93,13 +97,31 @@ def refused(args, study: Study) -> list[str]:
         faults.append(f"NAME: found {args.name!a}, expected small letters, digits, '_' and '-'")
     elif study.folder.exists():
         faults.append(f"{study.place}/ is there already")
-    if args.task not in params.tasks():
-        faults.append(f"--task: found {args.task}, expected one of {', '.join(params.tasks())}")
+    if args.task not in tasks.known():
+        faults.append(f"--task: found {args.task}, expected one of {', '.join(tasks.known())}")
+    elif beginning(args.task, study.repository) is None:
+        faults.append(f"--task: no study here is of {args.task}, and there is no {parameters_of(args.task)}")
     if not Path(args.data).is_dir():
         faults.append(f"--data: {args.data} is no folder")
     elif study.folder.is_relative_to(Path(args.data).resolve()):
         faults.append(f"--data: {args.data} holds this repository")
     return faults
+
+
+def parameters_of(task: str) -> str:
+    """Where a task has the parameters that its first study begins with."""
+    return f"stages/{task}/params.yaml"
+
+
+def beginning(task: str, repository: Path) -> Path | None:
+    """The params.yaml that a study of a task begins with: of a study of that task, or of the task itself.
+
+    None where there is neither.
+    """
+    own = repository / parameters_of(task)
+    found = [study.path("params") for study in every(repository)]
+    of_task = [path for path in found if params.load_yaml(path).get("task") == task]
+    return next(iter([*of_task, *([own] if own.is_file() else [])]), None)
 
 
 def subjects(declared: "Dataset") -> bytes:
@@ -111,16 +133,17 @@ def subjects(declared: "Dataset") -> bytes:
     return text.getvalue().encode()
 
 
-def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path) -> None:
+def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task: Task) -> None:
     """Writes everything but data/ and the deps of dvc.yaml.
 
     Args:
-        first: from whose files parameters, pipeline and lists are taken.
+        first: from whose files lists, and the head of the pipeline, are taken.
         folder: to write into; it becomes that of the study.
     """
     organs = tuple(name for value, name in declared.labels.items() if value != "0")
-    draft = Draft(declared.identity["name"], organs)
-    values = values_of(draft, study, declared, params.read(first.path("params"))["validate"])
+    draft = Draft(declared.identity["name"], organs, task)
+    start = beginning(task.name, first.repository)
+    values = values_of(draft, study, declared, params.read(start)["validate"])
     design = folder / "design"
     design.mkdir()
     for name in LEDGERS:
@@ -141,9 +164,9 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path) -> No
     records.write_bytes(folder / ".gitignore", IGNORED.encode())
     (folder / "members").mkdir()
     shutil.copyfile(first.path("members") / "README.md", folder / "members/README.md")
-    adapted(first.path("params"), folder / "params.yaml", of_params, draft)
-    text = first.path("workflow").read_text("utf-8").partition("artifacts:\n")[0]
-    records.write_bytes(folder / "dvc.yaml", text.encode())
+    adapted(start, folder / "params.yaml", of_params, draft)
+    head = first.path("workflow").read_text("utf-8").partition("stages:\n")[0]
+    records.write_bytes(folder / "dvc.yaml", f"{head}stages:\n".encode())
 
 
 def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> dict:
@@ -164,6 +187,7 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
         "names": ", ".join(declared.labels.values()),
         "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
         "faults": draft.faults,
+        "criterion": draft.task.criterion,
         "limits": limits,
         "facts": facts(),
     }
@@ -238,7 +262,7 @@ def of_anomalies(content: dict, draft: Draft) -> None:
 
 
 def of_controls(content: dict, draft: Draft) -> None:
-    """The faults of predictions that a criterion on Dice must notice."""
+    """The faults of predictions that such a criterion must notice."""
     content["negative_controls"] = [row for row in content["negative_controls"] if row["id"] in draft.faults]
 
 

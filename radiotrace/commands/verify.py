@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.commands import of_task
 from radiotrace.commands.of_study import typed
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.signing import keys, signatures
@@ -26,6 +27,7 @@ from radiotrace.evidence.verify import (
     beside,
     causes,
     closed_world,
+    derived,
     history,
     levels,
     remade,
@@ -34,7 +36,7 @@ from radiotrace.evidence.verify import (
 )
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, study
-from radiotrace.segmentation.verification import balanced, membership, rederive, released
+from radiotrace.pipeline.tasks import Task
 
 NAMES = {
     1: "the bundle is whole",
@@ -46,7 +48,6 @@ NAMES = {
 }
 SHOWN = 12  # faults of one check
 WIDTH = 400  # characters of one line
-DIGITS = 1e-6  # relative: numbers made on another kind of processor
 BY_HAND = Path(levels.__file__).with_name("by_hand.sh")
 
 
@@ -67,9 +68,11 @@ def run(args) -> int:
             checks += attempted(
                 2, "every signature fits its key and what it is over", signed, args, clone, said, signers
             )
-        for what, function in CHECKS.get(level, ()):
+        for what, function in of_level(level, clone):
             checks += attempted(level, what, function, clone)
-    causes.explain(checks, causes.another(clone.evidence, clone.root))
+    task = task_of(clone)
+    cause = causes.another(clone.evidence, clone.root, task.records) if task else None
+    causes.explain(checks, cause)
     checks += [
         Check(level, NAMES[level], skipped=["not asked for"], looked=False)
         for level in range(args.level + 1, 7)
@@ -79,13 +82,43 @@ def run(args) -> int:
         verifier.line(clone),
         "",
     ]
-    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level)])
+    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level, task)])
     print("\n".join(typed(line, clone.study.place) for line in told))
     if args.json:
         records.write_bytes(
             args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode()
         )
     return int(any(check.faults for check in checks))
+
+
+def of_level(level: int, clone: Clone) -> list[tuple]:
+    """The checks of a level: what one says where it cannot go on, and a function of the clone; those of every
+    study, then those of its task. A study of a task that this verifier does not have fails."""
+    checks = list(CHECKS.get(level, ()))
+    if level in OF_TASK:
+        try:
+            checks += of_task.verification(workflow.task_of(clone.study)).LEVELS.get(level, ())
+        except (StageError, OSError, AttributeError) as error:
+            fault = str(error).splitlines()[0]
+            checks.append((OF_TASK[level], lambda _: [fault]))
+    return checks + list(LAST.get(level, ()))
+
+
+def derived_checks(clone: Clone) -> list[Check]:
+    """Level 3: the records that follow from others, those of every study and those of its task."""
+    from radiotrace.imaging import checks  # here, because it reads images elsewhere
+
+    task = workflow.task_of(clone.study)
+    own = of_task.verification(task)
+    functions = {**derived.of_every_study(checks), **own.DERIVED}
+    return derived.checks(derived.Sources(clone, task), functions, own.OPENED)
+
+
+def parts_of_task(clone: Clone) -> Check:
+    """Level 3: which analyses are not part of the task of this study, so that no check of them is missed."""
+    task = workflow.task_of(clone.study)
+    absent = [f"not part of the task {task.name}: {what}" for what in task.not_part.values()]
+    return Check(3, "its task is one that this verifier has", skipped=absent)
 
 
 def the_clone(args) -> Clone:
@@ -101,9 +134,21 @@ def the_clone(args) -> Clone:
     return Clone(root, root / args.evidence, root / args.signatures, root / args.keys, place)
 
 
-def taken(checks: list[Check], level: int) -> list[str]:
+def task_of(clone: Clone) -> Task | None:
+    """What the task of the study declares.
+
+    None where this verifier has no such task, which a check of level 3 says.
+    """
+    try:
+        return workflow.task_of(clone.study)
+    except (StageError, OSError):
+        return None
+
+
+def taken(checks: list[Check], level: int, task: Task | None) -> list[str]:
     """The last lines: what was taken as it stands, around the pipeline and in its records."""
-    rows = dict.fromkeys([line for check in checks for line in check.believed] + believed.lines(level))
+    of_records = believed.lines(level, task.not_part if task else ())
+    rows = dict.fromkeys([line for check in checks for line in check.believed] + of_records)
     return ["", "believed, not made again:", *(f"  {line}" for line in rows)]
 
 
@@ -193,105 +238,6 @@ def attempted(level: int, what: str, function, *places) -> list[Check]:
     return found if all(isinstance(one, Check) for one in found) and found else [Check(level, what, found)]
 
 
-def _records(root: Path) -> dict:
-    """What levels 4 and 5 start from: the records as they stand in this clone."""
-    build, metrics = root / "build", root / "metrics"
-    return {
-        "dataset": records.read(build / "ingest/dataset.json", "dataset"),
-        "split": records.read(build / "split/split.json", "split"),
-        "train": records.read(build / "train/train.json", "train"),
-        "cases": records.read(metrics / "cases.json", "cases"),
-        "metrics": records.read(metrics / "metrics.json", "metrics"),
-        "p": records.read(build / "evaluate/results/provenance.json", "provenance")["params"],
-    }
-
-
-def measured(clone: Clone) -> Check:
-    """Level 4: each case's measures and all summaries, made again from label maps."""
-    root = clone.root
-    found = _records(root)
-    from radiotrace.segmentation import recompute  # here, because it imports torch
-
-    made = list(
-        recompute.entries(
-            found["cases"]["cases"],
-            found["dataset"],
-            found["split"],
-            found["split"]["labels"],
-            root / "data",
-            root / "build/evaluate/results/predictions",
-            found["p"],
-        )
-    )
-    again = json.loads(records.dumps(made))
-    faults = [
-        f"metrics/cases.json: {case['case_id']}{place}"
-        for case, other in zip(found["cases"]["cases"], again, strict=True)
-        for place in differences(case, other, "")
-    ]
-    # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
-    # interval.
-    summaries = json.loads(
-        records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"]))
-    )
-    faults += [
-        f"metrics/metrics.json: {name}{place}"
-        for name, value in summaries.items()
-        for place in differences(found["metrics"].get(name), value, "")
-    ]
-    return Check(
-        4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 5"]
-    )
-
-
-def differences(stated, found, place: str) -> list[str]:
-    """Every place at which two records differ, numbers by more than rounding."""
-    if isinstance(stated, dict) and isinstance(found, dict) and stated.keys() == found.keys():
-        return [line for key in stated for line in differences(stated[key], found[key], f"{place}/{key}")]
-    if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
-        return [
-            line
-            for number, pair in enumerate(zip(stated, found, strict=True))
-            for line in differences(*pair, f"{place}/{number}")
-        ]
-    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (stated, found))
-    same_kind = isinstance(stated, bool) == isinstance(found, bool)  # else true would be 1
-    if (stated == found and same_kind) or (
-        numbers and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))
-    ):
-        return []
-    return [f" at {place or '/'} states {json.dumps(stated)[:60]}, found {json.dumps(found)[:60]}"]
-
-
-def predicted(clone: Clone) -> list[str]:
-    """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
-    root = clone.root
-    found = _records(root)
-    from radiotrace.imaging import parts, volumes
-    from radiotrace.inference import windows
-    from radiotrace.learning import numerics, trained
-
-    model = trained.TrainedModel.of(found["train"], root / "build/train/weights.safetensors")
-    threads = found["p"]["threads"]
-    network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
-    test, faults = parts.cases(found["dataset"], found["split"], "test"), []
-    for case in found["cases"]["cases"]:
-        stored = volumes.read_canonical(
-            root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
-        )
-        again, _ = windows.segment(
-            parts.original(test[case["case_id"]], "image", root / "data"), network, model.recipe
-        )
-        one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
-        if one.shape != other.shape or (one != other).any():
-            faults.append(
-                f"{case['prediction']}: "
-                f"{int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} "
-                f"differ"
-            )
-    return faults
-
-
 def reproduced(clone: Clone) -> Check:
     """Level 6: the commit of this clone, run from the data in a temporary clone, from nothing: no checkpoint,
     no cache, no setting of ours.
@@ -354,7 +300,6 @@ def _run(where, words: list[str], environment: dict[str, str]) -> str:
     return f"{' '.join(words[-3:])}: exit {done.returncode}: {lines_said[-1]}" if done.returncode else ""
 
 
-MEASURED = "metrics and intervals follow from predictions and references"
 ANNOUNCED = {
     3: "making the evidence again from this clone",
     4: "measuring the predictions again",
@@ -362,13 +307,14 @@ ANNOUNCED = {
     "train runs again; this takes minutes",
     6: "running everything again in another clone; this takes as long as 'make run'",
 }
-# Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check,
-# several, or a list of faults. Level 2 is `signed`, which also takes the reader's keys.
+# Level -> its checks, of every study: what one says where it cannot go on, and a function of the clone, which
+# gives a Check, several, or a list of faults. Level 2 is `signed`, which also takes the reader's keys.
 CHECKS = {
     1: (("the bundle is whole", lambda clone: levels.whole(clone.evidence)),),
     3: (
         ("its code is that of the verifier", verifier.check),
         ("every file of the clone is listed", closed_world.check),
+        ("its task is one that this verifier has", parts_of_task),
         ("dvc.yaml runs the stages as the code has them", lambda clone: workflow.check(clone.study)),
         (
             "every file that it vouches for has its SHA-256",
@@ -385,19 +331,14 @@ CHECKS = {
         ("no file of a package changed under its name", lambda clone: history.wheels(clone.study)),
         (history.UNCHANGED, lambda clone: history.raw_files(clone.study)),
         ("requirements are those that were signed for", lambda clone: baselines.check(clone.study)),
-        ("derived records follow from those they stand on", rederive.checks),
+        ("derived records follow from those they stand on", derived_checks),
         ("nothing blocks the release", lambda clone: levels.release(clone.evidence)),
-    ),
-    4: ((MEASURED, measured),),
-    5: (
-        ("the model predicts what was measured", predicted),
-        (released.WHAT, released.check),
-        (membership.WHAT, membership.check),
-        (balanced.WHAT, balanced.check),
-        (remade.WHAT, remade.check),
     ),
     6: (("another clone ends in the same bytes", reproduced),),
 }
+# Levels at which the task has checks, and what is said where they cannot be found.
+OF_TASK = {4: "numbers follow from predictions", 5: "predictions follow from the model"}
+LAST = {5: ((remade.WHAT, remade.check),)}
 
 
 def options(parser) -> None:

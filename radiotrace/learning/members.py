@@ -12,7 +12,7 @@ RECORD, WEIGHTS = "train.json", "weights.safetensors"
 GRID = ("orientation", "spacing_mm")  # of the preprocessing: probabilities are averaged voxel by voxel
 
 
-def read(folder, train: dict, split: dict) -> dict[str, dict]:
+def read(folder, train: dict, split: dict, schema: str = "train") -> dict[str, dict]:
     """The record 'train' of each member, by the name of its folder, sorted.
 
     Args:
@@ -20,6 +20,7 @@ def read(folder, train: dict, split: dict) -> dict[str, dict]:
             count.
         train: the record of the run whose model is evaluated.
         split: the record.
+        schema: of the record of a run.
 
     Raises:
         StageError: names everything that keeps runs from being members: files that are missing or do not fit
@@ -42,7 +43,7 @@ def read(folder, train: dict, split: dict) -> dict[str, dict]:
             missing,
             "Run 'dvc pull', or take the folder away together with its .dvc file.",
         )
-    members = {name: records.read(folder / name / RECORD, "train") for name in names}
+    members = {name: records.read(folder / name / RECORD, schema) for name in names}
     faults = [
         f"{name}: {fault}"
         for name, one in members.items()

@@ -17,7 +17,8 @@ from radiotrace.errors import StageError
 
 STUDIES = "studies"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-# By name, the paths of a study, relative to its folder. They are the options of stages, too.
+# By name, the paths of every study, relative to its folder. They are the options of stages, too; a task
+# declares more (tasks.py).
 PATHS = {
     "accepted": "build/validate/accepted.json",
     "cases": "metrics/cases.json",
@@ -25,12 +26,8 @@ PATHS = {
     "data": "data",
     "dataset": "build/ingest/dataset.json",
     "design": "design",
-    "envelope": "metrics/envelope.svg",
     "evaluate-provenance": "build/evaluate/results/provenance.json",
     "evidence": "evidence",
-    "explain": "build/explain/explain.json",
-    "explain-provenance": "build/explain/provenance.json",
-    "explanations": "metrics/explanations.svg",
     "export-provenance": "build/export/provenance.json",
     "findings": "build/validate/findings.json",
     "gates": "metrics/gates.json",
@@ -47,16 +44,12 @@ PATHS = {
     "params": "params.yaml",
     "predictions": "build/evaluate/results/predictions",
     "readme": "README.md",
-    "report-provenance": "build/report/provenance.json",
     "reviews": "design/reviews.jsonl",
-    "robustness": "metrics/robustness.json",
-    "robustness-provenance": "build/robustness/provenance.json",
     "split": "build/split/split.json",
     "split-provenance": "build/split/provenance.json",
     "tensorboard": "execution/tensorboard",
     "train": "build/train/train.json",
     "train-provenance": "build/train/provenance.json",
-    "training": "metrics/training.svg",
     "validate-provenance": "build/validate/provenance.json",
     "verification": "verification",
     "volumes": "build/ingest/volumes",

@@ -70,18 +70,30 @@ def read(metrics: Mapping) -> dict[str, Described]:
     return {row.name: row for row in rows}
 
 
-def misfits_of_cases(metrics: Mapping, cases: Iterable[Mapping]) -> list[str]:
+def leading(metrics: Mapping) -> Described:
+    """The measure that stands first, by which cases are ranked and groups compared.
+
+    Raises:
+        ValueError: the record has no measure.
+    """
+    for row in read(metrics).values():
+        return row
+    raise ValueError("the table of measures is empty")
+
+
+def misfits_of_cases(metrics: Mapping, cases: Iterable[Mapping], schema: str = "cases") -> list[str]:
     """Where cases have another measure than the table, or a value that it cannot have.
 
     Args:
         metrics: the record, of which only the table is looked at.
         cases: entries of the record 'cases'.
+        schema: of that record.
 
     Returns:
         A line for each fault, with its place; [] where all fits.
     """
     table = read(metrics)
-    labels = records.schema("cases")["properties"]["cases"]["items"]["properties"]["labels"]
+    labels = records.schema(schema)["properties"]["cases"]["items"]["properties"]["labels"]
     facts = labels["additionalProperties"]["properties"].keys() - table.keys()
     faults = []
     for case in cases:
@@ -93,11 +105,11 @@ def misfits_of_cases(metrics: Mapping, cases: Iterable[Mapping]) -> list[str]:
     return faults
 
 
-def misfits_of_headline(metrics: Mapping, headline: Mapping) -> list[str]:
+def misfits_of_headline(metrics: Mapping, headline: Mapping, schema: str = "headline") -> list[str]:
     """Where the record 'headline' has other measures than those that the table gives it; as
     misfits_of_cases."""
     table = {name: row for name, row in read(metrics).items() if row.headline}
-    facts = records.schema("headline")["properties"].keys()
+    facts = records.schema(schema)["properties"].keys()
     faults = _names("headline.json", headline.keys() - facts, table)
     for name in sorted(headline.keys() & table.keys()):
         for label, summary in headline[name].items():

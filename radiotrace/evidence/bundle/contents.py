@@ -1,5 +1,6 @@
 """The bundle: records of a run that were found to agree, each listed with its SHA-256."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from radiotrace import records
@@ -8,14 +9,20 @@ from radiotrace.pipeline import runs
 from radiotrace.records import ledgers, measure_table, merkle
 
 
-def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict[str, str]) -> list[str]:
+def contradictions(
+    sources: dict[str, dict],
+    provenance: list[dict],
+    files: dict[str, str],
+    of_task: Mapping[str, str],
+) -> list[str]:
     """Where records of one run contradict each other or the files beside them; [] when they agree.
 
     Args:
-        sources: name -> record, of dataset, split, train, metrics, headline, cases, robustness, explain,
-            model and openings.
+        sources: name -> record, of dataset, split, openings, train, metrics, headline, cases, model, and
+            whatever else the task declares.
         provenance: the record 'provenance' of each stage.
         files: path -> SHA-256 as the file is now, of everything that a record states a hash of.
+        of_task: record of the task -> its schema.
     """
     found = []
 
@@ -26,7 +33,7 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
     train, model, dataset = sources["train"], sources["model"], sources["dataset"]
     made = {record["stage"]: record for record in provenance}
     same("run_id of build/train/train.json", train["run_id"], runs.run_id(made["train"]))
-    for name in ("metrics", "headline", "cases", "robustness", "explain", "model"):
+    for name in (name for name in of_task if name in sources and name != "train"):
         same(f"run_id of {name}.json", sources[name]["run_id"], train["run_id"])
     found += selection.faults(train)
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
@@ -49,13 +56,15 @@ def contradictions(sources: dict[str, dict], provenance: list[dict], files: dict
             f"{train['weights_sha256'][:12]}, expected one"
         )
     if not found:  # the cases are known to be the right ones
-        found += measure_table.misfits_of_cases(sources["metrics"], sources["cases"]["cases"])
-        found += measure_table.misfits_of_headline(sources["metrics"], sources["headline"])
+        metrics, rows = sources["metrics"], sources["cases"]["cases"]
+        found += measure_table.misfits_of_cases(metrics, rows, of_task["cases"])
+        found += measure_table.misfits_of_headline(metrics, sources["headline"], of_task["headline"])
     if not found:  # and to have what is averaged
-        for name, summary in sources["metrics"]["dice"].items():
+        leading = measure_table.leading(metrics)
+        for name, summary in metrics[leading.name].items():
             if name != "mean_of_labels":
-                mean = _mean(case["labels"][name]["dice"] for case in sources["cases"]["cases"])
-                same(f"mean Dice of {name}", _six_digits(summary["mean"]), _six_digits(mean))
+                mean = _mean(case["labels"][name][leading.name] for case in rows)
+                same(f"mean {leading.title} of {name}", _six_digits(summary["mean"]), _six_digits(mean))
     for record in provenance:
         for path, digest in record["inputs"].items():
             same(f"{path}, read by {record['stage']}", files.get(path), digest)

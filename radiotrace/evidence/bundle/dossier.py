@@ -25,7 +25,7 @@ from radiotrace.evidence.formats import (
 )
 from radiotrace.evidence.pages import documents
 from radiotrace.pipeline import params, pins
-from radiotrace.records import jcs
+from radiotrace.records import jcs, measure_table
 
 
 class Bundle:
@@ -92,7 +92,12 @@ def of_people(bundle: Bundle, written: Design, texts: dict[str, str], released: 
 
 
 def of_software(
-    bundle: Bundle, written: Design, runtime_files: list[str], tool_files: list[str], wheels: dict
+    bundle: Bundle,
+    written: Design,
+    runtime_files: list[str],
+    tool_files: list[str],
+    wheels: dict,
+    approach: str,
 ) -> None:
     """Adds the bills of materials of software and model, and what is known of vulnerabilities.
 
@@ -100,6 +105,7 @@ def of_software(
         runtime_files, tool_files: files of pins of what runs the product, and of what builds and tests it;
             relative to the root of the code.
         wheels: the record 'wheels'.
+        approach: what the model does, as its task says.
 
     Raises:
         StageError: the environment is not the one that the bill lists.
@@ -135,6 +141,7 @@ def of_software(
             have["split.json"],
             runtime,
             written.intended_use,
+            approach,
         ),
         None,
     )
@@ -244,7 +251,6 @@ POINTERS = {
     "within_plan": ("pccp.json", "/within_plan"),
     "stages": ("run.json", "/stages"),
     "cases": ("cases.json", "/cases"),
-    "dice": ("metrics.json", "/dice"),
     "parts": ("split.json", "/cases"),
 }
 
@@ -252,12 +258,15 @@ POINTERS = {
 def index(bundle: Bundle) -> dict:
     """The record 'index': the one file that another tool must know.
 
-    Names of files with their schemas, and where the usual questions are answered.
+    Names of files with their schemas, and where the usual questions are answered, the measure of the task
+    that stands first among them.
 
     Raises:
         ValueError: a pointer leads nowhere.
     """
-    for name, (file, pointer) in POINTERS.items():
+    leading = measure_table.leading(bundle.content["metrics.json"]).name
+    pointers = {**POINTERS, leading: ("metrics.json", f"/{leading}")}
+    for name, (file, pointer) in pointers.items():
         try:
             compliance.resolve(bundle.content[file], pointer)
         except (KeyError, LookupError):
@@ -267,6 +276,6 @@ def index(bundle: Bundle) -> dict:
         "files": {
             name: {"schema": bundle.schema[name], "sha256": digest} for name, digest in bundle.digests.items()
         },
-        "pointers": {name: {"file": file, "pointer": pointer} for name, (file, pointer) in POINTERS.items()},
+        "pointers": {name: {"file": file, "pointer": pointer} for name, (file, pointer) in pointers.items()},
         "later": ["manifest.json", "SHA256SUMS", "ro-crate-metadata.json"],
     }

@@ -11,12 +11,14 @@ import safetensors
 
 from radiotrace import records
 
+FOLLOWED = "validation_"  # how the name of a measure begins that training followed
+
 
 def last_epoch(history: list[dict], planned: int, patience_epochs: int | None) -> int | None:
     """The epoch after which training ends by its rule; None where it had to go on.
 
-    It ends after the planned epochs, or once the mean validation Dice over labels had no new best for so many
-    epochs.
+    It ends after the planned epochs, or once the mean over labels of the measure that was followed on the
+    validation part had no new best for so many epochs.
 
     Args:
         history: rows of train.json, one an epoch.
@@ -24,13 +26,25 @@ def last_epoch(history: list[dict], planned: int, patience_epochs: int | None) -
     """
     best, at = float("-inf"), 0
     for n_epochs, row in enumerate(history, 1):
-        defined = [value for value in row["validation_dice"].values() if value is not None]
+        defined = [value for value in _followed(row).values() if value is not None]
         mean = sum(defined) / len(defined) if defined else 0.0
         if mean > best:
             best, at = mean, n_epochs
         if n_epochs == planned or (patience_epochs is not None and n_epochs - at >= patience_epochs):
             return n_epochs
     return None
+
+
+def _followed(row: dict) -> dict[str, float | None]:
+    """The one measure of an epoch's row that was followed: label -> value.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    names = [name for name in row if name.startswith(FOLLOWED)]
+    if len(names) != 1:
+        raise ValueError(f"epoch {row['epoch']}: found {names}, expected one measure that was followed")
+    return row[names[0]]
 
 
 def faults(train: dict) -> list[str]:

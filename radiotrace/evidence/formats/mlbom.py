@@ -10,7 +10,15 @@ from radiotrace.records import measure_table
 MODEL, DATA = "model", "dataset"
 
 
-def mlbom(model: dict, dataset: dict, metrics: dict, split: dict, runtime: dict, intended_use: dict) -> dict:
+def mlbom(
+    model: dict,
+    dataset: dict,
+    metrics: dict,
+    split: dict,
+    runtime: dict,
+    intended_use: dict,
+    approach: str,
+) -> dict:
     """The bill of the model: its file, the data it learnt from, what was measured with which interval, in
     which group.
 
@@ -18,10 +26,11 @@ def mlbom(model: dict, dataset: dict, metrics: dict, split: dict, runtime: dict,
         model, dataset, metrics, split: the records of one run.
         runtime: sbom.runtime; the model and the network behind it stand on what it lists.
         intended_use: design/intended_use.yaml.
+        approach: what the model does, such as "semantic segmentation of volumes".
     """
     name = f"{model['network']['name']} of run {model['run_id'][:12]}"
     card = {
-        "modelParameters": _parameters(model),
+        "modelParameters": _parameters(model, approach),
         "quantitativeAnalysis": {"performanceMetrics": _performance(metrics)},
         "considerations": _considerations(model, dataset, metrics, intended_use),
         "properties": components.properties_of(
@@ -70,7 +79,7 @@ def mlbom(model: dict, dataset: dict, metrics: dict, split: dict, runtime: dict,
     return document | {"serialNumber": sbom.serial(document)}
 
 
-def _parameters(model: dict) -> dict:
+def _parameters(model: dict, approach: str) -> dict:
     """What goes in and out, and what learnt it."""
     ends = {
         way: f"{model[way]['name']}: {model[way]['type']}, axes {' '.join(model[way]['axes'])}"
@@ -78,7 +87,7 @@ def _parameters(model: dict) -> dict:
     }
     return {
         "approach": {"type": "supervised"},
-        "task": "semantic segmentation of volumes",
+        "task": approach,
         "architectureFamily": "convolutional neural network",
         "modelArchitecture": model["network"]["name"],
         "datasets": [{"ref": DATA}],
@@ -116,8 +125,11 @@ def _licence(text: str) -> dict:
 
 
 def _performance(metrics: dict) -> list[dict]:
-    """A row per measure of the record's table and label, then Dice per group; an undefined value or bound is
-    said, not left out."""
+    """A row per measure of the record's table and label, then the first measure per group; an undefined value
+    or bound is said, not left out.
+
+    Calibration and groups are there where the task measures them.
+    """
     part = f"{metrics['part']} part"
     rows = [
         _row(
@@ -132,21 +144,28 @@ def _performance(metrics: dict) -> list[dict]:
         _row(
             f"calibration {metric}",
             f"{part}, {when} temperature scaling",
-            (metrics["calibration"][when] or {}).get(metric),
+            (found or {}).get(metric),
         )
-        for when in ("before", "after")
+        for when, found in _calibration(metrics)
         for metric in ("expected_error", "brier")
     ]
+    leading = measure_table.leading(metrics).name
     return rows + [
         _row(
-            "mean dice",
+            f"mean {leading}",
             f"{part}, {attribute} is {group}, mean of "
             f"labels" + (", too few to judge" if row["insufficient_n"] else ""),
             row,
         )
-        for attribute, groups in sorted(metrics["subgroups"].items())
+        for attribute, groups in sorted(metrics.get("subgroups", {}).items())
         for group, row in sorted(groups.items())
     ]
+
+
+def _calibration(metrics: dict) -> list[tuple[str, dict | None]]:
+    """Before and after scaling, where calibration is part of the task."""
+    found = metrics.get("calibration")
+    return [(when, found[when]) for when in ("before", "after")] if found else []
 
 
 def _row(metric: str, where: str, summary: dict | None) -> dict:

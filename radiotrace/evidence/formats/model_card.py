@@ -45,16 +45,17 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
     }
     calibration = {
         when: refer("metrics.json", f"/calibration/{when}/expected_error/value")
-        for when in ("before", "after")
-        if metrics["calibration"][when] is not None
+        for when, found in metrics.get("calibration", {}).items()
+        if found is not None
     }
     counts = {
         part: {what: refer("split.json", f"/counts/{part}/{what}") for what in ("cases", "subjects")}
         for part in bundle["split.json"]["counts"]
     }
+    leading = measure_table.leading(metrics).name
     worst = {
-        row["case_id"]: refer("metrics.json", f"/worst_cases/{number}/dice")
-        for number, row in enumerate(metrics["worst_cases"][:5])
+        row["case_id"]: refer("metrics.json", f"/worst_cases/{number}/{leading}")
+        for number, row in enumerate(metrics.get("worst_cases", [])[:5])
     }
     return {
         "run_id": metrics["run_id"],

@@ -31,7 +31,7 @@ def page(records: Records) -> Page:
             Section("use", "Intended use", (_prose(card["intended_use"]),)),
             Section("limits", "Limits", (_prose(card["limits"]),)),
             Section("data", "Development data", (_references(card["development_data"]), _parts(card))),
-            Section("performance", "Performance", _performance(card, _headings(records))),
+            Section("performance", "Performance", _performance(card, _headings(records), _leading(records))),
             Section("requirements", "Requirements of performance", (_requirements(card),)),
             Section("risks", "Risks", _risks(card)),
         ],
@@ -121,7 +121,12 @@ def _headings(records: Records) -> dict[str, Span]:
     }
 
 
-def _performance(card: dict, headings: dict[str, Span]) -> tuple:
+def _leading(records: Records) -> str:
+    """Title of the measure that stands first."""
+    return measure_table.leading(records["metrics"]).title
+
+
+def _performance(card: dict, headings: dict[str, Span], leading: str) -> tuple:
     found = card["performance"]
     rows = [
         (
@@ -155,15 +160,16 @@ def _performance(card: dict, headings: dict[str, Span]) -> tuple:
             rows,
         ),
         listed(calibration),
-        table(
-            "The cases with the lowest Dice.",
-            ("case", "Dice"),
-            [
-                (name, refer(one))
-                for name, one in sorted(found["lowest_dice"].items(), key=lambda item: item[1]["value"])
-            ],
-        ),
+        *_lowest(found["lowest_dice"], leading),
     )
+
+
+def _lowest(cases: dict[str, dict], leading: str) -> tuple:
+    """The cases that come out worst by the first measure; nothing where the task ranks none."""
+    if not cases:
+        return ()
+    rows = [(name, refer(one)) for name, one in sorted(cases.items(), key=lambda item: item[1]["value"])]
+    return (table(f"The cases with the lowest {leading}.", ("case", leading), rows),)
 
 
 def _requirements(card: dict) -> Block:

@@ -88,6 +88,9 @@ class Records:
     def __getitem__(self, name: str) -> dict:
         return self.bundle[f"{name}.json"]
 
+    def __contains__(self, name: str) -> bool:
+        return f"{name}.json" in self.bundle
+
     def show(self, name: str, *path, look: str = "") -> Span:
         """The value at a place, as people read it.
 

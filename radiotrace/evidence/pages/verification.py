@@ -18,6 +18,13 @@ from radiotrace.evidence.pages.parts import (
     text,
 )
 from radiotrace.evidence.pages.sbom import vulnerability_status
+from radiotrace.pipeline import tasks
+
+# Parts of the record 'metrics' that a task may lack.
+OF_METRICS = {
+    "calibration": "whether probabilities are as they say",
+    "subgroups": "how groups of subjects differ",
+}
 
 
 def page(records: Records) -> Page:
@@ -97,6 +104,7 @@ def unchecked(records: Records) -> list:
     """What a reader might take for checked and that was not, a line each."""
     return [
         *_missing(records),
+        *_not_part(records),
         *_unknown(records),
         "Whether numbers follow from predictions, and "
         "predictions from the model, is not for a report to "
@@ -132,6 +140,14 @@ def _missing(records: Records) -> list:
     return (
         [*found, ("Criteria that were set after the test part was opened: ", *apart(late))] if late else found
     )
+
+
+def _not_part(records: Records) -> list:
+    """The analyses that the task of the study does not declare, so that nobody made them."""
+    absent = [what for name, what in tasks.OPTIONAL.items() if name not in records]
+    metrics = records["metrics"]
+    absent += [what for key, what in OF_METRICS.items() if key not in metrics]
+    return [f"Not part of the task of this study: {what}." for what in absent]
 
 
 def _unknown(records: Records) -> list:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from radiotrace.evidence.design.compliance import FOLDER
 from radiotrace.evidence.formats import provenance
 from radiotrace.evidence.trace import links
-from radiotrace.records import ledgers
+from radiotrace.records import ledgers, measure_table
 
 DATA = "data"
 
@@ -171,11 +171,13 @@ def of_cases(bundle: dict, workflow: dict, cases: list[dict], now: dict[str, str
         for kind in ("image", "label_map")
     ]
     ids, names = [case["case_id"] for case in cases], {part for _, _, part in parts}
+    leading = measure_table.leading(bundle["metrics.json"])
     results = [
         (
             row["case_id"],
             label,
-            f"Dice {found['dice']:.3f}" if found["dice"] is not None else "Dice undefined",
+            f"{leading.title} "
+            + ("undefined" if found[leading.name] is None else f"{found[leading.name]:.3f}"),
         )
         for row in bundle["cases.json"]["cases"]
         if row["case_id"] in ids
@@ -205,7 +207,7 @@ def _models(bundle: dict, parts: set[str]) -> list[tuple[str, str]]:
         "test": "did not learn from them",
     }
     found = [(run_id[:12], how[part]) for part in ("train", "validation", "test") if part in parts]
-    members = bundle["metrics.json"]["members"]
+    members = bundle["metrics.json"].get("members", [])
     found += [
         (str(member), "member of the ensemble; its record members/*/train.json names its cases")
         for member in members

@@ -7,6 +7,7 @@ of what it imports.
 """
 
 import ast
+from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from radiotrace.pipeline import closure, dvcfile
 
 PACKAGES = ("radiotrace", "stages", "tests", "benchmarks")
 ENTRIES = ("radiotrace/__main__.py", "radiotrace/pipeline/isolated.py")  # and every script below stages/
+# What commands import of a task by its name (commands/of_task.py).
+OF_TASKS = ("radiotrace/*/verification/checks.py", "radiotrace/*/measures.py")
 SHARED = ("tests/conftest.py", "tests/requirement_plugin.py")
 ALWAYS = ("pyproject.toml",)
 STARTED = ("dvc.yaml",)  # what processes read
@@ -100,7 +103,8 @@ class Scopes:
     def _reach(self) -> set[str]:
         """What the stages and commands import."""
         scripts = [path for path in self.now if path.startswith("stages/") and path.endswith(".py")]
-        return self._walk([*scripts, *(path for path in ENTRIES if path in self.now)])[0]
+        found = [path for path in self.now if any(fnmatchcase(path, one) for one in OF_TASKS)]
+        return self._walk([*scripts, *found, *(path for path in ENTRIES if path in self.now)])[0]
 
     def _named(self, names: frozenset[str]) -> set[str]:
         """The files that texts name, also as seen from tests/ and schemas/, and those in folders that they

@@ -4,6 +4,7 @@ A table of every record of the bundle and every group of its fields. tests/test_
 bundle: each field of each record is in it, and each check that it names is one that verify makes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -215,21 +216,23 @@ def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:
     return found
 
 
-def lines(level: int) -> list[str]:
+def lines(level: int, left_out: Collection[str] = ()) -> list[str]:
     """What was believed and not made again, a line each: never, or not up to a level.
 
     Args:
         level: that was asked for.
+        left_out: records that are not part of the task of the study.
     """
     later: dict[int, list[str]] = {}
-    for row in TABLE:
+    rows = [row for row in TABLE if row.record.removesuffix(".json") not in left_out]
+    for row in rows:
         if row.level is not None and row.level > level:
             later.setdefault(row.level, []).append(_named(row))
     told = [
         f"{', '.join(dict.fromkeys(names))}: made again at level {at}, which was not asked for"
         for at, names in sorted(later.items())
     ]
-    return [*(f"{_named(row)}: {row.how}" for row in TABLE if row.level is None), *told]
+    return [*(f"{_named(row)}: {row.how}" for row in rows if row.level is None), *told]
 
 
 def _named(row: Basis) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import tests
+from radiotrace.evidence.verify import workflow
 from radiotrace.evidence.verify.levels import Check, leads_out
 from radiotrace.pipeline import dvcfile, params
 from radiotrace.pipeline.study import Study, is_shared
@@ -23,8 +24,10 @@ def named(evidence, study: Study) -> Check:
     """
     check = Check(3, "predictions, raw data, code and tests are those that its records name")
     try:
+        schema_of = {"cases": workflow.task_of(study).records["cases"]}
         cases, dataset, code = (
-            records.read(Path(evidence) / f"{name}.json", name) for name in ("cases", "dataset", "code")
+            records.read(Path(evidence) / f"{name}.json", schema_of.get(name, name))
+            for name in ("cases", "dataset", "code")
         )
     except StageError as error:
         return Check(3, check.what, [error.headline, *error.findings])

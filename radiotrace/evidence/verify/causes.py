@@ -3,6 +3,7 @@
 Called by the command verify. A check that fails still fails.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from radiotrace import records
@@ -16,19 +17,20 @@ PLACES = {
 }
 
 
-def another(evidence, root) -> str | None:
+def another(evidence, root, schema_of: Mapping[str, str]) -> str | None:
     """What the evidence is of that this clone is not; None where both are of one run, or where that cannot be
     read.
 
     Args:
         evidence: folder of the bundle.
         root: of the clone.
+        schema_of: record of the task -> its schema.
     """
     for kind, (name, place, keys) in PLACES.items():
         try:
             ours, theirs = (
-                records.read(Path(root) / place, name),
-                records.read(Path(evidence) / f"{name}.json", name),
+                records.read(Path(root) / place, schema_of.get(name, name)),
+                records.read(Path(evidence) / f"{name}.json", schema_of.get(name, name)),
             )
         except StageError:
             continue

@@ -150,19 +150,21 @@ def _unfit(read: dict, schema_of: dict[str, str | None]) -> list[str]:
         if schema in known and name in read
         for fault in records.faults(read[name], schema)
     ]
-    return faults + broken + ([] if broken else _other_measures(read))
+    return faults + broken + ([] if faults or broken else _other_measures(read, schema_of))
 
 
-def _other_measures(read: dict) -> list[str]:
+def _other_measures(read: dict, schema_of: dict[str, str | None]) -> list[str]:
     """Where cases and headline have other measures than the table of the metrics; of records that fit their
     schemas."""
     if METRICS not in read:
         return []  # which the list of files says
     faults = []
     if CASES in read:
-        faults += measure_table.misfits_of_cases(read[METRICS], read[CASES]["cases"])
+        rows, schema = read[CASES]["cases"], schema_of.get(CASES) or "cases"
+        faults += measure_table.misfits_of_cases(read[METRICS], rows, schema)
     if HEADLINE in read:
-        faults += measure_table.misfits_of_headline(read[METRICS], read[HEADLINE])
+        schema = schema_of.get(HEADLINE) or "headline"
+        faults += measure_table.misfits_of_headline(read[METRICS], read[HEADLINE], schema)
     return faults
 
 

@@ -7,6 +7,7 @@ So each record is made from the data and from the weights, and not believed; lev
 import json
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,10 @@ from radiotrace.evidence.signing import dsse
 from radiotrace.evidence.verify import differences, workflow
 from radiotrace.evidence.verify.levels import Check, Clone, misled, started
 from radiotrace.pipeline import dvcfile, params
+from radiotrace.pipeline.study import Study
 
 WHAT = "every stage but train, run again, gives the same records"
-STAGES = ("ingest", "validate", "split", "evaluate", "robustness", "explain", "report", "export")
+NOT_REMADE = ("train", "evidence")  # which level 6 and level 3 make again
 # options that name a folder to write, where its value is no record to read
 FOLDERS = ("--out", "--metrics", "--metrics-folder")
 LEDGER = "--openings"
@@ -41,10 +43,16 @@ class Plan:
     outputs: dict[str, Path]
 
 
-def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
+def remade(study: Study) -> dict[str, workflow.Stage]:
+    """The stages of a study that are run again, by name."""
+    return {name: stage for name, stage in workflow.of(study).items() if name not in NOT_REMADE}
+
+
+def plan(stage: workflow.Stage, described: dict, root: Path, folder: Path) -> Plan:
     """The command of a stage, writing below a folder.
 
     Args:
+        stage: as its task declares it.
         described: its entry in dvc.yaml.
 
     Raises:
@@ -52,10 +60,10 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
             into the clone.
     """
     start, words = dvcfile.command(described)
-    if words[:3] != ["python", "-m", workflow.STAGES[name].module(name)]:
+    if words[:3] != ["python", "-m", stage.module]:
         raise StageError(
-            f"dvc.yaml: the stage {name} is '{' '.join(words[:3])} …', expected 'python -m "
-            f"{workflow.STAGES[name].module(name)} …'"
+            f"dvc.yaml: the stage {stage.name} is '{' '.join(words[:3])} …', expected 'python -m "
+            f"{stage.module} …'"
         )
     # of several words of an option the first; those that are outputs have one
     options = {word: value for word, value in pairwise(words[3:]) if word.startswith("--")}
@@ -70,29 +78,31 @@ def plan(name: str, described: dict, root: Path, folder: Path) -> Plan:
         if mine and option in (*FOLDERS, "--provenance"):
             replaced += [option, str(folder / value)]
             outputs |= {out: folder / out for out in mine}
-        elif option == LEDGER and name != "report":
+        elif option == LEDGER and stage.declared.adds:
             ledger = folder / value
             ledger.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / value, ledger)
             replaced += [option, str(ledger)]
     if unnamed := sorted(set(made) - set(outputs)):
-        raise StageError(f"dvc.yaml: no option of the stage {name} names {', '.join(unnamed)}")
+        raise StageError(f"dvc.yaml: no option of the stage {stage.name} names {', '.join(unnamed)}")
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     return Plan(start, [*words[1:], *replaced], outputs)
 
 
-def check(clone: Clone, run=started, stages=STAGES) -> Check:
+def check(clone: Clone, run=started, names: Collection[str] | None = None) -> Check:
     """Level 5: each stage on its own, so that a fault names the stage whose outputs do not follow from what
     it read.
 
     Args:
         run: how a stage is run: (root, words) -> status and stderr.
+        names: of the stages; None for all.
     """
     result, described = Check(5, WHAT), params.load_yaml(clone.root / "dvc.yaml")["stages"]
-    for name in stages:
+    stages = remade(clone.study)
+    for name in stages if names is None else names:
         with tempfile.TemporaryDirectory() as folder:
-            made = plan(name, described[name], clone.root, Path(folder))
+            made = plan(stages[name], described[name], clone.root, Path(folder))
             if fault := misled(made.start, made.words, clone.study):
                 result.faults.append(f"dvc.yaml: the stage {name} {fault}")
                 continue

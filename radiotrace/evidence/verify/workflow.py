@@ -1,11 +1,14 @@
 """The workflow as the code has it: dvc.yaml may say nothing else, for DVC runs whatever stands there.
 
-A command is the stage's module and the options that its parser requires, each with the path that STAGES gives
-it. What a stage depends on follows: the files that it imports, the schemas that it reads and writes, and the
-paths of its options.
+The stages of a study are those of every study, which stand here, and those that its task declares
+(radiotrace/pipeline/tasks.py); its params.yaml names the task. A command is the stage's module and the
+options that its parser requires, each with the path that was declared for it. What a stage depends on
+follows: the files that it imports, the schemas that it reads and writes, and the paths of its options.
 
 'make deps' writes dvc.yaml from this; verify compares the two (level 3), and so do tests/test_workflow.py
-and, with reasoning of its own, tests/test_pipeline.py. Whoever adds a stage or an option adds it here.
+and, with reasoning of its own, tests/test_pipeline.py. Whoever adds a stage or an option adds it to the
+declaration of the task, or here where every study has it. Declarations are those of the code that runs, so
+that a clone is held against what its verifier has.
 """
 
 import ast
@@ -13,7 +16,8 @@ import json
 import re
 import sys
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,16 +25,16 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify.levels import Check
-from radiotrace.pipeline import dvcfile, params, pins
+from radiotrace.pipeline import dvcfile, params, pins, tasks
 from radiotrace.pipeline.closure import code_closure, foreign
 from radiotrace.pipeline.dvcfile import PARAMS, WORKFLOW
 from radiotrace.pipeline.study import PATHS, Study, every
+from radiotrace.pipeline.tasks import DeclaredStage, Task
 
 [(NETWORKS, NETWORK)] = dvcfile.CHOICES.items()
 # What an option names, in every stage that does not say otherwise: paths of the study, and of the repository.
 SHARED = {
     "software": "software",
-    "template": "stages/report.html",
     "tests": "tests",
     "tools": " ".join(pin_files.TOOLS),
 }
@@ -55,13 +59,9 @@ PINS = re.compile(
 )  # a word of a command that names a file of pins
 REFUSING = frozenset({"params", "measure_names"})  # schemas that are no dep of a stage that reads them
 MACHINES = "MACHINERY"  # stands for them in an option
-PAGES = "build/evaluate/report.html stages/report.html build/evaluate/results/reference.json"
-PICTURES = (
-    "metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg metrics/envelope.svg "
-    "metrics/explanations.svg "
-    "metrics/risk_coverage.svg metrics/subgroups.svg metrics/test_cases.svg metrics/training.svg "
-    "metrics/uncertainty.svg"
-)
+# The shared records of the bundle, in the order in which the stage evidence is told of them.
+BEFORE_TRAINING = ("dataset", "findings", "accepted", "split")
+RECORDS_OF = {"metrics": "metrics=metrics/metrics.json"}  # where a folder has the name of the record
 
 
 @dataclass(frozen=True)
@@ -69,73 +69,70 @@ class Stage:
     """A stage of dvc.yaml, as far as it does not follow from the code.
 
     Attributes:
-        options: of its command in their order: a name of PATHS, or name=value; words of a value are divided
-            by +.
-        outs: what DVC keeps; kept: what git keeps; metrics: what git keeps and `dvc metrics` shows.
-        params: sections of params.yaml.
-        adds: whether it adds to the ledger of openings, which then is no dep.
+        name: of the stage.
+        declared: what it takes and writes.
+        paths: name of an option -> path in the study.
         requirements: files of pins that it depends on beside those that its imports reach.
         task: whose folder of stages/ has its script; none where every task shares it.
     """
 
-    options: str
-    outs: str = ""
-    kept: str = ""
-    metrics: str = ""
-    params: str = ""
-    adds: bool = True
-    requirements: str = ""
+    name: str
+    declared: DeclaredStage
+    paths: Mapping[str, str] = field(default_factory=lambda: PATHS)
+    requirements: tuple[str, ...] = ()
     task: str = ""
 
-    def module(self, name: str) -> str:
+    @property
+    def module(self) -> str:
         """Of its script."""
-        return ".".join(word for word in ("stages", self.task, name) if word)
+        return ".".join(word for word in ("stages", self.task, self.name) if word)
 
-    def script(self, name: str) -> str:
+    @property
+    def script(self) -> str:
         """Path of its script."""
-        return f"{self.module(name).replace('.', '/')}.py"
+        return f"{self.module.replace('.', '/')}.py"
 
     def values(self, study: Study) -> dict[str, list[str]]:
         """Option -> the words that it gets."""
-        pairs = (option.partition("=") for option in self.options.split())
+        pairs = (option.partition("=") for option in self.declared.options)
         return {name: self._words(name, value, study) for name, _, value in pairs}
 
     def _words(self, option: str, value: str, study: Study) -> list[str]:
-        if not value and option in PATHS:
-            return [PATHS[option]]
+        if not value and option in self.paths:
+            return [self.paths[option]]
         words = (value.replace("+", " ") or SHARED[option]).split()
         if MACHINES in words:
             words = [*(word for word in words if word != MACHINES), *machinery(study.repository)]
         return [study.seen(word) for word in words]
 
-    def command(self, name: str, study: Study, pinned: bool = True) -> list[str]:
+    def command(self, study: Study, pinned: bool = True) -> list[str]:
         """The words of its command, an option and its values together.
 
         Args:
             pinned: whether files of pins are named, for which imports are followed.
         """
-        start = f"python -m {self.module(name)}"
+        start = f"python -m {self.module}"
         if study.up:
             start = f"cd {study.up.rstrip('/')} && {start} --study {study.place}"
-        pin_words = self.pin_files(name, study) if pinned else []
+        pin_words = self.pin_files(study) if pinned else []
         groups = [f"{start} --params {PARAMS}", " ".join(["--requirements", *pin_words])]
         groups += [f"--{option} {' '.join(words)}" for option, words in self.values(study).items()]
         return groups if pinned else [_without_pins(group) for group in groups]
 
-    def code(self, name: str, study: Study) -> list[str]:
+    def code(self, study: Study) -> list[str]:
         """The files that its script imports, however indirectly, and itself."""
         choices = chosen(study, has_members="members" in self.values(study))
-        return code_closure([self.script(name)], root=study.repository, choices=choices)
+        return code_closure([self.script], root=study.repository, choices=choices)
 
-    def pin_files(self, name: str, study: Study) -> list[str]:
+    def pin_files(self, study: Study) -> list[str]:
         """The files of pins that it depends on: those that its imports reach, and those it is told."""
         root = study.repository
-        reached = pin_files.reached(foreign(self.code(name, study), root), root)
-        return pins.files([*reached, *self.requirements.split()], root)
+        reached = pin_files.reached(foreign(self.code(study), root), root)
+        return pins.files([*reached, *self.requirements], root)
 
     def writes(self) -> set[str]:
         """Every out."""
-        return {*self.outs.split(), *self.kept.split(), *self.metrics.split()}
+        return {*self.declared.outs, *self.declared.kept, *self.declared.metrics}
 
 
 def _without_pins(text: str) -> str:
@@ -153,89 +150,104 @@ def _joined(*texts: str) -> str:
     return "+".join(" ".join(texts).split())
 
 
-STAGES = {
-    "ingest": Stage("data manifest out=build/ingest", outs="build/ingest", params="ingest"),
-    "validate": Stage("dataset volumes out=build/validate", outs="build/validate", params="validate"),
-    "split": Stage(
-        "accepted design=design/requirements.yaml out=build/split", outs="build/split", params="seed split"
+def _shared(desc: str, options: str, outs: str, params: str) -> DeclaredStage:
+    """A stage that every study has before its task's."""
+    return DeclaredStage(desc, tuple(options.split()), outs=(outs,), params=tuple(params.split()))
+
+
+FIRST = {
+    "ingest": _shared(
+        "Bring raw images and label maps to one orientation; describe and hash every file",
+        "data manifest out=build/ingest",
+        outs="build/ingest",
+        params="ingest",
     ),
-    "train": Stage(
-        "dataset volumes split checkpoints tensorboard out=build/train",
-        outs="build/train",
-        params="seed train",
-        task="segmentation",
+    "validate": _shared(
+        "Check every case and the set they form; stop on any error, with all of them",
+        "dataset volumes out=build/validate",
+        outs="build/validate",
+        params="validate",
     ),
-    "evaluate": Stage(
-        "data dataset split train weights members openings out=build/evaluate/results metrics",
-        outs="build/evaluate/results",
-        kept="metrics/cases.json metrics/metrics.json metrics/test_cases.svg metrics/training.svg",
-        metrics="metrics/headline.json",
-        params="seed evaluate",
-        task="segmentation",
-    ),
-    "robustness": Stage(
-        "data dataset split train weights openings out=build/robustness metrics",
-        outs="build/robustness",
-        kept="metrics/envelope.svg metrics/robustness.json",
-        params="seed robustness",
-        task="segmentation",
-    ),
-    "explain": Stage(
-        "data dataset train weights predictions cases openings out=build/explain metrics",
-        outs="build/explain",
-        kept="metrics/explanations.svg",
-        params="seed explain",
-        task="segmentation",
-    ),
-    "report": Stage(
-        "data dataset split train metrics=metrics/metrics.json cases robustness explain predictions "
-        "evaluate-provenance envelope "
-        "explanations training design=design/requirements.yaml reviews openings template "
-        "provenance=build/report/provenance.json "
-        "out=build/evaluate/report.html metrics-folder",
-        outs="build/evaluate/report.html build/report/provenance.json",
-        kept="metrics/bland_altman.svg metrics/calibration.svg metrics/distribution.svg "
-        "metrics/risk_coverage.svg "
-        "metrics/subgroups.svg metrics/uncertainty.svg",
-        params="report",
-        adds=False,
-    ),
-    "export": Stage(
-        "data dataset train weights predictions cases out=build/export",
-        outs="build/export",
-        params="export",
-        task="segmentation",
-    ),
-    "evidence": Stage(
-        "tools manifest dataset findings accepted split train weights metrics=metrics/metrics.json "
-        "headline cases robustness "
-        "explain model onnx design software members verification tests "
-        f"code={_joined('radiotrace stages schemas pyproject.toml', *pin_files.RUNTIME)} workflow readme "
-        "ingest-provenance validate-provenance split-provenance train-provenance evaluate-provenance "
-        "robustness-provenance "
-        "explain-provenance report-provenance export-provenance "
-        f"further={_joined(PAGES, PICTURES, MACHINES)} "
-        "gates out=evidence",
-        kept="evidence",
-        metrics="metrics/gates.json",
-        requirements=pin_files.ALL,
+    "split": _shared(
+        "Give every subject to train, validation or test, and prove that the parts share nothing",
+        "accepted design=design/requirements.yaml out=build/split",
+        outs="build/split",
+        params="seed split",
     ),
 }
+LAST = "evidence"
+
+
+def stages(task: Task) -> dict[str, Stage]:
+    """The stages of a study of a task, in their order: those of every study, with those of the task between
+    them."""
+    paths = {**PATHS, **task.paths}
+    found = {name: Stage(name, declared) for name, declared in FIRST.items()}
+    found |= {name: Stage(name, one, paths, task=task.name) for name, one in task.stages.items()}
+    gathering = Stage(LAST, _evidence(task, list(found)), paths, requirements=(pin_files.ALL,))
+    return found | {LAST: gathering}
+
+
+def _evidence(task: Task, before: list[str]) -> DeclaredStage:
+    """The stage evidence, which reads what all others left.
+
+    Args:
+        before: names of these others, in their order.
+    """
+    code = _joined("radiotrace stages schemas pyproject.toml", *pin_files.RUNTIME)
+    options = [
+        f"task={tasks.place(task.name)}",
+        "tools",
+        "manifest",
+        *BEFORE_TRAINING,
+        "train",
+        "weights",
+        *(RECORDS_OF.get(name, name) for name in task.bundled),
+        "onnx",
+        *("design", "software", "members", "verification", "tests"),
+        f"code={code}",
+        *("workflow", "readme"),
+        *(f"{name}-provenance" for name in before),
+        f"further={_joined(*task.vouched, *task.plots, MACHINES)}",
+        "gates",
+        "out=evidence",
+    ]
+    return DeclaredStage(
+        "Gather the records, find that they agree, trace the requirements to tests and numbers, hash it all",
+        tuple(options),
+        kept=("evidence",),
+        metrics=(PATHS["gates"],),
+    )
+
+
+def task_of(study: Study) -> Task:
+    """What the task of a study declares, in the code that runs; params.yaml of the study names it.
+
+    Raises:
+        StageError: there is no such task.
+    """
+    return tasks.declared(tasks.named(dvcfile.parameters(study.folder)))
+
+
+def of(study: Study) -> dict[str, Stage]:
+    """The stages of a study, by name, in their order."""
+    return stages(task_of(study))
 
 
 def expected(study: Study) -> dict[str, dict]:
     """What dvc.yaml should say of each stage, beside its description, with the code that lies in a clone."""
-    return {name: _entry(name, stage, study) for name, stage in STAGES.items()}
+    return {name: _entry(stage, study) for name, stage in of(study).items()}
 
 
-def _entry(name: str, stage: Stage, study: Study) -> dict:
-    entry = {"cmd": " ".join(stage.command(name, study)), "deps": _deps(name, stage, study)}
-    if stage.params:
-        entry["params"] = stage.params.split()
-    outs = [*stage.outs.split(), *({path: {"cache": False}} for path in stage.kept.split())]
+def _entry(stage: Stage, study: Study) -> dict:
+    declared = stage.declared
+    entry = {"cmd": " ".join(stage.command(study)), "deps": _deps(stage, study)}
+    if declared.params:
+        entry["params"] = list(declared.params)
+    outs = [*declared.outs, *({path: {"cache": False}} for path in declared.kept)]
     entry["outs"] = sorted(outs, key=_path)
-    if stage.metrics:
-        entry["metrics"] = [{path: {"cache": False}} for path in stage.metrics.split()]
+    if declared.metrics:
+        entry["metrics"] = [{path: {"cache": False}} for path in declared.metrics]
     return entry
 
 
@@ -243,12 +255,13 @@ def _path(out) -> str:
     return out if isinstance(out, str) else next(iter(out))
 
 
-def _deps(name: str, stage: Stage, study: Study) -> list[str]:
+def _deps(stage: Stage, study: Study) -> list[str]:
     root, values = study.repository, stage.values(study)
-    closure = stage.code(name, study)
+    closure = stage.code(study)
     code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
-    code = {_as_written(path, study) for path in code.union(stage.pin_files(name, study))}
-    left_out = {*STATE, "out", *(("openings",) if stage.adds else ())}
+    network = _network(study)
+    code = {_as_written(path, network) for path in code.union(stage.pin_files(study))}
+    left_out = {*STATE, "out", *(("openings",) if stage.declared.adds else ())}
     paths = {word for option, words in values.items() if option not in left_out for word in words}
     written = stage.writes() | {Path(path).parent.as_posix() for path in stage.writes()}
     return sorted({study.seen(path) for path in code} | (paths - written))
@@ -261,8 +274,14 @@ def chosen(study: Study, has_members: bool) -> dict[str, list[str]]:
         has_members: whether the stage takes the members of an ensemble, too, whose networks may be others.
             Those of
             members that are not here are taken from dvc.yaml: a dep too many starts nothing.
+
+    Returns:
+        Nothing where params.yaml names no network, so that code which takes one cannot be followed.
     """
-    names = {_network(study)}
+    network = _network(study)
+    if network is None:
+        return {}
+    names = {network}
     for folder in sorted(study.folder.glob("members/*.dvc")) if has_members else ():
         record = folder.with_suffix("") / "train.json"
         if record.is_file():
@@ -272,8 +291,11 @@ def chosen(study: Study, has_members: bool) -> dict[str, list[str]]:
     return {NETWORKS: sorted(names)}
 
 
-def _network(study: Study) -> str:
-    return str(dvcfile.value(dvcfile.parameters(study.folder), NETWORK))
+def _network(study: Study) -> str | None:
+    """The network that params.yaml names; None where its task does not choose one by name."""
+    section, _, key = NETWORK.partition(".")
+    found = dvcfile.parameters(study.folder).get(section)
+    return str(found[key]) if isinstance(found, dict) and key in found else None
 
 
 def _told(study: Study) -> set[str]:
@@ -282,10 +304,10 @@ def _told(study: Study) -> set[str]:
     return set(re.findall(rf"{NETWORKS.replace('.', '/')}/([a-z]\w*)\.py", text)) - {"layers"}
 
 
-def _as_written(path: str, study: Study) -> str:
+def _as_written(path: str, network: str | None) -> str:
     """A dep as dvc.yaml has it: the file of the network follows params.yaml, also in an experiment."""
     folder = NETWORKS.replace(".", "/")
-    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{_network(study)}.py" else path
+    return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{network}.py" else path
 
 
 def _schemas(closure: list[str], root: Path) -> set[str]:
@@ -334,13 +356,14 @@ def check(study: Study) -> Check:
     """Level 3: dvc.yaml says what the code would write."""
     what = "dvc.yaml runs the stages as the code has them, and nothing else"
     try:
-        said, wanted = params.load_yaml(study.folder / WORKFLOW), expected(study)
+        said, task = params.load_yaml(study.folder / WORKFLOW), task_of(study)
+        wanted = expected(study)
     except (StageError, OSError, SyntaxError, UnicodeDecodeError) as error:
         return Check(3, what, [f"{WORKFLOW}: cannot be compared: {str(error).splitlines()[0]}"])
     if not isinstance(said, dict) or not isinstance(said.get("stages"), dict):
         return Check(3, what, [f"{WORKFLOW}: found no stages"])
     faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
-    if said.get("plots") != PICTURES.split():
+    if said.get("plots", []) != list(task.plots):
         faults.append(
             f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/"
         )
@@ -363,19 +386,19 @@ def runs_otherwise(study: Study) -> list[str]:
     Which files of pins a command names is left to it, too: a stage can only refuse because of them.
     """
     try:
-        said = params.load_yaml(study.folder / WORKFLOW)
-        stages = said["stages"]
+        said, known = params.load_yaml(study.folder / WORKFLOW), of(study)
+        described = said["stages"]
         faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
         faults += [
-            f"{WORKFLOW}: {name}: the code has no such stage" for name in stages.keys() - STAGES.keys()
+            f"{WORKFLOW}: {name}: the code has no such stage" for name in described.keys() - known.keys()
         ]
-        for name in (name for name in STAGES if name in stages):
-            more = stages[name].keys() - {"cmd", "deps", "desc", "metrics", "outs", "params"}
+        for name in (name for name in known if name in described):
+            more = described[name].keys() - {"cmd", "deps", "desc", "metrics", "outs", "params"}
             faults += [
                 f"{WORKFLOW}: {name}: {key}: the code has no such key" for key in sorted(map(str, more))
             ]
-            wanted = " ".join(STAGES[name].command(name, study, pinned=False))
-            found = _without_pins(str(stages[name].get("cmd")))
+            wanted = " ".join(known[name].command(study, pinned=False))
+            found = _without_pins(str(described[name].get("cmd")))
             if found != wanted:
                 faults.append(f"{WORKFLOW}: {name}: cmd: {_first_word(found, wanted)}")
     except (StageError, OSError, LookupError, TypeError, AttributeError, ValueError) as error:
@@ -421,25 +444,29 @@ def _difference(found, wanted: list) -> str:
 
 
 def written(study: Study) -> str:
-    """dvc.yaml as the code has it. Comments above the stages, descriptions and artifacts stay as they are."""
+    """dvc.yaml as the code has it. Comments above the stages, descriptions and artifacts stay as they are; a
+    stage that is new is described as it is declared."""
     text = (study.folder / WORKFLOW).read_text("utf-8")
     head, tail = (
         text[: text.index("stages:\n")],
         text[text.index("artifacts:\n") :] if "artifacts:\n" in text else "",
     )
-    described = params.load_yaml(study.folder / WORKFLOW)["stages"]
-    lines = ["stages:"]
+    described = params.load_yaml(study.folder / WORKFLOW)["stages"] or {}
+    lines, known, task = ["stages:"], of(study), task_of(study)
     for name, entry in expected(study).items():
-        lines += [f"  {name}:", f"    desc: {described[name]['desc']}", "    cmd: >-"]
+        desc = described.get(name, {}).get("desc", known[name].declared.desc)
+        lines += [f"  {name}:", f"    desc: {desc}", "    cmd: >-"]
         lines += [
             f"      {line}"
-            for group in STAGES[name].command(name, study)
+            for group in known[name].command(study)
             for line in textwrap.wrap(group, 130, break_on_hyphens=False)
         ]
         for key in ("deps", "params", "outs", "metrics"):
             if key in entry:
                 lines += [f"    {key}:", *(line for item in entry[key] for line in _item(item))]
-    return head + "\n".join([*lines, "", "plots:", *(f"- {path}" for path in PICTURES.split()), "", tail])
+    if task.plots:
+        lines += ["", "plots:", *(f"- {path}" for path in task.plots)]
+    return head + "\n".join([*lines, "", tail])
 
 
 def _item(item) -> list[str]:

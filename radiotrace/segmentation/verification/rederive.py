@@ -1,120 +1,23 @@
 """Rederiving: each record of the bundle that follows from other records is made from them again, with the
-functions that the stages call.
+functions that the stages call; those of this task. What every study has is made again by
+evidence/verify/derived.py.
 
-Whoever edits a record and makes everything behind it anew leaves it in contradiction to what it stands on.
-Needs neither torch nor images; what needs them is made again at level 4 (commands/verify.py) and at level 5
+Needs neither torch nor images; what needs them is made again at level 4 (checks.py) and at level 5
 (remade.py, released.py).
 """
 
-import json
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-
 from radiotrace import records
-from radiotrace.errors import StageError
-from radiotrace.evidence.formats import distributions
-from radiotrace.evidence.formats import wheels as locked_wheels
-from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify import differences
-from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.inference import recipe
-from radiotrace.pipeline import pins, splits
-from radiotrace.records import accepted, ledgers, measure_table
+from radiotrace.records import measure_table
 
-VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record can show
-TRAIN, ROBUSTNESS_CASES, REFERENCE = (
-    "build/train/train.json",
-    "build/robustness/cases.json",
-    "build/evaluate/results/reference.json",
-)
-BUNDLED = {
-    "dataset",
-    "findings",
-    "accepted",
-    "split",
-    "cases",
-    "metrics",
-    "headline",
-    "robustness",
-    "explain",
-    "model",
-    "hyperparameters",
-    "checkpoints",
-    "epochs",
-    "openings",
-}
+ROBUSTNESS_CASES, REFERENCE = "build/robustness/cases.json", "build/evaluate/results/reference.json"
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The records of a clone: those in its bundle, and those beside it that the bundle vouches for."""
-
-    clone: Clone
-
-    def __getitem__(self, name: str) -> dict:
-        """A record of the bundle."""
-        return self._bundle[name]
-
-    @cached_property
-    def _bundle(self) -> dict[str, dict]:
-        return {name: records.read(self.clone.evidence / f"{name}.json", name) for name in sorted(BUNDLED)}
-
-    @cached_property
-    def train(self) -> dict:
-        """The record of the training run."""
-        return records.read(self.clone.root / TRAIN, "train")
-
-    @cached_property
-    def robustness_cases(self) -> list[dict]:
-        """What came of each case that was corrupted and attacked."""
-        return records.read(self.clone.root / ROBUSTNESS_CASES, "robustness_cases")["cases"]
-
-    def params(self, name: str) -> dict:
-        """Parameters of a stage, as the bundle states them."""
-        return self["hyperparameters"]["stages"][name]
-
-    def part(self, name: str) -> list[str]:
-        """The cases of a part of the split, sorted."""
-        return sorted(case_id for case_id, row in self["split"]["cases"].items() if row["part"] == name)
-
-
-def accepted_cases(sources: Sources) -> list[str]:
-    """Accepted cases and what was found of them, from the record of the data set; findings that need
-    voxels are left to level 5."""
-    from radiotrace.imaging import checks  # here, because it reads images elsewhere
-
-    p, dataset, found = sources.params("validate"), sources["dataset"], sources["findings"]
-    kept, labels = accepted.cases(dataset, p), dataset["dataset"]["labels"]
-    faults = differences.compared("accepted.json", sources["accepted"], accepted.record(dataset, p))
-    made = [finding._asdict() for case in kept for finding in checks.case_findings(case, labels, p)]
-    made += [finding._asdict() for finding in checks.set_findings(kept, labels, p)]
-    keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
-    faults += [
-        f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"
-        for row in made
-        if records.dumps(row) not in keys
-    ]
-    known = {records.dumps(row) for row in made}
-    faults += [
-        f"findings.json: nothing makes {json.loads(key)['check']} of {json.loads(key)['case_id']}"
-        for key in keys
-        if key not in known
-    ]
-    counts = {
-        "cases_checked": len(kept),
-        "errors": 0,
-        "warnings": len(found["findings"]),
-        "excluded": accepted.excluded(p),
-    }
-    return faults + differences.compared("findings.json", {key: found[key] for key in counts}, counts)
-
-
-def split(sources: Sources) -> list[str]:
-    """The part of each subject, from seed, rule and accepted cases."""
-    return differences.compared(
-        "split.json", sources["split"], splits.record(sources["accepted"], sources.params("split"))
-    )
+def robustness_cases(sources: Sources) -> list[dict]:
+    """What came of each case that was corrupted and attacked."""
+    return records.read(sources.clone.root / ROBUSTNESS_CASES, "robustness_cases")["cases"]
 
 
 def trained(sources: Sources) -> list[str]:
@@ -233,7 +136,7 @@ def robustness(sources: Sources) -> list[str]:
     from radiotrace.imaging import corruptions, parts
     from radiotrace.segmentation import robustness as robust
 
-    p, rows, stated = sources.params("robustness"), sources.robustness_cases, sources["robustness"]
+    p, rows, stated = sources.params("robustness"), robustness_cases(sources), sources["robustness"]
     made = robust.summarise(rows, p["criterion_dice"])
     for name, row in made["corruptions"].items():
         row |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
@@ -331,75 +234,13 @@ def reference(sources: Sources) -> list[str]:
     return faults
 
 
-def packages(sources: Sources) -> list[str]:
-    """The locked files of packages are of the pinned versions, all of them and no other."""
-    root = sources.clone.study.repository
-    pinned = distributions.pinned([pin for file in pin_files.every(root) for pin in pins.of(root / file)])
-    return [
-        f"{locked_wheels.PATH}: {fault}"
-        for fault in locked_wheels.faults(records.read(root / locked_wheels.PATH, "wheels"), pinned)
-    ]
-
-
-def again(sources: Sources) -> list[str]:
-    """Records of the test part that are not those that the ledger counted when this model was first shown it.
-
-    A model may be judged again, with other code or other parameters; who reads should know that there was an
-    earlier answer.
-    """
-    root, model = sources.clone.root, (sources.train["run_id"], sources.train["weights_sha256"])
-    counted = [line for line in sources["openings"]["openings"] if ledgers.model(line) == model]
-    # The files of the stages: those of the bundle write 1 where the stage counted 1.0.
-    made = {name: _digest(root / path) for name, path in OPENED.items() if (root / path).is_file()}
-    other = [
-        line["stage"]
-        for line in counted
-        if line["metrics_sha256"] != made.get(line["stage"], line["metrics_sha256"])
-    ]
-    return [
-        f"{Path(OPENED[name]).name} is not what came out when the test part was first opened for this "
-        f"model: the stage {name} has run again "
-        "since, with other code or parameters; git may have the earlier record"
-        for name in other
-    ]
-
-
-def _digest(path: Path) -> str | None:
-    """Of a record as it was counted; None where there is no such record, which is then not what was
-    counted."""
-    try:
-        return records.digest(records.read(path, path.stem))
-    except StageError:
-        return None
-
-
 # What each stage counted when it opened the test part.
 OPENED = {
     "evaluate": "metrics/metrics.json",
     "robustness": "metrics/robustness.json",
     "explain": "build/explain/explain.json",
 }
-AGAIN = "what the ledger counted for this model is what stands here (a warning)"
-
-
-def _told(sources: Sources) -> Check:
-    found = _checked(AGAIN, again, sources)
-    if found.looked:
-        found.skipped += [
-            f"{path} is not here: run 'make pull'"
-            for path in OPENED.values()
-            if not (sources.clone.root / path).is_file()
-        ]
-    return (
-        found
-        if not found.faults or not found.looked
-        else Check(3, AGAIN, skipped=found.skipped, warned=found.faults)
-    )
-
-
 DERIVED = {
-    "accepted cases follow from the data set": accepted_cases,
-    "the split follows from seed, rule and subjects": split,
     "training is of the split and of its parameters": trained,
     "the recipe of the released model follows from training": model,
     "subjects and flags of test cases follow": cases,
@@ -408,28 +249,4 @@ DERIVED = {
     "robustness follows from its cases": robustness,
     "explanations are of the cases that they must be of": explain,
     "the reference for monitoring is of this run": reference,
-    "locked packages are the pinned ones": packages,
 }
-
-
-def checks(clone: Clone) -> list[Check]:
-    """Level 3: each derived record, made again from those that it stands on."""
-    sources = Sources(clone)
-    return [*(_checked(what, function, sources) for what, function in DERIVED.items()), _told(sources)]
-
-
-def _checked(what: str, function, sources: Sources) -> Check:
-    absent = [
-        name for name in (TRAIN, ROBUSTNESS_CASES, REFERENCE) if not (sources.clone.root / name).is_file()
-    ]
-    try:
-        return Check(3, what, function(sources))
-    except StageError as error:
-        if (
-            any(name in error.headline for name in absent)
-            and not (Path(sources.clone.root) / "build").exists()
-        ):
-            return Check(3, what, skipped=["there is no build/: run 'make pull'"], looked=False)
-        return Check(3, what, [error.headline, *error.findings])
-    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
-        return Check(3, what, [f"cannot be looked at: {type(error).__name__}: {error}"])

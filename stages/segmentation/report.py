@@ -3,7 +3,7 @@
 Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and
         explain, their figures,
         build/evaluate/results/predictions/, design/requirements.yaml, design/reviews.jsonl,
-        design/test_openings.jsonl, stages/report.html
+        design/test_openings.jsonl, stages/segmentation/report.html
 Writes  build/evaluate/report.html, which opens offline; build/report/provenance.json
         metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg,
         subgroups.svg

@@ -1,0 +1,41 @@
+"""The task of a study, as commands need it: the checks that it brings, found by its name.
+
+Not a registry: a task is not named here. What a task brings lies in radiotrace/<task>/, and is imported where
+a study of it is looked at, so that one task never waits for another.
+"""
+
+import importlib
+from types import ModuleType
+
+from radiotrace.errors import StageError
+from radiotrace.pipeline import tasks
+from radiotrace.pipeline.tasks import Task
+
+
+def verification(task: Task) -> ModuleType:
+    """radiotrace/<task>/verification/checks.py; radiotrace/segmentation/verification/checks.py says what it
+    has."""
+    return _module(task.name, "verification.checks")
+
+
+def measures(task: str) -> ModuleType:
+    """radiotrace/<task>/measures.py, whose TABLE has the measures of a task."""
+    return _module(task, "measures")
+
+
+def _module(task: str, name: str) -> ModuleType:
+    """A module of a task.
+
+    Raises:
+        StageError: the task declares its stages, and brings no such module.
+    """
+    wanted = f"radiotrace.{task}.{name}"
+    try:
+        return importlib.import_module(wanted)
+    except ModuleNotFoundError as error:
+        if error.name is None or not wanted.startswith(error.name):
+            raise  # of a package that the module needs
+        raise StageError(
+            f"the task {task} has no {wanted.replace('.', '/')}.py",
+            way_out=f"{tasks.place(task)} declares it; docs/architecture.md says what else a task brings.",
+        ) from None

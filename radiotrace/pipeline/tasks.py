@@ -1,0 +1,189 @@
+"""What a task declares: its stages, where their records lie, and which of them go into the bundle.
+
+stages/<task>/workflow.yaml says it, and no other file. It is read as data, without any code of the task, so
+that no task is in the closure of another. evidence/verify/workflow.py makes dvc.yaml of it, the stage
+evidence its options and its bundle, and the commands look here which task a study is of.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.pipeline import params
+from radiotrace.pipeline.closure import ROOT
+from radiotrace.pipeline.study import PATHS
+
+FILE = "workflow.yaml"
+SCHEMA = "task"
+OF_EVERY_STUDY = ("ingest", "validate", "split", "evidence")
+WORDS = ("options", "outs", "kept", "metrics", "params")
+TRAIN, EPOCHS = "train", "epochs"  # the records of a task that do not go into the bundle as they are
+# Analyses that shared code knows to be missing where a task does not declare their record.
+OPTIONAL = {
+    "robustness": "how results hold under corrupted, shifted and attacked images",
+    "explain": "what the network looks at",
+}
+
+
+@dataclass(frozen=True)
+class DeclaredStage:
+    """A stage of a task, as the task declares it.
+
+    Attributes:
+        desc: what it does, in a line, for dvc.yaml.
+        options: of its command in their order: a name of a path, or name=value; words of a value are divided
+            by +.
+        outs: what DVC keeps; kept: what git keeps; metrics: what git keeps and `dvc metrics` shows.
+        params: sections of params.yaml.
+        adds: whether it may add to the ledger of openings, which then is no dep.
+    """
+
+    desc: str
+    options: tuple[str, ...]
+    outs: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    adds: bool = True
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion as 'new' drafts it.
+
+    Attributes:
+        measure: that it is on; title: of the measure.
+        verb: of "the software shall segment anterior".
+        nothing_predicted: what counts then, in a sentence.
+    """
+
+    measure: str
+    title: str
+    verb: str
+    nothing_predicted: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What stages/<task>/workflow.yaml says.
+
+    Attributes:
+        name: of the task, of its folder below stages/ and of that below radiotrace/.
+        stages: of the task, in their order; those that every study has stand before and behind them.
+        paths: name of an option -> path in the study; those of every study are study.PATHS.
+        records: record of a stage of the task -> its schema. All but 'train' go into the bundle as they are.
+        vouched: further files of which the bundle states the hash.
+        plots: charts that `dvc plots` shows, and that the bundle vouches for, too.
+        approach: what the bill of the model says that it does.
+        criterion: what 'new' drafts for each label.
+    """
+
+    name: str
+    stages: Mapping[str, DeclaredStage]
+    paths: Mapping[str, str]
+    records: Mapping[str, str]
+    vouched: tuple[str, ...]
+    plots: tuple[str, ...]
+    approach: str
+    criterion: Criterion
+
+    @property
+    def bundled(self) -> tuple[str, ...]:
+        """The records of its stages that go into the bundle as they are."""
+        return tuple(name for name in self.records if name not in (TRAIN, EPOCHS))
+
+    @property
+    def not_part(self) -> dict[str, str]:
+        """The analyses of OPTIONAL that are not part of this task."""
+        return {name: what for name, what in OPTIONAL.items() if name not in self.records}
+
+
+def place(task: str) -> str:
+    """The path of the declaration of a task, from the root of the repository."""
+    return f"stages/{task}/{FILE}"
+
+
+def known(root: Path = ROOT) -> list[str]:
+    """The tasks that declare their stages, sorted."""
+    return sorted(path.parent.name for path in Path(root).glob(place("*")))
+
+
+def named(values, root: Path = ROOT) -> str:
+    """The task of a parsed params.yaml.
+
+    Raises:
+        StageError: it names none that there is.
+    """
+    task, tasks = values.get("task") if isinstance(values, dict) else None, known(root)
+    if task not in tasks:
+        found = "nothing" if task is None else repr(task)
+        raise StageError(
+            f"params.yaml: task: found {found}, expected one of {', '.join(tasks)}",
+            way_out=f"Name a task that there is; {place('TASK')} is what makes one.",
+        )
+    return task
+
+
+def declared(task: str, root: Path = ROOT) -> Task:
+    """What a task declares, in the code that runs.
+
+    Raises:
+        StageError: its declaration is missing or breaks its schema.
+    """
+    return read(Path(root) / place(task))
+
+
+def read(path: Path) -> Task:
+    """A declaration, as declared(). The task has the name of its folder.
+
+    Raises:
+        StageError: the file is missing or does not hold; names every fault.
+    """
+    path = Path(path)
+    values = params.load_yaml(path)
+    if broken := records.faults(values, SCHEMA) or _misfits(values):
+        raise StageError(
+            f"{path} breaks schemas/{SCHEMA}.schema.json",
+            broken,
+            "docs/architecture.md says what a task brings.",
+        )
+    return Task(
+        name=path.resolve().parent.name,
+        stages={name: _stage(entry) for name, entry in values["stages"].items()},
+        paths=values["paths"],
+        records=values["records"],
+        vouched=tuple(values["vouched"].split()),
+        plots=tuple(values["plots"].split()),
+        approach=values["approach"],
+        criterion=Criterion(**values["criterion"]),
+    )
+
+
+def _stage(entry: dict) -> DeclaredStage:
+    values = {key: tuple(value.split()) if key in WORDS else value for key, value in entry.items()}
+    return DeclaredStage(**values)
+
+
+def _misfits(values: dict) -> list[str]:
+    """What the schema of a declaration cannot see; [] when all holds."""
+    paths = {**PATHS, **values["paths"]}
+    faults = [
+        f"paths: {name} is a path of every study" for name in sorted(values["paths"].keys() & PATHS.keys())
+    ]
+    for name, entry in values["stages"].items():
+        if name in OF_EVERY_STUDY:
+            faults.append(f"stages: {name} is a stage of every study")
+        if f"{name}-provenance" not in paths:
+            faults.append(f"paths: {name}-provenance is missing, the record of what decided that stage")
+        for option in entry["options"].split():
+            if "=" not in option and option not in paths:
+                faults.append(f"stages: {name}: {option} is no name of a path, and has no value")
+    known = {path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json")}
+    for name, schema in values["records"].items():
+        if schema not in known:
+            faults.append(f"records: {name}: there is no schemas/{schema}.schema.json")
+        if name not in paths and name != EPOCHS:
+            faults.append(f"records: {name} has no path")
+    return faults

@@ -1,0 +1,98 @@
+"""What verify makes again of a study of this task, level by level.
+
+commands/of_task.py finds it by the name of the task. A task has here: DERIVED and OPENED, which
+evidence/verify/derived.py runs at level 3; LEVELS, the checks of levels 4 and 5; and `under`, the metrics
+under a seeded fault of the predictions.
+"""
+
+from radiotrace import records
+from radiotrace.evidence.verify import believed, differences, judged
+from radiotrace.evidence.verify.judged import Judged
+from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.pipeline import tasks
+from radiotrace.segmentation.verification import balanced, membership, rederive, released
+
+TASK = "segmentation"
+DERIVED, OPENED = rederive.DERIVED, rederive.OPENED
+
+
+def measured(clone: Clone) -> Check:
+    """Level 4: each case's measures and all summaries, made again from label maps."""
+    found = judged.read(clone.root, tasks.declared(TASK))
+    from radiotrace.segmentation import recompute  # here, because it imports torch
+
+    made = _entries(found, None)
+    faults = []
+    for case, again in zip(found.cases, made, strict=True):
+        faults += differences.compared(f"metrics/cases.json: {case['case_id']}", case, again)
+    # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
+    # interval.
+    summaries = recompute.summaries(records.canonical(made), found.metrics["decisions"], found.params)
+    for name, value in summaries.items():
+        stated = found.metrics.get(name)
+        faults += differences.compared(f"metrics/metrics.json: {name}", stated, value)
+    return Check(
+        4,
+        believed.MEASURED,
+        faults,
+        ["calibration and subgroups: they need logits and image features, level 5"],
+    )
+
+
+def _entries(run: Judged, fault: str | None) -> list[dict]:
+    """The entry of each test case, measured again, under a seeded fault."""
+    from radiotrace.segmentation import recompute  # here, because it imports torch
+
+    labels = run.split["labels"]
+    return list(
+        recompute.entries(
+            run.cases, run.dataset, run.split, labels, run.data, run.predictions, run.params, fault
+        )
+    )
+
+
+def under(run: Judged, fault: str) -> dict:
+    """The record 'metrics' under a seeded fault of the predictions, as far as it follows from its cases."""
+    from radiotrace.segmentation import recompute  # here, because it imports torch
+
+    made = _entries(run, fault)
+    return run.metrics | recompute.summaries(made, run.metrics["decisions"], run.params)
+
+
+def predicted(clone: Clone) -> list[str]:
+    """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
+    root = clone.root
+    found = judged.read(root, tasks.declared(TASK))
+    train = records.read(root / "build/train/train.json", "train")
+    from radiotrace.imaging import parts, volumes
+    from radiotrace.inference import windows
+    from radiotrace.learning import numerics, trained
+
+    model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
+    threads = found.params["threads"]
+    network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
+    test, faults = parts.cases(found.dataset, found.split, "test"), []
+    for case in found.cases:
+        stored = volumes.read_canonical(found.predictions / case["prediction"], case["prediction_sha256"])
+        again, _ = windows.segment(
+            parts.original(test[case["case_id"]], "image", found.data), network, model.recipe
+        )
+        one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
+        if one.shape != other.shape or (one != other).any():
+            faults.append(
+                f"{case['prediction']}: "
+                f"{int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} "
+                f"differ"
+            )
+    return faults
+
+
+LEVELS = {
+    4: ((believed.MEASURED, measured),),
+    5: (
+        ("the model predicts what was measured", predicted),
+        (released.WHAT, released.check),
+        (membership.WHAT, membership.check),
+        (balanced.WHAT, balanced.check),
+    ),
+}

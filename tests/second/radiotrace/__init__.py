@@ -1,0 +1,1 @@
+"""What a task brings to radiotrace/."""

@@ -1,0 +1,1 @@
+"""The second task: a picture has a disc or a ring."""

@@ -1,0 +1,1 @@
+"""Verification of a study of the second task."""
