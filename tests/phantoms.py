@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from radiotrace.imaging.channels import Channel
+from radiotrace.imaging.image import Image
+
 SIZE_XYZ = (18, 22, 14)  # unequal, so that a swapped axis fails
 SPACING_XYZ = (0.9, 1.1, 1.7)
 # Anterior: a box of 6 x 5 x 4 voxels; posterior: one of 5 x 6 x 4, behind it.
@@ -29,6 +32,16 @@ def volume(
     image.SetOrigin(origin)
     image.SetDirection(direction or rotation(10))
     return image
+
+
+def channels(low: float = 0.5, high: float = 99.5) -> tuple[Channel, ...]:
+    """The one channel of the phantoms, as a recipe has it."""
+    return (Channel("MRI", "MRI", (low, high)),)
+
+
+def image(volume: sitk.Image) -> Image:
+    """A volume as the image of one channel."""
+    return Image.of([volume], [Channel("MRI", "MRI")])
 
 
 def label_array(shift_xyz=(0, 0, 0)) -> np.ndarray:
@@ -118,7 +131,7 @@ class Cases:
         image = (image_array(label, seed=ord(name[0]), scale=1.0) - 0.23) / 0.15
         label = torch.from_numpy(label)
         return dataset.Sample(
-            name, torch.from_numpy(image), label, dataset.foreground(label, name), SPACING_XYZ[::-1]
+            name, torch.from_numpy(image)[None], label, dataset.foreground(label, name), SPACING_XYZ[::-1]
         )
 
     def __len__(self):

@@ -99,14 +99,14 @@ def test_networks_that_disagree_are_uncertain(monkeypatch, logits, entropy, mutu
         return lambda patch: values.repeat(1, 1, *patch.shape[2:])
 
     monkeypatch.setattr(evaluate.trained, "network", constant)
-    recipe = Recipe("LPS", None, (0, 100), (16, 24, 16), (32, 32, 32), multiple=8)
+    recipe = Recipe("LPS", None, phantoms.channels(0, 100), (16, 24, 16), (32, 32, 32), multiple=8)
     spec = NetworkSpec("dynunet", (4, 8, 8), 2)
     networks = [
         TrainedModel(spec, recipe, {"0": "background", "1": "organ"}, str(number), "0" * 64, "native", "fp32")
         for number in range(len(logits))
     ]
     image, _ = phantoms.pair(1)
-    found = evaluate.passes_of_networks(image, networks)
+    found = evaluate.passes_of_networks(phantoms.image(image), networks)
     assert found.entropy.shape == phantoms.SIZE_XYZ[::-1]
     assert found.entropy == pytest.approx(entropy, abs=1e-6)
     assert found.mutual_information == pytest.approx(mutual_information, abs=1e-6)

@@ -31,7 +31,7 @@ SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0, 100),
+    channels=phantoms.channels(0, 100),
     patch_voxels=(8, 8, 8),
     window_voxels=(32, 32, 32),
     multiple=4,
@@ -141,7 +141,7 @@ LOSS = losses.Settings(
 def trained(deterministic):
     """A network that has learnt a phantom, what it sees of it, and its labels."""
     sample, network = phantoms.Cases.sample("a"), architecture.build(LEARNER, seed=0)
-    patch, _, inside = windows.one_pass(sample.image_zyx, RECIPE, (0, 0, 0))
+    patch, _, inside = windows.one_pass(sample.image_czyx, RECIPE, (0, 0, 0))
     labels = torch.zeros(patch.shape, dtype=torch.long)
     labels[inside] = sample.label_zyx.long()
     target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 0)[None].float()
@@ -393,22 +393,27 @@ def test_a_map_of_a_large_image_is_of_the_window_around_the_label(transparent):
 def test_a_case_is_explained_on_the_canonical_grid(transparent):  # stored as PIR; the network sees LPS
     image, label_map = (sitk.DICOMOrient(one, "PIR") for one in phantoms.pair(3))
     said, maps, turned = explain_stage.explain_case(
-        transparent, image, label_map, {"1": "anterior", "2": "posterior"}, P | {"level": 0}, [0]
+        transparent,
+        phantoms.image(image),
+        label_map,
+        {"1": "anterior", "2": "posterior"},
+        P | {"level": 0},
+        [0],
     )
     expected = phantoms.pair(3)
-    assert volumes.grid(turned)["size_voxels"] == list(phantoms.SIZE_XYZ)
+    assert turned.grid.size_voxels == phantoms.SIZE_XYZ
     for value, name in ((1, "anterior"), (2, "posterior")):
         mask, found = maps[name]
         assert np.array_equal(mask, volumes.array_zyx(expected[1]) == value)
-        _, normalised = windows.prepare(expected[0], RECIPE)
-        assert np.array_equal(found, explain.scaled(normalised.clamp(min=0).numpy()))
+        _, normalised = windows.prepare(phantoms.image(expected[0]), RECIPE)
+        assert np.array_equal(found, explain.scaled(normalised[0].clamp(min=0).numpy()))
         assert said[name]["predicted_voxels"] == mask.sum()
 
 
 def test_a_label_that_is_predicted_nowhere_is_not_explained(transparent):
     image, label_map = phantoms.pair(3)
     said, maps, _ = explain_stage.explain_case(
-        transparent, image, label_map * 0, {"1": "anterior"}, P | {"level": 0}, [0]
+        transparent, phantoms.image(image), label_map * 0, {"1": "anterior"}, P | {"level": 0}, [0]
     )
     assert (said, maps) == ({"anterior": None}, {"anterior": None})
 
@@ -416,7 +421,7 @@ def test_a_label_that_is_predicted_nowhere_is_not_explained(transparent):
 def test_a_figure_row_is_turned_to_lps():
     image, label_map = (sitk.DICOMOrient(one, "RAS") for one in phantoms.pair(3))
     mask = volumes.array_zyx(label_map) == 1
-    row = explain_stage.figure_row("a case", image, volumes.array_zyx(image), mask)
+    row = explain_stage.figure_row("a case", phantoms.image(image), volumes.array_zyx(image), mask)
     expected = [volumes.array_zyx(one) for one in phantoms.pair(3)]
     assert all(np.array_equal(row[name], expected[0]) for name in ("image_zyx", "map_zyx"))
     assert np.array_equal(row["mask_zyx"], expected[1] == 1)

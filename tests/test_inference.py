@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0, 100),
+    channels=phantoms.channels(0, 100),
     patch_voxels=(8, 8, 8),
     window_voxels=(32, 32, 32),
     multiple=4,
@@ -68,31 +68,38 @@ GEOMETRIES = pytest.mark.parametrize(
 def test_segment_finds_the_boxes_in_any_geometry(orientation, degrees):
     image, label_map = phantom(orientation, degrees)
     assert np.array_equal(
-        volumes.array_zyx(windows.segment(image, thresholds(image), RECIPE)[0]), volumes.array_zyx(label_map)
+        volumes.array_zyx(windows.segment(phantoms.image(image), thresholds(image), RECIPE)[0]),
+        volumes.array_zyx(label_map),
     )
 
 
 @GEOMETRIES
 def test_segment_answers_on_the_grid_of_the_volume(orientation, degrees):
     image, _ = phantom(orientation, degrees)
-    assert volumes.grid(windows.segment(image, thresholds(image), RECIPE)[0]) == volumes.grid(image)
+    assert volumes.grid(windows.segment(phantoms.image(image), thresholds(image), RECIPE)[0]) == volumes.grid(
+        image
+    )
 
 
 def test_segment_gives_uint8():
     image, _ = phantom("LPS")
-    assert windows.segment(image, thresholds(image), RECIPE)[0].GetPixelID() == sitk.sitkUInt8
+    assert windows.segment(phantoms.image(image), thresholds(image), RECIPE)[0].GetPixelID() == sitk.sitkUInt8
 
 
 def test_segment_gives_logits_on_the_canonical_grid():  # PIR stores (y, z, x) of LPS
     image, _ = phantom("PIR")
-    assert windows.segment(image, thresholds(image), RECIPE)[1].shape == (3, *phantoms.SIZE_XYZ[::-1])
+    assert windows.segment(phantoms.image(image), thresholds(image), RECIPE)[1].shape == (
+        3,
+        *phantoms.SIZE_XYZ[::-1],
+    )
 
 
 def test_segment_takes_integers():
     image, label_map = phantom("RAS")
     scaled = sitk.Cast(image * 1000, sitk.sitkInt16)
     assert np.array_equal(
-        volumes.array_zyx(windows.segment(scaled, thresholds(image), RECIPE)[0]), volumes.array_zyx(label_map)
+        volumes.array_zyx(windows.segment(phantoms.image(scaled), thresholds(image), RECIPE)[0]),
+        volumes.array_zyx(label_map),
     )
 
 
@@ -108,7 +115,7 @@ def resampled():
     """A large box in RAS, oblique, segmented at 1 mm; the label map and what is found."""
     image, label_map = phantom("RAS", labels=large_box())
     return label_map, windows.segment(
-        image, thresholds(image), dataclasses.replace(RECIPE, spacing_mm=(1.0, 1.0, 1.0))
+        phantoms.image(image), thresholds(image), dataclasses.replace(RECIPE, spacing_mm=(1.0, 1.0, 1.0))
     )
 
 
@@ -130,7 +137,7 @@ def test_segment_at_another_spacing_finds_the_box(resampled):
 
 def test_segment_of_odd_sizes_answers_on_the_grid_of_the_volume():
     image = phantoms.volume(noise(13, 17, 11).numpy())
-    label_map, _ = windows.segment(image, architecture.build(NETWORK, 0).eval(), RECIPE)
+    label_map, _ = windows.segment(phantoms.image(image), architecture.build(NETWORK, 0).eval(), RECIPE)
     assert volumes.grid(label_map) == volumes.grid(image)
 
 

@@ -55,13 +55,17 @@ def model(tmp_path_factory, deterministic):
     for number in range(20):
         image = phantom(number)
         with embedding.watch(network, SPEC) as embedded:
-            label_map, logits = windows.segment(image, network, Recipe.of(train["preprocessing"]))
+            label_map, logits = windows.segment(
+                phantoms.image(image), network, Recipe.of(train["preprocessing"])
+            )
         cases.append(
             {
                 "case_id": str(number),
                 "subject_id": None,
                 "embedding": embedded(),
-                "features": features.describe(image, label_map, logits, train["labels"], "LPS"),
+                "features": features.describe(
+                    phantoms.image(image), label_map, logits, train["labels"], "LPS"
+                ),
             }
         )
     entropy = np.median([case["features"]["output"]["entropy"] for case in cases])

@@ -279,9 +279,7 @@ def predicted(clone: Clone) -> list[str]:
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )
-        again, _ = windows.segment(
-            parts.original(test[case["case_id"]], "image", root / "data"), network, model.recipe
-        )
+        again, _ = windows.segment(parts.image(test[case["case_id"]], root / "data"), network, model.recipe)
         one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
         if one.shape != other.shape or (one != other).any():
             faults.append(

@@ -11,13 +11,15 @@ from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSp
 
 def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's."""
-    strides = [POOLING] * (len(spec.features) - 1)
+    strides = [spec.along(POOLING)] * (len(spec.features) - 1)
     return AttentionUnet(
         spatial_dims=3,
-        in_channels=1,
+        in_channels=spec.image_channels,
         out_channels=spec.labels,
         channels=spec.features,
         strides=strides,
+        kernel_size=spec.along(3),
+        up_kernel_size=spec.along(3),
     )
 
 
@@ -39,4 +41,4 @@ def level(network: nn.Module, level: int, levels: int) -> nn.Module:
     return lowest(network, levels) if level == levels - 1 else below(network, level)
 
 
-ARCHITECTURE = Architecture(build, lowest, level)
+ARCHITECTURE = Architecture(build, lowest, level, takes_one_slice=True)

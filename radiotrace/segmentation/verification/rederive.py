@@ -18,6 +18,7 @@ from radiotrace.evidence.formats import wheels as locked_wheels
 from radiotrace.evidence.trace import pin_files
 from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.imaging import channels
 from radiotrace.inference import recipe
 from radiotrace.pipeline import pins, splits
 from radiotrace.records import accepted, ledgers, measure_table
@@ -87,8 +88,10 @@ def accepted_cases(sources: Sources) -> list[str]:
     p, dataset, found = sources.params("validate"), sources["dataset"], sources["findings"]
     kept, labels = accepted.cases(dataset, p), dataset["dataset"]["labels"]
     faults = differences.compared("accepted.json", sources["accepted"], accepted.record(dataset, p))
-    made = [finding._asdict() for case in kept for finding in checks.case_findings(case, labels, p)]
-    made += [finding._asdict() for finding in checks.set_findings(kept, labels, p)]
+    declared = channels.of_dataset(dataset["dataset"])
+    of_cases = (checks.case_findings(case, labels, p, declared) for case in kept)
+    made = [finding._asdict() for findings in of_cases for finding in findings]
+    made += [finding._asdict() for finding in checks.set_findings(kept, labels, p, declared)]
     keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"
@@ -129,9 +132,11 @@ def trained(sources: Sources) -> list[str]:
         "params": p,
     }
     faults = differences.compared(TRAIN, stated, made)
+    declared = channels.of_dataset(sources["dataset"]["dataset"])
     spec = {
         **sources["dataset"]["canonical"],
-        **{key: p[key] for key in ("clip_percentiles", "patch_voxels", "window_voxels")},
+        **{key: p[key] for key in ("patch_voxels", "window_voxels")},
+        **recipe.of_channels(channels.normalised(declared, p["clip_percentiles"])),
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"
@@ -139,6 +144,8 @@ def trained(sources: Sources) -> list[str]:
     network = {"name": p["network"], "labels": len(train["labels"])} | {
         key: p[key] for key in ("features", "norm", "upsampling", "dropout")
     }
+    of_data = {"image_channels": (len(declared), 1), "one_slice": (p["patch_voxels"][2] == 1, False)}
+    network |= {key: None if value == usual else value for key, (value, usual) in of_data.items()}
     return faults + differences.compared(
         TRAIN, {key: train["network"].get(key) for key in network}, network, "/network"
     )
@@ -246,7 +253,9 @@ def robustness(sources: Sources) -> list[str]:
     )
     chosen = parts.spread(sources.part("test"), p["cases"])
     faults += differences.compared(ROBUSTNESS_CASES, [row["case_id"] for row in rows], chosen, "/cases")
-    names = p["corruptions"] or corruptions.names(sources["dataset"]["dataset"]["modality"])
+    dataset = sources["dataset"]
+    declared = channels.of_dataset(dataset["dataset"])
+    names = p["corruptions"] or corruptions.names(declared, parts.are_pictures(dataset))
     for row in rows:
         faults += differences.compared(
             f"{ROBUSTNESS_CASES}: {row['case_id']}",
