@@ -172,7 +172,7 @@ def test_equal_cases_of_different_names_get_different_patches():
 
 @pytest.fixture
 def sample(stored):
-    return dataset.read(stored[0], stored[1], (0.5, 99.5))
+    return dataset.read(stored[0], stored[1], phantoms.channels())
 
 
 def test_read_gives_the_foreground_of_each_label_in_array_order(sample):
@@ -205,9 +205,9 @@ def test_read_normalises(sample):  # mean 0, SD 1
 def cache(stored, cases: float) -> Cases[dataset.Sample]:
     """Three cases, of which `cases` fit into memory."""
     folder, entry = stored
-    one = dataset.read(folder, entry, (0.5, 99.5)).bytes
+    one = dataset.read(folder, entry, phantoms.channels()).bytes
     return learner.cases(
-        folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6
+        folder, [entry | {"case_id": name} for name in "abc"], phantoms.channels(), cases * one / 1e6
     )
 
 
