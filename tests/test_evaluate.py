@@ -118,10 +118,11 @@ def test_groups_are_the_attributes_and_what_every_image_has():
         for case_id, site in (("a", "north"), ("b", ""), ("c", "south"))
     }
     dataset = {
+        "dataset": {"modality": "MRI"},
         "cases": [
             {"case_id": case_id, "image": {"pixel_type": "float", "intensity": {"p99_5": scale}}}
             for case_id, scale in (("a", 255.0), ("b", 99.0), ("c", 1e5), ("d", 1.0))
-        ]
+        ],
     }
     observed = [
         {"entry": one, "monitored": {"features": {"input": {"snr": snr}}}}
@@ -141,7 +142,7 @@ def test_groups_are_the_attributes_and_what_every_image_has():
 def turned_row():
     """A figure row of a case that is stored as RAS."""
     image, label_map = (sitk.DICOMOrient(one, "RAS") for one in phantoms.pair(3))
-    return evaluate.figure_row("a case", image, label_map, label_map)
+    return evaluate.figure_row("a case", phantoms.image(image), label_map, label_map)
 
 
 @pytest.mark.parametrize(("name", "index"), [("image_zyx", 0), ("reference_zyx", 1), ("prediction_zyx", 1)])

@@ -14,6 +14,7 @@ from radiotrace.imaging.channels import Channel
 FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
 # images that nobody would want to be passed over
 UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)
+GRID_TOLERANCES = (0.001, 0.0001)  # between channels of a case: mm, direction cosines
 CHANNEL_NUMBER = re.compile(r"_(\d{4})$")
 SEED = 0
 # 1 and 2 are faults of input and of the command line
@@ -258,7 +259,7 @@ def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]
 
     hash_of: dict[Path, str] = {}
     first_with: dict[str, Path] = {}
-    size_of: dict[Path, tuple[int, ...]] = {}
+    grid_of: dict[Path, dict] = {}
     for path in (path for of_case in paths.values() for path in of_case):
         try:
             read = content.read(path)
@@ -269,7 +270,6 @@ def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]
             faults.append(f"{path}: {error}")
             continue
         image = decoded.volume
-        size_of[path] = image.GetSize()
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             faults.append(
                 f"{path}: found {image.GetDimension()}-D with "
@@ -280,16 +280,20 @@ def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]
         elif n_wrong := decoded.n_non_finite or int((~np.isfinite(volumes.array_zyx(image))).sum()):
             faults.append(f"{path}: {n_wrong} voxels are NaN or infinite")
         else:
+            grid_of[path] = volumes.grid(image)
             for warning in decoded.warnings:
                 log(f"monitor: {path}: {warning}")
         if (other := first_with.setdefault(hash_of[path], path)) != path:
             faults.append(f"{path}: the same bytes as {other}")
     for first, *further in paths.values():
-        faults += [
-            f"{path}: found {size_of[path]} voxels, expected {size_of[first]} (x y z), as {first.name} has"
-            for path in further
-            if first in size_of and path in size_of and size_of[path] != size_of[first]
-        ]
+        for path in further:
+            if first in grid_of and path in grid_of:
+                faults += [
+                    f"{path}: {name}: found {found}, expected {expected}, as {first.name} has"
+                    for name, found, expected in volumes.grid_faults(
+                        grid_of[path], grid_of[first], *GRID_TOLERANCES
+                    )
+                ]
     return hash_of
 
 

@@ -11,15 +11,13 @@ from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSp
 
 def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's."""
-    strides = [spec.along(POOLING)] * (len(spec.features) - 1)
+    strides = [POOLING] * (len(spec.features) - 1)
     return AttentionUnet(
         spatial_dims=3,
         in_channels=spec.image_channels,
         out_channels=spec.labels,
         channels=spec.features,
         strides=strides,
-        kernel_size=spec.along(3),
-        up_kernel_size=spec.along(3),
     )
 
 
@@ -41,4 +39,4 @@ def level(network: nn.Module, level: int, levels: int) -> nn.Module:
     return lowest(network, levels) if level == levels - 1 else below(network, level)
 
 
-ARCHITECTURE = Architecture(build, lowest, level, takes_one_slice=True)
+ARCHITECTURE = Architecture(build, lowest, level)
