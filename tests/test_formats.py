@@ -368,6 +368,7 @@ def test_ten_channels_come_before_the_eleventh(nnunet):  # as text, 10 would com
     [
         ({"0": "T2", "1": "t2"}, "channels 0 and 1 have one name, but for its spelling: 'T2'"),
         ({"0": "T2", "1": "../x"}, "channel 1 is '../x'; a name begins with a letter or digit"),
+        ({"0": "T2", "1": "T1,c"}, "channel 1 is 'T1,c'; a name begins with a letter or digit"),
         ({"0": "T2", "2": "ADC"}, "channels: found the numbers 0, 2, expected 0 to 1"),
         ({str(number): f"b{number}" for number in range(17)}, "17 channels are declared; at most 16"),
     ],

@@ -127,6 +127,11 @@ def test_explanations_say_that_channels_are_not_told_apart(two_channels):
     assert "Channels of the image are not told apart" in method
 
 
+def test_the_page_says_which_channel_its_pictures_show(two_channels):
+    page = (two_channels / "build/evaluate/report.html").read_text("utf-8")
+    assert "Pictures show the channel T2, the first of 2." in page
+
+
 def test_channels_that_were_swapped_after_training_are_refused(two_channels, capsys):
     path = two_channels / "build/ingest/dataset.json"
     before = path.read_bytes()

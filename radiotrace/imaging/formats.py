@@ -22,6 +22,7 @@ LABEL_NAME = re.compile(r"[^\W_][\w .()+,-]*(?<! )")
 LABEL_LENGTH_MAX = 64
 LABELS_MAX = 256  # label maps are stored as bytes
 CHANNELS_MAX = 16
+CHANNEL_NAME = re.compile(r"[^\W_][\w .()+-]*(?<! )")  # no comma: lists of channels have it between them
 CHANNEL_NUMBER = re.compile(r"_(\d{4})$")
 RESERVED = ("mean_of_labels",)  # stands beside the labels in the records
 PLAIN_PATH = re.compile(r"(?!.*\.\.)[^\\:]+")  # as the schemas of the records have it
@@ -280,9 +281,9 @@ def _channels(declared: dict, faults: list[str]) -> tuple[Channel, ...]:
         faults.append(f"dataset.json: {len(names)} channels are declared; at most {CHANNELS_MAX} are read")
     faults += [
         f"dataset.json: channel {number} is {name[:80]!r}; a name begins with a letter or digit, has "
-        f"letters, digits, spaces and . _ - + , ( ) only, and at most {LABEL_LENGTH_MAX} characters"
+        f"letters, digits, spaces and . _ - + ( ) only, and at most {LABEL_LENGTH_MAX} characters"
         for number, name in enumerate(names)
-        if not LABEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX
+        if not CHANNEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX
     ]
     numbers_of = defaultdict(list)
     for number, name in enumerate(names):
