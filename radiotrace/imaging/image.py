@@ -36,7 +36,7 @@ class Grid:
         return {key: list(value) for key, value in vars(self).items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no equality of their own
 class Image:
     """Channels on one grid; a picture has one slice, z == 1.
 
@@ -65,10 +65,6 @@ class Image:
                 )
         values_czyx = np.stack([volumes.array_zyx(volume) for volume in of_channels])
         return cls(values_czyx, tuple(channels), Grid.of(first))
-
-    @property
-    def has_one_slice(self) -> bool:
-        return self.grid.size_voxels[2] == 1
 
     def volume(self, channel: int = 0) -> sitk.Image:
         """One channel as a volume."""
