@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from radiotrace import records
-from radiotrace.imaging import volumes
+from radiotrace.imaging import channels, volumes
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
 from radiotrace.segmentation import augmentation, learner
@@ -27,7 +27,9 @@ def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
         for copy in range(times)
         for case in described["cases"][:50]
     ]
-    cases = learner.cases("build/ingest/volumes", entries, p["clip_percentiles"], cache_mb)
+    declared = channels.of_dataset(described["dataset"])
+    normalised = channels.normalised(declared, p["clip_percentiles"])
+    cases = learner.cases("build/ingest/volumes", entries, normalised, cache_mb)
     patch_zyx = volumes.to_zyx(p["patch_voxels"])
     variation = params.typed(augmentation.Settings, p["augmentation"])
     drawn = 0

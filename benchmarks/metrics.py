@@ -60,7 +60,7 @@ def pairs(train) -> list[tuple]:
         for part in ("train", "validation", "test")
         for case in parts.cases(dataset, split, part).values()
     ):
-        image, reference = (parts.original(case, kind, Path("data")) for kind in ("image", "label_map"))
+        image, reference = parts.image(case, Path("data")), parts.label_map(case, Path("data"))
         prediction, _ = windows.segment(image, network, model.recipe)
         found.append(
             (*map(volumes.array_zyx, (reference, prediction)), volumes.to_zyx(reference.GetSpacing()))

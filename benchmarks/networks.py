@@ -34,16 +34,14 @@ def seconds_per_case(p: dict, number: int = 20) -> float:
     described = records.read("build/ingest/dataset.json", "dataset")
     spec = network_spec(p, len(described["dataset"]["labels"]))
     network = architecture.build(spec, p["seed"]).eval()
-    recipe = recipe_of(p, described["canonical"], spec)
+    recipe = recipe_of(p, described, spec)
     cases, found = (
-        learner.cases(
-            "build/ingest/volumes", described["cases"][:number], p["clip_percentiles"], p["cache_mb"]
-        ),
+        learner.cases("build/ingest/volumes", described["cases"][:number], recipe.channels, p["cache_mb"]),
         [],
     )
     for sample in cases:
         start = time.perf_counter()
-        windows.predict(sample.image_zyx, network, recipe)
+        windows.predict(sample.image_czyx, network, recipe)
         found.append(time.perf_counter() - start)
     return float(np.median(found))
 

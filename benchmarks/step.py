@@ -45,17 +45,18 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     optimizer = fit.optimizer_of(network, settings)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
     entries = described["cases"][: (steps + warm_up) * p["batch_size"]]
-    cases = learner.cases("build/ingest/volumes", entries, p["clip_percentiles"], p["cache_mb"])
+    recipe = recipe_of(p, described, spec)
+    cases = learner.cases("build/ingest/volumes", entries, recipe.channels, p["cache_mb"])
     for index in range(len(cases)):
         cases[index]  # into the cache: only the first epoch reads a case
     segmenter = SegmentationLearner(
         network=network,
         criterion=losses.build(params.typed(losses.Settings, p), len(labels)).to(fabric.device),
         training=cases,
-        validation=learner.cases("build/ingest/volumes", [], p["clip_percentiles"], 0),
+        validation=learner.cases("build/ingest/volumes", [], recipe.channels, 0),
         labels=labels,
         variation=params.typed(augmentation.Settings, p["augmentation"]),
-        recipe=recipe_of(p, described["canonical"], spec),
+        recipe=recipe,
         device=fabric.device,
     )
     drawn = steps_for_ever(segmenter, Order(p["batch_size"], 1, 1, p["patches_per_case"]), p["seed"])

@@ -163,7 +163,7 @@ def balance_table(train: dict, dataset: dict, split: dict) -> str:
     for part in ("train", "validation", "test"):
         counted = []
         for case in parts.cases(dataset, split, part).values():
-            image, reference = (parts.original(case, kind, Path("data")) for kind in ("image", "label_map"))
+            image, reference = parts.image(case, Path("data")), parts.label_map(case, Path("data"))
             reference_zyx = volumes.array_zyx(
                 volumes.canonical(reference, plain.orientation, plain.spacing_mm, is_label_map=True)
             )

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import errors, records
-from radiotrace.imaging import content, decoding, formats, headers, identity, volumes
+from radiotrace.imaging import content, decoding, formats, headers, identity, image, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
-from radiotrace.records import merkle
+from radiotrace.records import merkle, raw_files
 
 
 def describe_image(array_zyx: np.ndarray) -> dict:
@@ -64,12 +64,19 @@ def compact(volume, array_zyx: np.ndarray):
     )
 
 
-def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str) -> dict:
+def bring_in(
+    raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str, like: dict | None = None
+) -> dict:
     """Writes one file's canonical volume and returns its description; a fault takes the place of what is
     unknown.
 
     The file is read once: the volume is decoded from the bytes of which the hash is recorded. `warnings` is
     there where the header leaves a doubt.
+
+    Args:
+        like: grid of the first channel, for a further one: where it has as many voxels, it is laid on that
+            grid before it is turned, so that the channels of a case stay on one. validate refuses a case
+            whose channels lie apart.
     """
     source = {
         "path": path,
@@ -100,8 +107,11 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
         return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} value(s) a voxel"}
     if "complex" in original.GetPixelIDTypeAsString():
         return source | {"fault": f"holds values of type {original.GetPixelIDTypeAsString()}"}
+    laid = original
+    if like is not None and like["size_voxels"] == list(original.GetSize()):
+        laid = image.on(volumes.array_zyx(original), image.Grid.of_record(like))
     try:
-        volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
+        volume = volumes.canonical(laid, p["orientation"], p["spacing_mm"], is_label_map)
     except content.VolumeError as error:
         return source | {"fault": str(error)}
     array = volumes.array_zyx(volume)
@@ -125,15 +135,31 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
 
 
 def bring_in_case(case: dict, raw: Path, p: dict, out: Path) -> dict:
-    """Writes both canonical volumes of a case, a formats.Case as a dict, and returns its entry of the
-    record 'dataset'."""
+    """Writes the canonical volumes of a case, a formats.Case as a dict, and returns its entry of the record
+    'dataset'. Several channels are named as nnU-Net names them, _0000 and on."""
+    case_id, paths = case["case_id"], case["images"]
+    suffixes = [""] if len(paths) == 1 else [f"_{number:04d}" for number in range(len(paths))]
+    names = [f"images/{case_id}{suffix}.nii.gz" for suffix in suffixes]
+    first = bring_in(raw, paths[0], False, p, out, names[0])
+    further = [
+        bring_in(raw, path, False, p, out, name, first["grid"])
+        for path, name in zip(paths[1:], names[1:], strict=True)
+    ]
     return {
-        "case_id": case["case_id"],
+        "case_id": case_id,
         "subject_id": case["subject_id"],
         "attributes": case["attributes"],
-        "image": bring_in(raw, case["image"], False, p, out, f"images/{case['case_id']}.nii.gz"),
-        "label_map": bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case['case_id']}.nii.gz"),
+        raw_files.IMAGE: first,
+        **({raw_files.FURTHER: further} if further else {}),
+        raw_files.LABEL_MAP: bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case_id}.nii.gz"),
     }
+
+
+def declared_channels(dataset: formats.Dataset) -> dict:
+    """What the record says of several channels; of one, its modality says all."""
+    if len(dataset.channels) == 1:
+        return {}
+    return {"channels": [channel.record() for channel in dataset.channels]}
 
 
 def main(args):
@@ -149,16 +175,13 @@ def main(args):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
                 errors.log(f"ingest: {number}/{len(dataset.cases)} cases")
-        files = {
-            source["path"]: source["sha256"]
-            for case in cases
-            for source in (case["image"], case["label_map"])
-        }
+        files = raw_files.hashes(cases)
         identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
         records.write(
             out / "dataset.json",
             {
                 "dataset": dataset.identity
+                | declared_channels(dataset)
                 | {
                     "labels": dataset.labels,
                     "cases": len(cases),

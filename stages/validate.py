@@ -15,7 +15,7 @@ from pathlib import Path
 
 from radiotrace import errors, records
 from radiotrace.errors import StageError
-from radiotrace.imaging import checks, volumes
+from radiotrace.imaging import channels, checks, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import accepted
 
@@ -32,14 +32,15 @@ WAY_OUT = (
 )
 
 
-def check_case(case: dict, labels: dict, limits: dict, folder: Path) -> list[checks.Finding]:
+def check_case(case: dict, labels: dict, limits: dict, folder: Path, declared) -> list[checks.Finding]:
     """Findings of one case. Its label map is read where its record alone has no error.
 
     Args:
         case: an entry of the record 'dataset'.
         folder: of canonical volumes.
+        declared: the channels of the data set.
     """
-    findings = checks.case_findings(case, labels, limits)
+    findings = checks.case_findings(case, labels, limits, declared)
     if not any(finding.severity == "error" for finding in findings):
         source = case["label_map"]
         label_map = volumes.read_canonical(folder / source["volume"], source["volume_sha256"])
@@ -92,10 +93,13 @@ def main(args):
             f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
             way_out="Correct validate.exclude in params.yaml, or add cases.",
         )
-    labels = dataset["dataset"]["labels"]
+    labels, declared = dataset["dataset"]["labels"], channels.of_dataset(dataset["dataset"])
     with parallel.pool(args) as each:
-        of_cases = each(check_case, cases, labels=labels, limits=p, folder=Path(args.volumes))
-        findings = in_order([*checks.set_findings(cases, labels, p), *chain.from_iterable(of_cases)])
+        of_cases = each(
+            check_case, cases, labels=labels, limits=p, folder=Path(args.volumes), declared=declared
+        )
+        of_set = checks.set_findings(cases, labels, p, declared)
+        findings = in_order([*of_set, *chain.from_iterable(of_cases)])
     failed = {finding.case_id for finding in findings if finding.severity == "error"}
     if failed:
         raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), way_out(findings))

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
+
+from radiotrace.imaging.channels import Channel
+from radiotrace.imaging.image import Image
 
 SIZE_XYZ = (18, 22, 14)  # unequal, so that a swapped axis fails
 SPACING_XYZ = (0.9, 1.1, 1.7)
@@ -29,6 +33,16 @@ def volume(
     image.SetOrigin(origin)
     image.SetDirection(direction or rotation(10))
     return image
+
+
+def channels(low: float = 0.5, high: float = 99.5) -> tuple[Channel, ...]:
+    """The one channel of the phantoms, as a recipe has it."""
+    return (Channel("MRI", "MRI", (low, high)),)
+
+
+def image(volume: sitk.Image) -> Image:
+    """A volume as the image of one channel."""
+    return Image.of([volume], [Channel("MRI", "MRI")])
 
 
 def label_array(shift_xyz=(0, 0, 0)) -> np.ndarray:
@@ -75,23 +89,85 @@ def write_dataset(folder: Path, cases: int = 16) -> list[str]:
     return ids
 
 
+def channel_arrays(labels_zyx: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Two channels, int16, whose difference alone shows the labels: the same smooth ground in both, as strong
+    as they are, and the boxes in the second."""
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=labels_zyx.shape), (1.5, 2.5, 2.5), mode="wrap")
+    ground = smooth / smooth.std() + rng.normal(0, 0.02, labels_zyx.shape)
+    boxes = np.choose(labels_zyx, [0.0, 1.0, -1.0])
+    return [np.rint(1000 * one).astype(np.int16) for one in (ground, ground + boxes)]
+
+
+def write_channels(folder: Path, cases: int = 12, names=("T2", "ADC")) -> list[str]:
+    """A data set of two channels in nnU-Net's layout, each case a subject, every third flipped to RAS."""
+    folder = Path(folder)
+    for kind in ("imagesTr", "labelsTr"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    ids = [f"phantom_{number:02d}" for number in range(cases)]
+    for number, case_id in enumerate(ids):
+        labels = label_array(np.random.default_rng(number).integers(-2, 3, 3))
+        arrays = {
+            f"imagesTr/{case_id}_{channel:04d}": array
+            for channel, array in enumerate(channel_arrays(labels, number))
+        }
+        for name, array in (arrays | {f"labelsTr/{case_id}": labels}).items():
+            one = volume(array, direction=rotation(3 * number))
+            one = sitk.DICOMOrient(one, "RAS") if number % 3 == 0 else one
+            sitk.WriteImage(one, str(folder / f"{name}.nii.gz"))
+    write_declaration(
+        folder,
+        channel_names={str(number): name for number, name in enumerate(names)},
+        file_ending=".nii.gz",
+    )
+    write_subjects(folder, {case_id: case_id for case_id in ids})
+    return ids
+
+
+def write_pictures(folder: Path, cases: int = 12) -> list[str]:
+    """A data set of one slice a case, in the MSD layout, each case a subject, every third flipped to RAS."""
+    folder = Path(folder)
+    for kind in ("imagesTr", "labelsTr"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    ids = [f"phantom_{number:02d}" for number in range(cases)]
+    for number, case_id in enumerate(ids):
+        shift_xy = np.random.default_rng(number).integers(-2, 3, 2)
+        labels = label_array((*shift_xy, 0))[6:7]  # both boxes are there
+        for kind, array in (("imagesTr", image_array(labels, number)), ("labelsTr", labels)):
+            one = volume(array, direction=rotation(3 * number))
+            one = sitk.DICOMOrient(one, "RAS") if number % 3 == 0 else one
+            sitk.WriteImage(one, str(folder / kind / f"{case_id}.nii.gz"))
+    write_declaration(folder, modality={"0": "MRI"}, training=listed(ids))
+    write_subjects(folder, {case_id: case_id for case_id in ids})
+    return ids
+
+
+def listed(ids: list[str]) -> list[dict[str, str]]:
+    """The cases as MSD's dataset.json lists them."""
+    return [{"image": f"./imagesTr/{one}.nii.gz", "label": f"./labelsTr/{one}.nii.gz"} for one in ids]
+
+
+def write_declaration(folder: Path, **layout) -> None:
+    """dataset.json, with what its layout has."""
+    declared = {
+        "name": "phantoms",
+        "release": "1.0",
+        "licence": "CC0",
+        "reference": "made by code",
+        "labels": {"0": "background", "1": "anterior", "2": "posterior"},
+    }
+    (folder / "dataset.json").write_text(json.dumps(declared | layout))
+
+
+def write_subjects(folder: Path, subject_of: dict[str, str]) -> None:
+    """cases.csv without further columns."""
+    rows = "".join(f"{case_id},{subject_id}\n" for case_id, subject_id in subject_of.items())
+    (folder / "cases.csv").write_text(f"case_id,subject_id\n{rows}")
+
+
 def write_tables(folder: Path, ids: list[str]) -> None:
     """dataset.json and cases.csv of the cases."""
-    (folder / "dataset.json").write_text(
-        json.dumps(
-            {
-                "name": "phantoms",
-                "release": "1.0",
-                "licence": "CC0",
-                "reference": "made by code",
-                "modality": {"0": "MRI"},
-                "labels": {"0": "background", "1": "anterior", "2": "posterior"},
-                "training": [
-                    {"image": f"./imagesTr/{one}.nii.gz", "label": f"./labelsTr/{one}.nii.gz"} for one in ids
-                ],
-            }
-        )
-    )
+    write_declaration(folder, modality={"0": "MRI"}, training=listed(ids))
     with open(folder / "cases.csv", "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["case_id", "subject_id", "site"])
@@ -118,7 +194,7 @@ class Cases:
         image = (image_array(label, seed=ord(name[0]), scale=1.0) - 0.23) / 0.15
         label = torch.from_numpy(label)
         return dataset.Sample(
-            name, torch.from_numpy(image), label, dataset.foreground(label, name), SPACING_XYZ[::-1]
+            name, torch.from_numpy(image)[None], label, dataset.foreground(label, name), SPACING_XYZ[::-1]
         )
 
     def __len__(self):

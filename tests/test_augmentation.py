@@ -43,7 +43,7 @@ def phantom() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def sample(image, label, spacing_zyx=SPACING_ZYX) -> dataset.Sample:
-    return dataset.Sample("phantom", image, label, dataset.foreground(label, "phantom"), spacing_zyx)
+    return dataset.Sample("phantom", image[None], label, dataset.foreground(label, "phantom"), spacing_zyx)
 
 
 def shares(image, label, patch_zyx, rng, spacing_zyx=SPACING_ZYX, **settings):
@@ -167,13 +167,16 @@ def test_a_quarter_turn_is_a_quarter_turn_in_mm(axis, image_offset, patch_offset
 
 def test_nothing_is_ever_mirrored(rng):
     assert all(
-        np.linalg.det(augmentation._matrix(Settings(**WILD), SPACING_ZYX, rng)) > 0 for _ in range(200)
+        np.linalg.det(augmentation._matrix(Settings(**WILD), SPACING_ZYX, (8, 8, 8), rng)) > 0
+        for _ in range(200)
     )
 
 
 def test_volumes_change_by_the_scale_alone(rng):  # a rotation keeps volumes; 1.25^-3 = 0.512
     settings = WILD | {"scale_min": 1.25, "scale_max": 1.25}
-    assert np.linalg.det(augmentation._matrix(Settings(**settings), SPACING_ZYX, rng)) == pytest.approx(0.512)
+    assert np.linalg.det(
+        augmentation._matrix(Settings(**settings), SPACING_ZYX, (8, 8, 8), rng)
+    ) == pytest.approx(0.512)
 
 
 # every voxel value is another; no interpolated one is among them
@@ -216,7 +219,7 @@ def test_only_the_box_that_is_reached_is_sampled_and_nothing_is_lost(rng):
     for _ in range(20):
         centre, matrix = (
             rng.uniform(4, 12, 3),
-            augmentation._matrix(Settings(**WILD), SPACING_ZYX, rng),
+            augmentation._matrix(Settings(**WILD), SPACING_ZYX, (8, 8, 8), rng),
         )
         found, _ = augmentation._resampled(sample(image, label), (7, 9, 8), 3, centre, matrix)
         whole = augmentation._sampling_grid(centre, matrix, (7, 9, 8), image.shape)

@@ -8,6 +8,7 @@ import pytest
 
 from radiotrace import records
 from radiotrace.imaging import corruptions, volumes
+from radiotrace.imaging.channels import named
 from tests import phantoms
 
 SPACING_ZYX = volumes.to_zyx(phantoms.SPACING_XYZ)  # 1.7, 1.1, 0.9
@@ -130,13 +131,13 @@ def test_an_unknown_name_or_severity_is_refused():
     ],
 )
 def test_a_modality_meets_its_own_corruptions(modality, some, none):
-    found = set(corruptions.names(modality))
+    found = set(corruptions.names([named(modality)]))
     assert some <= found
     assert not none & found
 
 
 def test_mri_meets_all_eleven_of_the_envelope():
-    assert set(corruptions.names("MRI")) == {
+    assert set(corruptions.names([named("MRI")])) == {
         "rician_noise",
         "bias_field",
         "motion",

@@ -39,7 +39,7 @@ def drawn(cases, batch_size=2, seed=0, epoch=1, process=0, **shares) -> list[lis
         validation=phantoms.Cases(""),
         labels=labels,
         variation=SETTINGS,
-        recipe=Recipe("LPS", None, (0.5, 99.5), PATCH_ZYX[::-1], (32, 32, 32), multiple=2),
+        recipe=Recipe("LPS", None, phantoms.channels(), PATCH_ZYX[::-1], (32, 32, 32), multiple=2),
         device=torch.device("cpu"),
     )
     return list(fit.micro_batches(segmenter, Order(batch_size, **shares), process, seed, epoch))
@@ -166,13 +166,13 @@ def test_the_patch_of_a_case_changes_with(other):
 
 def test_equal_cases_of_different_names_get_different_patches():
     cases = phantoms.Cases(["a", "another"])
-    assert torch.equal(cases[0].image_zyx, cases[1].image_zyx)
+    assert torch.equal(cases[0].image_czyx, cases[1].image_czyx)
     assert len(set(patches(cases).values())) == 2
 
 
 @pytest.fixture
 def sample(stored):
-    return dataset.read(stored[0], stored[1], (0.5, 99.5))
+    return dataset.read(stored[0], stored[1], phantoms.channels())
 
 
 def test_read_gives_the_foreground_of_each_label_in_array_order(sample):
@@ -197,7 +197,7 @@ def test_read_gives_the_spacing_in_array_order(sample):
 
 
 def test_read_normalises(sample):  # mean 0, SD 1
-    assert (sample.image_zyx.mean().item(), sample.image_zyx.std(correction=0).item()) == pytest.approx(
+    assert (sample.image_czyx.mean().item(), sample.image_czyx.std(correction=0).item()) == pytest.approx(
         (0, 1), abs=1e-5
     )
 
@@ -205,9 +205,9 @@ def test_read_normalises(sample):  # mean 0, SD 1
 def cache(stored, cases: float) -> Cases[dataset.Sample]:
     """Three cases, of which `cases` fit into memory."""
     folder, entry = stored
-    one = dataset.read(folder, entry, (0.5, 99.5)).bytes
+    one = dataset.read(folder, entry, phantoms.channels()).bytes
     return learner.cases(
-        folder, [entry | {"case_id": name} for name in "abc"], (0.5, 99.5), cases * one / 1e6
+        folder, [entry | {"case_id": name} for name in "abc"], phantoms.channels(), cases * one / 1e6
     )
 
 

@@ -16,7 +16,7 @@ every_network = pytest.mark.parametrize("name", list(architecture.NAMES))
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0.5, 99.5),
+    channels=phantoms.channels(),
     patch_voxels=(16, 16, 16),
     window_voxels=(16, 16, 16),
     multiple=8,
@@ -97,5 +97,5 @@ def test_a_network_that_did_not_compute_has_none():
 def test_inference_over_windows_is_heard():
     network = architecture.build(spec("dynunet"), seed=0).eval()
     with embedding.watch(network, spec("dynunet")) as found:
-        windows.segment(phantoms.pair(0)[0], network, RECIPE)
+        windows.segment(phantoms.image(phantoms.pair(0)[0]), network, RECIPE)
     assert found().shape == (32,)

@@ -99,14 +99,14 @@ def test_networks_that_disagree_are_uncertain(monkeypatch, logits, entropy, mutu
         return lambda patch: values.repeat(1, 1, *patch.shape[2:])
 
     monkeypatch.setattr(evaluate.trained, "network", constant)
-    recipe = Recipe("LPS", None, (0, 100), (16, 24, 16), (32, 32, 32), multiple=8)
+    recipe = Recipe("LPS", None, phantoms.channels(0, 100), (16, 24, 16), (32, 32, 32), multiple=8)
     spec = NetworkSpec("dynunet", (4, 8, 8), 2)
     networks = [
         TrainedModel(spec, recipe, {"0": "background", "1": "organ"}, str(number), "0" * 64, "native", "fp32")
         for number in range(len(logits))
     ]
     image, _ = phantoms.pair(1)
-    found = evaluate.passes_of_networks(image, networks)
+    found = evaluate.passes_of_networks(phantoms.image(image), networks)
     assert found.entropy.shape == phantoms.SIZE_XYZ[::-1]
     assert found.entropy == pytest.approx(entropy, abs=1e-6)
     assert found.mutual_information == pytest.approx(mutual_information, abs=1e-6)
@@ -118,10 +118,11 @@ def test_groups_are_the_attributes_and_what_every_image_has():
         for case_id, site in (("a", "north"), ("b", ""), ("c", "south"))
     }
     dataset = {
+        "dataset": {"modality": "MRI"},
         "cases": [
             {"case_id": case_id, "image": {"pixel_type": "float", "intensity": {"p99_5": scale}}}
             for case_id, scale in (("a", 255.0), ("b", 99.0), ("c", 1e5), ("d", 1.0))
-        ]
+        ],
     }
     observed = [
         {"entry": one, "monitored": {"features": {"input": {"snr": snr}}}}
@@ -141,7 +142,7 @@ def test_groups_are_the_attributes_and_what_every_image_has():
 def turned_row():
     """A figure row of a case that is stored as RAS."""
     image, label_map = (sitk.DICOMOrient(one, "RAS") for one in phantoms.pair(3))
-    return evaluate.figure_row("a case", image, label_map, label_map)
+    return evaluate.figure_row("a case", phantoms.image(image), label_map, label_map)
 
 
 @pytest.mark.parametrize(("name", "index"), [("image_zyx", 0), ("reference_zyx", 1), ("prediction_zyx", 1)])

@@ -31,7 +31,7 @@ SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0, 100),
+    channels=phantoms.channels(0, 100),
     patch_voxels=(8, 8, 8),
     window_voxels=(32, 32, 32),
     multiple=4,
@@ -41,7 +41,7 @@ ISOTROPIC = (1.0, 1.0, 1.0)
 
 
 def noise(*shape_zyx) -> torch.Tensor:
-    return torch.randn(shape_zyx, generator=torch.Generator().manual_seed(0))
+    return torch.randn((1, *shape_zyx), generator=torch.Generator().manual_seed(0))
 
 
 def pointwise(features=(1.0, -1.0), head=((0, 0), (2.0, 0.5)), first=None) -> torch.nn.Sequential:
@@ -72,7 +72,7 @@ def box(*shape_zyx, of=(4, 4, 4)) -> np.ndarray:
 def test_the_map_of_a_pointwise_network(mask, share):
     network, image = pointwise(), noise(4, 5, 6)
     assert explain.seg_grad_cam(network, network[1], image, 1, mask) == pytest.approx(
-        1.5 * share * image.clamp(min=0).numpy(), abs=1e-6
+        1.5 * share * image[0].clamp(min=0).numpy(), abs=1e-6
     )
 
 
@@ -84,7 +84,7 @@ def test_a_map_is_of_the_label_that_is_asked_for():  # logits: 0 for label 0, an
 def test_a_map_is_0_where_features_lower_the_score():  # the logit is -2x, the image 1: ReLU(-2)
     network = pointwise(features=(1.0,), head=((0.0,), (-2.0,)))
     assert not explain.seg_grad_cam(
-        network, network[1], torch.ones(4, 5, 6), 1, np.ones((4, 5, 6), bool)
+        network, network[1], torch.ones(1, 4, 5, 6), 1, np.ones((4, 5, 6), bool)
     ).any()
 
 
@@ -94,8 +94,8 @@ def test_a_map_is_0_where_features_lower_the_score():  # the logit is -2x, the i
 def test_a_map_of_a_lower_level_is_interpolated_with_its_voxels_edges_on_those_of_the_image():
     network = pointwise(features=(1.0,), head=((0.0,), (1.0,)), first=torch.nn.AvgPool3d(2))
     network[3] = torch.nn.Upsample(scale_factor=2, mode="nearest")
-    image = torch.zeros(2, 2, 4)
-    image[:, :, :2] = 8
+    image = torch.zeros(1, 2, 2, 4)
+    image[..., :2] = 8
     found = explain.seg_grad_cam(network, network[1], image, 1, np.ones((2, 2, 4), bool))
     assert np.array_equal(found, np.broadcast_to(np.float32([64, 48, 16, 0]), (2, 2, 4)))
 
@@ -113,7 +113,7 @@ def test_a_map_can_be_had_where_gradients_are_off():
     network = pointwise()
     with torch.no_grad():
         assert explain.seg_grad_cam(
-            network, network[1], torch.ones(4, 5, 6), 1, np.ones((4, 5, 6), bool)
+            network, network[1], torch.ones(1, 4, 5, 6), 1, np.ones((4, 5, 6), bool)
         ).all()
 
 
@@ -141,8 +141,8 @@ LOSS = losses.Settings(
 def trained(deterministic):
     """A network that has learnt a phantom, what it sees of it, and its labels."""
     sample, network = phantoms.Cases.sample("a"), architecture.build(LEARNER, seed=0)
-    patch, _, inside = windows.one_pass(sample.image_zyx, RECIPE, (0, 0, 0))
-    labels = torch.zeros(patch.shape, dtype=torch.long)
+    patch, _, inside = windows.one_pass(sample.image_czyx, RECIPE, (0, 0, 0))
+    labels = torch.zeros(patch.shape[1:], dtype=torch.long)
     labels[inside] = sample.label_zyx.long()
     target = torch.nn.functional.one_hot(labels, 3).movedim(-1, 0)[None].float()
     criterion, optimizer = (
@@ -151,17 +151,17 @@ def trained(deterministic):
     )
     for _ in range(25):
         optimizer.zero_grad()
-        criterion(network.train()(patch[None, None]), target).mean().backward()
+        criterion(network.train()(patch[None]), target).mean().backward()
         optimizer.step()
     with torch.no_grad():
-        network.eval()(patch[None, None])
+        network.eval()(patch[None])
     return network, patch, labels.numpy()
 
 
 def test_the_phantom_was_learnt(trained):
     network, patch, labels = trained
     with torch.no_grad():
-        found = network(patch[None, None])[0].argmax(0).numpy()
+        found = network(patch[None])[0].argmax(0).numpy()
     assert min(metrics.dice(labels == label, found == label) for label in (1, 2)) > 0.7
 
 
@@ -289,7 +289,7 @@ def measured():
     """A bright box of 40 voxels in an image of 400, segmented by a threshold; level 0 points at it, level
     1 at nothing in the ground."""
     mask = box(4, 10, 10, of=(4, 5, 2))
-    image = torch.from_numpy(mask.astype(np.float32))
+    image = torch.from_numpy(mask.astype(np.float32))[None]
     elsewhere = np.zeros(mask.shape)
     elsewhere[:, 5:, 8:] = 1
     return explain.measures(
@@ -300,7 +300,7 @@ def measured():
         ISOTROPIC,
         1,
         image,
-        lambda one: (one > 0.5).numpy(),
+        lambda one: (one[0] > 0.5).numpy(),
         [np.random.default_rng(seed) for seed in range(3)],
     )
 
@@ -368,7 +368,7 @@ def test_a_map_comes_back_on_its_image_whatever_was_added_around_it(transparent,
     row, found = explain_stage.explain_label(
         transparent, image, box(*shape), ISOTROPIC, 1, P | {"level": 0}, [0]
     )
-    assert np.array_equal(found, explain.scaled(image.clamp(min=0).numpy()))
+    assert np.array_equal(found, explain.scaled(image[0].clamp(min=0).numpy()))
     assert (row["whole_image"], row["window_start_voxels"], row["window_voxels"]) == (
         True,
         (0, 0, 0),
@@ -387,28 +387,33 @@ def test_a_map_of_a_large_image_is_of_the_window_around_the_label(transparent):
         (13, 32, 10),
     )
     assert not found[:, :18].any()
-    assert np.array_equal(found[:, 18:], explain.scaled(image[:, 18:].clamp(min=0).numpy()))
+    assert np.array_equal(found[:, 18:], explain.scaled(image[0, :, 18:].clamp(min=0).numpy()))
 
 
 def test_a_case_is_explained_on_the_canonical_grid(transparent):  # stored as PIR; the network sees LPS
     image, label_map = (sitk.DICOMOrient(one, "PIR") for one in phantoms.pair(3))
     said, maps, turned = explain_stage.explain_case(
-        transparent, image, label_map, {"1": "anterior", "2": "posterior"}, P | {"level": 0}, [0]
+        transparent,
+        phantoms.image(image),
+        label_map,
+        {"1": "anterior", "2": "posterior"},
+        P | {"level": 0},
+        [0],
     )
     expected = phantoms.pair(3)
-    assert volumes.grid(turned)["size_voxels"] == list(phantoms.SIZE_XYZ)
+    assert turned.grid.size_voxels == phantoms.SIZE_XYZ
     for value, name in ((1, "anterior"), (2, "posterior")):
         mask, found = maps[name]
         assert np.array_equal(mask, volumes.array_zyx(expected[1]) == value)
-        _, normalised = windows.prepare(expected[0], RECIPE)
-        assert np.array_equal(found, explain.scaled(normalised.clamp(min=0).numpy()))
+        _, normalised = windows.prepare(phantoms.image(expected[0]), RECIPE)
+        assert np.array_equal(found, explain.scaled(normalised[0].clamp(min=0).numpy()))
         assert said[name]["predicted_voxels"] == mask.sum()
 
 
 def test_a_label_that_is_predicted_nowhere_is_not_explained(transparent):
     image, label_map = phantoms.pair(3)
     said, maps, _ = explain_stage.explain_case(
-        transparent, image, label_map * 0, {"1": "anterior"}, P | {"level": 0}, [0]
+        transparent, phantoms.image(image), label_map * 0, {"1": "anterior"}, P | {"level": 0}, [0]
     )
     assert (said, maps) == ({"anterior": None}, {"anterior": None})
 
@@ -416,7 +421,7 @@ def test_a_label_that_is_predicted_nowhere_is_not_explained(transparent):
 def test_a_figure_row_is_turned_to_lps():
     image, label_map = (sitk.DICOMOrient(one, "RAS") for one in phantoms.pair(3))
     mask = volumes.array_zyx(label_map) == 1
-    row = explain_stage.figure_row("a case", image, volumes.array_zyx(image), mask)
+    row = explain_stage.figure_row("a case", phantoms.image(image), volumes.array_zyx(image), mask)
     expected = [volumes.array_zyx(one) for one in phantoms.pair(3)]
     assert all(np.array_equal(row[name], expected[0]) for name in ("image_zyx", "map_zyx"))
     assert np.array_equal(row["mask_zyx"], expected[1] == 1)

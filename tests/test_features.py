@@ -63,7 +63,7 @@ def test_where_there_is_nothing_to_look_at_the_noise_is_undefined(array):
 def test_input_by_hand():
     # 0 … 119: mean 59.5, percentiles 0.05 · 119 = 5.95, 59.5, 113.05
     image = np.arange(4 * 5 * 6).reshape(4, 5, 6)
-    found = features.of_input(image, image >= 100, (2.0, 0.5, 1.0))
+    found = features.of_channel(image, image >= 100) | features.of_grid(image.shape, (2.0, 0.5, 1.0))
     assert found == {
         "intensity_mean": 59.5,
         "intensity_sd": pytest.approx(((120**2 - 1) / 12) ** 0.5),
@@ -85,11 +85,11 @@ def test_snr_is_the_foreground_over_the_noise():  # a box of 200 in noise of 4: 
     image, foreground = white(4), np.zeros((24, 30, 36), bool)
     foreground[6:18, 8:22, 8:28] = True
     image[foreground] += 200
-    assert features.of_input(image, foreground, (1, 1, 1))["snr"] == pytest.approx(50, rel=0.04)
+    assert features.of_channel(image, foreground)["snr"] == pytest.approx(50, rel=0.04)
 
 
 def test_without_a_foreground_there_is_no_snr():
-    assert features.of_input(white(1), np.zeros((24, 30, 36), bool), (1, 1, 1))["snr"] is None
+    assert features.of_channel(white(1), np.zeros((24, 30, 36), bool))["snr"] is None
 
 
 def test_output_of_two_boxes():
@@ -128,10 +128,9 @@ def test_nothing_found_is_volume_0_and_nothing_to_be_unsure_of():
 def test_axes_are_those_of_the_orientation_asked_for():
     labels = phantoms.label_array()
     image, label_map = phantoms.volume(phantoms.image_array(labels, 0)), phantoms.volume(labels)
-    straight = features.describe(image, label_map, logits_of(labels), LABELS, "LPS")
-    turned = features.describe(
-        *(sitk.DICOMOrient(one, "SRA") for one in (image, label_map)), logits_of(labels), LABELS, "LPS"
-    )
+    straight = features.describe(phantoms.image(image), label_map, logits_of(labels), LABELS, "LPS")
+    stored = [sitk.DICOMOrient(one, "SRA") for one in (image, label_map)]
+    turned = features.describe(phantoms.image(stored[0]), stored[1], logits_of(labels), LABELS, "LPS")
     assert straight["input"]["size_x_mm"] == pytest.approx(18 * 0.9)
     assert {kind: pytest.approx(values) for kind, values in straight.items()} == turned
 
@@ -140,7 +139,7 @@ def test_a_spacing_that_a_format_has_rounded_is_the_same_spacing():
     labels = phantoms.label_array()
     found = [
         features.describe(
-            phantoms.volume(phantoms.image_array(labels, 0), spacing),
+            phantoms.image(phantoms.volume(phantoms.image_array(labels, 0), spacing)),
             phantoms.volume(labels, spacing),
             logits_of(labels),
             LABELS,

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from radiotrace.imaging import corruptions
+from radiotrace.imaging.channels import named
 from radiotrace.segmentation import figures_robustness
 
 
@@ -39,7 +40,7 @@ def summary(names=None, means=(0.9, 0.88, 0.85, 0.7, 0.5), half=0.05) -> dict:
                 "strengths": corruptions.TABLE[name].strengths,
                 "severities": [{"dice": row(mean, half)} for mean in means],
             }
-            for name in names or corruptions.names("MRI")
+            for name in names or corruptions.names([named("MRI")])
         },
         "adversarial": {
             "n_cases": 2,
@@ -100,7 +101,7 @@ def test_without_intervals_there_are_points_and_the_reason():
     "changes",
     [
         {"names": ["blur"]},
-        {"names": corruptions.names("CT")},
+        {"names": corruptions.names([named("CT")])},
         {"means": (0.9, None, None, None, None)},
         {"half": None},
     ],

@@ -91,25 +91,31 @@ def headline(folder: Path) -> str:
 def test_both_layouts_give_the_same_data_set(msd, nnunet):  # nnU-Net's image names end in the channel
     found, expected = formats.read_dataset(nnunet), formats.read_dataset(msd)
     assert (
-        replace(found, cases=[replace(case, image=case.image.replace("_0000", "")) for case in found.cases])
+        replace(
+            found,
+            cases=[
+                replace(case, images=tuple(path.replace("_0000", "") for path in case.images))
+                for case in found.cases
+            ],
+        )
         == expected
     )
 
 
 def test_msd_paths_are_relative_and_plain(msd):
     case = formats.read_dataset(msd).cases[0]
-    assert (case.case_id, case.image, case.label_map) == (
+    assert (case.case_id, case.images, case.label_map) == (
         "phantom_00",
-        "imagesTr/phantom_00.nii.gz",
+        ("imagesTr/phantom_00.nii.gz",),
         "labelsTr/phantom_00.nii.gz",
     )
 
 
 def test_nnunet_paths_name_the_channel_of_the_image(nnunet):
     case = formats.read_dataset(nnunet).cases[2]
-    assert (case.case_id, case.image, case.label_map) == (
+    assert (case.case_id, case.images, case.label_map) == (
         "phantom_02",
-        "imagesTr/phantom_02_0000.nii.gz",
+        ("imagesTr/phantom_02_0000.nii.gz",),
         "labelsTr/phantom_02.nii.gz",
     )
 
@@ -322,13 +328,56 @@ def test_an_nnunet_label_map_without_image_is_named(nnunet):
     assert faults(nnunet) == ["phantom_01: imagesTr/phantom_01_0000.nii.gz is missing"]
 
 
-def test_a_second_channel_is_refused(nnunet):
+def test_a_channel_that_is_not_declared_is_refused(nnunet):
     touch(nnunet, "imagesTr/phantom_01_0001.nii.gz")
     assert faults(nnunet) == [
-        "imagesTr/: 1 files, such as phantom_01_0001.nii.gz, are of a second channel; "
-        "only one channel (_0000) is supported. "
-        "Keep one channel, as _0000"
+        "imagesTr/: 1 files, such as phantom_01_0001.nii.gz, are of a channel that is not declared: "
+        'dataset.json has 1. Name each in channel_names ({"0": "T2", "1": "ADC"}), or take the files away'
     ]
+
+
+@pytest.fixture
+def two_channels(nnunet):
+    touch(nnunet, *(f"imagesTr/{name}_0001.nii.gz" for name in IDS))
+    return declare(nnunet, channel_names={"1": "ADC", "0": "T2"})
+
+
+def test_channels_of_nnunet_are_in_the_order_of_their_numbers(two_channels):
+    found = formats.read_dataset(two_channels)
+    assert [(one.name, one.modality) for one in found.channels] == [("T2", "MRI"), ("ADC", "MRI")]
+    assert found.cases[0].images == (
+        "imagesTr/phantom_00_0000.nii.gz",
+        "imagesTr/phantom_00_0001.nii.gz",
+    )
+    assert found.identity["modality"] == "T2, ADC"
+
+
+def test_a_missing_channel_is_named(two_channels):
+    (two_channels / "imagesTr/phantom_01_0001.nii.gz").unlink()
+    assert faults(two_channels) == ["phantom_01: imagesTr/phantom_01_0001.nii.gz is missing"]
+
+
+def test_ten_channels_come_before_the_eleventh(nnunet):  # as text, 10 would come before 9
+    touch(nnunet, *(f"imagesTr/{name}_{number:04d}.nii.gz" for name in IDS for number in range(1, 11)))
+    declare(nnunet, channel_names={str(number): f"b{number}" for number in range(11)})
+    assert [one.name for one in formats.read_dataset(nnunet).channels][9:] == ["b9", "b10"]
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        ({"0": "T2", "1": "t2"}, "channels 0 and 1 have one name, but for its spelling: 'T2'"),
+        ({"0": "T2", "1": "../x"}, "channel 1 is '../x'; a name begins with a letter or digit"),
+        ({"0": "T2", "1": "T1,c"}, "channel 1 is 'T1,c'; a name begins with a letter or digit"),
+        ({"0": "T2", "2": "ADC"}, "channels: found the numbers 0, 2, expected 0 to 1"),
+        ({str(number): f"b{number}" for number in range(17)}, "17 channels are declared; at most 16"),
+    ],
+)
+def test_names_of_channels_must_tell_them_apart(nnunet, names, fault):
+    count = len(names)
+    touch(nnunet, *(f"imagesTr/{name}_{number:04d}.nii.gz" for name in IDS for number in range(1, count)))
+    (found,) = faults(declare(nnunet, channel_names=names))
+    assert found.startswith(f"dataset.json: {fault}")
 
 
 def test_a_folder_is_no_image(msd):
@@ -615,16 +664,9 @@ def test_a_label_of_the_name_of_the_mean_is_refused(msd):
 def test_two_modalities_that_are_declared_are_one_fault_with_what_to_do(msd, modality):
     (fault,) = faults(declare(msd, modality=modality))
     assert fault.startswith(
-        "dataset.json: 2 modalities or channels are declared (T1, T2); one is supported. "
-        "Keep one image of each case"
+        "dataset.json: 2 modalities are declared (T1, T2), which MSD has in one 4-D file a case; it is not "
+        "read. Write each channel as a file of its own in nnU-Net's layout"
     )
-
-
-def test_two_channels_of_nnunet_are_one_fault(nnunet):
-    touch(nnunet, *(f"imagesTr/{name}_0001.nii.gz" for name in IDS))
-    declare(nnunet, channel_names={"0": "T1", "1": "T2"})
-    (fault,) = faults(nnunet)
-    assert "2 modalities or channels are declared (T1, T2)" in fault
 
 
 def test_nnunet_images_without_a_channel_are_one_fault(nnunet):

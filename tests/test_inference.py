@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0, 100),
+    channels=phantoms.channels(0, 100),
     patch_voxels=(8, 8, 8),
     window_voxels=(32, 32, 32),
     multiple=4,
@@ -56,7 +56,7 @@ def pointwise(patch):
 
 
 def noise(*shape_zyx) -> torch.Tensor:
-    return torch.randn(shape_zyx, generator=torch.Generator().manual_seed(0))
+    return torch.randn((1, *shape_zyx), generator=torch.Generator().manual_seed(0))
 
 
 GEOMETRIES = pytest.mark.parametrize(
@@ -68,31 +68,38 @@ GEOMETRIES = pytest.mark.parametrize(
 def test_segment_finds_the_boxes_in_any_geometry(orientation, degrees):
     image, label_map = phantom(orientation, degrees)
     assert np.array_equal(
-        volumes.array_zyx(windows.segment(image, thresholds(image), RECIPE)[0]), volumes.array_zyx(label_map)
+        volumes.array_zyx(windows.segment(phantoms.image(image), thresholds(image), RECIPE)[0]),
+        volumes.array_zyx(label_map),
     )
 
 
 @GEOMETRIES
 def test_segment_answers_on_the_grid_of_the_volume(orientation, degrees):
     image, _ = phantom(orientation, degrees)
-    assert volumes.grid(windows.segment(image, thresholds(image), RECIPE)[0]) == volumes.grid(image)
+    assert volumes.grid(windows.segment(phantoms.image(image), thresholds(image), RECIPE)[0]) == volumes.grid(
+        image
+    )
 
 
 def test_segment_gives_uint8():
     image, _ = phantom("LPS")
-    assert windows.segment(image, thresholds(image), RECIPE)[0].GetPixelID() == sitk.sitkUInt8
+    assert windows.segment(phantoms.image(image), thresholds(image), RECIPE)[0].GetPixelID() == sitk.sitkUInt8
 
 
 def test_segment_gives_logits_on_the_canonical_grid():  # PIR stores (y, z, x) of LPS
     image, _ = phantom("PIR")
-    assert windows.segment(image, thresholds(image), RECIPE)[1].shape == (3, *phantoms.SIZE_XYZ[::-1])
+    assert windows.segment(phantoms.image(image), thresholds(image), RECIPE)[1].shape == (
+        3,
+        *phantoms.SIZE_XYZ[::-1],
+    )
 
 
 def test_segment_takes_integers():
     image, label_map = phantom("RAS")
     scaled = sitk.Cast(image * 1000, sitk.sitkInt16)
     assert np.array_equal(
-        volumes.array_zyx(windows.segment(scaled, thresholds(image), RECIPE)[0]), volumes.array_zyx(label_map)
+        volumes.array_zyx(windows.segment(phantoms.image(scaled), thresholds(image), RECIPE)[0]),
+        volumes.array_zyx(label_map),
     )
 
 
@@ -108,7 +115,7 @@ def resampled():
     """A large box in RAS, oblique, segmented at 1 mm; the label map and what is found."""
     image, label_map = phantom("RAS", labels=large_box())
     return label_map, windows.segment(
-        image, thresholds(image), dataclasses.replace(RECIPE, spacing_mm=(1.0, 1.0, 1.0))
+        phantoms.image(image), thresholds(image), dataclasses.replace(RECIPE, spacing_mm=(1.0, 1.0, 1.0))
     )
 
 
@@ -129,8 +136,8 @@ def test_segment_at_another_spacing_finds_the_box(resampled):
 
 
 def test_segment_of_odd_sizes_answers_on_the_grid_of_the_volume():
-    image = phantoms.volume(noise(13, 17, 11).numpy())
-    label_map, _ = windows.segment(image, architecture.build(NETWORK, 0).eval(), RECIPE)
+    image = phantoms.volume(noise(13, 17, 11)[0].numpy())
+    label_map, _ = windows.segment(phantoms.image(image), architecture.build(NETWORK, 0).eval(), RECIPE)
     assert volumes.grid(label_map) == volumes.grid(image)
 
 
@@ -138,14 +145,14 @@ def test_predict_in_one_pass_is_the_network():
     image, network = noise(16, 20, 12), architecture.build(NETWORK, 0).eval()
     with torch.no_grad():
         assert torch.allclose(
-            windows.predict(image, network, RECIPE), network(image[None, None])[0], rtol=0, atol=1e-5
+            windows.predict(image, network, RECIPE), network(image[None])[0], rtol=0, atol=1e-5
         )
 
 
 def test_predict_in_windows_is_one_pass_for_a_pointwise_network():
     image = noise(21, 26, 18)
     windowed = windows.predict(image, pointwise, dataclasses.replace(RECIPE, window_voxels=(8, 16, 12)))
-    assert torch.allclose(windowed, pointwise(image[None, None])[0], rtol=0, atol=1e-5)
+    assert torch.allclose(windowed, pointwise(image[None])[0], rtol=0, atol=1e-5)
 
 
 def seen(image, spec) -> list[torch.Tensor]:
@@ -168,7 +175,7 @@ def test_predict_shrinks_the_window_to_the_image():
 
 def test_predict_does_not_shrink_the_window_below_a_patch_and_centres_the_image():
     # x: 13 -> 16; y: 17 -> 20; z: 10 -> 12
-    (patch,) = seen(torch.ones(10, 17, 13), dataclasses.replace(RECIPE, patch_voxels=(16, 20, 12)))
+    (patch,) = seen(torch.ones(1, 10, 17, 13), dataclasses.replace(RECIPE, patch_voxels=(16, 20, 12)))
     assert patch[0, 0, 1:11, 1:18, 1:14].sum() == patch.sum() == 10 * 17 * 13
     assert patch.shape == (1, 1, 12, 20, 16)
 
@@ -181,13 +188,13 @@ def test_predict_goes_through_no_less_than_a_patch_where_the_window_is_smaller()
 
 
 def test_predict_adds_zeros():
-    (patch,) = seen(torch.ones(10, 17, 13), RECIPE)
+    (patch,) = seen(torch.ones(1, 10, 17, 13), RECIPE)
     assert patch.sum() == 10 * 17 * 13
 
 
 def test_predict_adds_the_offsets_of_balanced_volumes():
     plain, shifted = (
-        windows.predict(torch.ones(8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
+        windows.predict(torch.ones(1, 8, 8, 8), lambda image: torch.cat([image, -image], 1), spec)
         for spec in (RECIPE, dataclasses.replace(RECIPE, logit_offsets=(0.0, -0.25)))
     )
     assert torch.equal(shifted - plain, torch.tensor([0, -0.25]).view(2, 1, 1, 1).expand(2, 8, 8, 8))
@@ -211,7 +218,7 @@ def test_predict_takes_an_image_that_the_network_halves_to_one_voxel():
 def test_one_pass_is_what_predict_hands_to_the_network(changes):
     image, spec = noise(10, 17, 13), dataclasses.replace(RECIPE, **changes)
     (expected,) = seen(image, spec)
-    assert torch.equal(windows.one_pass(image, spec, (0, 0, 0))[0], expected[0, 0])
+    assert torch.equal(windows.one_pass(image, spec, (0, 0, 0))[0], expected[0])
 
 
 def test_one_pass_of_an_image_that_fits_has_all_of_it():
@@ -219,8 +226,8 @@ def test_one_pass_of_an_image_that_fits_has_all_of_it():
     patch, part, inside = windows.one_pass(
         image, dataclasses.replace(RECIPE, patch_voxels=(16, 20, 12)), (9, 0, 4)
     )
-    assert torch.equal(image[part], image)
-    assert torch.equal(patch[inside], image)
+    assert torch.equal(image[0][part], image[0])
+    assert torch.equal(patch[0][inside], image[0])
 
 
 # z: 10 becomes 12, 1 before and 1 behind; y: 40 > 24, around 30 18 … 42 is moved back to 16 … 40; x: 30 > 16,
@@ -232,8 +239,8 @@ def test_one_pass_of_a_larger_image_is_the_window_around_a_place():
     )
     assert part == (slice(0, 10), slice(16, 40), slice(8, 24))
     assert inside == (slice(1, 11), slice(0, 24), slice(0, 16))
-    assert patch.shape == (12, 24, 16)
-    assert torch.equal(patch[inside], image[part])
+    assert patch.shape == (1, 12, 24, 16)
+    assert torch.equal(patch[0][inside], image[0][part])
 
 
 def test_one_pass_does_not_leave_the_image():
@@ -251,7 +258,7 @@ def test_one_pass_does_not_leave_the_image():
 def test_with_a_gradient_the_logits_are_the_same(shape):
     network, image = (
         architecture.build(NETWORK, seed=1).eval(),
-        torch.randn(shape, generator=torch.Generator().manual_seed(0)),
+        torch.randn((1, *shape), generator=torch.Generator().manual_seed(0)),
     )
     spec = dataclasses.replace(RECIPE, logit_offsets=(0.5, 0, -1))
     image.requires_grad_()

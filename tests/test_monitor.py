@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 
 from radiotrace import records
 from radiotrace.__main__ import main
-from radiotrace.imaging import volumes
+from radiotrace.commands import monitor
+from radiotrace.errors import StageError
+from radiotrace.imaging import channels, volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, embedding, state, trained
@@ -55,13 +57,17 @@ def model(tmp_path_factory, deterministic):
     for number in range(20):
         image = phantom(number)
         with embedding.watch(network, SPEC) as embedded:
-            label_map, logits = windows.segment(image, network, Recipe.of(train["preprocessing"]))
+            label_map, logits = windows.segment(
+                phantoms.image(image), network, Recipe.of(train["preprocessing"])
+            )
         cases.append(
             {
                 "case_id": str(number),
                 "subject_id": None,
                 "embedding": embedded(),
-                "features": features.describe(image, label_map, logits, train["labels"], "LPS"),
+                "features": features.describe(
+                    phantoms.image(image), label_map, logits, train["labels"], "LPS"
+                ),
             }
         )
     entropy = np.median([case["features"]["output"]["entropy"] for case in cases])
@@ -283,3 +289,61 @@ def test_commands_import_nothing_heavy_before_they_run():
     code = f"import sys, radiotrace.__main__; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+# Several channels
+
+
+T2_ADC = [channels.named("T2"), channels.named("ADC")]
+
+
+def write_channels(folder, **names_of) -> None:
+    """Images of these endings, by case."""
+    folder.mkdir()
+    for number, (case_id, endings) in enumerate(names_of.items()):
+        for ending in endings:
+            image = phantom(10 * number + int(ending))
+            image.CopyInformation(phantom(0))
+            sitk.WriteImage(image, str(folder / f"{case_id}_{ending}.nii.gz"))
+
+
+def test_files_of_a_case_are_its_channels_in_the_order_of_their_numbers(tmp_path):
+    write_channels(tmp_path / "new", a=("0001", "0000"), b=("0000", "0001"))
+    paths, _, hash_of = monitor.inputs([str(tmp_path / "new")], None, 2)
+    assert {case_id: [path.name for path in of_case] for case_id, of_case in paths.items()} == {
+        "a": ["a_0000.nii.gz", "a_0001.nii.gz"],
+        "b": ["b_0000.nii.gz", "b_0001.nii.gz"],
+    }
+    assert len(hash_of) == 4
+
+
+def test_channels_that_are_missing_too_many_or_elsewhere_are_all_named(tmp_path):
+    folder = tmp_path / "new"
+    write_channels(folder, a=("0000",), b=("0000", "0001", "0002"), c=("0000", "0001"))
+    moved = phantom(77)
+    moved.CopyInformation(phantom(0))
+    moved.SetOrigin((0, 0, 0))
+    sitk.WriteImage(moved, str(folder / "c_0001.nii.gz"))
+    sitk.WriteImage(phantom(78), str(folder / "d.nii.gz"))
+    with pytest.raises(StageError) as caught:
+        monitor.inputs([str(folder)], None, 2)
+    assert caught.value.findings == [
+        f"{folder}/d.nii.gz: does not end in _0000, _0001, …, as a channel is named",
+        "a: _0001 is missing",
+        f"{folder}/b_0002.nii.gz: the model takes 2 channels, _0000 to _0001",
+        f"{folder}/c_0001.nii.gz: origin_mm: found 0 0 0, expected -31.5 12.25 77, as c_0000.nii.gz has",
+    ]
+
+
+@pytest.mark.parametrize("said", [None, "T2", "ADC,T2", "T2,DWI"])
+def test_channels_must_be_named_as_the_model_has_them(said):
+    with pytest.raises(StageError, match="--channels T2,ADC"):
+        monitor.declared_channels(said, T2_ADC)
+
+
+def test_channels_that_are_named_rightly_are_taken():
+    assert monitor.declared_channels("T2, ADC", T2_ADC) == T2_ADC
+
+
+def test_a_model_of_one_channel_asks_for_no_name():
+    assert len(monitor.declared_channels(None, [channels.named(None)])) == 1

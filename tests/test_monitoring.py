@@ -348,7 +348,7 @@ def phantom(number: int, change=lambda image: image) -> dict:
         "case_id": f"phantom_{number}",
         "subject_id": None,
         "embedding": blocks,
-        "features": features.describe(image, prediction, logits, LABELS, "LPS"),
+        "features": features.describe(phantoms.image(image), prediction, logits, LABELS, "LPS"),
     }
 
 

@@ -181,3 +181,31 @@ def test_two_studies_of_the_same_data_are_the_same_bytes_but_for_their_place(rep
     for path in sorted(path for path in one.rglob("*") if path.is_file()):
         text = path.read_bytes().replace(b"studies/one", b"studies/two")
         assert text == (other / path.relative_to(one)).read_bytes(), path
+
+
+def test_study_of_several_channels_says_how_many(repository, tmp_path_factory):
+    own = tmp_path_factory.mktemp("channels") / "data"
+    phantoms.write_channels(own, 2)
+    folder = laid_out(repository, own)
+    written = params.load_yaml(folder / "design/intended_use.yaml")
+    assert [(one["channels"], one["modality"]) for one in written["inputs"]] == [(2, "MRI")]
+    assert params.load_yaml(folder / "design/dataset_card.yaml")["dataset"]["modality"] == "T2, ADC"
+
+
+def test_channels_of_several_modalities_are_drafted_as_other(repository, tmp_path_factory):
+    own = tmp_path_factory.mktemp("channels") / "data"
+    phantoms.write_channels(own, 2, names=("CT", "PET"))
+    written = params.load_yaml(laid_out(repository, own) / "design/intended_use.yaml")
+    assert [one["modality"] for one in written["inputs"]] == ["other"]
+
+
+def test_study_of_pictures_goes_through_the_network_a_slice_at_a_time(repository, tmp_path_factory):
+    own = tmp_path_factory.mktemp("pictures") / "data"
+    phantoms.write_pictures(own, 2)
+    train = params.read(laid_out(repository, own) / "params.yaml")["train"]
+    assert (train["patch_voxels"], train["window_voxels"]) == ([24, 24, 1], [24, 24, 1])  # of 18 x 22
+
+
+@pytest.mark.parametrize(("voxels", "edge"), [(18, 24), (100, 104), (159, 160), (1000, 160)])
+def test_patches_of_pictures_are_multiples_of_eight_within_limits(voxels, edge):
+    assert new._edge(voxels, 160) == edge

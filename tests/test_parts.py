@@ -1,5 +1,8 @@
 """Parts: which cases a stage gets, and their volumes as handed in."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from radiotrace import records
@@ -7,6 +10,7 @@ from radiotrace.imaging import parts, volumes
 from tests import phantoms
 
 DATASET = {
+    "dataset": {"modality": "T1"},
     "cases": [
         {
             "case_id": case_id,
@@ -15,7 +19,7 @@ DATASET = {
             "label_map": {"path": f"labelsTr/{case_id}.nii.gz", "sha256": "2" * 64, "pixel_type": "float"},
         }
         for case_id in "cab"
-    ]
+    ],
 }
 TEN = list("abcdefghij")
 SPLIT = {
@@ -35,7 +39,7 @@ def test_a_case_has_what_leads_to_its_files():
         "case_id": "a",
         "subject_id": "head of a",
         "attributes": {"site": "north"},
-        "image": {"path": "imagesTr/a.nii.gz", "sha256": "1" * 64},
+        "channels": [{"name": "T1", "modality": "MRI", "path": "imagesTr/a.nii.gz", "sha256": "1" * 64}],
         "label_map": {"path": "labelsTr/a.nii.gz", "sha256": "2" * 64},
     }
 
@@ -44,12 +48,36 @@ def test_a_part_without_cases_is_empty():
     assert parts.cases(DATASET, SPLIT, "validation") == {}
 
 
-@pytest.mark.parametrize(("kind", "index"), [("image", 0), ("label_map", 1)])
-def test_an_original_has_the_voxels_of_its_file(tmp_path, kind, index):
-    volume = phantoms.pair(3)[index]
-    volumes.write(volume, tmp_path / "one.nii.gz")
-    case = {kind: {"path": "one.nii.gz", "sha256": records.sha256(tmp_path / "one.nii.gz")}}
-    assert (volumes.array_zyx(parts.original(case, kind, tmp_path)) == volumes.array_zyx(volume)).all()
+def stored(volume, path: Path) -> dict:
+    volumes.write(volume, path)
+    return {"path": path.name, "sha256": records.sha256(path)}
+
+
+def test_a_label_map_has_the_voxels_of_its_file(tmp_path):
+    volume = phantoms.pair(3)[1]
+    case = {"label_map": stored(volume, tmp_path / "one.nii.gz")}
+    assert np.array_equal(volumes.array_zyx(parts.label_map(case, tmp_path)), volumes.array_zyx(volume))
+
+
+def test_an_image_has_the_voxels_of_each_file_in_the_order_of_its_channels(tmp_path):
+    of_channels = {"T2": phantoms.pair(3)[0], "CT": phantoms.pair(4)[0]}
+    case = {
+        "channels": [
+            {"name": name, "modality": "other", **stored(volume, tmp_path / f"{name}.nii.gz")}
+            for name, volume in of_channels.items()
+        ]
+    }
+    image = parts.image(case, tmp_path)
+    assert [channel.name for channel in image.channels] == ["T2", "CT"]
+    for values_zyx, volume in zip(image.values_czyx, of_channels.values(), strict=True):
+        assert np.array_equal(values_zyx, volumes.array_zyx(volume))
+    assert image.grid.record() == volumes.grid(volumes.read(tmp_path / "T2.nii.gz"))
+
+
+@pytest.mark.parametrize(("sizes", "expected"), [("11", True), ("19", False)])
+def test_pictures_are_data_sets_whose_images_all_have_one_slice(sizes, expected):
+    cases = [{"image": {"grid": {"size_voxels": [20, 30, int(edge)]}}} for edge in sizes]
+    assert parts.are_pictures({"cases": cases}) == expected
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ SHIFTS = {"p_01": (0, 0, 0), "p_02": (1, 0, 0), "p_03": (0, 0, 0)}
 @pytest.fixture
 def part(tmp_path):
     """Three test cases and one of training, of which each prediction is the reference, shifted."""
-    dataset, cases = {"cases": []}, []
+    dataset, cases = {"dataset": {"modality": "MRI"}, "cases": []}, []
     for number, (case_id, shift) in enumerate({**SHIFTS, "p_04": (0, 0, 0)}.items()):
         reference, prediction = (
             phantoms.label_array((number - 1, 0, 0)),

@@ -26,7 +26,7 @@ LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0, 100),
+    channels=phantoms.channels(0, 100),
     patch_voxels=(8, 8, 8),
     window_voxels=(32, 32, 32),
     multiple=4,
@@ -279,7 +279,8 @@ def test_a_prediction_that_was_shifted_comes_back_in_any_orientation(orientation
     image, label_map = phantom(orientation)
     movement = (np.eye(3), np.array([1.0, -2, 1]))
     shifted = robustness.corruptions.moved(volumes.array_zyx(image), movement)
-    found = robustness.predict(shifted, movement, image, thresholds(image), RECIPE)
+    changed = phantoms.image(image).with_values(shifted[None])
+    found = robustness.predict(changed, movement, thresholds(image), RECIPE)
     reference = volumes.array_zyx(label_map)
     assert np.array_equal(found["label_zyx"][found["known"]], reference[found["known"]])
     assert not np.array_equal(found["moved_zyx"], reference)
@@ -288,7 +289,7 @@ def test_a_prediction_that_was_shifted_comes_back_in_any_orientation(orientation
 
 def test_a_prediction_that_was_not_moved_is_that_of_segment():
     image, label_map = phantom("RAS")
-    found = robustness.predict(volumes.array_zyx(image), None, image, thresholds(image), RECIPE)
+    found = robustness.predict(phantoms.image(image), None, thresholds(image), RECIPE)
     assert np.array_equal(found["label_zyx"], volumes.array_zyx(label_map))
     assert found["moved_zyx"] is found["label_zyx"]
     assert found["known"].all()
@@ -399,7 +400,7 @@ def test_the_clean_dice_is_that_of_the_prediction(project):
         volumes.read(project / f"data/{where}/phantom_02.nii.gz") for where in ("imagesTr", "labelsTr")
     )
     network = architecture.build(NETWORK, seed=1).eval()
-    prediction = volumes.array_zyx(windows.segment(image, network, RECIPE)[0])
+    prediction = volumes.array_zyx(windows.segment(phantoms.image(image), network, RECIPE)[0])
     expected = robustness.metrics.dice_per_label(volumes.array_zyx(label_map), prediction, LABELS)
     assert case["clean"] == pytest.approx(expected)
     assert case["shifts"][0]["dice"] == case["clean"]

@@ -11,7 +11,7 @@ from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import sampling
 from tests import phantoms
 
-RECIPE = Recipe("LPS", None, (0.5, 99.5), (16, 20, 12), (32, 32, 32), multiple=4)
+RECIPE = Recipe("LPS", None, phantoms.channels(), (16, 20, 12), (32, 32, 32), multiple=4)
 KINDS = pytest.mark.parametrize("kind", [sampling.with_dropout, sampling.with_augmentation])
 
 
@@ -22,7 +22,7 @@ def network(deterministic):
 
 @pytest.fixture(scope="module")
 def image():
-    return torch.from_numpy(phantoms.image_array(phantoms.label_array(), seed=1, scale=1.0)) - 0.3
+    return torch.from_numpy(phantoms.image_array(phantoms.label_array(), seed=1, scale=1.0))[None] - 0.3
 
 
 def passes(kind, image, network, number=3, case_id="p_01", seed=0, bf16=False):
@@ -32,7 +32,7 @@ def passes(kind, image, network, number=3, case_id="p_01", seed=0, bf16=False):
 @KINDS
 def test_each_pass_gives_probabilities_of_the_image(kind, image, network):
     for found in passes(kind, image, network):
-        assert found.shape == (3, *image.shape)
+        assert found.shape == (3, *image.shape[1:])
         assert found.sum(0) == pytest.approx(1, abs=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_a_network_without_dropout_gives_the_same_every_time(image, deterministi
 def test_what_was_shifted_comes_back(image, monkeypatch):
     """A network that passes intensities on finds them where they were, as far as they do not vary."""
     monkeypatch.setattr(sampling.augmentation, "vary_intensity", lambda image, strength, rng: image)
-    as_it_is = torch.softmax(torch.stack([image, -image]), 0).numpy()
+    as_it_is = torch.softmax(torch.cat([image, -image]), 0).numpy()
     for found in passes(sampling.with_augmentation, image, lambda x: torch.cat([x, -x], 1), number=8):
         assert found == pytest.approx(as_it_is, abs=1e-5)
 
@@ -85,7 +85,7 @@ def test_the_image_is_shifted_in_every_direction(image, monkeypatch):
     """What the network is shown begins with 0 to 2 empty slices along each axis."""
     shown = []
     monkeypatch.setattr(
-        sampling, "probabilities", lambda image, *_: shown.append(image) or np.zeros((2, *image.shape))
+        sampling, "probabilities", lambda image, *_: shown.append(image[0]) or np.zeros((2, *image.shape[1:]))
     )
     passes(sampling.with_augmentation, image, None, number=12)
     for axis in range(3):

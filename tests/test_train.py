@@ -28,11 +28,12 @@ NETWORK = NetworkSpec("dynunet", (4, 8, 8), 3, dropout=0.25)
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,
-    clip_percentiles=(0.5, 99.5),
+    channels=phantoms.channels(),
     patch_voxels=(8, 8, 8),
     window_voxels=(32, 32, 32),
     multiple=4,
 )
+DATASET = {"dataset": {"modality": "MRI"}, "cases": []}
 P = {
     "seed": 0,
     "network": "dynunet",
@@ -49,6 +50,7 @@ P = {
     "focal_gamma": 2,
     "patch_voxels": [16, 20, 12],
     "window_voxels": [32, 32, 32],
+    "clip_percentiles": [0.5, 99.5],
     "epochs": 2,
     "patience_epochs": None,
     "zero_epochs": 10,
@@ -118,10 +120,10 @@ def broken_fit(tmp_path, monkeypatch):
     comes in epoch 1."""
     step = int((randomness.generator(0, order.ORDER, 1, "").permutation(3) == 1).argmax()) + 1
     whole = phantoms.Cases.sample("b")
-    image = whole.image_zyx.clone()
-    image[:, 10:12, :] = math.inf
+    image = whole.image_czyx.clone()
+    image[:, :, 10:12, :] = math.inf
     with pytest.raises(StageError) as caught:
-        fit(tmp_path, changed={"b": dataclasses.replace(whole, image_zyx=image)}, validate_on="")
+        fit(tmp_path, changed={"b": dataclasses.replace(whole, image_czyx=image)}, validate_on="")
     return caught.value, step
 
 
@@ -349,7 +351,8 @@ def test_accumulated_micro_batches_train_as_the_whole_batch_does(tmp_path, accum
 
 
 def faults_of(cases=(8, 2), **changes) -> list[str]:
-    return train.faults(P | changes, 3, dict(zip(("train", "validation"), cases, strict=True)))
+    counts = dict(zip(("train", "validation"), cases, strict=True))
+    return train.faults(P | changes, DATASET, 3, counts)
 
 
 def test_the_default_has_no_faults():
@@ -405,7 +408,7 @@ def test_volumes_are_balanced_on_the_validation_part():
     spec = train.balanced(network, cases, LABELS, RECIPE, "cpu", said.append)
     before, after = (
         sum(
-            torch.bincount(windows.predict(sample.image_zyx, network, one).argmax(0).flatten(), minlength=3)
+            torch.bincount(windows.predict(sample.image_czyx, network, one).argmax(0).flatten(), minlength=3)
             for sample in cases
         )
         for one in (RECIPE, spec)

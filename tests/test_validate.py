@@ -351,7 +351,7 @@ LIMITS = {
 
 def check_case(prepared, number: int, folder="nowhere") -> list[checks.Finding]:
     case = records.read(prepared / "spoilt/build/ingest/dataset.json", "dataset")["cases"][number]
-    return validate.check_case(case, LABELS, LIMITS, Path(folder))
+    return validate.check_case(case, LABELS, LIMITS, Path(folder), checks.ONE_CHANNEL)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 6, 7])

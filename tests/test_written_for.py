@@ -102,3 +102,21 @@ def test_the_documents_say_at_their_top_that_design_is_of_other_data():
     }
     reasons = [span.text for span in documents.why_blocked(documents.Records(found))]
     assert "design/ was written for another data set: 1 contradiction" in reasons
+
+
+TWO = {"channels": [{"name": "T2", "modality": "MRI"}, {"name": "ADC", "modality": "MRI"}]}
+PET_CT = {"channels": [{"name": "CT", "modality": "CT"}, {"name": "PET", "modality": "other"}]}
+
+
+def test_the_intended_use_states_how_many_channels_an_image_has(written, dataset):
+    (row,) = written_for.misfits(written, dataset | TWO)
+    assert row == {
+        "item": "intended_use",
+        "gap": "of another data set: design/intended_use.yaml has inputs[0].channels '1', "
+        "data/dataset.json has channels '2'",
+    }
+
+
+def test_channels_of_several_modalities_are_other(written, dataset):
+    gaps = [row["gap"] for row in written_for.misfits(written, dataset | PET_CT)]
+    assert any("inputs[0].modality 'MRI', data/dataset.json has modality 'other'" in gap for gap in gaps)

@@ -2,15 +2,20 @@
 
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.errors import StageError, listed, log
+from radiotrace.imaging import channels
+from radiotrace.imaging.channels import Channel
 
 FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
 # images that nobody would want to be passed over
 UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)
+GRID_TOLERANCES = (0.001, 0.0001)  # between channels of a case: mm, direction cosines
+CHANNEL_NUMBER = re.compile(r"_(\d{4})$")
 SEED = 0
 # 1 and 2 are faults of input and of the command line
 STATUS = {"ok": 0, "watch": 0, "alarm": 3, "insufficient_n": 4}
@@ -32,6 +37,7 @@ def monitor(args) -> int:
     Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults.
     """
     from radiotrace.imaging import volumes
+    from radiotrace.imaging.image import Image
     from radiotrace.inference import windows
     from radiotrace.learning import embedding, numerics, trained
     from radiotrace.segmentation import features
@@ -54,13 +60,15 @@ def monitor(args) -> int:
             f"{args.weights} is missing",
             way_out="Run 'dvc pull' for the submitted run, or name the weights by --weights.",
         )
-    paths, subject_of, hash_of = inputs(args.new_cases, args.subjects)
     threads = train["params"]["threads"]
     model = trained.TrainedModel.of(train, args.weights)
+    declared = declared_channels(args.channels, model.recipe.channels)
+    paths, subject_of, hash_of = inputs(args.new_cases, args.subjects, len(declared))
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
     cases = []
-    for number, (case_id, path) in enumerate(paths.items(), 1):
-        image = volumes.read_canonical(path, hash_of[case_id])
+    for number, (case_id, of_channels) in enumerate(paths.items(), 1):
+        read = [volumes.read_canonical(path, hash_of[path]) for path in of_channels]
+        image = Image.of(read, declared)
         with embedding.watch(network, model.network) as embedded:
             label_map, logits = windows.segment(image, network, model.recipe)
         cases.append(
@@ -93,13 +101,40 @@ def monitor(args) -> int:
     return STATUS[found["level"]]
 
 
+def declared_channels(said: str | None, expected: Sequence[Channel]) -> list[Channel]:
+    """The channels of new cases: those that were named, of the model's own where it has one.
+
+    Names of files say a channel's number alone, so that a model of several asks what each of them is.
+
+    Raises:
+        StageError: they are not the model's, in its order.
+    """
+    if said is None and len(expected) == 1:
+        return [channels.named(None)]
+    found = [channels.named(name.strip()) for name in (said or "").split(",") if name.strip()]
+    if wrong := channels.unlike(found, expected):
+        raise StageError(
+            "the new cases have other channels than the model takes",
+            wrong,
+            "Name what the files _0000, _0001, … of each case are, in the model's order: --channels "
+            + ",".join(channel.name or "NAME" for channel in expected),
+        )
+    return found
+
+
 def options(parser) -> None:
     """The command's arguments."""
     parser.add_argument(
         "new_cases",
         metavar="NEW_CASES",
         nargs="+",
-        help="images, or folders of images: .nii.gz, .nii, .nrrd, .mha",
+        help="images, or folders of images: .nii.gz, .nii, .nrrd, .mha; CASE_0000, CASE_0001, … where the "
+        "model takes several channels",
+    )
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES",
+        help="what _0000, _0001, … are, such as T2,ADC; asked for where the model takes several channels",
     )
     parser.add_argument("--reference", required=True, help="record that was written with the model")
     parser.add_argument(
@@ -115,7 +150,9 @@ def options(parser) -> None:
     parser.add_argument("--out", help="file to write the record 'monitoring' to; it names no case")
 
 
-def inputs(named: list[str], table: str | None) -> tuple[dict[str, Path], dict[str, str], dict[str, str]]:
+def inputs(
+    named: list[str], table: str | None, n_channels: int = 1
+) -> tuple[dict[str, list[Path]], dict[str, str], dict[Path, str]]:
     """What the command was given, after a look at all of it.
 
     Args:
@@ -123,14 +160,15 @@ def inputs(named: list[str], table: str | None) -> tuple[dict[str, Path], dict[s
         table: CSV file such as data/cases.csv, or None.
 
     Returns:
-        case_id -> path, sorted; a case_id is the name without its ending, with the folders below the one that
-        was named. case_id -> subject_id; {} without a table. case_id -> SHA-256 of the image.
+        case_id -> paths of its channels, sorted; a case_id is the name without its ending, and without the
+        number of a channel where there are several, with the folders below the one that was named. case_id ->
+        subject_id; {} without a table. Path -> SHA-256 of the file.
 
     Raises:
         StageError: a path or an image is no good, or the table is not, or it lacks a case; every fault.
     """
     faults: list[str] = []
-    paths = _files(named, faults)
+    paths = _grouped(_files(named, faults), n_channels, faults)
     subject_of = _subjects(table, paths, faults) if table else {}
     hashes = _checked(paths, faults)
     if faults:
@@ -171,7 +209,27 @@ def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
+def _grouped(files: dict[str, Path], n_channels: int, faults: list[str]) -> dict[str, list[Path]]:
+    """The files of each case; with a fault for each channel that is missing or one too many."""
+    if n_channels == 1:
+        return {name: [path] for name, path in files.items()}
+    by_case: dict[str, dict[int, Path]] = {}
+    for name, path in files.items():
+        if match := CHANNEL_NUMBER.search(name):
+            by_case.setdefault(name[: match.start()], {})[int(match[1])] = path
+        else:
+            faults.append(f"{path}: does not end in _0000, _0001, …, as a channel is named")
+    wanted = set(range(n_channels))
+    for case_id, of_case in by_case.items():
+        faults += [f"{case_id}: _{number:04d} is missing" for number in sorted(wanted - of_case.keys())]
+        faults += [
+            f"{of_case[number]}: the model takes {n_channels} channels, _0000 to _{n_channels - 1:04d}"
+            for number in sorted(of_case.keys() - wanted)
+        ]
+    return {case_id: [of_case[number] for number in sorted(of_case)] for case_id, of_case in by_case.items()}
+
+
+def _subjects(name: str, paths: dict[str, list[Path]], faults: list[str]) -> dict[str, str]:
     from radiotrace.imaging import checks, tables
 
     try:
@@ -194,17 +252,18 @@ def _subjects(name: str, paths: dict[str, Path], faults: list[str]) -> dict[str,
     return table.subject_of
 
 
-def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
+def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]:
     import numpy as np
 
     from radiotrace.imaging import content, decoding, headers, volumes
 
-    hash_of: dict[str, str] = {}
-    first_with: dict[str, str] = {}
-    for case_id, path in paths.items():
+    hash_of: dict[Path, str] = {}
+    first_with: dict[str, Path] = {}
+    grid_of: dict[Path, dict] = {}
+    for path in (path for of_case in paths.values() for path in of_case):
         try:
             read = content.read(path)
-            hash_of[case_id] = read.sha256
+            hash_of[path] = read.sha256
             headers.check_unit(read.data)
             decoded = decoding.decode(read.data, path.name)
         except volumes.VolumeError as error:
@@ -221,10 +280,20 @@ def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
         elif n_wrong := decoded.n_non_finite or int((~np.isfinite(volumes.array_zyx(image))).sum()):
             faults.append(f"{path}: {n_wrong} voxels are NaN or infinite")
         else:
+            grid_of[path] = volumes.grid(image)
             for warning in decoded.warnings:
                 log(f"monitor: {path}: {warning}")
-        if (other := first_with.setdefault(hash_of[case_id], case_id)) != case_id:
-            faults.append(f"{path}: the same bytes as {paths[other]}")
+        if (other := first_with.setdefault(hash_of[path], path)) != path:
+            faults.append(f"{path}: the same bytes as {other}")
+    for first, *further in paths.values():
+        for path in further:
+            if first in grid_of and path in grid_of:
+                faults += [
+                    f"{path}: {name}: found {found}, expected {expected}, as {first.name} has"
+                    for name, found, expected in volumes.grid_faults(
+                        grid_of[path], grid_of[first], *GRID_TOLERANCES
+                    )
+                ]
     return hash_of
 
 

@@ -33,6 +33,8 @@ IGNORED = "/data\n/build/\n/.checkpoints/\n/dvc_plots/\n/execution/\n*.partial\n
 LEDGERS = ("test_openings.jsonl", "reviews.jsonl")
 HIDDEN = shutil.ignore_patterns(".*", "__MACOSX", "Thumbs.db")
 KNOWN_MODALITIES = ("MRI", "CT")
+EDGE_STEP = 8  # voxels, of the first study's network
+PICTURE_EDGES_MAX = {"patch_voxels": 160, "window_voxels": 512}
 SUBJECTS = "cases.csv"
 SUBJECTS_DRAFT = "cases.draft.csv"
 TO_DECIDE = undecided.TO_DECIDE
@@ -46,11 +48,13 @@ class Draft:
         name: of the data set, which every file of design/ repeats.
         organs: names of the labels, without the background.
         task: that is learnt.
+        picture_voxels: along x and y, of the first image where it has one slice; None for volumes.
     """
 
     name: str
     organs: tuple[str, ...]
     task: Task
+    picture_voxels: tuple[int, int] | None = None
 
     @property
     def criteria(self) -> list[str]:
@@ -141,7 +145,7 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
         folder: to write into; it becomes that of the study.
     """
     organs = tuple(name for value, name in declared.labels.items() if value != "0")
-    draft = Draft(declared.identity["name"], organs, task)
+    draft = Draft(declared.identity["name"], organs, task, picture_voxels(folder / "data", declared))
     start = beginning(task.name, first.repository)
     values = values_of(draft, study, declared, params.read(start)["validate"])
     design = folder / "design"
@@ -169,6 +173,20 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
     records.write_bytes(folder / "dvc.yaml", f"{head}stages:\n".encode())
 
 
+def picture_voxels(data: Path, declared: "Dataset") -> tuple[int, int] | None:
+    """Along x and y, of the first image where it has one slice; None where it has several, or cannot be read,
+    which ingest will say."""
+    from radiotrace.imaging import volumes  # here, because the other commands need no image library
+
+    try:
+        first = volumes.read(data / declared.cases[0].images[0])
+    except (volumes.VolumeError, OSError):
+        return None
+    if first.GetDimension() != 3 or first.GetSize()[2] != 1:
+        return None
+    return first.GetSize()[0], first.GetSize()[1]
+
+
 def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> dict:
     """What the drafts take.
 
@@ -176,13 +194,17 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
         limits: the section validate of params.yaml.
     """
     modality = declared.identity["modality"]
+    if len(declared.channels) > 1:
+        modalities = {channel.modality for channel in declared.channels}
+        modality = modalities.pop() if len(modalities) == 1 else None
     return {
         "place": study.place,
         "dataset": quoted(draft.name),
         "name": draft.name,
         "licence": quoted(declared.identity["licence"]),
         "modality": quoted(modality if modality in KNOWN_MODALITIES else "other"),
-        "modality_said": quoted(modality),
+        "modality_said": quoted(declared.identity["modality"]),
+        "channels": len(declared.channels),
         "labels": json.dumps(declared.labels, ensure_ascii=False),
         "names": ", ".join(declared.labels.values()),
         "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
@@ -231,10 +253,21 @@ def _null(representer, value):
 
 
 def of_params(content: dict, draft: Draft) -> None:
-    """No case is left out yet, and no fold is held out."""
+    """No case is left out yet, no fold is held out, and pictures go through the network a slice at a time."""
+    if draft.picture_voxels is not None:
+        for key in sorted(PICTURE_EDGES_MAX.keys() & content["train"].keys()):  # of a task that cuts patches
+            edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
+            content["train"][key][:] = [*edges, 1]
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
+
+
+def _edge(voxels: int, edge_max: int) -> int:
+    """The edge of a patch or a window for a picture: what the first study's network takes, see
+    train.patch_voxels."""
+    rounded = -(-voxels // EDGE_STEP) * EDGE_STEP
+    return min(max(rounded, 3 * EDGE_STEP), edge_max)
 
 
 def of_risks(content: dict, draft: Draft) -> None:

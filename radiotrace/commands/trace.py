@@ -12,6 +12,7 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import dvcfile
 from radiotrace.pipeline.study import Study, named
+from radiotrace.records import raw_files
 
 CLOSE = 5  # names that are offered for one that is unknown
 
@@ -72,11 +73,8 @@ def answer(bundle: dict[str, dict], workflow: dict, study: Study, thing: str) ->
     if thing in known:
         return known[thing](bundle, thing)
     if cases := lineage.cases_of(bundle, thing):
-        now = {
-            case[kind]["path"]: hashed(study.folder / lineage.DATA / case[kind]["path"])
-            for case in cases
-            for kind in ("image", "label_map")
-        }
+        paths = [source["path"] for case in cases for source in raw_files.sources(case)]
+        now = {path: hashed(study.folder / lineage.DATA / path) for path in paths}
         return lineage.of_cases(bundle, workflow, cases, now)
     files = lineage.known_files(bundle)
     for path in (relative(thing, study), f"{lineage.DATA}/{thing}"):

@@ -104,7 +104,8 @@ def _outline_row(axes_of_row, row: dict, labels: dict[str, str]) -> None:
                 ("prediction_zyx", PREDICTION, 1.4, (0, (2.5, 1.2))),
             ):
                 mask = slices[name] == int(value)
-                if value != "0" and mask.any():
+                # of a picture, planes across it are a line of voxels, which has no outline
+                if value != "0" and mask.any() and min(mask.shape) > 1:
                     axes.contour(mask, [0.5], colors=colour, linewidths=width_pt, linestyles=[dashes])
         axes.set(xticks=[], yticks=[], xlabel=f"{plane}, slice {index}")
     title = axes_of_row[0].set_title(row["title"], loc="left")

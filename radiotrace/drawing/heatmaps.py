@@ -86,9 +86,10 @@ def _row(axes_of_row, row: dict) -> None:
         }
         axes.imshow(image, cmap=GREYS, vmin=low, vmax=high, **placed)
         axes.imshow(_heat(heat), **placed)
-        outline = axes.contour(mask, [0.5], colors="white", linewidths=1.2, path_effects=HALO)
-        # without the points on straight lines
-        outline.set_paths([path.cleaned(simplify=True) for path in outline.get_paths()])
+        if min(mask.shape) > 1:  # of a picture, planes across it are a line of voxels, which has no outline
+            outline = axes.contour(mask, [0.5], colors="white", linewidths=1.2, path_effects=HALO)
+            # without the points on straight lines
+            outline.set_paths([path.cleaned(simplify=True) for path in outline.get_paths()])
         axes.set(
             xticks=[],
             yticks=[],

@@ -6,12 +6,17 @@ Each gives findings; none stops: the stage does, with all of them.
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from radiotrace.imaging import volumes
+from radiotrace.imaging.channels import Channel, named, of_dataset
+from radiotrace.records import raw_files
+
+ONE_CHANNEL = (named(None),)
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
 
@@ -26,21 +31,24 @@ class Finding(NamedTuple):
     severity: str
 
 
-def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Finding]:
+def case_findings(
+    case: dict, labels: dict[str, str], limits: dict, channels: Sequence[Channel] = ONE_CHANNEL
+) -> list[Finding]:
     """Checks of one case that need its record only, not its voxels.
 
     Args:
         case: an entry of the record 'dataset'.
         labels: value -> name.
         limits: the section validate of params.yaml.
+        channels: of the data set.
     """
     case_id, findings = case["case_id"], []
 
     def add(check, found, expected, severity="error"):
         findings.append(Finding(case_id, check, found, expected, severity))
 
-    for kind in ("image", "label_map"):
-        source, name = case[kind], kind.replace("_", " ")
+    images = named_images(case, channels)
+    for name, source in [*images.items(), ("label map", case["label_map"])]:
         if source["fault"]:
             add("readable", f"{name}: {source['fault']}", "a readable 3-D volume")
             continue
@@ -52,23 +60,30 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
             add(
                 "finite", f"{name}: {source['non_finite_voxels']} voxels are NaN or infinite", "finite values"
             )
-    if case["image"]["fault"] or case["label_map"]["fault"]:
+    if any(source["fault"] for source in raw_files.sources(case)):
         return findings
+    for name, source in images.items():
+        of_channel = f"{name}: " if len(images) > 1 else ""
+        if any(source[key] == case["label_map"][key] for key in ("sha256", "voxels_sha256")):
+            add(
+                "label_map_is_image",
+                f"{name} and label map are the same",
+                "a label map that was drawn on the image",
+            )
+        lowest, highest = (source["intensity"][key] for key in ("min", "max"))
+        if lowest is not None and lowest == highest:
+            add("not_constant", f"{of_channel}every voxel is {lowest:g}", "at least two values")
+        if lowest is not None and (largest := max(abs(lowest), abs(highest))) > FLOAT32_MAX:
+            add(
+                "range",
+                f"{of_channel}values as large as {largest:g}",
+                f"at most {FLOAT32_MAX:g}, as float32 holds them",
+            )
     image = case["image"]
-    if any(image[key] == case["label_map"][key] for key in ("sha256", "voxels_sha256")):
-        add(
-            "label_map_is_image",
-            "image and label map are the same",
-            "a label map that was drawn on the image",
-        )
-    if image["intensity"]["min"] is not None and image["intensity"]["min"] == image["intensity"]["max"]:
-        add("not_constant", f"every voxel is {image['intensity']['min']:g}", "at least two values")
-    if image["intensity"]["min"] is not None:
-        largest = max(abs(image["intensity"][key]) for key in ("min", "max"))
-        if largest > FLOAT32_MAX:
-            add("range", f"values as large as {largest:g}", f"at most {FLOAT32_MAX:g}, as float32 holds them")
+    findings += _apart(case_id, images, limits)
     low, high = limits["size_voxels_min"], limits["size_voxels_max"]
-    if not all(low <= size <= high for size in image["grid"]["size_voxels"]):
+    # one slice is a picture: whether all cases are pictures, set_findings says
+    if not all(low <= size <= high or size == 1 for size in image["grid"]["size_voxels"]):
         add("size", _xyz(image["grid"]["size_voxels"]) + " voxels", f"{low} to {high}")
     low, high = limits["spacing_mm_min"], limits["spacing_mm_max"]
     if not all(low <= spacing <= high for spacing in image["grid"]["spacing_mm"]):
@@ -94,18 +109,60 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
     return findings
 
 
+def named_images(case: dict, channels: Sequence[Channel]) -> dict[str, dict]:
+    """What ingest found in the file of each channel, by the words of a finding: "image", or "channel NAME"
+    where there are several."""
+    sources = raw_files.images(case)
+    if len(sources) == 1:
+        return {"image": sources[0]}
+    return {f"channel {channel.name}": source for channel, source in zip(channels, sources, strict=True)}
+
+
+def _apart(case_id: str, images: dict[str, dict], limits: dict) -> list[Finding]:
+    """Channels of a case that lie on another grid than the first, or have the voxels of an earlier one."""
+    findings, name_of = [], {}
+    (first_name, first), *_ = images.items()
+    for name, source in images.items():
+        faults = volumes.grid_faults(
+            source["grid"], first["grid"], limits["grid_tolerance_mm"], limits["grid_tolerance_direction"]
+        )
+        findings += [
+            Finding(
+                case_id,
+                f"channel_grid_{key}",
+                f"{name} {found}",
+                f"{first_name} {expected}. Resample the channel onto that grid",
+                "error",
+            )
+            for key, found, expected in faults
+        ]
+        earlier = name_of.setdefault(source["voxels_sha256"], name)
+        if earlier != name:
+            findings.append(
+                Finding(
+                    case_id,
+                    "channel_twice",
+                    f"{name} has the voxels of {earlier}",
+                    "an image of its own for each channel",
+                    "error",
+                )
+            )
+    return findings
+
+
 def label_map_findings(
     case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: dict
 ) -> list[Finding]:
     """Checks of one label map's shape: touching the border, connected components (faces, edges and corners
-    connect)."""
-    findings = []
+    connect); and the axis of the slice, where a picture has one."""
+    findings = _slice_findings(case_id, label_zyx.shape)
     for value, name in labels.items():
         mask = label_zyx == int(value)
         if value == "0" or not mask.any():
             continue
         inner = np.zeros_like(mask)
-        inner[1:-1, 1:-1, 1:-1] = True
+        # along an axis of one voxel there is nothing to be cut off
+        inner[tuple(slice(1, -1) if edge > 1 else slice(None) for edge in mask.shape)] = True
         if on_border := int((mask & ~inner).sum()):
             findings.append(
                 Finding(
@@ -130,25 +187,37 @@ def label_map_findings(
     return findings
 
 
-def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> list[Finding]:
+def _slice_findings(case_id: str, shape_zyx: tuple[int, ...]) -> list[Finding]:
+    """Of a picture whose one slice lies across another axis than z."""
+    thin = [axis for axis, edge in zip("zyx", shape_zyx, strict=True) if edge == 1]
+    if thin in ([], ["z"]):
+        return []
+    return [
+        Finding(
+            case_id,
+            "slice_axis",
+            f"one voxel along {' and '.join(thin)}, as ingest.orientation turns it",
+            "one slice along z: let ingest.orientation end in the direction across the picture",
+            "error",
+        )
+    ]
+
+
+def set_findings(
+    cases: list[dict], labels: dict[str, str], limits: dict, channels: Sequence[Channel] = ONE_CHANNEL
+) -> list[Finding]:
     """Checks of cases against each other. Cases with a read fault take no part.
 
     Args:
         cases: entries of the record 'dataset'.
+        channels: of the data set.
     """
-    cases = [case for case in cases if not case["image"]["fault"] and not case["label_map"]["fault"]]
-    findings = _duplicates(cases) + _spellings(cases)
-    # Ratios, because MRI has no intensity unit: the same scanner may store 100 or 100,000.
-    intensities = {case["case_id"]: case["image"]["intensity"] for case in cases}
-    variation = {case_id: of["sd"] / abs(of["mean"]) for case_id, of in intensities.items() if of["mean"]}
-    spread = {
-        case_id: (of["p99_5"] - of["p0_5"]) / of["sd"] for case_id, of in intensities.items() if of["sd"]
-    }
-    findings += [
-        Finding(*row, "warning")
-        for check, values in (("intensity_variation", variation), ("intensity_spread", spread))
-        for row in _outliers(values, check, limits["outlier_mad"])
-    ]
+    cases = [case for case in cases if not any(source["fault"] for source in raw_files.sources(case))]
+    findings = _duplicates(cases) + _spellings(cases) + _strays(cases, limits)
+    for number, channel in enumerate(channels):
+        of_channel = {case["case_id"]: raw_files.images(case)[number]["intensity"] for case in cases}
+        name = f"channel {channel.name}: " if len(channels) > 1 else ""
+        findings += _intensity_outliers(of_channel, name, limits["outlier_mad"])
     for value, name in labels.items():
         sizes = (
             {case["case_id"]: case["label_map"]["label_volumes_mm3"].get(value, 0) for case in cases}
@@ -162,10 +231,58 @@ def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> lis
     return findings
 
 
+def of_records(dataset: dict, cases: list[dict], limits: dict) -> list[Finding]:
+    """All that can be found of cases without their voxels: of each, then of the set.
+
+    Args:
+        dataset: the part 'dataset' of the record 'dataset'.
+        cases: entries of that record.
+        limits: the section validate of params.yaml.
+    """
+    labels, channels, findings = dataset["labels"], of_dataset(dataset), []
+    for case in cases:
+        findings += case_findings(case, labels, limits, channels)
+    return findings + set_findings(cases, labels, limits, channels)
+
+
+def _intensity_outliers(intensities: dict[str, dict], name: str, limit: float) -> list[Finding]:
+    """Of one channel; ratios, because MRI has no unit: the same scanner may store 100 or 100,000."""
+    variation = {case_id: of["sd"] / abs(of["mean"]) for case_id, of in intensities.items() if of["mean"]}
+    spread = {
+        case_id: (of["p99_5"] - of["p0_5"]) / of["sd"] for case_id, of in intensities.items() if of["sd"]
+    }
+    return [
+        Finding(case_id, check, name + found, expected, "warning")
+        for check, values in (("intensity_variation", variation), ("intensity_spread", spread))
+        for case_id, check, found, expected in _outliers(values, check, limit)
+    ]
+
+
+def _strays(cases: list[dict], limits: dict) -> list[Finding]:
+    """Pictures of one slice among volumes."""
+    thin = [case["case_id"] for case in cases if 1 in case["image"]["grid"]["size_voxels"]]
+    if len(thin) == len(cases):
+        return []
+    low, high = limits["size_voxels_min"], limits["size_voxels_max"]
+    return [
+        Finding(
+            case["case_id"],
+            "size",
+            _xyz(case["image"]["grid"]["size_voxels"]) + " voxels",
+            f"{low} to {high}; a picture of one slice only where all cases are pictures",
+            "error",
+        )
+        for case in cases
+        if case["case_id"] in thin
+    ]
+
+
 def _duplicates(cases: list[dict]) -> list[Finding]:
+    """Cases that share the voxels of any channel."""
     groups = defaultdict(list)
     for case in cases:
-        groups[case["image"]["voxels_sha256"]].append(case["case_id"])
+        for digest in dict.fromkeys(source["voxels_sha256"] for source in raw_files.images(case)):
+            groups[digest].append(case["case_id"])
     return [
         Finding(
             case_id,

@@ -7,7 +7,7 @@ Source: five fixed severities from Hendrycks and Dietterich 2019, arXiv:1903.122
 doi:10.1016/j.neuroimage.2023.120289; for several modalities Di Salvo et al. 2024, arXiv:2406.17536.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,21 +15,50 @@ import torch
 from monai.transforms import AdjustContrast, KSpaceSpikeNoise
 from scipy import ndimage
 
+from radiotrace.imaging import volumes
+from radiotrace.imaging.channels import Channel
+from radiotrace.imaging.image import Image
+
 SEVERITIES = (1, 2, 3, 4, 5)
-# what data sets call MRI, and what such names begin with
-MRI_NAMES = ("MR", "T1", "T2", "FLAIR", "PD", "DWI", "ADC")
+NEEDS_SLICES = ("missing_slices",)  # what does not befall a picture of one
 
 
-def names(modality: str | None) -> list[str]:
-    """Corruptions that a modality may meet, in the order of the table.
+def names(channels: Sequence[Channel], one_slice: bool = False) -> list[str]:
+    """Corruptions that an image may meet, in the order of the table: those of the modality of any of its
+    channels."""
+    met = {name for channel in channels for name in TABLE if meets(name, channel)}
+    return [name for name in TABLE if name in met and not (one_slice and name in NEEDS_SLICES)]
+
+
+def meets(name: str, channel: Channel) -> bool:
+    """Whether a channel may meet a corruption, by its modality."""
+    return channel.modality in TABLE[name].modalities.split()
+
+
+def apply_to_channels(
+    name: str, severity: int, image: Image, rng: np.random.Generator
+) -> tuple[Image, tuple | None]:
+    """An image with its channels corrupted, and how its content was moved.
+
+    A movement is of the patient, and so the same in every channel. Whatever else goes wrong befalls the
+    channels whose modality may meet it, all of them where none may; each by draws of its own, one after the
+    other.
 
     Args:
-        modality: as the data set says it; None, or anything but CT and MRI: those that do not depend on the
-            modality.
+        name, severity, rng: as `apply` takes them.
     """
-    said = (modality or "").upper()
-    kind = "CT" if said == "CT" else "MRI" if said.startswith(MRI_NAMES) else "other"
-    return [name for name, corruption in TABLE.items() if kind in corruption.modalities.split()]
+    met = [meets(name, channel) for channel in image.channels]
+    spacing_zyx, movement = volumes.to_zyx(image.grid.spacing_mm), None
+    changed = []
+    for image_zyx, is_met in zip(image.values_czyx, met, strict=True):
+        if movement is not None:
+            changed.append(moved(image_zyx, movement))
+        elif is_met or not any(met):
+            corrupted, movement = apply(name, severity, image_zyx, spacing_zyx, rng)
+            changed.append(corrupted)
+        else:
+            changed.append(image_zyx.astype(np.float32))
+    return image.with_values(np.stack(changed)), movement
 
 
 def apply(
@@ -106,6 +135,16 @@ def intensity_range(image: np.ndarray) -> float:
     return float(high - low)
 
 
+def _extended(image: np.ndarray) -> list[int]:
+    """The axes along which there is more than one voxel."""
+    return [axis for axis, edge in enumerate(image.shape) if edge > 1]
+
+
+def _within(image: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """A direction without what leads out of a picture."""
+    return np.where(np.array(image.shape) > 1, direction, 0)
+
+
 def _floor(image: np.ndarray) -> float:
     """Where no signal is: 0, or the lowest value of an image that was normalised to values below it."""
     return min(0.0, float(image.min()))
@@ -137,13 +176,18 @@ def _bias_field(image, strength, spacing_zyx, rng):
 
 
 def _motion(image, strength, spacing_zyx, rng):
-    """To and fro along one axis, once in 4 to 16 lines of k-space: ghosts and blur.
+    """To and fro along one axis of several voxels, once in 4 to 16 lines of k-space: ghosts and blur.
 
     The mean position is where the organ is.
 
     Source: Shaw et al. 2019, PMLR 102:427, without rotation.
     """
-    axis, period, phase = int(rng.integers(3)), rng.uniform(4, 16), rng.uniform(0, 2 * np.pi)
+    axes = _extended(image)
+    axis, period, phase = (
+        axes[int(rng.integers(len(axes)))],
+        rng.uniform(4, 16),
+        rng.uniform(0, 2 * np.pi),
+    )
     lines = np.arange(image.shape[axis])
     return _displaced_while_read(
         image, strength * np.sin(2 * np.pi * lines / period + phase), axis, spacing_zyx
@@ -164,7 +208,7 @@ def _displaced_while_read(image, displacement_mm, axis: int, spacing_zyx):
 
 def _spike(image, strength, spacing_zyx, rng):
     """One wrong value in k-space: stripes of 3 to 7 voxels over the whole image."""
-    direction = rng.standard_normal(3)
+    direction = _within(image, rng.standard_normal(3))
     cycles_per_voxel = direction / np.linalg.norm(direction) * rng.uniform(0.15, 0.35)
     place = tuple(
         int(edge // 2 + np.rint(edge * cycles))
@@ -236,7 +280,7 @@ def _hounsfield_offset(image, strength, spacing_zyx, rng):
 def _rings(image, strength, spacing_zyx, rng):
     """Each detector element with an error of its own: rings, one voxel wide, around the middle of each
     slice."""
-    axis = int(np.argmax(spacing_zyx))
+    axis = int(np.argmax(spacing_zyx)) if len(_extended(image)) == 3 else image.shape.index(1)
     height, width = (one for one in range(3) if one != axis)
     mm = [
         (np.arange(image.shape[one]) - (image.shape[one] - 1) / 2) * spacing_zyx[one]
@@ -248,8 +292,10 @@ def _rings(image, strength, spacing_zyx, rng):
 
 
 def _rotation(image, strength, spacing_zyx, rng):
-    """A movement: about an axis of the image through its middle, either way."""
+    """A movement: about an axis of the image through its middle, either way; a picture in its plane."""
     about = int(rng.integers(3))
+    if len(_extended(image)) < 3:
+        about = image.shape.index(1)
     one, other = (axis for axis in range(3) if axis != about)
     angle = np.deg2rad(strength if rng.random() < 0.5 else -strength)
     turn = np.eye(3)
@@ -261,8 +307,8 @@ def _rotation(image, strength, spacing_zyx, rng):
 
 
 def _shift(image, strength, spacing_zyx, rng):
-    """A movement: by a length, in any direction."""
-    direction = rng.standard_normal(3)
+    """A movement: by a length, in any direction; of a picture, in its plane."""
+    direction = _within(image, rng.standard_normal(3))
     return np.eye(3), -strength * direction / np.linalg.norm(direction) / spacing_zyx
 
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from radiotrace.errors import StageError
 from radiotrace.imaging import content, decoding, links, tables
+from radiotrace.imaging.channels import Channel, named
 
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # files are named CASE.augmentation.mutual_information.nii.gz and the like; file systems end at 255, some at
@@ -20,6 +21,9 @@ CASE_ID_LENGTH_MAX = 128
 LABEL_NAME = re.compile(r"[^\W_][\w .()+,-]*(?<! )")
 LABEL_LENGTH_MAX = 64
 LABELS_MAX = 256  # label maps are stored as bytes
+CHANNELS_MAX = 16
+CHANNEL_NAME = re.compile(r"[^\W_][\w .()+-]*(?<! )")  # no comma: lists of channels have it between them
+CHANNEL_NUMBER = re.compile(r"_(\d{4})$")
 RESERVED = ("mean_of_labels",)  # stands beside the labels in the records
 PLAIN_PATH = re.compile(r"(?!.*\.\.)[^\\:]+")  # as the schemas of the records have it
 JSON_BYTES_MAX = 2**27
@@ -47,10 +51,13 @@ UNREAD = {
 
 @dataclass(frozen=True)
 class Case:
-    """One image with its label map; paths are relative to the data folder."""
+    """One image with its label map; paths are relative to the data folder.
+
+    images: of each channel, in the order in which the data set declares them.
+    """
 
     case_id: str
-    image: str
+    images: tuple[str, ...]
     label_map: str
     subject_id: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
@@ -60,12 +67,13 @@ class Case:
 class Dataset:
     """What a data folder declares: who it is, its labels by value, its cases sorted by id.
 
-    tables_sha256: of dataset.json and cases.csv, of the very bytes that were read. notes: what to know that
-    stops nothing.
+    channels: of every image. tables_sha256: of dataset.json and cases.csv, of the very bytes that were read.
+    notes: what to know that stops nothing.
     """
 
     identity: dict
     labels: dict[str, str]
+    channels: tuple[Channel, ...]
     cases: list[Case]
     tables_sha256: dict[str, str] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -75,9 +83,8 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     """Reads dataset.json and cases.csv of a data folder, and opens no image.
 
     MSD:     "training" lists {"image", "label"}; "labels" is value -> name.
-    nnU-Net: no "training"; images are imagesTr/<case>_0000<file_ending>, label maps
-    labelsTr/<case><file_ending>;
-             "labels" is name -> value.
+    nnU-Net: no "training"; images are imagesTr/<case>_0000<file_ending>, further channels _0001 and on, label
+             maps labelsTr/<case><file_ending>; "labels" is name -> value, "channel_names" number -> name.
     cases.csv has the columns case_id and subject_id; every further column is an attribute.
 
     Args:
@@ -90,7 +97,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     faults: list[str] = []
     notes: list[str] = []
     json_bytes = _dataset_json_bytes(folder)
-    identity, labels, pairs = _declared(folder, json_bytes, faults)
+    identity, labels, channels, pairs = _declared(folder, json_bytes, faults)
     csv_bytes, table = _cases_csv(folder, faults)
     if not pairs and not faults:
         raise StageError(f"0 cases in {folder}/", way_out=WAY_OUT)
@@ -127,7 +134,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
         name: hashlib.sha256(data).hexdigest()
         for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))
     }
-    return Dataset(identity, labels, cases, hashes, tuple(notes))
+    return Dataset(identity, labels, channels, cases, hashes, tuple(notes))
 
 
 def read_declaration(folder) -> Dataset:
@@ -138,25 +145,30 @@ def read_declaration(folder) -> Dataset:
     """
     folder = Path(folder)
     faults: list[str] = []
-    identity, labels, pairs = _declared(folder, _dataset_json_bytes(folder), faults)
+    identity, labels, channels, pairs = _declared(folder, _dataset_json_bytes(folder), faults)
     if not pairs and not faults:
         faults.append("0 cases")
     if faults:
         raise StageError(f"{len(faults)} faults in {folder}/dataset.json", faults, WAY_OUT)
-    return Dataset(identity, labels, [Case(case_id, *pairs[case_id]) for case_id in sorted(pairs)])
+    cases = [Case(case_id, *pairs[case_id]) for case_id in sorted(pairs)]
+    return Dataset(identity, labels, channels, cases)
+
+
+Pairs = dict[str, tuple[tuple[str, ...], str]]  # case -> paths of its channels, path of its label map
 
 
 def _declared(
     folder: Path, json_bytes: bytes, faults: list[str]
-) -> tuple[dict, dict[str, str], dict[str, tuple[str, str]]]:
-    """Identity, labels, and the image and label map of each case, as dataset.json has them."""
+) -> tuple[dict, dict[str, str], tuple[Channel, ...], Pairs]:
+    """Identity, labels, channels, and the image and label map of each case, as dataset.json has them."""
     declared = _parsed(json_bytes, folder / "dataset.json")
     labels = _labels(declared.get("labels"), faults)
     identity = _identity(declared, faults)
-    _check_modalities(declared, faults)
+    channels = _channels(declared, faults)
     if "training" in declared:
-        return identity, labels, _pairs_msd(declared, faults)
-    return identity, labels, _pairs_nnunet(folder, declared, faults)
+        _check_one_channel(channels, faults)
+        return identity, labels, channels, _pairs_msd(declared, faults)
+    return identity, labels, channels, _pairs_nnunet(folder, declared, channels, faults)
 
 
 def _dataset_json_bytes(folder: Path) -> bytes:
@@ -233,8 +245,7 @@ def _identity(declared: dict, faults: list[str]) -> dict:
             faults.append(
                 f"dataset.json: {name} holds characters that are not seen, or that steer a terminal"
             )
-    channels = _modalities(declared)
-    modality = str(channels[0]) if channels else None
+    modality = ", ".join(map(str, _modalities(declared))) or None
     if modality and not modality.isprintable():
         faults.append("dataset.json: modality holds characters that are not seen, or that steer a terminal")
     return texts | {"modality": modality}
@@ -244,18 +255,57 @@ def _modalities(declared: dict) -> list:
     """The channels that are declared, the first one first; [] where the data set does not say."""
     channels = declared.get("modality") or declared.get("channel_names") or []
     if isinstance(channels, dict):
-        return [channels[key] for key in sorted(channels, key=lambda key: (key != "0", key))]
+        return [channels[key] for key in sorted(channels, key=_number)]
     return channels if isinstance(channels, list) else [channels]
 
 
-def _check_modalities(declared: dict, faults: list[str]) -> None:
-    channels = _modalities(declared)
-    if len(channels) > 1:
-        named = ", ".join(map(str, channels))
+def _number(key: str) -> tuple[int, str]:
+    """To sort channels by: "10" comes after "9", and what is no number last."""
+    return (int(key), key) if key.isascii() and key.isdigit() else (CHANNELS_MAX, key)
+
+
+def _channels(declared: dict, faults: list[str]) -> tuple[Channel, ...]:
+    """The channels that are declared; one without a name where the data set does not say.
+
+    Several are told apart by name, in records and by who predicts, so that their names must be good ones.
+    """
+    said = declared.get("modality") or declared.get("channel_names")
+    names = [tables.plain(str(name)) for name in _modalities(declared)]
+    if len(names) <= 1:
+        return (named(str(_modalities(declared)[0]) if names else None),)
+    if isinstance(said, dict) and sorted(said) != sorted(map(str, range(len(said)))):
         faults.append(
-            f"dataset.json: {len(channels)} modalities or channels are declared ({named}); one is supported. "
-            "Keep one image of each case (nnU-Net: rename it to CASE_0000; MSD: a 3-D file of it), and "
-            "declare only that one"
+            f"dataset.json: channels: found the numbers {', '.join(said)}, expected 0 to {len(said) - 1}"
+        )
+    if len(names) > CHANNELS_MAX:
+        faults.append(f"dataset.json: {len(names)} channels are declared; at most {CHANNELS_MAX} are read")
+    faults += [
+        f"dataset.json: channel {number} is {name[:80]!r}; a name begins with a letter or digit, has "
+        f"letters, digits, spaces and . _ - + ( ) only, and at most {LABEL_LENGTH_MAX} characters"
+        for number, name in enumerate(names)
+        if not CHANNEL_NAME.fullmatch(name) or len(name) > LABEL_LENGTH_MAX
+    ]
+    numbers_of = defaultdict(list)
+    for number, name in enumerate(names):
+        numbers_of[unicodedata.normalize("NFKC", name).casefold()].append(number)
+    faults += [
+        f"dataset.json: channels {' and '.join(map(str, numbers))} have one name, but for its spelling: "
+        f"{names[numbers[0]]!r}"
+        for numbers in numbers_of.values()
+        if len(numbers) > 1
+    ]
+    return tuple(map(named, names))
+
+
+def _check_one_channel(channels: tuple[Channel, ...], faults: list[str]) -> None:
+    """MSD has several channels in one 4-D file, which is not read."""
+    if len(channels) > 1:
+        names = ", ".join(str(channel.name) for channel in channels)
+        faults.append(
+            f"dataset.json: {len(channels)} modalities are declared ({names}), which MSD has in one 4-D file "
+            "a case; it is not read. Write each channel as a file of its own in nnU-Net's layout: "
+            "imagesTr/CASE_0000.nii.gz, CASE_0001.nii.gz and on, 'channel_names' and 'file_ending' instead "
+            "of 'training'; or keep a 3-D file of one channel, and declare only that one"
         )
 
 
@@ -349,8 +399,8 @@ def _label_name_faults(pairs: dict[int, str]) -> list[str]:
     ]
 
 
-def _pairs_msd(declared: dict, faults: list[str]) -> dict[str, tuple[str, str]]:
-    pairs: dict[str, tuple[str, str]] = {}
+def _pairs_msd(declared: dict, faults: list[str]) -> Pairs:
+    pairs: Pairs = {}
     entries = declared["training"] if isinstance(declared["training"], list) else []
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict) or not all(
@@ -362,11 +412,11 @@ def _pairs_msd(declared: dict, faults: list[str]) -> dict[str, tuple[str, str]]:
         case_id = decoding.case_name(PurePosixPath(image).name)
         if case_id in pairs:
             faults.append(f"{case_id}: listed twice in dataset.json")
-        pairs[case_id] = (image, label_map)
+        pairs[case_id] = ((image,), label_map)
     return pairs
 
 
-def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, tuple[str, str]]:
+def _pairs_nnunet(folder: Path, declared: dict, channels: tuple[Channel, ...], faults: list[str]) -> Pairs:
     ending = declared.get("file_ending")
     if not isinstance(ending, str):
         faults.append("dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there")
@@ -393,19 +443,20 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
                 f"(file_ending)"
             )
     cases: set[str] = set()
-    strange, channels = [], []
+    strange, undeclared = [], []
     for name in names_in["imagesTr"]:
-        channel = re.search(r"_(\d{4})$", name)
+        channel = CHANNEL_NUMBER.search(name)
         if channel is None:
             strange.append(name)
             continue
         cases.add(name[: channel.start()])
-        if channel[1] != "0000":
-            channels.append(name)
-    if channels and len(_modalities(declared)) <= 1:
+        if int(channel[1]) >= len(channels):
+            undeclared.append(name)
+    if undeclared:
         faults.append(
-            f"imagesTr/: {len(channels)} files, such as {channels[0]}{ending}, are of a second channel; "
-            "only one channel (_0000) is supported. Keep one channel, as _0000"
+            f"imagesTr/: {len(undeclared)} files, such as {undeclared[0]}{ending}, are of a channel that is "
+            f"not declared: dataset.json has {len(channels)}. Name each in channel_names "
+            '({"0": "T2", "1": "ADC"}), or take the files away'
         )
     if strange:
         faults.append(
@@ -414,7 +465,10 @@ def _pairs_nnunet(folder: Path, declared: dict, faults: list[str]) -> dict[str, 
         )
         return {}
     return {
-        case_id: (f"imagesTr/{case_id}_0000{ending}", f"labelsTr/{case_id}{ending}")
+        case_id: (
+            tuple(f"imagesTr/{case_id}_{number:04d}{ending}" for number in range(len(channels))),
+            f"labelsTr/{case_id}{ending}",
+        )
         for case_id in sorted(cases | set(names_in["labelsTr"]))
     }
 
@@ -429,9 +483,8 @@ def _same_when_folded(pairs: dict) -> list[str]:
         for several in spellings.values()
         if len(several) > 1
     ]
-    images, label_maps = (
-        {paths[kind]: case_id for case_id, paths in sorted(pairs.items())} for kind in (0, 1)
-    )
+    images = {path: case_id for case_id, (of_image, _) in sorted(pairs.items()) for path in of_image}
+    label_maps = {of_label_map: case_id for case_id, (_, of_label_map) in sorted(pairs.items())}
     both = sorted(images.keys() & label_maps.keys())
     if both:
         more = f" (and {len(both) - 1} more files)" if len(both) > 1 else ""
@@ -448,8 +501,8 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
     faults: list[str] = []
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     missing: list[tuple[str, str]] = []
-    for case_id, paths in sorted(pairs.items()):
-        for path in dict.fromkeys(paths):
+    for case_id, (images, label_map) in sorted(pairs.items()):
+        for path in dict.fromkeys((*images, label_map)):
             ending = PurePosixPath(path).suffix.lower()
             if not path.isprintable() or (
                 not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)
@@ -483,7 +536,8 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
             if len(paths) > 1
             else f"{paths[0]}: {what}. {way_out}"
         )
-    return faults + _missing_faults(folder, missing, 2 * len(pairs))
+    n_files = sum(len(images) + 1 for images, _ in pairs.values())
+    return faults + _missing_faults(folder, missing, n_files)
 
 
 def _mode(path: Path) -> int | None:

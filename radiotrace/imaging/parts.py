@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
-from radiotrace.imaging import volumes
+from radiotrace.imaging import channels, volumes
+from radiotrace.imaging.image import Image
+from radiotrace.records import raw_files
 
 
 def cases(dataset: dict, split: dict, part: str) -> dict[str, dict]:
-    """The cases of a part, sorted: case_id -> case_id, subject_id, attributes, and path and sha256 of image
-    and label_map.
+    """The cases of a part, sorted: case_id -> case_id, subject_id, attributes, and path and sha256 of each
+    channel of the image, with what the channel is, and of label_map.
 
     Args:
         dataset, split: the records.
@@ -21,25 +24,52 @@ def cases(dataset: dict, split: dict, part: str) -> dict[str, dict]:
             "case_id": case_id,
             "subject_id": row["subject_id"],
             "attributes": described[case_id]["attributes"],
-            **{
-                kind: {key: described[case_id][kind][key] for key in ("path", "sha256")}
-                for kind in ("image", "label_map")
-            },
+            "channels": described_channels(dataset, described[case_id]),
+            "label_map": _file(described[case_id]["label_map"]),
         }
         for case_id, row in sorted(split["cases"].items())
         if row["part"] == part
     }
 
 
-def original(case: dict, kind: str, raw: Path):
-    """The image or label map of a case as it was handed in.
+def described_channels(dataset: dict, entry: dict) -> list[dict]:
+    """What each channel of a case is, and its file: name, modality, path, sha256.
 
     Args:
-        case: of `cases`.
-        kind: "image" or "label_map".
+        dataset: the record.
+        entry: of a case in it.
+    """
+    declared = channels.of_dataset(dataset["dataset"])
+    return [
+        channel.record() | _file(source)
+        for channel, source in zip(declared, raw_files.images(entry), strict=True)
+    ]
+
+
+def _file(source: dict) -> dict:
+    return {key: source[key] for key in ("path", "sha256")}
+
+
+def image(case: dict, raw: Path) -> Image:
+    """The image of a case as it was handed in.
+
+    Args:
+        case: of `cases`; or "channels" alone, of `described_channels`.
         raw: folder of raw data.
     """
-    return volumes.read_canonical(raw / case[kind]["path"], case[kind]["sha256"])
+    of_channels = [volumes.read_canonical(raw / row["path"], row["sha256"]) for row in case["channels"]]
+    return Image.of(of_channels, [channels.Channel.of(row) for row in case["channels"]])
+
+
+def label_map(case: dict, raw: Path) -> sitk.Image:
+    """The label map of a case as it was handed in."""
+    return volumes.read_canonical(raw / case["label_map"]["path"], case["label_map"]["sha256"])
+
+
+def are_pictures(dataset: dict) -> bool:
+    """Whether all images of the record 'dataset' have one slice; those that were not read do not count."""
+    grids = [case["image"]["grid"] for case in dataset["cases"] if case["image"]["grid"] is not None]
+    return bool(grids) and all(1 in grid["size_voxels"] for grid in grids)
 
 
 def spread(case_ids: list[str], count: int) -> list[str]:

@@ -171,7 +171,8 @@ def canonical(volume: sitk.Image, orientation: str, spacing_xyz, is_label_map: b
     """The volume with its axes permuted and flipped to the nearest orientation, and resampled where a spacing
     is asked.
 
-    Permuting and flipping move no voxel in the world and change no value. An oblique volume stays oblique.
+    Permuting and flipping move no voxel in the world and change no value. An oblique volume stays oblique. An
+    axis of one voxel keeps its spacing: a picture stays one slice.
 
     Args:
         volume: 3-D, scalar.
@@ -192,7 +193,7 @@ def _resampled(volume: sitk.Image, spacing_xyz, is_label_map: bool) -> sitk.Imag
     """The volume on a grid of another spacing over the same extent: voxel corners are aligned, not voxel
     centres."""
     old = np.array(volume.GetSpacing())
-    new = np.array(spacing_xyz, float)
+    new = np.where(np.array(volume.GetSize()) == 1, old, np.array(spacing_xyz, float))
     wanted = np.maximum(np.round(np.array(volume.GetSize()) * old / new), 1)
     if wanted.prod() * 4 > content.DECODED_BYTES_MAX:
         was, becomes, spacing = (" ".join(f"{value:g}" for value in values) for values in (old, wanted, new))

@@ -1,7 +1,11 @@
 """Intensity: how voxel values are normalised before a network sees them, in training and at inference
 alike."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from radiotrace.imaging.channels import Channel
 
 
 def normalise(array_zyx: np.ndarray, clip_percentiles: tuple[float, float]) -> np.ndarray:
@@ -19,3 +23,13 @@ def normalise(array_zyx: np.ndarray, clip_percentiles: tuple[float, float]) -> n
     if values.min() == values.max():  # their mean may differ from them in the last digit, and their SD from 0
         return np.zeros(values.shape, np.float32)
     return ((values - values.mean()) / values.std()).astype(np.float32)
+
+
+def normalise_channels(values_czyx: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
+    """Each channel by itself, as its clip_percentiles say: (c, z, y, x) float32."""
+    return np.stack(
+        [
+            normalise(array_zyx, channel.clip_percentiles)
+            for array_zyx, channel in zip(values_czyx, channels, strict=True)
+        ]
+    )

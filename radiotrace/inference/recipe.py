@@ -4,9 +4,11 @@ the released file.
 Needs neither torch nor images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from radiotrace.imaging.channels import Channel, named, normalised
 
 AXES = ["n", "channel", "z", "y", "x"]
 FILE, FORMAT = "model.onnx", "onnx"
@@ -24,16 +26,17 @@ class Recipe:
     Attributes:
         orientation: three letters that say where x, y, z point to, such as "LPS".
         spacing_mm: of the grid that the network sees; None keeps that of each image.
-        clip_percentiles: lower and upper, in 0..100, of each image's intensities; then mean 0 and SD 1.
-        patch_voxels: edges of what the network was trained on, and the least that goes through it.
+        channels: of every image, in the order in which the network takes them, and how each is normalised.
+        patch_voxels: edges of what the network was trained on, and the least that goes through it; 1 along z
+            where it takes a slice at a time.
         window_voxels: largest edges that go through it in one pass.
-        multiple: what every edge must be a multiple of.
+        multiple: what every edge but that of one slice must be a multiple of.
         logit_offsets: of each label, background first, that balance volumes; None where the run had none.
     """
 
     orientation: str
     spacing_mm: tuple[float, float, float] | None
-    clip_percentiles: tuple[float, float]
+    channels: tuple[Channel, ...]
     patch_voxels: tuple[int, int, int]
     window_voxels: tuple[int, int, int]
     multiple: int
@@ -41,18 +44,34 @@ class Recipe:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Recipe":
-        """Of "preprocessing" in the record of a run or of a model."""
+        """Of "preprocessing" in the record of a run or of a model.
+
+        Of one channel it has clip_percentiles in the place of "channels", and does not say its name.
+        """
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+        if "channels" in record:
+            values["channels"] = tuple(Channel.of(row) for row in record["channels"])
+        else:
+            values["channels"] = normalised((named(None),), values.pop("clip_percentiles"))
         return cls(**values)
 
     def record(self) -> dict[str, Any]:
-        """As records have it: without logit_offsets where there are none."""
+        """As records have it: without logit_offsets where there are none, and with clip_percentiles in the
+        place of one channel."""
         values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()
         }
+        values |= of_channels(values.pop("channels"))
         if self.logit_offsets is None:
             del values["logit_offsets"]
         return values
+
+
+def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
+    """What "preprocessing" says of channels: of one, how it is normalised and not what it is."""
+    if len(channels) == 1:
+        return {"clip_percentiles": list(channels[0].clip_percentiles)}
+    return {"channels": [channel.record() for channel in channels]}
 
 
 def record(train: dict, dataset: dict, p: dict, sha256: str, parity: dict) -> dict:

@@ -1,45 +1,66 @@
-"""Inference: from a volume to a label map on its own grid. The one way in which this project predicts."""
+"""Inference: from an image to a label map on its own grid. The one way in which this project predicts."""
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 from monai.inferers import sliding_window_inference
 
-from radiotrace.imaging import volumes
+from radiotrace.errors import StageError
+from radiotrace.imaging import channels, volumes
+from radiotrace.imaging.image import Image, on
 from radiotrace.inference import intensity
 from radiotrace.inference.recipe import Recipe
 
 
-def segment(volume: sitk.Image, network, recipe: Recipe) -> tuple[sitk.Image, np.ndarray]:
-    """Labels every voxel of a volume.
+def segment(image: Image, network, recipe: Recipe) -> tuple[sitk.Image, np.ndarray]:
+    """Labels every voxel of an image.
 
     Args:
-        volume: 3-D, scalar, of any orientation and spacing.
-        network: callable, (1, 1, z, y, x) float32 tensor -> logits (1, labels, z, y, x) tensor.
+        image: of any orientation and spacing.
+        network: callable, (1, c, z, y, x) float32 tensor -> logits (1, labels, z, y, x) tensor.
 
     Returns:
-        The label map, uint8, on the volume's own grid, and the logits (labels, z, y, x) on the canonical
+        The label map, uint8, on the image's own grid, and the logits (labels, z, y, x) on the canonical
         grid.
+
+    Raises:
+        StageError: the image has other channels than the recipe.
     """
-    turned, image = prepare(volume, recipe)
-    logits = predict(image, network, recipe)
-    probabilities = torch.softmax(logits, 0).numpy()
-    grid = volumes.grid(volume)
+    turned, image_czyx = prepare(image, recipe)
+    logits = predict(image_czyx, network, recipe)
+    on_grid = shares(logits, turned, image)
+    return on(np.argmax(on_grid, 0).astype(np.uint8), image.grid), logits.numpy()
+
+
+def shares(logits: torch.Tensor, turned: Image, image: Image) -> list[np.ndarray]:
+    """The probability of each label, (z, y, x) float32, on the image's own grid.
+
+    Args:
+        logits: (labels, z, y, x), on the canonical grid.
+        turned: the image on that grid.
+    """
+    probabilities, grid = torch.softmax(logits, 0).numpy(), image.grid.record()
     # Probabilities, not labels, are interpolated: borders stay smooth where spacings differ.
-    on_grid = [
-        volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), grid))
-        for channel in probabilities
-    ]
-    return volumes.from_array(np.argmax(on_grid, 0).astype(np.uint8), volume), logits.numpy()
+    return [volumes.array_zyx(volumes.onto(on(share, turned.grid), grid)) for share in probabilities]
 
 
-def prepare(volume: sitk.Image, recipe: Recipe) -> tuple[sitk.Image, torch.Tensor]:
-    """The volume on the canonical grid, and its voxels, normalised, (z, y, x) float32."""
-    turned = volumes.canonical(volume, recipe.orientation, recipe.spacing_mm, is_label_map=False)
-    return turned, torch.from_numpy(intensity.normalise(volumes.array_zyx(turned), recipe.clip_percentiles))
+def prepare(image: Image, recipe: Recipe) -> tuple[Image, torch.Tensor]:
+    """The image on the canonical grid, and its voxels, normalised, (c, z, y, x) float32.
+
+    Raises:
+        StageError: the image has other channels than the recipe.
+    """
+    if wrong := channels.unlike(image.channels, recipe.channels):
+        raise StageError(
+            "the image has other channels than the model takes",
+            wrong,
+            "Give the model the channels that it was trained on, in their order.",
+        )
+    turned = image.canonical(recipe.orientation, recipe.spacing_mm)
+    return turned, torch.from_numpy(intensity.normalise_channels(turned.values_czyx, recipe.channels))
 
 
-def predict(image_zyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
+def predict(image_czyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
     """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in
     overlapping windows.
 
@@ -47,14 +68,14 @@ def predict(image_zyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> t
     device; the logits are on the processor, the offsets of `balance` among them.
     """
     with torch.inference_mode():
-        return differentiable(image_zyx, network, recipe, device)
+        return differentiable(image_czyx, network, recipe, device)
 
 
-def differentiable(image_zyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
+def differentiable(image_czyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
     """As `predict`, and with a gradient, for which all windows are kept in memory."""
     logits = sliding_window_inference(
-        image_zyx[None, None],
-        window(image_zyx.shape, recipe),
+        image_czyx[None],
+        window(image_czyx.shape[1:], recipe),
         1,
         network,
         overlap=0.5,
@@ -70,11 +91,11 @@ def window(shape_zyx, recipe: Recipe) -> list[int]:
 
     The window shrinks to the image, rounded up to what the network can halve, but not below the patches of
     training: norms over a sample then see as much of the empty ground around a small image as they have
-    learnt from.
+    learnt from. A network that takes a slice at a time gets one.
     """
     step = recipe.multiple
     return [
-        max(patch, min(limit, -(-edge // step) * step))
+        1 if patch == 1 else max(patch, min(limit, -(-edge // step) * step))
         for limit, patch, edge in zip(
             volumes.to_zyx(recipe.window_voxels),
             volumes.to_zyx(recipe.patch_voxels),
@@ -85,23 +106,26 @@ def window(shape_zyx, recipe: Recipe) -> list[int]:
 
 
 def one_pass(
-    image_zyx: torch.Tensor, recipe: Recipe, centre_zyx
+    image_czyx: torch.Tensor, recipe: Recipe, centre_zyx
 ) -> tuple[torch.Tensor, tuple[slice, ...], tuple[slice, ...]]:
     """What `predict` hands to the network where an image fits the window; where it does not, the window
     around a place.
 
     Args:
-        image_zyx: normalised.
+        image_czyx: normalised.
         centre_zyx: the place, in voxels; it matters along the axes alone along which the image does not fit.
 
     Returns:
-        The patch (z, y, x); the part of the image that is in it; and where in the patch this part lies.
+        The patch (c, z, y, x); the part of the image, of its z, y, x, that is in it; and where in the patch
+        this part lies.
     """
     part, inside, added = [], [], []
-    for edge, size, centre in zip(window(image_zyx.shape, recipe), image_zyx.shape, centre_zyx, strict=True):
+    shape_zyx = image_czyx.shape[1:]
+    for edge, size, centre in zip(window(shape_zyx, recipe), shape_zyx, centre_zyx, strict=True):
         kept, before = min(edge, size), max(edge - size, 0) // 2
         start = min(max(round(centre) - edge // 2, 0), size - kept)
         part.append(slice(start, start + kept))
         inside.append(slice(before, before + kept))
         added = [before, edge - kept - before, *added]  # torch begins with the last axis
-    return torch.nn.functional.pad(image_zyx[tuple(part)], added), tuple(part), tuple(inside)
+    cut_out = image_czyx[(slice(None), *part)]
+    return torch.nn.functional.pad(cut_out, added), tuple(part), tuple(inside)

@@ -46,7 +46,8 @@ def named(name: str) -> Architecture:
 def build(spec: NetworkSpec, seed: int) -> nn.Module:
     """A freshly initialised network.
 
-    Takes (n, 1, z, y, x); every axis a multiple of `multiple(spec)`. Gives logits (n, labels, z, y, x) in
+    Takes (n, image_channels, z, y, x); every axis a multiple of `multiple(spec)`, or z == 1 where it takes a
+    slice at a time. Gives logits (n, labels, z, y, x) in
     evaluation mode, and (n, heads, labels, z, y, x), all at full resolution, in training mode. A sample's
     logits do not depend on the others.
 
@@ -94,6 +95,8 @@ def faults(spec: NetworkSpec) -> list[str]:
         found.append(f"train.features: found {listed}, expected multiples of {GROUPS} for norm group")
     if spec.upsampling != "transposed" and not architecture.shuffles:
         found.append(f"train.upsampling: found {spec.upsampling}, expected transposed for {name}")
+    if spec.one_slice:
+        found += _one_slice_faults(spec, architecture)
     heads_max = architecture.heads_max(levels)
     if spec.deep_supervision > heads_max:
         most = f"{heads_max} at most for {levels} levels" if architecture.heads else f"0 for {name}"
@@ -101,9 +104,25 @@ def faults(spec: NetworkSpec) -> list[str]:
     return found
 
 
+def _one_slice_faults(spec: NetworkSpec, architecture: Architecture) -> list[str]:
+    """What a network that takes a slice at a time cannot have."""
+    found = []
+    if not architecture.takes_one_slice:
+        able = ", ".join(name for name in NAMES if named(name).takes_one_slice)
+        found.append(
+            f"train.network: found {spec.name}, expected one of {able} for patches of one slice "
+            "(train.patch_voxels)"
+        )
+    if spec.upsampling != "transposed":
+        found.append(
+            f"train.upsampling: found {spec.upsampling}, expected transposed for patches of one slice"
+        )
+    return found
+
+
 def multiple(spec: NetworkSpec) -> int:
-    """What each axis of an input must be a multiple of, in voxels: by how much the lowest level is
-    smaller."""
+    """What each axis of an input must be a multiple of, in voxels: by how much the lowest level is smaller.
+    Not z of one slice."""
     return named(spec.name).multiple(spec.features)
 
 

@@ -9,7 +9,8 @@ from radiotrace import records
 from radiotrace.errors import StageError
 
 RECORD, WEIGHTS = "train.json", "weights.safetensors"
-GRID = ("orientation", "spacing_mm")  # of the preprocessing: probabilities are averaged voxel by voxel
+# of the preprocessing: probabilities are averaged voxel by voxel, of one image
+ALIKE = ("orientation", "spacing_mm", "channels")
 
 
 def read(folder, train: dict, split: dict, schema: str = "train") -> dict[str, dict]:
@@ -70,13 +71,20 @@ def read(folder, train: dict, split: dict, schema: str = "train") -> dict[str, d
 def _unlike(member: dict, train: dict) -> list[str]:
     """Where a member's output means something else than the model's."""
     pairs = {"labels": (member["labels"], train["labels"])} | {
-        key: (member["preprocessing"][key], train["preprocessing"][key]) for key in GRID
+        key: (_compared(member, key), _compared(train, key)) for key in ALIKE
     }
     return [
         f"{key}: found {found}, expected {expected}"
         for key, (found, expected) in pairs.items()
         if found != expected
     ]
+
+
+def _compared(record: dict, key: str):
+    """A part of the preprocessing; of channels the names, since each run may normalise in its own way. None
+    where there is one channel."""
+    found = record["preprocessing"].get(key)
+    return [row["name"] for row in found] if key == "channels" and found else found
 
 
 def _seen(member: dict, split: dict) -> list[str]:

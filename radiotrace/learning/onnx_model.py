@@ -9,16 +9,24 @@ import onnxruntime
 import torch
 
 
-def export(network: torch.nn.Module, multiple: int, opset: int) -> bytes:
+def export(
+    network: torch.nn.Module, multiple: int, opset: int, channels: int = 1, one_slice: bool = False
+) -> bytes:
     """The network in evaluation mode as ONNX, with free n, z, y, x.
 
     Two exports of the same weights are the same bytes, wherever the repository lies.
 
     Args:
         multiple: what z, y, x must be multiples of.
+        channels: of the images that it takes.
+        one_slice: whether it takes a slice at a time; z is 1 then, and not free.
     """
-    example = torch.zeros(1, 1, *(multiple * edges for edges in (2, 3, 4)))
+    edges = [multiple * number for number in (2, 3, 4)]
     free = dict.fromkeys((0, 2, 3, 4), torch.export.Dim.DYNAMIC)
+    if one_slice:
+        edges[0] = 1
+        del free[2]
+    example = torch.zeros(1, channels, *edges)
     # about torchvision, which is not here, and about torch's and DynUNet's own internals
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,7 +60,7 @@ def _strip(message) -> None:
 
 
 def network(content: bytes, threads: int):
-    """An ONNX file as inference takes a network: (n, 1, z, y, x) tensor -> logits tensor, on the
+    """An ONNX file as inference takes a network: (n, c, z, y, x) tensor -> logits tensor, on the
     processor."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

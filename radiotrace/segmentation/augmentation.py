@@ -37,19 +37,20 @@ def draw_patch(
 
     Args:
         sample: dataset.Sample.
-        patch_zyx: edges of the patch in voxels; may exceed the image, what is outside is 0 and background.
+        patch_zyx: edges of the patch in voxels; may exceed the image, what is outside is 0 and background. A
+            patch of one slice is turned in its plane alone, and not shifted across it.
         labels: how many, with the background.
         rng: the one source of randomness.
 
     Returns:
-        image (1, z, y, x) float32, and target (labels, z, y, x) float32: the share of each voxel that each
-        label has, which sums to 1. Shares, not labels, are interpolated, so that a border stays where it is
-        to a fraction of a voxel.
+        image (c, z, y, x) float32, its channels moved alike and each varied by draws of its own; and target
+        (labels, z, y, x) float32: the share of each voxel that each label has, which sums to 1. Shares, not
+        labels, are interpolated, so that a border stays where it is to a fraction of a voxel.
     """
     centre = _centre(sample, patch_zyx, settings, rng)
     if rng.random() < settings.affine_share:
         image, target = _resampled(
-            sample, patch_zyx, labels, centre, _matrix(settings, sample.spacing_zyx, rng)
+            sample, patch_zyx, labels, centre, _matrix(settings, sample.spacing_zyx, patch_zyx, rng)
         )
     else:
         image, target = _cut_out(sample, patch_zyx, labels, centre)
@@ -62,19 +63,22 @@ def draw_patch(
 def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
     """Centre of the patch in voxel indices: anywhere where the patch lies inside, near the middle where it
     does not fit."""
-    size, patch = np.array(sample.image_zyx.shape, float), np.array(patch_zyx, float)
+    size, patch = np.array(sample.label_zyx.shape, float), np.array(patch_zyx, float)
     lowest, highest = np.minimum(patch / 2, size / 2) - 0.5, np.maximum(size - patch / 2, size / 2) - 0.5
     centre = rng.uniform(lowest, highest)
     if rng.random() < settings.foreground_share and sample.foreground:
         of_label = sample.foreground[rng.integers(len(sample.foreground))]
         centre = np.clip(of_label[rng.integers(len(of_label))].numpy(), lowest, highest)
-    return centre + rng.uniform(-1, 1, 3) * settings.shift_voxels
+    shift = rng.uniform(-1, 1, 3) * settings.shift_voxels
+    return centre + np.where(patch == 1, 0, shift)
 
 
-def _matrix(settings, spacing_zyx, rng) -> np.ndarray:
+def _matrix(settings, spacing_zyx, patch_zyx, rng) -> np.ndarray:
     """Linear map from patch offsets to image offsets, both in voxels: a rotation and a scaling in mm."""
     matrix = np.eye(3)
     angles = np.deg2rad(rng.uniform(-1, 1, 3) * settings.rotation_degrees)
+    if patch_zyx[0] == 1:
+        angles[1:] = 0
     for axis, angle in enumerate(angles):
         one, other = (index for index in range(3) if index != axis)
         turn = np.eye(3)
@@ -90,7 +94,7 @@ def _cut_out(sample, patch_zyx, labels, centre) -> tuple[torch.Tensor, torch.Ten
     """The patch at whole voxels, nearest to the centre."""
     patch = np.array(patch_zyx)
     start = np.rint(centre - (patch - 1) / 2).astype(int)
-    low, high = np.maximum(start, 0), np.minimum(start + patch, sample.image_zyx.shape)
+    low, high = np.maximum(start, 0), np.minimum(start + patch, sample.label_zyx.shape)
     high = np.maximum(low, high)
     inside = tuple(slice(*edges) for edges in zip(low, high, strict=True))
     padding = [
@@ -98,29 +102,32 @@ def _cut_out(sample, patch_zyx, labels, centre) -> tuple[torch.Tensor, torch.Ten
         for axis in (2, 1, 0)
         for edge in (low[axis] - start[axis], start[axis] + patch[axis] - high[axis])
     ]
-    image = F.pad(sample.image_zyx[inside], padding)
+    image = F.pad(sample.image_czyx[(slice(None), *inside)], padding)
     label_zyx = F.pad(sample.label_zyx[inside], padding)
-    return image[None], _shares(label_zyx, range(labels))
+    return image, _shares(label_zyx, range(labels))
 
 
 def _resampled(sample, patch_zyx, labels, centre, matrix) -> tuple[torch.Tensor, torch.Tensor]:
     """The patch through a linear map. Only the box of the image that it reaches is touched."""
-    size, patch = np.array(sample.image_zyx.shape), np.array(patch_zyx)
+    size, patch = np.array(sample.label_zyx.shape), np.array(patch_zyx)
     reach = np.abs(matrix) @ ((patch - 1) / 2)
     low = np.clip(np.floor(centre - reach), 0, size - 1).astype(int)
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, size).astype(int)
     box = tuple(slice(*edges) for edges in zip(low, high, strict=True))
     label_zyx = sample.label_zyx[box]
-    channels = torch.cat([sample.image_zyx[box][None], _shares(label_zyx, range(1, labels))])
+    image_czyx = sample.image_czyx[(slice(None), *box)]
+    together = torch.cat([image_czyx, _shares(label_zyx, range(1, labels))])
     grid = _sampling_grid(centre - low, matrix, patch_zyx, label_zyx.shape)
     # A slice at a time, as if it were a sample of its own: torch shares out only samples among the threads.
-    slices = channels.expand(patch_zyx[0], -1, -1, -1, -1)
+    slices = together.expand(patch_zyx[0], -1, -1, -1, -1)
     found = (
         F.grid_sample(slices, grid.movedim(1, 0), "bilinear", "zeros", align_corners=True)[:, :, 0]
         .movedim(0, 1)
         .contiguous()
     )
-    return found[:1], torch.cat([1 - found[1:].sum(0, keepdim=True), found[1:]])
+    n_channels = len(image_czyx)
+    shares = found[n_channels:]
+    return found[:n_channels], torch.cat([1 - shares.sum(0, keepdim=True), shares])
 
 
 def _shares(label_zyx: torch.Tensor, labels: range) -> torch.Tensor:
@@ -146,7 +153,14 @@ def _sampling_grid(centre, matrix, patch_zyx, shape_zyx) -> torch.Tensor:
 
 
 def vary_intensity(image_czyx: torch.Tensor, strength: float, rng: np.random.Generator) -> torch.Tensor:
-    """Noise, blur, brightness, contrast, low resolution and gamma, each with a chance of its own.
+    """Each channel varied by draws of its own, one after the other: sequences of one patient are made one by
+    one, and what befalls one need not befall the next."""
+    return torch.cat([_varied(channel[None], strength, rng) for channel in image_czyx])
+
+
+def _varied(image_czyx: torch.Tensor, strength: float, rng: np.random.Generator) -> torch.Tensor:
+    """Noise, blur, brightness, contrast, low resolution and gamma, each with a chance of its own; of one
+    channel.
 
     The chances and ranges are nnU-Net's, times `strength` for the chances; 0 leaves the image as it is.
 

@@ -1,5 +1,6 @@
 """A case as segmentation learns from it: image, label map, and where its labels are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import numpy as np
 import torch
 
 from radiotrace.imaging import volumes
+from radiotrace.imaging.channels import Channel
+from radiotrace.imaging.image import Image
 from radiotrace.inference import intensity
 from radiotrace.pipeline import randomness
+from radiotrace.records import raw_files
 
 FOREGROUND = 3  # a purpose that randomness is drawn for, beside those of learning.order
 # kept of each label to centre patches on, as nnU-Net does; more would only cost memory
@@ -17,32 +21,36 @@ FOREGROUND_VOXELS = 10_000
 
 @dataclass(frozen=True)
 class Sample:
-    """One case on the canonical grid: normalised image and label map, (z, y, x)."""
+    """One case on the canonical grid: normalised image (c, z, y, x) and label map (z, y, x)."""
 
     case_id: str
-    image_zyx: torch.Tensor
+    image_czyx: torch.Tensor
     label_zyx: torch.Tensor
     foreground: list[torch.Tensor]  # of each label that occurs, indices of some of its voxels, (n, 3)
     spacing_zyx: tuple
 
     @property
     def bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in (self.image_zyx, self.label_zyx, *self.foreground))
+        return sum(tensor.nbytes for tensor in (self.image_czyx, self.label_zyx, *self.foreground))
 
 
-def read(folder, entry: dict, clip_percentiles) -> Sample:
-    """Reads and normalises one case, an entry of the record 'dataset'."""
-    image, label_map = (
-        volumes.read_canonical(Path(folder) / entry[kind]["volume"], entry[kind]["volume_sha256"])
-        for kind in ("image", "label_map")
+def read(folder, entry: dict, channels: Sequence[Channel]) -> Sample:
+    """Reads and normalises one case, an entry of the record 'dataset'.
+
+    Args:
+        channels: of the recipe, as many as the case has.
+    """
+    *of_channels, label_map = (
+        volumes.read_canonical(Path(folder) / source["volume"], source["volume_sha256"])
+        for source in raw_files.sources(entry)
     )
-    label = torch.from_numpy(volumes.array_zyx(label_map))
+    image, label = Image.of(of_channels, channels), torch.from_numpy(volumes.array_zyx(label_map))
     return Sample(
         entry["case_id"],
-        torch.from_numpy(intensity.normalise(volumes.array_zyx(image), clip_percentiles)),
+        torch.from_numpy(intensity.normalise_channels(image.values_czyx, channels)),
         label,
         foreground(label, entry["case_id"]),
-        volumes.to_zyx(image.GetSpacing()),
+        volumes.to_zyx(image.grid.spacing_mm),
     )
 
 

@@ -37,21 +37,22 @@ DEFINITIONS = {  # of what `measures` returns
 def seg_grad_cam(
     network: torch.nn.Module,
     layer: torch.nn.Module,
-    patch_zyx: torch.Tensor,
+    patch_czyx: torch.Tensor,
     label: int,
     mask_zyx: np.ndarray,
 ) -> np.ndarray:
     """Grad-CAM of one label, for the sum of its logits over a mask.
 
     Each channel of the layer counts by the mean of its gradient over space; what the weighted channels add up
-    to is cut off below 0 and interpolated linearly to the voxels of the image.
+    to is cut off below 0 and interpolated linearly to the voxels of the image. Channels of the image are not
+    told apart: a map is of all of them together.
 
     Args:
-        network: in evaluation mode, (1, 1, z, y, x) -> logits (1, labels, z, y, x). What it computed last, it
+        network: in evaluation mode, (1, c, z, y, x) -> logits (1, labels, z, y, x). What it computed last, it
             computed without gradients.
         layer: one of its modules, which gives (1, channels, …).
-        patch_zyx: normalised, as the network takes it.
-        mask_zyx: bool, of the patch's shape; where the label is predicted.
+        patch_czyx: normalised, as the network takes it.
+        mask_zyx: bool, of the patch's z, y, x; where the label is predicted.
 
     Returns:
         (z, y, x) float32, 0 or more, in the unit of score; 0 everywhere where every weighted sum is negative.
@@ -63,7 +64,7 @@ def seg_grad_cam(
     masked = _Masked(copy.deepcopy(network).requires_grad_(False), torch.from_numpy(mask_zyx))
     cam = GradCAM(masked, f"network.{name}", postprocessing=lambda found: found)
     with torch.enable_grad():
-        found = cam(patch_zyx[None, None].clone().requires_grad_(), class_idx=label)
+        found = cam(patch_czyx[None].clone().requires_grad_(), class_idx=label)
     return found[0, 0].detach().numpy()
 
 
@@ -127,7 +128,7 @@ def measures(
     mask: np.ndarray,
     spacing_zyx,
     near_mm: float,
-    image_zyx: torch.Tensor,
+    image_czyx: torch.Tensor,
     segment,
     generators: list[np.random.Generator],
 ) -> dict:
@@ -140,7 +141,7 @@ def measures(
         mask: bool, where the label is predicted; one voxel at least.
         spacing_zyx: edges of a voxel, in mm.
         near_mm: how far from the mask is near.
-        image_zyx: normalised.
+        image_czyx: normalised; what is taken out is taken out of every channel.
         segment: such an image -> mask of the label.
         generators: one for each random place.
 
@@ -148,10 +149,10 @@ def measures(
     map ranks highest, Petsiuk et al. 2018, arXiv:1806.07421. A hole is nothing that the network has learnt
     from: only beside other holes does what it does to a prediction say something.
     """
-    before, own, rows = segment(image_zyx), counting_most(maps[level]), []
+    before, own, rows = segment(image_czyx), counting_most(maps[level]), []
 
     def dice_without(voxels):
-        return metrics.dice(before, segment(image_zyx.masked_fill(torch.from_numpy(voxels), 0)))
+        return metrics.dice(before, segment(image_czyx.masked_fill(torch.from_numpy(voxels), 0)))
 
     for number, found in sorted(maps.items()):
         inside, near = focus(found, mask, spacing_zyx, near_mm)

@@ -1,10 +1,14 @@
 """Features: what can be measured of a case without a reference, of its image and of its prediction."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage, special
 
 from radiotrace.imaging import volumes
+from radiotrace.imaging.channels import Channel
+from radiotrace.imaging.image import Image
 from radiotrace.segmentation import overlap
 from radiotrace.statistics import calibration, uncertainty
 
@@ -14,44 +18,48 @@ BORDER = 1  # voxels around the predicted labels within which the prediction's e
 
 
 def describe(
-    image: sitk.Image, label_map: sitk.Image, logits: np.ndarray, labels: dict[str, str], orientation: str
+    image: Image, label_map: sitk.Image, logits: np.ndarray, labels: dict[str, str], orientation: str
 ) -> dict[str, dict]:
     """The features of a case, as inference.segment leaves it.
 
     Args:
-        image: as it was handed in, 3-D, scalar, of any orientation and spacing.
+        image: as it was handed in, of any orientation and spacing.
         label_map: its prediction, on its grid.
         logits: (labels, z, y, x), on the canonical grid.
         labels: value -> name.
         orientation: of the model's preprocessing, in which x, y, z are counted.
 
     Returns:
-        "input" and "output": name -> value, with the unit in the name; see `of_input` and `of_output`.
+        "input" and "output": name -> value, with the unit in the name; see `of_channel`, `of_grid` and
+        `of_output`. Where an image has several channels, features of one end in its name.
     """
-    turned = [
-        volumes.canonical(volume, orientation, None, is_label_map=True) for volume in (image, label_map)
-    ]
-    image_zyx, label_zyx = map(volumes.array_zyx, turned)
-    spacing_zyx = tuple(round(edge, SPACING_DIGITS) for edge in volumes.to_zyx(turned[0].GetSpacing()))
+    turned = image.canonical(orientation, None)
+    label_zyx = volumes.array_zyx(volumes.canonical(label_map, orientation, None, is_label_map=True))
+    spacing_zyx = tuple(round(edge, SPACING_DIGITS) for edge in volumes.to_zyx(turned.grid.spacing_mm))
+    of_image: dict[str, float | None] = {}
+    for suffix, image_zyx in zip(suffixes(image.channels), turned.values_czyx, strict=True):
+        for name, value in of_channel(image_zyx, label_zyx > 0).items():
+            of_image[f"{name}{suffix}"] = value
     return {
-        "input": of_input(image_zyx, label_zyx > 0, spacing_zyx),
+        "input": of_image | of_grid(label_zyx.shape, spacing_zyx),
         "output": of_output(label_zyx, spacing_zyx, logits, labels),
     }
 
 
-def of_input(
-    image_zyx: np.ndarray, foreground_zyx: np.ndarray, spacing_zyx: tuple[float, float, float]
-) -> dict[str, float | None]:
-    """Features of an image.
+def suffixes(channels: Sequence[Channel]) -> list[str]:
+    """What the names of features of each channel end in: nothing where there is one."""
+    return [""] if len(channels) == 1 else [f".{channel.name}" for channel in channels]
+
+
+def of_channel(image_zyx: np.ndarray, foreground_zyx: np.ndarray) -> dict[str, float | None]:
+    """Features of one channel of an image.
 
     Args:
         image_zyx: any real type, finite, as it was handed in: neither clipped nor scaled.
         foreground_zyx: bool, where the network found a label.
-        spacing_zyx: edges of a voxel, in mm.
 
     Returns:
-        intensity_mean, intensity_sd, intensity_p05, …: of all voxels, in the image's own unit. size_x_mm,
-        spacing_x_mm, …: along each axis.
+        intensity_mean, intensity_sd, intensity_p05, …: of all voxels, in the channel's own unit.
         noise_sd: see `noise`.
         snr: mean of the foreground / noise_sd. Where zero is a convention, as in CT, it depends on that
             convention: compare it only within one modality. None without a foreground, and where noise_sd is
@@ -71,7 +79,13 @@ def of_input(
         f"intensity_p{percent:02d}": float(value)
         for percent, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)
     }
-    for axis, size, spacing in zip("zyx", values.shape, spacing_zyx, strict=True):
+    return found
+
+
+def of_grid(shape_zyx: tuple[int, ...], spacing_zyx: tuple[float, float, float]) -> dict[str, float]:
+    """size_x_mm, spacing_x_mm, …: along each axis."""
+    found: dict[str, float] = {}
+    for axis, size, spacing in zip("zyx", shape_zyx, spacing_zyx, strict=True):
         found |= {f"size_{axis}_mm": float(size * spacing), f"spacing_{axis}_mm": float(spacing)}
     return found
 
@@ -112,23 +126,27 @@ def noise(image_zyx: np.ndarray) -> float | None:
     The second difference along x of that along y of that along z is 0 wherever the image is, along any one
     axis, a straight line; borders of organs leave it at their corners only. Of white noise of SD 1 it has the
     SD √6³. The median of its absolute value is 0.6745 SD and does not see the corners. Noise that neighbours
-    share, as after interpolation or smoothing, is found too small; fine texture counts as noise.
+    share, as after interpolation or smoothing, is found too small; fine texture counts as noise. A picture of
+    one slice is looked at along y and x alone.
 
     Args:
         image_zyx: float.
 
     Returns:
         In the image's unit. Blocks of 3 x 3 x 3 voxels of one value are padding, and what touches them does
-        not count. None where nothing is left, such as in an image of fewer than 3 voxels along an axis.
+        not count. None where nothing is left, such as in an image of 2 voxels along an axis.
 
     Source: Immerkær 1996, doi:10.1006/cviu.1996.0060, with a third axis; the median as Donoho and Johnstone
     1994, doi:10.1093/biomet/81.3.425.
     """
-    if min(image_zyx.shape) < 3:
+    image = image_zyx[0] if len(image_zyx) == 1 else image_zyx
+    if min(image.shape) < 3:
         return None
-    one_value = ndimage.maximum_filter(image_zyx, 3) == ndimage.minimum_filter(image_zyx, 3)
-    counts = ~ndimage.maximum_filter(one_value, 5)[1:-1, 1:-1, 1:-1]
+    one_value = ndimage.maximum_filter(image, 3) == ndimage.minimum_filter(image, 3)
+    counts = ~ndimage.maximum_filter(one_value, 5)[(slice(1, -1),) * image.ndim]
     if not counts.any():
         return None
-    differences = np.diff(np.diff(np.diff(image_zyx, 2, 0), 2, 1), 2, 2)
-    return float(np.median(np.abs(differences[counts])) / special.ndtri(0.75) / 6**1.5)
+    differences = image
+    for axis in range(image.ndim):
+        differences = np.diff(differences, 2, axis)
+    return float(np.median(np.abs(differences[counts])) / special.ndtri(0.75) / 6 ** (image.ndim / 2))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from radiotrace.imaging import volumes
+from radiotrace.imaging.channels import Channel
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning.cases import Cases
@@ -19,18 +20,18 @@ from radiotrace.segmentation import augmentation, dataset, metrics
 from radiotrace.segmentation.dataset import Sample
 
 
-def cases(folder, entries: list[dict], clip_percentiles, cache_mb: float) -> Cases[Sample]:
+def cases(folder, entries: list[dict], channels: Sequence[Channel], cache_mb: float) -> Cases[Sample]:
     """The cases of a part.
 
     Args:
         folder: of canonical volumes.
         entries: of the record 'dataset'.
-        clip_percentiles: for intensity.normalise.
+        channels: of the recipe.
         cache_mb: as Cases takes it.
     """
 
     def sample(index: int) -> Sample:
-        return dataset.read(folder, entries[index], clip_percentiles)
+        return dataset.read(folder, entries[index], channels)
 
     return Cases([entry["case_id"] for entry in entries], sample, cache_mb)
 
@@ -40,7 +41,7 @@ class SegmentationLearner:
     """As learning.fit.Learner says.
 
     Attributes:
-        network: takes (n, 1, z, y, x); gives (n, heads, labels, z, y, x) in training mode, and logits
+        network: takes (n, c, z, y, x); gives (n, heads, labels, z, y, x) in training mode, and logits
             (n, labels, z, y, x) in evaluation mode.
         criterion: of losses.build, on the device.
         training, validation: the cases of the two parts.
@@ -69,7 +70,7 @@ class SegmentationLearner:
         return self.validation.case_ids
 
     def batch(self, cases: Sequence[int], rngs: Sequence[np.random.Generator]) -> Batch:
-        """A random patch of each case: images (n, 1, z, y, x), and the share of each label in each voxel,
+        """A random patch of each case: images (n, c, z, y, x), and the share of each label in each voxel,
         (n, labels, z, y, x), both float32."""
         patch_zyx = volumes.to_zyx(self.recipe.patch_voxels)
         images, targets = [], []
@@ -90,7 +91,7 @@ class SegmentationLearner:
         rows = []
         for case in cases:
             sample = self.validation[case]
-            logits = windows.predict(sample.image_zyx, network, self.recipe, self.device)
+            logits = windows.predict(sample.image_czyx, network, self.recipe, self.device)
             prediction = logits.argmax(0).numpy()
             rows.append(metrics.dice_per_label(sample.label_zyx.numpy(), prediction, self.labels))
         return rows

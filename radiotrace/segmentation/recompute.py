@@ -49,7 +49,7 @@ def entries(
     order = list(files)
     for number, case in enumerate(cases):
         source = order[(number + 1) % len(order)] if fault == "shuffle cases" else case["case_id"]
-        reference = parts.original(test[case["case_id"]], "label_map", raw)
+        reference = parts.label_map(test[case["case_id"]], raw)
         reference_zyx, prediction_zyx = (
             volumes.array_zyx(reference),
             volumes.array_zyx(volumes.read_canonical(*files[source])),

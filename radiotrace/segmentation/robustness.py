@@ -1,5 +1,7 @@
 """Robustness: how much accuracy is left under corruption and attack, and how repeatable a prediction is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from radiotrace.segmentation import ranking
@@ -8,6 +10,15 @@ from radiotrace.statistics import intervals
 # Shifts of the content that should change no volume: half a voxel along each of x, y, z, and a voxel the
 # other way.
 SHIFTS_VOXELS = ((0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5), (-1, 0, 0), (0, -1, 0), (0, 0, -1))
+
+
+def shifts_of(size_voxels: Sequence[int]) -> list[tuple[float, float, float]]:
+    """The shifts of an image of so many voxels along x, y, z: a picture is not shifted across its slice."""
+    return [
+        shift
+        for shift in SHIFTS_VOXELS
+        if all(edge > 1 or by == 0 for by, edge in zip(shift, size_voxels, strict=True))
+    ]
 
 
 def summarise(cases: list[dict], criterion_dice: float) -> dict:

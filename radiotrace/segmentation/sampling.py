@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from radiotrace.imaging import volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import dropout
@@ -20,13 +21,13 @@ def generators(seed: int, kind: str, case_id: str, passes: int) -> list[np.rando
 
 
 def with_dropout(
-    image_zyx: torch.Tensor, network, recipe: Recipe, generators: list[np.random.Generator], bf16: bool
+    image_czyx: torch.Tensor, network, recipe: Recipe, generators: list[np.random.Generator], bf16: bool
 ) -> Iterator[np.ndarray]:
     """Monte-Carlo dropout: probabilities (labels, z, y, x), once for each generator, which draws the channels
     to do without.
 
     Args:
-        image_zyx: normalised, on the canonical grid.
+        image_czyx: normalised, on the canonical grid.
         network, recipe: as windows.predict takes them. A network without dropout gives the same every time.
         bf16: whether to multiply in bfloat16, as training does; about four times as fast as float32.
 
@@ -35,39 +36,40 @@ def with_dropout(
     for rng in generators:
         dropout.draw(network, [rng])
         try:
-            found = probabilities(image_zyx, network, recipe, bf16)
+            found = probabilities(image_czyx, network, recipe, bf16)
         finally:
             dropout.draw(network, None)
         yield found
 
 
 def with_augmentation(
-    image_zyx: torch.Tensor, network, recipe: Recipe, generators: list[np.random.Generator], bf16: bool
+    image_czyx: torch.Tensor, network, recipe: Recipe, generators: list[np.random.Generator], bf16: bool
 ) -> Iterator[np.ndarray]:
     """Test-time augmentation: the image shifted by whole voxels in the empty ground around it, and its
-    intensities varied as in training, each time; predictions are shifted back.
+    intensities varied as in training, each time; predictions are shifted back. Where the network takes a
+    slice at a time, there is no ground across it.
 
     Args:
-        image_zyx, network, recipe, generators, bf16: as with_dropout takes them.
+        image_czyx, network, recipe, generators, bf16: as with_dropout takes them.
 
     Source: Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103.
     """
+    ground = np.full(3, 2 * SHIFT_VOXELS)  # added along each axis, on both sides together
+    ground[np.array(volumes.to_zyx(recipe.patch_voxels)) == 1] = 0
     for rng in generators:
-        before = rng.integers(0, 2 * SHIFT_VOXELS, 3, endpoint=True)
+        before = np.minimum(rng.integers(0, 2 * SHIFT_VOXELS, 3, endpoint=True), ground)
         # torch wants the last axis first
-        padding = [int(edge) for one in before[::-1] for edge in (one, 2 * SHIFT_VOXELS - one)]
-        varied = augmentation.vary_intensity(image_zyx[None], 1.0, rng)[0]
+        edges = zip(before[::-1], ground[::-1], strict=True)
+        padding = [int(edge) for one, both in edges for edge in (one, both - one)]
+        varied = augmentation.vary_intensity(image_czyx, 1.0, rng)
         found = probabilities(torch.nn.functional.pad(varied, padding), network, recipe, bf16)
-        yield found[
-            (
-                slice(None),
-                *(slice(one, one + edge) for one, edge in zip(before, image_zyx.shape, strict=True)),
-            )
-        ]
+        shape_zyx = image_czyx.shape[1:]
+        inside = (slice(one, one + edge) for one, edge in zip(before, shape_zyx, strict=True))
+        yield found[(slice(None), *inside)]
 
 
-def probabilities(image_zyx: torch.Tensor, network, recipe: Recipe, bf16: bool = False) -> np.ndarray:
+def probabilities(image_czyx: torch.Tensor, network, recipe: Recipe, bf16: bool = False) -> np.ndarray:
     """Softmax of windows.predict, (labels, z, y, x) float32."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits = windows.predict(image_zyx, network, recipe)
+        logits = windows.predict(image_czyx, network, recipe)
     return torch.softmax(logits, 0).numpy()

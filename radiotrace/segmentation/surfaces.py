@@ -45,7 +45,8 @@ def compare(
     """Distances and agreements of two surfaces, which are searched once for all of them.
 
     Args:
-        reference, prediction: bool arrays of one shape, (z, y, x).
+        reference, prediction: bool arrays of one shape, (z, y, x). Of one slice the surface is the contour in
+            its plane.
         spacing_zyx: edges of a voxel, in mm.
         tolerance_mm: distance up to which surfaces count as agreeing.
 
@@ -57,6 +58,8 @@ def compare(
     if not reference.any() or not prediction.any():
         agreement = None if not reference.any() and not prediction.any() else 0.0
         return Agreement(None, None, boundary_f1=agreement, surface_dice=agreement)
+    if len(reference) == 1:  # a picture: else every voxel would touch the outside, above and below
+        reference, prediction, spacing_zyx = reference[0], prediction[0], spacing_zyx[1:]
     masks = [torch.from_numpy(np.ascontiguousarray(mask)) for mask in (prediction, reference)]
     with warnings.catch_warnings():
         # of an argument that MONAI passes to itself

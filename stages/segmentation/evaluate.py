@@ -21,12 +21,13 @@ import numpy as np
 
 from radiotrace import errors, records
 from radiotrace.drawing import figures
-from radiotrace.imaging import parts, volumes
+from radiotrace.imaging import channels, parts, volumes
+from radiotrace.imaging.image import Image
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs, stage
-from radiotrace.records import measure_table
+from radiotrace.records import measure_table, raw_files
 from radiotrace.segmentation import features, measures, methods, ranking, results, sampling
 from radiotrace.statistics import calibration, monitoring, subgroups, uncertainty
 
@@ -63,7 +64,7 @@ def observe(
         (n,) of the voxels that count for calibration, where nothing is decided yet.
     """
     network, recipe = trained.ready(model, p["threads"], instructions), model.recipe
-    image, reference = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
+    image, reference = parts.image(case, raw), parts.label_map(case, raw)
     with embedding.watch(network, model.network) as embedded:
         prediction, logits = windows.segment(image, network, recipe)
     labels = results.compare(
@@ -131,7 +132,9 @@ def observe(
     }
 
 
-def passes_of(kind: str, case_id: str, image, network, model: TrainedModel, p: dict) -> uncertainty.Passes:
+def passes_of(
+    kind: str, case_id: str, image: Image, network, model: TrainedModel, p: dict
+) -> uncertainty.Passes:
     """Several predictions of an image, by one of KINDS."""
     found = uncertainty.Passes()
     generators = sampling.generators(p["seed"], kind, case_id, p[f"{kind}_passes"])
@@ -141,7 +144,7 @@ def passes_of(kind: str, case_id: str, image, network, model: TrainedModel, p: d
     return found
 
 
-def passes_of_networks(image, networks: list[TrainedModel]) -> uncertainty.Passes:
+def passes_of_networks(image: Image, networks: list[TrainedModel]) -> uncertainty.Passes:
     """A prediction of an image by each network, as inference makes it.
 
     Args:
@@ -235,16 +238,33 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
         observed: of `observe`, for each of them.
     """
     cases = [one["entry"] for one in observed]
-    snr = {one["entry"]["case_id"]: one["monitored"]["features"]["input"]["snr"] for one in observed}
-    images = {case["case_id"]: case["image"] for case in dataset["cases"] if case["case_id"] in test}
+    declared = channels.of_dataset(dataset["dataset"])
+    by_name, by_number = {}, {}
+    for number, suffix in enumerate(features.suffixes(declared)):
+        images = {
+            case["case_id"]: raw_files.images(case)[number]
+            for case in dataset["cases"]
+            if case["case_id"] in test
+        }
+        snr = {
+            one["entry"]["case_id"]: one["monitored"]["features"]["input"][f"snr{suffix}"] for one in observed
+        }
+        by_name |= {
+            f"derived_pixel_type{suffix}": {
+                case_id: image["pixel_type"] for case_id, image in images.items()
+            },
+            f"derived_intensity_scale{suffix}": {
+                case_id: subgroups.magnitude(image["intensity"]["p99_5"]) for case_id, image in images.items()
+            },
+        }
+        by_number[f"derived_snr{suffix}"] = {
+            case_id: value for case_id, value in snr.items() if value is not None
+        }
     given = sorted({name for case in test.values() for name in case["attributes"]})
     sizes = {case["case_id"]: sum(row["reference_mm3"] for row in case["labels"].values()) for case in cases}
     return subgroups.groups(
         {
-            "derived_pixel_type": {case_id: image["pixel_type"] for case_id, image in images.items()},
-            "derived_intensity_scale": {
-                case_id: subgroups.magnitude(image["intensity"]["p99_5"]) for case_id, image in images.items()
-            },
+            **by_name,
             **{
                 name: {case_id: case["attributes"].get(name, "") for case_id, case in test.items()}
                 for name in given
@@ -252,7 +272,7 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
         },
         {
             "derived_reference_volume": sizes,
-            "derived_snr": {case_id: value for case_id, value in snr.items() if value is not None},
+            **by_number,
         },
     )
 
@@ -304,10 +324,12 @@ def misfits(made: dict[str, dict]) -> list[str]:
     ]
 
 
-def figure_row(title: str, image, reference, prediction) -> dict:
-    """Arrays for figures.outlines, turned to LPS so that every case is seen from the same side."""
+def figure_row(title: str, image: Image, reference, prediction) -> dict:
+    """Arrays for figures.outlines, of the image's first channel, turned to LPS so that every case is seen
+    from the same side."""
     turned = [
-        volumes.canonical(volume, "LPS", None, is_label_map=True) for volume in (image, reference, prediction)
+        volumes.canonical(volume, "LPS", None, is_label_map=True)
+        for volume in (image.volume(), reference, prediction)
     ]
     return {
         "title": title,
@@ -351,7 +373,8 @@ def main(args):
         shown = [
             figure_row(
                 f"{rank} of {len(test)} test cases: {case_id}, Dice {ranking.dice_text(rows_of[case_id])}",
-                *(parts.original(test[case_id], kind, raw) for kind in ("image", "label_map")),
+                parts.image(test[case_id], raw),
+                parts.label_map(test[case_id], raw),
                 volumes.read(out / "predictions" / f"{case_id}.nii.gz"),
             )
             for rank, case_id in ranking.worst_median_best(cases).items()

@@ -22,7 +22,8 @@ import torch
 from radiotrace import errors, records
 from radiotrace.drawing import heatmaps
 from radiotrace.errors import StageError
-from radiotrace.imaging import volumes
+from radiotrace.imaging import parts, volumes
+from radiotrace.imaging.image import Image, on
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
@@ -35,6 +36,10 @@ METHOD = (
     "Seg-Grad-CAM: the gradient of the sum of the label's logits, over the voxels where it is "
     "predicted, weighs the channels of a level; "
     "their weighted sum, cut off below 0, interpolated linearly, divided by its highest value"
+)
+OF_SEVERAL = (
+    "Channels of the image are not told apart: a map is of all of them together, and what is taken out is "
+    "taken out of each"
 )
 TITLE = (
     "Seg-Grad-CAM, level {level} (1/{step} of the full resolution): where a change of features would "
@@ -81,7 +86,7 @@ def faults(p: dict, labels: dict[str, str], spec: NetworkSpec) -> list[str]:
 
 def explain_label(
     model: Model,
-    image_zyx: torch.Tensor,
+    image_czyx: torch.Tensor,
     mask_zyx: np.ndarray,
     spacing_zyx,
     label: int,
@@ -92,13 +97,13 @@ def explain_label(
     nothing was explained.
 
     Args:
-        image_zyx: normalised.
+        image_czyx: normalised.
         mask_zyx: bool, where the label is predicted; one voxel at least.
         p: the section explain.
         seed: of the random places.
     """
-    patch, part, inside = windows.one_pass(image_zyx, model.recipe, explain.centre(mask_zyx, spacing_zyx))
-    on_patch = np.zeros(patch.shape, bool)
+    patch, part, inside = windows.one_pass(image_czyx, model.recipe, explain.centre(mask_zyx, spacing_zyx))
+    on_patch = np.zeros(patch.shape[1:], bool)
     on_patch[inside] = mask_zyx[part]
 
     def activation(network, level):
@@ -117,11 +122,11 @@ def explain_label(
         mask_zyx[part],
         spacing_zyx,
         p["near_mm"],
-        image_zyx[part],
+        image_czyx[(slice(None), *part)],
         segment,
         [np.random.default_rng([*seed, number]) for number in range(p["repetitions"])],
     )
-    whole = np.zeros(image_zyx.shape, np.float32)
+    whole = np.zeros(mask_zyx.shape, np.float32)
     whole[part] = explain.scaled(maps[p["level"]])
     return found | {
         "predicted_voxels": int(mask_zyx.sum()),
@@ -132,21 +137,21 @@ def explain_label(
 
 
 def explain_case(
-    model: Model, volume, prediction, labels: dict[str, str], p: dict, seed: list[int]
-) -> tuple[dict, dict, object]:
+    model: Model, image: Image, prediction, labels: dict[str, str], p: dict, seed: list[int]
+) -> tuple[dict, dict, Image]:
     """Each label of one case: what the record says of it, and mask and map on the canonical grid; and the
     image on that grid.
 
     Args:
-        volume, prediction: image and label map as evaluate had them.
+        image, prediction: image and label map as evaluate had them.
         labels: value -> name, of those to explain.
         seed: of the case.
 
     Returns:
         name -> what `explain_label` says; name -> (mask, map); both None for a label that is predicted
-        nowhere. And a volume.
+        nowhere.
     """
-    image, image_zyx = windows.prepare(volume, model.recipe)
+    turned, image_czyx = windows.prepare(image, model.recipe)
     predicted_zyx = volumes.array_zyx(
         volumes.canonical(
             prediction,
@@ -159,20 +164,32 @@ def explain_case(
     for value, name in labels.items():
         if (mask := predicted_zyx == int(value)).any():
             said[name], found = explain_label(
-                model, image_zyx, mask, volumes.to_zyx(image.GetSpacing()), int(value), p, [*seed, int(value)]
+                model,
+                image_czyx,
+                mask,
+                volumes.to_zyx(turned.grid.spacing_mm),
+                int(value),
+                p,
+                [*seed, int(value)],
             )
             maps[name] = mask, found
-    return said, maps, image
+    return said, maps, turned
 
 
-def figure_row(title: str, image, map_zyx: np.ndarray, mask_zyx: np.ndarray) -> dict:
-    """A row of heatmaps.overlays, turned to LPS so that every case is seen from the same side.
+def method(channels: int) -> str:
+    """What the record says of the maps of an image of so many channels."""
+    return METHOD if channels == 1 else f"{METHOD}. {OF_SEVERAL}"
+
+
+def figure_row(title: str, image: Image, map_zyx: np.ndarray, mask_zyx: np.ndarray) -> dict:
+    """A row of heatmaps.overlays over the first channel, turned to LPS so that every case is seen from the
+    same side.
 
     Args:
-        image: volume on the canonical grid.
+        image: on the canonical grid.
         map_zyx, mask_zyx: arrays on it.
     """
-    shown = (image, volumes.from_array(map_zyx, image), volumes.from_array(mask_zyx.astype(np.uint8), image))
+    shown = (image.volume(), on(map_zyx, image.grid), on(mask_zyx.astype(np.uint8), image.grid))
     turned = [volumes.canonical(one, "LPS", None, is_label_map=True) for one in shown]
     arrays, spacing_zyx = [volumes.array_zyx(one) for one in turned], volumes.to_zyx(turned[0].GetSpacing())
     return {
@@ -189,7 +206,8 @@ def main(args):
     p = params.load(args.params, "explain", seed=True)
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     train, evaluated = records.read(args.train, "train"), records.read(args.cases, "cases")["cases"]
-    described = {case["case_id"]: case["image"] for case in records.read(args.dataset, "dataset")["cases"]}
+    dataset = records.read(args.dataset, "dataset")
+    described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
     spec = NetworkSpec.of(train["network"])
     if found := faults(p, train["labels"], spec):
         raise StageError(
@@ -222,9 +240,7 @@ def main(args):
             case_id = case["case_id"]
             said, maps, image = explain_case(
                 model,
-                volumes.read_canonical(
-                    Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]
-                ),
+                parts.image({"channels": described[case_id]}, Path(args.data)),
                 volumes.read_canonical(
                     Path(args.predictions) / case["prediction"], case["prediction_sha256"]
                 ),
@@ -239,7 +255,7 @@ def main(args):
                     rows.append({"title": f"{title}; it is predicted nowhere", "map_zyx": None})
                     continue
                 path = Path("maps") / f"{case_id}_{value}.nii.gz"
-                volumes.write(volumes.from_array(maps[name][1], image), out / path)
+                volumes.write(on(maps[name][1], image.grid), out / path)
                 said[name] |= {"map": path.as_posix(), "map_sha256": records.sha256(out / path)}
                 rows.append(figure_row(title, image, *maps[name][::-1]))
             cases.append({"rank": rank, "case_id": case_id, "subject_id": case["subject_id"], "labels": said})
@@ -249,7 +265,7 @@ def main(args):
             "part": "test",
             "excluded": train["excluded"],
             "n_test_cases": len(evaluated),
-            "method": METHOD,
+            "method": method(len(model.recipe.channels)),
             "definitions": explain.DEFINITIONS,
             "level": p["level"],
             "near_mm": p["near_mm"],

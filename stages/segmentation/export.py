@@ -29,20 +29,18 @@ def main(args):
     train = records.read(args.train, "train")
     dataset = records.read(args.dataset, "dataset")
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
-    described = {case["case_id"]: case["image"] for case in dataset["cases"]}
+    described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
     numerics.configure(train["params"]["numerics"], p["threads"])
     spec, prepared = NetworkSpec.of(train["network"]), recipe.Recipe.of(train["preprocessing"])
     network = architecture.build(spec, seed=0)
     state.load(network, load_file(args.weights))
-    content = onnx_model.export(network, prepared.multiple, p["opset"])
+    content = onnx_model.export(network, prepared.multiple, p["opset"], spec.image_channels, spec.one_slice)
     exported = onnx_model.network(content, p["threads"])
 
     parity_cases = parts.spread(list(evaluated), p["parity_cases"])
     largest, compared, different = 0.0, 0, 0
     for case_id in parity_cases:
-        image = volumes.read_canonical(
-            Path(args.data) / described[case_id]["path"], described[case_id]["sha256"]
-        )
+        image = parts.image({"channels": described[case_id]}, Path(args.data))
         label_map, logits = windows.segment(image, exported, prepared)
         _, logits_torch = windows.segment(image, network, prepared)
         evaluated_map = volumes.read_canonical(

@@ -138,7 +138,7 @@ def aims_of(metrics: dict) -> list[dict]:
 def pictured(
     case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]
 ) -> dict[str, bytes]:
-    """Pictures of one case in three planes, by name of the size.
+    """Pictures of one case in three planes, of its first channel, by name of the size.
 
     Args:
         case: of parts.cases.
@@ -147,9 +147,10 @@ def pictured(
         sizes: name -> pixels per mm.
     """
     prediction = volumes.read_canonical(predictions / entry["prediction"], entry["prediction_sha256"])
+    first_channel = parts.image(case, raw).volume()
     turned = [
         volumes.canonical(one, "LPS", None, is_label_map=True)
-        for one in (parts.original(case, "image", raw), parts.original(case, "label_map", raw), prediction)
+        for one in (first_channel, parts.label_map(case, raw), prediction)
     ]
     image, reference, predicted = map(volumes.array_zyx, turned)
     outlines = [(reference == int(value), predicted == int(value)) for value in labels if value != "0"]

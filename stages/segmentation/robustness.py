@@ -22,7 +22,9 @@ import numpy as np
 import torch
 
 from radiotrace import errors, records
-from radiotrace.imaging import corruptions, parts, volumes
+from radiotrace.errors import StageError
+from radiotrace.imaging import channels, corruptions, parts, volumes
+from radiotrace.imaging.image import Image
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
@@ -46,18 +48,18 @@ def measure(work: tuple[dict, str], raw: Path, model: TrainedModel, p: dict, ins
     """
     case, part = work
     network = trained.ready(model, p["threads"], instructions)
-    volume, label_map = (parts.original(case, kind, raw) for kind in ("image", "label_map"))
-    image_zyx, reference_zyx = volumes.array_zyx(volume), volumes.array_zyx(label_map)
-    spacing_zyx = volumes.to_zyx(volume.GetSpacing())
+    image, label_map = parts.image(case, raw), parts.label_map(case, raw)
+    reference_zyx = volumes.array_zyx(label_map)
 
-    def scores(image_zyx, movement=None) -> dict:
-        found = predict(image_zyx, movement, volume, network, model.recipe)
+    def scores(changed: Image, movement=None) -> dict:
+        found = predict(changed, movement, network, model.recipe)
         return {
             "dice": metrics.dice_per_label(
                 reference_zyx[found["known"]], found["label_zyx"][found["known"]], model.labels
             ),
             "volume_mm3": {
-                name: int((found["moved_zyx"] == int(value)).sum()) * float(np.prod(spacing_zyx))
+                name: int((found["moved_zyx"] == int(value)).sum())
+                * float(np.prod(volumes.to_zyx(image.grid.spacing_mm)))
                 for value, name in model.labels.items()
                 if value != "0"
             },
@@ -65,17 +67,20 @@ def measure(work: tuple[dict, str], raw: Path, model: TrainedModel, p: dict, ins
 
     def corrupted(severity):
         rng = randomness.generator(p["seed"], f"{part}\n{case['case_id']}")
-        return scores(*corruptions.apply(part, severity, image_zyx, spacing_zyx, rng))["dice"]
+        return scores(*corruptions.apply_to_channels(part, severity, image, rng))["dice"]
 
     def shifted(shift_voxels):
         movement = (np.eye(3), -np.array(volumes.to_zyx(shift_voxels), float))
-        return {"shift_voxels": shift_voxels, **scores(corruptions.moved(image_zyx, movement), movement)}
+        values_czyx = [corruptions.moved(image_zyx, movement) for image_zyx in image.values_czyx]
+        changed = image.with_values(np.stack(values_czyx))
+        return {"shift_voxels": shift_voxels, **scores(changed, movement)}
 
     if part == ATTACKS:
-        return {ATTACKS: attack(case["case_id"], volume, label_map, network, model, p)}
+        return {ATTACKS: attack(case["case_id"], image, label_map, network, model, p)}
     if part == SHIFTS:
-        clean = scores(image_zyx.astype(np.float32))
-        shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, robustness.SHIFTS_VOXELS)]
+        clean = scores(image.with_values(image.values_czyx.astype(np.float32)))
+        chosen = robustness.shifts_of(image.grid.size_voxels)
+        shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, chosen)]
         return {"clean": clean["dice"], SHIFTS: shifts, "repeatability": robustness.repeatability(shifts)}
     return {"corruptions": {part: [corrupted(severity) for severity in corruptions.SEVERITIES]}}
 
@@ -91,45 +96,40 @@ def entry(case: dict, found: list[dict]) -> dict:
     }
 
 
-def predict(image_zyx: np.ndarray, movement, volume, network, recipe: Recipe) -> dict[str, np.ndarray]:
+def predict(changed: Image, movement, network, recipe: Recipe) -> dict[str, np.ndarray]:
     """Label maps of an image whose content may have been moved.
 
     Args:
         movement: as of corruptions.apply.
-        volume: the image as it was handed in, for its grid.
 
     Returns:
         moved_zyx: as predicted; label_zyx: brought back to where the content was; known: bool, the part of it
             that was seen.
     """
-    changed = volumes.from_array(image_zyx, volume)
     prediction, logits = windows.segment(changed, network, recipe)
     found = volumes.array_zyx(prediction)
     if movement is None:
         return {"moved_zyx": found, "label_zyx": found, "known": np.ones(found.shape, bool)}
-    turned = volumes.canonical(changed, recipe.orientation, recipe.spacing_mm, is_label_map=False)
-    shares = [
-        volumes.array_zyx(volumes.onto(volumes.from_array(channel, turned), volumes.grid(volume)))
-        for channel in torch.softmax(torch.from_numpy(logits), 0).numpy()
-    ]
+    turned = changed.canonical(recipe.orientation, recipe.spacing_mm)
+    shares = windows.shares(torch.from_numpy(logits), turned, changed)
     back, known = corruptions.moved_back(np.stack(shares), movement)
     return {"moved_zyx": found, "label_zyx": np.argmax(back, 0), "known": known}
 
 
-def attack(case_id: str, volume, label_map, network, model: TrainedModel, p: dict) -> dict:
+def attack(case_id: str, original: Image, label_map, network, model: TrainedModel, p: dict) -> dict:
     """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
     recipe = model.recipe
-    image = windows.prepare(volume, recipe)[1][None, None]
+    image = windows.prepare(original, recipe)[1][None]
     reference = volumes.array_zyx(
         volumes.canonical(label_map, recipe.orientation, recipe.spacing_mm, is_label_map=True)
     )
     target, steps = torch.from_numpy(reference.astype(np.int64))[None], p["adversarial"]["steps"]
 
     def logits_of(attacked):
-        return windows.differentiable(attacked[0, 0], network, recipe)[None]
+        return windows.differentiable(attacked[0], network, recipe)[None]
 
     def dice(attacked):
-        prediction = windows.predict(attacked[0, 0], network, recipe).argmax(0).numpy()
+        prediction = windows.predict(attacked[0], network, recipe).argmax(0).numpy()
         return metrics.dice_per_label(reference, prediction, model.labels)
 
     def of(name, eps):
@@ -158,7 +158,13 @@ def main(args):
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     test = parts.cases(dataset, records.read(args.split, "split"), "test")
     chosen = parts.spread(list(test), p["cases"])
-    names = p["corruptions"] or corruptions.names(dataset["dataset"]["modality"])
+    one_slice = parts.are_pictures(dataset)
+    names = p["corruptions"] or corruptions.names(channels.of_dataset(dataset["dataset"]), one_slice)
+    if useless := sorted(set(names) & set(corruptions.NEEDS_SLICES)) if one_slice else []:
+        raise StageError(
+            f"robustness.corruptions: {', '.join(useless)} cannot befall pictures of one slice",
+            way_out="Take it out of params.yaml, then run 'dvc repro'.",
+        )
     head = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
     with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
         attacked = parts.spread(chosen, p["adversarial"]["cases"])

@@ -19,6 +19,7 @@ from safetensors.torch import save
 
 from radiotrace import errors, records
 from radiotrace.errors import StageError
+from radiotrace.imaging import channels, parts
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
@@ -30,17 +31,39 @@ from radiotrace.segmentation.learner import SegmentationLearner
 
 
 def shape_faults(p: dict, step: int) -> list[str]:
-    """What a network that halves every axis cannot take: patch and window must be multiples of `step`.
+    """What a network that halves every axis cannot take: patch and window must be multiples of `step`; or of
+    one slice, both of them.
 
     Two voxels must be left at the lowest level, or instance norm has nothing to normalise; three in training,
     because oneDNN's bf16 weight gradient of a convolution over two is wrong (torch 2.13, measured in
     tests/test_numerics.py).
     """
-    return [
+    n_axes = 2 if takes_one_slice(p) else 3
+    found = [
         f"train.{name}: found {p[name]}, expected multiples of {step} from {least * step} on for "
         f"{p['network']} with {len(p['features'])} levels"
         for name, least in (("patch_voxels", 3), ("window_voxels", 2))
-        if any(edge % step or edge < least * step for edge in p[name])
+        if any(edge % step or edge < least * step for edge in p[name][:n_axes])
+    ]
+    if takes_one_slice(p) and p["window_voxels"][2] != 1:
+        found.append(
+            f"train.window_voxels: found {p['window_voxels']}, expected 1 along z, as train.patch_voxels has"
+        )
+    return found
+
+
+def takes_one_slice(p: dict) -> bool:
+    """Whether the network sees a slice at a time."""
+    return p["patch_voxels"][2] == 1
+
+
+def slice_faults(p: dict, dataset: dict) -> list[str]:
+    """Pictures of one slice, for which a patch has more."""
+    if takes_one_slice(p) or not parts.are_pictures(dataset):
+        return []
+    return [
+        f"train.patch_voxels: found {p['patch_voxels']}, expected 1 along z, and train.window_voxels "
+        "likewise: the images have one slice"
     ]
 
 
@@ -50,7 +73,7 @@ def balanced(ema, cases: Cases[dataset.Sample], labels: dict, recipe: Recipe, de
     if not len(cases):
         return recipe
     offsets, excess = balance.offsets(
-        (windows.predict(sample.image_zyx, ema, recipe, device), sample.label_zyx) for sample in cases
+        (windows.predict(sample.image_czyx, ema, recipe, device), sample.label_zyx) for sample in cases
     )
     for value, name in labels.items():
         if value != "0" and excess[int(value)] is not None:
@@ -66,15 +89,18 @@ def balanced(ema, cases: Cases[dataset.Sample], labels: dict, recipe: Recipe, de
     return dataclasses.replace(recipe, logit_offsets=tuple(offsets))
 
 
-def network_spec(p: dict, labels: int) -> NetworkSpec:
-    """The network that the section train asks for, with so many labels."""
-    return params.typed(NetworkSpec, p | {"name": p["network"], "labels": labels})
+def network_spec(p: dict, labels: int, image_channels: int = 1) -> NetworkSpec:
+    """The network that the section train asks for, for images of so many channels, with so many labels."""
+    of_data = {"labels": labels, "image_channels": image_channels}
+    return params.typed(NetworkSpec, p | of_data | {"name": p["network"], "one_slice": takes_one_slice(p)})
 
 
-def recipe_of(p: dict, canonical: dict, spec: NetworkSpec) -> Recipe:
-    """How images are prepared for this network; `canonical` is the grid of the record 'dataset'."""
+def recipe_of(p: dict, dataset: dict, spec: NetworkSpec) -> Recipe:
+    """How images are prepared for this network; `dataset` is the record."""
+    declared = channels.of_dataset(dataset["dataset"])
+    of_data = dataset["canonical"] | {"channels": channels.normalised(declared, p["clip_percentiles"])}
     multiple = architecture.multiple(spec)
-    return params.typed(Recipe, p | canonical | {"multiple": multiple, "logit_offsets": None})
+    return params.typed(Recipe, p | of_data | {"multiple": multiple, "logit_offsets": None})
 
 
 def fit_settings(p: dict) -> fit.Settings:
@@ -82,15 +108,18 @@ def fit_settings(p: dict) -> fit.Settings:
     return params.typed(fit.Settings, p | {"samples_per_case": p["patches_per_case"]})
 
 
-def faults(p: dict, labels: int, cases: dict[str, int]) -> list[str]:
-    """What of the section train does not fit together, the labels, this machine, or the numbers of cases
-    of the parts."""
-    spec, hardware = network_spec(p, labels), params.typed(devices.Hardware, p)
+def faults(p: dict, dataset: dict, labels: int, cases: dict[str, int]) -> list[str]:
+    """What of the section train does not fit together, the data set, the labels, this machine, or the numbers
+    of cases of the parts."""
+    declared = channels.of_dataset(dataset["dataset"])
+    spec, hardware = network_spec(p, labels, len(declared)), params.typed(devices.Hardware, p)
     of_network = architecture.faults(spec)
     if not of_network:
         of_network = shape_faults(p, architecture.multiple(spec))
     return [
         *of_network,
+        *slice_faults(p, dataset),
+        *channels.percentile_faults(declared, p["clip_percentiles"]),
         *losses.faults(params.typed(losses.Settings, p), labels),
         *devices.faults(hardware),
         *fit.faults(fit_settings(p), hardware, cases["train"], cases["validation"]),
@@ -143,22 +172,21 @@ def main(args):
         ]
         for part in ("train", "validation")
     }
-    if broken := faults(p, len(labels), {part: len(entries[part]) for part in entries}):
+    if broken := faults(p, described, len(labels), {part: len(entries[part]) for part in entries}):
         raise StageError("training cannot run as params.yaml says", broken, "Correct params.yaml.")
     hardware = params.typed(devices.Hardware, p)
     number_format = devices.number_format(hardware)
     fabric = devices.launch(hardware)
     say = errors.log if fabric.is_global_zero else (lambda line: None)
 
-    network_of = network_spec(p, len(labels))
+    network_of = network_spec(p, len(labels), len(channels.of_dataset(described["dataset"])))
     inputs, choice = [args.dataset, args.split], architecture.choice(network_of)
     provenance = runs.provenance(__file__, p, args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)
     network = architecture.build(network_of, p["seed"])
-    recipe = recipe_of(p, described["canonical"], network_of)
+    recipe = recipe_of(p, described, network_of)
     cases = {
-        part: learner.cases(args.volumes, entries[part], p["clip_percentiles"], p["cache_mb"])
-        for part in entries
+        part: learner.cases(args.volumes, entries[part], recipe.channels, p["cache_mb"]) for part in entries
     }
     segmenter = SegmentationLearner(
         network=network,

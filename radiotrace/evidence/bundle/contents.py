@@ -6,7 +6,7 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.evidence.bundle import selection
 from radiotrace.pipeline import runs
-from radiotrace.records import ledgers, measure_table, merkle
+from radiotrace.records import ledgers, measure_table, merkle, raw_files
 
 
 def contradictions(
@@ -39,11 +39,7 @@ def contradictions(
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
     same("weights behind model.onnx", model["weights_sha256"], train["weights_sha256"])
     same("SHA-256 of model.onnx", files["build/export/model.onnx"], model["sha256"])
-    raw = {
-        source["path"]: source["sha256"]
-        for case in dataset["cases"]
-        for source in (case["image"], case["label_map"])
-    }
+    raw = raw_files.hashes(dataset["cases"])
     same("root of the data set", merkle.root(raw), dataset["dataset"]["root_sha256"])
     test = sorted(case_id for case_id, row in sources["split"]["cases"].items() if row["part"] == "test")
     same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)

@@ -37,18 +37,21 @@ def misfits(design: Design, dataset: dict) -> list[dict[str, str]]:
     for name in NAMED:
         if getattr(design, name).get("dataset") != dataset["name"]:
             found.append(_gap(name, "dataset", getattr(design, name).get("dataset"), "name", dataset["name"]))
+    modality, n_channels = _image(dataset)
     for number, taken in enumerate(design.intended_use["inputs"]):
-        if taken["modality"] != dataset["modality"]:
-            found.append(
-                _gap(
-                    "intended_use",
-                    f"inputs[{number}].modality",
-                    taken["modality"],
-                    "modality",
-                    dataset["modality"],
-                )
-            )
+        for key, actual in (("modality", modality), ("channels", n_channels)):
+            if taken[key] != actual:
+                place = f"inputs[{number}].{key}"
+                found.append(_gap("intended_use", place, taken[key], key, actual))
     return found
+
+
+def _image(dataset: dict) -> tuple[str | None, int]:
+    """Modality of an image, and the number of its channels; "other" where channels differ in modality."""
+    if "channels" not in dataset:
+        return dataset["modality"], 1
+    modalities = {channel["modality"] for channel in dataset["channels"]}
+    return modalities.pop() if len(modalities) == 1 else "other", len(dataset["channels"])
 
 
 def _gap(item: str, place: str, written, key: str, actual) -> dict[str, str]:

@@ -3,7 +3,7 @@ each case with its part."""
 
 from typing import Any
 
-from radiotrace.records import merkle
+from radiotrace.records import merkle, raw_files
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 UNKNOWN = "Unknown: no source that was read says so."
@@ -109,11 +109,7 @@ def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -
         ValueError: the files do not give the root hash of the data set, or the split holds a case that the
             data set does not.
     """
-    files = {
-        source["path"]: source["sha256"]
-        for case in dataset["cases"]
-        for source in (case["image"], case["label_map"])
-    }
+    files = raw_files.hashes(dataset["cases"])
     if merkle.root(files) != dataset["dataset"]["root_sha256"]:
         raise ValueError("the files of the data set do not give its root hash")
     if strange := sorted(split["cases"].keys() - {case["case_id"] for case in dataset["cases"]}):
@@ -182,7 +178,7 @@ def _distribution(files: dict[str, str], cases: list[dict], folder: str) -> list
     ]
     sets = []
     for kind, name in KINDS.items():
-        paths = sorted(case[kind]["path"] for case in cases)
+        paths = sorted(row["path"] for case in cases for row in _of_kind(case, kind).values())
         sets.append(
             {
                 "@type": "cr:FileSet",
@@ -194,6 +190,15 @@ def _distribution(files: dict[str, str], cases: list[dict], folder: str) -> list
             }
         )
     return objects + sets
+
+
+def _of_kind(case: dict, kind: str) -> dict[str, dict]:
+    """The files of a case, by the name of their field: "image", and "image_0001" and on for further channels;
+    or "label_map"."""
+    if kind == raw_files.LABEL_MAP:
+        return {kind: case[kind]}
+    numbered = enumerate(raw_files.images(case))
+    return {f"{kind}_{number:04d}" if number else kind: source for number, source in numbered}
 
 
 def _media_type(path: str) -> str:
@@ -213,17 +218,21 @@ def _field(record_set: str, name: str, data_type: str, **more) -> dict:
 
 def _cases(cases: list[dict], split: dict) -> dict:
     """The record set of the cases, with its records."""
-    texts = ("case_id", "subject_id", "part", "image", "image_sha256", "label_map", "label_map_sha256")
+    fields = [name for kind in KINDS for name in _of_kind(cases[0], kind)]
+    texts = ["case_id", "subject_id", "part"]
+    for name in fields:
+        texts += [name, f"{name}_sha256"]
     rows = []
     for case in sorted(cases, key=lambda case: case["case_id"]):
         place = split["cases"].get(case["case_id"], {"part": None, "fold": None})
+        files = {name: source for kind in KINDS for name, source in _of_kind(case, kind).items()}
         row = {
             "case_id": case["case_id"],
             "subject_id": case["subject_id"],
             "part": place["part"],
             "fold": place["fold"],
-            **{kind: case[kind]["path"] for kind in KINDS},
-            **{f"{kind}_sha256": case[kind]["sha256"] for kind in KINDS},
+            **{name: source["path"] for name, source in files.items()},
+            **{f"{name}_sha256": source["sha256"] for name, source in files.items()},
         }
         rows.append({f"cases/{key}": value for key, value in row.items()})
     return {

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from radiotrace.evidence.design.compliance import FOLDER
 from radiotrace.evidence.formats import provenance
 from radiotrace.evidence.trace import links
-from radiotrace.records import ledgers, measure_table
+from radiotrace.records import ledgers, measure_table, raw_files
 
 DATA = "data"
 
@@ -22,9 +22,8 @@ def known_files(bundle: dict) -> dict[str, dict[str, str]]:
     def add(path, who, sha256):
         found.setdefault(path, {})[who] = sha256
 
-    for case in bundle["dataset.json"]["cases"]:
-        for kind in ("image", "label_map"):
-            add(f"{DATA}/{case[kind]['path']}", "dataset.json", case[kind]["sha256"])
+    for path, sha256 in raw_files.hashes(bundle["dataset.json"]["cases"]).items():
+        add(f"{DATA}/{path}", "dataset.json", sha256)
     for stage in bundle["run.json"]["stages"]:
         for group in ("code", "inputs"):
             for path, digest in stage[group].items():
@@ -163,12 +162,12 @@ def of_cases(bundle: dict, workflow: dict, cases: list[dict], now: dict[str, str
     ]
     files = [
         (
-            f"{DATA}/{case[kind]['path']}",
-            case[kind]["sha256"],
-            _as_now(case[kind]["sha256"], now[case[kind]["path"]]),
+            f"{DATA}/{source['path']}",
+            source["sha256"],
+            _as_now(source["sha256"], now[source["path"]]),
         )
         for case in cases
-        for kind in ("image", "label_map")
+        for source in raw_files.sources(case)
     ]
     ids, names = [case["case_id"] for case in cases], {part for _, _, part in parts}
     leading = measure_table.leading(bundle["metrics.json"])

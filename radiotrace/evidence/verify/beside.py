@@ -13,6 +13,7 @@ from radiotrace.evidence.verify import workflow
 from radiotrace.evidence.verify.levels import Check, leads_out
 from radiotrace.pipeline import dvcfile, params
 from radiotrace.pipeline.study import Study, is_shared
+from radiotrace.records import raw_files
 
 PREDICTIONS, RAW = "build/evaluate/results/predictions", "data"
 
@@ -34,11 +35,7 @@ def named(evidence, study: Study) -> Check:
     root = study.folder
     kinds = {
         PREDICTIONS: {case["prediction"]: case["prediction_sha256"] for case in cases["cases"]},
-        RAW: {
-            case[kind]["path"]: case[kind]["sha256"]
-            for case in dataset["cases"]
-            for kind in ("image", "label_map")
-        },
+        RAW: raw_files.hashes(dataset["cases"]),
     }
     for folder, files in kinds.items():
         if not (root / folder).is_dir():

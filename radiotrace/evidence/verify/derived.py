@@ -77,10 +77,9 @@ def accepted_cases(sources: Sources, checks) -> list[str]:
         checks: radiotrace.imaging.checks, handed in, because nothing of evidence/ imports images.
     """
     p, dataset, found = sources.params("validate"), sources["dataset"], sources["findings"]
-    kept, labels = accepted.cases(dataset, p), dataset["dataset"]["labels"]
+    kept = accepted.cases(dataset, p)
     faults = differences.compared("accepted.json", sources["accepted"], accepted.record(dataset, p))
-    made = [finding._asdict() for case in kept for finding in checks.case_findings(case, labels, p)]
-    made += [finding._asdict() for finding in checks.set_findings(kept, labels, p)]
+    made = [finding._asdict() for finding in checks.of_records(dataset["dataset"], kept, p)]
     keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"

@@ -14,7 +14,7 @@ def build(spec: NetworkSpec) -> nn.Module:
     strides = [POOLING] * (len(spec.features) - 1)
     return AttentionUnet(
         spatial_dims=3,
-        in_channels=1,
+        in_channels=spec.image_channels,
         out_channels=spec.labels,
         channels=spec.features,
         strides=strides,

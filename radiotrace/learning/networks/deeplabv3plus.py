@@ -16,7 +16,7 @@ DILATIONS = (1, 2, 3)
 class DeepLabV3Plus(nn.Module):
     """Residual encoder, atrous spatial pyramid pooling, and a decoder with one skip from half resolution.
 
-    Takes (n, 1, z, y, x), every axis a multiple of `stride(features)`; gives logits (n, labels, z, y, x).
+    Takes (n, c, z, y, x), every axis a multiple of `stride(features)`; gives logits (n, labels, z, y, x).
 
     Args:
         features: channels of each level of the encoder, 3 at least. The first has full resolution; each later
@@ -26,12 +26,12 @@ class DeepLabV3Plus(nn.Module):
     Source: Chen et al. 2018, arXiv:1802.02611; plain convolutions instead of separable ones.
     """
 
-    def __init__(self, features: list[int], labels: int):
+    def __init__(self, features: list[int], labels: int, image_channels: int = 1):
         super().__init__()
         strides = [2 if 1 < 2**level <= STRIDE_MAX else 1 for level in range(len(features))]
         dilations = [1 if 2**level <= STRIDE_MAX else 2 for level in range(len(features))]
         first, second = features[:2]
-        self.encoder = nn.ModuleList(map(Residual, [1, *features], features, strides, dilations))
+        self.encoder = nn.ModuleList(map(Residual, [image_channels, *features], features, strides, dilations))
         self.pyramid = Pyramid(features[-1], second)
         self.skip = block(second, first, kernel=1)
         self.decoder = nn.Sequential(
@@ -116,7 +116,7 @@ def level(network: nn.Module, level: int, levels: int) -> nn.Module:
 
 
 ARCHITECTURE = Architecture(
-    build=lambda spec: DeepLabV3Plus(spec.features, spec.labels),
+    build=lambda spec: DeepLabV3Plus(spec.features, spec.labels, spec.image_channels),
     lowest=lambda network, levels: network.encoder[-1],
     level=level,
     levels_min=3,

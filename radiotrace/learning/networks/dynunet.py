@@ -14,12 +14,12 @@ def build(spec: NetworkSpec) -> nn.Module:
     levels, heads = len(spec.features), spec.deep_supervision
     return DynUNet(
         spatial_dims=3,
-        in_channels=1,
+        in_channels=spec.image_channels,
         out_channels=spec.labels,
         filters=spec.features,
-        kernel_size=[3] * levels,
-        strides=[1] + [POOLING] * (levels - 1),
-        upsample_kernel_size=[POOLING] * (levels - 1),
+        kernel_size=[spec.along(3)] * levels,
+        strides=[1] + [spec.along(POOLING)] * (levels - 1),
+        upsample_kernel_size=[spec.along(POOLING)] * (levels - 1),
         norm_name="INSTANCE",
         deep_supervision=heads > 0,
         deep_supr_num=max(1, heads),
@@ -45,4 +45,5 @@ ARCHITECTURE = Architecture(
     # Full resolution is no head of supervision, and the lowest level has none.
     heads_max=lambda levels: max(0, levels - 2),
     shuffles=True,
+    takes_one_slice=True,
 )

@@ -40,6 +40,8 @@ class NetworkSpec:
         upsampling: "transposed" or "pixelshuffle".
         deep_supervision: number of heads below full resolution; None: as many as is usual for the network.
         dropout: share of the lowest level's channels that dropout.draw takes away.
+        image_channels: of the image that it takes.
+        one_slice: whether it takes a slice at a time: along z it neither pools nor looks beyond a voxel.
     """
 
     name: str
@@ -49,6 +51,8 @@ class NetworkSpec:
     upsampling: str = "transposed"
     deep_supervision: int | None = None
     dropout: float = 0.0
+    image_channels: int = 1
+    one_slice: bool = False
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "NetworkSpec":
@@ -56,11 +60,20 @@ class NetworkSpec:
         return cls(**{**record, "features": tuple(record["features"])})
 
     def record(self) -> dict[str, Any]:
-        """As records have it: without deep_supervision where the network decides."""
+        """As records have it: without deep_supervision where the network decides, and without image_channels
+        and one_slice where it takes volumes of one channel."""
         values = {**dataclasses.asdict(self), "features": list(self.features)}
         if self.deep_supervision is None:
             del values["deep_supervision"]
+        for name, usual in (("image_channels", 1), ("one_slice", False)):
+            if values[name] == usual:
+                del values[name]
         return values
+
+    def along(self, edge: int) -> int | list[int]:
+        """A kernel or a stride of so many voxels along each axis, z, y, x; of one along z where a slice is
+        taken at a time."""
+        return [1, edge, edge] if self.one_slice else edge
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ class Architecture:
         heads: heads of deep supervision where the spec does not say; heads_max: number of levels -> most that
             it can.
         shuffles: whether it may upsample by pixelshuffle.
+        takes_one_slice: whether it can be built for a slice at a time.
         multiple: features -> what each axis of an input must be a multiple of, in voxels.
         faults: features -> what it cannot take of them.
     """
@@ -90,6 +104,7 @@ class Architecture:
     heads: int = 0
     heads_max: Callable[[int], int] = lambda levels: 0
     shuffles: bool = False
+    takes_one_slice: bool = False
     multiple: Callable[[Sequence[int]], int] = halved
     faults: Callable[[Sequence[int]], list[str]] = no_faults
 

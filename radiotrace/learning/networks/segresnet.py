@@ -19,7 +19,7 @@ def build(spec: NetworkSpec) -> nn.Module:
     # "deconv": the gradient of the paper's linear interpolation is not deterministic on a GPU.
     return SegResNet(
         spatial_dims=3,
-        in_channels=1,
+        in_channels=spec.image_channels,
         out_channels=spec.labels,
         init_filters=spec.features[0],
         norm="INSTANCE",

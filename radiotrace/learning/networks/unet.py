@@ -13,13 +13,15 @@ from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSp
 
 def build(spec: NetworkSpec) -> nn.Module:
     """MONAI's, with two residual units a level."""
-    strides = [POOLING] * (len(spec.features) - 1)
+    strides = [spec.along(POOLING)] * (len(spec.features) - 1)
     return UNet(
         spatial_dims=3,
-        in_channels=1,
+        in_channels=spec.image_channels,
         out_channels=spec.labels,
         channels=spec.features,
         strides=strides,
+        kernel_size=spec.along(3),
+        up_kernel_size=spec.along(3),
         num_res_units=2,
     )
 
@@ -37,4 +39,5 @@ ARCHITECTURE = Architecture(
     lowest=lambda network, levels: below(network, levels - 1),
     level=lambda network, level, levels: below(network, level),
     first_level=1,
+    takes_one_slice=True,
 )

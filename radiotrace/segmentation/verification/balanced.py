@@ -40,11 +40,11 @@ def check(clone: Clone) -> Check:
         for case in described["cases"]
         if split["cases"].get(case["case_id"], {}).get("part") == "validation"
     ]
-    cases = learner.cases(Path(root) / "build/ingest/volumes", entries, p["clip_percentiles"], 0)
+    cases = learner.cases(Path(root) / "build/ingest/volumes", entries, recipe.channels, 0)
     made = None
     if p["balance_volumes"] and entries:
         made, _ = balance.offsets(
-            (windows.predict(sample.image_zyx, network, recipe), sample.label_zyx) for sample in cases
+            (windows.predict(sample.image_czyx, network, recipe), sample.label_zyx) for sample in cases
         )
     result = Check(5, WHAT, unlike(train["preprocessing"].get("logit_offsets"), made))
     if recipe.multiple != (step := architecture.multiple(model.network)):

@@ -74,9 +74,7 @@ def predicted(clone: Clone) -> list[str]:
     test, faults = parts.cases(found.dataset, found.split, "test"), []
     for case in found.cases:
         stored = volumes.read_canonical(found.predictions / case["prediction"], case["prediction_sha256"])
-        again, _ = windows.segment(
-            parts.original(test[case["case_id"]], "image", found.data), network, model.recipe
-        )
+        again, _ = windows.segment(parts.image(test[case["case_id"]], found.data), network, model.recipe)
         one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
         if one.shape != other.shape or (one != other).any():
             faults.append(

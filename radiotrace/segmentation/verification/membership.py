@@ -143,7 +143,7 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
     for part in ("train", "validation", "test"):
         of_subject: dict[str, list[float]] = {}
         for case in parts.cases(dataset, split, part).values():
-            image, reference = (parts.original(case, kind, root / "data") for kind in ("image", "label_map"))
+            image, reference = parts.image(case, root / "data"), parts.label_map(case, root / "data")
             _, logits = windows.segment(image, network, recipe)
             truth = volumes.array_zyx(
                 volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)

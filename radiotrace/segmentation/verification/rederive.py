@@ -9,6 +9,7 @@ Needs neither torch nor images; what needs them is made again at level 4 (checks
 from radiotrace import records
 from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.derived import TRAIN, Sources
+from radiotrace.imaging import channels
 from radiotrace.inference import recipe
 from radiotrace.records import measure_table
 
@@ -32,9 +33,11 @@ def trained(sources: Sources) -> list[str]:
         "params": p,
     }
     faults = differences.compared(TRAIN, stated, made)
+    declared = channels.of_dataset(sources["dataset"]["dataset"])
     spec = {
         **sources["dataset"]["canonical"],
-        **{key: p[key] for key in ("clip_percentiles", "patch_voxels", "window_voxels")},
+        **{key: p[key] for key in ("patch_voxels", "window_voxels")},
+        **recipe.of_channels(channels.normalised(declared, p["clip_percentiles"])),
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"
@@ -42,6 +45,8 @@ def trained(sources: Sources) -> list[str]:
     network = {"name": p["network"], "labels": len(train["labels"])} | {
         key: p[key] for key in ("features", "norm", "upsampling", "dropout")
     }
+    of_data = {"image_channels": (len(declared), 1), "one_slice": (p["patch_voxels"][2] == 1, False)}
+    network |= {key: None if value == usual else value for key, (value, usual) in of_data.items()}
     return faults + differences.compared(
         TRAIN, {key: train["network"].get(key) for key in network}, network, "/network"
     )
@@ -149,7 +154,9 @@ def robustness(sources: Sources) -> list[str]:
     )
     chosen = parts.spread(sources.part("test"), p["cases"])
     faults += differences.compared(ROBUSTNESS_CASES, [row["case_id"] for row in rows], chosen, "/cases")
-    names = p["corruptions"] or corruptions.names(sources["dataset"]["dataset"]["modality"])
+    dataset = sources["dataset"]
+    declared = channels.of_dataset(dataset["dataset"])
+    names = p["corruptions"] or corruptions.names(declared, parts.are_pictures(dataset))
     for row in rows:
         faults += differences.compared(
             f"{ROBUSTNESS_CASES}: {row['case_id']}",

@@ -52,7 +52,7 @@ def check(clone: Clone) -> Check:
         parts.cases(dataset, split, "test"),
     )
     for case in cases:
-        image = parts.original(test[case["case_id"]], "image", root / "data")
+        image = parts.image(test[case["case_id"]], root / "data")
         made, _ = windows.segment(image, network, recipe.Recipe.of(model["preprocessing"]))
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]

@@ -1,0 +1,229 @@
+"""Studies of two channels, and of pictures, go through every stage from ingest to export; and what is wrong
+with a channel stops the stage that can see it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from radiotrace import __main__ as command_line
+from radiotrace import records
+from radiotrace.evidence.formats import croissant
+from radiotrace.imaging import volumes
+from radiotrace.inference.recipe import Recipe
+from radiotrace.pipeline import params
+from radiotrace.segmentation.verification import rederive
+from tests import phantoms, pipelines
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deterministic")]
+
+PICTURES = {"patch_voxels": [16, 20, 1], "window_voxels": [32, 32, 1]}
+CLIPPED = {"T2": [0, 100], "ADC": [0.5, 99.5]}
+
+
+@pytest.fixture(scope="module")
+def two_channels(tmp_path_factory):
+    """A folder in which all stages have run on phantoms of two channels."""
+    folder = tmp_path_factory.mktemp("channels")
+    phantoms.write_channels(folder / "data", 10)
+    pipelines.lay_out(folder, train={"clip_percentiles": CLIPPED})
+    assert pipelines.run(folder, *pipelines.STAGES) == [0] * len(pipelines.STAGES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder in which all stages have run on phantoms of one slice."""
+    folder = tmp_path_factory.mktemp("pictures")
+    phantoms.write_pictures(folder / "data", 10)
+    pipelines.lay_out(folder, train=PICTURES, robustness={"corruptions": None})
+    assert pipelines.run(folder, *pipelines.STAGES) == [0] * len(pipelines.STAGES)
+    return folder
+
+
+STUDIES = pytest.mark.parametrize("study", ["two_channels", "pictures"])
+
+
+class Sources:
+    """As rederive takes them: the records of a run, by name."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.train = self["train"]
+
+    def __getitem__(self, name):
+        where = {"dataset": "ingest", "findings": "validate", "accepted": "validate", "split": "split"}
+        return records.read(self.folder / f"build/{where.get(name, name)}/{name}.json", name)
+
+    def params(self, name):
+        values = params.load(self.folder / "params.yaml", name, seed=name == "train")
+        return json.loads(records.dumps(values))
+
+    def part(self, name):
+        return sorted(case for case, row in self["split"]["cases"].items() if row["part"] == name)
+
+
+# Two channels
+
+
+def test_the_record_of_the_data_set_has_each_channel_and_its_file(two_channels):
+    dataset = records.read(two_channels / "build/ingest/dataset.json", "dataset")
+    assert dataset["dataset"]["channels"] == [
+        {"name": "T2", "modality": "MRI"},
+        {"name": "ADC", "modality": "MRI"},
+    ]
+    case = dataset["cases"][0]
+    (second,) = case["further_channels"]
+    assert (case["image"]["path"], second["path"]) == (
+        "imagesTr/phantom_00_0000.nii.gz",
+        "imagesTr/phantom_00_0001.nii.gz",
+    )
+    assert second["sha256"] == records.sha256(two_channels / "data/imagesTr/phantom_00_0001.nii.gz")
+
+
+def test_the_released_model_says_its_channels_in_their_order(two_channels):
+    model = records.read(two_channels / "build/export/model.json", "model")
+    assert model["preprocessing"]["channels"] == [
+        {"name": "T2", "modality": "MRI", "clip_percentiles": [0, 100]},
+        {"name": "ADC", "modality": "MRI", "clip_percentiles": [0.5, 99.5]},
+    ]
+    assert model["network"]["image_channels"] == 2
+    assert model["modality"] == "T2, ADC"
+
+
+@STUDIES
+def test_the_released_file_predicts_what_was_measured(study, request):
+    model = records.read(request.getfixturevalue(study) / "build/export/model.json", "model")
+    assert model["parity"]["voxels_different"] == 0
+    assert model["parity"]["max_logit_difference"] < 1e-3
+
+
+@STUDIES
+def test_what_follows_from_records_is_derived_from_them_again(study, request):
+    sources = Sources(request.getfixturevalue(study))
+    assert rederive.accepted_cases(sources) == []
+    assert rederive.trained(sources) == []
+
+
+def test_swapped_channels_in_the_record_of_training_are_found(two_channels):
+    sources = Sources(two_channels)
+    sources.train["preprocessing"]["channels"].reverse()
+    assert any("/preprocessing/channels" in fault for fault in rederive.trained(sources))
+
+
+def test_croissant_has_the_file_of_each_channel(two_channels):
+    sources = Sources(two_channels)
+    card = params.load_yaml(two_channels / "design/dataset_card.yaml")
+    found = croissant.croissant(sources["dataset"], sources["split"], card)
+    files = {row["@id"] for row in found["distribution"] if row["@type"] == "cr:FileObject"}
+    assert len(files) == 10 * 3
+    row = found["recordSet"][0]["data"][0]
+    assert row["cases/image_0001"] == "imagesTr/phantom_00_0001.nii.gz"
+    assert row["cases/image_0001_sha256"] == records.sha256(two_channels / "data" / row["cases/image_0001"])
+
+
+def test_explanations_say_that_channels_are_not_told_apart(two_channels):
+    method = records.read(two_channels / "build/explain/explain.json", "explain")["method"]
+    assert "Channels of the image are not told apart" in method
+
+
+def test_the_page_says_which_channel_its_pictures_show(two_channels):
+    page = (two_channels / "build/evaluate/report.html").read_text("utf-8")
+    assert "Pictures show the channel T2, the first of 2." in page
+
+
+def test_channels_that_were_swapped_after_training_are_refused(two_channels, capsys):
+    path = two_channels / "build/ingest/dataset.json"
+    before = path.read_bytes()
+    dataset = records.read(path, "dataset")
+    dataset["dataset"]["channels"].reverse()
+    records.write(path, dataset, "dataset")
+    try:
+        assert pipelines.run(two_channels, "evaluate") == [1]
+    finally:
+        path.write_bytes(before)
+    assert "channels: found 2 (ADC, T2), expected 2 (T2, ADC)" in capsys.readouterr().err
+
+
+def stopped(folder, capsys, *names: str) -> str:
+    """What the last of these stages says, as it stops and the others do not."""
+    pipelines.accept(folder)
+    assert pipelines.run(folder, *names) == [0] * (len(names) - 1) + [1]
+    return capsys.readouterr().err
+
+
+def test_a_channel_on_another_grid_stops_validate(tmp_path, capsys):
+    phantoms.write_channels(tmp_path / "data", 4)
+    path = tmp_path / "data/imagesTr/phantom_02_0001.nii.gz"
+    volume = volumes.read(path)
+    volume.SetSpacing((0.9, 1.1, 1.8))
+    volumes.write(volume, path)
+    said = stopped(pipelines.lay_out(tmp_path), capsys, "ingest", "validate")
+    assert "validate: 1 of 4 cases fail" in said
+    assert "channel_grid_spacing_mm  channel ADC 0.9 1.1 1.8; expected channel T2 0.9 1.1 1.7" in said
+
+
+def test_a_missing_channel_stops_ingest(tmp_path, capsys):
+    phantoms.write_channels(tmp_path / "data", 4)
+    (tmp_path / "data/imagesTr/phantom_02_0001.nii.gz").unlink()
+    said = stopped(pipelines.lay_out(tmp_path), capsys, "ingest")
+    assert "phantom_02: imagesTr/phantom_02_0001.nii.gz is missing" in said
+
+
+def test_percentiles_of_channels_that_are_not_there_stop_train(tmp_path, capsys):
+    phantoms.write_channels(tmp_path / "data", 10)
+    folder = pipelines.lay_out(tmp_path, train={"clip_percentiles": {"T1": [0, 100], "ADC": [0, 100]}})
+    said = stopped(folder, capsys, "ingest", "validate", "split", "train")
+    assert "train.clip_percentiles: found T1, ADC, expected the channels of the data set, T2, ADC" in said
+
+
+def test_new_cases_are_held_against_the_reference_where_their_channels_are_named(two_channels, capsys):
+    said = {}
+    for names in ("T2,ADC", "ADC,T2"):
+        words = [
+            "monitor",
+            str(two_channels / "data/imagesTr"),
+            *("--reference", str(two_channels / "build/evaluate/results/reference.json")),
+            *("--train", str(two_channels / "build/train/train.json")),
+            *("--weights", str(two_channels / "build/train/weights.safetensors")),
+            *("--channels", names),
+        ]
+        status = command_line.main(words)
+        said[names] = status, capsys.readouterr()
+    status, told = said["T2,ADC"]
+    assert status != 1
+    assert "intensity_mean.ADC" in told.out
+    status, told = said["ADC,T2"]
+    assert status == 1
+    assert "channels: found 2 (ADC, T2), expected 2 (T2, ADC)" in told.err
+
+
+# Pictures
+
+
+def test_a_prediction_of_a_picture_is_a_picture_on_its_grid(pictures):
+    cases = records.read(pictures / "metrics/cases.json", "cases")["cases"]
+    for case in cases:
+        prediction = volumes.read(pictures / "build/evaluate/results/predictions" / case["prediction"])
+        image = volumes.read(pictures / f"data/imagesTr/{case['case_id']}.nii.gz")
+        assert prediction.GetSize() == image.GetSize()
+        assert np.allclose(prediction.GetDirection(), image.GetDirection())
+
+
+def test_the_network_of_pictures_takes_a_slice_at_a_time(pictures):
+    train = records.read(pictures / "build/train/train.json", "train")
+    assert train["network"]["one_slice"] is True
+    assert Recipe.of(train["preprocessing"]).patch_voxels == (16, 20, 1)
+
+
+def test_pictures_meet_every_corruption_but_missing_slices(pictures):
+    robustness = records.read(pictures / "metrics/robustness.json", "robustness")
+    assert "missing_slices" not in robustness["corruptions"]
+    assert {"rotation", "shift", "motion", "spike"} < robustness["corruptions"].keys()
+    assert robustness["repeatability"]["n_predictions"] == 1 + 4
+
+
+def test_a_patch_of_several_slices_is_refused_for_pictures(tmp_path, capsys):
+    phantoms.write_pictures(tmp_path / "data", 10)
+    said = stopped(pipelines.lay_out(tmp_path), capsys, "ingest", "validate", "split", "train")
+    assert "train.patch_voxels: found [16, 20, 12], expected 1 along z" in said
