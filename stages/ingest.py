@@ -19,6 +19,7 @@ from radiotrace import errors, records
 from radiotrace.imaging import content, decoding, formats, headers, identity, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import merkle
+from radiotrace.records.sections.ingest import IngestParams
 
 
 def describe_image(array_zyx: np.ndarray) -> dict:
@@ -64,7 +65,9 @@ def compact(volume, array_zyx: np.ndarray):
     )
 
 
-def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str) -> dict:
+def bring_in(
+    raw: Path, path: str, is_label_map: bool, settings: IngestParams, out: Path, volume_path: str
+) -> dict:
     """Writes one file's canonical volume and returns its description; a fault takes the place of what is
     unknown.
 
@@ -101,7 +104,7 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     if "complex" in original.GetPixelIDTypeAsString():
         return source | {"fault": f"holds values of type {original.GetPixelIDTypeAsString()}"}
     try:
-        volume = volumes.canonical(original, p["orientation"], p["spacing_mm"], is_label_map)
+        volume = volumes.canonical(original, settings.orientation, settings.spacing_mm, is_label_map)
     except content.VolumeError as error:
         return source | {"fault": str(error)}
     array = volumes.array_zyx(volume)
@@ -124,27 +127,31 @@ def bring_in(raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volum
     )
 
 
-def bring_in_case(case: dict, raw: Path, p: dict, out: Path) -> dict:
+def bring_in_case(case: dict, raw: Path, settings: IngestParams, out: Path) -> dict:
     """Writes both canonical volumes of a case, a formats.Case as a dict, and returns its entry of the
     record 'dataset'."""
     return {
         "case_id": case["case_id"],
         "subject_id": case["subject_id"],
         "attributes": case["attributes"],
-        "image": bring_in(raw, case["image"], False, p, out, f"images/{case['case_id']}.nii.gz"),
-        "label_map": bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case['case_id']}.nii.gz"),
+        "image": bring_in(raw, case["image"], False, settings, out, f"images/{case['case_id']}.nii.gz"),
+        "label_map": bring_in(
+            raw, case["label_map"], True, settings, out, f"label_maps/{case['case_id']}.nii.gz"
+        ),
     }
 
 
 def main(args):
-    p = params.load(args.params, "ingest")
+    settings = IngestParams.of(params.load(args.params, "ingest"))
     with stage.output_folder(args.out) as out, parallel.pool(args) as each:
         identity.check_manifest(args.data, args.manifest)
-        dataset, cases = formats.read_dataset(args.data, p["missing_words"], p["bands"]), []
+        bands = {column: list(limits) for column, limits in settings.bands.items()}
+        dataset, cases = formats.read_dataset(args.data, settings.missing_words, bands), []
         for note in dataset.notes:
             errors.log(f"ingest: {note}")
         for number, case in enumerate(
-            each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1
+            each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), settings=settings, out=out),
+            1,
         ):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
@@ -165,14 +172,14 @@ def main(args):
                     "root_sha256": merkle.root(files),
                     "subjects": len({case["subject_id"] for case in cases}),
                 },
-                "canonical": {"orientation": p["orientation"], "spacing_mm": p["spacing_mm"]},
+                "canonical": {"orientation": settings.orientation, "spacing_mm": settings.spacing_mm},
                 "cases": cases,
             },
             "dataset",
         )
         records.write(
             out / "provenance.json",
-            runs.provenance(__file__, p, args.requirements, [args.manifest]),
+            runs.provenance(__file__, settings.record(), args.requirements, [args.manifest]),
             "provenance",
         )
     errors.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")

@@ -28,6 +28,7 @@ from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records import measure_table
+from radiotrace.records.sections.report import ReportParams
 from radiotrace.segmentation import ranking, report
 from radiotrace.statistics import agreement, uncertainty
 
@@ -184,7 +185,7 @@ def page(template: str, **values) -> bytes:
 
 
 def main(args):
-    p = params.load(args.params, "report")
+    settings = ReportParams.of(params.load(args.params, "report"))
     found = {name: records.read(getattr(args, name), name) for name in RECORDS}
     metrics, cases, train = found["metrics"], found["cases"]["cases"], found["train"]
     run_id = train["run_id"]
@@ -194,7 +195,7 @@ def main(args):
         if found[name]["run_id"] != run_id
     ]:
         raise StageError("records are not of one run", wrong, "Run 'dvc repro'.")
-    flag_by = p["uncertainty"]
+    flag_by = settings.uncertainty
     if flag_by not in metrics["uncertainty"]:
         raise StageError(
             f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics['uncertainty'])}",
@@ -224,7 +225,7 @@ def main(args):
             train["labels"],
             Path(args.data),
             Path(args.predictions),
-            p["pixels_per_mm"],
+            settings.pixels_per_mm,
         )
         for entry in cases
     }
@@ -276,7 +277,7 @@ def main(args):
         args.provenance,
         runs.provenance(
             __file__,
-            p,
+            settings.record(),
             args.requirements,
             [
                 args.template,

@@ -13,6 +13,7 @@ from radiotrace.evidence.pages import model_card as card_page
 from radiotrace.evidence.pages.parts import Records
 from radiotrace.evidence.verify import levels
 from radiotrace.records import measure_table
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import measures, methods, report, results
 from radiotrace.segmentation.verification import rederive
 from radiotrace.statistics import intervals, measure
@@ -82,8 +83,8 @@ def made(added) -> dict[str, dict]:
     }
 
 
-def parameters() -> dict:
-    return evaluate.params.load(projects.ROOT / "params.yaml", "evaluate", seed=True)
+def parameters() -> EvaluateParams:
+    return EvaluateParams.of(evaluate.params.load(projects.ROOT / "params.yaml", "evaluate", seed=True))
 
 
 # One entry more
@@ -114,7 +115,7 @@ def test_the_headline_has_it_because_the_entry_says_so(made):
 
 
 def test_methods_say_how_it_was_made(made):
-    tolerance = f"{parameters()['surface_tolerance_mm']:g}"
+    tolerance = f"{parameters().surface_tolerance_mm:g}"
     assert made["metrics"]["methods"]["volume_ratio"] == (
         f"prediction over reference, at {tolerance} mm; undefined without reference (Toy 2026)"
     )
@@ -239,7 +240,7 @@ class Sources:
         return self.made[name]
 
     def params(self, _: str) -> dict:
-        return parameters()
+        return parameters().record()
 
 
 @pytest.mark.requirement("SRS-EVI-5")

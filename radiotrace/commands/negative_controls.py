@@ -16,6 +16,7 @@ from radiotrace.errors import StageError, log
 from radiotrace.evidence.design import controls, negative_controls, requirements
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY, Design
 from radiotrace.evidence.trace import tests
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 
 LEFT_OUT = ("datastore/",)  # tests of requirements read no more of it than a phantom's
 RECORD, OUTCOMES = "negative_control_outcomes", "negative_controls"
@@ -356,7 +357,7 @@ class Evaluated:
         from radiotrace.segmentation import recompute  # here, because it imports torch
 
         args, fault = self.args, control["predictions"]
-        p = records.read(args.provenance, "provenance")["params"]
+        settings = EvaluateParams.of(records.read(args.provenance, "provenance")["params"])
         split = records.read(args.split, "split")
         made = list(
             recompute.entries(
@@ -366,11 +367,11 @@ class Evaluated:
                 split["labels"],
                 Path(args.data),
                 Path(args.predictions),
-                p,
+                settings,
                 fault,
             )
         )
-        metrics = self.metrics | recompute.summaries(made, self.metrics["decisions"], p)
+        metrics = self.metrics | recompute.summaries(made, self.metrics["decisions"], settings)
         by_id = {one["id"]: one for one in required["requirements"]}
         verdicts, without = (
             {one: requirements.judge(by_id[one], of, True) for one in requirement_ids}

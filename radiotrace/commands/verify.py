@@ -34,6 +34,7 @@ from radiotrace.evidence.verify import (
 )
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, study
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
 NAMES = {
@@ -202,7 +203,9 @@ def _records(root: Path) -> dict:
         "train": records.read(build / "train/train.json", "train"),
         "cases": records.read(metrics / "cases.json", "cases"),
         "metrics": records.read(metrics / "metrics.json", "metrics"),
-        "p": records.read(build / "evaluate/results/provenance.json", "provenance")["params"],
+        "settings": EvaluateParams.of(
+            records.read(build / "evaluate/results/provenance.json", "provenance")["params"]
+        ),
     }
 
 
@@ -220,7 +223,7 @@ def measured(clone: Clone) -> Check:
             found["split"]["labels"],
             root / "data",
             root / "build/evaluate/results/predictions",
-            found["p"],
+            found["settings"],
         )
     )
     again = json.loads(records.dumps(made))
@@ -232,7 +235,9 @@ def measured(clone: Clone) -> Check:
     # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
     # interval.
     summaries = json.loads(
-        records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"]))
+        records.dumps(
+            recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["settings"])
+        )
     )
     faults += [
         f"metrics/metrics.json: {name}{place}"
@@ -272,7 +277,7 @@ def predicted(clone: Clone) -> list[str]:
     from radiotrace.learning import numerics, trained
 
     model = trained.TrainedModel.of(found["train"], root / "build/train/weights.safetensors")
-    threads = found["p"]["threads"]
+    threads = found["settings"].threads
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
     test, faults = parts.cases(found["dataset"], found["split"], "test"), []
     for case in found["cases"]["cases"]:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from radiotrace.imaging import volumes
+from radiotrace.records.sections.validate import ValidateParams
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
 
@@ -26,7 +27,7 @@ class Finding(NamedTuple):
     severity: str
 
 
-def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Finding]:
+def case_findings(case: dict, labels: dict[str, str], limits: ValidateParams) -> list[Finding]:
     """Checks of one case that need its record only, not its voxels.
 
     Args:
@@ -67,17 +68,17 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
         largest = max(abs(image["intensity"][key]) for key in ("min", "max"))
         if largest > FLOAT32_MAX:
             add("range", f"values as large as {largest:g}", f"at most {FLOAT32_MAX:g}, as float32 holds them")
-    low, high = limits["size_voxels_min"], limits["size_voxels_max"]
+    low, high = limits.size_voxels_min, limits.size_voxels_max
     if not all(low <= size <= high for size in image["grid"]["size_voxels"]):
         add("size", _xyz(image["grid"]["size_voxels"]) + " voxels", f"{low} to {high}")
-    low, high = limits["spacing_mm_min"], limits["spacing_mm_max"]
+    low, high = limits.spacing_mm_min, limits.spacing_mm_max
     if not all(low <= spacing <= high for spacing in image["grid"]["spacing_mm"]):
         add("spacing", _xyz(image["grid"]["spacing_mm"]) + " mm", f"{low:g} to {high:g} mm")
     for name, of_image, of_label_map in volumes.grid_faults(
         image["grid"],
         case["label_map"]["grid"],
-        limits["grid_tolerance_mm"],
-        limits["grid_tolerance_direction"],
+        limits.grid_tolerance_mm,
+        limits.grid_tolerance_direction,
     ):
         add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
     volumes_mm3 = case["label_map"]["label_volumes_mm3"]
@@ -89,13 +90,13 @@ def case_findings(case: dict, labels: dict[str, str], limits: dict) -> list[Find
                 "labels_present",
                 f"label {value} ({name}) has no voxel",
                 "every label",
-                "error" if limits["every_label"] else "warning",
+                "error" if limits.every_label else "warning",
             )
     return findings
 
 
 def label_map_findings(
-    case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: dict
+    case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: ValidateParams
 ) -> list[Finding]:
     """Checks of one label map's shape: touching the border, connected components (faces, edges and corners
     connect)."""
@@ -117,20 +118,20 @@ def label_map_findings(
                 )
             )
         components = ndimage.label(mask, np.ones((3, 3, 3)))[1]
-        if components > limits["label_components_max"]:
+        if components > limits.label_components_max:
             findings.append(
                 Finding(
                     case_id,
                     "label_components",
                     f"{name}: {components} components",
-                    f"at most {limits['label_components_max']}",
+                    f"at most {limits.label_components_max}",
                     "warning",
                 )
             )
     return findings
 
 
-def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> list[Finding]:
+def set_findings(cases: list[dict], labels: dict[str, str], limits: ValidateParams) -> list[Finding]:
     """Checks of cases against each other. Cases with a read fault take no part.
 
     Args:
@@ -147,7 +148,7 @@ def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> lis
     findings += [
         Finding(*row, "warning")
         for check, values in (("intensity_variation", variation), ("intensity_spread", spread))
-        for row in _outliers(values, check, limits["outlier_mad"])
+        for row in _outliers(values, check, limits.outlier_mad)
     ]
     for value, name in labels.items():
         sizes = (
@@ -157,7 +158,7 @@ def set_findings(cases: list[dict], labels: dict[str, str], limits: dict) -> lis
         )
         findings += [
             Finding(case_id, check, f"{name}: {found}", expected, "warning")
-            for case_id, check, found, expected in _outliers(sizes, "label_volume", limits["outlier_mad"])
+            for case_id, check, found, expected in _outliers(sizes, "label_volume", limits.outlier_mad)
         ]
     return findings
 

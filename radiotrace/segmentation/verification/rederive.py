@@ -21,6 +21,14 @@ from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.inference import recipe
 from radiotrace.pipeline import pins, splits
 from radiotrace.records import accepted, ledgers, measure_table
+from radiotrace.records.accepted import Accepted
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
+from radiotrace.records.sections.segmentation.explain import ExplainParams
+from radiotrace.records.sections.segmentation.export import ExportParams
+from radiotrace.records.sections.segmentation.robustness import RobustnessParams
+from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.sections.split import SplitParams
+from radiotrace.records.sections.validate import ValidateParams
 
 VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record can show
 TRAIN, ROBUSTNESS_CASES, REFERENCE = (
@@ -84,11 +92,14 @@ def accepted_cases(sources: Sources) -> list[str]:
     voxels are left to level 5."""
     from radiotrace.imaging import checks  # here, because it reads images elsewhere
 
-    p, dataset, found = sources.params("validate"), sources["dataset"], sources["findings"]
-    kept, labels = accepted.cases(dataset, p), dataset["dataset"]["labels"]
-    faults = differences.compared("accepted.json", sources["accepted"], accepted.record(dataset, p))
-    made = [finding._asdict() for case in kept for finding in checks.case_findings(case, labels, p)]
-    made += [finding._asdict() for finding in checks.set_findings(kept, labels, p)]
+    limits = ValidateParams.of(sources.params("validate"))
+    dataset, found = sources["dataset"], sources["findings"]
+    kept, labels = accepted.cases(dataset, limits.exclude), dataset["dataset"]["labels"]
+    faults = differences.compared(
+        "accepted.json", sources["accepted"], accepted.of_dataset(dataset, limits.exclude).record()
+    )
+    made = [finding._asdict() for case in kept for finding in checks.case_findings(case, labels, limits)]
+    made += [finding._asdict() for finding in checks.set_findings(kept, labels, limits)]
     keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"
@@ -105,39 +116,39 @@ def accepted_cases(sources: Sources) -> list[str]:
         "cases_checked": len(kept),
         "errors": 0,
         "warnings": len(found["findings"]),
-        "excluded": accepted.excluded(p),
+        "excluded": [entry.record() for entry in accepted.excluded(limits.exclude)],
     }
     return faults + differences.compared("findings.json", {key: found[key] for key in counts}, counts)
 
 
 def split(sources: Sources) -> list[str]:
     """The part of each subject, from seed, rule and accepted cases."""
-    return differences.compared(
-        "split.json", sources["split"], splits.record(sources["accepted"], sources.params("split"))
-    )
+    of = Accepted.of(sources["accepted"])
+    made = splits.of_accepted(of, SplitParams.of(sources.params("split")))
+    return differences.compared("split.json", sources["split"], made.record())
 
 
 def trained(sources: Sources) -> list[str]:
     """What the record of training says of its cases, labels and recipe: they are those of the split, the
     data set and its parameters."""
-    train, p = sources.train, sources.params("train")
+    train, settings = sources.train, TrainParams.of(sources.params("train")).record()
     stated = {key: train[key] for key in ("cases", "labels", "excluded", "params")}
     made = {
         "cases": {part: sources.part(part) for part in train["cases"]},
         "labels": sources["split"]["labels"],
         "excluded": sources["split"]["excluded"],
-        "params": p,
+        "params": settings,
     }
     faults = differences.compared(TRAIN, stated, made)
     spec = {
         **sources["dataset"]["canonical"],
-        **{key: p[key] for key in ("clip_percentiles", "patch_voxels", "window_voxels")},
+        **{key: settings[key] for key in ("clip_percentiles", "patch_voxels", "window_voxels")},
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"
     )
-    network = {"name": p["network"], "labels": len(train["labels"])} | {
-        key: p[key] for key in ("features", "norm", "upsampling", "dropout")
+    network = {"name": settings["network"], "labels": len(train["labels"])} | {
+        key: settings[key] for key in ("features", "norm", "upsampling", "dropout")
     }
     return faults + differences.compared(
         TRAIN, {key: train["network"].get(key) for key in network}, network, "/network"
@@ -149,17 +160,23 @@ def model(sources: Sources) -> list[str]:
     set and parameters."""
     from radiotrace.imaging import parts  # here, because it reads images elsewhere
 
-    stated, p = sources["model"], sources.params("export")
+    stated, settings = sources["model"], ExportParams.of(sources.params("export"))
     measured = {
         key: stated["parity"][key] for key in ("max_logit_difference", "voxels_compared", "voxels_different")
     }
-    chosen = parts.spread([case["case_id"] for case in sources["cases"]["cases"]], p["parity_cases"])
+    chosen = parts.spread([case["case_id"] for case in sources["cases"]["cases"]], settings.parity_cases)
     faults = differences.compared(
         "model.json",
         stated,
-        recipe.record(sources.train, sources["dataset"], p, stated["sha256"], {"cases": chosen, **measured}),
+        recipe.record(
+            sources.train,
+            sources["dataset"],
+            settings.record(),
+            stated["sha256"],
+            {"cases": chosen, **measured},
+        ),
     )
-    if not measured["max_logit_difference"] <= p["parity_tolerance"]:
+    if not measured["max_logit_difference"] <= settings.parity_tolerance:
         faults.append(
             f"model.json: the largest difference of a logit is "
             f"{measured['max_logit_difference']:g}, beyond its tolerance"
@@ -198,18 +215,19 @@ def metrics(sources: Sources) -> list[str]:
         recompute,
     )  # here, because they take seconds to import
 
-    p, stated, rows = sources.params("evaluate"), sources["metrics"], sources["cases"]["cases"]
+    settings = EvaluateParams.of(sources.params("evaluate"))
+    stated, rows = sources["metrics"], sources["cases"]["cases"]
     table = {"measures": [one.record() for one in measures.TABLE]}
     wrong = differences.compared("metrics.json", stated["measures"], table["measures"], "/measures")
     if wrong := wrong + measure_table.misfits_of_cases(table, rows):
         return wrong  # nothing can be made of them
-    made = recompute.summaries(rows, stated["decisions"], p)
+    made = recompute.summaries(rows, stated["decisions"], settings)
     made |= {
-        "methods": methods.texts(p),
+        "methods": methods.texts(settings),
         "n_cases": len(rows),
         "n_subjects": len({row["subject_id"] for row in rows}),
         "part": "test",
-        "surface_tolerance_mm": p["surface_tolerance_mm"],
+        "surface_tolerance_mm": settings.surface_tolerance_mm,
         "run_id": sources.train["run_id"],
         "excluded": sources.train["excluded"],
     }
@@ -233,8 +251,9 @@ def robustness(sources: Sources) -> list[str]:
     from radiotrace.imaging import corruptions, parts
     from radiotrace.segmentation import robustness as robust
 
-    p, rows, stated = sources.params("robustness"), sources.robustness_cases, sources["robustness"]
-    made = robust.summarise(rows, p["criterion_dice"])
+    settings = RobustnessParams.of(sources.params("robustness"))
+    rows, stated = sources.robustness_cases, sources["robustness"]
+    made = robust.summarise(rows, settings.criterion_dice)
     for name, row in made["corruptions"].items():
         row |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
     steps = ("steps", "step_per_eps")
@@ -242,11 +261,11 @@ def robustness(sources: Sources) -> list[str]:
     made |= {"run_id": sources.train["run_id"], "part": "test", "excluded": sources.train["excluded"]}
     faults = differences.compared("robustness.json", stated, made)
     faults += differences.compared(
-        "robustness.json", stated["adversarial"]["steps"], p["adversarial"]["steps"], "/adversarial/steps"
+        "robustness.json", stated["adversarial"]["steps"], settings.adversarial.steps, "/adversarial/steps"
     )
-    chosen = parts.spread(sources.part("test"), p["cases"])
+    chosen = parts.spread(sources.part("test"), settings.cases)
     faults += differences.compared(ROBUSTNESS_CASES, [row["case_id"] for row in rows], chosen, "/cases")
-    names = p["corruptions"] or corruptions.names(sources["dataset"]["dataset"]["modality"])
+    names = settings.corruptions or corruptions.names(sources["dataset"]["dataset"]["modality"])
     for row in rows:
         faults += differences.compared(
             f"{ROBUSTNESS_CASES}: {row['case_id']}",
@@ -265,7 +284,8 @@ def explain(sources: Sources) -> list[str]:
     from radiotrace.segmentation import explain as explaining
     from radiotrace.segmentation import ranking
 
-    stated, p, rows = sources["explain"], sources.params("explain"), sources["cases"]["cases"]
+    settings = ExplainParams.of(sources.params("explain"))
+    stated, rows = sources["explain"], sources["cases"]["cases"]
     chosen = ranking.worst_median_best(rows)
     labels = [label for case in stated["cases"] for label in case["labels"].values()]
     made = {
@@ -277,7 +297,7 @@ def explain(sources: Sources) -> list[str]:
         "run_id": sources.train["run_id"],
         "part": "test",
         "excluded": sources.train["excluded"],
-        **{key: p[key] for key in ("level", "near_mm", "repetitions")},
+        **{key: getattr(settings, key) for key in ("level", "near_mm", "repetitions")},
     }
     facts = {
         **{key: stated[key] for key in made},
