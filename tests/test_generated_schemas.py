@@ -61,6 +61,7 @@ class Table(Record):
     rows: Annotated[tuple[Row, ...], Rule(minItems=1)]
     of_case: Mapping[Annotated[str, Rule(pattern="^c")], bool]
     free: Mapping[str, Any]
+    from_: bool
     further: Annotated[Mapping[str, tuple[int, int]], FURTHER]
 
 
@@ -98,8 +99,9 @@ def test_a_schema_says_what_types_rules_and_docstrings_say():
                 "propertyNames": {"type": "string", "pattern": "^c"},
             },
             "free": {"type": "object"},
+            "from": {"type": "boolean"},
         },
-        "required": ["free", "n", "of_case", "rows"],
+        "required": ["free", "from", "n", "of_case", "rows"],
         "additionalProperties": pair,
         "if": {"properties": {"n": {"const": 0}}},
         "then": {"maxProperties": 3},
@@ -111,6 +113,7 @@ TABLE = {
     "rows": [{"length_mm": 1, "width_mm": None, "kind": "b"}],
     "of_case": {"c1": True},
     "free": {"any": ["thing"]},
+    "from": True,
     "else": [1, 2],
 }
 
@@ -119,8 +122,35 @@ def test_an_object_is_read_into_types_and_written_as_it_was():
     table = Table.of(TABLE)
     assert table.rows == (Row(length_mm=1, width_mm=None, kind="b", note=None),)
     assert table.further == {"else": (1, 2)}
+    assert table.from_ is True
     assert table.record() == TABLE
     assert isinstance(table.rows[0].length_mm, int)  # 1 stays 1, and does not become 1.0
+
+
+@dataclass(frozen=True)
+class Union(Record):
+    """What may be of several shapes."""
+
+    a: tuple[float, ...] | Mapping[str, tuple[float, ...]] | int | str | None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [([1], (1,)), ({"b": [2]}, {"b": (2,)}), (3, 3), ("c", "c"), (None, None)]
+)
+def test_the_shape_of_json_says_which_type_of_a_union_is_meant(value, read):
+    assert Union.of({"a": value}).a == read
+    assert Union.of({"a": value}).record() == {"a": value}
+
+
+def test_a_union_is_any_of_its_types():
+    numbers = {"type": "array", "items": {"type": "number"}}
+    assert json_schema.of(Union)["properties"]["a"]["anyOf"] == [
+        numbers,
+        {"type": "object", "additionalProperties": numbers},
+        {"type": "integer"},
+        {"type": "string"},
+        {"type": "null"},
+    ]
 
 
 def test_a_key_that_is_missing_has_the_default_and_is_written_unless_it_is_none():
@@ -152,6 +182,43 @@ def of_type(kind):
 def test_a_type_that_json_cannot_say_has_no_schema(kind):
     with pytest.raises(TypeError, match="has no place in a record"):
         json_schema.of(of_type(kind))
+
+
+@dataclass(frozen=True)
+class Twice(Record):
+    """Rows in two places."""
+
+    RULES: ClassVar = {
+        "required": ["more"],
+        "if": {"required": ["other"]},
+        "then": {"properties": {"other": Mapping[str, Row]}},
+    }
+
+    one: Row
+    other: Any
+
+
+def test_a_dataclass_that_stands_in_several_places_is_defined_once():
+    schema = json_schema.of(Twice)
+    assert schema["$defs"].keys() == {"Row"}
+    assert schema["properties"]["one"] == {"$ref": "#/$defs/Row"}
+
+
+def test_a_type_in_rules_stands_for_its_schema():
+    said = json_schema.of(Twice)["then"]["properties"]["other"]
+    assert said == {"type": "object", "additionalProperties": {"$ref": "#/$defs/Row"}}
+
+
+def test_what_rules_require_is_required_in_addition():
+    assert json_schema.of(Twice)["required"] == ["more", "one", "other"]
+
+
+def test_two_dataclasses_of_one_name_are_refused():
+    other = dataclass(frozen=True)(type("Row", (Record,), {"__annotations__": {"a": int}}))
+    pairs = tuple[Row, Row, Row], tuple[other, other, other]
+    kind = type("Both", (Record,), {"__annotations__": dict(zip("ab", pairs, strict=True))})
+    with pytest.raises(TypeError, match="Both: several dataclasses are called Row"):
+        json_schema.of(dataclass(frozen=True)(kind))
 
 
 def test_a_docstring_that_describes_what_is_no_field_is_refused():

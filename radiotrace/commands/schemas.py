@@ -7,14 +7,17 @@ import json
 import sys
 
 from radiotrace import records
-from radiotrace.records import accepted, findings, json_schema, split
+from radiotrace.records import accepted, cases, findings, headline, json_schema, metrics, split
 from radiotrace.records.sections import whole
 from radiotrace.records.sections.segmentation import whole as segmentation
 
 # Schema -> the dataclass that it is made of. The other files of schemas/ are written by people.
 TABLE = {
     "accepted": accepted.Accepted,
+    "cases": cases.Cases,
     "findings": findings.Findings,
+    "headline": headline.Headline,
+    "metrics": metrics.Metrics,
     "params": whole.Params,
     "params_segmentation": segmentation.SegmentationParams,
     "split": split.Split,

@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
             if field is further:
                 written |= plain(item)
             elif item is not None or field.default is not None:
-                written[field.name] = plain(item)
+                written[key_of(field)] = plain(item)
         return written
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
@@ -80,7 +80,7 @@ def from_json(kind: Any, value: Any) -> Any:
     if is_dataclass(kind):
         return _object(kind, value)
     if origin in (Union, types.UnionType):
-        return None if value is None else from_json(not_none(kind), value)
+        return None if value is None else from_json(alternatives(kind)[shape_of_value(value)], value)
     if origin is tuple:
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
         return tuple(from_json(of, item) for of, item in zip(kinds, value, strict=True))
@@ -96,8 +96,8 @@ _MAPPING = typing.get_origin(Mapping[str, int])
 
 def _object(kind: Any, record: Mapping[str, Any]) -> Any:
     further, hints = further_field(kind), types_of(kind)
-    own = [field.name for field in fields(kind) if field is not further]
-    values = {name: from_json(hints[name], record[name]) for name in own if name in record}
+    own = {key_of(field): field.name for field in fields(kind) if field is not further}
+    values = {name: from_json(hints[name], record[key]) for key, name in own.items() if key in record}
     rest = {key: item for key, item in record.items() if key not in own}
     if further is not None:
         values[further.name] = from_json(hints[further.name], rest)
@@ -119,6 +119,11 @@ def further_field(kind: type) -> Field | None:
     return marked[0] if marked else None
 
 
+def key_of(field: Field) -> str:
+    """The key of a field: its name; a field that is called from_ stands for "from", a word of Python."""
+    return field.name.removesuffix("_")
+
+
 def is_required(field: Field) -> bool:
     """Whether a key must be there."""
     return field.default is MISSING and field.default_factory is MISSING
@@ -132,15 +137,35 @@ def stripped(kind: Any) -> tuple[Any, tuple[Rule, ...]]:
     return bare, tuple(rules)
 
 
-def not_none(kind: Any) -> Any:
-    """X of X | None; a union of scalars is a scalar, too.
+def alternatives(kind: Any) -> dict[str, Any]:
+    """Shape of a value of JSON -> which type of a union it is of; without None.
 
     Raises:
-        TypeError: it is a union of others, of which JSON does not say which it means.
+        TypeError: two of the types have one shape, so that JSON does not say which is meant. Scalars may
+            stand beside each other: they are what they are.
     """
-    kinds = [of for of in typing.get_args(kind) if of is not type(None)]
-    if len(kinds) == 1:
-        return kinds[0]
-    if all(stripped(of)[0] in (str, int, float, bool) for of in kinds):
-        return Any
-    raise TypeError(f"{kind} has no place in a record: JSON does not say which of them it means")
+    found = {}
+    for of in typing.get_args(kind):
+        if of is type(None):
+            continue
+        shape = shape_of_type(of)
+        if shape in found and shape != "scalar":
+            raise TypeError(f"{kind} has no place in a record: JSON does not say which of them it means")
+        found[shape] = Any if shape in found else of
+    return found
+
+
+def shape_of_type(kind: Any) -> str:
+    """ "array", "object" or "scalar"."""
+    bare, _ = stripped(kind)
+    origin = typing.get_origin(bare)
+    if origin is tuple:
+        return "array"
+    return "object" if is_dataclass(bare) or origin in (dict, Mapping, _MAPPING) else "scalar"
+
+
+def shape_of_value(value: Any) -> str:
+    """ "array", "object" or "scalar"."""
+    if isinstance(value, list):
+        return "array"
+    return "object" if isinstance(value, Mapping) else "scalar"
