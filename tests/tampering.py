@@ -31,6 +31,7 @@ from radiotrace.evidence.verify import remade as remade_again
 from radiotrace.pipeline import params, runs, stage
 from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
+from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import recompute, robustness
 from radiotrace.segmentation.verification import rederive, released
@@ -789,7 +790,9 @@ def headlined(folder: Path) -> None:
     from radiotrace.segmentation import results
 
     metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
-    (folder / "metrics/headline.json").write_text(records.dumps(results.headline(metrics)), "utf-8")
+    (folder / "metrics/headline.json").write_text(
+        records.dumps(results.headline(Metrics.of(metrics)).record()), "utf-8"
+    )
 
 
 def robust(folder: Path) -> None:

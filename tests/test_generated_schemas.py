@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -156,6 +156,12 @@ def test_a_union_is_any_of_its_types():
 def test_a_key_that_is_missing_has_the_default_and_is_written_unless_it_is_none():
     row = Row.of({"length_mm": 1, "width_mm": None})
     assert row.record() == {"length_mm": 1, "width_mm": None, "kind": "a"}
+
+
+def test_a_further_key_of_the_name_of_a_field_is_a_fault_of_the_program():
+    table = Table.of(TABLE)
+    with pytest.raises(TypeError, match="Table: n stands twice"):
+        replace(table, further={"n": (1, 2)}).record()
 
 
 def test_a_key_that_is_no_field_is_a_fault_of_the_program():

@@ -7,7 +7,7 @@ import json
 import sys
 
 from radiotrace import records
-from radiotrace.records import accepted, cases, findings, headline, json_schema, metrics, split
+from radiotrace.records import accepted, cases, findings, headline, json_schema, metrics, robustness, split
 from radiotrace.records.sections import whole
 from radiotrace.records.sections.segmentation import whole as segmentation
 
@@ -20,6 +20,7 @@ TABLE = {
     "metrics": metrics.Metrics,
     "params": whole.Params,
     "params_segmentation": segmentation.SegmentationParams,
+    "robustness": robustness.Robustness,
     "split": split.Split,
 }
 

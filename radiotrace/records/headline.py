@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from radiotrace.records.cases import MeasureName
+from radiotrace.records.estimates import Signed
 from radiotrace.records.typed import FURTHER, Record, Rule
 from radiotrace.records.values import Amount, Count, CountFrom1, Sha256, Share, UncertaintyKind
-
-Signed = Annotated[float, Rule(minimum=-1, maximum=1)]
 
 
 @dataclass(frozen=True)

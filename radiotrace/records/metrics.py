@@ -5,6 +5,16 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from radiotrace.records.cases import MeasureName
+from radiotrace.records.estimates import (
+    AmountEstimate,
+    Estimate,
+    Mean,
+    ShareEstimate,
+    ShareMean,
+    Signed,
+    SignedEstimate,
+)
+from radiotrace.records.measure_table import Described
 from radiotrace.records.typed import FURTHER, Record, Rule
 from radiotrace.records.values import (
     AboveZero,
@@ -20,37 +30,18 @@ from radiotrace.records.values import (
     UncertaintyKind,
 )
 
-Signed = Annotated[float, Rule(minimum=-1, maximum=1)]
 FlagShare = Annotated[float, Rule(exclusiveMinimum=0, maximum=1)]
 
 
 @dataclass(frozen=True)
-class Counted(Record):
-    """How much a number rests on.
-
-    Attributes:
-        n_undefined: cases in which it is undefined.
-    """
-
-    n_cases: Count
-    n_subjects: Count
-    n_undefined: Count
-
-
-@dataclass(frozen=True)
-class Summary(Counted):
-    """A measure over cases, with the 95 % interval of its mean over subjects.
+class Summary(Mean):
+    """A measure over cases.
 
     Attributes:
         n_not_applicable: cases that it says nothing of.
-        no_interval: why there is no interval; null where there is.
     """
 
     n_not_applicable: Count
-    mean: float | None
-    ci95_low: float | None
-    ci95_high: float | None
-    no_interval: Text | None
     median: float | None
     min: float | None
     max: float | None
@@ -79,47 +70,6 @@ class AmountSummary(Summary):
     median: Amount | None
     min: Amount | None
     max: Amount | None
-
-
-@dataclass(frozen=True)
-class Estimate(Counted):
-    """A number with its 95 % interval over subjects.
-
-    Attributes:
-        no_interval: why there is no interval; null where there is.
-    """
-
-    value: float | None
-    ci95_low: float | None
-    ci95_high: float | None
-    no_interval: Text | None
-
-
-@dataclass(frozen=True)
-class ShareEstimate(Estimate):
-    """From 0 to 1."""
-
-    value: Share | None
-    ci95_low: Share | None
-    ci95_high: Share | None
-
-
-@dataclass(frozen=True)
-class AmountEstimate(Estimate):
-    """From 0 on."""
-
-    value: Amount | None
-    ci95_low: Amount | None
-    ci95_high: Amount | None
-
-
-@dataclass(frozen=True)
-class SignedEstimate(Estimate):
-    """From -1 to 1."""
-
-    value: Signed | None
-    ci95_low: Signed | None
-    ci95_high: Signed | None
 
 
 @dataclass(frozen=True)
@@ -296,20 +246,16 @@ class Uncertainty(Record):
 
 
 @dataclass(frozen=True)
-class Subgroup(Counted):
+class Subgroup(ShareMean):
     """The mean Dice of a group, and its gap to the rest.
 
     Attributes:
-        no_interval, gap_no_interval: why there is no interval; null where there is.
+        gap_no_interval: why there is no interval; null where there is.
         insufficient_n: whether it is too small to be compared.
         p_adjusted: for all comparisons.
         also: other names of the same group.
     """
 
-    mean: Share | None
-    ci95_low: Share | None
-    ci95_high: Share | None
-    no_interval: Text | None
     insufficient_n: bool
     gap: Signed | None
     p: Share | None
@@ -393,3 +339,7 @@ class Metrics(Record):
     worst_cases: Annotated[tuple[WorstCase, ...], Rule(minItems=1)]
     measures: Annotated[tuple[MeasureRow, ...], Rule(minItems=1)]
     of_measure: Annotated[Mapping[str, OfLabels], FURTHER]
+
+    def table(self) -> dict[str, Described]:
+        """Name -> row of the table of measures, in its order."""
+        return {row.name: Described(**vars(row)) for row in self.measures}

@@ -50,14 +50,16 @@ class Record:
 def plain(value: Any) -> Any:
     """A value as JSON has it: objects and mappings as dict, tuples as list."""
     if is_dataclass(value):
-        further, written = further_field(type(value)), {}
+        further, written, beside = further_field(type(value)), {}, {}
         for field in fields(value):
             item = getattr(value, field.name)
             if field is further:
-                written |= plain(item)
+                beside = plain(item)
             elif item is not None or field.default is not None:
                 written[key_of(field)] = plain(item)
-        return written
+        if both := sorted(written.keys() & beside.keys()):
+            raise TypeError(f"{type(value).__name__}: {', '.join(both)} stands twice")
+        return written | beside
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -166,6 +168,6 @@ def shape_of_type(kind: Any) -> str:
 
 def shape_of_value(value: Any) -> str:
     """ "array", "object" or "scalar"."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "array"
     return "object" if isinstance(value, Mapping) else "scalar"

@@ -27,6 +27,7 @@ from radiotrace.learning import architecture, embedding, members, numerics, trai
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs, stage
 from radiotrace.records import measure_table
+from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import features, measures, methods, ranking, results, sampling
 from radiotrace.statistics import calibration, monitoring, subgroups, uncertainty
@@ -387,7 +388,7 @@ def main(args):
         made = {
             "cases": {**about, "cases": cases},
             "metrics": summary,
-            "headline": results.headline(summary),
+            "headline": results.headline(Metrics.of(summary)).record(),
         }
         # Before the opening is counted: what cannot be written was not shown.
         if wrong := misfits(made):

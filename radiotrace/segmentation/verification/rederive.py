@@ -22,6 +22,7 @@ from radiotrace.inference import recipe
 from radiotrace.pipeline import pins, splits
 from radiotrace.records import accepted, ledgers, measure_table
 from radiotrace.records.accepted import Accepted
+from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.records.sections.segmentation.export import ExportParams
@@ -242,7 +243,9 @@ def headline(sources: Sources) -> list[str]:
     """The few numbers of the headline, from metrics.json."""
     from radiotrace.segmentation import results
 
-    return differences.compared("headline.json", sources["headline"], results.headline(sources["metrics"]))
+    return differences.compared(
+        "headline.json", sources["headline"], results.headline(Metrics.of(sources["metrics"])).record()
+    )
 
 
 def robustness(sources: Sources) -> list[str]:
