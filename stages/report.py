@@ -32,6 +32,7 @@ from radiotrace.records import measure_table
 from radiotrace.records.metrics import Calibration, Metrics
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.report import PixelsPerMm, ReportParams
+from radiotrace.records.values import UncertaintyKind
 from radiotrace.segmentation import ranking, report
 from radiotrace.statistics import agreement, uncertainty
 
@@ -49,7 +50,7 @@ CALIBRATION = (
 )
 
 
-def drawn(metrics: Metrics, cases: list[dict], flag_by: str) -> dict[str, bytes]:
+def drawn(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict[str, bytes]:
     """The charts, as SVG, by name.
 
     Args:
@@ -68,7 +69,7 @@ def drawn(metrics: Metrics, cases: list[dict], flag_by: str) -> dict[str, bytes]
         )
     )
     risks, flagging = 1 - dice, found.flagging
-    kept = None if flagging is None else 1 - flagging.flagged_share.value
+    flagged = None if flagging is None else flagging.flagged_share.value
     rows = [
         {
             "attribute": report.readable(attribute),
@@ -109,7 +110,7 @@ def drawn(metrics: Metrics, cases: list[dict], flag_by: str) -> dict[str, bytes]
             np.array(found.risk_coverage),
             uncertainty.risk_coverage(risks, risks),
             found.aurc_random.value,
-            kept,
+            None if flagged is None else 1 - flagged,
         ),
         "subgroups": charts.forest(
             rows, "Dice, mean of labels", metrics.of_measure["dice"][report.MACRO].record()

@@ -230,7 +230,7 @@ def _checked(paths: dict[str, Path], faults: list[str]) -> dict[str, str]:
 
 def text(found: dict) -> str:
     """A report for people."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "feature",
             "reference",

@@ -7,7 +7,17 @@ import json
 import sys
 
 from radiotrace import records
-from radiotrace.records import accepted, cases, findings, headline, json_schema, metrics, robustness, split
+from radiotrace.records import (
+    accepted,
+    cases,
+    comparison,
+    findings,
+    headline,
+    json_schema,
+    metrics,
+    robustness,
+    split,
+)
 from radiotrace.records.sections import whole
 from radiotrace.records.sections.segmentation import whole as segmentation
 
@@ -15,6 +25,7 @@ from radiotrace.records.sections.segmentation import whole as segmentation
 TABLE = {
     "accepted": accepted.Accepted,
     "cases": cases.Cases,
+    "comparison": comparison.Comparison,
     "findings": findings.Findings,
     "headline": headline.Headline,
     "metrics": metrics.Metrics,

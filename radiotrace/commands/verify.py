@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from radiotrace import records
 from radiotrace.commands.of_study import typed
@@ -176,7 +177,7 @@ def attempted(level: int, what: str, function, *places) -> list[Check]:
     failed, and the others go on.
     """
     try:
-        found = function(*places)
+        found: Any = function(*places)
     except StageError as error:
         found = [error.headline, *error.findings]
     # RecursionError is a RuntimeError
@@ -249,6 +250,10 @@ def measured(clone: Clone) -> Check:
     )
 
 
+def _is_number(value) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def differences(stated, found, place: str) -> list[str]:
     """Every place at which two records differ, numbers by more than rounding."""
     if isinstance(stated, dict) and isinstance(found, dict) and stated.keys() == found.keys():
@@ -259,11 +264,13 @@ def differences(stated, found, place: str) -> list[str]:
             for number, pair in enumerate(zip(stated, found, strict=True))
             for line in differences(*pair, f"{place}/{number}")
         ]
-    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (stated, found))
-    same_kind = isinstance(stated, bool) == isinstance(found, bool)  # else true would be 1
-    if (stated == found and same_kind) or (
-        numbers and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))
+    if (
+        _is_number(stated)
+        and _is_number(found)
+        and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))
     ):
+        return []
+    if stated == found and isinstance(stated, bool) == isinstance(found, bool):  # else true would be 1
         return []
     return [f" at {place or '/'} states {json.dumps(stated)[:60]}, found {json.dumps(found)[:60]}"]
 

@@ -5,6 +5,7 @@ Plain values in, bytes out. Where nothing is defined, a chart says so.
 """
 
 import textwrap
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -113,12 +114,13 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
                 ("limit_high", "bias + 1.96 SD", "--"),
                 ("limit_low", "bias − 1.96 SD", "--"),
             ):
-                if found[key] is not None:
-                    axes.axhline(found[key], color="black", lw=1, ls=dashes)
+                value = found[key]
+                if value is not None:
+                    axes.axhline(value, color="black", lw=1, ls=dashes)
                     axes.text(
                         1.01,
-                        found[key],
-                        _minus(f"{name}\n{found[key]:+,.{0 if abs(found[key]) >= 10 else 2}f} mm³"),
+                        value,
+                        _minus(f"{name}\n{value:+,.{0 if abs(value) >= 10 else 2}f} mm³"),
                         **_beside(axes),
                     )
             _fitted(axes, reference, prediction)
@@ -248,9 +250,11 @@ def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kep
         share = np.arange(1, len(curve) + 1) / max(len(curve), 1)
         if random is not None:
             axes.axhline(random, color=GREY, ls=":", label=f"scores that know nothing: AURC {random:.3f}")
+        plain: dict[str, Any] = {"color": PLAIN, "marker": "." if len(curve) < 60 else ""}
+        dashed: dict[str, Any] = {"color": "black", "ls": "--", "lw": 1}
         for values, name, look in (
-            (curve, "uncertainty", {"color": PLAIN, "marker": "." if len(curve) < 60 else ""}),
-            (best, "scores that know the Dice", {"color": "black", "ls": "--", "lw": 1}),
+            (curve, "uncertainty", plain),
+            (best, "scores that know the Dice", dashed),
         ):
             axes.plot(
                 share, values, label=f"{name}: AURC {np.mean(values):.3f}" if len(values) else name, **look
