@@ -32,6 +32,7 @@ from radiotrace.records import measure_table
 from radiotrace.records.metrics import Calibration, Metrics
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.report import PixelsPerMm, ReportParams
+from radiotrace.records.typed import picked
 from radiotrace.records.values import UncertaintyKind
 from radiotrace.segmentation import ranking, report
 from radiotrace.statistics import agreement, uncertainty
@@ -71,12 +72,13 @@ def drawn(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict
     risks, flagging = 1 - dice, found.flagging
     flagged = None if flagging is None else flagging.flagged_share.value
     rows = [
-        {
-            "attribute": report.readable(attribute),
-            "group": group,
-            **row.record(),
-            "also": [report.readable(name) for name in row.also],
-        }
+        picked(
+            charts.Group,
+            row,
+            attribute=report.readable(attribute),
+            group=group,
+            also=tuple(report.readable(name) for name in row.also),
+        )
         for attribute, of in metrics.subgroups.items()
         for group, row in of.items()
     ]
@@ -113,16 +115,15 @@ def drawn(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict
             None if flagged is None else 1 - flagged,
         ),
         "subgroups": charts.forest(
-            rows, "Dice, mean of labels", metrics.of_measure["dice"][report.MACRO].record()
+            rows, "Dice, mean of labels", picked(charts.Spread, metrics.of_measure["dice"][report.MACRO])
         ),
     }
 
 
-def bars(calibration: Calibration) -> list[dict]:
-    """The bins of the reliability diagram, as charts.reliability takes them."""
+def bars(calibration: Calibration) -> list[charts.Bar]:
+    """The bins of the reliability diagram."""
     return [
-        {"voxels": row.n_voxels, "confidence": row.mean_probability, "share_right": row.share_right}
-        for row in calibration.reliability
+        charts.Bar(row.n_voxels, row.mean_probability, row.share_right) for row in calibration.reliability
     ]
 
 
