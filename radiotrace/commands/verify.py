@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from radiotrace import records
 from radiotrace.commands.of_study import typed
@@ -33,6 +33,7 @@ from radiotrace.evidence.verify import (
     verifier,
     workflow,
 )
+from radiotrace.evidence.verify.differences import is_number
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, study
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
@@ -250,10 +251,6 @@ def measured(clone: Clone) -> Check:
     )
 
 
-def _is_number(value) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def differences(stated, found, place: str) -> list[str]:
     """Every place at which two records differ, numbers by more than rounding."""
     if isinstance(stated, dict) and isinstance(found, dict) and stated.keys() == found.keys():
@@ -265,8 +262,8 @@ def differences(stated, found, place: str) -> list[str]:
             for line in differences(*pair, f"{place}/{number}")
         ]
     if (
-        _is_number(stated)
-        and _is_number(found)
+        is_number(stated)
+        and is_number(found)
         and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))
     ):
         return []

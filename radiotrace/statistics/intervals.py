@@ -5,8 +5,10 @@ left out, so that every digit stands. benchmarks/coverage.md says how often each
 not, there is none, and a reason.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -157,9 +159,9 @@ def by_subject(rows: dict[str, tuple], subject_of: dict[str, str]) -> np.ndarray
     Args:
         rows: case -> k numbers.
     """
-    sums: dict[str, np.ndarray] = {}
+    sums: defaultdict[str, Any] = defaultdict(lambda: 0.0)
     for case, row in rows.items():
-        sums[subject_of[case]] = sums.get(subject_of[case], 0.0) + np.asarray(row, float)
+        sums[subject_of[case]] = sums[subject_of[case]] + np.asarray(row, float)
     return np.stack([sums[subject] for subject in sorted(sums)], 1) if sums else np.empty((0, 0))
 
 
