@@ -74,7 +74,8 @@ diff: .venv/runtime ## metrics and parameters against another revision (BASE=mai
 	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
 	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
 
-deps: .venv/runtime ## write what follows from the code: commands, deps and outs into the dvc.yaml of each study, names of measures into schemas/; after a change of imports or of measures
+deps: .venv/runtime ## write what follows from the code: commands, deps and outs into the dvc.yaml of each study, schemas of dataclasses and names of measures into schemas/; after a change of imports, of records or of measures
+	python -m radiotrace.commands.schemas
 	python -m radiotrace.commands.measure_names
 	python -m radiotrace.evidence.verify.workflow
 

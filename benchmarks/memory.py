@@ -15,12 +15,14 @@ from radiotrace import records
 from radiotrace.imaging import channels, volumes
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
+from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, learner
 
 
 def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
     """Cases drawn from, and the peak of this process's resident memory in 10^6 bytes."""
-    p = params.load("params.yaml", "train", seed=True)
+    settings = TrainParams.of(params.load("params.yaml", "train", seed=True))
     described = records.read("build/ingest/dataset.json", "dataset")
     entries = [
         case | {"case_id": f"{case['case_id']}-{copy}"}
@@ -28,10 +30,10 @@ def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
         for case in described["cases"][:50]
     ]
     declared = channels.of_dataset(described["dataset"])
-    normalised = channels.normalised(declared, p["clip_percentiles"])
+    normalised = channels.normalised(declared, settings.clip_percentiles)
     cases = learner.cases("build/ingest/volumes", entries, normalised, cache_mb)
-    patch_zyx = volumes.to_zyx(p["patch_voxels"])
-    variation = params.typed(augmentation.Settings, p["augmentation"])
+    patch_zyx = volumes.to_zyx(settings.patch_voxels)
+    variation = picked(augmentation.Settings, settings.augmentation)
     drawn = 0
     for draws in Order(4).epoch(len(cases), seed=0, epoch=1):
         patches = [

@@ -10,6 +10,7 @@ benchmarks/networks.csv.
 """
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from radiotrace import records
 from radiotrace.inference import windows
 from radiotrace.learning import architecture
 from radiotrace.pipeline import params
+from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.segmentation import learner
 from stages.segmentation.train import network_spec, recipe_of
 
@@ -29,14 +31,16 @@ FIRST = "dynunet"  # the default, which the others are compared with
 EPOCHS = 12  # enough to tell networks apart, in a third of the time of benchmarks.crossval
 
 
-def seconds_per_case(p: dict, number: int = 20) -> float:
+def seconds_per_case(settings: TrainParams, number: int = 20) -> float:
     """Median seconds that inference takes for a case of the example, in float32 as in evaluate."""
     described = records.read("build/ingest/dataset.json", "dataset")
-    spec = network_spec(p, len(described["dataset"]["labels"]))
-    network = architecture.build(spec, p["seed"]).eval()
-    recipe = recipe_of(p, described, spec)
+    spec = network_spec(settings, len(described["dataset"]["labels"]))
+    network = architecture.build(spec, settings.seed).eval()
+    recipe = recipe_of(settings, described, spec)
     cases, found = (
-        learner.cases("build/ingest/volumes", described["cases"][:number], recipe.channels, p["cache_mb"]),
+        learner.cases(
+            "build/ingest/volumes", described["cases"][:number], recipe.channels, settings.cache_mb
+        ),
         [],
     )
     for sample in cases:
@@ -72,7 +76,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true", help="train each, and give its Dice")
     parser.add_argument("--steps", type=int, default=30, help="training steps to time")
     args = parser.parse_args()
-    p = params.load("params.yaml", "train", seed=True)
+    settings = TrainParams.of(params.load("params.yaml", "train", seed=True))
     titles = (
         "train.network",
         "weights",
@@ -85,13 +89,14 @@ def main() -> None:
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
     for name in architecture.NAMES:
         print(f"networks: {name}", file=sys.stderr, flush=True)
-        chosen = p | {"network": name, "deep_supervision": None}
+        chosen = dataclasses.replace(settings, network=name, deep_supervision=None)
         weights = sum(
             parameter.numel()
             for parameter in architecture.build(network_spec(chosen, labels), 0).parameters()
         )
         training = (
-            sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values()) / p["batch_size"]
+            sum(np.median(seconds) for seconds in step.timings(chosen, args.steps).values())
+            / settings.batch_size
         )
         inference_s, dice, minus = seconds_per_case(chosen), "", ""
         if args.train:

@@ -27,6 +27,7 @@ from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import volumes
 from radiotrace.pipeline import params
 from radiotrace.pipeline.study import Study
+from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.segmentation import metrics
 
 FOLDER = Path(".benchmarks/nnunet")
@@ -210,15 +211,19 @@ def main() -> None:
     )
     parser.add_argument("--fold", type=int, default=0)
     args = parser.parse_args()
-    p = params.load("params.yaml", "train", seed=True)
+    settings = TrainParams.of(params.load("params.yaml", "train", seed=True))
     described = records.read("build/ingest/dataset.json", "dataset")
     labels, entries = described["dataset"]["labels"], described["cases"]
     python = install()
     write_raw(entries, labels)
     seconds, ours = train_radiotrace(args.fold)
-    theirs, theirs_predictions = train_nnunet(python, args.fold, seconds, p["threads"])
+    theirs, theirs_predictions = train_nnunet(python, args.fold, seconds, settings.threads)
     trained = records.read(FOLDER / "radiotrace/train/train.json", "train")
-    patches = len(trained["history"]) * (len(trained["cases"]["train"]) // p["batch_size"]) * p["batch_size"]
+    patches = (
+        len(trained["history"])
+        * (len(trained["cases"]["train"]) // settings.batch_size)
+        * settings.batch_size
+    )
     print(
         "\n| | minutes of training | patches seen | s a patch | Dice, mean | cases "
         "|\n|---|---|---|---|---|---|"

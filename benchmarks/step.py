@@ -21,6 +21,8 @@ from radiotrace import records
 from radiotrace.learning import architecture, devices, dropout, fit, numerics
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
+from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
 from stages.segmentation.train import fit_settings, network_spec, recipe_of
@@ -28,38 +30,40 @@ from stages.segmentation.train import fit_settings, network_spec, recipe_of
 PARTS = ("data", "forward", "loss", "backward", "clipping", "optimiser", "average of weights")
 
 
-def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
+def timings(settings: TrainParams, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
     """Seconds of each part in each step after the warm-up, on this machine, with one process.
 
     Args:
-        p: the section train of params.yaml, and the seed.
+        settings: the section train of params.yaml, and the seed.
     """
     described = records.read("build/ingest/dataset.json", "dataset")
     labels = described["dataset"]["labels"]
-    numerics.configure(p["numerics"], p["threads"])
-    settings = fit_settings(p)
-    fabric = devices.launch(params.typed(devices.Hardware, p | {"devices": 1, "nodes": 1}))
-    spec = network_spec(p, len(labels))
-    network = devices.placed(architecture.build(spec, p["seed"]), fabric.device)
+    numerics.configure(settings.numerics, settings.threads)
+    of_fit = fit_settings(settings)
+    fabric = devices.launch(picked(devices.Hardware, settings, devices=1, nodes=1))
+    spec = network_spec(settings, len(labels))
+    network = devices.placed(architecture.build(spec, settings.seed), fabric.device)
     ema = copy.deepcopy(network)
-    optimizer = fit.optimizer_of(network, settings)
+    optimizer = fit.optimizer_of(network, of_fit)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
-    entries = described["cases"][: (steps + warm_up) * p["batch_size"]]
-    recipe = recipe_of(p, described, spec)
-    cases = learner.cases("build/ingest/volumes", entries, recipe.channels, p["cache_mb"])
+    entries = described["cases"][: (steps + warm_up) * settings.batch_size]
+    recipe = recipe_of(settings, described, spec)
+    cases = learner.cases("build/ingest/volumes", entries, recipe.channels, settings.cache_mb)
     for index in range(len(cases)):
         cases[index]  # into the cache: only the first epoch reads a case
     segmenter = SegmentationLearner(
         network=network,
-        criterion=losses.build(params.typed(losses.Settings, p), len(labels)).to(fabric.device),
+        criterion=losses.build(picked(losses.Settings, settings), len(labels)).to(fabric.device),
         training=cases,
         validation=learner.cases("build/ingest/volumes", [], recipe.channels, 0),
         labels=labels,
-        variation=params.typed(augmentation.Settings, p["augmentation"]),
+        variation=picked(augmentation.Settings, settings.augmentation),
         recipe=recipe,
         device=fabric.device,
     )
-    drawn = steps_for_ever(segmenter, Order(p["batch_size"], 1, 1, p["patches_per_case"]), p["seed"])
+    drawn = steps_for_ever(
+        segmenter, Order(settings.batch_size, 1, 1, settings.patches_per_case), settings.seed
+    )
     network.train()
     found = {part: [] for part in PARTS}
     for step in range(steps + warm_up):
@@ -81,11 +85,13 @@ def timings(p: dict, steps: int, warm_up: int = 5) -> dict[str, list[float]]:
         lap()
         fabric.backward(loss)
         lap()
-        fabric.clip_gradients(shared, optimizer_of_all, max_norm=p["gradient_clip"], error_if_nonfinite=False)
+        fabric.clip_gradients(
+            shared, optimizer_of_all, max_norm=settings.gradient_clip, error_if_nonfinite=False
+        )
         lap()
         optimizer_of_all.step()
         lap()
-        fit.update_average(ema, network, step, settings.ema_share)
+        fit.update_average(ema, network, step, of_fit.ema_share)
         lap()
         if step >= warm_up:
             for part, seconds in zip(PARTS, np.diff(clock), strict=True):
@@ -105,15 +111,15 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=60)
     args = parser.parse_args()
-    p = params.load("params.yaml", "train", seed=True)
-    medians = {part: float(np.median(seconds)) for part, seconds in timings(p, args.steps).items()}
+    settings = TrainParams.of(params.load("params.yaml", "train", seed=True))
+    medians = {part: float(np.median(seconds)) for part, seconds in timings(settings, args.steps).items()}
     total = sum(medians.values())
     print("| part | ms | share |\n|---|---|---|")
     for part, seconds in medians.items():
         print(f"| {part} | {1000 * seconds:.1f} | {100 * seconds / total:.1f} % |")
     print(
-        f"| a step of {p['batch_size']} patches | {1000 * total:.0f} | |\n| a patch | "
-        f"{1000 * total / p['batch_size']:.0f} | |"
+        f"| a step of {settings.batch_size} patches | {1000 * total:.0f} | |\n| a patch | "
+        f"{1000 * total / settings.batch_size:.0f} | |"
     )
 
 

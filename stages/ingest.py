@@ -19,6 +19,7 @@ from radiotrace import errors, records
 from radiotrace.imaging import content, decoding, formats, headers, identity, image, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import merkle, raw_files
+from radiotrace.records.sections.ingest import IngestParams
 
 
 def describe_image(array_zyx: np.ndarray) -> dict:
@@ -65,7 +66,13 @@ def compact(volume, array_zyx: np.ndarray):
 
 
 def bring_in(
-    raw: Path, path: str, is_label_map: bool, p: dict, out: Path, volume_path: str, like: dict | None = None
+    raw: Path,
+    path: str,
+    is_label_map: bool,
+    settings: IngestParams,
+    out: Path,
+    volume_path: str,
+    like: dict | None = None,
 ) -> dict:
     """Writes one file's canonical volume and returns its description; a fault takes the place of what is
     unknown.
@@ -111,7 +118,7 @@ def bring_in(
     if like is not None and like["size_voxels"] == list(original.GetSize()):
         laid = image.on(volumes.array_zyx(original), image.Grid.of_record(like))
     try:
-        volume = volumes.canonical(laid, p["orientation"], p["spacing_mm"], is_label_map)
+        volume = volumes.canonical(laid, settings.orientation, settings.spacing_mm, is_label_map)
     except content.VolumeError as error:
         return source | {"fault": str(error)}
     array = volumes.array_zyx(volume)
@@ -134,24 +141,25 @@ def bring_in(
     )
 
 
-def bring_in_case(case: dict, raw: Path, p: dict, out: Path) -> dict:
+def bring_in_case(case: dict, raw: Path, settings: IngestParams, out: Path) -> dict:
     """Writes the canonical volumes of a case, a formats.Case as a dict, and returns its entry of the record
     'dataset'. Several channels are named as nnU-Net names them, _0000 and on."""
     case_id, paths = case["case_id"], case["images"]
     suffixes = [""] if len(paths) == 1 else [f"_{number:04d}" for number in range(len(paths))]
     names = [f"images/{case_id}{suffix}.nii.gz" for suffix in suffixes]
-    first = bring_in(raw, paths[0], False, p, out, names[0])
+    first = bring_in(raw, paths[0], False, settings, out, names[0])
     further = [
-        bring_in(raw, path, False, p, out, name, first["grid"])
+        bring_in(raw, path, False, settings, out, name, first["grid"])
         for path, name in zip(paths[1:], names[1:], strict=True)
     ]
+    label_map = bring_in(raw, case["label_map"], True, settings, out, f"label_maps/{case_id}.nii.gz")
     return {
         "case_id": case_id,
         "subject_id": case["subject_id"],
         "attributes": case["attributes"],
         raw_files.IMAGE: first,
         **({raw_files.FURTHER: further} if further else {}),
-        raw_files.LABEL_MAP: bring_in(raw, case["label_map"], True, p, out, f"label_maps/{case_id}.nii.gz"),
+        raw_files.LABEL_MAP: label_map,
     }
 
 
@@ -163,14 +171,16 @@ def declared_channels(dataset: formats.Dataset) -> dict:
 
 
 def main(args):
-    p = params.load(args.params, "ingest")
+    settings = IngestParams.of(params.load(args.params, "ingest"))
     with stage.output_folder(args.out) as out, parallel.pool(args) as each:
         identity.check_manifest(args.data, args.manifest)
-        dataset, cases = formats.read_dataset(args.data, p["missing_words"], p["bands"]), []
+        bands = {column: list(limits) for column, limits in settings.bands.items()}
+        dataset, cases = formats.read_dataset(args.data, settings.missing_words, bands), []
         for note in dataset.notes:
             errors.log(f"ingest: {note}")
         for number, case in enumerate(
-            each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), p=p, out=out), 1
+            each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), settings=settings, out=out),
+            1,
         ):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
@@ -188,14 +198,14 @@ def main(args):
                     "root_sha256": merkle.root(files),
                     "subjects": len({case["subject_id"] for case in cases}),
                 },
-                "canonical": {"orientation": p["orientation"], "spacing_mm": p["spacing_mm"]},
+                "canonical": {"orientation": settings.orientation, "spacing_mm": settings.spacing_mm},
                 "cases": cases,
             },
             "dataset",
         )
         records.write(
             out / "provenance.json",
-            runs.provenance(__file__, p, args.requirements, [args.manifest]),
+            runs.provenance(__file__, settings.record(), args.requirements, [args.manifest]),
             "provenance",
         )
     errors.log(f"ingest: wrote {args.out}/ with {len(cases)} cases")

@@ -15,35 +15,35 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import criteria, requirements
 from radiotrace.pipeline import params, runs, splits, stage
+from radiotrace.records.accepted import Accepted
+from radiotrace.records.sections.split import SplitParams
 
 
 def main(args):
-    p = params.load(args.params, "split", seed=True)
-    accepted = records.read(args.accepted, "accepted")
+    settings = SplitParams.of(params.load(args.params, "split", seed=True))
+    accepted = Accepted.of(records.read(args.accepted, "accepted"))
     # Now: a criterion that comes after the test part was opened is late.
-    if unknown := criteria.unknown(requirements.load(args.design), accepted["labels"]):
+    if unknown := criteria.unknown(requirements.load(args.design), accepted.labels):
         raise StageError(
             f"{len(unknown)} criteria are on metrics that there cannot be of these data",
             unknown,
             f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.",
         )
-    made = splits.record(accepted, p)
-    for line in splits.leaks(
-        accepted["cases"], {case_id: row["part"] for case_id, row in made["cases"].items()}
-    ):
+    made = splits.of_accepted(accepted, settings)
+    for line in splits.leaks(made.leakage):
         errors.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
-    for line in splits.too_small(made["counts"]):
+    for line in splits.too_small(made.counts):
         errors.log(f"split: warning: {line}")
     with stage.output_folder(args.out) as out:
-        records.write(out / "split.json", made, "split")
+        records.write(out / "split.json", made.record(), "split")
         records.write(
             out / "provenance.json",
-            runs.provenance(__file__, p, args.requirements, [args.accepted, args.design]),
+            runs.provenance(__file__, settings.record(), args.requirements, [args.accepted, args.design]),
             "provenance",
         )
     errors.log(
         f"split: wrote {Path(args.out)}/: "
-        + ", ".join(f"{part} {count['cases']} cases" for part, count in made["counts"].items())
+        + ", ".join(f"{part} {getattr(made.counts, part).cases} cases" for part in splits.PARTS)
     )
 
 

@@ -18,6 +18,8 @@ from radiotrace.errors import StageError
 from radiotrace.imaging import channels, checks, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import accepted
+from radiotrace.records.findings import Findings, Passed
+from radiotrace.records.sections.validate import ValidateParams
 
 ABSENT = (
     "Where a structure may rightly be absent, as in healthy people, set validate.every_label: false in "
@@ -32,7 +34,13 @@ WAY_OUT = (
 )
 
 
-def check_case(case: dict, labels: dict, limits: dict, folder: Path, declared) -> list[checks.Finding]:
+def check_case(
+    case: dict,
+    labels: dict,
+    limits: ValidateParams,
+    folder: Path,
+    declared: tuple[channels.Channel, ...],
+) -> list[checks.Finding]:
     """Findings of one case. Its label map is read where its record alone has no error.
 
     Args:
@@ -76,18 +84,18 @@ def way_out(findings: list[checks.Finding]) -> str:
 
 
 def main(args):
-    p = params.load(args.params, "validate")
+    limits = ValidateParams.of(params.load(args.params, "validate"))
     dataset = records.read(args.dataset, "dataset")
-    excluded = accepted.excluded(p)
+    excluded = accepted.excluded(limits.exclude)
     if unknown := sorted(
-        {entry["case_id"] for entry in excluded} - {case["case_id"] for case in dataset["cases"]}
+        {entry.case_id for entry in excluded} - {case["case_id"] for case in dataset["cases"]}
     ):
         raise StageError(
             f"{len(unknown)} excluded cases are not in the data set",
             unknown,
             "Correct validate.exclude in params.yaml.",
         )
-    cases = accepted.cases(dataset, p)
+    cases = accepted.cases(dataset, limits.exclude)
     if not cases:
         raise StageError(
             f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
@@ -96,37 +104,38 @@ def main(args):
     labels, declared = dataset["dataset"]["labels"], channels.of_dataset(dataset["dataset"])
     with parallel.pool(args) as each:
         of_cases = each(
-            check_case, cases, labels=labels, limits=p, folder=Path(args.volumes), declared=declared
+            check_case, cases, labels=labels, limits=limits, folder=Path(args.volumes), declared=declared
         )
-        of_set = checks.set_findings(cases, labels, p, declared)
+        of_set = checks.set_findings(cases, labels, limits, declared)
         findings = in_order([*of_set, *chain.from_iterable(of_cases)])
     failed = {finding.case_id for finding in findings if finding.severity == "error"}
     if failed:
         raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), way_out(findings))
     for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
         errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
-    count = Counter(finding.severity for finding in findings)
     with stage.output_folder(args.out) as out:
         records.write(
             out / "findings.json",
-            {
-                "cases_checked": len(cases),
-                "errors": count["error"],
-                "warnings": count["warning"],
-                "excluded": accepted.excluded(p),
-                "findings": [finding._asdict() for finding in findings],
-            },
+            Findings(
+                cases_checked=len(cases),
+                errors=0,
+                warnings=len(findings),
+                excluded=excluded,
+                findings=tuple(Passed(**finding._asdict()) for finding in findings),
+            ).record(),
             "findings",
         )
-        records.write(out / "accepted.json", accepted.record(dataset, p), "accepted")
+        records.write(
+            out / "accepted.json", accepted.of_dataset(dataset, limits.exclude).record(), "accepted"
+        )
         records.write(
             out / "provenance.json",
-            runs.provenance(__file__, p, args.requirements, [args.dataset]),
+            runs.provenance(__file__, limits.record(), args.requirements, [args.dataset]),
             "provenance",
         )
     errors.log(
         f"validate: wrote {args.out}/: {len(cases)} cases accepted, {len(excluded)} excluded, "
-        f"{count['warning']} warnings"
+        f"{len(findings)} warnings"
     )
 
 

@@ -32,6 +32,8 @@ from radiotrace.evidence.verify import remade as remade_again
 from radiotrace.pipeline import params, runs, stage, tasks
 from radiotrace.pipeline.study import Study
 from radiotrace.records import jcs
+from radiotrace.records.metrics import Metrics
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import recompute, robustness
 from radiotrace.segmentation.verification import released
 from stages import evidence as stage_evidence
@@ -778,7 +780,7 @@ def summarised(folder: Path) -> None:
     cases = json.loads((folder / "metrics/cases.json").read_bytes())["cases"]
     metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
     p = json.loads((folder / "build/evaluate/results/provenance.json").read_bytes())["params"]
-    metrics |= recompute.summaries(cases, metrics["decisions"], p)
+    metrics |= recompute.summaries(cases, metrics["decisions"], EvaluateParams.of(p))
     metrics |= {"n_cases": len(cases), "n_subjects": len({case["subject_id"] for case in cases})}
     (folder / "metrics/metrics.json").write_text(records.dumps(metrics), "utf-8")
     headlined(folder)
@@ -789,7 +791,9 @@ def headlined(folder: Path) -> None:
     from radiotrace.segmentation import results
 
     metrics = json.loads((folder / "metrics/metrics.json").read_bytes())
-    (folder / "metrics/headline.json").write_text(records.dumps(results.headline(metrics)), "utf-8")
+    (folder / "metrics/headline.json").write_text(
+        records.dumps(results.headline(Metrics.of(metrics)).record()), "utf-8"
+    )
 
 
 def robust(folder: Path) -> None:

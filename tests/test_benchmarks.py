@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from benchmarks import networks as networks_table
 from benchmarks import volumes as volumes_table
 from radiotrace.learning import architecture
 from radiotrace.pipeline import params
+from radiotrace.records.sections.segmentation.train import TrainParams
 from stages.segmentation.train import network_spec
 from tests import phantoms, submitted
 
@@ -282,9 +284,8 @@ def test_the_published_row_of_a_network_is_that_of_its_cases(name):
     assert [row["case_id"] for row in rows if row["variant"] == name] == [
         row["case_id"] for row in PUBLISHED["nnunet"] if row["fold"] == 0
     ]
-    spec = network_spec(
-        params.load(ROOT / "params.yaml", "train", seed=True) | {"network": name}, len(LABELS)
-    )
+    settings = TrainParams.of(params.load(ROOT / "params.yaml", "train", seed=True))
+    spec = network_spec(replace(settings, network=name), len(LABELS))
     weights = sum(parameter.numel() for parameter in architecture.build(spec, 0).parameters())
     [line] = [line for line in BENCHMARKS.splitlines() if line.startswith(f"| {name} | {weights:,} |")]
     assert line.endswith("| {} | {} |".format(*networks_table.judged(name, rows)))

@@ -17,6 +17,7 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, members
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.records import accepted, raw_files
+from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.segmentation import augmentation, dataset, features, losses, metrics
 from radiotrace.segmentation.augmentation import Settings
 from tests import phantoms
@@ -284,17 +285,18 @@ GRID = {
     "origin_mm": [0.0, 0.0, 0.0],
     "direction": [1.0, 0, 0, 0, 1, 0, 0, 0, 1],
 }
-LIMITS = {
-    "size_voxels_min": 8,
-    "size_voxels_max": 64,
-    "spacing_mm_min": 0.1,
-    "spacing_mm_max": 10,
-    "grid_tolerance_mm": 0.001,
-    "grid_tolerance_direction": 0.0001,
-    "every_label": True,
-    "label_components_max": 1,
-    "outlier_mad": 5,
-}
+LIMITS = ValidateParams(
+    size_voxels_min=8,
+    size_voxels_max=64,
+    spacing_mm_min=0.1,
+    spacing_mm_max=10,
+    grid_tolerance_mm=0.001,
+    grid_tolerance_direction=0.0001,
+    every_label=True,
+    label_components_max=1,
+    outlier_mad=5,
+    exclude=(),
+)
 LABELS = {"0": "background", "1": "a"}
 
 

@@ -3,6 +3,7 @@
 import functools
 import re
 import sys
+from dataclasses import fields, replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,21 +20,24 @@ DICE = dict(zip(NAMES, np.random.default_rng(0).uniform(0.7, 0.95, len(NAMES)).t
 SCORES = 1 - np.array(list(DICE.values())) + np.random.default_rng(1).normal(0, 0.03, len(NAMES))
 
 
-def rows(*bins) -> list[dict]:
+def rows(*bins) -> list[charts.Bar]:
     """(voxels, confidence, share right) of each bin."""
-    return [dict(zip(("voxels", "confidence", "share_right"), one, strict=True)) for one in bins]
+    return [charts.Bar(*one) for one in bins]
 
 
-def compared(values=DICE, n_min=5) -> list[dict]:
+def compared(values=DICE, n_min=5) -> list[charts.Group]:
     groups = {
         "site": {name: "north" if number % 3 else "south" for number, name in enumerate(NAMES)},
         "scanner": {name: "old" if number < 4 else "new" for number, name in enumerate(NAMES)},
     }
-    return subgroups.compare(values, groups, SUBJECT_OF, n_min)
+    names = [field.name for field in fields(charts.Group)]
+    found = subgroups.compare(values, groups, SUBJECT_OF, n_min)
+    return [charts.Group(**{name: row[name] for name in names}) for row in found]
 
 
-def summary(values=DICE) -> dict:
-    return intervals.summary(values, SUBJECT_OF)
+def summary(values=DICE) -> charts.Spread:
+    found = intervals.summary(values, SUBJECT_OF)
+    return charts.Spread(**{field.name: found[field.name] for field in fields(charts.Spread)})
 
 
 def curve(scores, dice) -> np.ndarray:
@@ -227,8 +231,8 @@ def test_bins_of_a_tally():
     logits = np.log(np.array([[0.6, 0.6, 0.9], [0.4, 0.4, 0.1]]))[:, None, None]
     found = charts.bins(calibration.tally(logits, np.array([[[0, 1, 0]]]), np.ones((1, 1, 3), bool), bins=2))
     assert found == [
-        {"voxels": 0, "confidence": None, "share_right": None},
-        {"voxels": 3, "confidence": pytest.approx(0.7), "share_right": pytest.approx(2 / 3)},
+        charts.Bar(0, None, None),
+        charts.Bar(3, pytest.approx(0.7), pytest.approx(2 / 3)),
     ]
 
 
@@ -252,22 +256,22 @@ def test_bland_altman_names_the_cases_furthest_from_the_bias():
 
 
 def test_a_forest_has_its_groups_by_attribute_with_a_line_between():
-    found = [{"attribute": attribute} for attribute in ("a", "a", "b", "c", "c")]
+    found = [replace(compared()[0], attribute=attribute) for attribute in ("a", "a", "b", "c", "c")]
     assert charts._places(found) == [1, 2, 4, 6, 7]
 
 
 def test_a_forest_gives_the_gap_of_groups_that_are_large_enough_alone():
     found = compared()
     # scanner: new, old; site: north, south
-    assert [row["insufficient_n"] for row in found] == [True, True, False, False]
+    assert [row.insufficient_n for row in found] == [True, True, False, False]
     texts = told(charts.forest(found, "Dice", summary()))
     assert texts.count("too few subjects") == 2
-    assert all(f"{row['gap']:+.3f} (".replace("-", "−") in texts for row in found[2:])
+    assert all(f"{row.gap:+.3f} (".replace("-", "−") in texts for row in found[2:])
 
 
 def test_a_forest_keeps_a_group_without_any_value():
     [row, *_] = compared()
-    undefined = row | {"n_cases": 0, "n_subjects": 0, "mean": None, "ci95_low": None, "ci95_high": None}
+    undefined = replace(row, n_cases=0, n_subjects=0, mean=None, ci95_low=None, ci95_high=None)
     assert "undefined in every case" in told(charts.forest([undefined], "Dice", summary()))
 
 

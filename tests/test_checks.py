@@ -1,25 +1,28 @@
 """Checks: each is broken by one case made for it, and a clean case gives nothing."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from radiotrace.imaging import checks
+from radiotrace.records.sections.validate import ValidateParams
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-LIMITS = {
-    "size_voxels_min": 8,
-    "size_voxels_max": 1024,
-    "spacing_mm_min": 0.1,
-    "spacing_mm_max": 10,
-    "grid_tolerance_mm": 0.001,
-    "grid_tolerance_direction": 0.0001,
-    "every_label": True,
-    "label_components_max": 1,
-    "outlier_mad": 5,
-}
+LIMITS = ValidateParams(
+    size_voxels_min=8,
+    size_voxels_max=1024,
+    spacing_mm_min=0.1,
+    spacing_mm_max=10,
+    grid_tolerance_mm=0.001,
+    grid_tolerance_direction=0.0001,
+    every_label=True,
+    label_components_max=1,
+    outlier_mad=5,
+    exclude=(),
+)
 GRID = {
     "size_voxels": [18, 22, 14],
     "spacing_mm": [0.9, 1.1, 1.7],
@@ -67,7 +70,7 @@ def names(findings) -> list[tuple[str, str]]:
 
 
 def of_case(case: dict, **limits):
-    return checks.case_findings(case, LABELS, LIMITS | limits)
+    return checks.case_findings(case, LABELS, replace(LIMITS, **limits))
 
 
 # One case
@@ -198,7 +201,7 @@ def test_all_faults_of_a_case_come_together():
 
 
 def shape_findings(array, **limits):
-    return checks.label_map_findings("case_00", array, LABELS, LIMITS | limits)
+    return checks.label_map_findings("case_00", array, LABELS, replace(LIMITS, **limits))
 
 
 def test_two_boxes_give_nothing():
@@ -269,7 +272,7 @@ def cases(count: int = 12) -> list[dict]:
 
 
 def of_set(made, **limits):
-    return checks.set_findings(made, LABELS, LIMITS | limits)
+    return checks.set_findings(made, LABELS, replace(LIMITS, **limits))
 
 
 def test_a_clean_set_gives_nothing():

@@ -52,7 +52,7 @@ AIMS = {"dice": Aim("larger"), "hausdorff95_mm": Aim("smaller")}
 
 
 def compare(a=A, b=B, metric="dice", margin=0.01, row="organ") -> dict:
-    return comparison.compare(a, b, metric, margin, AIMS.get(metric, Aim(None)))["rows"][row]
+    return comparison.compare(a, b, metric, margin, AIMS.get(metric, Aim(None))).record()["rows"][row]
 
 
 def shifted(by: float, metric="dice", wrong=()) -> dict:
@@ -240,7 +240,7 @@ def test_the_mean_of_labels_is_of_cases_in_which_both_define_all():
 def test_cases_of_one_run_only_are_named():
     a, b = run({"case_01": 0.8, "case_02": 0.8}), run({"case_02": 0.8, "case_03": 0.8})
     found = comparison.compare(a, b, "dice", 0.01, Aim("larger"))
-    assert (found["n_cases"], found["only_a"], found["only_b"]) == (1, ["case_01"], ["case_03"])
+    assert (found.n_cases, found.only_a, found.only_b) == (1, ("case_01",), ("case_03",))
 
 
 # not text, not a truth value, not what one has, not the reference
@@ -312,7 +312,7 @@ def test_references_that_differ_by_the_rounding_of_a_record_are_the_same():
 
 def test_the_order_of_cases_changes_no_byte():
     found = [
-        comparison.compare(a, b, "dice", 0.01, Aim("larger"))
+        comparison.compare(a, b, "dice", 0.01, Aim("larger")).record()
         for a, b in ((A, B), [{**one, "cases": one["cases"][::-1]} for one in (A, B)])
     ]
     assert records.dumps(found[0]) == records.dumps(found[1])

@@ -3,24 +3,37 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from ruamel.yaml import YAML
 
 from radiotrace import records
 from radiotrace.imaging import volumes
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.learning.trained import TrainedModel
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import methods
 from stages.segmentation import evaluate
 from tests import phantoms, projects
 from tests.test_results import CASES
 
-P = {"dropout_passes": 30, "augmentation_passes": 0, "flag_share": 0.25}
+SETTINGS = EvaluateParams(
+    surface_tolerance_mm=1,
+    empty_reference="undefined",
+    object_overlap_min=0.5,
+    calibration_margin_voxels=1,
+    dropout_passes=30,
+    augmentation_passes=0,
+    poor_dice=0.8,
+    flag_share=0.25,
+    subgroup_subjects_min=5,
+    threads=1,
+    seed=0,
+)
 
 
 def observed(score: float, case_id: str = "a") -> dict:
@@ -37,7 +50,7 @@ def observed(score: float, case_id: str = "a") -> dict:
 @pytest.mark.requirement("SRS-CAL-1")
 # half of the voxels are right, so that no odds are the best
 def test_the_temperature_is_of_the_validation_part():
-    decided = evaluate.decide([observed(0.1), observed(0.2)], P)
+    decided = evaluate.decide([observed(0.1), observed(0.2)], SETTINGS)
     assert (decided["part"], decided["n_cases"]) == ("validation", 2)
     assert decided["temperature"] > 10
 
@@ -46,7 +59,7 @@ def test_the_temperature_is_of_the_validation_part():
 # the highest of three, so that of new ones 1 in 4 lies above
 def test_the_threshold_is_of_the_subjects_of_the_validation_part():
     found = evaluate.decide(
-        [observed(score, name) for score, name in ((0.4, "a"), (0.1, "b"), (0.3, "c"))], P
+        [observed(score, name) for score, name in ((0.4, "a"), (0.1, "b"), (0.3, "c"))], SETTINGS
     )
     assert found["flag_above"] == {"dropout": 0.4, "prediction": 0.8}
     assert (
@@ -58,7 +71,7 @@ def test_the_threshold_is_of_the_subjects_of_the_validation_part():
 
 @pytest.mark.requirement("SRS-CAL-1")
 def test_too_few_subjects_of_the_validation_part_set_no_threshold():  # a quarter takes three
-    found = evaluate.decide([observed(0.4, "a"), observed(0.1, "b")], P)
+    found = evaluate.decide([observed(0.4, "a"), observed(0.1, "b")], SETTINGS)
     assert found["flag_above"] == {"dropout": None, "prediction": None}
     assert (found["flag_rule"]["dropout"]["needed"], found["flag_rule"]["dropout"]["share_expected"]) == (
         3,
@@ -67,7 +80,7 @@ def test_too_few_subjects_of_the_validation_part_set_no_threshold():  # a quarte
 
 
 def test_without_a_validation_part_nothing_is_decided():
-    found = evaluate.decide([], P)
+    found = evaluate.decide([], SETTINGS)
     assert (found["n_cases"], found["n_cases_ensemble"], found["temperature"]) == (0, None, None)
     assert found["flag_above"] == {"dropout": None, "prediction": None}
 
@@ -78,7 +91,7 @@ def test_without_a_validation_part_nothing_is_decided():
 )
 def test_the_threshold_of_an_ensemble_is_of_cases_that_no_member_has_learnt_from(unseen, limit):
     found = evaluate.decide(
-        [observed(0.2, "a"), observed(0.1, "b"), observed(0.3, "c"), observed(0.4, "d")], P, unseen
+        [observed(0.2, "a"), observed(0.1, "b"), observed(0.3, "c"), observed(0.4, "d")], SETTINGS, unseen
     )
     assert found["flag_above"]["ensemble"] == (None if limit is None else pytest.approx(limit))
     assert found["flag_above"]["dropout"] == 0.4
@@ -309,14 +322,12 @@ def test_every_measure_says_how_it_was_made(reproduced):
 
 
 def test_methods_state_the_parameters_that_were_used():
-    with open(projects.ROOT / "params.yaml") as file:
-        p = YAML(typ="safe").load(file)["evaluate"] | {
-            "seed": 3,
-            "surface_tolerance_mm": 2.5,
-            "dropout_passes": 17,
-        }
-    found = methods.texts(p)
+    settings = replace(SETTINGS, seed=3, surface_tolerance_mm=2.5, dropout_passes=17)
+    found = methods.texts(settings)
     assert "an exception" in found["empty_reference"]
-    assert "a case like any other" in methods.texts(p | {"empty_reference": "score"})["empty_reference"]
+    assert (
+        "a case like any other"
+        in methods.texts(replace(settings, empty_reference="score"))["empty_reference"]
+    )
     assert "within 2.5 mm" in found["surface_dice"]
     assert "17 passes" in found["uncertainty"]

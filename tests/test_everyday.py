@@ -58,7 +58,11 @@ def test_a_new_measure_is_one_entry_of_the_table_and_trains_nothing(project):
     head, tail = before.rsplit(")\n", 1)
     table.write_text(f"{head}    {test_stale.ENTRY}\n)\n{tail}")
     names = json.loads(path.read_text())
-    for command in ("commands.measure_names", "evidence.verify.workflow"):  # as make deps does
+    for command in (
+        "commands.schemas",
+        "commands.measure_names",
+        "evidence.verify.workflow",
+    ):  # as make deps does
         projects.run(project, "python", "-m", f"radiotrace.{command}")
     names["properties"]["measure"]["anyOf"][0]["enum"].append("volume_ratio")
     assert json.loads(path.read_text()) == names

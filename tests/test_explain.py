@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, state
 from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.segmentation import explain, losses, metrics
 from stages.segmentation import explain as explain_stage
 from tests import phantoms, projects, submitted
@@ -36,7 +38,7 @@ RECIPE = Recipe(
     window_voxels=(32, 32, 32),
     multiple=4,
 )
-P = {"labels": None, "level": 1, "near_mm": 5, "repetitions": 2, "threads": 1}
+SETTINGS = ExplainParams(labels=None, level=1, near_mm=5, repetitions=2, threads=1, seed=0)
 ISOTROPIC = (1.0, 1.0, 1.0)
 
 
@@ -336,7 +338,17 @@ def test_every_measure_is_defined(measured):
 
 def test_what_params_ask_for_and_a_run_has_not_is_named():
     found = explain_stage.faults(
-        P | {"labels": ["posterior", "tail", "head"], "level": 3}, {"0": "background", "1": "posterior"}, SPEC
+        replace(
+            SETTINGS,
+            labels=(
+                "posterior",
+                "tail",
+                "head",
+            ),
+            level=3,
+        ),
+        {"0": "background", "1": "posterior"},
+        SPEC,
     )
     assert found == [
         "explain.labels: found head, tail, expected some of posterior",
@@ -347,7 +359,7 @@ def test_what_params_ask_for_and_a_run_has_not_is_named():
 def test_params_that_fit_have_no_faults():
     assert (
         explain_stage.faults(
-            P | {"labels": ["posterior"], "level": 2}, {"0": "background", "1": "posterior"}, SPEC
+            replace(SETTINGS, labels=("posterior",), level=2), {"0": "background", "1": "posterior"}, SPEC
         )
         == []
     )
@@ -366,7 +378,7 @@ def transparent(monkeypatch):
 def test_a_map_comes_back_on_its_image_whatever_was_added_around_it(transparent, shape):
     image = noise(*shape)
     row, found = explain_stage.explain_label(
-        transparent, image, box(*shape), ISOTROPIC, 1, P | {"level": 0}, [0]
+        transparent, image, box(*shape), ISOTROPIC, 1, replace(SETTINGS, level=0), [0]
     )
     assert np.array_equal(found, explain.scaled(image[0].clamp(min=0).numpy()))
     assert (row["whole_image"], row["window_start_voxels"], row["window_voxels"]) == (
@@ -380,7 +392,9 @@ def test_a_map_comes_back_on_its_image_whatever_was_added_around_it(transparent,
 def test_a_map_of_a_large_image_is_of_the_window_around_the_label(transparent):
     image, mask = noise(10, 50, 13), np.zeros((10, 50, 13), bool)
     mask[3:5, 38:41, 4:9] = True
-    row, found = explain_stage.explain_label(transparent, image, mask, ISOTROPIC, 1, P | {"level": 0}, [0])
+    row, found = explain_stage.explain_label(
+        transparent, image, mask, ISOTROPIC, 1, replace(SETTINGS, level=0), [0]
+    )
     assert (row["whole_image"], row["window_start_voxels"], row["window_voxels"]) == (
         False,
         (0, 18, 0),
@@ -397,7 +411,7 @@ def test_a_case_is_explained_on_the_canonical_grid(transparent):  # stored as PI
         phantoms.image(image),
         label_map,
         {"1": "anterior", "2": "posterior"},
-        P | {"level": 0},
+        replace(SETTINGS, level=0),
         [0],
     )
     expected = phantoms.pair(3)
@@ -413,7 +427,12 @@ def test_a_case_is_explained_on_the_canonical_grid(transparent):  # stored as PI
 def test_a_label_that_is_predicted_nowhere_is_not_explained(transparent):
     image, label_map = phantoms.pair(3)
     said, maps, _ = explain_stage.explain_case(
-        transparent, phantoms.image(image), label_map * 0, {"1": "anterior"}, P | {"level": 0}, [0]
+        transparent,
+        phantoms.image(image),
+        label_map * 0,
+        {"1": "anterior"},
+        replace(SETTINGS, level=0),
+        [0],
     )
     assert (said, maps) == ({"anterior": None}, {"anterior": None})
 
@@ -483,7 +502,9 @@ def project(tmp_path_factory):
     for name, record in (("train", train), ("dataset", dataset), ("cases", cases)):
         records.write(folder / f"{name}.json", record, name)
     shutil.copyfile(projects.ROOT / "params.yaml", folder / "params.yaml")
-    projects.set_params(folder, explain=P)
+    projects.set_params(
+        folder, explain={key: value for key, value in SETTINGS.record().items() if key != "seed"}
+    )
     return folder
 
 

@@ -5,6 +5,7 @@ import argparse
 import copy
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -16,10 +17,11 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import identity, volumes
 from radiotrace.pipeline import stage
+from radiotrace.records.sections.ingest import IngestParams
 from stages import ingest
 from tests import phantoms, projects
 
-P = {"orientation": "LPS", "spacing_mm": None}
+SETTINGS = IngestParams(orientation="LPS", spacing_mm=None, missing_words=(), bands={})
 
 
 # One array
@@ -106,8 +108,8 @@ def test_compact_keeps_the_grid():
 # One file
 
 
-def bring_in(folder: Path, name: str, is_label_map=False, p=P) -> dict:
-    return ingest.bring_in(folder, name, is_label_map, p, folder / "out", "volume.nii.gz")
+def bring_in(folder: Path, name: str, is_label_map=False, settings=SETTINGS) -> dict:
+    return ingest.bring_in(folder, name, is_label_map, settings, folder / "out", "volume.nii.gz")
 
 
 FOUR_D = sitk.JoinSeries([phantoms.pair(0)[0]] * 3)
@@ -176,9 +178,9 @@ def test_text_of_the_header_is_recorded_by_kind(tmp_path, orientation):
     volume = phantoms.pair(0)[0]
     volume.SetMetaData("aux_file", "DOE^JANE")
     sitk.WriteImage(volume, str(tmp_path / "raw.nii.gz"))
-    assert bring_in(tmp_path, "raw.nii.gz", p=P | {"orientation": orientation})["identifying_text"] == [
-        "aux_file: a person's name"
-    ]
+    assert bring_in(tmp_path, "raw.nii.gz", settings=replace(SETTINGS, orientation=orientation))[
+        "identifying_text"
+    ] == ["aux_file: a person's name"]
 
 
 @pytest.mark.requirement("SRS-DATA-6")

@@ -13,6 +13,9 @@ from radiotrace.evidence.pages import model_card as card_page
 from radiotrace.evidence.pages.parts import Records
 from radiotrace.evidence.verify import levels
 from radiotrace.records import measure_table
+from radiotrace.records.metrics import Metrics
+from radiotrace.records.robustness import Robustness
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import measures, methods, report, results
 from radiotrace.segmentation.verification import rederive
 from radiotrace.statistics import intervals, measure
@@ -78,12 +81,12 @@ def made(added) -> dict[str, dict]:
     return {
         "cases": {**about, "cases": cases},
         "metrics": records.canonical(metrics),
-        "headline": records.canonical(results.headline(metrics)),
+        "headline": records.canonical(results.headline(Metrics.of(metrics)).record()),
     }
 
 
-def parameters() -> dict:
-    return evaluate.params.load(projects.ROOT / "params.yaml", "evaluate", seed=True)
+def parameters() -> EvaluateParams:
+    return EvaluateParams.of(evaluate.params.load(projects.ROOT / "params.yaml", "evaluate", seed=True))
 
 
 # One entry more
@@ -114,36 +117,36 @@ def test_the_headline_has_it_because_the_entry_says_so(made):
 
 
 def test_methods_say_how_it_was_made(made):
-    tolerance = f"{parameters()['surface_tolerance_mm']:g}"
+    tolerance = f"{parameters().surface_tolerance_mm:g}"
     assert made["metrics"]["methods"]["volume_ratio"] == (
         f"prediction over reference, at {tolerance} mm; undefined without reference (Toy 2026)"
     )
 
 
 def test_the_page_has_its_row_and_its_column(made):
-    metrics, cases = made["metrics"], made["cases"]["cases"]
+    metrics, cases = Metrics.of(made["metrics"]), made["cases"]["cases"]
     thumbnails = {case["case_id"]: b"" for case in cases}
     rows = report.cases(cases, report.columns(metrics), "dropout", thumbnails)
     text = page(metrics, rows)
     assert text.count("Volume ratio, 1:1</th>") == 2
-    shown = report.interval(metrics["volume_ratio"]["anterior"], 4)
+    shown = report.interval(metrics.of_measure["volume_ratio"]["anterior"], 4)
     assert f'<td class="n">{shown}</td>' in text
     assert report.number(cases[0]["labels"]["anterior"]["volume_ratio"], 4) in text
     assert "<code>volume_ratio</code></dt><dd>prediction over reference" in text
 
 
-def page(metrics: dict, rows: list[dict]) -> str:
+def page(metrics: Metrics, rows: list[dict]) -> str:
     """The whole page, with no pictures."""
     charts = ("distribution", "bland_altman", "calibration", "uncertainty", "risk_coverage", "subgroups")
     drawn = dict.fromkeys((*charts, "envelope", "explanations", "training"), b"")
     template = (projects.ROOT / "stages/segmentation/report.html").read_text("utf-8")
     content = report_stage.page(
         template,
-        run_id=metrics["run_id"],
+        run_id=metrics.run_id,
         dataset=example("dataset", "one_case")["dataset"],
         metrics=metrics,
         acceptance=example("acceptance", "met"),
-        robustness=example("robustness", "defined_and_not"),
+        robustness=Robustness.of(example("robustness", "defined_and_not")),
         findings=[],
         measures=report.measures(metrics),
         aims=[],
@@ -239,7 +242,7 @@ class Sources:
         return self.made[name]
 
     def params(self, _: str) -> dict:
-        return parameters()
+        return parameters().record()
 
 
 @pytest.mark.requirement("SRS-EVI-5")

@@ -12,10 +12,12 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, onnx_model
 from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.segmentation import augmentation, dataset, features, robustness, sampling, surfaces
 from radiotrace.segmentation.augmentation import Settings
 from stages.segmentation import train
 from tests import phantoms
+from tests.test_train import SETTINGS
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -177,35 +179,43 @@ def test_no_slice_is_added_around_a_picture_at_test_time():
     assert set(shown) == {1}
 
 
-PARAMS = {"network": "dynunet", "features": [8, 16, 32]}
-
-
 @pytest.mark.parametrize(
     ("patch", "window", "names"),
     [
-        ([16, 20, 1], [32, 32, 1], []),
-        ([16, 20, 1], [32, 32, 32], ["train.window_voxels"]),
-        ([1, 20, 16], [32, 32, 32], ["train.patch_voxels"]),
-        ([16, 20, 12], [32, 32, 1], ["train.window_voxels"]),
+        ((16, 20, 1), (32, 32, 1), []),
+        ((16, 20, 1), (32, 32, 32), ["train.window_voxels"]),
+        ((1, 20, 16), (32, 32, 32), ["train.patch_voxels"]),
+        ((16, 20, 12), (32, 32, 1), ["train.window_voxels"]),
     ],
 )
 def test_one_slice_is_along_z_in_patch_and_window(patch, window, names):
-    p = PARAMS | {"patch_voxels": patch, "window_voxels": window}
-    assert [fault.split(":")[0] for fault in train.shape_faults(p, 4)] == names
+    settings = dataclasses.replace(SETTINGS, patch_voxels=patch, window_voxels=window)
+    assert [fault.split(":")[0] for fault in train.shape_faults(settings, 4)] == names
 
 
 def test_pictures_need_a_patch_of_one_slice():
     described = {"cases": [{"image": {"grid": {"size_voxels": [18, 22, 1]}}}]}
-    (fault,) = train.slice_faults({"patch_voxels": [16, 20, 12]}, described)
+    (fault,) = train.slice_faults(dataclasses.replace(SETTINGS, patch_voxels=(16, 20, 12)), described)
     assert fault.endswith("the images have one slice")
-    assert train.slice_faults({"patch_voxels": [16, 20, 1]}, described) == []
+    assert train.slice_faults(dataclasses.replace(SETTINGS, patch_voxels=(16, 20, 1)), described) == []
 
 
 # Checks
 
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-LIMITS = {"size_voxels_min": 8, "size_voxels_max": 64, "label_components_max": 1, "outlier_mad": 5}
+LIMITS = ValidateParams(
+    size_voxels_min=8,
+    size_voxels_max=64,
+    spacing_mm_min=0.1,
+    spacing_mm_max=10,
+    grid_tolerance_mm=0.001,
+    grid_tolerance_direction=0.0001,
+    every_label=True,
+    label_components_max=1,
+    outlier_mad=5,
+    exclude=(),
+)
 
 
 def sized(number: int, *size_voxels) -> dict:

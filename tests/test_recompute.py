@@ -7,17 +7,24 @@ import SimpleITK as sitk
 
 from radiotrace import records
 from radiotrace.errors import StageError
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import recompute, results
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-P = {
-    "surface_tolerance_mm": 1,
-    "object_overlap_min": 0.1,
-    "empty_reference": "undefined",
-    "seed": 0,
-    "poor_dice": 0.85,
-}
+SETTINGS = EvaluateParams(
+    surface_tolerance_mm=1,
+    empty_reference="undefined",
+    object_overlap_min=0.1,
+    calibration_margin_voxels=1,
+    dropout_passes=0,
+    augmentation_passes=0,
+    poor_dice=0.85,
+    flag_share=0.25,
+    subgroup_subjects_min=5,
+    threads=1,
+    seed=0,
+)
 # of the prediction against the reference, in voxels x, y, z
 SHIFTS = {"p_01": (0, 0, 0), "p_02": (1, 0, 0), "p_03": (0, 0, 0)}
 
@@ -68,7 +75,7 @@ def part(tmp_path):
         "labels": LABELS,
         "raw": tmp_path / "raw",
         "predictions": tmp_path / "predictions",
-        "p": P,
+        "settings": SETTINGS,
     }
 
 
@@ -127,13 +134,13 @@ def test_cases_that_are_not_the_test_part_are_refused(part, change):
 
 
 def test_summaries_are_those_of_the_cases(part):
-    found = recompute.summaries(list(recompute.entries(**part)), {"flag_above": {}}, P)
+    found = recompute.summaries(list(recompute.entries(**part)), {"flag_above": {}}, SETTINGS)
     assert found["dice"]["anterior"]["mean"] == pytest.approx((1 + 10 / 12 + 1) / 3)
     assert found["dice"]["anterior"]["n_subjects"] == 3
 
 
 def test_worst_cases_stand_first(part):
-    found = recompute.summaries(list(recompute.entries(**part)), {"flag_above": {}}, P)
+    found = recompute.summaries(list(recompute.entries(**part)), {"flag_above": {}}, SETTINGS)
     assert found["worst_cases"][0]["case_id"] == "p_02"
 
 

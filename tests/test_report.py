@@ -4,10 +4,14 @@ import copy
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from radiotrace.records.estimates import Mean
+from radiotrace.records.metrics import Metrics, Uncertainty
+from radiotrace.records.robustness import Robustness
 from radiotrace.segmentation import report
 from tests import projects
 
@@ -26,40 +30,46 @@ def metrics() -> dict:
 
 @pytest.fixture
 def robustness() -> dict:
-    def curve(*severities):
-        return {"breaks_at": {"mean_of_labels": severities[0]}}
+    """Of three corruptions, and of each attack at two steps."""
+    example = record("robustness", "defined_and_not")
+    corrupted = next(iter(example["corruptions"].values()))
 
-    return {
-        "criterion_dice": 0.85,
-        "n_cases": 10,
-        "corruptions": {"blur": curve(4), "missing_slices": curve(2), "gamma": curve(None)},
-        "adversarial": {
-            "n_cases": 2,
-            "clean": {"mean_of_labels": {"mean": 0.9}},
-            "attacks": {
-                name: [
-                    {"eps_sd": 0.1, "dice": {"mean_of_labels": {"mean": 0.8}}},
-                    {"eps_sd": 0.3, "dice": {"mean_of_labels": {"mean": dice}}},
-                ]
-                for name, dice in (("fgsm", 0.7), ("noise", 0.89))
-            },
-        },
-    }
+    def curve(severity) -> dict:
+        return corrupted | {"breaks_at": {"mean_of_labels": severity}}
+
+    def levels(name: str, *means: float) -> list[dict]:
+        [level] = example["adversarial"]["attacks"][name]
+        of_all = level["dice"]["mean_of_labels"]
+        return [
+            level | {"eps_sd": eps, "dice": {"mean_of_labels": of_all | {"mean": mean}}}
+            for eps, mean in zip((0.1, 0.3), means, strict=True)
+        ]
+
+    attacks = {"fgsm": (0.8, 0.7), "noise": (0.8, 0.89), "pgd": (0.7, 0.6), "segpgd": (0.7, 0.55)}
+    example["adversarial"]["attacks"] = {name: levels(name, *means) for name, means in attacks.items()}
+    example["adversarial"] |= {"n_cases": 2}
+    curves = {"blur": curve(4), "missing_slices": curve(2), "gamma": curve(None)}
+    return example | {"criterion_dice": 0.85, "n_cases": 10, "corruptions": curves}
 
 
 def told(metrics) -> str:
     """What the section on uncertainty says of dropout's threshold."""
-    return report.aim(metrics["decisions"], "dropout", metrics["uncertainty"]["dropout"])
+    of = Metrics.of(metrics)
+    return report.aim(of.decisions, "dropout", of.uncertainty["dropout"])
 
 
 def said(metrics, robustness, acceptance="met", n_models=3) -> str:
-    return "\n".join(report.findings(metrics, record("acceptance", acceptance), robustness, n_models))
+    return "\n".join(
+        report.findings(
+            Metrics.of(metrics), record("acceptance", acceptance), Robustness.of(robustness), n_models
+        )
+    )
 
 
 @pytest.mark.requirement("SRS-UI-2")
 def test_a_release_that_is_blocked_is_said_first(metrics, robustness):
     acceptance = record("acceptance", "cannot_say")
-    first = report.findings(metrics, acceptance, robustness, 3)[0]
+    first = report.findings(Metrics.of(metrics), acceptance, Robustness.of(robustness), 3)[0]
     assert "the release is blocked" in first
     assert all(
         result["requirement"] in first for result in acceptance["results"] if result["verdict"] != "met"
@@ -75,7 +85,7 @@ def test_a_criterion_that_was_set_afterwards_is_told_apart_from_one_that_is_miss
         row
         | {"requirement": "SRS-VOL-6", "verdict": "not met", "reason": "upper 95 % bound 5.9, needed <= 5"},
     ]
-    first = report.findings(metrics, acceptance, robustness, 3)[0]
+    first = report.findings(Metrics.of(metrics), acceptance, Robustness.of(robustness), 3)[0]
     assert first.startswith(
         "Of 3 performance requirements, 1 are met, and the release is blocked: 1 are "
         "missed or undecided, "
@@ -85,11 +95,12 @@ def test_a_criterion_that_was_set_afterwards_is_told_apart_from_one_that_is_miss
 
 
 def test_the_shares_of_flags_have_their_intervals(metrics):
-    text = report.shares(metrics["uncertainty"]["dropout"])
+    row = Uncertainty.of(metrics["uncertainty"]["dropout"])
+    text = report.shares(row)
     assert text.startswith(
         "Of all cases a share of 0.62 (0.30 to 0.90) is flagged, of poor ones 0.00 (no interval"
     )
-    assert report.shares({"flagging": None}) == ""
+    assert report.shares(replace(row, flagging=None)) == ""
 
 
 def test_the_worst_case_is_named(metrics, robustness):
@@ -165,7 +176,8 @@ def test_a_threshold_that_keeps_its_aim_is_not_said_to_have_failed(metrics, robu
 
 def test_a_threshold_that_could_not_be_set_says_how_many_subjects_it_takes(metrics, robustness):
     metrics["uncertainty"]["dropout"]["flagging"] = None
-    metrics["decisions"] |= {"flag_share": 0.1, "flag_rule": {"dropout": {"n_subjects": 4, "needed": 9}}}
+    few = metrics["decisions"]["flag_rule"]["dropout"] | {"n_subjects": 4, "needed": 9}
+    metrics["decisions"] |= {"flag_share": 0.1, "flag_rule": {"dropout": few}}
     assert "no threshold: 4 validation subjects, 9 needed to flag 10 % of subjects at most" in said(
         metrics, robustness
     )
@@ -175,8 +187,8 @@ def test_a_threshold_that_could_not_be_set_says_how_many_subjects_it_takes(metri
 def test_predictions_that_hardly_differ_are_said_to(metrics, disagreed, hardly):
     row = metrics["uncertainty"]["dropout"]
     row["score_nats"]["value"], row["mutual_information_nats"]["value"] = 0.11, disagreed
-    assert report.hardly(row) is hardly
-    assert report.disagreement(row) == f"{disagreed:.4f} of 0.110"
+    assert report.hardly(Uncertainty.of(row)) is hardly
+    assert report.disagreement(Uncertainty.of(row)) == f"{disagreed:.4f} of 0.110"
 
 
 def test_volumes_are_told_label_by_label_with_bias_absolute_error_and_slope(metrics, robustness):
@@ -228,9 +240,9 @@ def test_the_three_calibration_errors_are_told_apart(metrics, robustness):
 
 
 def test_a_number_without_an_interval_says_why():
-    row = {"mean": 0.5, "ci95_low": None, "ci95_high": None, "no_interval": "fewer than 10 subjects"}
+    row = Mean(5, 5, 0, mean=0.5, ci95_low=None, ci95_high=None, no_interval="fewer than 10 subjects")
     assert report.interval(row) == "0.500 (no interval: fewer than 10 subjects)"
-    assert report.interval(row | {"no_interval": None}) == "0.500 (no interval)"
+    assert report.interval(replace(row, no_interval=None)) == "0.500 (no interval)"
 
 
 @pytest.mark.parametrize(("temperature", "judgement"), [(1.5, "too sure"), (0.8, "not sure enough")])
@@ -304,8 +316,8 @@ def test_corruptions_are_named_from_the_first_to_break_the_criterion(metrics, ro
 def test_of_an_attack_the_largest_step_is_told_and_no_safety(metrics, robustness):
     text = said(metrics, robustness)
     assert (
-        "at most 0.3 SD, Dice of 2 cases goes from 0.900 to: random signs 0.890, FGSM 0.700. That is no "
-        "statement of safety." in text
+        "at most 0.3 SD, Dice of 2 cases goes from 0.900 to: random signs 0.890, FGSM 0.700, PGD 0.600, "
+        "SegPGD 0.550. That is no statement of safety." in text
     )
 
 
@@ -318,7 +330,7 @@ def test_a_table_has_the_lowest_dice_first():
     rows = copy.deepcopy(record("cases", "undefined_dice")["cases"]) * 2
     rows[1] = copy.deepcopy(rows[1]) | {"case_id": "p_04"}
     rows[1]["labels"]["anterior"]["dice"] = 0.2
-    columns = report.columns(record("metrics", "all_defined"))
+    columns = report.columns(Metrics.of(record("metrics", "all_defined")))
     found = report.cases(rows, columns, "dropout", dict.fromkeys(("p_03", "p_04"), b""))
     assert [row["case_id"] for row in found] == ["p_04", "p_03"]
     assert [cell["value"] for cell in found[0]["cells"][0]] == ["0.200", "undefined"]

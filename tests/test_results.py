@@ -1,16 +1,21 @@
 """results: what is measured of a case, and summaries of cases, by hand."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from radiotrace import records
 from radiotrace.evidence.design import requirements
 from radiotrace.imaging import volumes
+from radiotrace.records.metrics import Metrics
 from radiotrace.segmentation import measures, results
 from radiotrace.statistics import calibration, uncertainty
 from tests import phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
+EXAMPLE = Path(__file__).parent / "schema_cases/metrics/valid/all_defined.json"
 ISOTROPIC = (1.0, 1.0, 1.0)
 SPACING_ZYX = volumes.to_zyx(phantoms.SPACING_XYZ)
 
@@ -619,7 +624,7 @@ def test_subgroups_are_of_the_mean_dice(summary):
 
 
 def test_the_headline_has_the_gaps_and_the_means(summary):
-    metrics = {
+    metrics = json.loads(EXAMPLE.read_text("utf-8")) | {
         "run_id": "a" * 64,
         "n_cases": 3,
         "n_subjects": 2,
@@ -641,7 +646,7 @@ def test_the_headline_has_the_gaps_and_the_means(summary):
         "uncertainty": {"dropout": summary.uncertainty("dropout", 0.6, None)},
         "subgroups": summary.subgroups({"site": {"a": "north", "b": "north", "c": "south"}}, n_min=1),
     }
-    found = results.headline(metrics)
+    found = results.headline(Metrics.of(metrics)).record()
     assert found["subgroup_gap_dice"]["site"] == {"north": None, "south": None}
     assert found["hausdorff95_mm"]["mean_of_labels"]["n_undefined"] == 1
     assert found["dice"]["posterior"]["mean"] == metrics["dice"]["posterior"]["mean"]

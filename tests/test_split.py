@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.pipeline import splits
+from radiotrace.records.accepted import Accepted, AcceptedCase
+from radiotrace.records.sections.split import Fractions, SplitParams
+from radiotrace.records.split import Leakage, PartCount, PartCounts
 from stages import split
 from tests import projects
 
-FRACTIONS = {"train": 0.65, "validation": 0.1, "test": 0.25}
-PARAMS = {"seed": 0, "scheme": "hash", "fractions": FRACTIONS, "folds": 5, "fold": None}
+FRACTIONS = Fractions(train=0.65, validation=0.1, test=0.25)
+PARAMS = SplitParams(seed=0, scheme="hash", fractions=FRACTIONS, folds=5, fold=None, parts_seed=None)
 SUBJECTS = [f"subject-{number}" for number in range(200)]
 MANY = [f"S{number:05d}" for number in range(2000)]
 
@@ -25,11 +29,10 @@ def share_bound(share: float, count: int) -> float:
     return 4 * np.sqrt(share * (1 - share) / count)
 
 
-def twins(count: int) -> list[dict]:
+def twins(count: int) -> list[AcceptedCase]:
     """Two cases of each subject, as left and right side."""
     return [
-        {"case_id": f"case_{number:03d}", "subject_id": f"S{number // 2}", "voxels_sha256": f"{number:064x}"}
-        for number in range(count)
+        AcceptedCase(f"case_{number:03d}", f"S{number // 2}", f"{number:064x}") for number in range(count)
     ]
 
 
@@ -63,17 +66,18 @@ def test_the_order_of_subjects_makes_no_difference():
 
 def test_a_larger_test_share_takes_nobody_out_of_test():
     before = splits.assign_parts(SUBJECTS, FRACTIONS, 0)
-    after = splits.assign_parts(SUBJECTS, {"train": 0.5, "validation": 0.1, "test": 0.4}, 0)
+    after = splits.assign_parts(SUBJECTS, Fractions(0.5, 0.1, 0.4), 0)
     assert {subject for subject in SUBJECTS if before[subject] == "test"} <= {
         subject for subject in SUBJECTS if after[subject] == "test"
     }
 
 
-@pytest.mark.parametrize("part", FRACTIONS)
+@pytest.mark.parametrize("part", splits.PARTS)
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
 def test_shares_of_2000_subjects_are_within_four_standard_errors(part, seed):
     found = list(splits.assign_parts(MANY, FRACTIONS, seed).values()).count(part) / 2000
-    assert abs(found - FRACTIONS[part]) <= share_bound(FRACTIONS[part], 2000)
+    share = getattr(FRACTIONS, part)
+    assert abs(found - share) <= share_bound(share, 2000)
 
 
 @pytest.mark.parametrize("fold", range(5))
@@ -99,11 +103,11 @@ def test_the_position_of_a_subject_is_its_sha256():  # printf 0/part/S1 | sha256
 
 
 def test_a_share_of_1_takes_everybody():
-    assert set(splits.assign_parts(MANY, {"train": 0, "validation": 0, "test": 1}, 0).values()) == {"test"}
+    assert set(splits.assign_parts(MANY, Fractions(0, 0, 1), 0).values()) == {"test"}
 
 
 def test_a_share_of_0_takes_nobody():
-    assert "test" not in splits.assign_parts(MANY, {"train": 0.5, "validation": 0.5, "test": 0}, 0).values()
+    assert "test" not in splits.assign_parts(MANY, Fractions(0.5, 0.5, 0), 0).values()
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
@@ -129,7 +133,7 @@ def test_all_but_the_test_part_has_a_fold():
 
 @pytest.mark.parametrize("fold", range(5))
 def test_the_chosen_fold_is_the_validation_part(fold):
-    parts, folds = splits.split(twins(400), PARAMS | {"fold": fold})
+    parts, folds = splits.split(twins(400), replace(PARAMS, fold=fold))
     assert {case_id for case_id in parts if parts[case_id] == "validation"} == {
         case_id for case_id in folds if folds[case_id] == fold
     }
@@ -138,7 +142,7 @@ def test_the_chosen_fold_is_the_validation_part(fold):
 @pytest.mark.parametrize("fold", range(5))
 def test_the_test_part_stays_whatever_fold_is_chosen(fold):
     without, _ = splits.split(twins(400), PARAMS)
-    parts, _ = splits.split(twins(400), PARAMS | {"fold": fold})
+    parts, _ = splits.split(twins(400), replace(PARAMS, fold=fold))
     assert [case_id for case_id in parts if parts[case_id] == "test"] == [
         case_id for case_id in without if without[case_id] == "test"
     ]
@@ -147,7 +151,7 @@ def test_the_test_part_stays_whatever_fold_is_chosen(fold):
 def test_every_case_that_is_not_test_is_validated_in_one_fold():
     validated = []
     for fold in range(5):
-        parts, _ = splits.split(twins(400), PARAMS | {"fold": fold})
+        parts, _ = splits.split(twins(400), replace(PARAMS, fold=fold))
         validated += [case_id for case_id in parts if parts[case_id] == "validation"]
     without, _ = splits.split(twins(400), PARAMS)
     assert sorted(validated) == [case_id for case_id in sorted(without) if without[case_id] != "test"]
@@ -173,20 +177,13 @@ def hippocampus() -> list[str]:
     return [f"hippocampus_{number:03d}" for number in numbers]
 
 
-def sides(case_ids: list[str]) -> list[dict]:
+def sides(case_ids: list[str]) -> list[AcceptedCase]:
     """Cases 2k-1 and 2k are the two sides of one head."""
-    return [
-        {
-            "case_id": one,
-            "subject_id": str((int(one[-3:]) + 1) // 2),
-            "voxels_sha256": f"{int(one[-3:]):064x}",
-        }
-        for one in case_ids
-    ]
+    return [AcceptedCase(one, str((int(one[-3:]) + 1) // 2), f"{int(one[-3:]):064x}") for one in case_ids]
 
 
 def held_out_with_a_twin_in_training(parts: dict[str, str], held_out: str) -> int:
-    subjects = {case["case_id"]: case["subject_id"] for case in sides(list(parts))}
+    subjects = {case.case_id: case.subject_id for case in sides(list(parts))}
     trained = {subjects[case_id] for case_id in parts if parts[case_id] == "train"}
     return sum(parts[case_id] == held_out and subjects[case_id] in trained for case_id in parts)
 
@@ -216,14 +213,14 @@ def test_a_fold_of_nnunet_begins_and_ends_with_its_published_cases(fold, first, 
 
 @pytest.mark.parametrize(("fold", "count"), list(enumerate([36, 33, 31, 26, 28])))
 def test_folds_of_nnunet_train_on_twins_of_held_out_cases(fold, count):
-    parts, _ = splits.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": fold})
+    parts, _ = splits.split(sides(hippocampus()), replace(PARAMS, scheme="nnunet", fold=fold))
     assert held_out_with_a_twin_in_training(parts, "test") == count
 
 
 @pytest.mark.parametrize("held_out", ["validation", "test"])
 @pytest.mark.parametrize("fold", [None, 0, 1, 2, 3, 4])
 def test_our_parts_train_on_no_twin_of_a_held_out_case(fold, held_out):
-    parts, _ = splits.split(sides(hippocampus()), PARAMS | {"fold": fold})
+    parts, _ = splits.split(sides(hippocampus()), replace(PARAMS, fold=fold))
     assert held_out_with_a_twin_in_training(parts, held_out) == 0
 
 
@@ -232,14 +229,14 @@ def test_folds_of_nnunet_do_not_depend_on_the_order_of_cases():
 
 
 def test_scheme_nnunet_without_fold_holds_out_fold_0():
-    assert splits.split(sides(hippocampus()), PARAMS | {"scheme": "nnunet"}) == splits.split(
-        sides(hippocampus()), PARAMS | {"scheme": "nnunet", "fold": 0}
+    assert splits.split(sides(hippocampus()), replace(PARAMS, scheme="nnunet")) == splits.split(
+        sides(hippocampus()), replace(PARAMS, scheme="nnunet", fold=0)
     )
 
 
 @pytest.mark.parametrize("fold", range(5))
 def test_folds_by_subject_train_on_no_twin_of_a_held_out_case(fold):
-    parts, _ = splits.split(sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold})
+    parts, _ = splits.split(sides(hippocampus()), replace(PARAMS, scheme="subjects", fold=fold))
     assert held_out_with_a_twin_in_training(parts, "test") == 0
 
 
@@ -248,7 +245,7 @@ def test_folds_by_subject_hold_every_case_out_once():
         case_id
         for fold in range(5)
         for case_id, part in splits.split(
-            sides(hippocampus()), PARAMS | {"scheme": "subjects", "fold": fold}
+            sides(hippocampus()), replace(PARAMS, scheme="subjects", fold=fold)
         )[0].items()
         if part == "test"
     ]
@@ -257,7 +254,7 @@ def test_folds_by_subject_hold_every_case_out_once():
 
 # 170 subjects: 34 expected, SD 5.2; four SDs
 def test_folds_by_subject_have_about_a_fifth_each():
-    _, folds = splits.split(sides(hippocampus()), PARAMS | {"scheme": "subjects"})
+    _, folds = splits.split(sides(hippocampus()), replace(PARAMS, scheme="subjects"))
     counts = [
         len({(int(case_id[-3:]) + 1) // 2 for case_id, of in folds.items() if of == fold})
         for fold in range(5)
@@ -269,34 +266,34 @@ def test_folds_by_subject_have_about_a_fifth_each():
 # Leakage
 
 CASES = [
-    {"case_id": one, "subject_id": subject, "voxels_sha256": image}
+    AcceptedCase(one, subject, image)
     for one, subject, image in (("a", "S1", "x"), ("b", "S2", "y"), ("c", "S3", "z"), ("d", "S1", "y"))
 ]
 
 
 def test_disjoint_parts_leak_nothing():
     found = splits.leakage(CASES[:3], {"a": "train", "b": "validation", "c": "test"})
-    assert found == [
-        {"parts": list(parts), "shared_subjects": [], "shared_images": []}
+    assert found == tuple(
+        Leakage(parts, (), ())
         for parts in (("train", "validation"), ("train", "test"), ("validation", "test"))
-    ]
+    )
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
 def test_a_shared_subject_is_found():
     found = splits.leakage(CASES, {"a": "train", "b": "test", "c": "validation", "d": "test"})
-    assert [row["shared_subjects"] for row in found] == [[], ["S1"], []]
+    assert [row.shared_subjects for row in found] == [(), ("S1",), ()]
 
 
 @pytest.mark.requirement("SRS-SPLIT-1")
 def test_a_shared_image_is_found():
     found = splits.leakage(CASES, {"a": "train", "b": "validation", "c": "validation", "d": "train"})
-    assert [row["shared_images"] for row in found] == [["y"], [], []]
+    assert [row.shared_images for row in found] == [("y",), (), ()]
 
 
 def test_what_two_cases_of_one_part_share_is_no_leak():
     found = splits.leakage(CASES, {"a": "train", "b": "train", "c": "test", "d": "train"})
-    assert not any(row["shared_subjects"] or row["shared_images"] for row in found)
+    assert not any(row.shared_subjects or row.shared_images for row in found)
 
 
 # The stage
@@ -313,12 +310,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def accept(cases: list[dict]) -> None:
-    records.write(
-        "accepted.json",
-        {"labels": {"0": "background", "1": "organ"}, "excluded": [], "cases": cases},
-        "accepted",
-    )
+def accept(cases: list[AcceptedCase]) -> None:
+    accepted = Accepted(labels={"0": "background", "1": "organ"}, excluded=(), cases=tuple(cases))
+    records.write("accepted.json", accepted.record(), "accepted")
 
 
 def run(**changes) -> dict:
@@ -394,15 +388,13 @@ def test_shares_may_miss_1_by_rounding(project):  # 0.1 + 0.2 + 0.7 is 0.9999999
 def test_an_image_in_two_parts_stops_it(project):
     cases = twins(120)
     parts, _ = splits.split(cases, PARAMS)
-    train, test = (
-        next(case for case in cases if parts[case["case_id"]] == part) for part in ("train", "test")
-    )
-    test["voxels_sha256"] = train["voxels_sha256"]
+    train, test = (next(case for case in cases if parts[case.case_id] == part) for part in ("train", "test"))
+    cases[cases.index(test)] = replace(test, voxels_sha256=train.voxels_sha256)
     accept(cases)
     error = stopped()
     assert (error.headline, error.findings) == (
         "parts are not independent",
-        [f"train and test share images {train['voxels_sha256']}"],
+        [f"train and test share images {train.voxels_sha256}"],
     )
 
 
@@ -433,11 +425,8 @@ def test_scheme_nnunet_records_the_leak_and_goes_on(project, capsys):
     assert f"train and test share subjects {', '.join(shared)}" in capsys.readouterr().err
 
 
-def counts(validation: int, test: int) -> dict:
-    return {
-        part: {"cases": 3 * n, "subjects": n}
-        for part, n in (("train", 20), ("validation", validation), ("test", test))
-    }
+def counts(validation: int, test: int) -> PartCounts:
+    return PartCounts(*(PartCount(cases=3 * n, subjects=n) for n in (20, validation, test)))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,9 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, order, state
 from radiotrace.learning.fit import fit as learning_fit
 from radiotrace.learning.networks.layers import NetworkSpec
-from radiotrace.pipeline import params, randomness
+from radiotrace.pipeline import randomness
+from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, losses
 from radiotrace.segmentation.learner import SegmentationLearner
 from stages.segmentation import train
@@ -34,76 +37,80 @@ RECIPE = Recipe(
     multiple=4,
 )
 DATASET = {"dataset": {"modality": "MRI"}, "cases": []}
-P = {
-    "seed": 0,
-    "network": "dynunet",
-    "features": [4, 8, 8],
-    "norm": "instance",
-    "upsampling": "transposed",
-    "deep_supervision": None,
-    "dropout": 0.25,
-    "loss": "dice_ce",
-    "class_weights": None,
-    "tversky_alpha": 0.3,
-    "tversky_beta": 0.7,
-    "focal_tversky_gamma": 0.75,
-    "focal_gamma": 2,
-    "patch_voxels": [16, 20, 12],
-    "window_voxels": [32, 32, 32],
-    "clip_percentiles": [0.5, 99.5],
-    "epochs": 2,
-    "patience_epochs": None,
-    "zero_epochs": 10,
-    "batch_size": 1,
-    "accumulate": 1,
-    "patches_per_case": 1,
-    "cache_mb": 100,
-    "learning_rate": 0.002,
-    "learning_rate_end": 0.3,
-    "warm_up": 0.05,
-    "weight_decay": 0.01,
-    "gradient_clip": 5,
-    "gradient_limit": 10000,
-    "ema_share": 0.25,
-    "balance_volumes": True,
-    "numerics": "native",
-    "precision": "bf16",
-    "threads": 1,
-    "accelerator": "cpu",
-    "devices": 1,
-    "nodes": 1,
-    "strategy": "auto",
-    "tensorboard": False,
-    "augmentation": {
-        "affine_share": 0.6,
-        "rotation_degrees": 20,
-        "scale_min": 0.85,
-        "scale_max": 1.2,
-        "shift_voxels": 2,
-        "foreground_share": 0.33,
-        "intensity": 1,
-        "mirror_axes": [],
-    },
-}
+SETTINGS = TrainParams.of(
+    {
+        "seed": 0,
+        "network": "dynunet",
+        "features": [4, 8, 8],
+        "norm": "instance",
+        "upsampling": "transposed",
+        "deep_supervision": None,
+        "dropout": 0.25,
+        "loss": "dice_ce",
+        "class_weights": None,
+        "tversky_alpha": 0.3,
+        "tversky_beta": 0.7,
+        "focal_tversky_gamma": 0.75,
+        "focal_gamma": 2,
+        "patch_voxels": [16, 20, 12],
+        "window_voxels": [32, 32, 32],
+        "clip_percentiles": [0.5, 99.5],
+        "epochs": 2,
+        "patience_epochs": None,
+        "zero_epochs": 10,
+        "batch_size": 1,
+        "accumulate": 1,
+        "patches_per_case": 1,
+        "cache_mb": 100,
+        "learning_rate": 0.002,
+        "learning_rate_end": 0.3,
+        "warm_up": 0.05,
+        "weight_decay": 0.01,
+        "gradient_clip": 5,
+        "gradient_limit": 10000,
+        "ema_share": 0.25,
+        "balance_volumes": True,
+        "numerics": "native",
+        "precision": "bf16",
+        "threads": 1,
+        "accelerator": "cpu",
+        "devices": 1,
+        "nodes": 1,
+        "strategy": "auto",
+        "tensorboard": False,
+        "augmentation": {
+            "affine_share": 0.6,
+            "rotation_degrees": 20,
+            "scale_min": 0.85,
+            "scale_max": 1.2,
+            "shift_voxels": 2,
+            "foreground_share": 0.33,
+            "intensity": 1,
+            "mirror_axes": [],
+        },
+    }
+)
 
 
-def learner(p=P, train_on="abc", validate_on="d", changed=None) -> SegmentationLearner:
+def learner(settings=SETTINGS, train_on="abc", validate_on="d", changed=None) -> SegmentationLearner:
     return SegmentationLearner(
         architecture.build(NETWORK, 0),
-        losses.build(params.typed(losses.Settings, p), len(LABELS)),
+        losses.build(picked(losses.Settings, settings), len(LABELS)),
         phantoms.Cases(train_on, changed),
         phantoms.Cases(validate_on),
         LABELS,
-        params.typed(augmentation.Settings, p["augmentation"]),
-        dataclasses.replace(RECIPE, patch_voxels=tuple(p["patch_voxels"])),
+        picked(augmentation.Settings, settings.augmentation),
+        dataclasses.replace(RECIPE, patch_voxels=settings.patch_voxels),
         torch.device("cpu"),
     )
 
 
-def fit(folder, p=P, tensorboard=None, **options) -> tuple[dict, list]:
+def fit(folder, settings=SETTINGS, tensorboard=None, **options) -> tuple[dict, list]:
     """Bytes of the averaged weights, and the history."""
-    fabric = devices.launch(params.typed(devices.Hardware, p))
-    ema, history = learning_fit(learner(p, **options), train.fit_settings(p), fabric, folder, tensorboard)
+    fabric = devices.launch(picked(devices.Hardware, settings))
+    ema, history = learning_fit(
+        learner(settings, **options), train.fit_settings(settings), fabric, folder, tensorboard
+    )
     tensors = state.of(ema)
     return {name: value.detach().contiguous().numpy().tobytes() for name, value in tensors.items()}, history
 
@@ -128,15 +135,8 @@ def broken_fit(tmp_path, monkeypatch):
 
 
 def faults(patch, window=(16, 16, 16)) -> list[str]:
-    return train.shape_faults(
-        {
-            "network": "dynunet",
-            "patch_voxels": list(patch),
-            "window_voxels": list(window),
-            "features": [4, 8, 8, 8],
-        },
-        8,
-    )
+    settings = replace(SETTINGS, patch_voxels=patch, window_voxels=window, features=(4, 8, 8, 8))
+    return train.shape_faults(settings, 8)
 
 
 @pytest.mark.parametrize("patch", [(24, 24, 24), (40, 56, 40)])
@@ -173,7 +173,7 @@ def test_training_twice_gives_the_same_history(uninterrupted, tmp_path):
 
 @pytest.mark.requirement("SRS-TRAIN-1")
 def test_another_seed_gives_other_weights(uninterrupted, tmp_path):
-    assert fit(tmp_path, P | {"seed": 1})[0] != uninterrupted[0]
+    assert fit(tmp_path, replace(SETTINGS, seed=1))[0] != uninterrupted[0]
 
 
 def test_the_history_has_a_row_for_each_epoch(uninterrupted):
@@ -192,7 +192,7 @@ def test_the_history_has_the_validation_dice_of_each_label(uninterrupted):
 
 
 def test_an_empty_validation_part_has_no_dice(tmp_path):
-    assert fit(tmp_path, P | {"epochs": 1}, validate_on="")[1][0]["validation_dice"] == {}
+    assert fit(tmp_path, replace(SETTINGS, epochs=1), validate_on="")[1][0]["validation_dice"] == {}
 
 
 def test_validation_does_not_change_the_weights(uninterrupted, tmp_path):
@@ -200,7 +200,7 @@ def test_validation_does_not_change_the_weights(uninterrupted, tmp_path):
 
 
 def test_training_lowers_the_loss(tmp_path):
-    history = fit(tmp_path, P | {"epochs": 10}, validate_on="")[1]
+    history = fit(tmp_path, replace(SETTINGS, epochs=10), validate_on="")[1]
     assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
 
 
@@ -268,7 +268,7 @@ def fp16(monkeypatch):
         )
 
     monkeypatch.setattr(devices, "launch", launch)
-    return P | {"precision": "fp16"}
+    return replace(SETTINGS, precision="fp16")
 
 
 def left_out(history: list[dict]) -> list[tuple[int, int]]:
@@ -284,7 +284,7 @@ def test_fp16_leaves_out_steps_until_the_loss_scale_fits(fp16, tmp_path):
     _, history = fit(tmp_path, fp16)
     assert left_out(history)[0] == (1, 1)
     # steps were taken in each epoch
-    assert all(row["gradient_norm_max"] < P["gradient_limit"] for row in history)
+    assert all(row["gradient_norm_max"] < SETTINGS.gradient_limit for row in history)
 
 
 def test_a_killed_fp16_run_goes_on_with_its_loss_scale(fp16, tmp_path, monkeypatch):
@@ -313,26 +313,26 @@ def test_a_loss_that_is_not_finite_names_the_partial_history(broken_fit, tmp_pat
 @pytest.mark.requirement("SRS-TRAIN-3")
 def test_exploding_gradients_stop_the_run(tmp_path):
     with pytest.raises(StageError, match=r"gradient norm is .* in epoch 1, step 1 of 3"):
-        fit(tmp_path, P | {"gradient_limit": 1e-6})
+        fit(tmp_path, replace(SETTINGS, gradient_limit=1e-6))
 
 
 @pytest.mark.requirement("SRS-TRAIN-3")
 def test_a_validation_dice_that_stays_0_stops_the_run_and_keeps_the_history(tmp_path, monkeypatch):
     monkeypatch.setattr(SegmentationLearner, "scores", lambda *args: {"anterior": 0.0, "posterior": 0.0})
     with pytest.raises(StageError, match="validation dice has been 0 for 2 epochs in epoch 2"):
-        fit(tmp_path, P | {"epochs": 3, "zero_epochs": 2})
+        fit(tmp_path, replace(SETTINGS, epochs=3, zero_epochs=2))
     assert [row["epoch"] for row in json.loads((tmp_path / "history.json").read_text())] == [1, 2]
 
 
 def test_a_run_out_of_patience_ends_early_and_in_one_piece(tmp_path, monkeypatch):
     monkeypatch.setattr(SegmentationLearner, "scores", lambda *args: {"anterior": 0.5, "posterior": 0.5})
-    assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
+    assert len(fit(tmp_path, replace(SETTINGS, epochs=9, patience_epochs=2))[1]) == 3
     # found again, not trained further
-    assert len(fit(tmp_path, P | {"epochs": 9, "patience_epochs": 2})[1]) == 3
+    assert len(fit(tmp_path, replace(SETTINGS, epochs=9, patience_epochs=2))[1]) == 3
 
 
 def test_tensorboard_gets_an_event_file(tmp_path):
-    fit(tmp_path / "checkpoints", P | {"epochs": 1}, tensorboard=tmp_path / "events")
+    fit(tmp_path / "checkpoints", replace(SETTINGS, epochs=1), tensorboard=tmp_path / "events")
     assert len(list((tmp_path / "events").glob("events.out.tfevents.*"))) == 1
 
 
@@ -340,9 +340,9 @@ def test_tensorboard_gets_an_event_file(tmp_path):
 # enlarges.
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_accumulated_micro_batches_train_as_the_whole_batch_does(tmp_path, accumulate):
-    p = P | {"batch_size": 4, "precision": "fp32", "epochs": 3}
+    settings = replace(SETTINGS, batch_size=4, precision="fp32", epochs=3)
     whole, parts = (
-        fit(tmp_path / str(parts), p | {"accumulate": parts}, train_on="abcdefgh")[1]
+        fit(tmp_path / str(parts), replace(settings, accumulate=parts), train_on="abcdefgh")[1]
         for parts in (1, accumulate)
     )
     assert [row["train_loss"] for row in parts] == pytest.approx(
@@ -352,7 +352,7 @@ def test_accumulated_micro_batches_train_as_the_whole_batch_does(tmp_path, accum
 
 def faults_of(cases=(8, 2), **changes) -> list[str]:
     counts = dict(zip(("train", "validation"), cases, strict=True))
-    return train.faults(P | changes, DATASET, 3, counts)
+    return train.faults(replace(SETTINGS, **changes), DATASET, 3, counts)
 
 
 def test_the_default_has_no_faults():
@@ -398,7 +398,7 @@ def test_all_that_does_not_fit_together_is_named_at_once():
 
 @pytest.mark.parametrize("name", losses.NAMES)
 def test_every_loss_trains(tmp_path, name):
-    history = fit(tmp_path, P | {"loss": name, "epochs": 6}, validate_on="")[1]
+    history = fit(tmp_path, replace(SETTINGS, loss=name, epochs=6), validate_on="")[1]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 

@@ -12,6 +12,7 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import checks, identity
 from radiotrace.pipeline import stage
+from radiotrace.records.sections.validate import ValidateParams
 from stages import ingest, validate
 from tests import phantoms, projects
 
@@ -336,17 +337,18 @@ def test_excluding_every_case_stops_it(clean, capsys):
 # Parts
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
-LIMITS = {
-    "size_voxels_min": 8,
-    "size_voxels_max": 1024,
-    "spacing_mm_min": 0.1,
-    "spacing_mm_max": 10,
-    "grid_tolerance_mm": 0.001,
-    "grid_tolerance_direction": 0.0001,
-    "every_label": True,
-    "label_components_max": 1,
-    "outlier_mad": 5,
-}
+LIMITS = ValidateParams(
+    size_voxels_min=8,
+    size_voxels_max=1024,
+    spacing_mm_min=0.1,
+    spacing_mm_max=10,
+    grid_tolerance_mm=0.001,
+    grid_tolerance_direction=0.0001,
+    every_label=True,
+    label_components_max=1,
+    outlier_mad=5,
+    exclude=(),
+)
 
 
 def check_case(prepared, number: int, folder="nowhere") -> list[checks.Finding]:

@@ -8,7 +8,9 @@ from radiotrace import records
 from radiotrace.commands import revisions, tables
 from radiotrace.errors import StageError
 from radiotrace.records import measure_table
+from radiotrace.records.comparison import Comparison, Run
 from radiotrace.records.measure_table import Described
+from radiotrace.records.typed import picked
 
 UNSAID = "neither run has a metrics.json whose table of measures says whether more of it is better"
 
@@ -30,10 +32,10 @@ def compare(args) -> None:
     if not any(tables):
         aim = comparison.Aim(None, UNSAID)
     compared = comparison.compare(a, b, args.metric, args.margin, aim)
-    found = {"run_a": about_a, "run_b": about_b, **compared}
+    found = picked(Comparison, compared, run_a=about_a, run_b=about_b)
     print(text(found, described.heading if described else ""))
     if args.out:
-        records.write(args.out, found, "comparison")
+        records.write(args.out, found.record(), "comparison")
 
 
 def options(parser) -> None:
@@ -59,7 +61,7 @@ def options(parser) -> None:
     parser.add_argument("--out", help="file to write the record 'comparison' to")
 
 
-def _both(args) -> list[tuple[dict, dict]]:
+def _both(args) -> list[tuple[dict, Run]]:
     """(cases, what the record says of the run) of each run; the faults of both in one error."""
     found, errors = [], []
     for run in (args.run_a, args.run_b):
@@ -67,18 +69,8 @@ def _both(args) -> list[tuple[dict, dict]]:
             content, commit = revisions.read(run, f"{args.metrics}/cases.json")
             cases = _parsed(content, run)
             name = Path(run).name if commit is None else run  # no absolute path in a record
-            found.append(
-                (
-                    cases,
-                    {
-                        "name": name,
-                        "commit": commit,
-                        "cases_sha256": hashlib.sha256(content).hexdigest(),
-                        "run_id": cases["run_id"],
-                        "part": cases["part"],
-                    },
-                )
-            )
+            digest = hashlib.sha256(content).hexdigest()
+            found.append((cases, Run(name, commit, digest, cases["run_id"], cases["part"])))
         except StageError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -142,58 +134,54 @@ def _parsed(content: bytes, run: str) -> dict:
     return cases
 
 
-def text(found: dict, heading: str = "") -> str:
+def text(found: Comparison, heading: str = "") -> str:
     """A comparison for people.
 
     Args:
-        found: the record 'comparison'.
         heading: title and unit of its metric; "" where nothing says.
     """
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("label", "A", "B", "B - A", "95 % interval", "median", "Wilcoxon p", "cases", "subjects", "verdict")
     ]
-    for name, row in found["rows"].items():
+    for name, row in found.rows.items():
         rows.append(
             (
                 name,
-                *(tables.number(row[key]) for key in ("mean_a", "mean_b", "difference")),
-                _interval(row["difference_ci95_low"], row["difference_ci95_high"]),
-                tables.number(row["median_difference"]),
-                tables.number(row["wilcoxon_p"], 2),
-                str(row["n_cases"]),
-                str(row["n_subjects"]),
-                row["verdict"] or "none",
+                *(tables.number(value) for value in (row.mean_a, row.mean_b, row.difference)),
+                _interval(row.difference_ci95_low, row.difference_ci95_high),
+                tables.number(row.median_difference),
+                tables.number(row.wilcoxon_p, 2),
+                str(row.n_cases),
+                str(row.n_subjects),
+                row.verdict or "none",
             )
         )
-    metric = f"{heading} ({found['metric']})" if heading else found["metric"]
+    metric = f"{heading} ({found.metric})" if heading else found.metric
     lines = [
-        f"{metric}, {found['better'] or 'neither larger nor smaller'} is better; margin {found['margin']:g}",
+        f"{metric}, {found.better or 'neither larger nor smaller'} is better; margin {found.margin:g}",
         *(
-            f"{side.upper()}  {about['name']}  run {about['run_id'][:12]}"
-            for side, about in (("a", found["run_a"]), ("b", found["run_b"]))
+            f"{side}  {about.name}  run {about.run_id[:12]}"
+            for side, about in (("A", found.run_a), ("B", found.run_b))
         ),
         "",
         tables.aligned(rows),
         "",
     ]
-    for name, row in found["rows"].items():
-        undefined = {side: row[f"n_undefined_{side}"] for side in "ab"}
-        if any(undefined.values()) or row["n_undefined_b_only"]:
+    for name, row in found.rows.items():
+        if row.n_undefined_a or row.n_undefined_b or row.n_undefined_b_only:
             lines.append(
-                f"{name}: undefined in {undefined['a']} cases of A and {undefined['b']} of B, "
-                f"{row['n_undefined_b_only']} of B only"
+                f"{name}: undefined in {row.n_undefined_a} cases of A and {row.n_undefined_b} of B, "
+                f"{row.n_undefined_b_only} of B only"
             )
-    reasons = {row["no_verdict"]: [] for row in found["rows"].values() if row["no_verdict"]}
-    for name, row in found["rows"].items():
-        if row["no_verdict"]:
-            reasons[row["no_verdict"]].append(name)
+    reasons = {row.no_verdict: [] for row in found.rows.values() if row.no_verdict}
+    for name, row in found.rows.items():
+        if row.no_verdict:
+            reasons[row.no_verdict].append(name)
     lines += [f"no verdict on {', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    for side in "ab":
-        if only := found[f"only_{side}"]:
-            lines.append(
-                f"{len(only)} cases are in run {side.upper()} only and do not count: {', '.join(only)}"
-            )
-    if found["run_a"]["run_id"] == found["run_b"]["run_id"]:
+    for side, only in (("A", found.only_a), ("B", found.only_b)):
+        if only:
+            lines.append(f"{len(only)} cases are in run {side} only and do not count: {', '.join(only)}")
+    if found.run_a.run_id == found.run_b.run_id:
         lines.append("Both are one run.")
     return "\n".join(lines).rstrip()
 

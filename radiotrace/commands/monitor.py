@@ -299,7 +299,7 @@ def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]
 
 def text(found: dict) -> str:
     """A report for people."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "feature",
             "reference",

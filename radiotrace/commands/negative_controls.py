@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from radiotrace import records
 from radiotrace.commands import of_task, tables
@@ -72,7 +74,7 @@ class Faults:
         evaluated: the run, of a study.
     """
 
-    def __init__(self, path: Path, design: Design, whose: str, args, evaluated=None):
+    def __init__(self, path: Path, design: Design, whose: str, args, evaluated: "Evaluated | None" = None):
         self.path, self.required, self.args = path, design.requirements, args
         self.known = tests.declared(args.study.repository / "tests")
         self.faults = {
@@ -115,7 +117,7 @@ class Faults:
         same = entry == {key: self.before[name][key] for key in entry}
         return same and all(one["verdict"] == "red" for one in verdicts.values())
 
-    def _verdicts(self, names: list[str]):
+    def _verdicts(self, names: list[str]) -> Iterator[tuple[str, dict]]:
         """Name and verdicts of each fault, as they come."""
         # here, because it imports numpy, which the other commands need not wait for
         from joblib import Parallel, delayed
@@ -131,8 +133,11 @@ class Faults:
                 for name in names
                 if "file" in self.faults[name]
             ]
-            yield from Parallel(self.args.jobs, return_as="generator_unordered")(jobs)
+            done: Any = Parallel(self.args.jobs, return_as="generator_unordered")(jobs)
+            yield from done
         for name in (name for name in names if "predictions" in self.faults[name]):
+            if self.evaluated is None:
+                raise ValueError(f"{name} is a fault of predictions, which needs a run")
             yield name, self.evaluated.under(self.faults[name], self._users(name), self.required)
 
     def _files(self, requirement_id: str) -> list[str]:

@@ -147,6 +147,8 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
     organs = tuple(name for value, name in declared.labels.items() if value != "0")
     draft = Draft(declared.identity["name"], organs, task, picture_voxels(folder / "data", declared))
     start = beginning(task.name, first.repository)
+    if start is None:
+        raise ValueError(f"nothing to begin a study of {task.name} with, which `refused` says")
     values = values_of(draft, study, declared, params.read(start)["validate"])
     design = folder / "design"
     design.mkdir()

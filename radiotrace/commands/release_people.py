@@ -4,6 +4,7 @@ Called by release.py. Everything is looked at in the current folder, the root of
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from radiotrace.commands import programs
@@ -36,7 +37,7 @@ def is_own(path: str, own: tuple[str, ...] = OWN) -> bool:
     return any(path == name or path.startswith(f"{name}/") for name in own)
 
 
-def some(names: tuple[str, ...]) -> str:
+def some(names: Sequence[str]) -> str:
     """The first name, and how many more there are."""
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 

@@ -39,8 +39,7 @@ def review(args) -> None:
             args.items,
             "Give one of the two; --refuse ITEM leaves items out of --all.",
         )
-    is_name = args.by is None or (args.by.strip() and args.by.isprintable() and len(args.by) <= NAME_LENGTH)
-    if not is_name:
+    if args.by is not None and not _is_name(args.by):
         raise StageError(
             f"--as: found {args.by[:NAME_LENGTH]!a}, expected a name of 1 to {NAME_LENGTH} "
             f"printable characters"
@@ -131,6 +130,11 @@ def python(repository: Path) -> str:
     there, if there is one."""
     name = ".venv/bin/python"
     return name if (repository / name).exists() else "python"
+
+
+def _is_name(text: str) -> bool:
+    """Whether somebody may be called so in a ledger."""
+    return bool(text.strip()) and text.isprintable() and len(text) <= NAME_LENGTH
 
 
 def _some(names: list[str]) -> str:

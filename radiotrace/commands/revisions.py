@@ -4,6 +4,7 @@ or of here and now."""
 import re
 import subprocess
 from pathlib import Path
+from typing import cast
 
 from radiotrace.errors import StageError
 
@@ -84,7 +85,7 @@ def _of_dvc(run: str, commit: str, path: str) -> bytes:
 
     folder = _git("rev-parse", "--show-prefix").stdout.decode().strip()
     try:
-        return DVCFileSystem(rev=commit).read_bytes(f"{folder}{path}")
+        return cast(bytes, DVCFileSystem(rev=commit).read_bytes(f"{folder}{path}"))
     except (DvcException, OSError) as error:
         raise StageError(
             f"run {run} has no {path}",

@@ -150,7 +150,7 @@ def _review(args, key) -> dict[Path, dict]:
     ]
     time_utc = _utc(args.time, faults)
     record = statements.review(
-        args.name, args.meaning, time_utc, (Path(args.evidence) / statements.MANIFEST).read_bytes()
+        args.name, args.meaning, time_utc or "", (Path(args.evidence) / statements.MANIFEST).read_bytes()
     )
     faults = faults or [dsse.brief(line) for line in records.faults(record, "review_statement")]
     if faults:

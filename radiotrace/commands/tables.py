@@ -1,7 +1,9 @@
 """Tables: rows of text in columns, as people read them on a terminal."""
 
+from collections.abc import Sequence
 
-def aligned(rows: list[tuple[str, ...]]) -> str:
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     """The rows as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

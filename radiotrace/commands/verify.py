@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from radiotrace import records
 from radiotrace.commands import of_task
@@ -220,7 +221,7 @@ def attempted(level: int, what: str, function, *places) -> list[Check]:
     failed, and the others go on.
     """
     try:
-        found = function(*places)
+        found: Any = function(*places)
     except StageError as error:
         found = [error.headline, *error.findings]
     # RecursionError is a RuntimeError

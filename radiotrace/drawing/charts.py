@@ -5,6 +5,9 @@ Plain values in, bytes out. Where nothing is defined, a chart says so.
 """
 
 import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,30 +23,72 @@ DRAWN_POINTS = 300  # more than so many become pixels, to keep the file small
 WIDTH = 100  # characters of small text on a line
 
 
-def reliability(before: list[dict], after: list[dict], temperature: float | None = None) -> bytes:
+@dataclass(frozen=True)
+class Bar:
+    """A bin of a reliability diagram.
+
+    Attributes:
+        confidence: mean probability; share_right: of the voxels. Both None where the bin is empty.
+    """
+
+    voxels: float
+    confidence: float | None
+    share_right: float | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean with its 95 % interval; None where undefined."""
+
+    n_cases: int
+    n_subjects: int
+    mean: float | None
+    ci95_low: float | None
+    ci95_high: float | None
+
+
+@dataclass(frozen=True)
+class Group(Spread):
+    """A group of an attribute, and its gap to the other cases; subgroups.compare says what each is.
+
+    Attributes:
+        also: other names of the same group.
+    """
+
+    attribute: str
+    group: str
+    insufficient_n: bool
+    gap: float | None
+    gap_simultaneous95_low: float | None
+    gap_simultaneous95_high: float | None
+    gap_no_interval: str | None
+    also: tuple[str, ...]
+
+
+def reliability(before: Sequence[Bar], after: Sequence[Bar], temperature: float | None = None) -> bytes:
     """Reliability diagrams before and after temperature scaling, with the voxels of each bin below.
 
     Args:
-        before, after: rows of `bins`, over the same range from 0 to 1 in bins of equal width.
+        before, after: of `bins`, over the same range from 0 to 1 in bins of equal width.
         temperature: for the title.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 5.4), layout="constrained")
         grid = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
-        most = max((row["voxels"] for row in (*before, *after)), default=0) or 10
+        most = max((row.voxels for row in (*before, *after)), default=0) or 10
         scaled = "after temperature scaling" + ("" if temperature is None else f", T = {temperature:.3g}")
         for (diagram, counts), rows, title in zip(
             grid.T, (before, after), ("before temperature scaling", scaled), strict=True
         ):
-            total, filled = sum(row["voxels"] for row in rows), [row for row in rows if row["voxels"]]
+            total, filled = sum(row.voxels for row in rows), [row for row in rows if row.voxels]
+            columns = [(row.voxels, row.confidence, row.share_right) for row in filled]
+            voxels, confidence, share_right = np.array(columns, float).reshape(-1, 3).T
             diagram.plot((0, 1), (0, 1), color=GREY, ls="--", lw=1, label="calibrated")
             if filled:
-                error = (
-                    sum(row["voxels"] * abs(row["confidence"] - row["share_right"]) for row in filled) / total
-                )
+                error = sum((voxels * np.abs(confidence - share_right)).tolist()) / total
                 diagram.plot(
-                    [row["confidence"] for row in filled],
-                    [row["share_right"] for row in filled],
+                    confidence,
+                    share_right,
                     color=PLAIN,
                     marker="o",
                     ms=4,
@@ -57,8 +102,8 @@ def reliability(before: list[dict], after: list[dict], temperature: float | None
             diagram.legend(loc="upper left", fontsize=8)
             diagram.grid(alpha=0.3)
             for number, row in enumerate(rows):
-                if row["voxels"]:
-                    counts.bar((number + 0.5) / len(rows), row["voxels"], 0.9 / len(rows), color=PLAIN)
+                if row.voxels:
+                    counts.bar((number + 0.5) / len(rows), row.voxels, 0.9 / len(rows), color=PLAIN)
             counts.set(xlabel="probability of the label that wins", ylim=(0.5, 2 * most))
             counts.set_yscale("log")
         grid[0, 0].set_ylabel("share of voxels that are right")
@@ -66,19 +111,18 @@ def reliability(before: list[dict], after: list[dict], temperature: float | None
         return svg(figure)
 
 
-def bins(tally: calibration.Tally, row: int = 0) -> list[dict]:
-    """Rows of `reliability`: voxels; confidence, the mean probability, and share_right, both None where a bin
-    is empty.
+def bins(tally: calibration.Tally, row: int = 0) -> list[Bar]:
+    """What `reliability` draws.
 
     Args:
         row: of the tally: 0 for the label that wins, 1 + k for label k.
     """
     return [
-        {
-            "voxels": float(voxels),
-            "confidence": float(confidence / voxels) if voxels else None,
-            "share_right": float(hits / voxels) if voxels else None,
-        }
+        Bar(
+            voxels=float(voxels),
+            confidence=float(confidence / voxels) if voxels else None,
+            share_right=float(hits / voxels) if voxels else None,
+        )
         for voxels, confidence, hits in zip(
             tally.voxels[row], tally.confidence[row], tally.hits[row], strict=True
         )
@@ -113,12 +157,13 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
                 ("limit_high", "bias + 1.96 SD", "--"),
                 ("limit_low", "bias − 1.96 SD", "--"),
             ):
-                if found[key] is not None:
-                    axes.axhline(found[key], color="black", lw=1, ls=dashes)
+                value = found[key]
+                if value is not None:
+                    axes.axhline(value, color="black", lw=1, ls=dashes)
                     axes.text(
                         1.01,
-                        found[key],
-                        _minus(f"{name}\n{found[key]:+,.{0 if abs(found[key]) >= 10 else 2}f} mm³"),
+                        value,
+                        _minus(f"{name}\n{value:+,.{0 if abs(value) >= 10 else 2}f} mm³"),
                         **_beside(axes),
                     )
             _fitted(axes, reference, prediction)
@@ -151,29 +196,29 @@ def _fitted(axes, reference: np.ndarray, prediction: np.ndarray) -> None:
         axes.legend(loc="upper right", fontsize=8, frameon=False)
 
 
-def forest(rows: list[dict], measure: str, overall: dict) -> bytes:
+def forest(rows: Sequence[Group], measure: str, overall: Spread) -> bytes:
     """Mean of a measure in each group of each attribute with its 95 % interval, beside that of all cases, and
     the gap to the other cases.
 
     Args:
-        rows: of subgroups.compare.
+        rows: those of one attribute beside each other.
         measure: name and unit, for the axis.
-        overall: of statistics.summary over all cases.
+        overall: over all cases.
     """
     with matplotlib.rc_context(STYLE):
         places, ticks = _places(rows), {}
         figure = Figure(figsize=(8, 1.3 + 0.27 * (max(places, default=0) + 1)), layout="constrained")
         axes = figure.subplots()
-        if overall["mean"] is not None:
-            axes.axvline(overall["mean"], color="black", lw=1, ls="--")
-        if overall["ci95_low"] is not None:
-            axes.axvspan(overall["ci95_low"], overall["ci95_high"], color="0.9", zorder=0)
+        if overall.mean is not None:
+            axes.axvline(overall.mean, color="black", lw=1, ls="--")
+        if overall.ci95_low is not None and overall.ci95_high is not None:
+            axes.axvspan(overall.ci95_low, overall.ci95_high, color="0.9", zorder=0)
         for place, row in zip(places, rows, strict=True):
             if place - 1 not in places:
-                ticks[place - 1] = f"{row['attribute']}:", "black"
-            colour = GREY if row["insufficient_n"] else "black"
-            also = "".join(f"\n= {name}" for name in row["also"])
-            ticks[place] = f"{row['group']}    {row['n_cases']} / {row['n_subjects']}{also}", colour
+                ticks[place - 1] = f"{row.attribute}:", "black"
+            colour = GREY if row.insufficient_n else "black"
+            also = "".join(f"\n= {name}" for name in row.also)
+            ticks[place] = f"{row.group}    {row.n_cases} / {row.n_subjects}{also}", colour
             axes.text(1.02, place, _gap_text(row), color=colour, **_beside(axes))
             _interval(axes, place, row, colour)
         axes.text(1.02, 0, "gap to the others (all at once)" if rows else "no groups", **_beside(axes))
@@ -189,47 +234,45 @@ def forest(rows: list[dict], measure: str, overall: dict) -> bytes:
         return svg(figure)
 
 
-def _places(rows: list[dict]) -> list[int]:
+def _places(rows: Sequence[Group]) -> list[int]:
     """A line for each row, with one left free above each attribute."""
     places = []
     for number, row in enumerate(rows):
         places.append(
             (places[-1] if places else -1)
-            + (1 if number and row["attribute"] == rows[number - 1]["attribute"] else 2)
+            + (1 if number and row.attribute == rows[number - 1].attribute else 2)
         )
     return places
 
 
-def _interval(axes, place: int, row: dict, colour: str) -> None:
-    if row["mean"] is None:
+def _interval(axes, place: int, row: Group, colour: str) -> None:
+    if row.mean is None:
         _undefined(axes, place)
         return
-    if row["ci95_low"] is not None:
-        axes.plot((row["ci95_low"], row["ci95_high"]), (place, place), color=colour, lw=1.5)
-    marker, inside = ("o", "white") if row["insufficient_n"] else ("s", colour)
-    axes.plot(row["mean"], place, color=colour, marker=marker, ms=5, mfc=inside)
+    if row.ci95_low is not None:
+        axes.plot((row.ci95_low, row.ci95_high), (place, place), color=colour, lw=1.5)
+    marker, inside = ("o", "white") if row.insufficient_n else ("s", colour)
+    axes.plot(row.mean, place, color=colour, marker=marker, ms=5, mfc=inside)
 
 
 def _beside(axes) -> dict:
     return {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
 
 
-def _gap_text(row: dict) -> str:
-    if row["insufficient_n"]:
+def _gap_text(row: Group) -> str:
+    if row.insufficient_n:
         return "too few subjects"
-    low, high = row["gap_simultaneous95_low"], row["gap_simultaneous95_high"]
-    interval = f"no interval: {row['gap_no_interval']}" if low is None else f"{low:+.3f} to {high:+.3f}"
-    return _minus(f"{row['gap']:+.3f} ({interval})")
+    low, high = row.gap_simultaneous95_low, row.gap_simultaneous95_high
+    interval = f"no interval: {row.gap_no_interval}" if low is None else f"{low:+.3f} to {high:+.3f}"
+    return _minus(f"{row.gap:+.3f} ({interval})")
 
 
-def _mean_text(found: dict) -> str:
-    """Mean, interval and numbers of a statistics.summary."""
-    if found["mean"] is None:
+def _mean_text(found: Spread) -> str:
+    """Mean, interval and numbers."""
+    if found.mean is None:
         return "undefined"
-    interval = (
-        "no interval" if found["ci95_low"] is None else f"{found['ci95_low']:.3f} to {found['ci95_high']:.3f}"
-    )
-    return f"{found['mean']:.3f} ({interval}), n = {found['n_cases']} / {found['n_subjects']}"
+    interval = "no interval" if found.ci95_low is None else f"{found.ci95_low:.3f} to {found.ci95_high:.3f}"
+    return f"{found.mean:.3f} ({interval}), n = {found.n_cases} / {found.n_subjects}"
 
 
 def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kept: float | None) -> bytes:
@@ -248,9 +291,11 @@ def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kep
         share = np.arange(1, len(curve) + 1) / max(len(curve), 1)
         if random is not None:
             axes.axhline(random, color=GREY, ls=":", label=f"scores that know nothing: AURC {random:.3f}")
+        plain: dict[str, Any] = {"color": PLAIN, "marker": "." if len(curve) < 60 else ""}
+        dashed: dict[str, Any] = {"color": "black", "ls": "--", "lw": 1}
         for values, name, look in (
-            (curve, "uncertainty", {"color": PLAIN, "marker": "." if len(curve) < 60 else ""}),
-            (best, "scores that know the Dice", {"color": "black", "ls": "--", "lw": 1}),
+            (curve, "uncertainty", plain),
+            (best, "scores that know the Dice", dashed),
         ):
             axes.plot(
                 share, values, label=f"{name}: AURC {np.mean(values):.3f}" if len(values) else name, **look

@@ -1,6 +1,7 @@
 """Figures: SVG files that are the same bytes every time, each readable without colour and offline."""
 
 import io
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -8,10 +9,16 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
 
 # told apart by colour-blind readers; the prediction is dashed as well
 PREDICTION, REFERENCE = "#d95f02", "#1b9e77"
-STYLE = {"svg.hashsalt": "radiotrace", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
+STYLE: dict[RcKeyType, Any] = {
+    "svg.hashsalt": "radiotrace",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+}
 
 
 def svg(figure: Figure) -> bytes:

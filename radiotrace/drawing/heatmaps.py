@@ -3,6 +3,7 @@ offline."""
 
 import matplotlib
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -49,9 +50,7 @@ def overlays(rows: list[dict], title: str, meaning: str) -> bytes:
             axes_of_row[0].set_title(row["title"], loc="left").set_in_layout(False)
         colours = _heat(np.linspace(0, 1, 256))
         seen = ListedColormap(colours[:, :3] * colours[:, 3:] + GREY * (1 - colours[:, 3:]))
-        bar = figure.colorbar(
-            matplotlib.cm.ScalarMappable(cmap=seen), ax=grid, location="bottom", aspect=50, pad=0.02
-        )
+        bar = figure.colorbar(ScalarMappable(cmap=seen), ax=grid, location="bottom", aspect=50, pad=0.02)
         bar.set_label(meaning)
         figure.legend(
             handles=[

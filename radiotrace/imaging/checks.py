@@ -15,6 +15,7 @@ from scipy import ndimage
 from radiotrace.imaging import volumes
 from radiotrace.imaging.channels import Channel, named, of_dataset
 from radiotrace.records import raw_files
+from radiotrace.records.sections.validate import ValidateParams
 
 ONE_CHANNEL = (named(None),)
 
@@ -32,7 +33,7 @@ class Finding(NamedTuple):
 
 
 def case_findings(
-    case: dict, labels: dict[str, str], limits: dict, channels: Sequence[Channel] = ONE_CHANNEL
+    case: dict, labels: dict[str, str], limits: ValidateParams, channels: Sequence[Channel] = ONE_CHANNEL
 ) -> list[Finding]:
     """Checks of one case that need its record only, not its voxels.
 
@@ -81,18 +82,18 @@ def case_findings(
             )
     image = case["image"]
     findings += _apart(case_id, images, limits)
-    low, high = limits["size_voxels_min"], limits["size_voxels_max"]
+    low, high = limits.size_voxels_min, limits.size_voxels_max
     # one slice is a picture: whether all cases are pictures, set_findings says
     if not all(low <= size <= high or size == 1 for size in image["grid"]["size_voxels"]):
         add("size", _xyz(image["grid"]["size_voxels"]) + " voxels", f"{low} to {high}")
-    low, high = limits["spacing_mm_min"], limits["spacing_mm_max"]
+    low, high = limits.spacing_mm_min, limits.spacing_mm_max
     if not all(low <= spacing <= high for spacing in image["grid"]["spacing_mm"]):
         add("spacing", _xyz(image["grid"]["spacing_mm"]) + " mm", f"{low:g} to {high:g} mm")
     for name, of_image, of_label_map in volumes.grid_faults(
         image["grid"],
         case["label_map"]["grid"],
-        limits["grid_tolerance_mm"],
-        limits["grid_tolerance_direction"],
+        limits.grid_tolerance_mm,
+        limits.grid_tolerance_direction,
     ):
         add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
     volumes_mm3 = case["label_map"]["label_volumes_mm3"]
@@ -104,7 +105,7 @@ def case_findings(
                 "labels_present",
                 f"label {value} ({name}) has no voxel",
                 "every label",
-                "error" if limits["every_label"] else "warning",
+                "error" if limits.every_label else "warning",
             )
     return findings
 
@@ -118,13 +119,13 @@ def named_images(case: dict, channels: Sequence[Channel]) -> dict[str, dict]:
     return {f"channel {channel.name}": source for channel, source in zip(channels, sources, strict=True)}
 
 
-def _apart(case_id: str, images: dict[str, dict], limits: dict) -> list[Finding]:
+def _apart(case_id: str, images: dict[str, dict], limits: ValidateParams) -> list[Finding]:
     """Channels of a case that lie on another grid than the first, or have the voxels of an earlier one."""
     findings, name_of = [], {}
     (first_name, first), *_ = images.items()
     for name, source in images.items():
         faults = volumes.grid_faults(
-            source["grid"], first["grid"], limits["grid_tolerance_mm"], limits["grid_tolerance_direction"]
+            source["grid"], first["grid"], limits.grid_tolerance_mm, limits.grid_tolerance_direction
         )
         findings += [
             Finding(
@@ -151,7 +152,7 @@ def _apart(case_id: str, images: dict[str, dict], limits: dict) -> list[Finding]
 
 
 def label_map_findings(
-    case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: dict
+    case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: ValidateParams
 ) -> list[Finding]:
     """Checks of one label map's shape: touching the border, connected components (faces, edges and corners
     connect); and the axis of the slice, where a picture has one."""
@@ -174,13 +175,13 @@ def label_map_findings(
                 )
             )
         components = ndimage.label(mask, np.ones((3, 3, 3)))[1]
-        if components > limits["label_components_max"]:
+        if components > limits.label_components_max:
             findings.append(
                 Finding(
                     case_id,
                     "label_components",
                     f"{name}: {components} components",
-                    f"at most {limits['label_components_max']}",
+                    f"at most {limits.label_components_max}",
                     "warning",
                 )
             )
@@ -204,7 +205,10 @@ def _slice_findings(case_id: str, shape_zyx: tuple[int, ...]) -> list[Finding]:
 
 
 def set_findings(
-    cases: list[dict], labels: dict[str, str], limits: dict, channels: Sequence[Channel] = ONE_CHANNEL
+    cases: list[dict],
+    labels: dict[str, str],
+    limits: ValidateParams,
+    channels: Sequence[Channel] = ONE_CHANNEL,
 ) -> list[Finding]:
     """Checks of cases against each other. Cases with a read fault take no part.
 
@@ -217,7 +221,7 @@ def set_findings(
     for number, channel in enumerate(channels):
         of_channel = {case["case_id"]: raw_files.images(case)[number]["intensity"] for case in cases}
         name = f"channel {channel.name}: " if len(channels) > 1 else ""
-        findings += _intensity_outliers(of_channel, name, limits["outlier_mad"])
+        findings += _intensity_outliers(of_channel, name, limits.outlier_mad)
     for value, name in labels.items():
         sizes = (
             {case["case_id"]: case["label_map"]["label_volumes_mm3"].get(value, 0) for case in cases}
@@ -226,12 +230,12 @@ def set_findings(
         )
         findings += [
             Finding(case_id, check, f"{name}: {found}", expected, "warning")
-            for case_id, check, found, expected in _outliers(sizes, "label_volume", limits["outlier_mad"])
+            for case_id, check, found, expected in _outliers(sizes, "label_volume", limits.outlier_mad)
         ]
     return findings
 
 
-def of_records(dataset: dict, cases: list[dict], limits: dict) -> list[Finding]:
+def of_records(dataset: dict, cases: list[dict], limits: ValidateParams) -> list[Finding]:
     """All that can be found of cases without their voxels: of each, then of the set.
 
     Args:
@@ -258,12 +262,12 @@ def _intensity_outliers(intensities: dict[str, dict], name: str, limit: float) -
     ]
 
 
-def _strays(cases: list[dict], limits: dict) -> list[Finding]:
+def _strays(cases: list[dict], limits: ValidateParams) -> list[Finding]:
     """Pictures of one slice among volumes."""
     thin = [case["case_id"] for case in cases if 1 in case["image"]["grid"]["size_voxels"]]
     if len(thin) == len(cases):
         return []
-    low, high = limits["size_voxels_min"], limits["size_voxels_max"]
+    low, high = limits.size_voxels_min, limits.size_voxels_max
     return [
         Finding(
             case["case_id"],

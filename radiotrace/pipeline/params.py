@@ -1,17 +1,12 @@
 """params.yaml: read as DVC reads it, checked whole against its schema, handed out one section at a time."""
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from radiotrace import records
 from radiotrace.errors import StageError
-
-Typed = TypeVar("Typed")
 
 
 def load_yaml(path):
@@ -89,15 +84,3 @@ def tasks() -> list[str]:
     """The tasks whose parameters are described, sorted."""
     found = records.SCHEMAS.glob("params_*.schema.json")
     return sorted(path.name.removeprefix("params_").removesuffix(".schema.json") for path in found)
-
-
-def typed(kind: type[Typed], section: Mapping[str, Any]) -> Typed:
-    """The values of a section for which a dataclass has fields; lists become tuples.
-
-    A section is checked against its schema before, so that a field which is missing here is a fault of the
-    program.
-    """
-    values = {field.name: section[field.name] for field in dataclasses.fields(kind)}
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )

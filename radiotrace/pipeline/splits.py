@@ -3,12 +3,18 @@ who derives it again."""
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
+from typing import get_args
 
 from radiotrace.errors import StageError
+from radiotrace.records.accepted import Accepted, AcceptedCase
+from radiotrace.records.sections.split import Fractions, SplitParams
+from radiotrace.records.split import Assigned, Leakage, PartCount, PartCounts, Split
+from radiotrace.records.values import Part
 
-PARTS = ("train", "validation", "test")
+PARTS: tuple[Part, ...] = get_args(Part)
 CROSS_VALIDATION = ("nnunet", "subjects")  # schemes in which every case is in the test part of one fold
 SUBJECTS_FOR_INTERVALS = 10  # in the test part: with fewer no criterion can be met (benchmarks/coverage.md)
 # in the validation part: with fewer, one of them decides temperature, offsets and thresholds
@@ -22,18 +28,18 @@ def position(seed: int, purpose: str, subject_id: str) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48  # 48 bits: exact in a float
 
 
-def assign_parts(subjects: list[str], fractions: dict[str, float], seed: int) -> dict[str, str]:
+def assign_parts(subjects: list[str], fractions: Fractions, seed: int) -> dict[str, Part]:
     """Part of each subject. A subject keeps its part when others come or go.
 
     Fractions are expectations: the counts of a small set differ from them by chance.
     """
-    parts = {}
+    parts: dict[str, Part] = {}
     for subject in sorted(subjects):
         at = position(seed, "part", subject)
-        if at < fractions["test"]:
+        if at < fractions.test:
             parts[subject] = "test"
         else:
-            parts[subject] = "validation" if at < fractions["test"] + fractions["validation"] else "train"
+            parts[subject] = "validation" if at < fractions.test + fractions.validation else "train"
     return parts
 
 
@@ -59,7 +65,9 @@ def nnunet_folds(case_ids: list[str], folds: int = 5) -> dict[str, int]:
     }
 
 
-def split(cases: list[dict], p: dict) -> tuple[dict[str, str], Mapping[str, int | None]]:
+def split(
+    cases: Sequence[AcceptedCase], settings: SplitParams
+) -> tuple[dict[str, Part], Mapping[str, int | None]]:
     """Part and fold of each case.
 
     scheme hash:   parts by subject. With a fold chosen, that fold is the validation part and the others
@@ -67,68 +75,59 @@ def split(cases: list[dict], p: dict) -> tuple[dict[str, str], Mapping[str, int 
     scheme nnunet: the chosen fold (0 when none is) is the test part, all others train, and no part is for
     validation. scheme subjects: as nnunet, with folds by subject, which do not leak.
     """
-    ids = {case["case_id"]: case["subject_id"] for case in cases}
+    ids = {case.case_id: case.subject_id for case in cases}
     subjects = sorted(set(ids.values()))
-    if p["scheme"] in CROSS_VALIDATION:
-        of_subject = assign_folds(subjects, p["folds"], p["seed"])
+    if settings.scheme in CROSS_VALIDATION:
+        of_subject = assign_folds(subjects, settings.folds, settings.seed)
         folds = (
-            nnunet_folds(list(ids), p["folds"])
-            if p["scheme"] == "nnunet"
+            nnunet_folds(list(ids), settings.folds)
+            if settings.scheme == "nnunet"
             else {case_id: of_subject[ids[case_id]] for case_id in ids}
         )
-        held_out = p["fold"] or 0
+        held_out = settings.fold or 0
         return {case_id: "test" if folds[case_id] == held_out else "train" for case_id in ids}, folds
-    part_of = assign_parts(subjects, p["fractions"], p["seed"])
+    part_of = assign_parts(subjects, settings.fractions, settings.seed)
     fold_of = assign_folds(
-        [subject for subject in subjects if part_of[subject] != "test"], p["folds"], p["seed"]
+        [subject for subject in subjects if part_of[subject] != "test"], settings.folds, settings.seed
     )
-    if p["fold"] is not None:
-        part_of |= {
-            subject: "validation" if fold == p["fold"] else "train" for subject, fold in fold_of.items()
-        }
+    if settings.fold is not None:
+        for subject, fold in fold_of.items():
+            part_of[subject] = "validation" if fold == settings.fold else "train"
     return {case_id: part_of[subject] for case_id, subject in ids.items()}, {
         case_id: fold_of.get(subject) for case_id, subject in ids.items()
     }
 
 
-def leakage(cases: list[dict], part_of: dict[str, str]) -> list[dict]:
+def leakage(cases: Sequence[AcceptedCase], part_of: Mapping[str, Part]) -> tuple[Leakage, ...]:
     """For each two parts, the subjects and the identical images that stand in both."""
     subjects, images = defaultdict(set), defaultdict(set)
     for case in cases:
-        part = part_of[case["case_id"]]
-        subjects[part].add(case["subject_id"])
-        images[part].add(case["voxels_sha256"])
-    return [
-        {
-            "parts": [one, other],
-            "shared_subjects": sorted(subjects[one] & subjects[other]),
-            "shared_images": sorted(images[one] & images[other]),
-        }
+        part = part_of[case.case_id]
+        subjects[part].add(case.subject_id)
+        images[part].add(case.voxels_sha256)
+    return tuple(
+        Leakage(
+            parts=(one, other),
+            shared_subjects=tuple(sorted(subjects[one] & subjects[other])),
+            shared_images=tuple(sorted(images[one] & images[other])),
+        )
         for one, other in combinations(PARTS, 2)
-    ]
-
-
-def leaks(cases: list[dict], part_of: dict[str, str]) -> list[str]:
-    """What two parts share, one message each; [] where they share nothing."""
-    shared = (
-        (row["parts"], kind, row[kind])
-        for row in leakage(cases, part_of)
-        for kind in ("shared_subjects", "shared_images")
     )
-    return [
-        f"{' and '.join(parts)} share {kind.replace('shared_', '')} {', '.join(names)}"
-        for parts, kind, names in shared
-        if names
-    ]
 
 
-def too_small(counts: dict[str, dict]) -> list[str]:
-    """What will not be known because a part has so few subjects, a line each.
+def leaks(rows: Sequence[Leakage]) -> list[str]:
+    """What two parts share, one message each; [] where they share nothing."""
+    messages = []
+    for row in rows:
+        for kind, names in (("subjects", row.shared_subjects), ("images", row.shared_images)):
+            if names:
+                messages.append(f"{' and '.join(row.parts)} share {kind} {', '.join(names)}")
+    return messages
 
-    Args:
-        counts: of the record of the split.
-    """
-    lines, n_test, n_validation = [], counts["test"]["subjects"], counts["validation"]["subjects"]
+
+def too_small(counts: PartCounts) -> list[str]:
+    """What will not be known because a part has so few subjects, a line each."""
+    lines, n_test, n_validation = [], counts.test.subjects, counts.validation.subjects
     if n_test < SUBJECTS_FOR_INTERVALS:
         lines.append(
             f"the test part has {_subjects(n_test)}; with fewer than {SUBJECTS_FOR_INTERVALS} there "
@@ -148,61 +147,58 @@ def _subjects(number: int) -> str:
     return f"{number} subject{'s' * (number != 1)}"
 
 
-def record(accepted: dict, p: dict) -> dict:
-    """The record 'split'.
-
-    Args:
-        accepted: the record.
-        p: the section split of params.yaml, and the seed.
+def of_accepted(accepted: Accepted, settings: SplitParams) -> Split:
+    """The split of accepted cases.
 
     Raises:
         StageError: the parameters contradict each other, a part would be empty, or two parts share a subject
             or an identical image.
     """
-    p = p | {"seed": p["seed"] if p["parts_seed"] is None else p["parts_seed"]}
-    cases = accepted["cases"]
-    if p["fold"] is not None and p["fold"] >= p["folds"]:
+    if settings.parts_seed is not None:
+        settings = replace(settings, seed=settings.parts_seed)
+    cases, fractions = accepted.cases, settings.fractions
+    if settings.fold is not None and settings.fold >= settings.folds:
         raise StageError(
-            f"split.fold: found {p['fold']}, expected 0 to {p['folds'] - 1}", way_out="Correct params.yaml."
-        )
-    if abs(sum(p["fractions"].values()) - 1) > 1e-9:
-        raise StageError(
-            f"split.fractions: found a sum of {sum(p['fractions'].values()):g}, expected 1",
+            f"split.fold: found {settings.fold}, expected 0 to {settings.folds - 1}",
             way_out="Correct params.yaml.",
         )
-    part_of, fold_of = split(cases, p)
+    total = fractions.train + fractions.validation + fractions.test
+    if abs(total - 1) > 1e-9:
+        raise StageError(
+            f"split.fractions: found a sum of {total:g}, expected 1", way_out="Correct params.yaml."
+        )
+    part_of, fold_of = split(cases, settings)
     by_part = {part: sorted(case_id for case_id in part_of if part_of[case_id] == part) for part in PARTS}
-    subject_of = {case["case_id"]: case["subject_id"] for case in cases}
-    needed = ("train", "test") if p["scheme"] in CROSS_VALIDATION else PARTS
+    subject_of = {case.case_id: case.subject_id for case in cases}
+    needed = ("train", "test") if settings.scheme in CROSS_VALIDATION else PARTS
     if empty := [part for part in needed if not by_part[part]]:
         raise StageError(
             f"part {' and '.join(empty)} would be empty",
             [f"{part}: {len(by_part[part])} cases" for part in PARTS],
             "Add subjects, or change split.fractions, split.fold or seed in params.yaml.",
         )
-    if (shared := leaks(cases, part_of)) and p["scheme"] != "nnunet":
+    shared = leakage(cases, part_of)
+    if leaks(shared) and settings.scheme != "nnunet":
         raise StageError(
             "parts are not independent",
-            shared,
+            leaks(shared),
             "Correct the subjects in cases.csv, then run 'make manifest' and 'dvc repro'.",
         )
-    return {
-        "scheme": p["scheme"],
-        "seed": p["seed"],
-        "fold": p["fold"],
-        "unit": "case" if p["scheme"] == "nnunet" else "subject",
-        "cases": {
-            case_id: {"subject_id": subject_of[case_id], "part": part_of[case_id], "fold": fold_of[case_id]}
+    counts = {
+        part: PartCount(len(by_part[part]), len({subject_of[case_id] for case_id in by_part[part]}))
+        for part in PARTS
+    }
+    return Split(
+        scheme=settings.scheme,
+        seed=settings.seed,
+        fold=settings.fold,
+        unit="case" if settings.scheme == "nnunet" else "subject",
+        cases={
+            case_id: Assigned(subject_of[case_id], part_of[case_id], fold_of[case_id])
             for case_id in subject_of
         },
-        "counts": {
-            part: {
-                "cases": len(by_part[part]),
-                "subjects": len({subject_of[case_id] for case_id in by_part[part]}),
-            }
-            for part in PARTS
-        },
-        "leakage": leakage(cases, part_of),
-        "excluded": accepted["excluded"],
-        "labels": accepted["labels"],
-    }
+        counts=PartCounts(**counts),
+        leakage=shared,
+        excluded=accepted.excluded,
+        labels=accepted.labels,
+    )

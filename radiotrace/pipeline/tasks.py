@@ -8,6 +8,7 @@ evidence its options and its bundle, and the commands look here which task a stu
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from radiotrace import records
 from radiotrace.errors import StageError
@@ -162,7 +163,9 @@ def read(path: Path) -> Task:
 
 
 def _stage(entry: dict) -> DeclaredStage:
-    values = {key: tuple(value.split()) if key in WORDS else value for key, value in entry.items()}
+    values: dict[str, Any] = {
+        key: tuple(value.split()) if key in WORDS else value for key, value in entry.items()
+    }
     return DeclaredStage(**values)
 
 

@@ -6,6 +6,7 @@ import math
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import jsonschema.validators
@@ -17,7 +18,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 SCHEMAS = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"
 
 
-def canonical(value):
+def canonical(value: Any) -> Any:
     """The value with floats at 9 significant digits, -0.0 as 0.0, tuples as lists.
 
     Raises:

@@ -1,24 +1,56 @@
-"""Accepted cases: the record of those that go on, from the record of the data set; for the stage, and for
-who derives it again."""
+"""The record 'accepted': the cases that go on, from the record of the data set; for the stage, and for who
+derives it again."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from radiotrace.records import raw_files
+from radiotrace.records.typed import Record, Rule
+from radiotrace.records.values import CaseId, Exclusion, Labels, Sha256, SubjectId
 
 
-def excluded(p: dict) -> list[dict]:
-    """The cases that people left out, with their reasons, sorted.
+@dataclass(frozen=True)
+class AcceptedCase(Record):
+    """A case that goes on.
+
+    Attributes:
+        voxels_sha256: of its image.
+    """
+
+    case_id: CaseId
+    subject_id: SubjectId
+    voxels_sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Accepted(Record):
+    """The cases that go on.
+
+    Attributes:
+        labels: value -> name.
+        excluded: cases that people left out.
+    """
+
+    labels: Labels
+    excluded: tuple[Exclusion, ...]
+    cases: Annotated[tuple[AcceptedCase, ...], Rule(minItems=1)]
+
+
+def excluded(exclude: Iterable[Exclusion]) -> tuple[Exclusion, ...]:
+    """The cases that people left out, each once, sorted; of two reasons for a case the last.
 
     Args:
-        p: the section validate of params.yaml.
+        exclude: of the section validate of params.yaml.
     """
-    reasons = {entry["case_id"]: entry["reason"] for entry in p["exclude"]}
-    return [{"case_id": case_id, "reason": reasons[case_id]} for case_id in sorted(reasons)]
+    by_case = {entry.case_id: entry for entry in exclude}
+    return tuple(by_case[case_id] for case_id in sorted(by_case))
 
 
-def cases(dataset: dict, p: dict) -> list[dict]:
+def cases(dataset: Mapping[str, Any], exclude: Iterable[Exclusion]) -> list[dict]:
     """The entries of the record 'dataset' that nobody left out."""
-    left_out = {entry["case_id"] for entry in p["exclude"]}
+    left_out = {entry.case_id for entry in exclude}
     return [case for case in dataset["cases"] if case["case_id"] not in left_out]
 
 
@@ -30,14 +62,11 @@ def voxels_sha256(case: dict) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def record(dataset: dict, p: dict) -> dict:
-    """The record 'accepted', of a data set in which no case fails."""
-    rows = [
-        {
-            "case_id": case["case_id"],
-            "subject_id": case["subject_id"],
-            "voxels_sha256": voxels_sha256(case),
-        }
-        for case in cases(dataset, p)
-    ]
-    return {"labels": dataset["dataset"]["labels"], "excluded": excluded(p), "cases": rows}
+def of_dataset(dataset: Mapping[str, Any], exclude: Iterable[Exclusion]) -> Accepted:
+    """Of a data set in which no case fails."""
+    exclude = tuple(exclude)
+    rows = tuple(
+        AcceptedCase(case["case_id"], case["subject_id"], voxels_sha256(case))
+        for case in cases(dataset, exclude)
+    )
+    return Accepted(labels=dataset["dataset"]["labels"], excluded=excluded(exclude), cases=rows)

@@ -1,6 +1,7 @@
 """Methods: how the numbers of the record 'metrics' were made, in words, for who has the record and not the
 code."""
 
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import measures
 
 EMPTY_REFERENCE = {
@@ -12,19 +13,19 @@ EMPTY_REFERENCE = {
 }
 
 
-def texts(p: dict) -> dict[str, str]:
+def texts(settings: EvaluateParams) -> dict[str, str]:
     """Key of the record -> what it is, when it is undefined, and its source.
 
     Args:
-        p: the section evaluate of params.yaml, and the seed.
+        settings: the section evaluate of params.yaml, and the seed.
     """
     # as keywords: a measure of the name of another text is an error
-    return dict(**_texts(p), **{one.name: one.method(p) for one in measures.TABLE})
+    return dict(**_texts(settings), **{one.name: one.method(vars(settings)) for one in measures.TABLE})
 
 
-def _texts(p: dict) -> dict[str, str]:
+def _texts(settings: EvaluateParams) -> dict[str, str]:
     """What is no measure."""
-    margin = p["calibration_margin_voxels"]
+    margin = settings.calibration_margin_voxels
     return {
         "mean": "over cases in which the measure is defined; n_undefined counts the others. mean_of_labels: "
         "of the mean over a case's labels, "
@@ -38,7 +39,7 @@ def _texts(p: dict) -> dict[str, str]:
         "doi:10.1080/01621459.1927.10502953). Nothing is drawn by lot. Where there is none, "
         "no_interval says why: fewer than 10 "
         "subjects, subjects that do not differ, or a statistic of which none is known to cover",
-        "empty_reference": EMPTY_REFERENCE[p["empty_reference"]],
+        "empty_reference": EMPTY_REFERENCE[settings.empty_reference],
         "volume_agreement": "Bland-Altman: mean difference and 1.96 SD around it (Bland and Altman 1999, "
         "doi:10.1177/096228029900800204); slope: of "
         "the difference against the mean of both, below 0 where small ones come out too "
@@ -46,7 +47,7 @@ def _texts(p: dict) -> dict[str, str]:
         "concordance: Lin 1989, doi:10.2307/2532051",
         "detection": "objects are connected components; one is found, and a predicted one is right, where at "
         "least "
-        f"{p['object_overlap_min']:g} of its voxels lie in the other mask. case_sensitivity: of "
+        f"{settings.object_overlap_min:g} of its voxels lie in the other mask. case_sensitivity: of "
         f"the cases with the label, those "
         "in which an object is found; case_specificity: of those without it, those in which "
         "none is predicted",
@@ -61,15 +62,15 @@ def _texts(p: dict) -> dict[str, str]:
         "temperature (Guo et al. 2017, arXiv:1706.04599)",
         "uncertainty": "score: mean entropy in nats over the voxels that are predicted to be of a label. "
         "dropout: "
-        f"{p['dropout_passes']} passes (Gal and Ghahramani 2016, arXiv:1506.02142); "
-        f"augmentation: {p['augmentation_passes']} passes "
+        f"{settings.dropout_passes} passes (Gal and Ghahramani 2016, arXiv:1506.02142); "
+        f"augmentation: {settings.augmentation_passes} passes "
         "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those "
         "of members (Lakshminarayanan et al. "
         "2017, arXiv:1612.01474); prediction: of one prediction, the voxels around it among "
         "them. aurc: mean of the risk-coverage "
         "curve, risk 1 - Dice (Geifman and El-Yaniv 2017, arXiv:1705.08500); spearman: of "
         "score and Dice; auroc: of cases with a "
-        f"Dice below {p['poor_dice']:g}; mutual_information_nats: what the passes disagree "
+        f"Dice below {settings.poor_dice:g}; mutual_information_nats: what the passes disagree "
         f"about (Houlsby et al. 2011, "
         "arXiv:1112.5745); flagging: of subjects with a case above the threshold; surprise: "
         "chance of so many or more, had they "
@@ -84,11 +85,11 @@ def _texts(p: dict) -> dict[str, str]:
         "and listed once, with the others "
         f"under also, and two groups that are all there is are one comparison; insufficient_n: "
         f"fewer than "
-        f"{p['subgroup_subjects_min']} subjects on a side. derived_: of the images and "
+        f"{settings.subgroup_subjects_min} subjects on a side. derived_: of the images and "
         f"references themselves, low to high by terciles",
         "decisions": "made on the validation part alone, before the test part was opened; flag_above: "
         "split-conformal by subject, whose highest "
-        f"case counts, so that at most {p['flag_share']:g} of new subjects lie above on average "
+        f"case counts, so that at most {settings.flag_share:g} of new subjects lie above on average "
         f"over validation parts, where they "
         "are drawn alike (Vovk et al. 2005, doi:10.1007/b106715); share_ci95: of one such part "
         "(Vovk 2012, arXiv:1209.2673)",

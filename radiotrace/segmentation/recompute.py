@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import ranking, results
 
 
@@ -18,7 +19,7 @@ def entries(
     labels: dict[str, str],
     raw: Path,
     predictions: Path,
-    p: dict,
+    settings: EvaluateParams,
     fault: str | None = None,
 ):
     """The entry of each test case, its measures made anew.
@@ -27,7 +28,7 @@ def entries(
         cases: entries of the record 'cases'.
         labels: value -> name.
         raw, predictions: folders of raw data and of predicted label maps.
-        p: parameters of evaluate.
+        settings: parameters of evaluate.
         fault: one of FAULTS, seeded into the predictions.
 
     Yields:
@@ -70,22 +71,22 @@ def entries(
                 prediction_zyx,
                 labels,
                 volumes.to_zyx(reference.GetSpacing()),
-                p["surface_tolerance_mm"],
-                p["object_overlap_min"],
-                p["empty_reference"],
+                settings.surface_tolerance_mm,
+                settings.object_overlap_min,
+                settings.empty_reference,
             )
         }
 
 
-def summaries(cases: list[dict], decisions: dict, p: dict) -> dict:
+def summaries(cases: list[dict], decisions: dict, settings: EvaluateParams) -> dict:
     """What of the record 'metrics' follows from its cases alone: all but calibration and subgroups, which
     need logits and image features."""
-    summary = results.Summary(cases, p["empty_reference"])
+    summary = results.Summary(cases, settings.empty_reference)
     return {
         **summary.measures(),
         "volume_agreement": summary.volume_agreement(),
         "detection": summary.detection(),
-        "uncertainty": summary.uncertainties(decisions, p["poor_dice"]),
+        "uncertainty": summary.uncertainties(decisions, settings.poor_dice),
         "worst_cases": [
             {"case_id": case["case_id"], "dice": ranking.macro(case, "dice")}
             for case in ranking.ranked(cases)[:10]

@@ -1,7 +1,20 @@
 """The report: what a person reads of an evaluation, from its records. Plain values in, text out."""
 
-from radiotrace.records import measure_table
+from collections.abc import Mapping
+
+from radiotrace.records.estimates import Estimate, Mean
 from radiotrace.records.measure_table import Described
+from radiotrace.records.metrics import (
+    Calibration,
+    Decisions,
+    Flagging,
+    FlagRule,
+    Metrics,
+    Subgroup,
+    Summary,
+    Uncertainty,
+)
+from radiotrace.records.robustness import Robustness
 from radiotrace.segmentation import ranking
 from radiotrace.statistics import agreement
 
@@ -22,14 +35,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return "undefined" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
-def interval(row: dict, digits: int = 3, of: str = "mean") -> str:
+def interval(row: Mean | Estimate, digits: int = 3, of: str = "mean") -> str:
     """A mean, or another number of a row, with its 95 % interval, or with the reason why it has none."""
-    if row["ci95_low"] is None:
-        reason = row.get("no_interval")
-        return f"{number(row[of], digits)} (no interval{f': {reason}' if reason else ''})"
-    return (
-        f"{number(row[of], digits)} ({number(row['ci95_low'], digits)} to {number(row['ci95_high'], digits)})"
-    )
+    value = number(getattr(row, of), digits)
+    if row.ci95_low is None:
+        return f"{value} (no interval{f': {row.no_interval}' if row.no_interval else ''})"
+    return f"{value} ({number(row.ci95_low, digits)} to {number(row.ci95_high, digits)})"
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -37,33 +48,33 @@ def percent(share: float | None, digits: int = 0) -> str:
     return "undefined" if share is None else f"{number(100 * share, digits)} %"
 
 
-def measures(metrics: dict) -> list[dict]:
+def measures(metrics: Metrics) -> list[dict]:
     """Rows of the table of all measures: name, and for each label and their mean the cells of one summary."""
     return [
-        {"name": one.heading, "cells": _cells(metrics[name], one.digits)}
-        for name, one in measure_table.read(metrics).items()
+        {"name": one.heading, "cells": _cells(metrics.of_measure[name], one.digits)}
+        for name, one in metrics.table().items()
     ]
 
 
-def _cells(summaries: dict[str, dict], digits: int) -> list[dict]:
+def _cells(summaries: Mapping[str, Summary], digits: int) -> list[dict]:
     """Of each label, and of their mean behind them."""
     return [
         {
             "label": label,
             "mean": interval(row, digits),
-            "median": number(row["median"], digits),
-            "sd": number(row["sd"], digits),
-            "range": f"{number(row['min'], digits)} to {number(row['max'], digits)}",
-            "n": row["n_cases"],
-            "n_undefined": row["n_undefined"],
+            "median": number(row.median, digits),
+            "sd": number(row.sd, digits),
+            "range": f"{number(row.min, digits)} to {number(row.max, digits)}",
+            "n": row.n_cases,
+            "n_undefined": row.n_undefined,
         }
         for label, row in sorted(summaries.items(), key=lambda item: item[0] == MACRO)
     ]
 
 
-def columns(metrics: dict) -> list[Described]:
+def columns(metrics: Metrics) -> list[Described]:
     """The measures that the table of cases shows."""
-    return [one for one in measure_table.read(metrics).values() if one.headline]
+    return [one for one in metrics.table().values() if one.headline]
 
 
 def cases(
@@ -98,7 +109,7 @@ def _cell(labels: dict[str, dict], measure: Described) -> list[dict]:
     ]
 
 
-def findings(metrics: dict, acceptance: dict, robustness: dict, n_models: int) -> list[str]:
+def findings(metrics: Metrics, acceptance: dict, robustness: Robustness, n_models: int) -> list[str]:
     """What a reader should know first, a sentence or two on each subject.
 
     Args:
@@ -137,49 +148,50 @@ def _requirements(acceptance: dict) -> list[str]:
     return [f"{text}."]
 
 
-def _accuracy(metrics: dict) -> list[str]:
-    worst = metrics["worst_cases"][0]
-    labels = ", ".join(f"{name} {interval(row)}" for name, row in metrics["dice"].items() if name != MACRO)
+def _accuracy(metrics: Metrics) -> list[str]:
+    worst = metrics.worst_cases[0]
+    of_measure = metrics.of_measure
+    labels = ", ".join(f"{name} {interval(row)}" for name, row in of_measure["dice"].items() if name != MACRO)
     return [
-        f"Mean Dice over labels is {interval(metrics['dice'][MACRO])}, over {metrics['n_cases']} cases "
-        f"of {metrics['n_subjects']} subjects: "
-        f"{labels}. The worst case is {worst['case_id']} with {number(worst['dice'])}.",
-        f"Surface Dice within {metrics['surface_tolerance_mm']:g} mm is "
-        f"{interval(metrics['surface_dice'][MACRO])}, "
-        f"HD95 {interval(metrics['hausdorff95_mm'][MACRO], 2)} mm.",
+        f"Mean Dice over labels is {interval(of_measure['dice'][MACRO])}, over {metrics.n_cases} cases "
+        f"of {metrics.n_subjects} subjects: "
+        f"{labels}. The worst case is {worst.case_id} with {number(worst.dice)}.",
+        f"Surface Dice within {metrics.surface_tolerance_mm:g} mm is "
+        f"{interval(of_measure['surface_dice'][MACRO])}, "
+        f"HD95 {interval(of_measure['hausdorff95_mm'][MACRO], 2)} mm.",
     ]
 
 
-def _volumes(metrics: dict) -> list[str]:
+def _volumes(metrics: Metrics) -> list[str]:
     """A sentence on each label: a bias of one makes up for that of another in their mean."""
     return [
         f"Volume of {name} against the reference's: error "
-        f"{interval(metrics['volume_error_percent'][name], 1)} %, absolute error "
-        f"{interval(metrics['volume_error_absolute_percent'][name], 1)} %, on average; "
-        f"{_proportional(row['slope'])}."
-        for name, row in metrics["volume_agreement"].items()
+        f"{interval(metrics.of_measure['volume_error_percent'][name], 1)} %, absolute error "
+        f"{interval(metrics.of_measure['volume_error_absolute_percent'][name], 1)} %, on average; "
+        f"{_proportional(row.slope)}."
+        for name, row in metrics.volume_agreement.items()
     ]
 
 
-def _proportional(slope: dict) -> str:
+def _proportional(slope: Estimate) -> str:
     """What a slope of the error against the size means for who compares groups."""
     text = f"slope of the error against the size {interval(slope, 2, 'value')}"
-    if slope["ci95_low"] is None or slope["ci95_low"] <= 0 <= slope["ci95_high"]:
+    if slope.ci95_low is None or slope.ci95_low <= 0 <= slope.ci95_high:
         return text
-    small, large = ("large", "small") if slope["value"] < 0 else ("small", "large")
+    small, large = ("large", "small") if slope.value < 0 else ("small", "large")
     shown = (
-        f"; of a difference between groups it shows about {percent(agreement.kept(slope['value']))}"
-        if abs(slope["value"]) < 2
+        f"; of a difference between groups it shows about {percent(agreement.kept(slope.value))}"
+        if abs(slope.value) < 2
         else ""
     )
     return f"{text}: small ones come out too {small} and large ones too {large}{shown}"
 
 
-def _calibration(metrics: dict) -> list[str]:
+def _calibration(metrics: Metrics) -> list[str]:
     before, after, temperature = (
-        metrics["calibration"]["before"],
-        metrics["calibration"]["after"],
-        metrics["decisions"]["temperature"],
+        metrics.calibration.before,
+        metrics.calibration.after,
+        metrics.decisions.temperature,
     )
     if after is None:
         return [
@@ -195,10 +207,10 @@ def _calibration(metrics: dict) -> list[str]:
     ]
 
 
-def _errors(row: dict) -> str:
+def _errors(row: Calibration) -> str:
     """The three calibration errors, each by name."""
     return ", ".join(
-        f"{interval(row[key], 3, 'value')} {name}"
+        f"{interval(getattr(row, key), 3, 'value')} {name}"
         for key, name in (
             ("expected_error", "pooled over voxels"),
             ("expected_error_of_case", "in a case"),
@@ -207,109 +219,109 @@ def _errors(row: dict) -> str:
     )
 
 
-def _uncertainty(metrics: dict) -> list[str]:
+def _uncertainty(metrics: Metrics) -> list[str]:
     return [
-        f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics['decisions'], kind, row, brief=True)}."
-        for kind, row in metrics["uncertainty"].items()
-        if row["auroc"]["value"] is not None
+        f"The uncertainty by {KINDS[kind]} {worth(row)}; {aim(metrics.decisions, kind, row, brief=True)}."
+        for kind, row in metrics.uncertainty.items()
+        if row.auroc.value is not None
     ]
 
 
-def worth(row: dict) -> str:
+def worth(row: Uncertainty) -> str:
     """Whether an uncertainty finds poor cases; the bound of an interval decides.
 
     Args:
         row: of one kind, in the record 'metrics'.
     """
-    low = row["auroc"]["ci95_low"]
+    low = row.auroc.ci95_low
     tells = (
         "tells poor cases from others"
         if low is not None and low > 0.5
         else "has not been shown to tell poor cases from others"
     )
-    auroc, spearman = (interval(row[name], 2, "value") for name in ("auroc", "spearman"))
+    auroc, spearman = (interval(getattr(row, name), 2, "value") for name in ("auroc", "spearman"))
     return f"{tells}: AUROC {auroc}, rank correlation with Dice {spearman}"
 
 
-def aim(decisions: dict, kind: str, row: dict, brief: bool = False) -> str:
+def aim(decisions: Decisions, kind: str, row: Uncertainty, brief: bool = False) -> str:
     """What the threshold was meant to flag, what it flags, and why not what was meant.
 
     Args:
         decisions, row: of the record 'metrics'; row of one kind of uncertainty.
         brief: without the reason.
     """
-    rule, flagging, meant = decisions["flag_rule"][kind], row["flagging"], percent(decisions["flag_share"])
+    rule, flagging, meant = decisions.flag_rule[kind], row.flagging, percent(decisions.flag_share)
     if flagging is None:
         return (
-            f"no threshold: {rule['n_subjects']} validation subjects, {rule['needed']} needed "
+            f"no threshold: {rule.n_subjects} validation subjects, {rule.needed} needed "
             f"to flag {meant} of subjects at most"
         )
-    share = flagging["flagged_subjects"] / flagging["n_subjects"]
+    share = flagging.flagged_subjects / flagging.n_subjects
     text = (
-        f"meant to flag at most {meant} of subjects, its threshold flags {flagging['flagged_subjects']} "
-        f"of {flagging['n_subjects']} "
-        f"({percent(share)}), {flagging['flagged']} cases, and catches {flagging['caught']} of the "
-        f"{flagging['poor']} with a Dice below "
-        f"{row['poor_below_dice']:g}"
+        f"meant to flag at most {meant} of subjects, its threshold flags {flagging.flagged_subjects} "
+        f"of {flagging.n_subjects} "
+        f"({percent(share)}), {flagging.flagged} cases, and catches {flagging.caught} of the "
+        f"{flagging.poor} with a Dice below "
+        f"{row.poor_below_dice:g}"
     )
-    if share <= decisions["flag_share"]:
+    if share <= decisions.flag_share:
         return text
     return f"{text}: the aim failed" if brief else f"{text}. The aim failed: {_why(rule, flagging)}"
 
 
-def _why(rule: dict, flagging: dict) -> str:
+def _why(rule: FlagRule, flagging: Flagging) -> str:
     """Why a threshold flags more than it was meant to, as far as the numbers say."""
     spread = (
-        f"{rule['n_subjects']} validation subjects fix the share no closer than "
-        f"{percent(rule['share_ci95_low'], 1)} to "
-        f"{percent(rule['share_ci95_high'], 1)} (95 % of such parts)"
+        f"{rule.n_subjects} validation subjects fix the share no closer than "
+        f"{percent(rule.share_ci95_low, 1)} to "
+        f"{percent(rule.share_ci95_high, 1)} (95 % of such parts)"
     )
-    if flagging["surprise"] >= RARE:
-        return f"{spread}, and so many flags are within chance (p = {number(flagging['surprise'], 2)})"
+    if flagging.surprise >= RARE:
+        return f"{spread}, and so many flags are within chance (p = {number(flagging.surprise, 2)})"
     return (
         f"{spread}, and even so many more are flagged than chance allows (p = "
-        f"{number(flagging['surprise'], 4)}): scores of the test part are "
+        f"{number(flagging.surprise, 4)}): scores of the test part are "
         "higher or spread wider than those of the validation part, which therefore cannot set this "
         "threshold"
     )
 
 
-def shares(row: dict) -> str:
+def shares(row: Uncertainty) -> str:
     """The shares of cases that a threshold flags and of poor ones that it catches, with their intervals;
     "" without a threshold."""
-    if row["flagging"] is None:
+    if row.flagging is None:
         return ""
     flagged, caught = (
-        interval(row["flagging"][key], 2, "value") for key in ("flagged_share", "caught_share")
+        interval(getattr(row.flagging, key), 2, "value") for key in ("flagged_share", "caught_share")
     )
     return f"Of all cases a share of {flagged} is flagged, of poor ones {caught}"
 
 
-def disagreement(row: dict) -> str:
+def disagreement(row: Uncertainty) -> str:
     """How much of an uncertainty is that several predictions differ; "" of one prediction."""
-    if row["mutual_information_nats"] is None:
+    if row.mutual_information_nats is None:
         return ""
-    return f"{number(row['mutual_information_nats']['value'], 4)} of {number(row['score_nats']['value'], 3)}"
+    return f"{number(row.mutual_information_nats.value, 4)} of {number(row.score_nats.value, 3)}"
 
 
-def hardly(row: dict) -> bool:
+def hardly(row: Uncertainty) -> bool:
     """Whether the predictions hardly differ: a twentieth of the uncertainty or less is that they do."""
     return (
-        row["mutual_information_nats"] is not None
-        and row["mutual_information_nats"]["value"] <= 0.05 * row["score_nats"]["value"]
+        row.mutual_information_nats is not None
+        and row.mutual_information_nats.value <= 0.05 * row.score_nats.value
     )
 
 
-def _subgroups(metrics: dict) -> list[str]:
+def _subgroups(metrics: Metrics) -> list[str]:
     rows = [
         (attribute, group, row)
-        for attribute, groups in metrics["subgroups"].items()
+        for attribute, groups in metrics.subgroups.items()
         for group, row in groups.items()
     ]
-    tested = [one for one in rows if one[2]["gap"] is not None]
-    small = sum(row["insufficient_n"] for _, _, row in rows)
+    tested = [one for one in rows if one[2].gap is not None]
+    small = sum(row.insufficient_n for _, _, row in rows)
     # one that coincides with another
-    named = set(metrics["subgroups"]) | {name.split(": ")[0] for _, _, row in rows for name in row["also"]}
+    named = set(metrics.subgroups) | {name.split(": ")[0] for _, _, row in rows for name in row.also}
     given = sorted(attribute for attribute in named if not attribute.startswith("derived_"))
     known = (
         f"Attributes of the data set: {', '.join(given)}."
@@ -321,7 +333,7 @@ def _subgroups(metrics: dict) -> list[str]:
     )
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
-    found = [one for one in tested if one[2]["p_adjusted"] < 0.05]
+    found = [one for one in tested if one[2].p_adjusted < 0.05]
     verdict = (
         f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons"
         if found
@@ -333,21 +345,21 @@ def _subgroups(metrics: dict) -> list[str]:
     ]
 
 
-def _furthest(tested: list[tuple[str, str, dict]]) -> str:
+def _furthest(tested: list[tuple[str, str, Subgroup]]) -> str:
     """The group furthest below the rest, by the upper end of its interval, which holds together with those
     of all others; "" without one."""
-    with_interval = [one for one in tested if one[2]["gap_simultaneous95_high"] is not None]
+    with_interval = [one for one in tested if one[2].gap_simultaneous95_high is not None]
     if not with_interval:
         return " No gap has enough subjects on both sides for an interval."
-    attribute, group, row = min(with_interval, key=lambda one: one[2]["gap"])
-    if row["gap"] >= 0:
+    attribute, group, row = min(with_interval, key=lambda one: one[2].gap)
+    if row.gap >= 0:
         return ""
-    also = f" (also {', '.join(map(readable, row['also']))})" if row["also"] else ""
+    also = f" (also {', '.join(map(readable, row.also))})" if row.also else ""
     return (
-        f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row['gap'])} "
+        f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row.gap)} "
         f"of Dice; its interval, which holds "
-        f"together with those of all gaps, goes from {number(row['gap_simultaneous95_low'])} to "
-        f"{number(row['gap_simultaneous95_high'])}."
+        f"together with those of all gaps, goes from {number(row.gap_simultaneous95_low)} to "
+        f"{number(row.gap_simultaneous95_high)}."
     )
 
 
@@ -356,28 +368,26 @@ def readable(name: str) -> str:
     return name.removeprefix("derived_").replace("_", " ")
 
 
-def _robustness(robustness: dict) -> list[str]:
-    breaks = {name: rows["breaks_at"][MACRO] for name, rows in robustness["corruptions"].items()}
+def _robustness(robustness: Robustness) -> list[str]:
+    breaks = {name: rows.breaks_at[MACRO] for name, rows in robustness.corruptions.items()}
     broken = sorted((severity, name) for name, severity in breaks.items() if severity is not None)
     kept = sorted(readable(name) for name, severity in breaks.items() if severity is None)
     text = "; ".join(f"{readable(name)} {_from(severity)}" for severity, name in broken) or "none does"
     lines = [
-        f"Corruption of {robustness['n_cases']} test cases at five severities takes mean Dice below "
-        f"{robustness['criterion_dice']:g}: {text}." + (f" It holds under {', '.join(kept)}." if kept else "")
+        f"Corruption of {robustness.n_cases} test cases at five severities takes mean Dice below "
+        f"{robustness.criterion_dice:g}: {text}." + (f" It holds under {', '.join(kept)}." if kept else "")
     ]
-    attacks = robustness["adversarial"]["attacks"]
-    strongest = {name: rows[-1] for name, rows in attacks.items()}
-    eps = next(iter(strongest.values()))["eps_sd"]
+    attacked = robustness.adversarial
+    strongest = {name: getattr(attacked.attacks, name)[-1] for name in ATTACKS}
+    eps = strongest["noise"].eps_sd
     drops = ", ".join(
-        f"{ATTACKS[name]} {number(strongest[name]['dice'][MACRO]['mean'])}"
-        for name in ATTACKS
-        if name in strongest
+        f"{title} {number(strongest[name].dice[MACRO].mean)}" for name, title in ATTACKS.items()
     )
     return [
         *lines,
         f"Under attack that changes voxels by at most {eps:g} SD, Dice of "
-        f"{robustness['adversarial']['n_cases']} cases goes from "
-        f"{number(robustness['adversarial']['clean'][MACRO]['mean'])} to: {drops}. That is no "
+        f"{attacked.n_cases} cases goes from "
+        f"{number(attacked.clean[MACRO].mean)} to: {drops}. That is no "
         f"statement of safety.",
     ]
 

@@ -7,7 +7,15 @@ from collections import defaultdict
 
 import numpy as np
 
-from radiotrace.records import measure_table
+from radiotrace.records.headline import (
+    BeforeAndAfter,
+    Brief,
+    BriefCalibration,
+    BriefUncertainty,
+    Headline,
+)
+from radiotrace.records.metrics import Calibration, Metrics
+from radiotrace.records.typed import picked
 from radiotrace.segmentation import detection, measures, overlap, ranking
 from radiotrace.segmentation.measures import Pair
 from radiotrace.statistics import agreement, calibration, intervals, subgroups, uncertainty
@@ -16,13 +24,6 @@ from radiotrace.statistics.uncertainty import Threshold
 
 MACRO = ranking.MACRO
 UNDEFINED, SCORE = "undefined", "score"  # what a case without a label is; see compare
-CALIBRATION = (
-    "expected_error",
-    "expected_error_of_case",
-    "expected_error_inside",
-    "brier",
-    "negative_log_likelihood_nats",
-)
 
 
 def compare(
@@ -372,43 +373,43 @@ class Summary:
         return dict(found)
 
 
-def headline(metrics: dict) -> dict:
-    """The record 'headline': the few numbers that `dvc metrics diff` shows.
-
-    Args:
-        metrics: the record 'metrics'.
-    """
-    headlined = [one.name for one in measure_table.read(metrics).values() if one.headline]
-    facts = {
-        "run_id": metrics["run_id"],
-        "n_cases": metrics["n_cases"],
-        "n_subjects": metrics["n_subjects"],
-        "volume_concordance": {
-            name: row["concordance"]["value"] for name, row in metrics["volume_agreement"].items()
+def headline(metrics: Metrics) -> Headline:
+    """The few numbers that `dvc metrics diff` shows."""
+    agreement_of, after = metrics.volume_agreement, metrics.calibration.after
+    return Headline(
+        run_id=metrics.run_id,
+        n_cases=metrics.n_cases,
+        n_subjects=metrics.n_subjects,
+        volume_concordance={name: row.concordance.value for name, row in agreement_of.items()},
+        calibration=BeforeAndAfter(
+            _brief_calibration(metrics.calibration.before),
+            None if after is None else _brief_calibration(after),
+        ),
+        uncertainty={
+            kind: BriefUncertainty(row.aurc.value, row.spearman.value, row.auroc.value)
+            for kind, row in metrics.uncertainty.items()
         },
-        "volume_slope": {name: row["slope"]["value"] for name, row in metrics["volume_agreement"].items()},
-        "calibration": {
-            when: {name: found[name]["value"] for name in CALIBRATION}
-            for when, found in metrics["calibration"].items()
-            if found is not None
+        subgroup_gap_dice={
+            attribute: {group: row.gap for group, row in rows.items()}
+            for attribute, rows in metrics.subgroups.items()
         },
-        "uncertainty": {
-            kind: {name: found[name]["value"] for name in ("aurc", "spearman", "auroc")}
-            for kind, found in metrics["uncertainty"].items()
+        volume_slope={name: row.slope.value for name, row in agreement_of.items()},
+        measures={
+            name: {label: picked(Brief, row) for label, row in metrics.of_measure[name].items()}
+            for name, measure in metrics.table().items()
+            if measure.headline
         },
-        "subgroup_gap_dice": {
-            attribute: {group: row["gap"] for group, row in rows.items()}
-            for attribute, rows in metrics["subgroups"].items()
-        },
-    }
-    # as keywords: a measure of the name of a fact is an error
-    return dict(**facts, **{name: _brief(metrics[name]) for name in headlined})
+    )
 
 
-def _brief(summaries: dict[str, dict]) -> dict[str, dict]:
-    """Of each label what the headline shows."""
-    shown = (*measure_table.SUMMARISED, "n_undefined")
-    return {name: {key: summary[key] for key in shown} for name, summary in summaries.items()}
+def _brief_calibration(found: Calibration) -> BriefCalibration:
+    return BriefCalibration(
+        expected_error=found.expected_error.value,
+        brier=found.brier.value,
+        negative_log_likelihood_nats=found.negative_log_likelihood_nats.value,
+        expected_error_of_case=found.expected_error_of_case.value,
+        expected_error_inside=found.expected_error_inside.value,
+    )
 
 
 def _threshold(above: float | None, rule: dict) -> Threshold | None:

@@ -16,16 +16,12 @@ def bland_altman(reference: np.ndarray, prediction: np.ndarray) -> dict[str, flo
 
     Source: Bland and Altman 1999, doi:10.1177/096228029900800204.
     """
-    found = dict.fromkeys(("bias", "sd", "limit_low", "limit_high"))
     difference = prediction - reference
-    if len(difference):
-        found["bias"] = float(difference.mean())
-    if len(difference) > 1:
-        found["sd"] = float(difference.std(ddof=1))
-        found["limit_low"], found["limit_high"] = (
-            found["bias"] + sign * 1.96 * found["sd"] for sign in (-1, 1)
-        )
-    return found
+    bias = float(difference.mean()) if len(difference) else None
+    if bias is None or len(difference) == 1:
+        return {"bias": bias, "sd": None, "limit_low": None, "limit_high": None}
+    sd = float(difference.std(ddof=1))
+    return {"bias": bias, "sd": sd, "limit_low": bias - 1.96 * sd, "limit_high": bias + 1.96 * sd}
 
 
 def slope_sums(reference: np.ndarray, prediction: np.ndarray, origin: float) -> np.ndarray:

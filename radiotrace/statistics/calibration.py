@@ -5,6 +5,7 @@ without their probability maps.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage, optimize, special
@@ -108,12 +109,9 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
         scaled = logits / np.exp(log_temperature)
         return float((special.logsumexp(scaled, 0) - np.take_along_axis(scaled, true[None], 0)[0]).mean())
 
-    within = float(
-        optimize.minimize_scalar(
-            loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6}
-        ).x
-    )
     limits = np.log(TEMPERATURES)
+    found: Any = optimize.minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
+    within = float(found.x)
     if len({loss(log_temperature) for log_temperature in (*limits, 0.0)}) == 1:
         return 1.0
     # The search stops where the loss is flat, short of a limit that is as good: of equals the first is taken.

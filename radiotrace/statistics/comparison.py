@@ -1,14 +1,17 @@
 """Comparison of two runs on the same cases, case by case: run B minus run A."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
 from radiotrace.errors import StageError
+from radiotrace.records.comparison import Paired, Row
 from radiotrace.records.measure_table import Better
 from radiotrace.statistics import intervals
 
+Verdict = Literal["non-inferior", "not shown"]
 NEITHER = "of this metric more is neither better nor worse"
 REFERENCE = "reference_mm3"
 HOW = {
@@ -50,7 +53,7 @@ class Aim:
     reason: str = NEITHER
 
 
-def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> dict:
+def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> Paired:
     """Paired differences of a metric, for each label and for the mean of a case's labels.
 
     Args:
@@ -58,9 +61,6 @@ def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> dict:
         metric: any number of a row that both have.
         margin: by how much B may be worse, in the metric's unit.
         aim: of the metric.
-
-    Returns:
-        The record 'comparison' without the runs' names.
 
     Raises:
         StageError: the runs have no case or metric in common, or were not evaluated against the same
@@ -92,17 +92,17 @@ def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> dict:
         for run, more, less in (("A", ours, theirs), ("B", theirs, ours))
         if more.keys() - less.keys()
     ]
-    return {
-        "metric": metric,
-        "better": aim.better,
-        "margin": float(margin),
-        "n_cases": len(both),
-        "n_subjects": len(set(subject_of.values())),
-        "only_a": sorted(ours.keys() - theirs.keys()),
-        "only_b": sorted(theirs.keys() - ours.keys()),
-        "rows": {name: _row(values, subject_of, aim, margin, alone) for name, values in pairs.items()},
-        "how": HOW,
-    }
+    return Paired(
+        metric=metric,
+        better=aim.better,
+        margin=float(margin),
+        n_cases=len(both),
+        n_subjects=len(set(subject_of.values())),
+        only_a=tuple(sorted(ours.keys() - theirs.keys())),
+        only_b=tuple(sorted(theirs.keys() - ours.keys())),
+        rows={name: _row(values, subject_of, aim, margin, alone) for name, values in pairs.items()},
+        how=HOW,
+    )
 
 
 def faults(a: dict, b: dict) -> list[str]:
@@ -173,7 +173,7 @@ def _twice(run: dict) -> list[str]:
     return sorted({case_id for case_id in ids if ids.count(case_id) > 1})
 
 
-def _row(pairs: dict[str, list[tuple]], subject_of: dict, aim: Aim, margin: float, alone: list[str]) -> dict:
+def _row(pairs: dict[str, list[tuple]], subject_of: dict, aim: Aim, margin: float, alone: list[str]) -> Row:
     """Args: pairs: case -> (of A, of B) of each label that is averaged over; alone: what says that cases
     are in one run only."""
     means = {case: np.mean(rows, 0) for case, rows in pairs.items() if all(None not in pair for pair in rows)}
@@ -188,28 +188,34 @@ def _row(pairs: dict[str, list[tuple]], subject_of: dict, aim: Aim, margin: floa
     b_only = sum(any(b is None and a is not None for a, b in rows) for rows in pairs.values())
     no_verdict = _no_verdict(aim, alone, interval)
     mean_a, mean_b = np.mean(list(means.values()), 0).tolist() if means else (None, None)
-    return {
-        "n_cases": len(means),
-        "n_subjects": len(of_subjects),
-        "n_zero": int((of_subjects == 0).sum()),
-        "n_undefined_a": sum(any(a is None for a, _ in rows) for rows in pairs.values()),
-        "n_undefined_b": sum(any(b is None for _, b in rows) for rows in pairs.values()),
-        "n_undefined_b_only": b_only,
-        "mean_a": mean_a,
-        "mean_b": mean_b,
-        "difference": float(np.mean(list(differences.values()))) if differences else None,
-        "difference_ci95_low": interval.low,
-        "difference_ci95_high": interval.high,
-        "no_interval": interval.no_interval,
-        "median_difference": median["median"],
-        "median_difference_ci95_low": median["ci95_low"],
-        "median_difference_ci95_high": median["ci95_high"],
-        "wilcoxon_p": float(stats.wilcoxon(of_subjects, zero_method="pratt").pvalue)
-        if of_subjects.any()
-        else None,
-        "verdict": None if no_verdict else _verdict(aim.better, interval, margin, b_only),
-        "no_verdict": no_verdict,
-    }
+    return Row(
+        n_cases=len(means),
+        n_subjects=len(of_subjects),
+        n_zero=int((of_subjects == 0).sum()),
+        n_undefined_a=sum(any(a is None for a, _ in rows) for rows in pairs.values()),
+        n_undefined_b=sum(any(b is None for _, b in rows) for rows in pairs.values()),
+        n_undefined_b_only=b_only,
+        mean_a=mean_a,
+        mean_b=mean_b,
+        difference=float(np.mean(list(differences.values()))) if differences else None,
+        difference_ci95_low=interval.low,
+        difference_ci95_high=interval.high,
+        no_interval=interval.no_interval,
+        median_difference=median["median"],
+        median_difference_ci95_low=median["ci95_low"],
+        median_difference_ci95_high=median["ci95_high"],
+        wilcoxon_p=_wilcoxon_p(of_subjects),
+        verdict=None if no_verdict else _verdict(aim.better, interval, margin, b_only),
+        no_verdict=no_verdict,
+    )
+
+
+def _wilcoxon_p(differences: np.ndarray) -> float | None:
+    """Of the signed-rank test; None where no difference is other than 0."""
+    if not differences.any():
+        return None
+    found: Any = stats.wilcoxon(differences, zero_method="pratt")
+    return float(found.pvalue)
 
 
 def _no_verdict(aim: Aim, alone: list[str], interval: intervals.Interval) -> str | None:
@@ -221,7 +227,9 @@ def _no_verdict(aim: Aim, alone: list[str], interval: intervals.Interval) -> str
     return None if interval.no_interval is None else f"no interval: {interval.no_interval}"
 
 
-def _verdict(better: str, interval: intervals.Interval, margin: float, n_undefined_b_only: int) -> str:
+def _verdict(better: Better, interval: intervals.Interval, margin: float, n_undefined_b_only: int) -> Verdict:
+    if interval.low is None or interval.high is None:
+        raise ValueError("there is no verdict without an interval")
     # at the margin is not within
     within = round(interval.low, 9) > -margin if better == "larger" else round(interval.high, 9) < margin
     return "non-inferior" if within and not n_undefined_b_only else "not shown"

@@ -8,6 +8,7 @@ not, there is none, and a reason.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -158,7 +159,7 @@ def by_subject(rows: dict[str, tuple], subject_of: dict[str, str]) -> np.ndarray
     Args:
         rows: case -> k numbers.
     """
-    sums = defaultdict(lambda: 0.0)
+    sums: defaultdict[str, Any] = defaultdict(lambda: 0.0)
     for case, row in rows.items():
         sums[subject_of[case]] = sums[subject_of[case]] + np.asarray(row, float)
     return np.stack([sums[subject] for subject in sorted(sums)], 1) if sums else np.empty((0, 0))
@@ -335,6 +336,8 @@ def proportion(
         return {**about, "value": None, **none(UNDEFINED).record()}
     successes, units = by_subject(counted, subject_of)
     value = float(successes.sum() / units.sum())
+    if rule.n_min is None:
+        raise ValueError("an interval of a proportion needs to know how many subjects it takes")
     bounds = none(too_few(rule.n_min)) if len(units) < rule.n_min else _wilson(value, successes, units, rule)
     return {**about, "value": value, **bounds.record()}
 

@@ -7,6 +7,7 @@ evaluation may not hold here, not that it does not.
 import hashlib
 import warnings
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -127,7 +128,7 @@ def report(reference: dict, cases: list[dict], inputs_sha256: list[str], seed: i
     }
     embedding = _embedding_shift(
         np.array(reference["embeddings"]),
-        records.canonical([list(map(float, case["embedding"])) for case in drawn]),
+        np.array(records.canonical([list(map(float, case["embedding"])) for case in drawn])),
         seed,
     )
     flagged = _flagged(reference, drawn) if reference["flagging"] else None
@@ -204,14 +205,13 @@ def _shift(kept: dict, values: list[float], n_undefined: int) -> dict:
         with warnings.catch_warnings():
             # scipy then takes the asymptotic one
             warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
-            found = stats.ks_2samp(old, new)
+            found: Any = stats.ks_2samp(old, new)
         row |= dict(zip(("psi", "psi_expected"), shift.psi(old, new, kept["deciles"]), strict=True))
         row |= {"ks": float(found.statistic), "p": float(found.pvalue)}
     return row
 
 
-def _embedding_shift(old: np.ndarray, new: list[list[float]], seed: int) -> dict:
-    new = np.array(new)
+def _embedding_shift(old: np.ndarray, new: np.ndarray, seed: int) -> dict:
     if old.shape[1] != new.shape[1]:
         raise ValueError(f"embeddings of {old.shape[1]} and of {new.shape[1]} channels")
     row = {"channels": new.shape[1], "n_reference": len(old), "n_new": len(new), "mmd2": None, "p": None}
@@ -234,7 +234,7 @@ def _flagged(reference: dict, cases: list[dict]) -> dict:
             "ci95_high": None,
         }
         if values:
-            hits = {number: (int(value > limit), 1) for number, value in enumerate(values)}
+            hits = {str(number): (int(value > limit), 1) for number, value in enumerate(values)}
             found = intervals.proportion(hits, {number: number for number in hits})
             about |= {"share": found["value"], "ci95_low": found["ci95_low"], "ci95_high": found["ci95_high"]}
         return about
@@ -243,11 +243,9 @@ def _flagged(reference: dict, cases: list[dict]) -> dict:
     old, new = side(kept["values"], kept["n_undefined"]), side(*_values(cases, "output", feature))
     p = None
     if min(old["n"], new["n"]) >= N_MIN:
-        p = float(
-            stats.fisher_exact(
-                [[one["flagged"], one["n"] - one["flagged"]] for one in (new, old)], alternative="greater"
-            ).pvalue
-        )
+        table = [[one["flagged"], one["n"] - one["flagged"]] for one in (new, old)]
+        found: Any = stats.fisher_exact(table, alternative="greater")
+        p = float(found.pvalue)
     return {**reference["flagging"], "reference": old, "new": new, "p": p}
 
 

@@ -69,7 +69,7 @@ def compare(
     """
     found = named_once(groups)
     sides = {
-        group: _Sides(*(_defined(values, cases) for cases in (group.inside, group.outside)), subject_of)
+        group: _Sides(_defined(values, group.inside), _defined(values, group.outside), subject_of)
         for group in found
     }
     compared = sorted({group.comparison for group in found if sides[group].n_subjects >= n_min}, key=_order)
@@ -188,8 +188,8 @@ def groups(
     found = {}
     for attribute, texts in names.items():
         known = {case: text for case, text in texts.items() if text.strip()}
-        values = {case: _number(text) for case, text in known.items()}
-        as_numbers = len(set(known.values())) > 6 and None not in values.values()
+        values = {case: value for case, text in known.items() if (value := _number(text)) is not None}
+        as_numbers = len(set(known.values())) > 6 and len(values) == len(known)
         found[attribute] = terciles(values) if as_numbers else known
     return found | {attribute: terciles(values) for attribute, values in numbers.items() if values}
 

@@ -27,7 +27,7 @@ class Passes:
     @property
     def entropy(self) -> np.ndarray:
         """Entropy of the mean, (z, y, x), in nats: all that is uncertain."""
-        return entropy(self.mean)
+        return entropy(np.asarray(self.mean))
 
     @property
     def mutual_information(self) -> np.ndarray:
@@ -161,7 +161,7 @@ def surprise(flagged: int, of: int, found: Threshold) -> float | None:
         A share, small where the new ones are unlike the old ones or the old ones unlike what they were drawn
         from; None where there is no threshold. Beta-binomial.
     """
-    if found.above is None or not of:
+    if found.above is None or found.share_expected is None or not of:
         return None
     above = round(found.share_expected * (found.n_subjects + 1))
     return float(stats.betabinom.sf(flagged - 1, of, above, found.n_subjects + 1 - above))

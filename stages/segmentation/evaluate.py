@@ -28,6 +28,8 @@ from radiotrace.learning import architecture, embedding, members, numerics, trai
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs, stage
 from radiotrace.records import measure_table, raw_files
+from radiotrace.records.metrics import Metrics
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import features, measures, methods, ranking, results, sampling
 from radiotrace.statistics import calibration, monitoring, subgroups, uncertainty
 
@@ -43,7 +45,7 @@ def observe(
     raw: Path,
     model: TrainedModel,
     others: list[TrainedModel],
-    p: dict,
+    settings: EvaluateParams,
     instructions: str,
     decided: dict | None = None,
     out: Path | None = None,
@@ -53,7 +55,7 @@ def observe(
     Args:
         case: of parts.cases.
         others: the members of the ensemble.
-        p: the section evaluate of params.yaml, and the seed.
+        settings: the section evaluate of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
         decided: of `decide`; None before that.
         out: folder for the prediction and the maps of uncertainty; None writes none.
@@ -63,7 +65,7 @@ def observe(
         decided["temperature"], and tally_inside, of the voxels of a label alone; logits (labels, n) and truth
         (n,) of the voxels that count for calibration, where nothing is decided yet.
     """
-    network, recipe = trained.ready(model, p["threads"], instructions), model.recipe
+    network, recipe = trained.ready(model, settings.threads, instructions), model.recipe
     image, reference = parts.image(case, raw), parts.label_map(case, raw)
     with embedding.watch(network, model.network) as embedded:
         prediction, logits = windows.segment(image, network, recipe)
@@ -72,17 +74,15 @@ def observe(
         volumes.array_zyx(prediction),
         model.labels,
         volumes.to_zyx(reference.GetSpacing()),
-        p["surface_tolerance_mm"],
-        p["object_overlap_min"],
-        p["empty_reference"],
+        settings.surface_tolerance_mm,
+        settings.object_overlap_min,
+        settings.empty_reference,
     )
     canonical = volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
-    region = calibration.region(truth_zyx, predicted_zyx, p["calibration_margin_voxels"])
+    region = calibration.region(truth_zyx, predicted_zyx, settings.calibration_margin_voxels)
     found = {
-        kind: passes_of(kind, case["case_id"], image, network, model, p)
-        for kind in KINDS
-        if p[f"{kind}_passes"]
+        kind: passes_of(kind, case["case_id"], image, network, model, settings) for kind in kinds(settings)
     }
     if others:
         found[ENSEMBLE] = passes_of_networks(image, [model, *others])
@@ -132,12 +132,22 @@ def observe(
     }
 
 
+def passes(kind: str, settings: EvaluateParams) -> int:
+    """How many predictions of an image one of KINDS is made of; 0 where it is not in use."""
+    return {"dropout": settings.dropout_passes, "augmentation": settings.augmentation_passes}[kind]
+
+
+def kinds(settings: EvaluateParams) -> list[str]:
+    """Those of KINDS that are in use."""
+    return [kind for kind in KINDS if passes(kind, settings)]
+
+
 def passes_of(
-    kind: str, case_id: str, image: Image, network, model: TrainedModel, p: dict
+    kind: str, case_id: str, image: Image, network, model: TrainedModel, settings: EvaluateParams
 ) -> uncertainty.Passes:
     """Several predictions of an image, by one of KINDS."""
     found = uncertainty.Passes()
-    generators = sampling.generators(p["seed"], kind, case_id, p[f"{kind}_passes"])
+    generators = sampling.generators(settings.seed, kind, case_id, passes(kind, settings))
     _, prepared = windows.prepare(image, model.recipe)
     for probabilities in KINDS[kind](prepared, network, model.recipe, generators, trained.in_bf16(model)):
         found.add(probabilities)
@@ -188,7 +198,7 @@ def written(out: Path, case_id: str, prediction, maps_of: dict[str, dict]) -> di
     }
 
 
-def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dict:
+def decide(observed: list[dict], settings: EvaluateParams, unseen: set[str] | None = None) -> dict:
     """Temperature and thresholds, from the validation part alone.
 
     Args:
@@ -203,7 +213,7 @@ def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dic
     """
     entries = [one["entry"] for one in observed]
     subject_of = {entry["case_id"]: entry["subject_id"] for entry in entries}
-    entries_of = dict.fromkeys([*(kind for kind in KINDS if p[f"{kind}_passes"]), ITSELF], entries)
+    entries_of = dict.fromkeys([*kinds(settings), ITSELF], entries)
     if unseen is not None:
         entries_of[ENSEMBLE] = [entry for entry in entries if entry["case_id"] in unseen]
     rules = {
@@ -211,7 +221,7 @@ def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dic
             uncertainty.threshold(
                 {entry["case_id"]: entry["uncertainty"][kind]["score"] for entry in of_kind},
                 subject_of,
-                p["flag_share"],
+                settings.flag_share,
             )
         )
         for kind, of_kind in entries_of.items()
@@ -224,7 +234,7 @@ def decide(observed: list[dict], p: dict, unseen: set[str] | None = None) -> dic
         if observed
         else None,
         "flag_above": {kind: rule.pop("above") for kind, rule in rules.items()},
-        "flag_share": p["flag_share"],
+        "flag_share": settings.flag_share,
         "flag_rule": rules,
     }
 
@@ -277,7 +287,9 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
     )
 
 
-def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[str, str], p: dict) -> dict:
+def summarise(
+    observed: list[dict], decided: dict, groups: dict, labels: dict[str, str], settings: EvaluateParams
+) -> dict:
     """The record 'metrics', but for where it comes from.
 
     Args:
@@ -287,7 +299,7 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
     """
     # as the record has them: who has it alone gets the same summaries
     cases = records.canonical([one["entry"] for one in observed])
-    summary = results.Summary(cases, p["empty_reference"])
+    summary = results.Summary(cases, settings.empty_reference)
     tallies, inside = (
         {when: {one["entry"]["case_id"]: one[name][when] for one in observed} for when in observed[0][name]}
         for name in ("tally", "tally_inside")
@@ -301,8 +313,8 @@ def summarise(observed: list[dict], decided: dict, groups: dict, labels: dict[st
         "detection": summary.detection(),
         "calibration": {"after": None}
         | {when: summary.calibration(found, inside[when], labels) for when, found in tallies.items()},
-        "uncertainty": summary.uncertainties(decided, p["poor_dice"]),
-        "subgroups": summary.subgroups(groups, p["subgroup_subjects_min"]),
+        "uncertainty": summary.uncertainties(decided, settings.poor_dice),
+        "subgroups": summary.subgroups(groups, settings.subgroup_subjects_min),
         "worst_cases": [
             {"case_id": case["case_id"], "dice": ranking.macro(case, "dice")}
             for case in ranking.ranked(cases)[:10]
@@ -341,7 +353,7 @@ def figure_row(title: str, image: Image, reference, prediction) -> dict:
 
 
 def main(args):
-    p = params.load(args.params, "evaluate", seed=True)
+    settings = EvaluateParams.of(params.load(args.params, "evaluate", seed=True))
     train, dataset, split = (
         records.read(args.train, "train"),
         records.read(args.dataset, "dataset"),
@@ -359,12 +371,12 @@ def main(args):
         "raw": raw,
         "model": model,
         "others": others,
-        "p": p,
-        "instructions": numerics.configure(model.numerics, p["threads"]),
+        "settings": settings,
+        "instructions": numerics.configure(model.numerics, settings.threads),
     }
-    with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
+    with stage.output_folder(args.out) as out, parallel.pool(args, settings.threads) as each:
         held_out = followed(each(observe, validation.values(), **common), len(validation), "validation")
-        decided = decide(held_out, p, unseen)
+        decided = decide(held_out, settings, unseen)
         observed = followed(
             each(observe, test.values(), **common, decided=decided, out=out), len(test), "test"
         )
@@ -387,17 +399,17 @@ def main(args):
         summary = {
             **about,
             "measures": [one.record() for one in measures.TABLE],
-            "methods": methods.texts(p),
-            "surface_tolerance_mm": p["surface_tolerance_mm"],
+            "methods": methods.texts(settings),
+            "surface_tolerance_mm": settings.surface_tolerance_mm,
             "members": [
                 {key: one[key] for key in ("run_id", "weights_sha256")} for one in runs_beside.values()
             ],
-            **summarise(observed, decided, groups_of(test, dataset, observed), labels, p),
+            **summarise(observed, decided, groups_of(test, dataset, observed), labels, settings),
         }
         made = {
             "cases": {**about, "cases": cases},
             "metrics": summary,
-            "headline": results.headline(summary),
+            "headline": results.headline(Metrics.of(summary)).record(),
         }
         # Before the opening is counted: what cannot be written was not shown.
         if wrong := misfits(made):
@@ -414,7 +426,7 @@ def main(args):
                 train["run_id"],
                 train["weights_sha256"],
                 ["validation", "test"] if held_out else ["test"],
-                p["seed"],
+                settings.seed,
                 flagging,
             ),
             "reference",
@@ -423,7 +435,7 @@ def main(args):
             out / "provenance.json",
             runs.provenance(
                 __file__,
-                p,
+                settings.record(),
                 args.requirements,
                 [
                     args.dataset,

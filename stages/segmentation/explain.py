@@ -29,6 +29,7 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.segmentation import explain, ranking
 
 WEIGHTS, PLACES = range(2)  # what is drawn at random
@@ -65,7 +66,7 @@ class Model:
     recipe: Recipe
 
 
-def faults(p: dict, labels: dict[str, str], spec: NetworkSpec) -> list[str]:
+def faults(settings: ExplainParams, labels: dict[str, str], spec: NetworkSpec) -> list[str]:
     """Where the section explain of params.yaml asks for what a run has not.
 
     Args:
@@ -74,11 +75,11 @@ def faults(p: dict, labels: dict[str, str], spec: NetworkSpec) -> list[str]:
     """
     names, there = [name for value, name in labels.items() if value != "0"], architecture.levels(spec)
     found = []
-    if unknown := sorted(set(p["labels"] or []) - set(names)):
+    if unknown := sorted(set(settings.labels or []) - set(names)):
         found.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
-    if p["level"] not in there:
+    if settings.level not in there:
         found.append(
-            f"explain.level: found {p['level']}, expected {there[0]} to {there[-1]} for "
+            f"explain.level: found {settings.level}, expected {there[0]} to {there[-1]} for "
             f"{spec.name} with {len(spec.features)} levels"
         )
     return found
@@ -90,7 +91,7 @@ def explain_label(
     mask_zyx: np.ndarray,
     spacing_zyx,
     label: int,
-    p: dict,
+    settings: ExplainParams,
     seed: list[int],
 ) -> tuple[dict, np.ndarray]:
     """What the record says of one label of one case, and its map on the canonical grid: 0 to 1, and 0 where
@@ -99,7 +100,7 @@ def explain_label(
     Args:
         image_czyx: normalised.
         mask_zyx: bool, where the label is predicted; one voxel at least.
-        p: the section explain.
+        settings: the section explain of params.yaml, and the seed.
         seed: of the random places.
     """
     patch, part, inside = windows.one_pass(image_czyx, model.recipe, explain.centre(mask_zyx, spacing_zyx))
@@ -117,17 +118,17 @@ def explain_label(
     maps = {level: activation(model.network, level) for level in architecture.levels(model.spec)}
     found = explain.measures(
         maps,
-        p["level"],
-        [activation(other, p["level"]) for other in model.others],
+        settings.level,
+        [activation(other, settings.level) for other in model.others],
         mask_zyx[part],
         spacing_zyx,
-        p["near_mm"],
+        settings.near_mm,
         image_czyx[(slice(None), *part)],
         segment,
-        [np.random.default_rng([*seed, number]) for number in range(p["repetitions"])],
+        [np.random.default_rng([*seed, number]) for number in range(settings.repetitions)],
     )
     whole = np.zeros(mask_zyx.shape, np.float32)
-    whole[part] = explain.scaled(maps[p["level"]])
+    whole[part] = explain.scaled(maps[settings.level])
     return found | {
         "predicted_voxels": int(mask_zyx.sum()),
         "whole_image": whole[part].shape == whole.shape,
@@ -137,7 +138,12 @@ def explain_label(
 
 
 def explain_case(
-    model: Model, image: Image, prediction, labels: dict[str, str], p: dict, seed: list[int]
+    model: Model,
+    image: Image,
+    prediction,
+    labels: dict[str, str],
+    settings: ExplainParams,
+    seed: list[int],
 ) -> tuple[dict, dict, Image]:
     """Each label of one case: what the record says of it, and mask and map on the canonical grid; and the
     image on that grid.
@@ -169,7 +175,7 @@ def explain_case(
                 mask,
                 volumes.to_zyx(turned.grid.spacing_mm),
                 int(value),
-                p,
+                settings,
                 [*seed, int(value)],
             )
             maps[name] = mask, found
@@ -203,13 +209,13 @@ def figure_row(title: str, image: Image, map_zyx: np.ndarray, mask_zyx: np.ndarr
 
 
 def main(args):
-    p = params.load(args.params, "explain", seed=True)
+    settings = ExplainParams.of(params.load(args.params, "explain", seed=True))
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     train, evaluated = records.read(args.train, "train"), records.read(args.cases, "cases")["cases"]
     dataset = records.read(args.dataset, "dataset")
     described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
     spec = NetworkSpec.of(train["network"])
-    if found := faults(p, train["labels"], spec):
+    if found := faults(settings, train["labels"], spec):
         raise StageError(
             f"{len(found)} parameters do not fit this run",
             found,
@@ -218,10 +224,12 @@ def main(args):
     labels = {
         value: name
         for value, name in train["labels"].items()
-        if value != "0" and (p["labels"] is None or name in p["labels"])
+        if value != "0" and (settings.labels is None or name in settings.labels)
     }
-    numerics.configure(train["params"]["numerics"], p["threads"])
-    seeds = np.random.default_rng([p["seed"], WEIGHTS]).integers(2**31, size=p["repetitions"]).tolist()
+    numerics.configure(train["params"]["numerics"], settings.threads)
+    seeds = (
+        np.random.default_rng([settings.seed, WEIGHTS]).integers(2**31, size=settings.repetitions).tolist()
+    )
     model = Model(
         trained.load(spec, args.weights, train["weights_sha256"]),
         [architecture.build(spec, seed).eval() for seed in seeds],
@@ -245,8 +253,8 @@ def main(args):
                     Path(args.predictions) / case["prediction"], case["prediction_sha256"]
                 ),
                 labels,
-                p,
-                [p["seed"], PLACES, *case_id.encode()],
+                settings,
+                [settings.seed, PLACES, *case_id.encode()],
             )
             for value, name in labels.items():
                 dice = ranking.dice_text({name: case["labels"][name]})
@@ -267,9 +275,9 @@ def main(args):
             "n_test_cases": len(evaluated),
             "method": method(len(model.recipe.channels)),
             "definitions": explain.DEFINITIONS,
-            "level": p["level"],
-            "near_mm": p["near_mm"],
-            "repetitions": p["repetitions"],
+            "level": settings.level,
+            "near_mm": settings.near_mm,
+            "repetitions": settings.repetitions,
             "n_maps": sum(one is not None for case in cases for one in case["labels"].values()),
             "n_undefined": sum(one is None for case in cases for one in case["labels"].values()),
             "cases": cases,
@@ -279,7 +287,7 @@ def main(args):
             out / "provenance.json",
             runs.provenance(
                 __file__,
-                p,
+                settings.record(),
                 args.requirements,
                 [args.dataset, args.cases, args.train, args.weights],
                 architecture.choice(spec),
@@ -298,7 +306,7 @@ def main(args):
         )
         records.write_bytes(
             Path(args.metrics) / "explanations.svg",
-            heatmaps.overlays(rows, TITLE.format(level=p["level"], step=2 ** p["level"]), MEANING),
+            heatmaps.overlays(rows, TITLE.format(level=settings.level, step=2**settings.level), MEANING),
         )
     errors.log(f"explain: wrote {args.out}/ and {args.metrics}/explanations.svg")
 

@@ -22,22 +22,25 @@ from radiotrace.inference import recipe, windows
 from radiotrace.learning import architecture, numerics, onnx_model, state
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.records.sections.segmentation.export import ExportParams
 
 
 def main(args):
-    p = params.load(args.params, "export")
+    settings = ExportParams.of(params.load(args.params, "export"))
     train = records.read(args.train, "train")
     dataset = records.read(args.dataset, "dataset")
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
     described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
-    numerics.configure(train["params"]["numerics"], p["threads"])
+    numerics.configure(train["params"]["numerics"], settings.threads)
     spec, prepared = NetworkSpec.of(train["network"]), recipe.Recipe.of(train["preprocessing"])
     network = architecture.build(spec, seed=0)
     state.load(network, load_file(args.weights))
-    content = onnx_model.export(network, prepared.multiple, p["opset"], spec.image_channels, spec.one_slice)
-    exported = onnx_model.network(content, p["threads"])
+    content = onnx_model.export(
+        network, prepared.multiple, settings.opset, spec.image_channels, spec.one_slice
+    )
+    exported = onnx_model.network(content, settings.threads)
 
-    parity_cases = parts.spread(list(evaluated), p["parity_cases"])
+    parity_cases = parts.spread(list(evaluated), settings.parity_cases)
     largest, compared, different = 0.0, 0, 0
     for case_id in parity_cases:
         image = parts.image({"channels": described[case_id]}, Path(args.data))
@@ -53,10 +56,10 @@ def main(args):
         f"export: {len(parity_cases)} cases, largest difference of a logit {largest:.2g}, {different} "
         f"of {compared} voxels labelled otherwise"
     )
-    if not largest <= p["parity_tolerance"]:
+    if not largest <= settings.parity_tolerance:
         raise StageError(
             "ONNX Runtime and torch disagree",
-            [f"largest difference of a logit {largest:.3g}, tolerance {p['parity_tolerance']:g}"],
+            [f"largest difference of a logit {largest:.3g}, tolerance {settings.parity_tolerance:g}"],
             "Look at the operators in build/export; or change export.opset or "
             "export.parity_tolerance in params.yaml.",
         )
@@ -71,14 +74,14 @@ def main(args):
         }
         records.write(
             out / "model.json",
-            recipe.record(train, dataset, p, records.sha256(out / recipe.FILE), parity),
+            recipe.record(train, dataset, settings.record(), records.sha256(out / recipe.FILE), parity),
             "model",
         )
         records.write(
             out / "provenance.json",
             runs.provenance(
                 __file__,
-                p,
+                settings.record(),
                 args.requirements,
                 [args.dataset, args.cases, args.train, args.weights],
                 architecture.choice(spec),

@@ -14,6 +14,7 @@ Computes no new number: every figure on the page is in a record.
 import argparse
 import base64
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 import jinja2
@@ -28,24 +29,29 @@ from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records import measure_table
+from radiotrace.records.metrics import Calibration, Metrics
+from radiotrace.records.robustness import Robustness
+from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportParams
+from radiotrace.records.typed import picked
+from radiotrace.records.values import UncertaintyKind
 from radiotrace.segmentation import ranking, report
 from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
 CALIBRATION = (
-    ("expected calibration error, pooled over all these voxels", 4, lambda found: found["expected_error"]),
+    ("expected calibration error, pooled over all these voxels", 4, attrgetter("expected_error")),
     (
         "expected calibration error of one case, mean over cases",
         4,
-        lambda found: found["expected_error_of_case"],
+        attrgetter("expected_error_of_case"),
     ),
-    ("expected calibration error inside the organ alone", 4, lambda found: found["expected_error_inside"]),
-    ("Brier score", 4, lambda found: found["brier"]),
-    ("negative log-likelihood, nats", 4, lambda found: found["negative_log_likelihood_nats"]),
+    ("expected calibration error inside the organ alone", 4, attrgetter("expected_error_inside")),
+    ("Brier score", 4, attrgetter("brier")),
+    ("negative log-likelihood, nats", 4, attrgetter("negative_log_likelihood_nats")),
 )
 
 
-def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
+def drawn(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict[str, bytes]:
     """The charts, as SVG, by name.
 
     Args:
@@ -54,7 +60,7 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
         flag_by: the kind of uncertainty to show.
     """
     names = list(cases[0]["labels"])
-    calibration, found = metrics["calibration"], metrics["uncertainty"][flag_by]
+    calibration, found = metrics.calibration, metrics.uncertainty[flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
     dice, scores = (
         np.array([of(case) for case in defined])
@@ -63,15 +69,17 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
             lambda case: case["uncertainty"][flag_by]["score"],
         )
     )
-    risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]["value"]
+    risks, flagging = 1 - dice, found.flagging
+    flagged = None if flagging is None else flagging.flagged_share.value
     rows = [
-        {
-            "attribute": report.readable(attribute),
-            "group": group,
-            **row,
-            "also": [report.readable(name) for name in row["also"]],
-        }
-        for attribute, of in metrics["subgroups"].items()
+        picked(
+            charts.Group,
+            row,
+            attribute=report.readable(attribute),
+            group=group,
+            also=tuple(report.readable(name) for name in row.also),
+        )
+        for attribute, of in metrics.subgroups.items()
         for group, row in of.items()
     ]
     return {
@@ -93,50 +101,50 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
             }
         ),
         "calibration": charts.reliability(
-            *(
-                [
-                    {
-                        "voxels": row["n_voxels"],
-                        "confidence": row["mean_probability"],
-                        "share_right": row["share_right"],
-                    }
-                    for row in (calibration[when] or {"reliability": []})["reliability"]
-                ]
-                for when in ("before", "after")
-            ),
-            metrics["decisions"]["temperature"],
+            bars(calibration.before),
+            [] if calibration.after is None else bars(calibration.after),
+            metrics.decisions.temperature,
         ),
         "uncertainty": charts.uncertainty_scatter(
-            scores, dice, found["flag_above"], found["poor_below_dice"], [case["case_id"] for case in defined]
+            scores, dice, found.flag_above, found.poor_below_dice, [case["case_id"] for case in defined]
         ),
         "risk_coverage": charts.risk_coverage(
-            np.array(found["risk_coverage"]),
+            np.array(found.risk_coverage),
             uncertainty.risk_coverage(risks, risks),
-            found["aurc_random"]["value"],
-            kept,
+            found.aurc_random.value,
+            None if flagged is None else 1 - flagged,
         ),
-        "subgroups": charts.forest(rows, "Dice, mean of labels", metrics["dice"][report.MACRO]),
+        "subgroups": charts.forest(
+            rows, "Dice, mean of labels", picked(charts.Spread, metrics.of_measure["dice"][report.MACRO])
+        ),
     }
 
 
-def aims_of(metrics: dict) -> list[dict]:
+def bars(calibration: Calibration) -> list[charts.Bar]:
+    """The bins of the reliability diagram."""
+    return [
+        charts.Bar(row.n_voxels, row.mean_probability, row.share_right) for row in calibration.reliability
+    ]
+
+
+def aims_of(metrics: Metrics) -> list[dict]:
     """Of each kind of uncertainty: what it is worth, how far its predictions disagree, and whether its
     threshold keeps its aim."""
     return [
         {
             "kind": report.KINDS[kind],
             "worth": report.worth(row),
-            "aim": report.aim(metrics["decisions"], kind, row),
+            "aim": report.aim(metrics.decisions, kind, row),
             "shares": report.shares(row),
             "disagreement": report.disagreement(row),
             "hardly": report.hardly(row),
         }
-        for kind, row in metrics["uncertainty"].items()
+        for kind, row in metrics.uncertainty.items()
     ]
 
 
 def pictured(
-    case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]
+    case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: PixelsPerMm
 ) -> dict[str, bytes]:
     """Pictures of one case in three planes, of its first channel, by name of the size.
 
@@ -144,7 +152,7 @@ def pictured(
         case: of parts.cases.
         entry: of the record 'cases'.
         labels: value -> name.
-        sizes: name -> pixels per mm.
+        sizes: of the pictures.
     """
     prediction = volumes.read_canonical(predictions / entry["prediction"], entry["prediction_sha256"])
     first_channel = parts.image(case, raw).volume()
@@ -156,7 +164,7 @@ def pictured(
     outlines = [(reference == int(value), predicted == int(value)) for value in labels if value != "0"]
     return {
         name: thumbnails.planes(image, outlines, volumes.to_zyx(turned[0].GetSpacing()), scale)
-        for name, scale in sizes.items()
+        for name, scale in vars(sizes).items()
     }
 
 
@@ -185,9 +193,10 @@ def page(template: str, **values) -> bytes:
 
 
 def main(args):
-    p = params.load(args.params, "report")
+    settings = ReportParams.of(params.load(args.params, "report"))
     found = {name: records.read(getattr(args, name), name) for name in RECORDS}
-    metrics, cases, train = found["metrics"], found["cases"]["cases"], found["train"]
+    metrics, robustness = Metrics.of(found["metrics"]), Robustness.of(found["robustness"])
+    cases, train = found["cases"]["cases"], found["train"]
     run_id = train["run_id"]
     if wrong := [
         f"{name}: found {found[name]['run_id'][:12]}, expected {run_id[:12]}"
@@ -195,20 +204,20 @@ def main(args):
         if found[name]["run_id"] != run_id
     ]:
         raise StageError("records are not of one run", wrong, "Run 'dvc repro'.")
-    flag_by = p["uncertainty"]
-    if flag_by not in metrics["uncertainty"]:
+    flag_by = settings.uncertainty
+    if flag_by not in metrics.uncertainty:
         raise StageError(
-            f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics['uncertainty'])}",
+            f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics.uncertainty)}",
             [],
             "Correct params.yaml, or give that kind some passes in its section evaluate.",
         )
-    if wrong := measure_table.misfits_of_cases(metrics, cases):
+    if wrong := measure_table.misfits_of_cases(found["metrics"], cases):
         raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
     test = parts.cases(found["dataset"], found["split"], "test")
     opened = openings.read(args.openings)
     acceptance = requirements.acceptance(
         requirements.load(args.design),
-        metrics,
+        found["metrics"],
         reviews.read(args.reviews),
         opened,
         contents.test_part(run_id, opened),
@@ -225,7 +234,7 @@ def main(args):
             train["labels"],
             Path(args.data),
             Path(args.predictions),
-            p["pixels_per_mm"],
+            settings.pixels_per_mm,
         )
         for entry in cases
     }
@@ -248,8 +257,8 @@ def main(args):
         dataset=found["dataset"]["dataset"],
         metrics=metrics,
         acceptance=acceptance,
-        robustness=found["robustness"],
-        findings=report.findings(metrics, acceptance, found["robustness"], seen["n_models"]),
+        robustness=robustness,
+        findings=report.findings(metrics, acceptance, robustness, seen["n_models"]),
         measures=report.measures(metrics),
         aims=aims_of(metrics),
         kept=agreement.kept,
@@ -277,7 +286,7 @@ def main(args):
         args.provenance,
         runs.provenance(
             __file__,
-            p,
+            settings.record(),
             args.requirements,
             [
                 args.template,

@@ -30,6 +30,7 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, randomness, runs, stage
+from radiotrace.records.sections.segmentation.robustness import RobustnessParams
 from radiotrace.segmentation import adversarial, figures_robustness, metrics, robustness
 
 SHIFTS, ATTACKS = "shifts", "adversarial"  # what is done to a case beside corrupting it
@@ -37,17 +38,19 @@ SHIFTS, ATTACKS = "shifts", "adversarial"  # what is done to a case beside corru
 STEPS_REACH = 2.5
 
 
-def measure(work: tuple[dict, str], raw: Path, model: TrainedModel, p: dict, instructions: str) -> dict:
+def measure(
+    work: tuple[dict, str], raw: Path, model: TrainedModel, settings: RobustnessParams, instructions: str
+) -> dict:
     """A part of the entry of a case in the record 'robustness_cases'.
 
     Args:
         work: a case of parts.cases; and which part: a corruption, SHIFTS (and the image as it is), or
             ATTACKS.
-        p: the section robustness of params.yaml, and the seed.
+        settings: the section robustness of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
     """
     case, part = work
-    network = trained.ready(model, p["threads"], instructions)
+    network = trained.ready(model, settings.threads, instructions)
     image, label_map = parts.image(case, raw), parts.label_map(case, raw)
     reference_zyx = volumes.array_zyx(label_map)
 
@@ -66,7 +69,7 @@ def measure(work: tuple[dict, str], raw: Path, model: TrainedModel, p: dict, ins
         }
 
     def corrupted(severity):
-        rng = randomness.generator(p["seed"], f"{part}\n{case['case_id']}")
+        rng = randomness.generator(settings.seed, f"{part}\n{case['case_id']}")
         return scores(*corruptions.apply_to_channels(part, severity, image, rng))["dice"]
 
     def shifted(shift_voxels):
@@ -76,7 +79,7 @@ def measure(work: tuple[dict, str], raw: Path, model: TrainedModel, p: dict, ins
         return {"shift_voxels": shift_voxels, **scores(changed, movement)}
 
     if part == ATTACKS:
-        return {ATTACKS: attack(case["case_id"], image, label_map, network, model, p)}
+        return {ATTACKS: attack(case["case_id"], image, label_map, network, model, settings)}
     if part == SHIFTS:
         clean = scores(image.with_values(image.values_czyx.astype(np.float32)))
         chosen = robustness.shifts_of(image.grid.size_voxels)
@@ -116,14 +119,16 @@ def predict(changed: Image, movement, network, recipe: Recipe) -> dict[str, np.n
     return {"moved_zyx": found, "label_zyx": np.argmax(back, 0), "known": known}
 
 
-def attack(case_id: str, original: Image, label_map, network, model: TrainedModel, p: dict) -> dict:
+def attack(
+    case_id: str, original: Image, label_map, network, model: TrainedModel, settings: RobustnessParams
+) -> dict:
     """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
     recipe = model.recipe
     image = windows.prepare(original, recipe)[1][None]
     reference = volumes.array_zyx(
         volumes.canonical(label_map, recipe.orientation, recipe.spacing_mm, is_label_map=True)
     )
-    target, steps = torch.from_numpy(reference.astype(np.int64))[None], p["adversarial"]["steps"]
+    target, steps = torch.from_numpy(reference.astype(np.int64))[None], settings.adversarial.steps
 
     def logits_of(attacked):
         return windows.differentiable(attacked[0], network, recipe)[None]
@@ -133,7 +138,7 @@ def attack(case_id: str, original: Image, label_map, network, model: TrainedMode
         return metrics.dice_per_label(reference, prediction, model.labels)
 
     def of(name, eps):
-        rng, step = randomness.generator(p["seed"], f"{name}\n{case_id}"), STEPS_REACH * eps / steps
+        rng, step = randomness.generator(settings.seed, f"{name}\n{case_id}"), STEPS_REACH * eps / steps
         return {
             "noise": lambda: adversarial.noise(image, eps, rng),
             "fgsm": lambda: adversarial.fgsm(logits_of, image, target, eps),
@@ -144,30 +149,30 @@ def attack(case_id: str, original: Image, label_map, network, model: TrainedMode
     return {
         "clean": dice(image),
         "attacks": {
-            name: [{"eps_sd": eps, "dice": dice(of(name, eps))} for eps in p["adversarial"]["eps_sd"]]
+            name: [{"eps_sd": eps, "dice": dice(of(name, eps))} for eps in settings.adversarial.eps_sd]
             for name in ("noise", "fgsm", "pgd", "segpgd")
         },
     }
 
 
 def main(args):
-    p = params.load(args.params, "robustness", seed=True)
+    settings = RobustnessParams.of(params.load(args.params, "robustness", seed=True))
     train, dataset = records.read(args.train, "train"), records.read(args.dataset, "dataset")
     model = TrainedModel.of(train, args.weights)
-    instructions = numerics.configure(model.numerics, p["threads"])
+    instructions = numerics.configure(model.numerics, settings.threads)
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     test = parts.cases(dataset, records.read(args.split, "split"), "test")
-    chosen = parts.spread(list(test), p["cases"])
+    chosen = parts.spread(list(test), settings.cases)
     one_slice = parts.are_pictures(dataset)
-    names = p["corruptions"] or corruptions.names(channels.of_dataset(dataset["dataset"]), one_slice)
+    names = settings.corruptions or corruptions.names(channels.of_dataset(dataset["dataset"]), one_slice)
     if useless := sorted(set(names) & set(corruptions.NEEDS_SLICES)) if one_slice else []:
         raise StageError(
             f"robustness.corruptions: {', '.join(useless)} cannot befall pictures of one slice",
             way_out="Take it out of params.yaml, then run 'dvc repro'.",
         )
     head = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
-    with stage.output_folder(args.out) as out, parallel.pool(args, p["threads"]) as each:
-        attacked = parts.spread(chosen, p["adversarial"]["cases"])
+    with stage.output_folder(args.out) as out, parallel.pool(args, settings.threads) as each:
+        attacked = parts.spread(chosen, settings.adversarial.cases)
         # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no
         # processor idle.
         work = {case_id: [SHIFTS, *([ATTACKS] if case_id in attacked else []), *names] for case_id in chosen}
@@ -176,7 +181,7 @@ def main(args):
             [(test[case_id], part) for case_id in chosen for part in work[case_id]],
             raw=Path(args.data),
             model=model,
-            p=p,
+            settings=settings,
             instructions=instructions,
         )
         cases = []
@@ -184,12 +189,12 @@ def main(args):
             cases.append(entry(test[case_id], list(islice(found, len(work[case_id])))))
             errors.log(f"robustness: {len(cases)}/{len(chosen)} cases")
         cases = records.canonical(cases)  # as the record has them: who has it alone gets the same summaries
-        summary = robustness.summarise(cases, p["criterion_dice"])
+        summary = robustness.summarise(cases, settings.criterion_dice)
         for name, rows in summary["corruptions"].items():
             rows |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
         summary["adversarial"] |= {
-            "steps": p["adversarial"]["steps"],
-            "step_per_eps": STEPS_REACH / p["adversarial"]["steps"],
+            "steps": settings.adversarial.steps,
+            "step_per_eps": STEPS_REACH / settings.adversarial.steps,
         }
         record = {**head, **summary}
         records.write(out / "cases.json", {**head, "cases": cases}, "robustness_cases")
@@ -197,7 +202,7 @@ def main(args):
             out / "provenance.json",
             runs.provenance(
                 __file__,
-                p,
+                settings.record(),
                 args.requirements,
                 [args.dataset, args.split, args.train, args.weights],
                 architecture.choice(model.network),

@@ -26,11 +26,13 @@ from radiotrace.learning import architecture, checkpoints, devices, fit, numeric
 from radiotrace.learning.cases import Cases
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, balance, dataset, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
 
 
-def shape_faults(p: dict, step: int) -> list[str]:
+def shape_faults(settings: TrainParams, step: int) -> list[str]:
     """What a network that halves every axis cannot take: patch and window must be multiples of `step`; or of
     one slice, both of them.
 
@@ -38,32 +40,36 @@ def shape_faults(p: dict, step: int) -> list[str]:
     because oneDNN's bf16 weight gradient of a convolution over two is wrong (torch 2.13, measured in
     tests/test_numerics.py).
     """
-    n_axes = 2 if takes_one_slice(p) else 3
+    n_axes = 2 if takes_one_slice(settings) else 3
     found = [
-        f"train.{name}: found {p[name]}, expected multiples of {step} from {least * step} on for "
-        f"{p['network']} with {len(p['features'])} levels"
-        for name, least in (("patch_voxels", 3), ("window_voxels", 2))
-        if any(edge % step or edge < least * step for edge in p[name][:n_axes])
+        f"train.{name}: found {list(edges)}, expected multiples of {step} from {least * step} on for "
+        f"{settings.network} with {len(settings.features)} levels"
+        for name, edges, least in (
+            ("patch_voxels", settings.patch_voxels, 3),
+            ("window_voxels", settings.window_voxels, 2),
+        )
+        if any(edge % step or edge < least * step for edge in edges[:n_axes])
     ]
-    if takes_one_slice(p) and p["window_voxels"][2] != 1:
+    if takes_one_slice(settings) and settings.window_voxels[2] != 1:
         found.append(
-            f"train.window_voxels: found {p['window_voxels']}, expected 1 along z, as train.patch_voxels has"
+            f"train.window_voxels: found {list(settings.window_voxels)}, expected 1 along z, as "
+            "train.patch_voxels has"
         )
     return found
 
 
-def takes_one_slice(p: dict) -> bool:
+def takes_one_slice(settings: TrainParams) -> bool:
     """Whether the network sees a slice at a time."""
-    return p["patch_voxels"][2] == 1
+    return settings.patch_voxels[2] == 1
 
 
-def slice_faults(p: dict, dataset: dict) -> list[str]:
+def slice_faults(settings: TrainParams, dataset: dict) -> list[str]:
     """Pictures of one slice, for which a patch has more."""
-    if takes_one_slice(p) or not parts.are_pictures(dataset):
+    if takes_one_slice(settings) or not parts.are_pictures(dataset):
         return []
     return [
-        f"train.patch_voxels: found {p['patch_voxels']}, expected 1 along z, and train.window_voxels "
-        "likewise: the images have one slice"
+        f"train.patch_voxels: found {list(settings.patch_voxels)}, expected 1 along z, and "
+        "train.window_voxels likewise: the images have one slice"
     ]
 
 
@@ -89,40 +95,54 @@ def balanced(ema, cases: Cases[dataset.Sample], labels: dict, recipe: Recipe, de
     return dataclasses.replace(recipe, logit_offsets=tuple(offsets))
 
 
-def network_spec(p: dict, labels: int, image_channels: int = 1) -> NetworkSpec:
+def network_spec(settings: TrainParams, labels: int, image_channels: int = 1) -> NetworkSpec:
     """The network that the section train asks for, for images of so many channels, with so many labels."""
-    of_data = {"labels": labels, "image_channels": image_channels}
-    return params.typed(NetworkSpec, p | of_data | {"name": p["network"], "one_slice": takes_one_slice(p)})
+    return picked(
+        NetworkSpec,
+        settings,
+        name=settings.network,
+        labels=labels,
+        image_channels=image_channels,
+        one_slice=takes_one_slice(settings),
+    )
 
 
-def recipe_of(p: dict, dataset: dict, spec: NetworkSpec) -> Recipe:
+def recipe_of(settings: TrainParams, dataset: dict, spec: NetworkSpec) -> Recipe:
     """How images are prepared for this network; `dataset` is the record."""
-    declared = channels.of_dataset(dataset["dataset"])
-    of_data = dataset["canonical"] | {"channels": channels.normalised(declared, p["clip_percentiles"])}
+    declared, canonical = channels.of_dataset(dataset["dataset"]), dataset["canonical"]
     multiple = architecture.multiple(spec)
-    return params.typed(Recipe, p | of_data | {"multiple": multiple, "logit_offsets": None})
+    spacing_mm = canonical["spacing_mm"]
+    return picked(
+        Recipe,
+        settings,
+        orientation=canonical["orientation"],
+        spacing_mm=None if spacing_mm is None else tuple(spacing_mm),
+        channels=channels.normalised(declared, settings.clip_percentiles),
+        multiple=multiple,
+        logit_offsets=None,
+    )
 
 
-def fit_settings(p: dict) -> fit.Settings:
+def fit_settings(settings: TrainParams) -> fit.Settings:
     """What learning.fit takes, out of the section train and the seed; a sample is a patch here."""
-    return params.typed(fit.Settings, p | {"samples_per_case": p["patches_per_case"]})
+    return picked(fit.Settings, settings, samples_per_case=settings.patches_per_case)
 
 
-def faults(p: dict, dataset: dict, labels: int, cases: dict[str, int]) -> list[str]:
+def faults(settings: TrainParams, dataset: dict, labels: int, cases: dict[str, int]) -> list[str]:
     """What of the section train does not fit together, the data set, the labels, this machine, or the numbers
     of cases of the parts."""
     declared = channels.of_dataset(dataset["dataset"])
-    spec, hardware = network_spec(p, labels, len(declared)), params.typed(devices.Hardware, p)
+    spec, hardware = network_spec(settings, labels, len(declared)), picked(devices.Hardware, settings)
     of_network = architecture.faults(spec)
     if not of_network:
-        of_network = shape_faults(p, architecture.multiple(spec))
+        of_network = shape_faults(settings, architecture.multiple(spec))
     return [
         *of_network,
-        *slice_faults(p, dataset),
-        *channels.percentile_faults(declared, p["clip_percentiles"]),
-        *losses.faults(params.typed(losses.Settings, p), labels),
+        *slice_faults(settings, dataset),
+        *channels.percentile_faults(declared, settings.clip_percentiles),
+        *losses.faults(picked(losses.Settings, settings), labels),
         *devices.faults(hardware),
-        *fit.faults(fit_settings(p), hardware, cases["train"], cases["validation"]),
+        *fit.faults(fit_settings(settings), hardware, cases["train"], cases["validation"]),
     ]
 
 
@@ -161,8 +181,8 @@ def write(out: Path, ema, history: list[dict], record: dict) -> None:
 
 
 def main(args):
-    p = params.load(args.params, "train", seed=True)
-    instructions = numerics.configure(p["numerics"], p["threads"])
+    settings = TrainParams.of(params.load(args.params, "train", seed=True))
+    instructions = numerics.configure(settings.numerics, settings.threads)
     described = records.read(args.dataset, "dataset")
     split = records.read(args.split, "split")
     labels = split["labels"]
@@ -172,42 +192,43 @@ def main(args):
         ]
         for part in ("train", "validation")
     }
-    if broken := faults(p, described, len(labels), {part: len(entries[part]) for part in entries}):
+    if broken := faults(settings, described, len(labels), {part: len(entries[part]) for part in entries}):
         raise StageError("training cannot run as params.yaml says", broken, "Correct params.yaml.")
-    hardware = params.typed(devices.Hardware, p)
+    hardware = picked(devices.Hardware, settings)
     number_format = devices.number_format(hardware)
     fabric = devices.launch(hardware)
     say = errors.log if fabric.is_global_zero else (lambda line: None)
 
-    network_of = network_spec(p, len(labels), len(channels.of_dataset(described["dataset"])))
+    network_of = network_spec(settings, len(labels), len(channels.of_dataset(described["dataset"])))
     inputs, choice = [args.dataset, args.split], architecture.choice(network_of)
-    provenance = runs.provenance(__file__, p, args.requirements, inputs, choice)
+    provenance = runs.provenance(__file__, settings.record(), args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)
-    network = architecture.build(network_of, p["seed"])
-    recipe = recipe_of(p, described, network_of)
+    network = architecture.build(network_of, settings.seed)
+    recipe = recipe_of(settings, described, network_of)
     cases = {
-        part: learner.cases(args.volumes, entries[part], recipe.channels, p["cache_mb"]) for part in entries
+        part: learner.cases(args.volumes, entries[part], recipe.channels, settings.cache_mb)
+        for part in entries
     }
     segmenter = SegmentationLearner(
         network=network,
-        criterion=losses.build(params.typed(losses.Settings, p), len(labels)).to(fabric.device),
+        criterion=losses.build(picked(losses.Settings, settings), len(labels)).to(fabric.device),
         training=cases["train"],
         validation=cases["validation"],
         labels=labels,
-        variation=params.typed(augmentation.Settings, p["augmentation"]),
+        variation=picked(augmentation.Settings, settings.augmentation),
         recipe=recipe,
         device=fabric.device,
     )
     say(
         f"train: run {run_id[:12]}, {len(cases['train'])} cases, {len(cases['validation'])} for validation, "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} weights, "
-        f"{fabric.world_size} x {devices.name(fabric.device)} with {p['threads']} threads, {instructions}, "
-        f"{number_format}"
+        f"{fabric.world_size} x {devices.name(fabric.device)} with {settings.threads} threads, "
+        f"{instructions}, {number_format}"
     )
-    if number_format != p["precision"] and p["numerics"] == "native":
+    if number_format != settings.precision and settings.numerics == "native":
         say(
-            f"train: this machine has no {p['precision']}; training in {number_format} takes two to three "
-            f"times as long and gives other bytes"
+            f"train: this machine has no {settings.precision}; training in {number_format} takes two to "
+            f"three times as long and gives other bytes"
         )
 
     # Another processor or GPU rounds differently, and may lack a number format: the same run_id then has
@@ -219,16 +240,16 @@ def main(args):
     }
     key = records.digest({"run_id": run_id, **in_effect})
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
-    tensorboard = Path(args.tensorboard) / run_id[:12] if p["tensorboard"] else None
+    tensorboard = Path(args.tensorboard) / run_id[:12] if settings.tensorboard else None
     try:
-        ema, history = fit.fit(segmenter, fit_settings(p), fabric, folder, tensorboard)
+        ema, history = fit.fit(segmenter, fit_settings(settings), fabric, folder, tensorboard)
     except StageError:
         if fabric.is_global_zero:
             raise
         sys.exit(1)  # every process sees every fault; one of them tells it
     if not fabric.is_global_zero:
         return
-    if p["balance_volumes"]:
+    if settings.balance_volumes:
         recipe = balanced(ema, cases["validation"], labels, recipe, fabric.device, say)
     with stage.output_folder(args.out) as out:
         write(
@@ -240,7 +261,7 @@ def main(args):
                 "network": network_of.record(),
                 "preprocessing": recipe.record(),
                 "labels": labels,
-                "params": p,
+                "params": settings.record(),
                 "excluded": split["excluded"],
                 "cases": {part: cases[part].case_ids for part in cases},
                 "in_effect": in_effect,

@@ -11,6 +11,7 @@ of split: it can refuse a criterion and never change a part, and a new measure w
 
 import difflib
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from radiotrace import records
@@ -53,7 +54,7 @@ def _below(node: dict, schema: dict, keys: tuple[str, ...]):
             yield from _below(node["additionalProperties"], schema, (*keys, key))
 
 
-def names(labels: dict[str, str]) -> list[str]:
+def names(labels: Mapping[str, str]) -> list[str]:
     """Every metric that data of these labels can have, sorted; not those of subgroups, which depend on who is
     in the test part.
 
@@ -74,7 +75,7 @@ def names(labels: dict[str, str]) -> list[str]:
     return sorted(set(found))
 
 
-def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:
+def unknown(requirements: dict, labels: Mapping[str, str] | None) -> list[str]:
     """A line for each criterion that names a metric which there cannot be; [] when there are none.
 
     Args:
@@ -92,7 +93,7 @@ def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:
     return lines
 
 
-def _fits(metric: str, keys: tuple[str, ...], labels: dict[str, str] | None) -> bool:
+def _fits(metric: str, keys: tuple[str, ...], labels: Mapping[str, str] | None) -> bool:
     """Whether a name may be one of those that the schema leaves open: any label where none is known, any
     subgroup."""
     if labels and keys.count(ANY) < 2:

@@ -204,8 +204,8 @@ def listing(root: Path) -> Files:
 def _others(names: list[str], study: Study) -> set[str]:
     """The places of further studies, beside the one that is verified. A folder without dvc.yaml is none."""
     known = set(names)
-    places = {owner_of(name, study) for name in names} - {None, study.place}
-    return {place for place in places if posixpath.normpath(f"{place}/dvc.yaml") in known}
+    places = {owner_of(name, study) for name in names} - {study.place}
+    return {place for place in places if place and posixpath.normpath(f"{place}/dvc.yaml") in known}
 
 
 def _run_by(root: Path, place: str) -> list[str]:
@@ -308,7 +308,7 @@ def _faults(
         if SETTINGS.fullmatch(name)
         else ("a module", CODE_PLACES)
         if name.endswith(CODE)
-        else ("", None)
+        else ("", CODE_PLACES)  # of no kind: wherever it lies
     )
     is_placed = not kind or places.fullmatch(name) or (inner != name and STUDY_PLACES.fullmatch(inner))
     if not is_placed:

@@ -21,6 +21,9 @@ from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import pins, splits
 from radiotrace.pipeline.tasks import Task
 from radiotrace.records import accepted, ledgers
+from radiotrace.records.accepted import Accepted
+from radiotrace.records.sections.split import SplitParams
+from radiotrace.records.sections.validate import ValidateParams
 
 VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record can show
 TRAIN = "build/train/train.json"
@@ -76,10 +79,13 @@ def accepted_cases(sources: Sources, checks) -> list[str]:
     Args:
         checks: radiotrace.imaging.checks, handed in, because nothing of evidence/ imports images.
     """
-    p, dataset, found = sources.params("validate"), sources["dataset"], sources["findings"]
-    kept = accepted.cases(dataset, p)
-    faults = differences.compared("accepted.json", sources["accepted"], accepted.record(dataset, p))
-    made = [finding._asdict() for finding in checks.of_records(dataset["dataset"], kept, p)]
+    limits = ValidateParams.of(sources.params("validate"))
+    dataset, found = sources["dataset"], sources["findings"]
+    kept = accepted.cases(dataset, limits.exclude)
+    faults = differences.compared(
+        "accepted.json", sources["accepted"], accepted.of_dataset(dataset, limits.exclude).record()
+    )
+    made = [finding._asdict() for finding in checks.of_records(dataset["dataset"], kept, limits)]
     keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"
@@ -96,16 +102,16 @@ def accepted_cases(sources: Sources, checks) -> list[str]:
         "cases_checked": len(kept),
         "errors": 0,
         "warnings": len(found["findings"]),
-        "excluded": accepted.excluded(p),
+        "excluded": [entry.record() for entry in accepted.excluded(limits.exclude)],
     }
     return faults + differences.compared("findings.json", {key: found[key] for key in counts}, counts)
 
 
 def split(sources: Sources) -> list[str]:
     """The part of each subject, from seed, rule and accepted cases."""
-    return differences.compared(
-        "split.json", sources["split"], splits.record(sources["accepted"], sources.params("split"))
-    )
+    of = Accepted.of(sources["accepted"])
+    made = splits.of_accepted(of, SplitParams.of(sources.params("split")))
+    return differences.compared("split.json", sources["split"], made.record())
 
 
 def packages(sources: Sources) -> list[str]:

@@ -1,6 +1,7 @@
 """Differences of a record that the bundle has from the same one made again."""
 
 import json
+from typing import TypeGuard
 
 from radiotrace import records
 
@@ -10,6 +11,11 @@ DIGITS = 1e-6  # relative: records keep nine digits
 def compared(file: str, stated, made, place: str = "") -> list[str]:
     """Every place at which a record is not what was made again: numbers by more than rounding."""
     return [f"{file}{line}" for line in _differences(stated, json.loads(records.dumps(made)), place)]
+
+
+def is_number(value) -> TypeGuard[float]:
+    """Whether a value of JSON is one; true is none, though Python takes it for 1."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _differences(stated, made, place: str) -> list[str]:
@@ -26,8 +32,7 @@ def _differences(stated, made, place: str) -> list[str]:
     if isinstance(stated, list) and isinstance(made, list) and len(stated) == len(made):
         pairs = enumerate(zip(stated, made, strict=True))
         return [line for number, pair in pairs for line in _differences(*pair, f"{place}/{number}")]
-    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (stated, made))
-    if numbers and abs(stated - made) <= DIGITS * max(abs(stated), abs(made)):
+    if is_number(stated) and is_number(made) and abs(stated - made) <= DIGITS * max(abs(stated), abs(made)):
         return []
     if stated == made and isinstance(stated, bool) == isinstance(made, bool):  # else true would be 1
         return []

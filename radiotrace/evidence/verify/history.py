@@ -319,7 +319,9 @@ def _undone(ledger: str, lines: list[str]) -> list[str]:
     most, faults = 0, []
     for number, line in enumerate(lines, 1):
         row = _parsed(line)
-        before = row.get("n_openings") if isinstance(row, dict) else None
+        if not isinstance(row, dict):
+            continue
+        before = row.get("n_openings")
         if before == 0 < most and row.get("criterion_sha256"):
             faults.append(
                 f"{ledger}: line {number}, of {row.get('item')}, says that no opening stood "
@@ -336,13 +338,12 @@ def _states(history: History, ledger: str) -> list[State]:
     texts = {
         blob: tuple(history.text(blob).splitlines()) for blob in set(versions.values()) if blob is not None
     }
-    changed = (
-        commit
-        for commit, blob in versions.items()
-        if blob is not None
-        and any(versions.get(parent) != blob for parent in history.parents[commit] or [None])
-    )
-    return [State(commit, texts[versions[commit]], commit in history.main_line) for commit in changed]
+    states = []
+    for commit, blob in versions.items():
+        before = [versions.get(parent) for parent in history.parents[commit]] or [None]
+        if blob is not None and any(earlier != blob for earlier in before):
+            states.append(State(commit, texts[blob], commit in history.main_line))
+    return states
 
 
 def _begins_with_lines(history: History, ledger: str, states: list[State]) -> str | None:

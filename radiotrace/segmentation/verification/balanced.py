@@ -10,6 +10,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.records.sections.segmentation.train import TrainParams
 
 WHAT = "offsets of the logits are those that balance the volumes of the validation part"
 TOLERANCE = 0.01  # of an offset: another processor, or a GPU that trained, rounds otherwise
@@ -32,8 +33,9 @@ def check(clone: Clone) -> Check:
             ("build/split/split.json", "split"),
         )
     )
-    model, p = trained.TrainedModel.of(train, root / "build/train/weights.safetensors"), train["params"]
-    network = trained.ready(model, p["threads"], numerics.configure(model.numerics, p["threads"]))
+    model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
+    settings = TrainParams.of(train["params"])
+    network = trained.ready(model, settings.threads, numerics.configure(model.numerics, settings.threads))
     recipe = dataclasses.replace(model.recipe, logit_offsets=None)
     entries = [
         case
@@ -42,7 +44,7 @@ def check(clone: Clone) -> Check:
     ]
     cases = learner.cases(Path(root) / "build/ingest/volumes", entries, recipe.channels, 0)
     made = None
-    if p["balance_volumes"] and entries:
+    if settings.balance_volumes and entries:
         made, _ = balance.offsets(
             (windows.predict(sample.image_czyx, network, recipe), sample.label_zyx) for sample in cases
         )

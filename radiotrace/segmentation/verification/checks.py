@@ -10,6 +10,7 @@ from radiotrace.evidence.verify import believed, differences, judged
 from radiotrace.evidence.verify.judged import Judged
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import tasks
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
 TASK = "segmentation"
@@ -27,7 +28,8 @@ def measured(clone: Clone) -> Check:
         faults += differences.compared(f"metrics/cases.json: {case['case_id']}", case, again)
     # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
     # interval.
-    summaries = recompute.summaries(records.canonical(made), found.metrics["decisions"], found.params)
+    settings = EvaluateParams.of(found.params)
+    summaries = recompute.summaries(records.canonical(made), found.metrics["decisions"], settings)
     for name, value in summaries.items():
         stated = found.metrics.get(name)
         faults += differences.compared(f"metrics/metrics.json: {name}", stated, value)
@@ -43,10 +45,10 @@ def _entries(run: Judged, fault: str | None) -> list[dict]:
     """The entry of each test case, measured again, under a seeded fault."""
     from radiotrace.segmentation import recompute  # here, because it imports torch
 
-    labels = run.split["labels"]
+    labels, settings = run.split["labels"], EvaluateParams.of(run.params)
     return list(
         recompute.entries(
-            run.cases, run.dataset, run.split, labels, run.data, run.predictions, run.params, fault
+            run.cases, run.dataset, run.split, labels, run.data, run.predictions, settings, fault
         )
     )
 
@@ -56,7 +58,7 @@ def under(run: Judged, fault: str) -> dict:
     from radiotrace.segmentation import recompute  # here, because it imports torch
 
     made = _entries(run, fault)
-    return run.metrics | recompute.summaries(made, run.metrics["decisions"], run.params)
+    return run.metrics | recompute.summaries(made, run.metrics["decisions"], EvaluateParams.of(run.params))
 
 
 def predicted(clone: Clone) -> list[str]:

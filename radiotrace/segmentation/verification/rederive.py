@@ -12,6 +12,12 @@ from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
 from radiotrace.inference import recipe
 from radiotrace.records import measure_table
+from radiotrace.records.metrics import Metrics
+from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
+from radiotrace.records.sections.segmentation.explain import ExplainParams
+from radiotrace.records.sections.segmentation.export import ExportParams
+from radiotrace.records.sections.segmentation.robustness import RobustnessParams
+from radiotrace.records.sections.segmentation.train import TrainParams
 
 ROBUSTNESS_CASES, REFERENCE = "build/robustness/cases.json", "build/evaluate/results/reference.json"
 
@@ -24,28 +30,28 @@ def robustness_cases(sources: Sources) -> list[dict]:
 def trained(sources: Sources) -> list[str]:
     """What the record of training says of its cases, labels and recipe: they are those of the split, the
     data set and its parameters."""
-    train, p = sources.train, sources.params("train")
+    train, settings = sources.train, TrainParams.of(sources.params("train")).record()
     stated = {key: train[key] for key in ("cases", "labels", "excluded", "params")}
     made = {
         "cases": {part: sources.part(part) for part in train["cases"]},
         "labels": sources["split"]["labels"],
         "excluded": sources["split"]["excluded"],
-        "params": p,
+        "params": settings,
     }
     faults = differences.compared(TRAIN, stated, made)
     declared = channels.of_dataset(sources["dataset"]["dataset"])
     spec = {
         **sources["dataset"]["canonical"],
-        **{key: p[key] for key in ("patch_voxels", "window_voxels")},
-        **recipe.of_channels(channels.normalised(declared, p["clip_percentiles"])),
+        **{key: settings[key] for key in ("patch_voxels", "window_voxels")},
+        **recipe.of_channels(channels.normalised(declared, settings["clip_percentiles"])),
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"
     )
-    network = {"name": p["network"], "labels": len(train["labels"])} | {
-        key: p[key] for key in ("features", "norm", "upsampling", "dropout")
+    network = {"name": settings["network"], "labels": len(train["labels"])} | {
+        key: settings[key] for key in ("features", "norm", "upsampling", "dropout")
     }
-    of_data = {"image_channels": (len(declared), 1), "one_slice": (p["patch_voxels"][2] == 1, False)}
+    of_data = {"image_channels": (len(declared), 1), "one_slice": (settings["patch_voxels"][2] == 1, False)}
     network |= {key: None if value == usual else value for key, (value, usual) in of_data.items()}
     return faults + differences.compared(
         TRAIN, {key: train["network"].get(key) for key in network}, network, "/network"
@@ -57,17 +63,23 @@ def model(sources: Sources) -> list[str]:
     set and parameters."""
     from radiotrace.imaging import parts  # here, because it reads images elsewhere
 
-    stated, p = sources["model"], sources.params("export")
+    stated, settings = sources["model"], ExportParams.of(sources.params("export"))
     measured = {
         key: stated["parity"][key] for key in ("max_logit_difference", "voxels_compared", "voxels_different")
     }
-    chosen = parts.spread([case["case_id"] for case in sources["cases"]["cases"]], p["parity_cases"])
+    chosen = parts.spread([case["case_id"] for case in sources["cases"]["cases"]], settings.parity_cases)
     faults = differences.compared(
         "model.json",
         stated,
-        recipe.record(sources.train, sources["dataset"], p, stated["sha256"], {"cases": chosen, **measured}),
+        recipe.record(
+            sources.train,
+            sources["dataset"],
+            settings.record(),
+            stated["sha256"],
+            {"cases": chosen, **measured},
+        ),
     )
-    if not measured["max_logit_difference"] <= p["parity_tolerance"]:
+    if not measured["max_logit_difference"] <= settings.parity_tolerance:
         faults.append(
             f"model.json: the largest difference of a logit is "
             f"{measured['max_logit_difference']:g}, beyond its tolerance"
@@ -106,18 +118,19 @@ def metrics(sources: Sources) -> list[str]:
         recompute,
     )  # here, because they take seconds to import
 
-    p, stated, rows = sources.params("evaluate"), sources["metrics"], sources["cases"]["cases"]
+    settings = EvaluateParams.of(sources.params("evaluate"))
+    stated, rows = sources["metrics"], sources["cases"]["cases"]
     table = {"measures": [one.record() for one in measures.TABLE]}
     wrong = differences.compared("metrics.json", stated["measures"], table["measures"], "/measures")
     if wrong := wrong + measure_table.misfits_of_cases(table, rows):
         return wrong  # nothing can be made of them
-    made = recompute.summaries(rows, stated["decisions"], p)
+    made = recompute.summaries(rows, stated["decisions"], settings)
     made |= {
-        "methods": methods.texts(p),
+        "methods": methods.texts(settings),
         "n_cases": len(rows),
         "n_subjects": len({row["subject_id"] for row in rows}),
         "part": "test",
-        "surface_tolerance_mm": p["surface_tolerance_mm"],
+        "surface_tolerance_mm": settings.surface_tolerance_mm,
         "run_id": sources.train["run_id"],
         "excluded": sources.train["excluded"],
     }
@@ -132,7 +145,9 @@ def headline(sources: Sources) -> list[str]:
     """The few numbers of the headline, from metrics.json."""
     from radiotrace.segmentation import results
 
-    return differences.compared("headline.json", sources["headline"], results.headline(sources["metrics"]))
+    return differences.compared(
+        "headline.json", sources["headline"], results.headline(Metrics.of(sources["metrics"])).record()
+    )
 
 
 def robustness(sources: Sources) -> list[str]:
@@ -141,8 +156,9 @@ def robustness(sources: Sources) -> list[str]:
     from radiotrace.imaging import corruptions, parts
     from radiotrace.segmentation import robustness as robust
 
-    p, rows, stated = sources.params("robustness"), robustness_cases(sources), sources["robustness"]
-    made = robust.summarise(rows, p["criterion_dice"])
+    settings = RobustnessParams.of(sources.params("robustness"))
+    rows, stated = robustness_cases(sources), sources["robustness"]
+    made = robust.summarise(rows, settings.criterion_dice)
     for name, row in made["corruptions"].items():
         row |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
     steps = ("steps", "step_per_eps")
@@ -150,13 +166,13 @@ def robustness(sources: Sources) -> list[str]:
     made |= {"run_id": sources.train["run_id"], "part": "test", "excluded": sources.train["excluded"]}
     faults = differences.compared("robustness.json", stated, made)
     faults += differences.compared(
-        "robustness.json", stated["adversarial"]["steps"], p["adversarial"]["steps"], "/adversarial/steps"
+        "robustness.json", stated["adversarial"]["steps"], settings.adversarial.steps, "/adversarial/steps"
     )
-    chosen = parts.spread(sources.part("test"), p["cases"])
+    chosen = parts.spread(sources.part("test"), settings.cases)
     faults += differences.compared(ROBUSTNESS_CASES, [row["case_id"] for row in rows], chosen, "/cases")
     dataset = sources["dataset"]
     declared = channels.of_dataset(dataset["dataset"])
-    names = p["corruptions"] or corruptions.names(declared, parts.are_pictures(dataset))
+    names = settings.corruptions or corruptions.names(declared, parts.are_pictures(dataset))
     for row in rows:
         faults += differences.compared(
             f"{ROBUSTNESS_CASES}: {row['case_id']}",
@@ -175,7 +191,8 @@ def explain(sources: Sources) -> list[str]:
     from radiotrace.segmentation import explain as explaining
     from radiotrace.segmentation import ranking
 
-    stated, p, rows = sources["explain"], sources.params("explain"), sources["cases"]["cases"]
+    settings = ExplainParams.of(sources.params("explain"))
+    stated, rows = sources["explain"], sources["cases"]["cases"]
     chosen = ranking.worst_median_best(rows)
     labels = [label for case in stated["cases"] for label in case["labels"].values()]
     made = {
@@ -187,7 +204,7 @@ def explain(sources: Sources) -> list[str]:
         "run_id": sources.train["run_id"],
         "part": "test",
         "excluded": sources.train["excluded"],
-        **{key: p[key] for key in ("level", "near_mm", "repetitions")},
+        **{key: getattr(settings, key) for key in ("level", "near_mm", "repetitions")},
     }
     facts = {
         **{key: stated[key] for key in made},

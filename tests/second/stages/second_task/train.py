@@ -19,6 +19,8 @@ from radiotrace.errors import StageError
 from radiotrace.learning import checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.records.sections.second_task.train import TrainParams
+from radiotrace.records.typed import picked
 from radiotrace.second_task import learner, pictures
 
 
@@ -36,24 +38,26 @@ def cases(
 
 
 def main(args):
-    p = params.load(args.params, "train", seed=True)
-    numerics.configure(p["numerics"], p["threads"])
+    section = TrainParams.of(params.load(args.params, "train", seed=True))
+    numerics.configure(section.numerics, section.threads)
     described = records.read(args.dataset, "dataset")
     split = records.read(args.split, "split")
     parts = {
-        part: cases(pictures.of_part(described, split, part), args.volumes, split["labels"], p["cache_mb"])
+        part: cases(pictures.of_part(described, split, part), args.volumes, split["labels"], section.cache_mb)
         for part in ("train", "validation")
     }
-    settings, hardware = params.typed(fit.Settings, p), params.typed(devices.Hardware, p)
+    settings, hardware = picked(fit.Settings, section), picked(devices.Hardware, section)
     broken = [
         *devices.faults(hardware),
         *fit.faults(settings, hardware, len(parts["train"]), len(parts["validation"])),
     ]
     if broken:
         raise StageError("training cannot run as params.yaml says", broken, "Correct params.yaml.")
-    provenance = runs.provenance(__file__, p, args.requirements, [args.dataset, args.split])
+    provenance = runs.provenance(__file__, section.record(), args.requirements, [args.dataset, args.split])
     run_id = runs.run_id(provenance)
-    classifier = learner.ClassificationLearner(parts["train"], parts["validation"], learner.build(p["seed"]))
+    classifier = learner.ClassificationLearner(
+        parts["train"], parts["validation"], learner.build(section.seed)
+    )
     folder = Path(args.checkpoints) / run_id
     ema, history = fit.fit(classifier, settings, devices.launch(hardware), folder)
     with stage.output_folder(args.out) as out:
@@ -65,7 +69,7 @@ def main(args):
                 "run_id": run_id,
                 "weights_sha256": records.sha256(out / "weights.safetensors"),
                 "labels": split["labels"],
-                "params": p,
+                "params": section.record(),
                 "history": history,
                 "selection": "the averaged weights after the last epoch",
                 "excluded": split["excluded"],

@@ -1,0 +1,52 @@
+"""schemas: writes the files of schemas/ that follow from dataclasses.
+
+'make deps' runs it; tests/test_generated_schemas.py holds the files against the code.
+"""
+
+import json
+import sys
+
+from radiotrace import records
+from radiotrace.records import (
+    accepted,
+    cases,
+    comparison,
+    findings,
+    headline,
+    json_schema,
+    metrics,
+    robustness,
+    split,
+)
+from radiotrace.records.sections import whole
+from radiotrace.records.sections.segmentation import whole as segmentation
+
+# Schema -> the dataclass that it is made of. The other files of schemas/ are written by people.
+TABLE = {
+    "accepted": accepted.Accepted,
+    "cases": cases.Cases,
+    "comparison": comparison.Comparison,
+    "findings": findings.Findings,
+    "headline": headline.Headline,
+    "metrics": metrics.Metrics,
+    "params": whole.Params,
+    "params_segmentation": segmentation.SegmentationParams,
+    "robustness": robustness.Robustness,
+    "split": split.Split,
+}
+
+
+def written(name: str) -> str:
+    """The text of a schema."""
+    return json.dumps(json_schema.of(TABLE[name]), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Writes the files."""
+    for name in TABLE:
+        records.write_bytes(f"schemas/{name}.schema.json", written(name).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""The record 'findings'."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from radiotrace.records.typed import Record
+from radiotrace.records.values import CaseId, Count, CountFrom1, Exclusion, Text
+
+
+@dataclass(frozen=True)
+class Passed(Record):
+    """What was found and let pass.
+
+    Attributes:
+        check: its name.
+    """
+
+    case_id: CaseId
+    check: Text
+    found: Text
+    expected: Text
+    severity: Literal["warning"]
+
+
+@dataclass(frozen=True)
+class Findings(Record):
+    """What validate found in the cases that it let pass; errors stop it, so their count is 0.
+
+    Attributes:
+        excluded: cases that people left out.
+    """
+
+    cases_checked: CountFrom1
+    errors: Literal[0]
+    warnings: Count
+    excluded: tuple[Exclusion, ...]
+    findings: tuple[Passed, ...]

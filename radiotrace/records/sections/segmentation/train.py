@@ -1,0 +1,86 @@
+"""Section train of the params.yaml of a segmentation, where each value is explained.
+
+The networks that there are stand in whole.py and not here: a further one trains nothing anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from radiotrace.records.typed import Record, Rule
+from radiotrace.records.values import AboveZero, Amount, Count, CountFrom1, Seed, Share
+
+NetworkName = Annotated[str, Rule(pattern="^[a-z][a-z0-9_]*$")]
+Percentile = Annotated[float, Rule(minimum=0, maximum=100)]
+Percentiles = tuple[Percentile, Percentile]
+# Name of a channel -> its own.
+PercentilesByChannel = Annotated[Mapping[str, Percentiles], Rule(minProperties=2)]
+# 1 along z: a slice at a time.
+Edge = Annotated[int, Rule(anyOf=[{"const": 1}, {"minimum": 8}])]
+Edges = tuple[Edge, Edge, Edge]
+
+
+@dataclass(frozen=True)
+class AugmentationSection(Record):
+    """How samples are varied."""
+
+    affine_share: Share
+    rotation_degrees: Annotated[float, Rule(minimum=0, maximum=180)]
+    scale_min: Annotated[float, Rule(exclusiveMinimum=0, maximum=1)]
+    scale_max: Annotated[float, Rule(minimum=1)]
+    shift_voxels: Amount
+    foreground_share: Share
+    intensity: Annotated[float, Rule(minimum=0, maximum=3)]
+    mirror_axes: Annotated[tuple[Literal["x", "y", "z"], ...], Rule(uniqueItems=True)]
+
+
+@dataclass(frozen=True)
+class TrainSection(Record):
+    """The network, and how it learns."""
+
+    network: NetworkName
+    features: Annotated[tuple[Annotated[int, Rule(minimum=4)], ...], Rule(minItems=3, maxItems=7)]
+    norm: Literal["instance", "group"]
+    upsampling: Literal["transposed", "pixelshuffle"]
+    deep_supervision: Count | None
+    dropout: Annotated[float, Rule(minimum=0, exclusiveMaximum=1)]
+    loss: Literal["dice_ce", "dice_focal", "tversky", "focal_tversky"]
+    class_weights: Annotated[tuple[AboveZero, ...], Rule(minItems=2)] | None
+    tversky_alpha: Amount
+    tversky_beta: Amount
+    focal_tversky_gamma: AboveZero
+    focal_gamma: Amount
+    patch_voxels: Edges
+    window_voxels: Edges
+    clip_percentiles: Percentiles | PercentilesByChannel
+    epochs: CountFrom1
+    patience_epochs: CountFrom1 | None
+    zero_epochs: CountFrom1
+    batch_size: CountFrom1
+    accumulate: CountFrom1
+    patches_per_case: CountFrom1
+    cache_mb: Amount
+    learning_rate: AboveZero
+    learning_rate_end: Share
+    warm_up: Annotated[float, Rule(minimum=0, maximum=0.5)]
+    weight_decay: Amount
+    gradient_clip: AboveZero
+    gradient_limit: AboveZero
+    ema_share: Share
+    balance_volumes: bool
+    augmentation: AugmentationSection
+    numerics: Literal["native", "portable"]
+    precision: Literal["bf16", "fp32", "fp16"]
+    threads: CountFrom1
+    accelerator: Literal["auto", "cpu", "cuda"]
+    devices: CountFrom1
+    nodes: CountFrom1
+    strategy: Literal["auto", "ddp"]
+    tensorboard: bool
+
+
+@dataclass(frozen=True)
+class TrainParams(TrainSection):
+    """The section, and the seed."""
+
+    seed: Seed

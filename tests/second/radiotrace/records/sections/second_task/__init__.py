@@ -1,0 +1,1 @@
+"""Sections of params.yaml that only the second task has."""
