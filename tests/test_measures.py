@@ -181,9 +181,12 @@ def test_the_model_card_has_it_and_its_page_the_title(made):
 
 
 def test_the_bill_of_the_model_has_it(made):
-    names = ("model", "dataset", "split", "intended_use")
-    sources = {name: submitted.json_of(f"evidence/{name}.json") for name in names}
-    bill = mlbom.mlbom(**sources, metrics=made["metrics"], runtime=bills.phantom())
+    model, dataset, split, intended_use = (
+        submitted.json_of(f"evidence/{name}.json") for name in ("model", "dataset", "split", "intended_use")
+    )
+    bill = mlbom.mlbom(
+        mlbom.RunRecords(model, dataset, made["metrics"], split), bills.phantom(), intended_use
+    )
     analysis = bill["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]
     rows = [row for row in analysis["performanceMetrics"] if row["type"] == "mean volume_ratio"]
     mean = made["metrics"]["volume_ratio"]["anterior"]["mean"]

@@ -129,10 +129,12 @@ def of_software(
     bundle.add(
         "mlbom.cdx.json",
         mlbom.mlbom(
-            have["model.json"],
-            have["dataset.json"],
-            have["metrics.json"],
-            have["split.json"],
+            mlbom.RunRecords(
+                model=have["model.json"],
+                dataset=have["dataset.json"],
+                metrics=have["metrics.json"],
+                split=have["split.json"],
+            ),
             runtime,
             written.intended_use,
         ),
