@@ -10,7 +10,7 @@ from radiotrace.commands import measure_names
 from radiotrace.evidence.design import criteria
 from radiotrace.evidence.formats import mlbom, model_card
 from radiotrace.evidence.pages import model_card as card_page
-from radiotrace.evidence.pages.parts import Records
+from radiotrace.evidence.pages.elements import Records
 from radiotrace.evidence.verify import levels
 from radiotrace.records import measure_table
 from radiotrace.segmentation import measures, methods, report, results
