@@ -183,7 +183,7 @@ def _utc(time: str | None, faults: list[str]) -> str | None:
             return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError):
         pass
-    faults.append(f"--time: found {dsse.shown(time)}, expected a date and time with offset")
+    faults.append(f"--time: found {dsse.quoted(time)}, expected a date and time with offset")
     return None
 
 

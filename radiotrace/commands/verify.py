@@ -149,14 +149,14 @@ def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
     """
     check = Check(2, "every signature fits its key and what it is over")
     brought = [*(args.pubkey or ()), *([args.fingerprints] if args.fingerprints else [])]
-    keys.outside(brought, clone.study.repository)
+    keys.demand_outside(brought, clone.study.repository)
     if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
     known = keys.known(
         clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None
     )
     found = signatures.verify(clone.signatures, clone.evidence, known, clone.root)
-    signers += signatures.whose(found)
+    signers += signatures.signers(found)
     check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
     check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
     said += ["", *signatures.lines(found)]
