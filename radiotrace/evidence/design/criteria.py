@@ -30,11 +30,11 @@ def measure_names() -> list[str]:
 @cache
 def _open_names() -> tuple[tuple[str, ...], ...]:
     """Keys that lead to each summary that has an interval, as the schema has them."""
-    schema, found = records.schema("metrics"), set()
+    schema, open_names = records.schema("metrics"), set()
     for keys in _below(schema, schema, ()):
         # a key that is open at the top of the record is a measure
-        found |= {(name, *keys[1:]) for name in measure_names()} if keys[0] == ANY else {keys}
-    return tuple(sorted(found))
+        open_names |= {(name, *keys[1:]) for name in measure_names()} if keys[0] == ANY else {keys}
+    return tuple(sorted(open_names))
 
 
 def _below(node: dict, schema: dict, keys: tuple[str, ...]):
@@ -61,7 +61,7 @@ def names(labels: dict[str, str]) -> list[str]:
         labels: value -> name; "0" is the background.
     """
     of_parts = [name for value, name in labels.items() if value != "0"]
-    found = []
+    metrics = []
     for keys in _open_names():
         if keys.count(ANY) > 1:
             continue
@@ -70,8 +70,8 @@ def names(labels: dict[str, str]) -> list[str]:
             chosen.append(MACRO)
         if "calibration" in keys:
             chosen.append(labels["0"])
-        found += {".".join(name if key == ANY else key for key in keys) for name in chosen}
-    return sorted(set(found))
+        metrics += {".".join(name if key == ANY else key for key in keys) for name in chosen}
+    return sorted(set(metrics))
 
 
 def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:
@@ -82,11 +82,11 @@ def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:
         labels: value -> name; None where they are not known, so that any label will do.
     """
     lines = []
+    known = names(labels) if labels else [".".join(keys) for keys in _open_names()]
     for requirement in requirements["requirements"]:
         if "acceptance" not in requirement:
             continue
         metric = requirement["acceptance"]["metric"]
-        known = names(labels) if labels else [".".join(keys) for keys in _open_names()]
         if metric not in known and not any(_fits(metric, keys, labels) for keys in _open_names()):
             lines.append(f"{requirement['id']}: {no_such(metric, known)}")
     return lines
@@ -112,9 +112,9 @@ def find(metrics: dict, metric: str) -> dict | None:
         return metrics[metric]
     for key, value in metrics.items():
         if metric.startswith(f"{key}.") and isinstance(value, dict):
-            found = find(value, metric[len(key) + 1 :])
-            if found is not None:
-                return found
+            summary = find(value, metric[len(key) + 1 :])
+            if summary is not None:
+                return summary
     return None
 
 
