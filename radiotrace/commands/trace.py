@@ -68,7 +68,7 @@ def answer(bundle: dict[str, dict], workflow: dict, study: Study, thing: str) ->
     Raises:
         StageError: nothing of that name is known; offers close ones.
     """
-    known = links.things(bundle)
+    known = links.answers(bundle)
     if thing in known:
         return known[thing](bundle, thing)
     if cases := lineage.cases_of(bundle, thing):
