@@ -53,70 +53,66 @@ def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
         cases: entries of the record 'cases'.
         flag_by: the kind of uncertainty to show.
     """
-    names = list(cases[0]["labels"])
-    calibration, found = metrics["calibration"], metrics["uncertainty"][flag_by]
+    summary = metrics["uncertainty"][flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
-    dice, scores = (
-        np.array([of(case) for case in defined])
-        for of in (
-            lambda case: ranking.macro(case, "dice"),
-            lambda case: case["uncertainty"][flag_by]["score"],
-        )
-    )
-    risks, kept = 1 - dice, found["flagging"] and 1 - found["flagging"]["flagged_share"]["value"]
-    rows = [
-        {
-            "attribute": report.readable(attribute),
-            "group": group,
-            **row,
-            "also": [report.readable(name) for name in row["also"]],
+    dice = np.array([ranking.macro(case, "dice") for case in defined])
+    scores = np.array([case["uncertainty"][flag_by]["score"] for case in defined])
+    risks, kept = 1 - dice, summary["flagging"] and 1 - summary["flagging"]["flagged_share"]["value"]
+    dice_of, volumes_of = {}, {}
+    for name in cases[0]["labels"]:
+        measured = {case["case_id"]: case["labels"][name] for case in cases}
+        dice_of[name] = {case_id: row["dice"] for case_id, row in measured.items()}
+        volumes_of[name] = {
+            case_id: (row["reference_mm3"], row["prediction_mm3"]) for case_id, row in measured.items()
         }
-        for attribute, of in metrics["subgroups"].items()
-        for group, row in of.items()
-    ]
     return {
-        "distribution": charts.distribution(
-            {name: {case["case_id"]: case["labels"][name]["dice"] for case in cases} for name in names},
-            "Dice",
-            lower_is_worse=True,
-        ),
-        "bland_altman": charts.bland_altman(
-            {
-                name: {
-                    case["case_id"]: (
-                        case["labels"][name]["reference_mm3"],
-                        case["labels"][name]["prediction_mm3"],
-                    )
-                    for case in cases
-                }
-                for name in names
-            }
-        ),
+        "distribution": charts.distribution(dice_of, "Dice", lower_is_worse=True),
+        "bland_altman": charts.bland_altman(volumes_of),
         "calibration": charts.reliability(
-            *(
-                [
-                    {
-                        "voxels": row["n_voxels"],
-                        "confidence": row["mean_probability"],
-                        "share_right": row["share_right"],
-                    }
-                    for row in (calibration[when] or {"reliability": []})["reliability"]
-                ]
-                for when in ("before", "after")
-            ),
+            reliability(metrics["calibration"]["before"]),
+            reliability(metrics["calibration"]["after"]),
             metrics["decisions"]["temperature"],
         ),
         "uncertainty": charts.uncertainty_scatter(
-            scores, dice, found["flag_above"], found["poor_below_dice"], [case["case_id"] for case in defined]
+            scores,
+            dice,
+            summary["flag_above"],
+            summary["poor_below_dice"],
+            [case["case_id"] for case in defined],
         ),
         "risk_coverage": charts.risk_coverage(
-            np.array(found["risk_coverage"]),
+            np.array(summary["risk_coverage"]),
             uncertainty.risk_coverage(risks, risks),
-            found["aurc_random"]["value"],
+            summary["aurc_random"]["value"],
             kept,
         ),
-        "subgroups": charts.forest(rows, "Dice, mean of labels", metrics["dice"][report.MACRO]),
+        "subgroups": charts.forest(
+            groups(metrics["subgroups"]), "Dice, mean of labels", metrics["dice"][report.MACRO]
+        ),
     }
+
+
+def reliability(calibration: dict | None) -> list[dict]:
+    """Bins of a reliability curve; none where nothing was calibrated."""
+    rows = calibration["reliability"] if calibration else []
+    return [
+        {
+            "voxels": row["n_voxels"],
+            "confidence": row["mean_probability"],
+            "share_right": row["share_right"],
+        }
+        for row in rows
+    ]
+
+
+def groups(subgroups: dict[str, dict]) -> list[dict]:
+    """A row of the forest plot for each group of each attribute, by names for people."""
+    rows = []
+    for attribute, row_by_group in subgroups.items():
+        for group, row in row_by_group.items():
+            also = [report.readable(name) for name in row["also"]]
+            rows.append({"attribute": report.readable(attribute), "group": group, **row, "also": also})
+    return rows
 
 
 def aims_of(metrics: dict) -> list[dict]:
@@ -148,8 +144,8 @@ def pictured(
     """
     prediction = volumes.read_canonical(predictions / entry["prediction"], entry["prediction_sha256"])
     turned = [
-        volumes.canonical(one, "LPS", None, is_label_map=True)
-        for one in (parts.original(case, "image", raw), parts.original(case, "label_map", raw), prediction)
+        volumes.canonical(volume, "LPS", None, is_label_map=True)
+        for volume in (parts.original(case, "image", raw), parts.original(case, "label_map", raw), prediction)
     ]
     image, reference, predicted = map(volumes.array_zyx, turned)
     outlines = [(reference == int(value), predicted == int(value)) for value in labels if value != "0"]

@@ -195,7 +195,7 @@ def test_the_bill_of_the_model_has_it(made):
 
 
 def test_a_criterion_may_name_it_once_make_deps_has_run(added, tmp_path, monkeypatch):
-    (tmp_path / "measure_names.schema.json").write_text(measure_names.written())
+    (tmp_path / "measure_names.schema.json").write_text(measure_names.schema_text())
     for name in ("metrics", "cases"):
         text = (records.SCHEMAS / f"{name}.schema.json").read_text("utf-8")
         (tmp_path / f"{name}.schema.json").write_text(text)
@@ -269,7 +269,7 @@ def test_verification_names_what_a_table_says_that_the_code_does_not(made):
 
 
 def test_the_names_that_a_criterion_may_have_are_those_of_the_table():  # else: make deps
-    assert (projects.ROOT / measure_names.PATH).read_text("utf-8") == measure_names.written()
+    assert (projects.ROOT / measure_names.PATH).read_text("utf-8") == measure_names.schema_text()
     assert criteria.measure_names() == [one.name for one in measures.TABLE]
 
 

@@ -522,7 +522,7 @@ def test_shared_file_is_traced_from_a_study_with_its_hash_and_its_readers(reposi
     bundle["run.json"]["stages"], bundle["code.json"]["files"] = [], {name: digest}
     files, workflow_of = lineage.known_files(bundle), trace.as_records_name(dvcfile.load(study.folder))
     assert files == {name: {"code.json": digest}}
-    assert trace.hashed(study.located(trace.relative(name, study))) == digest
+    assert trace.sha256_of(study.located(trace.relative(name, study))) == digest
     assert "split" in lineage.readers(workflow_of, [name])
 
 

@@ -14,10 +14,12 @@ from radiotrace.segmentation import measures
 PATH = "schemas/measure_names.schema.json"
 
 
-def written() -> str:
+def schema_text() -> str:
     """The schema: the measure that a criterion names is one of a task."""
     tables = {"segmentation": measures.TABLE}
-    tasks = [{"title": task, "enum": [one.name for one in table]} for task, table in tables.items()]
+    tasks = []
+    for task, table in tables.items():
+        tasks.append({"title": task, "enum": [measure.name for measure in table]})
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Names of measures, of each task; written by 'make deps'",
@@ -31,7 +33,7 @@ def written() -> str:
 
 def main() -> int:
     """Writes the file."""
-    records.write_bytes(PATH, written().encode())
+    records.write_bytes(PATH, schema_text().encode())
     return 0
 
 

@@ -81,10 +81,10 @@ def _checked(record: bytes, weights: bytes, run: str) -> dict:
         raise StageError(f"{run}: {RECORD} is not JSON", [str(error)], way_out) from None
     if broken := records.faults(train, "train"):
         raise StageError(f"{run}: {RECORD} breaks schemas/train.schema.json", broken, way_out)
-    if (found := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
+    if (digest := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
         raise StageError(
             f"{run}: {WEIGHTS} is of another run",
-            [f"SHA-256 found {found}, expected {train['weights_sha256']}"],
+            [f"SHA-256 found {digest}, expected {train['weights_sha256']}"],
             way_out,
         )
     return train

@@ -59,28 +59,31 @@ def run(args) -> int:
             end="",
         )
         return 0
-    clone, checks, said, signers = the_clone(args), [], [], []
+    clone, checks, on_signatures, signers = the_clone(args), [], [], []
     for level in range(1, args.level + 1):
         if level in ANNOUNCED:
             log(f"verify: {ANNOUNCED[level]}")
         if level == 2:
             checks += attempted(
-                2, "every signature fits its key and what it is over", signed, args, clone, said, signers
+                2,
+                "every signature fits its key and what it is over",
+                signatures_of,
+                args,
+                clone,
+                on_signatures,
+                signers,
             )
-        for what, function in CHECKS.get(level, ()):
-            checks += attempted(level, what, function, clone)
+        for claim, function in CHECKS.get(level, ()):
+            checks += attempted(level, claim, function, clone)
     causes.explain(checks, causes.another(clone.evidence, clone.root))
     checks += [
         Check(level, NAMES[level], skipped=["not asked for"], looked=False)
         for level in range(args.level + 1, 7)
     ]
-    first = [
-        *(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]),
-        verifier.line(clone),
-        "",
-    ]
-    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level)])
-    print("\n".join(typed(line, clone.study.place) for line in told))
+    if not signers:
+        signers = [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]
+    output = [*signers, verifier.line(clone), "", *lines(checks), *on_signatures, *taken(checks, args.level)]
+    print("\n".join(typed(printable(line), clone.study.place) for line in output))
     if args.json:
         records.write_bytes(
             args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode()
@@ -110,7 +113,7 @@ def taken(checks: list[Check], level: int) -> list[str]:
 def printable(line: str) -> str:
     """A line as it may go to a terminal: names in a bundle could hold line breaks, which would forge a
     line of ours, or commands to the terminal."""
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
     return text if len(text) <= WIDTH else f"{text[:WIDTH]} …"
 
 
@@ -121,46 +124,40 @@ def lines(checks: list[Check]) -> list[str]:
         word = "FAILS" if check.faults else "holds" if check.looked else "-----"
         text.append(f"level {check.level}  {word}  {check.what}")
         text += [f"                {fault}" for fault in check.faults[:SHOWN]]
-        text += (
-            [f"                … and {len(check.faults) - SHOWN} more"] if len(check.faults) > SHOWN else []
-        )
+        if len(check.faults) > SHOWN:
+            text.append(f"                … and {len(check.faults) - SHOWN} more")
         text += [f"                warning: {warning}" for warning in check.warned[:SHOWN]]
-        text += (
-            [f"                … and {len(check.warned) - SHOWN} more"] if len(check.warned) > SHOWN else []
-        )
+        if len(check.warned) > SHOWN:
+            text.append(f"                … and {len(check.warned) - SHOWN} more")
         text += [f"                not checked: {reason}" for reason in check.skipped]
-    failed = sum(bool(check.faults) for check in checks)
-    return [
-        *text,
-        "",
-        f"{failed} of {len(checks)} checks fail"
-        if failed
-        else "nothing that was checked fails; see what was not checked",
-    ]
+    n_failed = sum(bool(check.faults) for check in checks)
+    if n_failed:
+        return [*text, "", f"{n_failed} of {len(checks)} checks fail"]
+    return [*text, "", "nothing that was checked fails; see what was not checked"]
 
 
-def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
+def signatures_of(args, clone: Clone, on_signatures: list[str], signers: list[str]) -> Check:
     """Level 2.
 
     Without a signature there is nothing to check, unless the reader brought a key and so expects one.
 
     Args:
-        said: gets a line for each signature; signers: gets the first lines, on whose key it is.
+        on_signatures: gets a line for each signature.
+        signers: gets the first lines, on whose key it is.
     """
     check = Check(2, "every signature fits its key and what it is over")
     brought = [*(args.pubkey or ()), *([args.fingerprints] if args.fingerprints else [])]
     keys.demand_outside(brought, clone.study.repository)
     if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
-    known = keys.known(
-        clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None
-    )
-    found = signatures.verify(clone.signatures, clone.evidence, known, clone.root)
-    signers += signatures.signers(found)
-    check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
-    check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
-    said += ["", *signatures.lines(found)]
-    if any(one["key_source"] == "clone" for one in found):
+    fingerprints = keys.fingerprints(args.fingerprints) if args.fingerprints else None
+    known_keys = keys.known(clone.keys, args.pubkey or (), fingerprints)
+    findings = signatures.verify(clone.signatures, clone.evidence, known_keys, clone.root)
+    signers += signatures.signers(findings)
+    check.faults = [f"{finding['file']}: {fault}" for finding in findings for fault in finding["faults"]]
+    check.skipped = [f"{finding['file']}: {note}" for finding in findings for note in finding["notes"]]
+    on_signatures += ["", *signatures.lines(findings)]
+    if any(finding["key_source"] == "clone" for finding in findings):
         check.skipped.append(
             "whose key it is: a key from this clone shows integrity, not identity; give "
             "yours with --pubkey or --fingerprints"
@@ -168,16 +165,16 @@ def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
     return check
 
 
-def attempted(level: int, what: str, function, *places) -> list[Check]:
+def attempted(level: int, claim: str, function, *places) -> list[Check]:
     """What a function finds: checks, or a list of faults.
 
     Its inputs come from strangers and may be missing or of any shape. Where it cannot go on, the check has
     failed, and the others go on.
     """
     try:
-        found = function(*places)
+        answer = function(*places)
     except StageError as error:
-        found = [error.headline, *error.findings]
+        answer = [error.headline, *error.findings]
     # RecursionError is a RuntimeError
     except (
         OSError,
@@ -188,9 +185,11 @@ def attempted(level: int, what: str, function, *places) -> list[Check]:
         ArithmeticError,
         RuntimeError,
     ) as error:
-        found = [f"cannot be looked at: {type(error).__name__}: {error}"]
-    found = found if isinstance(found, list) else [found]
-    return found if all(isinstance(one, Check) for one in found) and found else [Check(level, what, found)]
+        answer = [f"cannot be looked at: {type(error).__name__}: {error}"]
+    answer = answer if isinstance(answer, list) else [answer]
+    if answer and all(isinstance(check, Check) for check in answer):
+        return answer
+    return [Check(level, claim, answer)]
 
 
 def _records(root: Path) -> dict:
@@ -209,35 +208,37 @@ def _records(root: Path) -> dict:
 def measured(clone: Clone) -> Check:
     """Level 4: each case's measures and all summaries, made again from label maps."""
     root = clone.root
-    found = _records(root)
+    stated = _records(root)
     from radiotrace.segmentation import recompute  # here, because it imports torch
 
     made = list(
         recompute.entries(
-            found["cases"]["cases"],
-            found["dataset"],
-            found["split"],
-            found["split"]["labels"],
+            stated["cases"]["cases"],
+            stated["dataset"],
+            stated["split"],
+            stated["split"]["labels"],
             root / "data",
             root / "build/evaluate/results/predictions",
-            found["p"],
+            stated["p"],
         )
     )
     again = json.loads(records.dumps(made))
     faults = [
         f"metrics/cases.json: {case['case_id']}{place}"
-        for case, other in zip(found["cases"]["cases"], again, strict=True)
-        for place in differences(case, other, "")
+        for case, made_again in zip(stated["cases"]["cases"], again, strict=True)
+        for place in differences(case, made_again, "")
     ]
     # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
     # interval.
     summaries = json.loads(
-        records.dumps(recompute.summaries(records.canonical(made), found["metrics"]["decisions"], found["p"]))
+        records.dumps(
+            recompute.summaries(records.canonical(made), stated["metrics"]["decisions"], stated["p"])
+        )
     )
     faults += [
         f"metrics/metrics.json: {name}{place}"
         for name, value in summaries.items()
-        for place in differences(found["metrics"].get(name), value, "")
+        for place in differences(stated["metrics"].get(name), value, "")
     ]
     return Check(
         4, MEASURED, faults, ["calibration and subgroups: they need logits and image features, level 5"]
@@ -254,7 +255,9 @@ def differences(stated, found, place: str) -> list[str]:
             for number, pair in enumerate(zip(stated, found, strict=True))
             for line in differences(*pair, f"{place}/{number}")
         ]
-    numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (stated, found))
+    numbers = all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in (stated, found)
+    )
     same_kind = isinstance(stated, bool) == isinstance(found, bool)  # else true would be 1
     if (stated == found and same_kind) or (
         numbers and abs(stated - found) <= DIGITS * max(abs(stated), abs(found))
@@ -266,29 +269,28 @@ def differences(stated, found, place: str) -> list[str]:
 def predicted(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
-    found = _records(root)
+    stated = _records(root)
     from radiotrace.imaging import parts, volumes
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained
 
-    model = trained.TrainedModel.of(found["train"], root / "build/train/weights.safetensors")
-    threads = found["p"]["threads"]
+    model = trained.TrainedModel.of(stated["train"], root / "build/train/weights.safetensors")
+    threads = stated["p"]["threads"]
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
-    test, faults = parts.cases(found["dataset"], found["split"], "test"), []
-    for case in found["cases"]["cases"]:
+    test, faults = parts.cases(stated["dataset"], stated["split"], "test"), []
+    for case in stated["cases"]["cases"]:
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )
         again, _ = windows.segment(
             parts.original(test[case["case_id"]], "image", root / "data"), network, model.recipe
         )
-        one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
-        if one.shape != other.shape or (one != other).any():
-            faults.append(
-                f"{case['prediction']}: "
-                f"{int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} "
-                f"differ"
-            )
+        stored_zyx, again_zyx = volumes.array_zyx(stored), volumes.array_zyx(again)
+        n_differing = "all"
+        if stored_zyx.shape == again_zyx.shape:
+            n_differing = int((stored_zyx != again_zyx).sum())
+        if n_differing:
+            faults.append(f"{case['prediction']}: {n_differing} voxels of {stored_zyx.size} differ")
     return faults
 
 
@@ -298,7 +300,7 @@ def reproduced(clone: Clone) -> Check:
 
     It runs what the clone has, so it begins only where that was found to be what the verifier has.
     """
-    what, repository = "another clone ends in the same bytes", clone.study.repository.resolve()
+    claim, repository = "another clone ends in the same bytes", clone.study.repository.resolve()
     dvc = [sys.executable, "-I", "-B", "-m", "dvc"]
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder) / "clone"
@@ -308,7 +310,7 @@ def reproduced(clone: Clone) -> Check:
         if fault := _run(
             folder, ["git", "clone", "-q", "--no-hardlinks", str(repository), str(top)], environment
         ):
-            return Check(6, what, [fault])
+            return Check(6, claim, [fault])
         fresh = Clone(
             again,
             again / clone.evidence.name,
@@ -318,40 +320,37 @@ def reproduced(clone: Clone) -> Check:
         )
         fit = [verifier.check(fresh), closed_world.check(fresh), workflow.check(fresh.study)]
         if faults := [fault for check in fit for fault in check.faults]:
-            return Check(6, what, ["nothing was run, because:", *faults])
+            return Check(6, claim, ["nothing was run, because:", *faults])
         for words in (
             [*dvc, "pull", "-q", "data.dvc", *members],
             [*dvc, "repro", "-q", "-f", "--no-run-cache"],
         ):
             if fault := _run(again, words, environment):
-                return Check(6, what, [fault])
-        before, after = (
-            {
-                path.name: records.sha256(path)
-                for path in (one / clone.evidence.name).glob("*")
-                if path.is_file()
-            }
-            for one in (clone.root, again)
-        )
-    return Check(
-        6,
-        what,
-        [
-            f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected "
-            f"{before.get(name, 'nothing')[:12]}"
-            for name in sorted(before.keys() | after.keys())
-            if before.get(name) != after.get(name)
-        ],
-    )
+                return Check(6, claim, [fault])
+        before, after = _digests(clone.root / clone.evidence.name), _digests(again / clone.evidence.name)
+    faults = [
+        f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected "
+        f"{before.get(name, 'nothing')[:12]}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    return Check(6, claim, faults)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in a folder, by name."""
+    return {path.name: records.sha256(path) for path in folder.glob("*") if path.is_file()}
 
 
 def _run(where, words: list[str], environment: dict[str, str]) -> str:
-    """What a command said last, where it failed; else nothing."""
+    """The last line of a command that failed; '' where it did not."""
     done = subprocess.run(
         words, cwd=where, env=environment, capture_output=True, text=True, errors="replace", check=False
     )
-    lines_said = done.stderr.strip().splitlines() or [""]
-    return f"{' '.join(words[-3:])}: exit {done.returncode}: {lines_said[-1]}" if done.returncode else ""
+    if done.returncode == 0:
+        return ""
+    last_line = (done.stderr.strip().splitlines() or [""])[-1]
+    return f"{' '.join(words[-3:])}: exit {done.returncode}: {last_line}"
 
 
 MEASURED = "metrics and intervals follow from predictions and references"
@@ -363,7 +362,7 @@ ANNOUNCED = {
     6: "running everything again in another clone; this takes as long as 'make run'",
 }
 # Level -> its checks: what one says where it cannot go on, and a function of the clone, which gives a Check,
-# several, or a list of faults. Level 2 is `signed`, which also takes the reader's keys.
+# several, or a list of faults. Level 2 is `signatures_of`, which also takes the reader's keys.
 CHECKS = {
     1: (("the bundle is whole", lambda clone: levels.whole(clone.evidence)),),
     3: (

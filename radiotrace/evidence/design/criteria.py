@@ -60,18 +60,19 @@ def names(labels: dict[str, str]) -> list[str]:
     Args:
         labels: value -> name; "0" is the background.
     """
-    of_parts = [name for value, name in labels.items() if value != "0"]
-    metrics = []
+    structures = [name for value, name in labels.items() if value != "0"]
+    metrics = set()
     for keys in _open_names():
         if keys.count(ANY) > 1:
             continue
-        chosen = list(of_parts)
+        chosen = list(structures)
         if keys[1:] == (ANY,):  # of a measure, which has a mean over labels, too
             chosen.append(MACRO)
         if "calibration" in keys:
             chosen.append(labels["0"])
-        metrics += {".".join(name if key == ANY else key for key in keys) for name in chosen}
-    return sorted(set(metrics))
+        for name in chosen:
+            metrics.add(".".join(name if key == ANY else key for key in keys))
+    return sorted(metrics)
 
 
 def unknown(requirements: dict, labels: dict[str, str] | None) -> list[str]:

@@ -54,6 +54,11 @@ def baseline(run: dict, dataset: dict, split: dict, model: dict, acceptance: dic
         cases.csv names; null where a case has none.
     """
     sites = [case["attributes"].get("site") for case in dataset["cases"]]
+    params, criteria = {}, {}
+    for row in run["stages"]:
+        params |= _leaves(row["params"], row["stage"])
+    for row in acceptance["results"]:
+        criteria[row["requirement"]] = {key: row[key] for key in (*CRITERION, "observed", "verdict")}
     return {
         "run_id": run["run_id"],
         "dataset_root_sha256": run["dataset_root_sha256"],
@@ -64,24 +69,21 @@ def baseline(run: dict, dataset: dict, split: dict, model: dict, acceptance: dic
             "sites": None if None in sites else sorted(set(sites)),
         },
         "test_cases": sorted(case_id for case_id, row in split["cases"].items() if row["part"] == "test"),
-        "params": {
-            name: value for row in run["stages"] for name, value in _leaves(row["params"], row["stage"])
-        },
+        "params": params,
         "code_sha256": {row["stage"]: records.digest(row["code"]) for row in run["stages"]},
         "pins_sha256": {row["stage"]: records.digest(row["requirements_sha256"]) for row in run["stages"]},
-        "acceptance": {
-            row["requirement"]: {key: row[key] for key in (*CRITERION, "observed", "verdict")}
-            for row in acceptance["results"]
-        },
+        "acceptance": criteria,
     }
 
 
-def _leaves(value, name: str):
+def _leaves(value, name: str) -> dict:
+    """Dotted name -> value, of all that lies in a value."""
     if not isinstance(value, dict):
-        yield name, value
-        return
+        return {name: value}
+    leaves = {}
     for key, inner in value.items():
-        yield from _leaves(inner, f"{name}.{key}")
+        leaves |= _leaves(inner, f"{name}.{key}")
+    return leaves
 
 
 def changes(released: dict, now: dict) -> dict:
@@ -116,7 +118,10 @@ def _differing(old: dict, new: dict) -> list[str]:
 
 def _by_requirement(baseline: dict, keys: tuple[str, ...]) -> dict[str, list]:
     """Requirement -> these values of its criterion or result."""
-    return {name: [row[key] for key in keys] for name, row in baseline["acceptance"].items()}
+    values = {}
+    for name, row in baseline["acceptance"].items():
+        values[name] = [row[key] for key in keys]
+    return values
 
 
 def _sites(old: list[str] | None, new: list[str] | None) -> str:

@@ -57,13 +57,11 @@ def _dependencies(listed: list[dict], installed: dict, entries: dict[str, dict],
     """
     refs = {component["name"]: component["bom-ref"] for component in listed}
     refs_by_canonical_name = {canonicalize_name(name): ref for name, ref in refs.items()}
-    edges = {
-        refs[name]: {
-            refs_by_canonical_name[need] for need in row["requires"] if need in refs_by_canonical_name
-        }
-        for name, row in installed.items()
-        if name in refs
-    }
+    edges = {}
+    for name, row in installed.items():
+        if name in refs:
+            needs = refs_by_canonical_name.keys() & row["requires"]
+            edges[refs[name]] = {refs_by_canonical_name[need] for need in needs}
     edges[product] = {refs[name] for name, entry in entries.items() if entry["loaded_by"] is None}
     for name, entry in entries.items():
         if entry["loaded_by"] is not None:

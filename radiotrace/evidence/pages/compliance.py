@@ -27,16 +27,12 @@ def page(records: Records) -> Page:
 
 
 def _overview(records: Records, names: list[str]):
-    rows = [
-        (
-            Span(records[name]["title"], f"{name}.json#/title"),
-            records.show(name, "edition"),
-            records.show(name, "numbering"),
-            *(records.show(name, "counts", status) for status in STATUSES),
-            records.show(name, "n_rows"),
-        )
-        for name in names
-    ]
+    rows = []
+    for name in names:
+        title = Span(records[name]["title"], f"{name}.json#/title")
+        edition, numbering = records.show(name, "edition"), records.show(name, "numbering")
+        counts = [records.show(name, "counts", status) for status in STATUSES]
+        rows.append((title, edition, numbering, *counts, records.show(name, "n_rows")))
     return table(
         "Clauses by status.", ("standard", "edition", "numbering", *STATUSES, "rows"), rows, wide=(0,)
     )
