@@ -33,15 +33,15 @@ from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
 CALIBRATION = (
-    ("expected calibration error, pooled over all these voxels", 4, lambda found: found["expected_error"]),
+    ("expected calibration error, pooled over all these voxels", 4, lambda row: row["expected_error"]),
     (
         "expected calibration error of one case, mean over cases",
         4,
-        lambda found: found["expected_error_of_case"],
+        lambda row: row["expected_error_of_case"],
     ),
-    ("expected calibration error inside the organ alone", 4, lambda found: found["expected_error_inside"]),
-    ("Brier score", 4, lambda found: found["brier"]),
-    ("negative log-likelihood, nats", 4, lambda found: found["negative_log_likelihood_nats"]),
+    ("expected calibration error inside the organ alone", 4, lambda row: row["expected_error_inside"]),
+    ("Brier score", 4, lambda row: row["brier"]),
+    ("negative log-likelihood, nats", 4, lambda row: row["negative_log_likelihood_nats"]),
 )
 
 
@@ -181,13 +181,13 @@ def page(template: str, **values) -> bytes:
 
 def main(args):
     p = params.load(args.params, "report")
-    found = {name: records.read(getattr(args, name), name) for name in RECORDS}
-    metrics, cases, train = found["metrics"], found["cases"]["cases"], found["train"]
+    sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
+    metrics, cases, train = sources["metrics"], sources["cases"]["cases"], sources["train"]
     run_id = train["run_id"]
     if wrong := [
-        f"{name}: found {found[name]['run_id'][:12]}, expected {run_id[:12]}"
+        f"{name}: found {sources[name]['run_id'][:12]}, expected {run_id[:12]}"
         for name in ("metrics", "cases", "robustness", "explain")
-        if found[name]["run_id"] != run_id
+        if sources[name]["run_id"] != run_id
     ]:
         raise StageError("records are not of one run", wrong, "Run 'dvc repro'.")
     flag_by = p["uncertainty"]
@@ -199,7 +199,7 @@ def main(args):
         )
     if wrong := measure_table.misfits_of_cases(metrics, cases):
         raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
-    test = parts.cases(found["dataset"], found["split"], "test")
+    test = parts.cases(sources["dataset"], sources["split"], "test")
     opened = openings.read(args.openings)
     acceptance = requirements.acceptance(
         requirements.load(args.design),
@@ -240,11 +240,11 @@ def main(args):
     content = page(
         Path(args.template).read_text("utf-8"),
         run_id=run_id,
-        dataset=found["dataset"]["dataset"],
+        dataset=sources["dataset"]["dataset"],
         metrics=metrics,
         acceptance=acceptance,
-        robustness=found["robustness"],
-        findings=report.findings(metrics, acceptance, found["robustness"], seen["n_models"]),
+        robustness=sources["robustness"],
+        findings=report.findings(metrics, acceptance, sources["robustness"], seen["n_models"]),
         measures=report.measures(metrics),
         aims=aims_of(metrics),
         kept=agreement.kept,
@@ -294,7 +294,7 @@ def main(args):
 parser = argparse.ArgumentParser(
     prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
-for option, what in {
+for option, meaning in {
     "data": "folder of raw data",
     "dataset": "record of the data set",
     "split": "record of the split",
@@ -316,7 +316,7 @@ for option, what in {
     "provenance": "record to write",
     "metrics-folder": "folder of the small files that git keeps",
 }.items():
-    parser.add_argument(f"--{option}", required=True, help=what)
+    parser.add_argument(f"--{option}", required=True, help=meaning)
 
 if __name__ == "__main__":
     sys.exit(stage.run(main, parser))

@@ -177,6 +177,10 @@ def kept(own: tuple[str, ...] = OWN) -> State:
     return State(True, f"as HEAD has it, {programs.head()[:12]}")
 
 
+def _holds_any(name: str, paths: tuple[str, ...]) -> bool:
+    return any(is_own(path, (name,)) for path in paths)
+
+
 def keep(message: str, commits: bool) -> None:
     """Commits what the release wrote, where it was asked to; else says how.
 
@@ -184,7 +188,7 @@ def keep(message: str, commits: bool) -> None:
         StageError: nobody asked for it, or git fails.
     """
     changed = kept().findings
-    tops = [name for name in OWN if [path for path in changed if is_own(path, (name,))]]
+    tops = [name for name in OWN if _holds_any(name, changed)]
     if not commits:
         raise StageError(
             f"{len(changed)} files are not committed",

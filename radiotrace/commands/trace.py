@@ -39,7 +39,11 @@ def as_records_name(workflow: dict) -> dict:
 
 def in_root(rows: list[tuple[str, ...]], place: str) -> list[tuple[str, ...]]:
     """Rows whose commands are typed in the root of the repository."""
-    return [tuple(typed(cell, place) for cell in row) for row in rows]
+    return [_row_in_root(row, place) for row in rows]
+
+
+def _row_in_root(row: tuple[str, ...], place: str) -> tuple[str, ...]:
+    return tuple(typed(cell, place) for cell in row)
 
 
 def read(folder: Path) -> dict[str, dict]:

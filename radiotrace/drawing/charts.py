@@ -15,6 +15,7 @@ from radiotrace.statistics import agreement, calibration, uncertainty
 
 # orange and blue are told apart by colour-blind readers; marked points are squares as well
 MARKED, PLAIN, GREY = "#d95f02", "#1b6ca8", "0.55"
+DOT, SQUARE = {"color": PLAIN, "marker": "o"}, {"color": MARKED, "marker": "s"}
 NAMED = 5  # worst cases
 DRAWN_POINTS = 300  # more than so many become pixels, to keep the file small
 WIDTH = 100  # characters of small text on a line
@@ -279,13 +280,9 @@ def uncertainty_scatter(
         axes = figure.subplots()
         scores, dice = np.asarray(scores, float), np.asarray(dice, float)
         flagged, worst = scores > (np.inf if limit is None else limit), _first(-dice)
-        for chosen, colour, marker, name in (
-            (~flagged, PLAIN, "o", "not flagged"),
-            (flagged, MARKED, "s", "flagged"),
-        ):
-            _dots(
-                axes, scores[chosen], dice[chosen], colour, marker, f"{name}, n = {chosen.sum()}", len(scores)
-            )
+        for chosen, look, name in ((~flagged, DOT, "not flagged"), (flagged, SQUARE, "flagged")):
+            label, is_rasterized = f"{name}, n = {chosen.sum()}", len(scores) > DRAWN_POINTS
+            _dots(axes, scores[chosen], dice[chosen], look | {"label": label, "rasterized": is_rasterized})
         _numbered(axes, scores, dice, worst)
         counts = uncertainty.flagging(scores, dice, np.inf if limit is None else limit, poor_below)
         axes.axhline(
@@ -362,24 +359,12 @@ def _counts_of(label: str, of_case: dict[str, float | None]) -> str:
 def _points(axes, x: np.ndarray, y: np.ndarray, marked: list[int]) -> None:
     """Points, those that are marked as squares of another colour."""
     unmarked = np.setdiff1d(np.arange(len(x)), marked)
-    _dots(axes, x[unmarked], y[unmarked], PLAIN, "o", None, len(x))
-    _dots(axes, x[marked], y[marked], MARKED, "s", None, 0)
+    _dots(axes, x[unmarked], y[unmarked], DOT | {"rasterized": len(x) > DRAWN_POINTS})
+    _dots(axes, x[marked], y[marked], SQUARE | {"rasterized": False})
 
 
-def _dots(
-    axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str, label: str | None, together: int
-) -> None:
-    axes.plot(
-        x,
-        y,
-        ls="",
-        color=colour,
-        marker=marker,
-        ms=3.5,
-        mew=0,
-        label=label,
-        rasterized=together > DRAWN_POINTS,
-    )
+def _dots(axes, x: np.ndarray, y: np.ndarray, look: dict) -> None:
+    axes.plot(x, y, ls="", ms=3.5, mew=0, **look)
 
 
 def _numbered(axes, x: np.ndarray, y: np.ndarray, marked: list[int]) -> None:

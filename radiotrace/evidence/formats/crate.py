@@ -103,7 +103,9 @@ def _head(run_id: str, parts: list[str], stages: list[str], date_published: str)
 
 def _rows(run: dict, files: list[dict]) -> dict[str, dict]:
     """Path -> row of every known file: those that are listed, those that stages read, code and pins."""
-    rows = {row["path"]: {key: row[key] for key in ("path", "sha256", "bytes")} for row in files}
+    rows = {}
+    for row in files:
+        rows[row["path"]] = {"path": row["path"], "sha256": row["sha256"], "bytes": row["bytes"]}
     if provenance.WORKFLOW not in rows:
         raise ValueError(f"{provenance.WORKFLOW} is not among the files")
     if f"{BUNDLE}/{DESCRIPTOR}" in rows:
@@ -143,11 +145,11 @@ def _refs(identifiers) -> list[dict]:
 
 def _results(stage: str, rows: dict[str, dict], made: dict[str, list[str]]) -> list[str]:
     """Known files that a stage made, sorted. An output without a known file stands for itself."""
-    known = [path for path in rows if provenance.is_made(path, {stage: made[stage]})]
-    unknown = [
-        out for out in made[stage] if not any(provenance.is_made(path, {stage: [out]}) for path in known)
-    ]
-    return sorted(known + unknown)
+    results = []
+    for out in made[stage]:
+        known = [path for path in rows if provenance.is_made(path, {stage: [out]})]
+        results += known or [out]
+    return sorted(set(results))
 
 
 def _unlisted(path: str) -> dict:

@@ -72,7 +72,7 @@ def of_file(bundle: dict, workflow: dict, path: str, now: str | None) -> list:
     """
     hashes = [(record, digest, _as_now(digest, now)) for record, digest in known_files(bundle)[path].items()]
     outputs = provenance.outputs(workflow)
-    makers = [(name,) for name, outs in outputs.items() if any(covers(out, path) for out in outs)]
+    makers = [(name,) for name, outs in outputs.items() if _is_among(path, outs)]
     reading = readers(workflow, [path])
     as_code = {stage["stage"] for stage in bundle["run.json"]["stages"] if path in stage["code"]}
     return [
@@ -83,6 +83,10 @@ def of_file(bundle: dict, workflow: dict, path: str, now: str | None) -> list:
         ("stale if it changed", stale(workflow, reading)),
         *_touching(bundle, path),
     ]
+
+
+def _is_among(path: str, outs: list[str]) -> bool:
+    return any(covers(out, path) for out in outs)
 
 
 def _touching(bundle: dict, path: str) -> list:
@@ -103,20 +107,17 @@ def _touching(bundle: dict, path: str) -> list:
         if test.split("::")[0] in (path, named_for_it)
     ]
     tests_of_requirements = dict.fromkeys(test for name in verified for test in rows[name]["tests"])
-    anomalies = [
-        (anomaly["id"], anomaly["title"])
-        for anomaly in bundle["anomalies.json"]["anomalies"]
-        if path in [place["file"] for place in anomaly["shown_by"]]
-    ]
+    anomalies, clauses = [], []
+    for anomaly in bundle["anomalies.json"]["anomalies"]:
+        if path in {place["file"] for place in anomaly["shown_by"]}:
+            anomalies.append((anomaly["id"], anomaly["title"]))
+    for row in links.clause_rows(bundle).values():
+        if path in {reference["file"] for reference in row["evidence"]}:
+            clauses.append((row["id"], row["status"]))
     criteria = []
     if path in ("metrics/metrics.json", FOLDER + "metrics.json"):
         results = bundle["acceptance.json"]["results"]
         criteria = [(result["requirement"], result["metric"], result["verdict"]) for result in results]
-    clauses = [
-        (row["id"], row["status"])
-        for row in links.clause_rows(bundle).values()
-        if path in [reference["file"] for reference in row["evidence"]]
-    ]
     return [
         ("tests in it, or in the file that is named for it", within),
         ("negative controls that are seeded in it", faults),

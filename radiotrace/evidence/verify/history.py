@@ -421,12 +421,12 @@ def _together(ledger: str, lost: dict[str, list[str]]) -> list[str]:
 def _first_openings(history: History, ledger: str) -> list[str]:
     """The commits in which the ledger of the test part has lines and had none in any parent."""
     empty = {None, _git(history.root, "hash-object", "--stdin").strip()}
-    versions = history.versions(ledger)
-    return [
-        commit
-        for commit, blob in versions.items()
-        if blob not in empty and all(versions.get(parent) in empty for parent in history.parents[commit])
-    ]
+    versions, commits = history.versions(ledger), []
+    for commit, blob in versions.items():
+        of_parents = {versions.get(parent) for parent in history.parents[commit]}
+        if blob not in empty and of_parents <= empty:
+            commits.append(commit)
+    return commits
 
 
 def _criteria(study: Study, commit: str) -> list[str]:
