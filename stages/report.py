@@ -45,7 +45,7 @@ CALIBRATION = (
 )
 
 
-def drawn(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
+def draw_charts(metrics: dict, cases: list[dict], flag_by: str) -> dict[str, bytes]:
     """The charts, as SVG, by name.
 
     Args:
@@ -131,7 +131,7 @@ def aims_of(metrics: dict) -> list[dict]:
     ]
 
 
-def pictured(
+def draw_planes(
     case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: dict[str, float]
 ) -> dict[str, bytes]:
     """Pictures of one case in three planes, by name of the size.
@@ -209,12 +209,12 @@ def main(args):
         contents.test_part(run_id, opened),
     )
     seen = contents.openings(run_id, opened)
-    pictures = drawn(metrics, cases, flag_by)
+    pictures = draw_charts(metrics, cases, flag_by)
     given = {
         name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")
     }
     shown = {
-        entry["case_id"]: pictured(
+        entry["case_id"]: draw_planes(
             test[entry["case_id"]],
             entry,
             train["labels"],

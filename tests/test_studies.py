@@ -473,10 +473,10 @@ def test_requirement_of_a_study_that_is_softer_than_its_baseline_is_found(past):
     ],
 )
 def test_commands_in_a_message_are_those_of_the_study(text, expected):
-    assert of_study.typed(text, PLACE) == expected
-    assert of_study.typed(text, ".") == text
+    assert of_study.with_study(text, PLACE) == expected
+    assert of_study.with_study(text, ".") == text
     if not text.startswith("rm "):
-        assert of_study.typed(expected, PLACE) == expected
+        assert of_study.with_study(expected, PLACE) == expected
 
 
 def test_error_names_the_study_in_its_way_out(repository, monkeypatch, capsys):

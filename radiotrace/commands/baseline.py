@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.commands.of_study import Shared, from_root, typed
+from radiotrace.commands.of_study import Shared, from_root, with_study
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import baseline, controls, reviews
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
@@ -41,7 +41,7 @@ def write(args) -> None:
         records.write(folder / baseline.FILE, now, baseline.SCHEMA)
         path = from_root(folder / baseline.FILE, args.study)
         print(f"{path}: {len(now['requirements'])} requirements")
-    print(typed("next: dvc repro, then python -m radiotrace sign", args.study.place))
+    print(with_study("next: dvc repro, then python -m radiotrace sign", args.study.place))
 
 
 def by_folder(design: controls.Design, known_tests: dict[str, dict]) -> dict[Path, dict]:

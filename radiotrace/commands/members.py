@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import revisions, tables
-from radiotrace.commands.of_study import typed
+from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.learning.members import RECORD, WEIGHTS
 from radiotrace.pipeline import stage
@@ -52,11 +52,11 @@ def members(args) -> None:
         for name, content in (kept | files).items():
             records.write_bytes(out / name, content)
     if not files:
-        print(typed(f"{args.members}/ has no member; next: dvc repro", args.study.place))
+        print(with_study(f"{args.members}/ has no member; next: dvc repro", args.study.place))
         return
     print(tables.aligned(rows))
     taken = " ".join(f"{args.members}/{row[0]}" for row in rows[1:])
-    print(typed(f"Next: dvc add {taken} && dvc repro", args.study.place))
+    print(with_study(f"Next: dvc add {taken} && dvc repro", args.study.place))
 
 
 def options(parser) -> None:

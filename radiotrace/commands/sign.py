@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.commands.of_study import from_root, typed
+from radiotrace.commands.of_study import from_root, with_study
 from radiotrace.commands.verify import printable
 from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse, keys, oms, signatures, statements
@@ -25,7 +25,7 @@ def sign(args) -> None:
         print(
             f"{args.new_test_key}: key {keys.fingerprint(public_key)[: keys.SHORT]}\n"
             f"Next: export {keys.VARIABLE}={args.new_test_key} && "
-            + typed("python -m radiotrace sign --test-key", args.study.place)
+            + with_study("python -m radiotrace sign --test-key", args.study.place)
         )
         return
     key = keys.private(os.environ.get(keys.VARIABLE))

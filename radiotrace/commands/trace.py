@@ -7,7 +7,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.commands.of_study import typed
+from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import dvcfile
@@ -43,7 +43,7 @@ def in_root(rows: list[tuple[str, ...]], place: str) -> list[tuple[str, ...]]:
 
 
 def _row_in_root(row: tuple[str, ...], place: str) -> tuple[str, ...]:
-    return tuple(typed(cell, place) for cell in row)
+    return tuple(with_study(cell, place) for cell in row)
 
 
 def read(folder: Path) -> dict[str, dict]:

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.commands.of_study import typed
+from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.verify import (
@@ -64,7 +64,7 @@ def run(args) -> int:
         if level in ANNOUNCED:
             log(f"verify: {ANNOUNCED[level]}")
         if level == 2:
-            checks += attempted(
+            checks += attempt(
                 2,
                 "every signature fits its key and what it is over",
                 signatures_of,
@@ -74,7 +74,7 @@ def run(args) -> int:
                 signers,
             )
         for claim, function in CHECKS.get(level, ()):
-            checks += attempted(level, claim, function, clone)
+            checks += attempt(level, claim, function, clone)
     causes.explain(checks, causes.another(clone.evidence, clone.root))
     checks += [
         Check(level, NAMES[level], skipped=["not asked for"], looked=False)
@@ -82,8 +82,15 @@ def run(args) -> int:
     ]
     if not signers:
         signers = [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]
-    output = [*signers, verifier.line(clone), "", *lines(checks), *on_signatures, *taken(checks, args.level)]
-    print("\n".join(typed(printable(line), clone.study.place) for line in output))
+    output = [
+        *signers,
+        verifier.line(clone),
+        "",
+        *lines(checks),
+        *on_signatures,
+        *belief_lines(checks, args.level),
+    ]
+    print("\n".join(with_study(printable(line), clone.study.place) for line in output))
     if args.json:
         records.write_bytes(
             args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode()
@@ -104,7 +111,7 @@ def the_clone(args) -> Clone:
     return Clone(root, root / args.evidence, root / args.signatures, root / args.keys, place)
 
 
-def taken(checks: list[Check], level: int) -> list[str]:
+def belief_lines(checks: list[Check], level: int) -> list[str]:
     """The last lines: what was taken as it stands, around the pipeline and in its records."""
     rows = dict.fromkeys([line for check in checks for line in check.believed] + believed.lines(level))
     return ["", "believed, not made again:", *(f"  {line}" for line in rows)]
@@ -165,8 +172,8 @@ def signatures_of(args, clone: Clone, on_signatures: list[str], signers: list[st
     return check
 
 
-def attempted(level: int, claim: str, function, *places) -> list[Check]:
-    """What a function finds: checks, or a list of faults.
+def attempt(level: int, claim: str, function, *places) -> list[Check]:
+    """The checks that a function gives, or one with the list of faults that it gives.
 
     Its inputs come from strangers and may be missing or of any shape. Where it cannot go on, the check has
     failed, and the others go on.
@@ -205,7 +212,7 @@ def _records(root: Path) -> dict:
     }
 
 
-def measured(clone: Clone) -> Check:
+def measure_again(clone: Clone) -> Check:
     """Level 4: each case's measures and all summaries, made again from label maps."""
     root = clone.root
     stated = _records(root)
@@ -266,7 +273,7 @@ def differences(stated, found, place: str) -> list[str]:
     return [f" at {place or '/'} states {json.dumps(stated)[:60]}, found {json.dumps(found)[:60]}"]
 
 
-def predicted(clone: Clone) -> list[str]:
+def predict_again(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
     stated = _records(root)
@@ -294,7 +301,7 @@ def predicted(clone: Clone) -> list[str]:
     return faults
 
 
-def reproduced(clone: Clone) -> Check:
+def reproduce(clone: Clone) -> Check:
     """Level 6: the commit of this clone, run from the data in a temporary clone, from nothing: no checkpoint,
     no cache, no setting of ours.
 
@@ -387,15 +394,15 @@ CHECKS = {
         ("derived records follow from those they stand on", rederive.checks),
         ("nothing blocks the release", lambda clone: levels.release(clone.evidence)),
     ),
-    4: ((MEASURED, measured),),
+    4: ((MEASURED, measure_again),),
     5: (
-        ("the model predicts what was measured", predicted),
+        ("the model predicts what was measured", predict_again),
         (released.WHAT, released.check),
         (membership.WHAT, membership.check),
         (balanced.WHAT, balanced.check),
         (remade.WHAT, remade.check),
     ),
-    6: (("another clone ends in the same bytes", reproduced),),
+    6: (("another clone ends in the same bytes", reproduce),),
 }
 
 
