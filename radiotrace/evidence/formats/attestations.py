@@ -100,7 +100,7 @@ def _attestation(report: dict) -> dict:
 def _mapping(row: dict) -> dict:
     """A row of an attestation. Its rationale is in the words of the checklist."""
     reasons = [RATIONALES.get(row["status"], "Does not apply."), row["reason"], row["note"]]
-    mapping = {"requirement": row["id"], "conformance": {"rationale": " ".join(filter(None, reasons))}}
+    mapping: dict = {"requirement": row["id"], "conformance": {"rationale": " ".join(filter(None, reasons))}}
     if row["status"] in SCORES:
         mapping["conformance"]["score"] = SCORES[row["status"]]
     if row["evidence"]:
@@ -122,7 +122,7 @@ def _name(entry: dict) -> str:
 
 def _claim(row: dict) -> dict:
     """What a row claims of the run. References that hold speak for it, those that do not speak against it."""
-    claim = {
+    claim: dict = {
         "bom-ref": f"claim:{row['id']}",
         "target": TARGET,
         "predicate": row["summary"],

@@ -68,7 +68,7 @@ def of_distribution(pin: Pin, metadata: dict | None, entry: dict | None, wheels:
 
 def of_platform(entry: dict) -> dict:
     """What is not a distribution: interpreter, Git, operating system."""
-    component = {
+    component: dict[str, Any] = {
         "type": "operating-system" if entry["name"] == "operating system" else "platform",
         "bom-ref": f"platform:{entry['name']}",
         "name": entry["name"],
