@@ -158,7 +158,7 @@ def main(argv=None) -> int:
             check_repository(args)
         return args.function(args) or 0
     except StageError as error:
-        print(f"radiotrace: {of_study.typed(str(error), _place(args.study))}", file=sys.stderr)
+        print(f"radiotrace: {of_study.with_study(str(error), _place(args.study))}", file=sys.stderr)
         return 1
 
 

@@ -23,12 +23,8 @@ def listed(lines) -> list[str]:
 
 def shown_short(line: str) -> str:
     """A text that came from outside, fit to be printed in a list."""
-    short = (
-        line
-        if len(line) <= LINE_LENGTH_MAX
-        else f"{line[:LINE_LENGTH_MAX]}… ({len(line) - LINE_LENGTH_MAX} more characters)"
-    )
-    return shown(short)
+    n_more = len(line) - LINE_LENGTH_MAX
+    return shown(line if n_more <= 0 else f"{line[:LINE_LENGTH_MAX]}… ({n_more} more characters)")
 
 
 class StageError(Exception):

@@ -65,9 +65,10 @@ def in_order(findings) -> list[checks.Finding]:
 
 def table(findings: list[checks.Finding]) -> list[str]:
     """One line a finding, in columns."""
-    widths = [max((len(finding[column]) for finding in findings), default=0) for column in range(2)]
+    case_width = max((len(finding.case_id) for finding in findings), default=0)
+    check_width = max((len(finding.check) for finding in findings), default=0)
     return [
-        f"{f.severity:7}  {f.case_id:{widths[0]}}  {f.check:{widths[1]}}  {f.found}; expected {f.expected}"
+        f"{f.severity:7}  {f.case_id:{case_width}}  {f.check:{check_width}}  {f.found}; expected {f.expected}"
         for f in findings
     ]
 

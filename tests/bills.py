@@ -99,7 +99,7 @@ def phantom(**changes) -> dict:
     """The bill of a product that imports 'one', which needs 'two'."""
     given = {
         "pins": {"requirements/core.txt": {"one": "1.0", "two": "2.0"}},
-        "found": {"one": said("1.0", "two"), "two": said("2.0")},
+        "installed": {"one": said("1.0", "two"), "two": said("2.0")},
         "soup": {"author": "Us", "soup": [entry("one")]},
         "wheels": {"wheels": {"one": wheel("1.0"), "two": wheel("2.0")}},
         "product": PRODUCT,

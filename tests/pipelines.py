@@ -12,8 +12,8 @@ import pytest
 from radiotrace.imaging import identity
 from radiotrace.learning import trained
 from radiotrace.pipeline import params, stage
-from stages import ingest, report, split, validate
-from stages.segmentation import evaluate, explain, export, robustness, train
+from stages import ingest, split, validate
+from stages.segmentation import evaluate, explain, export, report, robustness, train
 from tests import projects
 
 STAGES = {
@@ -34,8 +34,9 @@ def lay_out(folder: Path, **sections) -> Path:
     shutil.copytree(projects.ROOT / "design", folder / "design")
     (folder / "design/test_openings.jsonl").write_text("")
     (folder / "members").mkdir()
-    (folder / "stages").mkdir()
-    shutil.copy(projects.ROOT / "stages/report.html", folder / "stages/report.html")
+    template = "stages/segmentation/report.html"
+    (folder / template).parent.mkdir(parents=True)
+    shutil.copy(projects.ROOT / template, folder / template)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(projects.ROOT / name, folder / name)
     projects.set_params(folder, **projects.TINY)

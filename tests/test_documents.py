@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from radiotrace.evidence.design import compliance, controls
-from radiotrace.evidence.pages import documents, parts
+from radiotrace.evidence.pages import documents, elements
 from radiotrace.evidence.pages import model_card as model_card_page
 from tests import projects, submitted
 
@@ -298,7 +298,7 @@ def test_what_blocks_the_release_is_counted(bundle):
     free["traceability.json"]["release_blocked"] = True
     free["traceability.json"]["requirements"]["SRS-SEG-1"]["status"] = "not verified"
     n = len(free["traceability.json"]["requirements"])
-    assert [span.text for span in documents.why_blocked(parts.Records(free))] == [
+    assert [span.text for span in documents.why_blocked(elements.Records(free))] == [
         f"1 of {n} requirements are not verified",
         "0 gaps in all",
     ]
@@ -310,7 +310,7 @@ def test_a_release_that_a_gap_alone_blocks_is_blocked(bundle):
         "release_blocked": True,
         "gaps": [{"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}],
     }
-    assert [span.text for span in documents.why_blocked(parts.Records(found))] == ["1 gap in all"]
+    assert [span.text for span in documents.why_blocked(elements.Records(found))] == ["1 gap in all"]
 
 
 def test_drafts_are_named_until_they_are_approved(bundle):
@@ -396,24 +396,24 @@ def test_rows_of_a_markdown_table_have_as_many_cells_as_its_head(rendered):
     ],
 )
 def test_values_for_people(value, text):
-    assert parts.said(value) == text
+    assert elements.in_words(value) == text
 
 
 def test_a_value_that_is_nowhere_is_an_error(bundle):
     with pytest.raises(LookupError):
-        parts.Records(bundle).show("split", "counts", "nowhere")
+        elements.Records(bundle).show("split", "counts", "nowhere")
 
 
 def test_a_row_that_leads_to_its_record_leads_there_once():
     first, inside = (
-        parts.Span("HAZ-1", "risks.json#/hazards/HAZ-1"),
-        parts.Span("x", "risks.json#/hazards/HAZ-1/title"),
+        elements.Span("HAZ-1", "risks.json#/hazards/HAZ-1"),
+        elements.Span("x", "risks.json#/hazards/HAZ-1/title"),
     )
-    outside = parts.Span("y", "a.json#/b")
+    outside = elements.Span("y", "a.json#/b")
     # another hazard, whose id only begins alike
-    beside = parts.Span("z", "risks.json#/hazards/HAZ-10")
-    row = parts.table("", ("a", "b", "c", "d"), [(first, inside, outside, beside)]).rows[0]
-    assert [cell[0][0].source for cell in map(parts.lines, row.cells)] == [
+    beside = elements.Span("z", "risks.json#/hazards/HAZ-10")
+    row = elements.table("", ("a", "b", "c", "d"), [(first, inside, outside, beside)]).rows[0]
+    assert [cell[0][0].source for cell in map(elements.lines, row.cells)] == [
         first.source,
         "",
         outside.source,
@@ -472,10 +472,7 @@ def test_a_browser_shows_every_document_at_every_width_and_asks_for_nothing(open
 
 
 def told_on_the_card(entry: dict) -> str:
-    return "".join(
-        span.text if isinstance(span, parts.Span) else span
-        for span in model_card_page._told(entry, "intended_use.json#/x")[0]
-    )
+    return "".join(span.text for span in model_card_page._entry_line(entry, "intended_use.json#/x"))
 
 
 def test_an_entry_of_the_model_card_begins_with_what_it_is_of_and_leaves_out_what_is_null():

@@ -10,7 +10,7 @@ from radiotrace.commands import measure_names
 from radiotrace.evidence.design import criteria
 from radiotrace.evidence.formats import mlbom, model_card
 from radiotrace.evidence.pages import model_card as card_page
-from radiotrace.evidence.pages.parts import Records
+from radiotrace.evidence.pages.elements import Records
 from radiotrace.evidence.verify import levels
 from radiotrace.records import measure_table
 from radiotrace.records.metrics import Metrics
@@ -184,9 +184,11 @@ def test_the_model_card_has_it_and_its_page_the_title(made):
 
 
 def test_the_bill_of_the_model_has_it(made):
-    names = ("model", "dataset", "split", "intended_use")
-    sources = {name: submitted.json_of(f"evidence/{name}.json") for name in names}
-    bill = mlbom.mlbom(**sources, metrics=made["metrics"], runtime=bills.phantom(), approach="a test")
+    model, dataset, split, intended_use = (
+        submitted.json_of(f"evidence/{name}.json") for name in ("model", "dataset", "split", "intended_use")
+    )
+    run = mlbom.RunRecords(model, dataset, made["metrics"], split)
+    bill = mlbom.mlbom(run, bills.phantom(), intended_use, approach="a test")
     analysis = bill["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]
     rows = [row for row in analysis["performanceMetrics"] if row["type"] == "mean volume_ratio"]
     mean = made["metrics"]["volume_ratio"]["anterior"]["mean"]
@@ -195,7 +197,7 @@ def test_the_bill_of_the_model_has_it(made):
 
 
 def test_a_criterion_may_name_it_once_make_deps_has_run(added, tmp_path, monkeypatch):
-    (tmp_path / "measure_names.schema.json").write_text(measure_names.written())
+    (tmp_path / "measure_names.schema.json").write_text(measure_names.schema_text())
     for name in ("metrics", "cases"):
         text = (records.SCHEMAS / f"{name}.schema.json").read_text("utf-8")
         (tmp_path / f"{name}.schema.json").write_text(text)
@@ -269,7 +271,7 @@ def test_verification_names_what_a_table_says_that_the_code_does_not(made):
 
 
 def test_the_names_that_a_criterion_may_have_are_those_of_the_table():  # else: make deps
-    assert (projects.ROOT / measure_names.PATH).read_text("utf-8") == measure_names.written()
+    assert (projects.ROOT / measure_names.PATH).read_text("utf-8") == measure_names.schema_text()
     assert criteria.measure_names() == [one.name for one in measures.TABLE]
 
 

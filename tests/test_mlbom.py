@@ -19,10 +19,14 @@ REAL = {
 } | {"approach": tasks.declared("segmentation").approach}
 
 
+def bill(runtime, intended_use, approach, **run):
+    return mlbom.mlbom(mlbom.RunRecords(**run), runtime, intended_use, approach)
+
+
 def example(**changes):
     """Of the examples of the schemas, where values are few, and some are undefined."""
     metrics = json.loads((CASES / "metrics/valid/dice_undefined.json").read_text("utf-8"))
-    return mlbom.mlbom(**REAL | {"metrics": metrics, "runtime": bills.phantom()} | changes)
+    return bill(bills.phantom(), **REAL | {"metrics": metrics} | changes)
 
 
 def card(document):
@@ -35,7 +39,7 @@ def rows(document):
 
 @pytest.fixture(scope="module")
 def real():
-    return mlbom.mlbom(**REAL, runtime=bills.runtime())
+    return bill(bills.runtime(), **REAL)
 
 
 def test_bill_of_the_submitted_model_is_strict_cyclonedx_1_6(real):
@@ -157,6 +161,4 @@ def test_two_bills_of_one_run_are_the_same_bytes_whatever_the_order_of_keys():
         name: json.loads(json.dumps(record), object_pairs_hook=lambda pairs: dict(pairs[::-1]))
         for name, record in REAL.items()
     }
-    assert records.dumps(mlbom.mlbom(**backwards, runtime=bills.phantom())) == records.dumps(
-        mlbom.mlbom(**REAL, runtime=bills.phantom())
-    )
+    assert records.dumps(bill(bills.phantom(), **backwards)) == records.dumps(bill(bills.phantom(), **REAL))

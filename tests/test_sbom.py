@@ -91,7 +91,7 @@ def test_what_another_entry_loads_hangs_there_and_not_on_the_product():
     soup = {"author": "Us", "soup": [bills.entry("one"), bills.entry("three", imports=[], loaded_by="one")]}
     found = bills.phantom(
         pins={"requirements/core.txt": {"one": "1.0", "three": "3.0"}},
-        found={"one": bills.said("1.0"), "three": bills.said("3.0")},
+        installed={"one": bills.said("1.0"), "three": bills.said("3.0")},
         soup=soup,
     )
     needs = {row["ref"]: row["dependsOn"] for row in found["dependencies"]}
@@ -99,7 +99,7 @@ def test_what_another_entry_loads_hangs_there_and_not_on_the_product():
 
 
 def test_a_need_that_is_not_pinned_does_not_enter():
-    found = bills.phantom(found={"one": bills.said("1.0", "two", "nvidia-x"), "two": bills.said("2.0")})
+    found = bills.phantom(installed={"one": bills.said("1.0", "two", "nvidia-x"), "two": bills.said("2.0")})
     assert records.dumps(found) == records.dumps(bills.phantom())
 
 
@@ -144,7 +144,8 @@ def test_unknown_is_said_and_not_filled_in():
         "requires": [],
     }
     found = bills.phantom(
-        found={"one": bills.said("1.0", "two"), "two": bare}, wheels={"wheels": {"one": bills.wheel("1.0")}}
+        installed={"one": bills.said("1.0", "two"), "two": bare},
+        wheels={"wheels": {"one": bills.wheel("1.0")}},
     )
     two = bills.component(found, "two")
     assert not {"supplier", "licenses", "hashes", "description"} & set(two)

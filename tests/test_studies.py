@@ -474,10 +474,10 @@ def test_requirement_of_a_study_that_is_softer_than_its_baseline_is_found(past):
     ],
 )
 def test_commands_in_a_message_are_those_of_the_study(text, expected):
-    assert of_study.typed(text, PLACE) == expected
-    assert of_study.typed(text, ".") == text
+    assert of_study.with_study(text, PLACE) == expected
+    assert of_study.with_study(text, ".") == text
     if not text.startswith("rm "):
-        assert of_study.typed(expected, PLACE) == expected
+        assert of_study.with_study(expected, PLACE) == expected
 
 
 def test_error_names_the_study_in_its_way_out(repository, monkeypatch, capsys):
@@ -523,7 +523,7 @@ def test_shared_file_is_traced_from_a_study_with_its_hash_and_its_readers(reposi
     bundle["run.json"]["stages"], bundle["code.json"]["files"] = [], {name: digest}
     files, workflow_of = lineage.known_files(bundle), trace.as_records_name(dvcfile.load(study.folder))
     assert files == {name: {"code.json": digest}}
-    assert trace.hashed(study.located(trace.relative(name, study))) == digest
+    assert trace.sha256_of(study.located(trace.relative(name, study))) == digest
     assert "split" in lineage.readers(workflow_of, [name])
 
 

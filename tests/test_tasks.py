@@ -8,7 +8,7 @@ import pytest
 
 from radiotrace.errors import StageError
 from radiotrace.evidence.pages import verification
-from radiotrace.evidence.pages.parts import Records
+from radiotrace.evidence.pages.elements import Records
 from radiotrace.evidence.verify import workflow
 from radiotrace.pipeline import params, tasks
 from radiotrace.pipeline.study import Study

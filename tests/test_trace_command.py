@@ -160,7 +160,7 @@ def test_a_clause_says_what_the_bundle_shows_of_it_and_who_names_it(asked, bundl
 
 
 def test_everything_that_has_an_id_can_be_asked_for(bundle, asked):
-    known = links.things(bundle)
+    known = links.answers(bundle)
     assert set(known.values()) == {
         links.requirement,
         links.need,

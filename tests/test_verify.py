@@ -428,15 +428,15 @@ def test_stage_writes_elsewhere_whatever_its_command_says(evidence):
 
 def test_stage_that_breaks_is_quoted_by_its_last_line():
     assert (
-        levels._said('Traceback (most recent call last):\n  File "x", line 1\nValueError: no\n')
+        levels._last_words('Traceback (most recent call last):\n  File "x", line 1\nValueError: no\n')
         == "ValueError: no"
     )
 
 
 def test_stage_that_refuses_is_quoted_whole():
-    assert levels._said("noise\nevidence: records contradict each other\n  one: found 1\nRun it.\n") == (
-        "evidence: records contradict each other; one: found 1; Run it."
-    )
+    assert levels._last_words(
+        "noise\nevidence: records contradict each other\n  one: found 1\nRun it.\n"
+    ) == ("evidence: records contradict each other; one: found 1; Run it.")
 
 
 def again(content):
@@ -831,7 +831,7 @@ def test_below_level_2_nobody_looked_at_signatures(evidence, capsys):
 
 def test_last_lines_name_what_was_believed():
     checks = [Check(3, "a", believed=["x: by its word", "y"]), Check(4, "b", believed=["y"])]
-    said = command.taken(checks, 5, None)
+    said = command.belief_lines(checks, 5, None)
     assert said[:4] == ["", "believed, not made again:", "  x: by its word", "  y"]
     assert any(line.startswith("  tests.json (files, tests, whole): ") for line in said)
     assert said[-1].endswith("made again at level 6, which was not asked for")
@@ -846,7 +846,7 @@ def test_nothing_of_a_clone_runs_before_it_was_found_to_be_the_verifiers(tmp_pat
     (tmp_path / "clone/dvc.yaml").write_text(f"stages: {{x: {{cmd: touch {tmp_path}/ran}}}}")
     git(tmp_path / "clone", "init", "-q")
     commit(tmp_path / "clone")
-    faults = command.reproduced(
+    faults = command.reproduce(
         command.Clone(
             *(tmp_path / name for name in ("clone", "clone/evidence", "clone/signatures", "clone/keys"))
         )
@@ -907,7 +907,7 @@ def test_check_that_breaks_has_failed():
     def broken():
         raise KeyError("phantom_01")
 
-    assert command.attempted(4, "numbers", broken) == [
+    assert command.attempt(4, "numbers", broken) == [
         Check(4, "numbers", ["cannot be looked at: KeyError: 'phantom_01'"])
     ]
 

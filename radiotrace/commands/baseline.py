@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.commands.of_study import Shared, from_root, typed
+from radiotrace.commands.of_study import Shared, from_root, with_study
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import baseline, controls, reviews
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
@@ -19,12 +19,12 @@ def write(args) -> None:
 
     Sign the evidence afterwards: it is part of it.
     """
-    found, known = controls.load(args.design, args.software), tests.declared(args.tests)
-    required = found.requirements
+    design, known = controls.load(args.design, args.software), tests.declared(args.tests)
+    required = design.requirements
     waiting = [
         row["id"]
         for row in required["requirements"]
-        if reviews.status(row["id"], row, found.reviews) != "reviewed"
+        if reviews.status(row["id"], row, design.reviews) != "reviewed"
     ]
     if waiting:
         raise StageError(
@@ -32,22 +32,16 @@ def write(args) -> None:
             waiting,
             "Review them: 'python -m radiotrace review' lists what waits.",
         )
-    before = baseline.read(found.folders[SOFTWARE], found.folders[STUDY])
+    before = baseline.read(design.folders[SOFTWARE], design.folders[STUDY])
     changes = baseline.since(before, required, known) if before else []
     if changes:
-        print(
-            tables.aligned(
-                [
-                    ("requirement", "what became of it", ""),
-                    *(tuple(asdict(change).values()) for change in changes),
-                ]
-            )
-        )
-    for folder, now in by_folder(found, known).items():
+        rows = [tuple(asdict(change).values()) for change in changes]
+        print(tables.aligned([("requirement", "what became of it", ""), *rows]))
+    for folder, now in by_folder(design, known).items():
         records.write(folder / baseline.FILE, now, baseline.SCHEMA)
         path = from_root(folder / baseline.FILE, args.study)
         print(f"{path}: {len(now['requirements'])} requirements")
-    print(typed("next: dvc repro, then python -m radiotrace sign", args.study.place))
+    print(with_study("next: dvc repro, then python -m radiotrace sign", args.study.place))
 
 
 def by_folder(design: controls.Design, known_tests: dict[str, dict]) -> dict[Path, dict]:
@@ -57,11 +51,11 @@ def by_folder(design: controls.Design, known_tests: dict[str, dict]) -> dict[Pat
     Args:
         known_tests: of tests.declared().
     """
-    found = {}
+    records_by_folder = {}
     for whose, folder in design.folders.items():
         own = [row for row in design.requirements["requirements"] if design.owner(row["id"]) == whose]
-        found[folder] = baseline.record({"requirements": own}, known_tests)
-    return found
+        records_by_folder[folder] = baseline.record({"requirements": own}, known_tests)
+    return records_by_folder
 
 
 def options(parser) -> None:

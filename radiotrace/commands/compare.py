@@ -25,17 +25,17 @@ def compare(args) -> None:
             f"--margin: found {args.margin:g}, expected 0 or more",
             way_out="It says by how much B may be worse, either way round.",
         )
-    (a, about_a), (b, about_b) = _both(args)
-    tables = [_table(run, args.metrics) for run in (args.run_a, args.run_b)]
-    described = _described(args.metric, tables)
+    (cases_a, about_a), (cases_b, about_b) = _both(args)
+    measures = [_table(run, args.metrics) for run in (args.run_a, args.run_b)]
+    described = _described(args.metric, measures)
     aim = comparison.Aim(described.better) if described else comparison.Aim(None)
-    if not any(tables):
+    if not any(measures):
         aim = comparison.Aim(None, UNSAID)
-    compared = comparison.compare(a, b, args.metric, args.margin, aim)
-    found = picked(Comparison, compared, run_a=about_a, run_b=about_b)
-    print(text(found, described.heading if described else ""))
+    compared = comparison.compare(cases_a, cases_b, args.metric, args.margin, aim)
+    record = picked(Comparison, compared, run_a=about_a, run_b=about_b)
+    print(text(record, described.heading if described else ""))
     if args.out:
-        records.write(args.out, found.record(), "comparison")
+        records.write(args.out, record.record(), "comparison")
 
 
 def options(parser) -> None:
@@ -63,14 +63,14 @@ def options(parser) -> None:
 
 def _both(args) -> list[tuple[dict, Run]]:
     """(cases, what the record says of the run) of each run; the faults of both in one error."""
-    found, errors = [], []
+    runs, errors = [], []
     for run in (args.run_a, args.run_b):
         try:
             content, commit = revisions.read(run, f"{args.metrics}/cases.json")
             cases = _parsed(content, run)
             name = Path(run).name if commit is None else run  # no absolute path in a record
             digest = hashlib.sha256(content).hexdigest()
-            found.append((cases, Run(name, commit, digest, cases["run_id"], cases["part"])))
+            runs.append((cases, Run(name, commit, digest, cases["run_id"], cases["part"])))
         except StageError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -78,18 +78,18 @@ def _both(args) -> list[tuple[dict, Run]]:
     if errors:
         lines = [line for error in errors for line in (error.headline, *error.findings)]
         raise StageError("neither run can be read", list(dict.fromkeys(lines)), errors[0].way_out)
-    return found
+    return runs
 
 
 def _table(run: str, folder: str) -> dict[str, Described]:
     """The table of measures in a run's metrics.json, which for a file lies beside it; {} where there is none,
     as in runs before there was one."""
-    beside = Path(run).with_name("metrics.json")
+    neighbour = Path(run).with_name("metrics.json")
     is_file = run.endswith(".json") and Path(run).is_file()
-    if is_file and not beside.is_file():
+    if is_file and not neighbour.is_file():
         return {}
     try:
-        content, _ = revisions.read(str(beside) if is_file else run, f"{folder}/metrics.json")
+        content, _ = revisions.read(str(neighbour) if is_file else run, f"{folder}/metrics.json")
         return measure_table.read(json.loads(content))
     except (StageError, ValueError, LookupError, TypeError):
         return {}
@@ -112,20 +112,15 @@ def _parsed(content: bytes, run: str) -> dict:
     """The record 'cases', in which later versions may have more: only what is needed is looked at."""
     try:
         cases = json.loads(content)
-        whole = (
-            all(isinstance(cases[key], str) for key in ("run_id", "part"))
+        is_whole = (
+            isinstance(cases["run_id"], str)
+            and isinstance(cases["part"], str)
             and cases["cases"]
-            and all(
-                isinstance(case["case_id"], str)
-                and isinstance(case["subject_id"], str)
-                and all(row.items() for row in case["labels"].values())
-                and case["labels"]
-                for case in cases["cases"]
-            )
+            and all(map(_is_whole, cases["cases"]))
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
+        is_whole = False
+    if not is_whole:
         raise StageError(
             f"run {run}: its cases.json is no record of cases",
             ["expected run_id, part, and cases with case_id, subject_id, labels"],
@@ -134,7 +129,13 @@ def _parsed(content: bytes, run: str) -> dict:
     return cases
 
 
-def text(found: Comparison, heading: str = "") -> str:
+def _is_whole(case: dict) -> bool:
+    names = (case["case_id"], case["subject_id"])
+    rows = list(case["labels"].values())
+    return all(isinstance(name, str) for name in names) and bool(rows) and all(row.items() for row in rows)
+
+
+def text(comparison: Comparison, heading: str = "") -> str:
     """A comparison for people.
 
     Args:
@@ -143,7 +144,7 @@ def text(found: Comparison, heading: str = "") -> str:
     rows: list[tuple[str, ...]] = [
         ("label", "A", "B", "B - A", "95 % interval", "median", "Wilcoxon p", "cases", "subjects", "verdict")
     ]
-    for name, row in found.rows.items():
+    for name, row in comparison.rows.items():
         rows.append(
             (
                 name,
@@ -156,32 +157,31 @@ def text(found: Comparison, heading: str = "") -> str:
                 row.verdict or "none",
             )
         )
-    metric = f"{heading} ({found.metric})" if heading else found.metric
+    metric = f"{heading} ({comparison.metric})" if heading else comparison.metric
+    better, run_a, run_b = comparison.better, comparison.run_a, comparison.run_b
     lines = [
-        f"{metric}, {found.better or 'neither larger nor smaller'} is better; margin {found.margin:g}",
-        *(
-            f"{side}  {about.name}  run {about.run_id[:12]}"
-            for side, about in (("A", found.run_a), ("B", found.run_b))
-        ),
+        f"{metric}, {better or 'neither larger nor smaller'} is better; margin {comparison.margin:g}",
+        f"A  {run_a.name}  run {run_a.run_id[:12]}",
+        f"B  {run_b.name}  run {run_b.run_id[:12]}",
         "",
         tables.aligned(rows),
         "",
     ]
-    for name, row in found.rows.items():
+    for name, row in comparison.rows.items():
         if row.n_undefined_a or row.n_undefined_b or row.n_undefined_b_only:
             lines.append(
                 f"{name}: undefined in {row.n_undefined_a} cases of A and {row.n_undefined_b} of B, "
                 f"{row.n_undefined_b_only} of B only"
             )
-    reasons = {row.no_verdict: [] for row in found.rows.values() if row.no_verdict}
-    for name, row in found.rows.items():
+    reasons: dict[str, list[str]] = {}
+    for name, row in comparison.rows.items():
         if row.no_verdict:
-            reasons[row.no_verdict].append(name)
+            reasons.setdefault(row.no_verdict, []).append(name)
     lines += [f"no verdict on {', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    for side, only in (("A", found.only_a), ("B", found.only_b)):
+    for side, only in (("A", comparison.only_a), ("B", comparison.only_b)):
         if only:
             lines.append(f"{len(only)} cases are in run {side} only and do not count: {', '.join(only)}")
-    if found.run_a.run_id == found.run_b.run_id:
+    if run_a.run_id == run_b.run_id:
         lines.append("Both are one run.")
     return "\n".join(lines).rstrip()
 

@@ -15,10 +15,12 @@ from radiotrace.pipeline import tasks
 PATH = "schemas/measure_names.schema.json"
 
 
-def written() -> str:
+def schema_text() -> str:
     """The schema: the measure that a criterion names is one of a task."""
     tables = {task: of_task.measures(task).TABLE for task in tasks.known()}
-    named = [{"title": task, "enum": [one.name for one in table]} for task, table in tables.items()]
+    named = []
+    for task, table in tables.items():
+        named.append({"title": task, "enum": [measure.name for measure in table]})
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Names of measures, of each task; written by 'make deps'",
@@ -32,7 +34,7 @@ def written() -> str:
 
 def main() -> int:
     """Writes the file."""
-    records.write_bytes(PATH, written().encode())
+    records.write_bytes(PATH, schema_text().encode())
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import revisions, tables
-from radiotrace.commands.of_study import typed
+from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.learning.members import RECORD, WEIGHTS
 from radiotrace.pipeline import stage
@@ -52,11 +52,11 @@ def members(args) -> None:
         for name, content in (kept | files).items():
             records.write_bytes(out / name, content)
     if not files:
-        print(typed(f"{args.members}/ has no member; next: dvc repro", args.study.place))
+        print(with_study(f"{args.members}/ has no member; next: dvc repro", args.study.place))
         return
     print(tables.aligned(rows))
     taken = " ".join(f"{args.members}/{row[0]}" for row in rows[1:])
-    print(typed(f"Next: dvc add {taken} && dvc repro", args.study.place))
+    print(with_study(f"Next: dvc add {taken} && dvc repro", args.study.place))
 
 
 def options(parser) -> None:
@@ -81,10 +81,10 @@ def _checked(record: bytes, weights: bytes, run: str) -> dict:
         raise StageError(f"{run}: {RECORD} is not JSON", [str(error)], way_out) from None
     if broken := records.faults(train, "train"):
         raise StageError(f"{run}: {RECORD} breaks schemas/train.schema.json", broken, way_out)
-    if (found := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
+    if (digest := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
         raise StageError(
             f"{run}: {WEIGHTS} is of another run",
-            [f"SHA-256 found {found}, expected {train['weights_sha256']}"],
+            [f"SHA-256 found {digest}, expected {train['weights_sha256']}"],
             way_out,
         )
     return train

@@ -83,8 +83,8 @@ def monitor(args) -> int:
         )
         if number % 10 == 0 or number == len(paths):
             log(f"monitor: {number}/{len(paths)} cases")
-    found = monitoring.report(reference, cases, sorted(hash_of.values()), SEED)
-    print(text(found))
+    report = monitoring.report(reference, cases, sorted(hash_of.values()), SEED)
+    print(text(report))
     if reference["flagging"]:
         feature, limit = reference["flagging"]["feature"], reference["flagging"]["above"]
         flagged = [
@@ -97,8 +97,8 @@ def monitor(args) -> int:
             + "".join(f"\n  {case_id}" for case_id in listed(flagged))
         )
     if args.out:
-        records.write(args.out, found, "monitoring")
-    return STATUS[found["level"]]
+        records.write(args.out, report, "monitoring")
+    return STATUS[report["level"]]
 
 
 def declared_channels(said: str | None, expected: Sequence[Channel]) -> list[Channel]:
@@ -177,36 +177,39 @@ def inputs(
 
 
 def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    path_by_name: dict[str, Path] = {}
     for path in map(Path, named):
-        if path.is_dir():
-            inside = {
-                one.relative_to(path): one
-                for one in sorted(path.rglob("*"))
-                if one.is_file() and FORMATS.search(one.name)
-            }
-            unread = sorted(one for one in path.rglob("*") if one.is_file() and UNREAD.search(one.name))
-            faults += (
-                [f"{path}: {len(unread)} images are of a format that is not read, such as {unread[0]}"]
-                if unread
-                else []
-            )
-            faults += [] if inside or unread else [f"{path}: 0 images"]
-        else:
-            inside = {Path(path.name): path} if path.is_file() and FORMATS.search(path.name) else {}
-            faults += (
-                []
-                if inside
-                else [
-                    f"{path}: " + ("not .nii.gz, .nii, .nrrd or .mha" if path.is_file() else "no such file")
-                ]
-            )
-        for name, one in inside.items():
-            if one.resolve() in (other.resolve() for other in found.values()):
+        inside = _inside(path, faults) if path.is_dir() else _alone(path, faults)
+        for name, file in inside.items():
+            if file.resolve() in (taken.resolve() for taken in path_by_name.values()):
                 continue  # a file of a folder that was named, too
-            if (other := found.setdefault(FORMATS.sub("", name.as_posix()), one)) != one:
-                faults.append(f"{one}: has the name of {other}")
-    return dict(sorted(found.items()))
+            taken = path_by_name.setdefault(FORMATS.sub("", name.as_posix()), file)
+            if taken != file:
+                faults.append(f"{file}: has the name of {taken}")
+    return dict(sorted(path_by_name.items()))
+
+
+def _inside(folder: Path, faults: list[str]) -> dict[Path, Path]:
+    """The images below a folder, by their path in it."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    images = {file.relative_to(folder): file for file in files if FORMATS.search(file.name)}
+    unread = [file for file in files if UNREAD.search(file.name)]
+    if unread:
+        faults.append(f"{folder}: {len(unread)} images are of a format that is not read, such as {unread[0]}")
+    elif not images:
+        faults.append(f"{folder}: 0 images")
+    return images
+
+
+def _alone(path: Path, faults: list[str]) -> dict[Path, Path]:
+    """An image that was named itself, by its name."""
+    if not path.is_file():
+        faults.append(f"{path}: no such file")
+    elif not FORMATS.search(path.name):
+        faults.append(f"{path}: not .nii.gz, .nii, .nrrd or .mha")
+    else:
+        return {Path(path.name): path}
+    return {}
 
 
 def _grouped(files: dict[str, Path], n_channels: int, faults: list[str]) -> dict[str, list[Path]]:
@@ -283,8 +286,8 @@ def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]
             grid_of[path] = volumes.grid(image)
             for warning in decoded.warnings:
                 log(f"monitor: {path}: {warning}")
-        if (other := first_with.setdefault(hash_of[path], path)) != path:
-            faults.append(f"{path}: the same bytes as {other}")
+        if (first := first_with.setdefault(hash_of[path], path)) != path:
+            faults.append(f"{path}: the same bytes as {first}")
     for first, *further in paths.values():
         for path in further:
             if first in grid_of and path in grid_of:
@@ -297,7 +300,7 @@ def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]
     return hash_of
 
 
-def text(found: dict) -> str:
+def text(report: dict) -> str:
     """A report for people."""
     rows: list[tuple[str, ...]] = [
         (
@@ -315,7 +318,7 @@ def text(found: dict) -> str:
         )
     ]
     notes = []
-    for name, row in [*found["input"].items(), *found["output"].items()]:
+    for name, row in [*report["input"].items(), *report["output"].items()]:
         old, new = row["reference"], row["new"]
         rows.append(
             (
@@ -335,34 +338,32 @@ def text(found: dict) -> str:
                 f"{name} is undefined in {new['n_undefined']} subjects; in the reference, in "
                 f"{old['n_undefined']}"
             )
-    if found["subjects_known"]:
-        subjects, unless = f"{found['n_subjects']} subjects", ""
+    if report["subjects_known"]:
+        subjects, unless = f"{report['n_subjects']} subjects", ""
     else:
-        subjects, unless = (
-            "as many subjects, for all that is known",
-            ", unless a subject has several cases: then name it by --subjects",
-        )
-    rates = {level: _percent(limit["rate"]) for level, limit in found["limits"].items()}
+        subjects = "as many subjects, for all that is known"
+        unless = ", unless a subject has several cases: then name it by --subjects"
+    rates = {level: _percent(limit["rate"]) for level, limit in report["limits"].items()}
+    run = report["run_id"][:12]
     return "\n".join(
         [
-            f"{found['n_cases']} cases of {subjects}, held against the medians of run {found['run_id'][:12]}",
+            f"{report['n_cases']} cases of {subjects}, held against the medians of run {run}",
             "",
             tables.aligned(rows),
             "",
-            tables.aligned(_wholes(found)),
+            tables.aligned(_wholes(report)),
             *notes,
             "",
-            textwrap.fill(f"{found['level']}: {ACTIONS[found['level']]}", 120),
-            f"Where nothing has shifted, at most {rates['alarm']} of reports end in alarm, {rates['watch']} "
-            f"in "
-            f"watch or alarm{unless}.",
+            textwrap.fill(f"{report['level']}: {ACTIONS[report['level']]}", 120),
+            f"Where nothing has shifted, at most {rates['alarm']} of reports end in alarm, "
+            f"{rates['watch']} in watch or alarm{unless}.",
         ]
     )
 
 
-def _wholes(found: dict) -> list[tuple[str, str, str, str]]:
-    """What is no single feature: embedding, and where there is a limit, the flagged share."""
-    row = found["embedding"]
+def _wholes(report: dict) -> list[tuple[str, str, str, str]]:
+    """Rows of the embedding and, where there is a limit, of the flagged share: neither is a feature."""
+    row = report["embedding"]
     rows = [
         (
             "embedding",
@@ -371,7 +372,7 @@ def _wholes(found: dict) -> list[tuple[str, str, str, str]]:
             row["level"],
         )
     ]
-    if row := found["flagged"]:
+    if row := report["flagged"]:
         sides = [
             f"{side['flagged']} of {side['n']} ({_percent(side['share'])}, {_percent(side['ci95_low'])} "
             f"to {_percent(side['ci95_high'])})"
@@ -389,11 +390,9 @@ def _wholes(found: dict) -> list[tuple[str, str, str, str]]:
 
 
 def _interval(middle: dict) -> str:
-    return (
-        "undefined"
-        if middle["ci95_low"] is None
-        else f"{middle['ci95_low']:.4g} to {middle['ci95_high']:.4g}"
-    )
+    if middle["ci95_low"] is None:
+        return "undefined"
+    return f"{middle['ci95_low']:.4g} to {middle['ci95_high']:.4g}"
 
 
 def _percent(share: float | None) -> str:

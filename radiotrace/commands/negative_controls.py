@@ -37,25 +37,20 @@ def run(args) -> None:
     evaluated = None if args.of == SOFTWARE else Evaluated(args)
     idle = idle_faults(design, evaluated, args.controls) if evaluated else {}
     stop_at(args.controls, design.negative_controls, args.study.repository, idle)
-    done = []
+    outcomes = {}
     if args.of != STUDY:
         record = controls.verification_of(args.software) / f"{OUTCOMES}.json"
-        done.append(Faults(record, design, SOFTWARE, args).seed())
+        outcomes |= Faults(record, design, SOFTWARE, args).seed()
     if args.of != SOFTWARE:
-        done.append(Faults(Path(args.out), design, STUDY, args, evaluated).seed())
-    outcomes = {name: entry for found in done for name, entry in found.items()}
-    rows = [
-        (name, one, verdict)
-        for name, entry in sorted(outcomes.items())
-        for one, verdict in entry["requirements"].items()
-    ]
-    told = [
-        (name, one, found["verdict"], found["red"][0] if found["red"] else "") for name, one, found in rows
-    ]
-    print(tables.aligned([("fault", "requirement", "verdict", "noticed by"), *told]))
-    missed = [
-        f"{name}: {one} stays {found['verdict']}" for name, one, found in rows if found["verdict"] != "red"
-    ]
+        outcomes |= Faults(Path(args.out), design, STUDY, args, evaluated).seed()
+    rows, missed = [("fault", "requirement", "verdict", "noticed by")], []
+    for name, entry in sorted(outcomes.items()):
+        for requirement_id, outcome in entry["requirements"].items():
+            noticed_by = outcome["red"][0] if outcome["red"] else ""
+            rows.append((name, requirement_id, outcome["verdict"], noticed_by))
+            if outcome["verdict"] != "red":
+                missed.append(f"{name}: {requirement_id} stays {outcome['verdict']}")
+    print(tables.aligned(rows))
     if missed:
         raise StageError(
             f"{len(missed)} faults were not noticed",
@@ -78,7 +73,7 @@ class Faults:
         self.path, self.required, self.args = path, design.requirements, args
         self.known = tests.declared(args.study.repository / "tests")
         self.faults = {
-            name: one for name, one in design.negative_controls.items() if design.owner(name) == whose
+            name: fault for name, fault in design.negative_controls.items() if design.owner(name) == whose
         }
         self.evaluated = evaluated
         self.before = records.read(path, RECORD)["controls"] if path.exists() else {}
@@ -105,7 +100,7 @@ class Faults:
         return self.outcomes
 
     def _users(self, name: str) -> list[str]:
-        return [one["id"] for one in negative_controls.users(name, self.required)]
+        return [requirement["id"] for requirement in negative_controls.users(name, self.required)]
 
     def _was_noticed(self, name: str) -> bool:
         """Whether every requirement of a fault noticed it, as all of it stands now."""
@@ -115,7 +110,7 @@ class Faults:
         if not verdicts or set(verdicts) != set(self._users(name)):
             return False
         same = entry == {key: self.before[name][key] for key in entry}
-        return same and all(one["verdict"] == "red" for one in verdicts.values())
+        return same and all(outcome["verdict"] == "red" for outcome in verdicts.values())
 
     def _verdicts(self, names: list[str]) -> Iterator[tuple[str, dict]]:
         """Name and verdicts of each fault, as they come."""
@@ -123,22 +118,21 @@ class Faults:
         from joblib import Parallel, delayed
 
         with tempfile.TemporaryDirectory() as folder:
-            jobs = [
-                delayed(of_code)(
-                    self.faults[name],
-                    {one: self._files(one) for one in self._users(name)},
-                    self.args.study.repository,
-                    Path(folder) / name,
-                )
-                for name in names
-                if "file" in self.faults[name]
-            ]
+            jobs = []
+            for name in names:
+                fault = self.faults[name]
+                if "file" in fault:
+                    files_of = {user: self._files(user) for user in self._users(name)}
+                    copy_of_repository = Path(folder) / name
+                    repository = self.args.study.repository
+                    jobs.append(delayed(of_code)(fault, files_of, repository, copy_of_repository))
             done: Any = Parallel(self.args.jobs, return_as="generator_unordered")(jobs)
             yield from done
-        for name in (name for name in names if "predictions" in self.faults[name]):
-            if self.evaluated is None:
-                raise ValueError(f"{name} is a fault of predictions, which needs a run")
-            yield name, self.evaluated.under(self.faults[name], self._users(name), self.required)
+        for name in names:
+            if "predictions" in self.faults[name]:
+                if self.evaluated is None:
+                    raise ValueError(f"{name} is a fault of predictions, which needs a run")
+                yield name, self.evaluated.under(self.faults[name], self._users(name), self.required)
 
     def _files(self, requirement_id: str) -> list[str]:
         """The files in which tests of a requirement stand."""
@@ -215,24 +209,27 @@ def of_code(
     faulted.write_text(negative_controls.apply(control, text), "utf-8")
     stands = importable(folder, control["file"])
     faulted.write_text(text, "utf-8")
-    for one in files_of:
+    for requirement_id in files_of:
         faulted.write_text(negative_controls.apply(control, text), "utf-8")
-        status, red = outcomes(folder, "-m", "not slow", "--requirement", one, *files_of[one])
+        status, red = outcomes(
+            folder, "-m", "not slow", "--requirement", requirement_id, *files_of[requirement_id]
+        )
         if not red:  # only then the slow ones: most faults are noticed within seconds
-            status, red = outcomes(folder, "--requirement", one, *files_of[one])
+            status, red = outcomes(folder, "--requirement", requirement_id, *files_of[requirement_id])
         faulted.write_text(text, "utf-8")
         if status == 1 and red:
             test, kind = next(iter(red.items()))
             status, still = outcomes(folder, test)
             noticed = stands and kind in negative_controls.NOTICED and status == 0 and not still
-            verdicts[one] = (
-                {"verdict": "red", "red": [test], "kind": kind}
-                if noticed
-                else {"verdict": "broken", "red": [], "kind": kind}
-            )
+            verdict, red_tests = ("red", [test]) if noticed else ("broken", [])
+            verdicts[requirement_id] = {"verdict": verdict, "red": red_tests, "kind": kind}
         else:
-            verdicts[one] = {"verdict": "green" if status == 0 else "broken", "red": [], "kind": None}
-        log(f"negative-controls: {control['id']}: {one} is {verdicts[one]['verdict']}")
+            verdicts[requirement_id] = {
+                "verdict": "green" if status == 0 else "broken",
+                "red": [],
+                "kind": None,
+            }
+        log(f"negative-controls: {control['id']}: {requirement_id} is {verdicts[requirement_id]['verdict']}")
     shutil.rmtree(folder)
     return control["id"], verdicts
 
@@ -247,14 +244,12 @@ def importable(folder: Path, file: str) -> bool:
     module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     words = [sys.executable, "-c", f"import {module}"]
     try:
-        return (
-            subprocess.run(
-                words, cwd=folder, env=plain(), capture_output=True, timeout=TIMEOUT_S, check=False
-            ).returncode
-            == 0
+        done = subprocess.run(
+            words, cwd=folder, env=plain(), capture_output=True, timeout=TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         return False
+    return done.returncode == 0
 
 
 def plain() -> dict[str, str]:
@@ -264,7 +259,7 @@ def plain() -> dict[str, str]:
     }
 
 
-def outcomes(folder: Path, *which: str) -> tuple[int, dict[str, str]]:
+def outcomes(folder: Path, *words_for_pytest: str) -> tuple[int, dict[str, str]]:
     """pytest's exit status, and the tests that failed, up to the first, each with how it did.
 
     Status 1: some failed; 0: none.
@@ -285,7 +280,7 @@ def outcomes(folder: Path, *which: str) -> tuple[int, dict[str, str]]:
         str(record),
         "--failures",
         str(kinds),
-        *which,
+        *words_for_pytest,
     ]
     try:
         done = subprocess.run(
@@ -299,10 +294,10 @@ def outcomes(folder: Path, *which: str) -> tuple[int, dict[str, str]]:
         )
     except subprocess.TimeoutExpired:
         return 124, {}  # as timeout(1) says it
-    found = records.read(record, "tests")["tests"] if record.exists() else {}
+    entries = records.read(record, "tests")["tests"] if record.exists() else {}
     failed = json.loads(kinds.read_text("utf-8")) if kinds.exists() else {}
     return done.returncode, {
-        test: failed.get(test, "unknown") for test, entry in sorted(found.items()) if entry["failed"]
+        test: failed.get(test, "unknown") for test, entry in sorted(entries.items()) if entry["failed"]
     }
 
 
@@ -319,7 +314,7 @@ def copy(repository: Path, folder: Path) -> None:
         if name and not name.startswith(LEFT_OUT) and (repository / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(repository / name, folder / name)
-    by = [
+    identity = [
         "-c",
         "user.name=negative controls",
         "-c",
@@ -330,7 +325,7 @@ def copy(repository: Path, folder: Path) -> None:
         "core.hooksPath=/dev/null",
     ]
     # tests of the submitted run read what is committed
-    for command in (["init", "-q"], ["add", "-A"], [*by, "commit", "-q", "-m", "copy"]):
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-q", "-m", "copy"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
@@ -365,19 +360,18 @@ class Evaluated:
         """What a fault of the predictions does to the criteria of its requirements: requirement ->
         verdict."""
         faulted = of_task.verification(self.task).under(self.run, control["predictions"])
-        by_id = {one["id"]: one for one in required["requirements"]}
-        verdicts, without = (
-            {one: requirements.judge(by_id[one], of, True) for one in requirement_ids}
-            for of in (faulted, self.run.metrics)
-        )
-        for one, result in verdicts.items():
-            log(f"negative-controls: {control['id']}: {one} {result['verdict']}: {result['reason']}")
-        return {
-            one: {"verdict": "red", "red": [result["reason"]], "kind": "criterion"}
-            if negative_controls.noticed(without[one], result)
-            else {"verdict": "green", "red": [], "kind": None}
-            for one, result in verdicts.items()
-        }
+        by_id = {requirement["id"]: requirement for requirement in required["requirements"]}
+        outcomes_by_id = {}
+        for name in requirement_ids:
+            without = requirements.judge(by_id[name], self.run.metrics, True)
+            under = requirements.judge(by_id[name], faulted, True)
+            log(f"negative-controls: {control['id']}: {name} {under['verdict']}: {under['reason']}")
+            if negative_controls.noticed(without, under):
+                outcome = {"verdict": "red", "red": [under["reason"]], "kind": "criterion"}
+            else:
+                outcome = {"verdict": "green", "red": [], "kind": None}
+            outcomes_by_id[name] = outcome
+        return outcomes_by_id
 
 
 def options(parser) -> None:

@@ -36,7 +36,7 @@ def lead_to_shared(args, study: Study) -> None:
             setattr(args, name, study.seen(value))
 
 
-def typed(text: str, place: str) -> str:
+def with_study(text: str, place: str) -> str:
     """A text whose commands do in the root of the repository, for a study, what they do for the first one.
 
     Args:

@@ -24,31 +24,31 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "DVC_SITE_CACHE_DIR": site}
 
 
-def run(words: Sequence[str], what: str, way_out: str, folder: Path = Path()) -> None:
+def run(words: Sequence[str], task: str, way_out: str, folder: Path = Path()) -> None:
     """A program whose output people see.
 
     Raises:
-        StageError: it ends with another status than 0; what it said stands above.
+        StageError: it ends with another status than 0; its own message stands above.
     """
     done = subprocess.run(
         words, cwd=folder, env=environment(folder), stdout=sys.stderr, stderr=sys.stderr, check=False
     )
     if done.returncode:
-        raise StageError(f"{what} ended with status {done.returncode}", way_out=way_out)
+        raise StageError(f"{task} ended with status {done.returncode}", way_out=way_out)
 
 
 def read(words: Sequence[str], way_out: str, folder: Path = Path()) -> str:
     """What a program prints.
 
     Raises:
-        StageError: it ends with another status than 0; has the last lines that it said.
+        StageError: it ends with another status than 0; has the last lines of its output.
     """
     done = subprocess.run(
         words, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-SAID_LINES:]
-        raise StageError(f"{' '.join(words[-3:])} ended with status {done.returncode}", said, way_out)
+        last_lines = (done.stderr or done.stdout).strip().splitlines()[-SAID_LINES:]
+        raise StageError(f"{' '.join(words[-3:])} ended with status {done.returncode}", last_lines, way_out)
     return done.stdout
 
 
@@ -80,21 +80,20 @@ def stale_stages() -> dict[str, list]:
 
 def changed_paths(words: list) -> dict[str, str]:
     """Path -> what became of it, of DVC's words on a stage; what is of no path stands under ''."""
-    found = {}
+    word_by_path = {}
     for word in words:
         if isinstance(word, str):
-            found[""] = word
+            word_by_path[""] = word
             continue
         for kind, paths in word.items():
-            found |= paths if isinstance(paths, dict) else {"": str(kind)}
-    return found
+            word_by_path |= paths if isinstance(paths, dict) else {"": str(kind)}
+    return word_by_path
 
 
 def unpushed() -> tuple[list[str], list[str]]:
     """What the remote lacks of what is locked: what lies here to be pushed, and what is nowhere."""
     way_out = "Run 'dvc status --cloud', and mend what it says."
-    found = json.loads(read([*DVC, "status", "--cloud", "--json", *of_study()], way_out))
-    here, nowhere = (
-        sorted(path for path, word in found.items() if word == kind) for kind in ("new", "missing")
-    )
-    return here, nowhere
+    word_by_path = json.loads(read([*DVC, "status", "--cloud", "--json", *of_study()], way_out))
+    to_push = sorted(path for path, word in word_by_path.items() if word == "new")
+    nowhere = sorted(path for path, word in word_by_path.items() if word == "missing")
+    return to_push, nowhere

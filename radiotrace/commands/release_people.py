@@ -115,7 +115,11 @@ def open_changes() -> list[str]:
     before, known = baseline_here(), tests.declared("tests")
     required = design().requirements
     changes = baseline.since(before, required, known) if before else []
-    return [f"{one.requirement}: {one.kind}: {one.what}" for one in changes if one.kind in baseline.OPEN]
+    return [
+        f"{change.requirement}: {change.kind}: {change.what}"
+        for change in changes
+        if change.kind in baseline.OPEN
+    ]
 
 
 def unblocked(although_blocked: bool) -> State:
@@ -141,13 +145,16 @@ def ask_for_what_blocks() -> None:
 
 def signed_reviews() -> State:
     """That the reviews which people signed are of this evidence, and that nothing else lies beside them."""
-    found = signatures.verify("signatures", "evidence", keys.known("keys"), ".")
-    beside = [one for one in found if one["kind"] not in ("oms", "provenance")]
-    wrong = tuple(f"{one['file']}: {fault}" for one in beside for fault in one["faults"])
+    findings = signatures.verify("signatures", "evidence", keys.known("keys"), ".")
+    reviews_signed = [finding for finding in findings if finding["kind"] not in ("oms", "provenance")]
+    wrong = tuple(f"{finding['file']}: {fault}" for finding in reviews_signed for fault in finding["faults"])
     if wrong:
         return State(False, f"{len(wrong)} files of signatures/ are not of this evidence", wrong)
     return State(
-        True, f"{len(beside)} reviews are signed" if beside else "no review is signed, none is outdated"
+        True,
+        f"{len(reviews_signed)} reviews are signed"
+        if reviews_signed
+        else "no review is signed, none is outdated",
     )
 
 
@@ -171,6 +178,10 @@ def kept(own: tuple[str, ...] = OWN) -> State:
     return State(True, f"as HEAD has it, {programs.head()[:12]}")
 
 
+def _holds_any(name: str, paths: tuple[str, ...]) -> bool:
+    return any(is_own(path, (name,)) for path in paths)
+
+
 def keep(message: str, commits: bool) -> None:
     """Commits what the release wrote, where it was asked to; else says how.
 
@@ -178,7 +189,7 @@ def keep(message: str, commits: bool) -> None:
         StageError: nobody asked for it, or git fails.
     """
     changed = kept().findings
-    tops = [name for name in OWN if any(is_own(path, (name,)) for path in changed)]
+    tops = [name for name in OWN if _holds_any(name, changed)]
     if not commits:
         raise StageError(
             f"{len(changed)} files are not committed",

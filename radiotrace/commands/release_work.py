@@ -75,8 +75,8 @@ def _waits_for_outcomes(paths: dict[str, str]) -> bool:
     """
     if not _has_outcomes():
         return True
-    others = [path for path in paths if path not in (SOFTWARE, *VERIFICATION)]
-    if not paths or others:
+    further = [path for path in paths if path not in (SOFTWARE, *VERIFICATION)]
+    if not paths or further:
         return False
     return SOFTWARE not in paths or _has_design_of_evidence()
 
@@ -106,11 +106,11 @@ def run_stages() -> None:
 
 def pushed() -> State:
     """That the remote has everything that is locked."""
-    here, nowhere = programs.unpushed()
+    to_push, nowhere = programs.unpushed()
     if nowhere:
         return State(False, f"{len(nowhere)} locked files are neither here nor in the remote", tuple(nowhere))
-    if here:
-        return State(False, f"the remote lacks {len(here)} locked files, such as {here[0]}")
+    if to_push:
+        return State(False, f"the remote lacks {len(to_push)} locked files, such as {to_push[0]}")
     return State(True, "the remote has all that is locked")
 
 
@@ -153,11 +153,11 @@ def _locked_but_evidence(commit: str | None) -> dict:
         if not known:
             return {}
         with tempfile.TemporaryDirectory() as folder:
-            there = Path(folder) / "dvc.lock"
-            there.write_text(
+            copy = Path(folder) / "dvc.lock"
+            copy.write_text(
                 programs.read(["git", "show", f"{commit}:{path}"], "Mend what git says."), "utf-8"
             )
-            lock = params.load_yaml(there)
+            lock = params.load_yaml(copy)
     return {name: stage for name, stage in lock["stages"].items() if name != EVIDENCE}
 
 
@@ -165,11 +165,11 @@ def tested() -> State:
     """That the tests of all requirements ran on this code, and passed."""
     if not Path(RECORDED).exists():
         return State(False, f"there is no {RECORDED}")
-    found, known = records.read(RECORDED, "tests"), tests.declared("tests")
+    record, known = records.read(RECORDED, "tests"), tests.declared("tests")
     required = release_people.design().requirements["requirements"]
-    if not found["whole"]:
+    if not record["whole"]:
         return State(False, "they ran in part only")
-    stale = scope.stale(found, tests.tree(".", (*tests.CODE, *tests.TESTS)), ".", known)
+    stale = scope.stale(record, tests.tree(".", (*tests.CODE, *tests.TESTS)), ".", known)
     if stale:
         changed = sorted({line for lines in stale.values() for line in lines})
         return State(
@@ -178,14 +178,14 @@ def tested() -> State:
             tuple(changed),
         )
     faults = [
-        f"{one['id']}: {line}"
-        for one in required
-        if "test" in one["verification"]["methods"]
-        for line in tests.problems(one, found, known)
+        f"{requirement['id']}: {line}"
+        for requirement in required
+        if "test" in requirement["verification"]["methods"]
+        for line in tests.problems(requirement, record, known)
     ]
     if faults:
         return State(False, f"{len(faults)} of them speak against a requirement", tuple(faults))
-    return State(True, f"{len(found['tests'])} tests of requirements passed on this code")
+    return State(True, f"{len(record['tests'])} tests of requirements passed on this code")
 
 
 def test() -> None:
@@ -211,11 +211,11 @@ def seeded() -> State:
     for name, control in written.negative_controls.items():
         of_run = run_id if written.owner(name) == controls.STUDY else ""
         seen = negative_controls.seen_sha256(control, required, code, known, of_run)
-        for one in negative_controls.users(name, required):
+        for requirement in negative_controls.users(name, required):
             n_controls += 1
-            verdict = negative_controls.verdict(control, one["id"], outcomes, seen)
+            verdict = negative_controls.verdict(control, requirement["id"], outcomes, seen)
             if verdict != "red":
-                faults.append(f"{name}: {one['id']} is {verdict}, expected red")
+                faults.append(f"{name}: {requirement['id']} is {verdict}, expected red")
     if faults:
         return State(
             False, f"{len(faults)} of {n_controls} outcomes are missing, stale or not red", tuple(faults)
@@ -252,16 +252,16 @@ def prove() -> None:
 def signed(is_test: bool) -> State:
     """That the key which the environment names has signed this evidence."""
     named = keys.fingerprint(keys.private(os.environ.get(keys.VARIABLE)).public_key())
-    found = signatures.verify("signatures", EVIDENCE, keys.known("keys"), ".")
-    ours = [one for one in found if one["kind"] in ("oms", "provenance")]
-    faults = [f"{one['file']}: {fault}" for one in ours for fault in one["faults"]]
-    faults += [
-        f"{one['file']}: signed with key {one['fingerprint'][: keys.SHORT]}, expected {named[: keys.SHORT]}"
-        for one in ours
-        if one["fingerprint"] not in (None, named)
-    ]
+    findings = signatures.verify("signatures", EVIDENCE, keys.known("keys"), ".")
+    ours = [finding for finding in findings if finding["kind"] in ("oms", "provenance")]
+    faults = [f"{finding['file']}: {fault}" for finding in ours for fault in finding["faults"]]
+    for finding in ours:
+        if finding["fingerprint"] not in (None, named):
+            other_key = finding["fingerprint"][: keys.SHORT]
+            faults.append(f"{finding['file']}: signed with key {other_key}, expected {named[: keys.SHORT]}")
     if is_test:
-        faults += [f"{one['file']}: its key has no mark of tests" for one in ours if one["trust"] != "test"]
+        unmarked = [finding["file"] for finding in ours if finding["trust"] != "test"]
+        faults += [f"{file}: its key has no mark of tests" for file in unmarked]
     if faults:
         return State(False, faults[0].splitlines()[0], tuple(faults))
     return State(True, f"{len(ours)} signatures of key {named[: keys.SHORT]} hold")
@@ -295,20 +295,23 @@ def verify(level: int, although_blocked: bool) -> None:
     line = _verified_line(level)
     named = keys.fingerprint(keys.private(os.environ.get(keys.VARIABLE)).public_key())
     with tempfile.TemporaryDirectory() as folder:
-        clone, listed, found = (Path(folder) / name for name in ("clone", "fingerprints", "checks.json"))
+        clone, listed, report = (Path(folder) / name for name in ("clone", "fingerprints", "checks.json"))
         programs.read(["git", "clone", "-q", "--no-hardlinks", ".", str(clone)], "Mend what git says.")
         pull = [*programs.DVC, "pull", "-q", *programs.of_study(clone)]
         programs.read(pull, "HEAD locks what its remote does not have: 'dvc push', then commit.", clone)
         listed.write_text(f"{named} the key that signed this release\n", "utf-8")
         words = ("verify", "--clone", str(clone), "--fingerprints", str(listed))
-        words = isolated.command("radiotrace", *words, "--level", str(level), "--json", str(found))
+        words = isolated.command("radiotrace", *words, "--level", str(level), "--json", str(report))
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-        checks = json.loads(found.read_text("utf-8")) if found.exists() else None
+        checks = json.loads(report.read_text("utf-8")) if report.exists() else None
     if checks is None:
         raise StageError(f"verify ended with status {done.returncode}", done.stdout.splitlines())
     is_wanted = levels.release(EVIDENCE).what if although_blocked else None
     faults = [
-        f"{one['what']}: {fault}" for one in checks if one["what"] != is_wanted for fault in one["faults"]
+        f"{check['what']}: {fault}"
+        for check in checks
+        if check["what"] != is_wanted
+        for fault in check["faults"]
     ]
     if faults:
         raise StageError(

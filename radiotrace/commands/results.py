@@ -4,7 +4,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.commands.of_study import from_root, typed
+from radiotrace.commands.of_study import from_root, with_study
 from radiotrace.evidence.design import written_for
 
 SHOWN = 5  # reasons
@@ -46,9 +46,9 @@ def results(args) -> None:
         key=lambda row: (not row["gap"].startswith(written_for.ANOTHER), _rank(row["item"], acceptance))
     )
     if waiting:
-        print(typed(f"  waiting for review: {len(waiting)} ('make review')", args.study.place))
+        print(with_study(f"  waiting for review: {len(waiting)} ('make review')", args.study.place))
     for gap in gaps[:SHOWN]:
-        print(typed(f"  {gap['item']}: {gap['gap'].split(';')[0]}", args.study.place))
+        print(with_study(f"  {gap['item']}: {gap['gap'].split(';')[0]}", args.study.place))
     if len(gaps) > SHOWN:
         where = from_root(f"{args.evidence}/traceability.json", args.study)
         print(f"  … and {len(gaps) - SHOWN} more in {where}")
@@ -59,7 +59,7 @@ def results(args) -> None:
         )
     if args.study.up:
         print(f"in {args.study.place}/:")
-    proof = typed("the proof; 'make verify' looks at it", args.study.place)
+    proof = with_study("the proof; 'make verify' looks at it", args.study.place)
     print(
         "build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  "
         "every number\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.commands.of_study import Shared, from_root, typed
+from radiotrace.commands.of_study import Shared, from_root, with_study
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls, reviews
 from radiotrace.evidence.design.controls import Design
@@ -67,13 +67,13 @@ def sign_from_page(args, written: Design, chosen: list[str], n_openings: int) ->
     Raises:
         StageError: what is there is not what was shown; or a name, or the digest, is missing.
     """
-    shown = review_page.shown(written, chosen, n_openings)
-    digest, asked = shown.digest(), "--all" if args.all else shlex.join(args.items)
+    content = review_page.content_of(written, chosen, n_openings)
+    digest, asked = content.digest(), "--all" if args.all else shlex.join(args.items)
     if args.shown is None:
         page = Path(args.page or "execution/review.html")
-        command = typed(f"python -m radiotrace review {asked}", args.study.place)
+        command = with_study(f"python -m radiotrace review {asked}", args.study.place)
         command = command.replace("python", python(args.study.repository), 1)
-        records.write_bytes(page, review_page.render(shown, command).encode("utf-8"))
+        records.write_bytes(page, review_page.render(content, command).encode("utf-8"))
         refused = f" --refuse {shlex.join(args.refuse)}" if args.refuse else ""
         name = shlex.quote(args.by) if args.by else "NAME"
         print(

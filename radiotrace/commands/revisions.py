@@ -34,8 +34,8 @@ def read(run: str, path: str) -> tuple[bytes, str | None]:
             )
         return file.read_bytes(), None
     commit = resolve(run)
-    shown = _git("show", f"{commit}:./{path}")
-    return (shown.stdout if shown.returncode == 0 else _of_dvc(run, commit, path)), commit
+    blob = _git("show", f"{commit}:./{path}")
+    return (blob.stdout if blob.returncode == 0 else _of_dvc(run, commit, path)), commit
 
 
 def resolve(run: str) -> str:
@@ -44,18 +44,10 @@ def resolve(run: str) -> str:
     Raises:
         StageError: there is none, or there are several experiments of that name and none started from HEAD.
     """
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{run}^{{commit}}")
-    if found.returncode == 0:
-        return found.stdout.decode().strip()
-    refs = [
-        line.split()
-        for line in _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps")
-        .stdout.decode()
-        .splitlines()
-    ]
-    named = {
-        name: commit for commit, name in refs if (match := EXPERIMENT.fullmatch(name)) and match[1] == run
-    }
+    revision = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{run}^{{commit}}")
+    if revision.returncode == 0:
+        return revision.stdout.decode().strip()
+    named = _experiments(run)
     head = _git("rev-parse", "HEAD").stdout.decode().strip()
     chosen = [
         commit
@@ -76,6 +68,18 @@ def resolve(run: str) -> str:
         "'git log', 'git tag' and 'dvc exp list --all-commits' name what there is; 'workspace' "
         "is what lies here.",
     )
+
+
+def _experiments(run: str) -> dict[str, str]:
+    """The experiments of a name: ref -> commit."""
+    listed = _git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").stdout.decode()
+    commits = {}
+    for line in listed.splitlines():
+        commit, ref = line.split()
+        match = EXPERIMENT.fullmatch(ref)
+        if match and match[1] == run:
+            commits[ref] = commit
+    return commits
 
 
 def _of_dvc(run: str, commit: str, path: str) -> bytes:

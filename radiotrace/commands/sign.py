@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.commands.of_study import from_root, typed
+from radiotrace.commands.of_study import from_root, with_study
 from radiotrace.commands.verify import printable
 from radiotrace.errors import StageError
 from radiotrace.evidence.signing import dsse, keys, oms, signatures, statements
@@ -21,11 +21,11 @@ MEANINGS = ("authored", "reviewed", "approved")
 def sign(args) -> None:
     """Signs evidence/, or a review of it, with the EC P-256 key that RADIOTRACE_SIGNING_KEY names."""
     if args.new_test_key:
-        made = keys.create(args.new_test_key)
+        public_key = keys.create(args.new_test_key)
         print(
-            f"{args.new_test_key}: key {keys.fingerprint(made)[: keys.SHORT]}\n"
+            f"{args.new_test_key}: key {keys.fingerprint(public_key)[: keys.SHORT]}\n"
             f"Next: export {keys.VARIABLE}={args.new_test_key} && "
-            + typed("python -m radiotrace sign --test-key", args.study.place)
+            + with_study("python -m radiotrace sign --test-key", args.study.place)
         )
         return
     key = keys.private(os.environ.get(keys.VARIABLE))
@@ -39,8 +39,10 @@ def sign(args) -> None:
             path.unlink(missing_ok=True)
         else:
             records.write_bytes(path, dsse.compact(content) + b"\n")
-    found = signatures.verify(args.signatures, args.evidence, keys.known(args.keys), args.project)
-    print("\n".join(map(printable, signatures.lines(found))))  # a name in an earlier review may be of anybody
+    findings = signatures.verify(args.signatures, args.evidence, keys.known(args.keys), args.project)
+    print(
+        "\n".join(map(printable, signatures.lines(findings)))
+    )  # a name in an earlier review may be of anybody
     written_to = [from_root(name, args.study) for name in (args.signatures, args.keys)]
     print(
         f"Commit {written_to[0]}/ and {written_to[1]}/. Give people the fingerprint by another way: "
@@ -97,10 +99,8 @@ def options(parser) -> None:
 def _intact(evidence) -> dict[str, str]:
     """The files of a bundle that fits its own sums and manifest: nobody signs what is broken."""
     files, faults = oms.listing(evidence)
-    faults += [
-        f"{name}: other OMS verifiers would leave it out"
-        for name in sorted({name.split("/")[0] for name in files} & set(oms.IGNORED))
-    ]
+    tops = {name.split("/")[0] for name in files}
+    faults += [f"{name}: other OMS verifiers would leave it out" for name in sorted(tops & set(oms.IGNORED))]
     faults += statements.misfits(evidence, files)
     if faults:
         raise StageError(
@@ -183,7 +183,7 @@ def _utc(time: str | None, faults: list[str]) -> str | None:
             return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError):
         pass
-    faults.append(f"--time: found {dsse.shown(time)}, expected a date and time with offset")
+    faults.append(f"--time: found {dsse.quoted(time)}, expected a date and time with offset")
     return None
 
 

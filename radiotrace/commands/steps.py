@@ -66,7 +66,11 @@ def advance(steps: Sequence[Step]) -> None:
             continue
         log(f"{step.name}: to do: {state.why}")
         _take(step)
-    undone = [f"{step.name}: {state.why}" for step in steps if not (state := look(step)).done]
+    undone = []
+    for step in steps:
+        state = look(step)
+        if not state.done:
+            undone.append(f"{step.name}: {state.why}")
     if undone:
         raise StageError("what was done no longer holds: something was changed meanwhile", undone, AGAIN)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
-from radiotrace.commands.of_study import typed
+from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import lineage, links
 from radiotrace.pipeline import dvcfile
@@ -22,22 +22,29 @@ def trace(args) -> None:
     reasons."""
     study = Study(Path(args.project)) if args.project else args.study
     bundle, workflow = read(study.folder / args.evidence), as_records_name(dvcfile.load(study.folder))
-    tables_of = [(title, rows) for title, rows in answer(bundle, workflow, study, args.thing) if rows]
-    print("\n\n".join(f"{title}\n{indented(in_root(rows, study.place))}" for title, rows in tables_of))
+    sections = [
+        f"{title}\n{indented(in_root(rows, study.place))}"
+        for title, rows in answer(bundle, workflow, study, args.thing)
+        if rows
+    ]
+    print("\n\n".join(sections))
 
 
 def as_records_name(workflow: dict) -> dict:
     """A dvc.yaml whose deps are named as records name them, from any study."""
-    stages = {
-        name: stage | {"deps": [named(path) for path in stage.get("deps", [])]}
-        for name, stage in workflow["stages"].items()
-    }
+    stages = {}
+    for name, stage in workflow["stages"].items():
+        stages[name] = stage | {"deps": [named(path) for path in stage.get("deps", [])]}
     return workflow | {"stages": stages}
 
 
 def in_root(rows: list[tuple[str, ...]], place: str) -> list[tuple[str, ...]]:
     """Rows whose commands are typed in the root of the repository."""
-    return [tuple(typed(cell, place) for cell in row) for row in rows]
+    return [_row_in_root(row, place) for row in rows]
+
+
+def _row_in_root(row: tuple[str, ...], place: str) -> tuple[str, ...]:
+    return tuple(with_study(cell, place) for cell in row)
 
 
 def read(folder: Path) -> dict[str, dict]:
@@ -50,68 +57,72 @@ def read(folder: Path) -> dict[str, dict]:
         raise StageError(
             f"{folder}/manifest.json is missing", way_out="Run 'dvc repro', or 'git checkout' the evidence."
         )
-    found, broken = {}, []
+    records_by_name, broken = {}, []
     for path in sorted(folder.glob("*.json")):
         try:
-            found[path.name] = json.loads(path.read_text("utf-8"))
+            records_by_name[path.name] = json.loads(path.read_text("utf-8"))
         except ValueError as error:
             broken.append(f"{path.name}: {error}")
     if broken:
         raise StageError(
             f"files of {folder}/ are no JSON", broken, "Restore them with 'git checkout', or run 'dvc repro'."
         )
-    return found
+    return records_by_name
 
 
-def answer(bundle: dict[str, dict], workflow: dict, study: Study, thing: str) -> list:
-    """The tables of what a thing is linked to.
+def answer(bundle: dict[str, dict], workflow: dict, study: Study, name: str) -> list:
+    """The tables of what an id, a file, a case or a subject is linked to.
+
+    Args:
+        name: of it.
 
     Raises:
         StageError: nothing of that name is known; offers close ones.
     """
-    known = links.things(bundle)
-    if thing in known:
-        return known[thing](bundle, thing)
-    if cases := lineage.cases_of(bundle, thing):
+    known = links.answers(bundle)
+    if name in known:
+        return known[name](bundle, name)
+    if cases := lineage.cases_of(bundle, name):
         paths = [source["path"] for case in cases for source in raw_files.sources(case)]
-        now = {path: hashed(study.folder / lineage.DATA / path) for path in paths}
+        now = {path: sha256_of(study.folder / lineage.DATA / path) for path in paths}
         return lineage.of_cases(bundle, workflow, cases, now)
     files = lineage.known_files(bundle)
-    for path in (relative(thing, study), f"{lineage.DATA}/{thing}"):
+    for path in (relative(name, study), f"{lineage.DATA}/{name}"):
         if path in files:
-            return lineage.of_file(bundle, workflow, path, hashed(study.located(path)))
-    names = [
-        *known,
-        *files,
-        *{name for case in bundle["dataset.json"]["cases"] for name in (case["case_id"], case["subject_id"])},
-    ]
+            return lineage.of_file(bundle, workflow, path, sha256_of(study.located(path)))
+    of_cases = {case[key] for case in bundle["dataset.json"]["cases"] for key in ("case_id", "subject_id")}
+    names = [*known, *files, *of_cases]
     raise StageError(
-        f"{thing}: nothing of this name is in the evidence",
-        close(thing, names),
+        f"{name}: nothing of this name is in the evidence",
+        close(name, names),
         "Give an id, a test, a clause, the path of a file, a case or a subject.",
     )
 
 
-def close(thing: str, names: list[str]) -> list[str]:
-    """Names that resemble one, the closest first; letters may be small, and a path may miss its folders."""
+def close(unknown: str, names: list[str]) -> list[str]:
+    """Names that resemble an unknown one, the closest first; letters may be small, and a path may miss its
+    folders."""
     lower = {name.lower(): name for name in sorted(names)}
-    found = [
+    resembling = [
         name
         for name in sorted(names)
-        if thing.lower() in (name.lower(), name.rpartition("/")[2].lower(), name.rpartition("::")[2].lower())
+        if unknown.lower()
+        in (name.lower(), name.rpartition("/")[2].lower(), name.rpartition("::")[2].lower())
     ]
-    found += [lower[name] for name in difflib.get_close_matches(thing.lower(), lower, n=CLOSE, cutoff=0.6)]
-    return list(dict.fromkeys(found))[:CLOSE]
+    resembling += [
+        lower[name] for name in difflib.get_close_matches(unknown.lower(), lower, n=CLOSE, cutoff=0.6)
+    ]
+    return list(dict.fromkeys(resembling))[:CLOSE]
 
 
-def relative(thing: str, study: Study) -> str:
+def relative(name: str, study: Study) -> str:
     """A path as the evidence names it, with slashes.
 
     Args:
-        thing: from the study, as ../../radiotrace/errors.py and params.yaml; from the root of the repository,
+        name: from the study, as ../../radiotrace/errors.py and params.yaml; from the root of the repository,
             as studies/NAME/params.yaml; or absolute.
     """
-    path = Path(thing)
+    path = Path(name)
     if path.is_absolute() and path.resolve().is_relative_to(study.repository.resolve()):
         path = path.resolve().relative_to(study.repository.resolve())
     if path.is_relative_to(study.place):
@@ -119,7 +130,7 @@ def relative(thing: str, study: Study) -> str:
     return named(path.as_posix())
 
 
-def hashed(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
     """SHA-256 of a file; None where there is none."""
     return records.sha256(path) if path.is_file() else None
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from radiotrace import records
 from radiotrace.commands import of_task
-from radiotrace.commands.of_study import typed
+from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError, log
 from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.verify import (
@@ -61,16 +61,22 @@ def run(args) -> int:
             end="",
         )
         return 0
-    clone, checks, said, signers = the_clone(args), [], [], []
+    clone, checks, on_signatures, signers = the_clone(args), [], [], []
     for level in range(1, args.level + 1):
         if level in ANNOUNCED:
             log(f"verify: {ANNOUNCED[level]}")
         if level == 2:
-            checks += attempted(
-                2, "every signature fits its key and what it is over", signed, args, clone, said, signers
+            checks += attempt(
+                2,
+                "every signature fits its key and what it is over",
+                signatures_of,
+                args,
+                clone,
+                on_signatures,
+                signers,
             )
-        for what, function in of_level(level, clone):
-            checks += attempted(level, what, function, clone)
+        for claim, function in of_level(level, clone):
+            checks += attempt(level, claim, function, clone)
     task = task_of(clone)
     cause = causes.another(clone.evidence, clone.root, task.records) if task else None
     causes.explain(checks, cause)
@@ -78,13 +84,17 @@ def run(args) -> int:
         Check(level, NAMES[level], skipped=["not asked for"], looked=False)
         for level in range(args.level + 1, 7)
     ]
-    first = [
-        *(signers or [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]),
+    if not signers:
+        signers = [f"signed by: {'nobody' if args.level >= 2 else 'not looked at before level 2'}"]
+    output = [
+        *signers,
         verifier.line(clone),
         "",
+        *lines(checks),
+        *on_signatures,
+        *belief_lines(checks, args.level, task),
     ]
-    told = map(printable, [*first, *lines(checks), *said, *taken(checks, args.level, task)])
-    print("\n".join(typed(line, clone.study.place) for line in told))
+    print("\n".join(with_study(printable(line), clone.study.place) for line in output))
     if args.json:
         records.write_bytes(
             args.json, (json.dumps([vars(check) for check in checks], indent=2) + "\n").encode()
@@ -146,7 +156,7 @@ def task_of(clone: Clone) -> Task | None:
         return None
 
 
-def taken(checks: list[Check], level: int, task: Task | None) -> list[str]:
+def belief_lines(checks: list[Check], level: int, task: Task | None) -> list[str]:
     """The last lines: what was taken as it stands, around the pipeline and in its records."""
     of_records = believed.lines(level, task.not_part if task else ())
     rows = dict.fromkeys([line for check in checks for line in check.believed] + of_records)
@@ -156,7 +166,7 @@ def taken(checks: list[Check], level: int, task: Task | None) -> list[str]:
 def printable(line: str) -> str:
     """A line as it may go to a terminal: names in a bundle could hold line breaks, which would forge a
     line of ours, or commands to the terminal."""
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
     return text if len(text) <= WIDTH else f"{text[:WIDTH]} …"
 
 
@@ -167,46 +177,40 @@ def lines(checks: list[Check]) -> list[str]:
         word = "FAILS" if check.faults else "holds" if check.looked else "-----"
         text.append(f"level {check.level}  {word}  {check.what}")
         text += [f"                {fault}" for fault in check.faults[:SHOWN]]
-        text += (
-            [f"                … and {len(check.faults) - SHOWN} more"] if len(check.faults) > SHOWN else []
-        )
+        if len(check.faults) > SHOWN:
+            text.append(f"                … and {len(check.faults) - SHOWN} more")
         text += [f"                warning: {warning}" for warning in check.warned[:SHOWN]]
-        text += (
-            [f"                … and {len(check.warned) - SHOWN} more"] if len(check.warned) > SHOWN else []
-        )
+        if len(check.warned) > SHOWN:
+            text.append(f"                … and {len(check.warned) - SHOWN} more")
         text += [f"                not checked: {reason}" for reason in check.skipped]
-    failed = sum(bool(check.faults) for check in checks)
-    return [
-        *text,
-        "",
-        f"{failed} of {len(checks)} checks fail"
-        if failed
-        else "nothing that was checked fails; see what was not checked",
-    ]
+    n_failed = sum(bool(check.faults) for check in checks)
+    if n_failed:
+        return [*text, "", f"{n_failed} of {len(checks)} checks fail"]
+    return [*text, "", "nothing that was checked fails; see what was not checked"]
 
 
-def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
+def signatures_of(args, clone: Clone, on_signatures: list[str], signers: list[str]) -> Check:
     """Level 2.
 
     Without a signature there is nothing to check, unless the reader brought a key and so expects one.
 
     Args:
-        said: gets a line for each signature; signers: gets the first lines, on whose key it is.
+        on_signatures: gets a line for each signature.
+        signers: gets the first lines, on whose key it is.
     """
     check = Check(2, "every signature fits its key and what it is over")
     brought = [*(args.pubkey or ()), *([args.fingerprints] if args.fingerprints else [])]
-    keys.outside(brought, clone.study.repository)
+    keys.demand_outside(brought, clone.study.repository)
     if not clone.signatures.is_dir() and not brought:
         return Check(2, check.what, skipped=[f"there is no {args.signatures}/"], looked=False)
-    known = keys.known(
-        clone.keys, args.pubkey or (), keys.fingerprints(args.fingerprints) if args.fingerprints else None
-    )
-    found = signatures.verify(clone.signatures, clone.evidence, known, clone.root)
-    signers += signatures.whose(found)
-    check.faults = [f"{one['file']}: {fault}" for one in found for fault in one["faults"]]
-    check.skipped = [f"{one['file']}: {note}" for one in found for note in one["notes"]]
-    said += ["", *signatures.lines(found)]
-    if any(one["key_source"] == "clone" for one in found):
+    fingerprints = keys.fingerprints(args.fingerprints) if args.fingerprints else None
+    known_keys = keys.known(clone.keys, args.pubkey or (), fingerprints)
+    findings = signatures.verify(clone.signatures, clone.evidence, known_keys, clone.root)
+    signers += signatures.signers(findings)
+    check.faults = [f"{finding['file']}: {fault}" for finding in findings for fault in finding["faults"]]
+    check.skipped = [f"{finding['file']}: {note}" for finding in findings for note in finding["notes"]]
+    on_signatures += ["", *signatures.lines(findings)]
+    if any(finding["key_source"] == "clone" for finding in findings):
         check.skipped.append(
             "whose key it is: a key from this clone shows integrity, not identity; give "
             "yours with --pubkey or --fingerprints"
@@ -214,16 +218,16 @@ def signed(args, clone: Clone, said: list[str], signers: list[str]) -> Check:
     return check
 
 
-def attempted(level: int, what: str, function, *places) -> list[Check]:
-    """What a function finds: checks, or a list of faults.
+def attempt(level: int, claim: str, function, *places) -> list[Check]:
+    """The checks that a function gives, or one with the list of faults that it gives.
 
     Its inputs come from strangers and may be missing or of any shape. Where it cannot go on, the check has
     failed, and the others go on.
     """
     try:
-        found: Any = function(*places)
+        answer: Any = function(*places)
     except StageError as error:
-        found = [error.headline, *error.findings]
+        answer = [error.headline, *error.findings]
     # RecursionError is a RuntimeError
     except (
         OSError,
@@ -234,18 +238,20 @@ def attempted(level: int, what: str, function, *places) -> list[Check]:
         ArithmeticError,
         RuntimeError,
     ) as error:
-        found = [f"cannot be looked at: {type(error).__name__}: {error}"]
-    found = found if isinstance(found, list) else [found]
-    return found if all(isinstance(one, Check) for one in found) and found else [Check(level, what, found)]
+        answer = [f"cannot be looked at: {type(error).__name__}: {error}"]
+    answer = answer if isinstance(answer, list) else [answer]
+    if answer and all(isinstance(check, Check) for check in answer):
+        return answer
+    return [Check(level, claim, answer)]
 
 
-def reproduced(clone: Clone) -> Check:
+def reproduce(clone: Clone) -> Check:
     """Level 6: the commit of this clone, run from the data in a temporary clone, from nothing: no checkpoint,
     no cache, no setting of ours.
 
     It runs what the clone has, so it begins only where that was found to be what the verifier has.
     """
-    what, repository = "another clone ends in the same bytes", clone.study.repository.resolve()
+    claim, repository = "another clone ends in the same bytes", clone.study.repository.resolve()
     dvc = [sys.executable, "-I", "-B", "-m", "dvc"]
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder) / "clone"
@@ -255,7 +261,7 @@ def reproduced(clone: Clone) -> Check:
         if fault := _run(
             folder, ["git", "clone", "-q", "--no-hardlinks", str(repository), str(top)], environment
         ):
-            return Check(6, what, [fault])
+            return Check(6, claim, [fault])
         fresh = Clone(
             again,
             again / clone.evidence.name,
@@ -265,40 +271,37 @@ def reproduced(clone: Clone) -> Check:
         )
         fit = [verifier.check(fresh), closed_world.check(fresh), workflow.check(fresh.study)]
         if faults := [fault for check in fit for fault in check.faults]:
-            return Check(6, what, ["nothing was run, because:", *faults])
+            return Check(6, claim, ["nothing was run, because:", *faults])
         for words in (
             [*dvc, "pull", "-q", "data.dvc", *members],
             [*dvc, "repro", "-q", "-f", "--no-run-cache"],
         ):
             if fault := _run(again, words, environment):
-                return Check(6, what, [fault])
-        before, after = (
-            {
-                path.name: records.sha256(path)
-                for path in (one / clone.evidence.name).glob("*")
-                if path.is_file()
-            }
-            for one in (clone.root, again)
-        )
-    return Check(
-        6,
-        what,
-        [
-            f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected "
-            f"{before.get(name, 'nothing')[:12]}"
-            for name in sorted(before.keys() | after.keys())
-            if before.get(name) != after.get(name)
-        ],
-    )
+                return Check(6, claim, [fault])
+        before, after = _digests(clone.root / clone.evidence.name), _digests(again / clone.evidence.name)
+    faults = [
+        f"evidence/{name}: SHA-256 found {after.get(name, 'nothing')[:12]}, expected "
+        f"{before.get(name, 'nothing')[:12]}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    return Check(6, claim, faults)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file in a folder, by name."""
+    return {path.name: records.sha256(path) for path in folder.glob("*") if path.is_file()}
 
 
 def _run(where, words: list[str], environment: dict[str, str]) -> str:
-    """What a command said last, where it failed; else nothing."""
+    """The last line of a command that failed; '' where it did not."""
     done = subprocess.run(
         words, cwd=where, env=environment, capture_output=True, text=True, errors="replace", check=False
     )
-    lines_said = done.stderr.strip().splitlines() or [""]
-    return f"{' '.join(words[-3:])}: exit {done.returncode}: {lines_said[-1]}" if done.returncode else ""
+    if done.returncode == 0:
+        return ""
+    last_line = (done.stderr.strip().splitlines() or [""])[-1]
+    return f"{' '.join(words[-3:])}: exit {done.returncode}: {last_line}"
 
 
 ANNOUNCED = {
@@ -309,7 +312,7 @@ ANNOUNCED = {
     6: "running everything again in another clone; this takes as long as 'make run'",
 }
 # Level -> its checks, of every study: what one says where it cannot go on, and a function of the clone, which
-# gives a Check, several, or a list of faults. Level 2 is `signed`, which also takes the reader's keys.
+# gives a Check, several, or a list of faults. Level 2 is `signatures_of`, which also takes the reader's keys.
 CHECKS = {
     1: (("the bundle is whole", lambda clone: levels.whole(clone.evidence)),),
     3: (
@@ -335,7 +338,7 @@ CHECKS = {
         ("derived records follow from those they stand on", derived_checks),
         ("nothing blocks the release", lambda clone: levels.release(clone.evidence)),
     ),
-    6: (("another clone ends in the same bytes", reproduced),),
+    6: (("another clone ends in the same bytes", reproduce),),
 }
 # Levels at which the task has checks, and what is said where they cannot be found.
 OF_TASK = {4: "numbers follow from predictions", 5: "predictions follow from the model"}

@@ -18,6 +18,7 @@ from radiotrace.statistics import agreement, calibration, uncertainty
 
 # orange and blue are told apart by colour-blind readers; marked points are squares as well
 MARKED, PLAIN, GREY = "#d95f02", "#1b6ca8", "0.55"
+DOT, SQUARE = {"color": PLAIN, "marker": "o"}, {"color": MARKED, "marker": "s"}
 NAMED = 5  # worst cases
 DRAWN_POINTS = 300  # more than so many become pixels, to keep the file small
 WIDTH = 100  # characters of small text on a line
@@ -144,12 +145,9 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
             figure.subplots(len(volumes_mm3), squeeze=False)[:, 0], volumes_mm3.items(), strict=True
         ):
             reference, prediction = np.array(list(of_case.values()), float).reshape(-1, 2).T
-            found, mean, difference = (
-                agreement.bland_altman(reference, prediction),
-                (reference + prediction) / 2,
-                prediction - reference,
-            )
-            worst = _first(np.abs(difference - (found["bias"] or 0)))[:3]
+            limits = agreement.bland_altman(reference, prediction)
+            mean, difference = (reference + prediction) / 2, prediction - reference
+            worst = _first(np.abs(difference - (limits["bias"] or 0)))[:3]
             _points(axes, mean, difference, worst)
             _numbered(axes, mean, difference, worst)
             for key, name, dashes in (
@@ -157,15 +155,11 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
                 ("limit_high", "bias + 1.96 SD", "--"),
                 ("limit_low", "bias − 1.96 SD", "--"),
             ):
-                value = found[key]
+                value = limits[key]
                 if value is not None:
+                    digits = 0 if abs(value) >= 10 else 2
                     axes.axhline(value, color="black", lw=1, ls=dashes)
-                    axes.text(
-                        1.01,
-                        value,
-                        _minus(f"{name}\n{value:+,.{0 if abs(value) >= 10 else 2}f} mm³"),
-                        **_beside(axes),
-                    )
+                    axes.text(1.01, value, _minus(f"{name}\n{value:+,.{digits}f} mm³"), **_beside(axes))
             _fitted(axes, reference, prediction)
             axes.axhline(0, color=GREY, lw=0.8, ls=":")
             axes.margins(y=0.15)
@@ -178,12 +172,10 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
 
 def _fitted(axes, reference: np.ndarray, prediction: np.ndarray) -> None:
     """The line whose slope is the proportional bias, where it is defined."""
+    if not len(reference):
+        return
     mean, difference = (reference + prediction) / 2, prediction - reference
-    slope = (
-        float(agreement.slope(agreement.slope_sums(reference, prediction, mean.mean())))
-        if len(mean)
-        else np.nan
-    )
+    slope = float(agreement.slope(agreement.slope_sums(reference, prediction, mean.mean())))
     if np.isfinite(slope):
         ends = np.array([mean.min(), mean.max()])
         axes.plot(
@@ -236,12 +228,11 @@ def forest(rows: Sequence[Group], measure: str, overall: Spread) -> bytes:
 
 def _places(rows: Sequence[Group]) -> list[int]:
     """A line for each row, with one left free above each attribute."""
-    places = []
-    for number, row in enumerate(rows):
-        places.append(
-            (places[-1] if places else -1)
-            + (1 if number and row.attribute == rows[number - 1].attribute else 2)
-        )
+    places, last, attribute = [], -1, None
+    for row in rows:
+        last += 1 if row.attribute == attribute else 2
+        attribute = row.attribute
+        places.append(last)
     return places
 
 
@@ -267,12 +258,14 @@ def _gap_text(row: Group) -> str:
     return _minus(f"{row.gap:+.3f} ({interval})")
 
 
-def _mean_text(found: Spread) -> str:
+def _mean_text(summary: Spread) -> str:
     """Mean, interval and numbers."""
-    if found.mean is None:
+    if summary.mean is None:
         return "undefined"
-    interval = "no interval" if found.ci95_low is None else f"{found.ci95_low:.3f} to {found.ci95_high:.3f}"
-    return f"{found.mean:.3f} ({interval}), n = {found.n_cases} / {found.n_subjects}"
+    interval = "no interval"
+    if summary.ci95_low is not None:
+        interval = f"{summary.ci95_low:.3f} to {summary.ci95_high:.3f}"
+    return f"{summary.mean:.3f} ({interval}), n = {summary.n_cases} / {summary.n_subjects}"
 
 
 def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kept: float | None) -> bytes:
@@ -331,19 +324,17 @@ def uncertainty_scatter(
         axes = figure.subplots()
         scores, dice = np.asarray(scores, float), np.asarray(dice, float)
         flagged, worst = scores > (np.inf if limit is None else limit), _first(-dice)
-        for where, colour, marker, name in (
-            (~flagged, PLAIN, "o", "not flagged"),
-            (flagged, MARKED, "s", "flagged"),
-        ):
-            _dots(axes, scores[where], dice[where], colour, marker, f"{name}, n = {where.sum()}", len(scores))
+        for chosen, look, name in ((~flagged, DOT, "not flagged"), (flagged, SQUARE, "flagged")):
+            label, is_rasterized = f"{name}, n = {chosen.sum()}", len(scores) > DRAWN_POINTS
+            _dots(axes, scores[chosen], dice[chosen], look | {"label": label, "rasterized": is_rasterized})
         _numbered(axes, scores, dice, worst)
-        found = uncertainty.flagging(scores, dice, np.inf if limit is None else limit, poor_below)
+        counts = uncertainty.flagging(scores, dice, np.inf if limit is None else limit, poor_below)
         axes.axhline(
             poor_below,
             color="black",
             lw=1,
             ls="--",
-            label=f"poor below {poor_below:g}: {found['poor']}, {found['caught']} flagged",
+            label=f"poor below {poor_below:g}: {counts['poor']}, {counts['caught']} flagged",
         )
         if limit is not None:
             axes.axvline(limit, color=MARKED, lw=1, ls="-.", label=f"threshold {limit:.3g}")
@@ -396,10 +387,12 @@ def _strip(axes, place: int, of_case: dict[str, float | None], lower_is_worse: b
     )
     # spread evenly, and the same every time
     _points(axes, values, place + 0.4 * ((np.arange(len(values)) * 0.618) % 1 - 0.5), worst)
-    told = textwrap.wrap(
+    lines = textwrap.wrap(
         f"worst: {', '.join(list(defined)[index] for index in worst)}", WIDTH, max_lines=2, placeholder=" …"
     )
-    axes.text(0.005, place + 0.3, "\n".join(told), transform=axes.get_yaxis_transform(), fontsize=7, va="top")
+    axes.text(
+        0.005, place + 0.3, "\n".join(lines), transform=axes.get_yaxis_transform(), fontsize=7, va="top"
+    )
 
 
 def _counts_of(label: str, of_case: dict[str, float | None]) -> str:
@@ -409,25 +402,13 @@ def _counts_of(label: str, of_case: dict[str, float | None]) -> str:
 
 def _points(axes, x: np.ndarray, y: np.ndarray, marked: list[int]) -> None:
     """Points, those that are marked as squares of another colour."""
-    others = np.setdiff1d(np.arange(len(x)), marked)
-    _dots(axes, x[others], y[others], PLAIN, "o", None, len(x))
-    _dots(axes, x[marked], y[marked], MARKED, "s", None, 0)
+    unmarked = np.setdiff1d(np.arange(len(x)), marked)
+    _dots(axes, x[unmarked], y[unmarked], DOT | {"rasterized": len(x) > DRAWN_POINTS})
+    _dots(axes, x[marked], y[marked], SQUARE | {"rasterized": False})
 
 
-def _dots(
-    axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str, label: str | None, together: int
-) -> None:
-    axes.plot(
-        x,
-        y,
-        ls="",
-        color=colour,
-        marker=marker,
-        ms=3.5,
-        mew=0,
-        label=label,
-        rasterized=together > DRAWN_POINTS,
-    )
+def _dots(axes, x: np.ndarray, y: np.ndarray, look: dict) -> None:
+    axes.plot(x, y, ls="", ms=3.5, mew=0, **look)
 
 
 def _numbered(axes, x: np.ndarray, y: np.ndarray, marked: list[int]) -> None:
@@ -440,11 +421,13 @@ def _first(badness: np.ndarray) -> list[int]:
     return np.argsort(-badness, kind="stable")[:NAMED].tolist()
 
 
-def _name(axes, label: str, what: str, names: list[str], worst: list[int]) -> None:
+def _name(axes, label: str, heading: str, names: list[str], worst: list[int]) -> None:
     """The label of the x axis, and below it the names of the numbered points."""
-    told = f"{what}: " + ", ".join(f"{number} {names[index]}" for number, index in enumerate(worst, 1))
+    names_text = f"{heading}: " + ", ".join(
+        f"{number} {names[index]}" for number, index in enumerate(worst, 1)
+    )
     axes.set_xlabel(
-        "\n".join([label, *(textwrap.wrap(told, WIDTH) if worst else [])]), loc="left", fontsize=8
+        "\n".join([label, *(textwrap.wrap(names_text, WIDTH) if worst else [])]), loc="left", fontsize=8
     )
 
 

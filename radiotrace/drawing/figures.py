@@ -91,8 +91,9 @@ def _outline_row(axes_of_row, row: dict, labels: dict[str, str]) -> None:
     for axis, (axes, plane, head_up) in enumerate(
         zip(axes_of_row, ("axial", "coronal", "sagittal"), (False, True, True), strict=True)
     ):
-        index = int(np.argmax(foreground.sum(tuple(other for other in range(3) if other != axis))))
-        height, width = (spacing[other] for other in range(3) if other != axis)
+        across = tuple(dimension for dimension in range(3) if dimension != axis)
+        index = int(np.argmax(foreground.sum(across)))
+        height, width = (spacing[dimension] for dimension in across)
         slices = {
             name: np.take(row[name], index, axis) for name in ("image_zyx", "reference_zyx", "prediction_zyx")
         }

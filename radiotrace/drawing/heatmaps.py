@@ -73,9 +73,9 @@ def _heat(values: np.ndarray) -> np.ndarray:
 def _row(axes_of_row, row: dict) -> None:
     low, high = np.percentile(row["image_zyx"], (1, 99.5))
     for axis, (axes, (plane, letters)) in enumerate(zip(axes_of_row, PLANES, strict=True)):
-        across, index = [other for other in range(3) if other != axis], row["centre_zyx"][axis]
-        height, width = (row["spacing_zyx"][other] for other in across)
-        bottom, top, left, right = (edge for other in across for edge in _shown(row, other))
+        across, index = [dimension for dimension in range(3) if dimension != axis], row["centre_zyx"][axis]
+        height, width = (row["spacing_zyx"][dimension] for dimension in across)
+        bottom, top, left, right = (edge for dimension in across for edge in _shown(row, dimension))
         image, heat, mask = (np.take(row[name], index, axis) for name in ("image_zyx", "map_zyx", "mask_zyx"))
         # The pixels of the image itself where it is small; else those of the panel, which are fewer then.
         placed = {
@@ -112,7 +112,7 @@ def _shown(row: dict, axis: int) -> tuple[float, float]:
 
 def _scale(axes, width_mm: float) -> None:
     """A bar of a round length, no longer than a third of the panel where it can be."""
-    length = max((one for one in SCALES_MM if one <= width_mm / 3), default=SCALES_MM[0])
+    length = max((scale_mm for scale_mm in SCALES_MM if scale_mm <= width_mm / 3), default=SCALES_MM[0])
     share = length / width_mm
     axes.plot(
         (0.95 - share, 0.95),

@@ -29,20 +29,17 @@ def planes(
     """
     low, high = np.percentile(image_zyx, (1, 99.5))
     grey = np.clip((image_zyx - low) / max(high - low, 1e-12), 0, 1)
-    both = (
-        np.any([one | other for one, other in outlines], axis=0)
-        if outlines
-        else np.zeros(image_zyx.shape, bool)
-    )
+    both = np.zeros(image_zyx.shape, bool)
+    for reference, prediction in outlines:
+        both |= reference | prediction
     pictures = []
     for axis in range(3):
-        index = (
-            int(np.argmax(both.sum(tuple(other for other in range(3) if other != axis))))
-            if both.any()
-            else image_zyx.shape[axis] // 2
-        )
+        across = tuple(dimension for dimension in range(3) if dimension != axis)
+        index = image_zyx.shape[axis] // 2
+        if both.any():
+            index = int(np.argmax(both.sum(across)))
         # of a voxel, in pixels: down, right
-        edges = [spacing_zyx[other] * pixels_per_mm for other in range(3) if other != axis]
+        edges = [spacing_zyx[dimension] * pixels_per_mm for dimension in across]
         head_up = axis > 0  # z grows towards the head
         picture = _grey(_turned(np.take(grey, index, axis), head_up), edges)
         draw = ImageDraw.Draw(picture)
@@ -86,13 +83,16 @@ def _grey(plane: np.ndarray, edges: list[float]) -> Image.Image:
 def _png(pictures: list[Image.Image]) -> bytes:
     whole = Image.new(
         "RGB",
-        (sum(one.width for one in pictures) + GAP * (len(pictures) - 1), max(one.height for one in pictures)),
+        (
+            sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1),
+            max(picture.height for picture in pictures),
+        ),
         BACKGROUND,
     )
     left = 0
-    for one in pictures:
-        whole.paste(one, (left, (whole.height - one.height) // 2))
-        left += one.width + GAP
+    for picture in pictures:
+        whole.paste(picture, (left, (whole.height - picture.height) // 2))
+        left += picture.width + GAP
     buffer = io.BytesIO()
     whole.quantize(64, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
     return buffer.getvalue()

@@ -14,6 +14,7 @@ Computes no new number: every figure on the page is in a record.
 import argparse
 import base64
 import sys
+from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records import measure_table
-from radiotrace.records.metrics import Calibration, Metrics
+from radiotrace.records.metrics import Calibration, Metrics, Subgroup
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportParams
 from radiotrace.records.typed import picked
@@ -51,7 +52,7 @@ CALIBRATION = (
 )
 
 
-def drawn(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict[str, bytes]:
+def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict[str, bytes]:
     """The charts, as SVG, by name.
 
     Args:
@@ -59,72 +60,64 @@ def drawn(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict
         cases: entries of the record 'cases'.
         flag_by: the kind of uncertainty to show.
     """
-    names = list(cases[0]["labels"])
-    calibration, found = metrics.calibration, metrics.uncertainty[flag_by]
+    calibration, summary = metrics.calibration, metrics.uncertainty[flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
-    dice, scores = (
-        np.array([of(case) for case in defined])
-        for of in (
-            lambda case: ranking.macro(case, "dice"),
-            lambda case: case["uncertainty"][flag_by]["score"],
-        )
-    )
-    risks, flagging = 1 - dice, found.flagging
+    dice = np.array([ranking.macro(case, "dice") for case in defined])
+    scores = np.array([case["uncertainty"][flag_by]["score"] for case in defined])
+    risks, flagging = 1 - dice, summary.flagging
     flagged = None if flagging is None else flagging.flagged_share.value
-    rows = [
-        picked(
-            charts.Group,
-            row,
-            attribute=report.readable(attribute),
-            group=group,
-            also=tuple(report.readable(name) for name in row.also),
-        )
-        for attribute, of in metrics.subgroups.items()
-        for group, row in of.items()
-    ]
+    dice_of, volumes_of = {}, {}
+    for name in cases[0]["labels"]:
+        measured = {case["case_id"]: case["labels"][name] for case in cases}
+        dice_of[name] = {case_id: row["dice"] for case_id, row in measured.items()}
+        volumes_of[name] = {
+            case_id: (row["reference_mm3"], row["prediction_mm3"]) for case_id, row in measured.items()
+        }
     return {
-        "distribution": charts.distribution(
-            {name: {case["case_id"]: case["labels"][name]["dice"] for case in cases} for name in names},
-            "Dice",
-            lower_is_worse=True,
-        ),
-        "bland_altman": charts.bland_altman(
-            {
-                name: {
-                    case["case_id"]: (
-                        case["labels"][name]["reference_mm3"],
-                        case["labels"][name]["prediction_mm3"],
-                    )
-                    for case in cases
-                }
-                for name in names
-            }
-        ),
+        "distribution": charts.distribution(dice_of, "Dice", lower_is_worse=True),
+        "bland_altman": charts.bland_altman(volumes_of),
         "calibration": charts.reliability(
-            bars(calibration.before),
-            [] if calibration.after is None else bars(calibration.after),
+            reliability(calibration.before),
+            reliability(calibration.after),
             metrics.decisions.temperature,
         ),
         "uncertainty": charts.uncertainty_scatter(
-            scores, dice, found.flag_above, found.poor_below_dice, [case["case_id"] for case in defined]
+            scores,
+            dice,
+            summary.flag_above,
+            summary.poor_below_dice,
+            [case["case_id"] for case in defined],
         ),
         "risk_coverage": charts.risk_coverage(
-            np.array(found.risk_coverage),
+            np.array(summary.risk_coverage),
             uncertainty.risk_coverage(risks, risks),
-            found.aurc_random.value,
+            summary.aurc_random.value,
             None if flagged is None else 1 - flagged,
         ),
         "subgroups": charts.forest(
-            rows, "Dice, mean of labels", picked(charts.Spread, metrics.of_measure["dice"][report.MACRO])
+            groups(metrics.subgroups),
+            "Dice, mean of labels",
+            picked(charts.Spread, metrics.of_measure["dice"][report.MACRO]),
         ),
     }
 
 
-def bars(calibration: Calibration) -> list[charts.Bar]:
-    """The bins of the reliability diagram."""
-    return [
-        charts.Bar(row.n_voxels, row.mean_probability, row.share_right) for row in calibration.reliability
-    ]
+def reliability(calibration: Calibration | None) -> list[charts.Bar]:
+    """Bins of a reliability curve; none where nothing was calibrated."""
+    rows = calibration.reliability if calibration else ()
+    return [charts.Bar(row.n_voxels, row.mean_probability, row.share_right) for row in rows]
+
+
+def groups(subgroups: Mapping[str, Mapping[str, Subgroup]]) -> list[charts.Group]:
+    """A row of the forest plot for each group of each attribute, by names for people."""
+    rows = []
+    for attribute, row_by_group in subgroups.items():
+        for group, row in row_by_group.items():
+            also = tuple(report.readable(name) for name in row.also)
+            rows.append(
+                picked(charts.Group, row, attribute=report.readable(attribute), group=group, also=also)
+            )
+    return rows
 
 
 def aims_of(metrics: Metrics) -> list[dict]:
@@ -143,7 +136,7 @@ def aims_of(metrics: Metrics) -> list[dict]:
     ]
 
 
-def pictured(
+def draw_planes(
     case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: PixelsPerMm
 ) -> dict[str, bytes]:
     """Pictures of one case in three planes, of its first channel, by name of the size.
@@ -157,8 +150,8 @@ def pictured(
     prediction = volumes.read_canonical(predictions / entry["prediction"], entry["prediction_sha256"])
     first_channel = parts.image(case, raw).volume()
     turned = [
-        volumes.canonical(one, "LPS", None, is_label_map=True)
-        for one in (first_channel, parts.label_map(case, raw), prediction)
+        volumes.canonical(volume, "LPS", None, is_label_map=True)
+        for volume in (first_channel, parts.label_map(case, raw), prediction)
     ]
     image, reference, predicted = map(volumes.array_zyx, turned)
     outlines = [(reference == int(value), predicted == int(value)) for value in labels if value != "0"]
@@ -194,14 +187,14 @@ def page(template: str, **values) -> bytes:
 
 def main(args):
     settings = ReportParams.of(params.load(args.params, "report"))
-    found = {name: records.read(getattr(args, name), name) for name in RECORDS}
-    metrics, robustness = Metrics.of(found["metrics"]), Robustness.of(found["robustness"])
-    cases, train = found["cases"]["cases"], found["train"]
+    sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
+    metrics, robustness = Metrics.of(sources["metrics"]), Robustness.of(sources["robustness"])
+    cases, train = sources["cases"]["cases"], sources["train"]
     run_id = train["run_id"]
     if wrong := [
-        f"{name}: found {found[name]['run_id'][:12]}, expected {run_id[:12]}"
+        f"{name}: found {sources[name]['run_id'][:12]}, expected {run_id[:12]}"
         for name in ("metrics", "cases", "robustness", "explain")
-        if found[name]["run_id"] != run_id
+        if sources[name]["run_id"] != run_id
     ]:
         raise StageError("records are not of one run", wrong, "Run 'dvc repro'.")
     flag_by = settings.uncertainty
@@ -211,24 +204,24 @@ def main(args):
             [],
             "Correct params.yaml, or give that kind some passes in its section evaluate.",
         )
-    if wrong := measure_table.misfits_of_cases(found["metrics"], cases):
+    if wrong := measure_table.misfits_of_cases(sources["metrics"], cases):
         raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
-    test = parts.cases(found["dataset"], found["split"], "test")
+    test = parts.cases(sources["dataset"], sources["split"], "test")
     opened = openings.read(args.openings)
     acceptance = requirements.acceptance(
         requirements.load(args.design),
-        found["metrics"],
+        sources["metrics"],
         reviews.read(args.reviews),
         opened,
         contents.test_part(run_id, opened),
     )
     seen = contents.openings(run_id, opened)
-    pictures = drawn(metrics, cases, flag_by)
+    pictures = draw_charts(metrics, cases, flag_by)
     given = {
         name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")
     }
     shown = {
-        entry["case_id"]: pictured(
+        entry["case_id"]: draw_planes(
             test[entry["case_id"]],
             entry,
             train["labels"],
@@ -254,7 +247,7 @@ def main(args):
     content = page(
         Path(args.template).read_text("utf-8"),
         run_id=run_id,
-        dataset=found["dataset"]["dataset"],
+        dataset=sources["dataset"]["dataset"],
         metrics=metrics,
         acceptance=acceptance,
         robustness=robustness,
@@ -308,7 +301,7 @@ def main(args):
 parser = argparse.ArgumentParser(
     prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
-for option, what in {
+for option, meaning in {
     "data": "folder of raw data",
     "dataset": "record of the data set",
     "split": "record of the split",
@@ -330,7 +323,7 @@ for option, what in {
     "provenance": "record to write",
     "metrics-folder": "folder of the small files that git keeps",
 }.items():
-    parser.add_argument(f"--{option}", required=True, help=what)
+    parser.add_argument(f"--{option}", required=True, help=meaning)
 
 if __name__ == "__main__":
     sys.exit(stage.run(main, parser))

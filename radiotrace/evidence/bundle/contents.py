@@ -24,18 +24,18 @@ def contradictions(
         files: path -> SHA-256 as the file is now, of everything that a record states a hash of.
         of_task: record of the task -> its schema.
     """
-    found = []
+    faults = []
 
-    def same(what, one, other):
-        if one != other:
-            found.append(f"{what}: found {one}, expected {other}")
+    def same(place, found, expected):
+        if found != expected:
+            faults.append(f"{place}: found {found}, expected {expected}")
 
     train, model, dataset = sources["train"], sources["model"], sources["dataset"]
     made = {record["stage"]: record for record in provenance}
     same("run_id of build/train/train.json", train["run_id"], runs.run_id(made["train"]))
     for name in (name for name in of_task if name in sources and name != "train"):
         same(f"run_id of {name}.json", sources[name]["run_id"], train["run_id"])
-    found += selection.faults(train)
+    faults += selection.faults(train)
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
     same("weights behind model.onnx", model["weights_sha256"], train["weights_sha256"])
     same("SHA-256 of model.onnx", files["build/export/model.onnx"], model["sha256"])
@@ -44,18 +44,18 @@ def contradictions(
     test = sorted(case_id for case_id, row in sources["split"]["cases"].items() if row["part"] == "test")
     same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)
     if seen := sorted(set(test) & {case_id for case_ids in train["cases"].values() for case_id in case_ids}):
-        found.append(f"test cases that training saw: {', '.join(seen)}")
+        faults.append(f"test cases that training saw: {', '.join(seen)}")
     models = {ledgers.model(line) for line in sources["openings"]["openings"]}
     if not models & {(train["run_id"], train["weights_sha256"]), (train["run_id"], None)}:
-        found.append(
+        faults.append(
             f"openings of the test part: none of run {train['run_id'][:12]} with weights "
             f"{train['weights_sha256'][:12]}, expected one"
         )
-    if not found:  # the cases are known to be the right ones
+    if not faults:  # the cases are known to be the right ones
         metrics, rows = sources["metrics"], sources["cases"]["cases"]
-        found += measure_table.misfits_of_cases(metrics, rows, of_task["cases"])
-        found += measure_table.misfits_of_headline(metrics, sources["headline"], of_task["headline"])
-    if not found:  # and to have what is averaged
+        faults += measure_table.misfits_of_cases(metrics, rows, of_task["cases"])
+        faults += measure_table.misfits_of_headline(metrics, sources["headline"], of_task["headline"])
+    if not faults:  # and to have what is averaged
         leading = measure_table.leading(metrics)
         for name, summary in metrics[leading.name].items():
             if name != "mean_of_labels":
@@ -66,7 +66,7 @@ def contradictions(
             same(f"{path}, read by {record['stage']}", files.get(path), digest)
         for path, digest in record["requirements_sha256"].items():
             same(f"{path}, pins of {record['stage']}", files.get(path), digest)
-    return found
+    return faults
 
 
 def _mean(values) -> float | None:

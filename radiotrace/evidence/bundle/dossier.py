@@ -53,11 +53,8 @@ class Bundle:
         self._add(name, text.encode(), None)
 
     def _add(self, name: str, content: bytes, schema: str | None) -> None:
-        self.bytes[name], self.digests[name], self.schema[name] = (
-            content,
-            hashlib.sha256(content).hexdigest(),
-            schema,
-        )
+        self.bytes[name], self.schema[name] = content, schema
+        self.digests[name] = hashlib.sha256(content).hexdigest()
 
 
 def of_people(bundle: Bundle, written: Design, texts: dict[str, str], released: dict | None) -> None:
@@ -113,13 +110,13 @@ def of_software(
     of_runtime, of_tools = _pinned(runtime_files), _pinned(tool_files)
     listed = soup.load(written.folders[SOFTWARE] / "soup.yaml", of_runtime | of_tools)
     product = {"name": "radiotrace", "version": written.intended_use["version"]}
-    found = distributions.installed([name for versions in of_runtime.values() for name in versions])
+    installed = distributions.installed([name for versions in of_runtime.values() for name in versions])
     runtime = bundle.add(
         "sbom.runtime.cdx.json",
-        sbom.runtime(of_runtime, found, listed, wheels, product),
+        sbom.runtime(of_runtime, installed, listed, wheels, product),
         None,
     )
-    if drift := sbom.drift(runtime, found):
+    if drift := sbom.drift(runtime, installed):
         raise errors.StageError(
             "the bill of materials is not of this environment",
             drift,
@@ -135,10 +132,12 @@ def of_software(
     bundle.add(
         "mlbom.cdx.json",
         mlbom.mlbom(
-            have["model.json"],
-            have["dataset.json"],
-            have["metrics.json"],
-            have["split.json"],
+            mlbom.RunRecords(
+                model=have["model.json"],
+                dataset=have["dataset.json"],
+                metrics=have["metrics.json"],
+                split=have["split.json"],
+            ),
             runtime,
             written.intended_use,
             approach,
@@ -150,8 +149,8 @@ def of_software(
 
 def _pinned(files: list[str]) -> dict[str, dict[str, str]]:
     """File of pins -> name -> version, of the files that pin anything themselves."""
-    found = {file: distributions.pinned(pins.of(pins.home() / file)) for file in files}
-    return {file: versions for file, versions in found.items() if versions}
+    versions_by_file = {file: distributions.pinned(pins.of(pins.home() / file)) for file in files}
+    return {file: versions for file, versions in versions_by_file.items() if versions}
 
 
 def of_standards(bundle: Bundle, written: Design) -> None:

@@ -49,13 +49,13 @@ def _followed(row: dict) -> dict[str, float | None]:
 
 def faults(train: dict) -> list[str]:
     """Where the history of the record 'train' is not one that its rule allows; [] when it is."""
-    epochs, p = [row["epoch"] for row in train["history"]], train["params"]
+    epochs, params = [row["epoch"] for row in train["history"]], train["params"]
     if epochs != list(range(1, len(epochs) + 1)):
         return [
             f"epochs of build/train/train.json: found {', '.join(map(str, epochs))}; expected 1, 2, 3 "
             f"and so on"
         ]
-    if (expected := last_epoch(train["history"], p["epochs"], p["patience_epochs"])) == len(epochs):
+    if (expected := last_epoch(train["history"], params["epochs"], params["patience_epochs"])) == len(epochs):
         return []
     return [
         f"epoch that became the model: found {len(epochs)}, expected {expected or 'a later one'} by its rule"
@@ -70,15 +70,15 @@ def record(train: dict, weights: bytes) -> dict:
         train: the record, without faults.
         weights: content of weights.safetensors.
     """
-    p, n_epochs = train["params"], len(train["history"])
+    params, n_epochs = train["params"], len(train["history"])
     return {
         "run_id": train["run_id"],
         "selection": train["selection"],
         "selected_epoch": n_epochs,
         "rule": {
-            "epochs_planned": p["epochs"],
-            "patience_epochs": p["patience_epochs"],
-            "ended_by": "planned epochs" if n_epochs == p["epochs"] else "patience",
+            "epochs_planned": params["epochs"],
+            "patience_epochs": params["patience_epochs"],
+            "ended_by": "planned epochs" if n_epochs == params["epochs"] else "patience",
         },
         "checkpoints": [
             {"epoch": row["epoch"], "sha256": row["checkpoint_sha256"]} for row in train["history"]
@@ -89,14 +89,14 @@ def record(train: dict, weights: bytes) -> dict:
 
 
 def tensors(weights: bytes) -> dict:
-    """What the weights are, whatever file they stand in.
+    """Count and hash of the weights' tensors, the same whatever file they stand in.
 
     Returns:
         n, of tensors; sha256, of the record [[name, dtype, shape, SHA-256 of the numbers in little-endian
         row-major order]] sorted by name.
     """
-    found = sorted(
-        (name, one["dtype"], one["shape"], hashlib.sha256(one["data"]).hexdigest())
-        for name, one in safetensors.deserialize(weights)
+    rows = sorted(
+        [name, tensor["dtype"], tensor["shape"], hashlib.sha256(tensor["data"]).hexdigest()]
+        for name, tensor in safetensors.deserialize(weights)
     )
-    return {"n": len(found), "sha256": records.digest([list(one) for one in found])}
+    return {"n": len(rows), "sha256": records.digest(rows)}

@@ -68,51 +68,47 @@ def read(*folders) -> dict | None:
     """The baseline of folders of design controls, as one; None where nothing was signed for yet.
 
     Args:
-        folders: of what two have, the first counts.
+        folders: where two have a requirement of one id, that of the first counts.
 
     Raises:
         StageError: a file breaks its schema.
     """
     paths = [Path(folder) / FILE for folder in folders]
-    found = [records.read(path, "requirements_baseline") for path in paths if path.exists()]
-    rows = {name: row for one in reversed(found) for name, row in one["requirements"].items()}
-    return {"requirements": rows} if found else None
+    baselines = [records.read(path, "requirements_baseline") for path in paths if path.exists()]
+    rows = {}
+    for baseline in reversed(baselines):
+        rows |= baseline["requirements"]
+    return {"requirements": rows} if baselines else None
 
 
 def since(before: dict, required: dict, known_tests: dict[str, dict]) -> list[Change]:
-    """What became of each requirement since a baseline, in the order of their ids; nothing of those that are
-    as they were.
+    """What became of each requirement since a baseline, in the order of their ids. Those that are as they
+    were have no change.
 
     Args:
         before: the record 'requirements_baseline'.
         required, known_tests: as `record` takes them.
     """
-    now, retired = (
-        record(required, known_tests)["requirements"],
-        {row["id"]: row["reason"] for row in required.get("retired", ())},
-    )
-    then, changes = before["requirements"], []
+    then, now = before["requirements"], record(required, known_tests)["requirements"]
+    retired = {row["id"]: row["reason"] for row in required.get("retired", ())}
+    changes = []
     for name in sorted(then.keys() | now.keys()):
-        if name not in now:
-            changes.append(
-                Change(name, "retired", retired[name])
-                if name in retired
-                else Change(name, "gone", f"was: {then[name]['statement']}")
-            )
-        elif name not in then:
-            changes.append(Change(name, "new", now[name]["statement"]))
-        else:
+        if name in then and name in now:
             changes += _softened(name, then[name], now[name])
+        elif name in now:
+            changes.append(Change(name, "new", now[name]["statement"]))
+        elif name in retired:
+            changes.append(Change(name, "retired", retired[name]))
+        else:
+            changes.append(Change(name, "gone", f"was: {then[name]['statement']}"))
     return changes
 
 
 def _softened(name: str, then: dict, now: dict) -> list[Change]:
-    changes = [
-        Change(name, "softened", what)
-        for what in (*_criterion(then["criterion"], now["criterion"]), *_fewer(then, now))
-    ]
+    reasons = _criterion(then["criterion"], now["criterion"]) + _fewer(then, now)
     if then["status"] == "approved" != now["status"]:
-        changes.append(Change(name, "softened", f"was approved, is {now['status']}"))
+        reasons.append(f"was approved, is {now['status']}")
+    changes = [Change(name, "softened", reason) for reason in reasons]
     if then["statement"] != now["statement"]:
         changes.append(Change(name, "reworded", f"was: {then['statement']} Is: {now['statement']}"))
     return changes
@@ -120,38 +116,36 @@ def _softened(name: str, then: dict, now: dict) -> list[Change]:
 
 def _criterion(then: dict | None, now: dict | None) -> list[str]:
     """Where a criterion asks for less, or for something else."""
-    if then is None or now is None:
-        return ["its criterion is gone"] if now is None and then is not None else []
-    other = [
+    if then is None:
+        return []
+    if now is None:
+        return ["its criterion is gone"]
+    differences = [
         f"{key}: was {then[key]}, is {now[key]}"
         for key in ("metric", "part", "bound", "op")
         if then[key] != now[key]
     ]
-    if not other and LOOSER[then["op"]](then["threshold"], now["threshold"]):
-        other.append(f"threshold: was {then['op']} {then['threshold']:g}, is {now['threshold']:g}")
+    if not differences and LOOSER[then["op"]](then["threshold"], now["threshold"]):
+        differences.append(f"threshold: was {then['op']} {then['threshold']:g}, is {now['threshold']:g}")
     if now["min_subjects"] < then["min_subjects"]:
-        other.append(f"subjects needed: were {then['min_subjects']}, are {now['min_subjects']}")
-    return other
+        differences.append(f"subjects needed: were {then['min_subjects']}, are {now['min_subjects']}")
+    return differences
 
 
 def _fewer(then: dict, now: dict) -> list[str]:
     """Where fewer tests, or controls, stand behind a requirement. A test may get another name, but not go."""
-    found = []
-    for key, (before, after) in {
-        "tests needed": (then["min_tests"], now["min_tests"]),
-        "tests": (len(then["tests"]), len(now["tests"])),
-    }.items():
-        if after < before:
-            found.append(f"{key}: were {before}, are {after}")
+    losses = []
+    if now["min_tests"] < then["min_tests"]:
+        losses.append(f"tests needed: were {then['min_tests']}, are {now['min_tests']}")
+    if len(now["tests"]) < len(then["tests"]):
+        losses.append(f"tests: were {len(then['tests'])}, are {len(now['tests'])}")
+    gone = {key: sorted(set(then[key]) - set(now[key])) for key in LISTS}
     if len(now["negative_controls"]) < len(then["negative_controls"]):
-        found.append(
-            f"negative controls: lacks "
-            f"{', '.join(sorted(set(then['negative_controls']) - set(now['negative_controls'])))}"
-        )
+        losses.append(f"negative controls: lacks {', '.join(gone['negative_controls'])}")
     for key in ("risk_controls", "user_needs"):
-        if gone := sorted(set(then[key]) - set(now[key])):
-            found.append(f"{LISTS[key]}: lacks {', '.join(gone)}")
-    return found
+        if gone[key]:
+            losses.append(f"{LISTS[key]}: lacks {', '.join(gone[key])}")
+    return losses
 
 
 def summary(before: dict | None, required: dict, known_tests: dict[str, dict]) -> dict | None:
@@ -160,34 +154,34 @@ def summary(before: dict | None, required: dict, known_tests: dict[str, dict]) -
     if before is None:
         return None
     changes = since(before, required, known_tests)
+    counts = {}
+    for kind in (*OPEN, "retired", "new"):
+        counts[f"n_{kind}"] = len({change.requirement for change in changes if change.kind == kind})
     return {
         "sha256": records.digest(before),
         "n_requirements": len(before["requirements"]),
-        **{
-            f"n_{kind}": len({change.requirement for change in changes if change.kind == kind})
-            for kind in (*OPEN, "retired", "new")
-        },
+        **counts,
         "changes": [asdict(change) for change in changes],
     }
 
 
-def gaps(found: dict | None, required: dict, reviewed: list[dict]) -> list[dict]:
+def gaps(since_baseline: dict | None, required: dict, reviewed: list[dict]) -> list[dict]:
     """What of the baseline speaks against a release; and requirements that were reviewed once and are no
     more, whether a baseline knows them or not.
 
     Args:
-        found: of `summary`.
+        since_baseline: of `summary`.
         required: the record 'requirements'.
         reviewed: lines of the ledgers of reviews.
     """
+    changes = since_baseline["changes"] if since_baseline else ()
     rows = [
         {"item": change["requirement"], "gap": f"{change['kind']} since the baseline: {change['what']}"}
-        for change in (found["changes"] if found else ())
+        for change in changes
         if change["kind"] in OPEN
     ]
-    known = {row["id"] for row in (*required["requirements"], *required.get("retired", ()))} | {
-        row["item"] for row in rows
-    }
+    known = {row["id"] for row in (*required["requirements"], *required.get("retired", ()))}
+    known |= {row["item"] for row in rows}
     gone = sorted({row["item"] for row in reviewed if row["item"].startswith("SRS-")} - known)
     return rows + [
         {"item": name, "gap": "was reviewed as a requirement, and is neither one nor retired"}

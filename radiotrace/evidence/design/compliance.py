@@ -6,6 +6,7 @@ meets a standard.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 STATUSES = ("evidenced", "partial", "manual", "not-applicable", "gap")
 FOLDER = "evidence/"
@@ -112,15 +113,16 @@ def _exceptions(expected: dict, value) -> list[str]:
     entries = dict(enumerate(value)) if isinstance(value, list) else value
     if not isinstance(entries, dict):
         return [""]
-    return [
-        str(name)
-        for name, entry in entries.items()
-        if not isinstance(entry, dict)
-        or not all(holds({"equals": wanted}, entry.get(key)) for key, wanted in expected.items())
-    ]
+    return [str(name) for name, entry in entries.items() if not _has_all(expected, entry)]
 
 
-def _found(predicate: dict, value) -> str:
+def _has_all(expected: dict, entry) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    return all(holds({"equals": wanted}, entry.get(key)) for key, wanted in expected.items())
+
+
+def _finding(predicate: dict, value) -> str:
     """What stands behind a reference, in words: the value, or which entries are the exceptions."""
     expected = predicate.get("each")
     if expected is None or not isinstance(value, (dict, list)):
@@ -130,51 +132,53 @@ def _found(predicate: dict, value) -> str:
 
 
 def _short(value) -> str:
-    """A value in at most 64 characters: itself, or what it is."""
-    text = (
-        {True: "true", False: "false", None: "null"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    """A value in at most 64 characters: itself, or its kind and size."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, (dict, list)):
         return f"{len(value)} {'keys' if isinstance(value, dict) else 'entries'}"
+    text = str(value)
     return text if len(text) <= SHORT else f"text of {len(text)} characters"
 
 
 def _judged(reference: dict, bundle: dict, digests: dict) -> dict:
-    """A reference with what was found behind it, and the SHA-256 of the file it was found in (null where
-    the bundle has none)."""
+    """A reference with what stands behind it, and the SHA-256 of its file (null where that is missing)."""
     name = reference["file"].removeprefix(FOLDER)
-    held, found = False, "no such file in the bundle"
+    held, finding = False, "no such file in the bundle"
     if name in bundle:
         try:
             value = resolve(bundle[name], reference["pointer"])
-            held, found = holds(reference["holds"], value), _found(reference["holds"], value)
+            held, finding = holds(reference["holds"], value), _finding(reference["holds"], value)
         except LookupError:
-            found = "nothing at this pointer"
-    return {**reference, "held": held, "found": found, "sha256": digests[name] if name in bundle else None}
+            finding = "nothing at this pointer"
+    return {**reference, "held": held, "found": finding, "sha256": digests[name] if name in bundle else None}
 
 
 def _expected(predicate: dict) -> str:
+    """What a reference should lead to, in words."""
     ((kind, value),) = predicate.items()
     if kind == "each":
         return "of each entry " + ", ".join(f"{key} {_short(wanted)}" for key, wanted in value.items())
-    return {"exists": "a value", "non_empty": "something in it"}.get(
-        kind, f"{kind.replace('_', ' ')} {_short(value)}"
-    )
+    if kind == "exists":
+        return "a value"
+    if kind == "non_empty":
+        return "something in it"
+    return f"{kind.replace('_', ' ')} {_short(value)}"
 
 
 def _row(row: dict, bundle: dict, digests: dict) -> dict:
     """A row of the checklist, judged.
 
-    One reference that does not hold makes it a gap, whatever the others say.
+    A single reference that does not hold makes it a gap, whatever the others show.
     """
     evidence = [_judged(reference, bundle, digests) for reference in row.get("evidence", [])]
-    broken = [
-        f"{one['file']}#{one['pointer']}: found {one['found']}, expected {_expected(one['holds'])}"
-        for one in evidence
-        if not one["held"]
-    ]
+    broken = []
+    for judged in evidence:
+        if not judged["held"]:
+            place, expected = f"{judged['file']}#{judged['pointer']}", _expected(judged["holds"])
+            broken.append(f"{place}: found {judged['found']}, expected {expected}")
     return {
         **{key: row[key] for key in ("clause", "id", "summary")},
         "claimed": row["status"],
@@ -199,14 +203,18 @@ def report(standard: dict, bundle: dict[str, dict], digests: dict[str, str]) -> 
         digests: file name, without folder -> SHA-256; of every file in the bundle.
     """
     rows = [_row(row, bundle, digests) for row in standard["rows"]]
-    counted, claimed = (Counter(row[key] for row in rows) for key in ("status", "claimed"))
     return {
         **{key: standard[key] for key in standard if key != "rows"},
         "n_rows": len(rows),
         "rows": rows,
-        "counts": {status: counted[status] for status in STATUSES},
-        "claimed": {status: claimed[status] for status in STATUSES},
+        "counts": _counts(row["status"] for row in rows),
+        "claimed": _counts(row["claimed"] for row in rows),
     }
+
+
+def _counts(statuses: Iterable[str]) -> dict[str, int]:
+    times = Counter(statuses)
+    return {status: times[status] for status in STATUSES}
 
 
 def faults(standard: dict) -> list[str]:
@@ -215,26 +223,23 @@ def faults(standard: dict) -> list[str]:
     Duplicate clauses, ids of another clause or edition, references that are missing, to unknown files, or
     twice in a row.
     """
-    found = []
-    clauses = Counter(row["clause"] for row in standard["rows"])
-    found += [f"{clause}: stands {n} times, expected once" for clause, n in sorted(clauses.items()) if n > 1]
+    times = Counter(row["clause"] for row in standard["rows"])
+    broken = [f"{clause}: stands {n} times, expected once" for clause, n in sorted(times.items()) if n > 1]
     if (edition := standard["prefix"].rpartition("@")[2]) != standard["edition"]:
-        found.append(f"prefix: found edition {edition}, expected {standard['edition']}")
+        broken.append(f"prefix: found edition {edition}, expected {standard['edition']}")
     for row in standard["rows"]:
-        if row["id"] != (expected := f"{standard['prefix']}:{row['clause']}"):
-            found.append(f"{row['clause']}: found id {row['id']}, expected {expected}")
-        evidence = row.get("evidence", [])
-        if row["status"] in ("evidenced", "partial") and not evidence:
-            found.append(f"{row['clause']}: {row['status']} without evidence")
-        found += [
-            f"{row['clause']}: {one['file']} is no file that a row may point at"
-            for one in evidence
-            if one["file"] not in FILES
-        ]
-        places = Counter((one["file"], one["pointer"]) for one in evidence)
-        found += [
-            f"{row['clause']}: {file}#{pointer} stands twice"
-            for (file, pointer), n in sorted(places.items())
-            if n > 1
-        ]
-    return found
+        broken += [f"{row['clause']}: {fault}" for fault in _faults_of_row(row, standard["prefix"])]
+    return broken
+
+
+def _faults_of_row(row: dict, prefix: str) -> list[str]:
+    broken, evidence = [], row.get("evidence", [])
+    if row["id"] != (expected := f"{prefix}:{row['clause']}"):
+        broken.append(f"found id {row['id']}, expected {expected}")
+    if row["status"] in ("evidenced", "partial") and not evidence:
+        broken.append(f"{row['status']} without evidence")
+    files = [reference["file"] for reference in evidence]
+    broken += [f"{file} is no file that a row may point at" for file in files if file not in FILES]
+    places = Counter((reference["file"], reference["pointer"]) for reference in evidence)
+    twice = sorted(place for place, times in places.items() if times > 1)
+    return broken + [f"{file}#{pointer} stands twice" for file, pointer in twice]

@@ -7,6 +7,7 @@ file is, and counts as reviewed by the ledger of that folder alone.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,78 +133,72 @@ def load(study, software) -> Design:
         StageError: a file breaks its schema, names what is not there, or has what belongs into the other
             folder; names every fault.
     """
-    ours, theirs = _read(design_of(software), SOFTWARE), _read(Path(study), STUDY)
-    found = _together(ours, theirs, software)
-    twice = _twice(ours.ids(), theirs.ids())
-    broken = [*_misplaced(ours, theirs), *twice.values(), *_unweighed(ours, theirs)]
-    broken += [line for line in contradictions(found) if line.removesuffix(" stands twice") not in twice]
+    of_software, of_study = _read(design_of(software), SOFTWARE), _read(Path(study), STUDY)
+    design = _together(of_software, of_study, software)
+    twice = _twice(of_software.ids(), of_study.ids())
+    broken = [*_misplaced(of_software, of_study), *twice.values(), *_unweighed(of_software, of_study)]
+    broken += [line for line in contradictions(design) if line.removesuffix(" stands twice") not in twice]
     if broken:
         raise StageError(
-            f"files of {ours.folder}/ and {theirs.folder}/ do not fit together",
+            f"files of {of_software.folder}/ and {of_study.folder}/ do not fit together",
             broken,
             "Correct the file that names what is not there, or move what stands in the wrong folder.",
         )
-    return found
+    return design
 
 
 def _read(folder: Path, whose: str) -> Written:
+    names = OF_SOFTWARE if whose == SOFTWARE else OF_STUDY
+    checklists = sorted((folder / "compliance").glob("*.yaml"))
     return Written(
         whose=whose,
         folder=folder,
         requirements=requirements.load(folder / "requirements.yaml"),
         faults=negative_controls.load(folder / "negative_controls.yaml"),
         ledger=reviews.read(folder / LEDGER),
-        compliance=[_checked(path, "compliance") for path in sorted((folder / "compliance").glob("*.yaml"))],
-        whole={
-            name: _checked(folder / f"{name}.yaml", name)
-            for name in (OF_SOFTWARE if whose == SOFTWARE else OF_STUDY)
-        },
+        compliance=[_checked(path, "compliance") for path in checklists],
+        whole={name: _checked(folder / f"{name}.yaml", name) for name in names},
     )
 
 
-def _together(ours: Written, theirs: Written, software) -> Design:
-    """Both as one.
-
-    Args:
-        ours, theirs: of the software and of a study.
-        software: folder of the software.
-    """
-    retired = [row for one in (ours, theirs) for row in one.requirements.get("retired", ())]
-    required = theirs.requirements | {
-        key: ours.requirements[key] + theirs.requirements[key] for key in ("user_needs", "requirements")
-    }
-    weighed = theirs.whole["anomalies"].get("of_software", {})
-    anomalies = [one | {"hazards": weighed.get(one["id"], [])} for one in ours.anomalies()]
-    texts = {
-        name: theirs.whole[name] for name in ("intended_use", "statistical_plan", "pccp", "dataset_card")
-    }
+def _together(of_software: Written, of_study: Written, software_folder) -> Design:
+    """The software's and the study's as one."""
+    required = dict(of_study.requirements)
+    for key in ("user_needs", "requirements"):
+        required[key] = of_software.requirements[key] + of_study.requirements[key]
+    retired = [*of_software.requirements.get("retired", ()), *of_study.requirements.get("retired", ())]
+    if retired:
+        required["retired"] = retired
+    weighed = of_study.whole["anomalies"].get("of_software", {})
+    anomalies = [anomaly | {"hazards": weighed.get(anomaly["id"], [])} for anomaly in of_software.anomalies()]
+    digests = {path: records.sha256(file) for path, file in software_files(software_folder).items()}
     return Design(
-        folders={one.whose: one.folder for one in (ours, theirs)},
-        requirements=required | ({"retired": retired} if retired else {}),
-        negative_controls=ours.faults | theirs.faults,
-        reviews=_counting(ours, theirs),
-        risks=theirs.whole["risks"] | {"controls": ours.controls() + theirs.controls()},
+        folders={SOFTWARE: of_software.folder, STUDY: of_study.folder},
+        requirements=required,
+        negative_controls=of_software.faults | of_study.faults,
+        reviews=_counting(of_software, of_study),
+        intended_use=of_study.whole["intended_use"],
+        statistical_plan=of_study.whole["statistical_plan"],
+        risks=of_study.whole["risks"] | {"controls": of_software.controls() + of_study.controls()},
+        pccp=of_study.whole["pccp"],
         anomalies={
-            "schema": theirs.whole["anomalies"]["schema"],
-            "anomalies": anomalies + theirs.anomalies(),
+            "schema": of_study.whole["anomalies"]["schema"],
+            "anomalies": anomalies + of_study.anomalies(),
         },
-        compliance=ours.compliance + theirs.compliance,
+        dataset_card=of_study.whole["dataset_card"],
+        compliance=of_software.compliance + of_study.compliance,
         weighed=weighed,
-        of_software=frozenset(ours.ids()),
-        software_sha256=merkle.root(
-            {path: records.sha256(file) for path, file in software_files(software).items()}
-        ),
-        **texts,
+        of_software=frozenset(of_software.ids()),
+        software_sha256=merkle.root(digests),
     )
 
 
-def _counting(ours: Written, theirs: Written) -> list[dict]:
-    """The lines of both ledgers but those on an item that is the other folder's: a study cannot review for
-    the software, nor the software for a study."""
-    own, others = set(ours.ids()), set(theirs.ids())
-    return [line for line in ours.ledger if line["item"] not in others] + [
-        line for line in theirs.ledger if line["item"] not in own
-    ]
+def _counting(of_software: Written, of_study: Written) -> list[dict]:
+    """The lines of both ledgers but those on an item of the other folder: a study cannot review for the
+    software, nor the software for a study."""
+    software_ids, study_ids = set(of_software.ids()), set(of_study.ids())
+    lines = [line for line in of_software.ledger if line["item"] not in study_ids]
+    return lines + [line for line in of_study.ledger if line["item"] not in software_ids]
 
 
 def design_of(software) -> Path:
@@ -217,85 +212,85 @@ def verification_of(software) -> Path:
 
 
 def _checked(path: Path, schema: str) -> dict:
-    found = params.load_yaml(path)
-    if broken := records.faults(found, schema):
+    record = params.load_yaml(path)
+    if broken := records.faults(record, schema):
         raise StageError(f"{path} breaks schemas/{schema}.schema.json", broken, f"Correct {path}.")
-    return found
+    return record
 
 
-def _twice(own: list[str], others: list[str]) -> dict[str, str]:
+def _twice(software_ids: list[str], study_ids: list[str]) -> dict[str, str]:
     """Id that stands twice -> where: one item would be reviewed, or traced, by the name of the other."""
-    times, shared = Counter(own + others), set(own) & set(others)
-    return {
-        name: f"{name} stands twice" + (", of the software and of the study" if name in shared else "")
-        for name in sorted(times)
-        if times[name] > 1
-    }
+    times, shared = Counter(software_ids + study_ids), set(software_ids) & set(study_ids)
+    faults = {}
+    for name in sorted(name for name in times if times[name] > 1):
+        folders = ", of the software and of the study" if name in shared else ""
+        faults[name] = f"{name} stands twice{folders}"
+    return faults
 
 
-def _misplaced(ours: Written, theirs: Written) -> list[str]:
+def _misplaced(of_software: Written, of_study: Written) -> list[str]:
     """What stands in the wrong folder: tests show what the software does, criteria what a study's model does.
 
     A software that had criteria would be another for each study; a study that had tests, or faults of code,
     would verify the software a second time.
     """
     broken = [
-        f"{one['id']}: has a criterion, which is a study's: it belongs into the design/ of the study"
-        for one in ours.requirements["requirements"]
-        if "acceptance" in one
+        f"{requirement['id']}: has a criterion, which is a study's: it belongs into the design/ of the study"
+        for requirement in of_software.requirements["requirements"]
+        if "acceptance" in requirement
     ]
     broken += [
-        f"{one['id']}: has no criterion: what tests verify is the software's and belongs into its design/"
-        for one in theirs.requirements["requirements"]
-        if "acceptance" not in one
+        f"{requirement['id']}: has no criterion: what tests verify is the software's and belongs into its "
+        "design/"
+        for requirement in of_study.requirements["requirements"]
+        if "acceptance" not in requirement
     ]
     broken += [
         f"{name}: is a fault of predictions, which only a study has: it belongs into its design/"
-        for name, fault in ours.faults.items()
+        for name, fault in of_software.faults.items()
         if "predictions" in fault
     ]
     broken += [
         f"{name}: is a fault of code: it belongs into the design/ of the software"
-        for name, fault in theirs.faults.items()
+        for name, fault in of_study.faults.items()
         if "predictions" not in fault
     ]
-    if "dataset" in ours.requirements:
+    if "dataset" in of_software.requirements:
         broken.append("requirements.yaml of the software names a data set, which is a study's")
-    if "of_software" in ours.whole["anomalies"]:
+    if "of_software" in of_software.whole["anomalies"]:
         broken.append("anomalies.yaml of the software has of_software, which is a study's")
-    broken += [
-        f"{one.folder / name}: nothing reads it there, it belongs into the other design/"
-        for one in (ours, theirs)
-        for name in APART[one.whose]
-        if (one.folder / name).exists()
-    ]
-    return broken + _leaning(ours, theirs)
+    for written in (of_software, of_study):
+        misplaced = [written.folder / name for name in APART[written.whose]]
+        broken += [
+            f"{path}: nothing reads it there, it belongs into the other design/"
+            for path in misplaced
+            if path.exists()
+        ]
+    return broken + _leaning(of_software, of_study)
 
 
-def _leaning(ours: Written, theirs: Written) -> list[str]:
+def _leaning(of_software: Written, of_study: Written) -> list[str]:
     """Where the software names what is a study's: it stands for every study, and rests on none."""
-    of_study, broken = set(theirs.ids()) - set(ours.ids()), []
-    for one in ours.requirements["requirements"]:
-        named = (*one["parents"], *one["risk_controls"])
-        broken += [
-            f"{one['id']} of the software names {name} of the study" for name in named if name in of_study
-        ]
-    for one in ours.anomalies():
-        broken += [
-            f"{one['id']} of the software names {name} of the study"
-            for name in one["requirements"]
-            if name in of_study
-        ]
-        if "hazards" in one:
-            broken.append(
-                f"{one['id']} of the software has hazards, which the study gives it under of_software"
-            )
+    study_ids, broken = set(of_study.ids()) - set(of_software.ids()), []
+    for requirement in of_software.requirements["requirements"]:
+        named = (*requirement["parents"], *requirement["risk_controls"])
+        broken += _names_of_study(requirement["id"], named, study_ids)
+    for anomaly in of_software.anomalies():
+        name = anomaly["id"]
+        broken += _names_of_study(name, anomaly["requirements"], study_ids)
+        if "hazards" in anomaly:
+            broken.append(f"{name} of the software has hazards, which the study gives it under of_software")
     return broken
 
 
-def _unweighed(ours: Written, theirs: Written) -> list[str]:
+def _names_of_study(item_id: str, named: Iterable[str], study_ids: set[str]) -> list[str]:
+    return [f"{item_id} of the software names {name} of the study" for name in named if name in study_ids]
+
+
+def _unweighed(of_software: Written, of_study: Written) -> list[str]:
     """Anomalies of which the study does not say what they mean for it."""
-    known, weighed = {one["id"] for one in ours.anomalies()}, theirs.whole["anomalies"].get("of_software", {})
+    known = {anomaly["id"] for anomaly in of_software.anomalies()}
+    weighed = of_study.whole["anomalies"].get("of_software", {})
     broken = [
         f"{name}: an anomaly of the software; say in the study's anomalies.yaml, under of_software, which "
         f"hazards it bears on"
@@ -305,7 +300,8 @@ def _unweighed(ours: Written, theirs: Written) -> list[str]:
         f"of_software names {name}, which is no anomaly of the software"
         for name in sorted(weighed.keys() - known)
     ]
-    return broken + [f"{one['id']} names no hazard" for one in theirs.anomalies() if not one.get("hazards")]
+    without = [anomaly["id"] for anomaly in of_study.anomalies() if not anomaly.get("hazards")]
+    return broken + [f"{name} names no hazard" for name in without]
 
 
 def files(folder) -> list[Path]:
@@ -318,74 +314,69 @@ def software_files(software) -> dict[str, Path]:
 
     Two studies that stand on the same verification have the same files here, byte for byte.
     """
-    found = [*files(design_of(software)), *files(verification_of(software))]
-    return {path.relative_to(software).as_posix(): path for path in found}
+    paths = [*files(design_of(software)), *files(verification_of(software))]
+    return {path.relative_to(software).as_posix(): path for path in paths}
 
 
 def contradictions(design: Design) -> list[str]:
     """Every name in one file that another file does not know, and what contradicts itself; [] when all
     fit."""
+    required = design.requirements["requirements"]
     needs = {need["id"] for need in design.requirements["user_needs"]}
-    broken = []
-    for one in design.requirements["requirements"]:
-        broken += [
-            f"{one['id']}: parent {name} is no user need" for name in one["parents"] if name not in needs
-        ]
-        for name in one["verification"]["negative_controls"]:
-            control = design.negative_controls.get(name)
-            if control is None:
-                broken.append(f"{one['id']}: {name} is not in negative_controls.yaml")
-            elif ("predictions" in control) != ("acceptance" in one):
-                broken.append(
-                    f"{one['id']}: {name} is a fault of "
-                    f"{'predictions' if 'predictions' in control else 'code'}, which cannot move it"
-                )
     clauses = {row["id"] for standard in design.compliance for row in standard["rows"]}
-    broken += [
-        f"{one['id']}: clause {name} is in no checklist"
-        for one in design.requirements["requirements"]
-        for name in one["clauses"]
-        if name not in clauses
-    ]
-    controls_of = {one["id"]: one["risk_controls"] for one in design.requirements["requirements"]}
-    hazards, controls = ({one["id"] for one in design.risks[key]} for key in ("hazards", "controls"))
+    hazards = {hazard["id"] for hazard in design.risks["hazards"]}
+    controls = {control["id"] for control in design.risks["controls"]}
+    controls_of = {requirement["id"]: requirement["risk_controls"] for requirement in required}
+    broken = []
+    for requirement in required:
+        parents = [name for name in requirement["parents"] if name not in needs]
+        broken += [f"{requirement['id']}: parent {name} is no user need" for name in parents]
+        broken += _misfits_of_controls(requirement, design.negative_controls)
+    for requirement in required:
+        unknown = [name for name in requirement["clauses"] if name not in clauses]
+        broken += [f"{requirement['id']}: clause {name} is in no checklist" for name in unknown]
+    known = {"requirements": set(controls_of), "hazards": hazards}
     broken += risks.faults(design.risks, controls_of)
-    broken += risks.unknown(
-        design.anomalies["anomalies"], {"requirements": set(controls_of), "hazards": hazards}
-    )
+    broken += risks.unknown(design.anomalies["anomalies"], known)
     broken += pccp.faults(design.pccp, set(controls_of), hazards, controls)
     broken += criteria.unknown(design.requirements, design.dataset_card.get("dataset", {}).get("labels"))
     broken += croissant.card_faults(design.dataset_card)
-    return broken + [
-        f"{standard['id']}: {fault}"
-        for standard in design.compliance
-        for fault in compliance.faults(standard)
-    ]
+    for standard in design.compliance:
+        broken += [f"{standard['id']}: {fault}" for fault in compliance.faults(standard)]
+    return broken
+
+
+def _misfits_of_controls(requirement: dict, negative_controls: dict[str, dict]) -> list[str]:
+    """Negative controls of a requirement that there are not, or that cannot move what verifies it."""
+    broken = []
+    for name in requirement["verification"]["negative_controls"]:
+        control = negative_controls.get(name)
+        if control is None:
+            broken.append(f"{requirement['id']}: {name} is not in negative_controls.yaml")
+        elif ("predictions" in control) != ("acceptance" in requirement):
+            kind = "predictions" if "predictions" in control else "code"
+            broken.append(f"{requirement['id']}: {name} is a fault of {kind}, which cannot move it")
+    return broken
 
 
 def items(design: Design) -> dict[str, dict]:
-    """Everything that is reviewed, by id: entries of the lists, and the texts that are reviewed as one."""
+    """Everything that is reviewed, by id: entries of the lists, and texts that are reviewed as a whole."""
     entries = (
         *design.requirements["user_needs"],
         *design.requirements["requirements"],
         *design.negative_controls.values(),
         *design.risks["hazards"],
         *design.risks["controls"],
-        *(_as_written(design, one) for one in design.anomalies["anomalies"]),
+        *(_as_written(design, anomaly) for anomaly in design.anomalies["anomalies"]),
         *design.pccp["modifications"],
     )
-    texts = {name: getattr(design, name) for name in ("intended_use", "statistical_plan", "dataset_card")}
-    texts |= {
-        "risk_policy": _without(design.risks, *APART_OF_RISKS),
-        "pccp": _without(design.pccp, *APART_OF_PCCP),
-    }
+    by_id = {entry["id"]: entry for entry in entries}
+    by_id |= {name: getattr(design, name) for name in ("intended_use", "statistical_plan", "dataset_card")}
+    by_id["risk_policy"] = _without(design.risks, *APART_OF_RISKS)
+    by_id["pccp"] = _without(design.pccp, *APART_OF_PCCP)
     if design.weighed:
-        texts[WEIGHED] = {"of_software": design.weighed}
-    return (
-        {one["id"]: one for one in entries}
-        | texts
-        | {f"compliance_{standard['id']}": standard for standard in design.compliance}
-    )
+        by_id[WEIGHED] = {"of_software": design.weighed}
+    return by_id | {f"compliance_{standard['id']}": standard for standard in design.compliance}
 
 
 def _as_written(design: Design, anomaly: dict) -> dict:
@@ -394,7 +385,7 @@ def _as_written(design: Design, anomaly: dict) -> dict:
 
 
 def _without(record: dict, *keys: str) -> dict:
-    """What a record says beside the entries that are reviewed one by one."""
+    """A record without these keys, whose entries are reviewed one by one."""
     return {key: value for key, value in record.items() if key not in keys}
 
 
@@ -408,17 +399,17 @@ def outcomes(design: Design, of_software: dict, of_study: dict) -> dict:
         StageError: a record has an outcome that is the other's: what a study says of faults of code is not
             believed.
     """
-    found = {SOFTWARE: of_software["controls"], STUDY: of_study["controls"]}
-    broken = [
-        f"{name}: an outcome of the {design.owner(name)}, in the record of the {whose}"
-        for whose, controls in found.items()
-        for name in sorted(controls)
-        if name in design.negative_controls and design.owner(name) != whose
-    ]
+    broken = []
+    for whose, outcomes_of_one in ((SOFTWARE, of_software["controls"]), (STUDY, of_study["controls"])):
+        broken += [
+            f"{name}: an outcome of the {design.owner(name)}, in the record of the {whose}"
+            for name in sorted(outcomes_of_one)
+            if name in design.negative_controls and design.owner(name) != whose
+        ]
     if broken:
         raise StageError(
             "outcomes of negative controls stand where they do not belong",
             broken,
             "Run 'make negative-controls', which writes each where it belongs.",
         )
-    return {"controls": found[SOFTWARE] | found[STUDY]}
+    return {"controls": of_software["controls"] | of_study["controls"]}

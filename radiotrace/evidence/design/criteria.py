@@ -31,11 +31,11 @@ def measure_names() -> list[str]:
 @cache
 def _open_names() -> tuple[tuple[str, ...], ...]:
     """Keys that lead to each summary that has an interval, as the schema has them."""
-    schema, found = records.schema("metrics"), set()
+    schema, open_names = records.schema("metrics"), set()
     for keys in _below(schema, schema, ()):
         # a key that is open at the top of the record is a measure
-        found |= {(name, *keys[1:]) for name in measure_names()} if keys[0] == ANY else {keys}
-    return tuple(sorted(found))
+        open_names |= {(name, *keys[1:]) for name in measure_names()} if keys[0] == ANY else {keys}
+    return tuple(sorted(open_names))
 
 
 def _below(node: dict, schema: dict, keys: tuple[str, ...]):
@@ -61,18 +61,19 @@ def names(labels: Mapping[str, str]) -> list[str]:
     Args:
         labels: value -> name; "0" is the background.
     """
-    of_parts = [name for value, name in labels.items() if value != "0"]
-    found = []
+    structures = [name for value, name in labels.items() if value != "0"]
+    metrics = set()
     for keys in _open_names():
         if keys.count(ANY) > 1:
             continue
-        chosen = list(of_parts)
+        chosen = list(structures)
         if keys[1:] == (ANY,):  # of a measure, which has a mean over labels, too
             chosen.append(MACRO)
         if "calibration" in keys:
             chosen.append(labels["0"])
-        found += {".".join(name if key == ANY else key for key in keys) for name in chosen}
-    return sorted(set(found))
+        for name in chosen:
+            metrics.add(".".join(name if key == ANY else key for key in keys))
+    return sorted(metrics)
 
 
 def unknown(requirements: dict, labels: Mapping[str, str] | None) -> list[str]:
@@ -83,11 +84,11 @@ def unknown(requirements: dict, labels: Mapping[str, str] | None) -> list[str]:
         labels: value -> name; None where they are not known, so that any label will do.
     """
     lines = []
+    known = names(labels) if labels else [".".join(keys) for keys in _open_names()]
     for requirement in requirements["requirements"]:
         if "acceptance" not in requirement:
             continue
         metric = requirement["acceptance"]["metric"]
-        known = names(labels) if labels else [".".join(keys) for keys in _open_names()]
         if metric not in known and not any(_fits(metric, keys, labels) for keys in _open_names()):
             lines.append(f"{requirement['id']}: {no_such(metric, known)}")
     return lines
@@ -113,9 +114,9 @@ def find(metrics: dict, metric: str) -> dict | None:
         return metrics[metric]
     for key, value in metrics.items():
         if metric.startswith(f"{key}.") and isinstance(value, dict):
-            found = find(value, metric[len(key) + 1 :])
-            if found is not None:
-                return found
+            summary = find(value, metric[len(key) + 1 :])
+            if summary is not None:
+                return summary
     return None
 
 

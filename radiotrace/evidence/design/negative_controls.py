@@ -9,6 +9,7 @@ are those that it was seen with.
 import ast
 import json
 import re
+from collections import Counter
 
 from radiotrace import records
 from radiotrace.errors import StageError
@@ -28,14 +29,14 @@ def load(path) -> dict[str, dict]:
     Raises:
         StageError: the file breaks its schema, or an id stands twice; names every fault.
     """
-    found = params.load_yaml(path)
-    broken = records.faults(found, "negative_controls")
+    record = params.load_yaml(path)
+    broken = records.faults(record, "negative_controls")
     if not broken:
-        ids = [control["id"] for control in found["negative_controls"]]
-        broken = [f"{one} stands twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
+        times = Counter(control["id"] for control in record["negative_controls"])
+        broken = [f"{name} stands twice" for name in sorted(times) if times[name] > 1]
     if broken:
         raise StageError(f"{path} breaks schemas/negative_controls.schema.json", broken, f"Correct {path}.")
-    return {control["id"]: control for control in found["negative_controls"]}
+    return {control["id"]: control for control in record["negative_controls"]}
 
 
 def record(controls: dict[str, dict]) -> dict:
@@ -50,14 +51,15 @@ def apply(control: dict, text: str) -> str:
         StageError: the text that the fault replaces does not stand there exactly once, or the fault changes
             nothing.
     """
-    if (count := text.count(control["old"])) != 1 or control["new"] == control["old"]:
+    count, reason = text.count(control["old"]), None
+    if count != 1:
+        reason = f"the text under 'old' stands there {count} times, expected 1"
+    elif control["new"] == control["old"]:
+        reason = "'new' is the same as 'old'"
+    if reason:
         raise StageError(
             f"{control['id']} cannot be applied to {control['file']}",
-            [
-                f"the text under 'old' stands there {count} times, expected 1"
-                if count != 1
-                else "'new' is the same as 'old'"
-            ],
+            [reason],
             "Correct negative_controls.yaml.",
         )
     return text.replace(control["old"], control["new"])
@@ -94,7 +96,9 @@ def breaks(control: dict, text: str) -> str | None:
 def users(control_id: str, requirements: dict) -> list[dict]:
     """The requirements that name a control."""
     return [
-        one for one in requirements["requirements"] if control_id in one["verification"]["negative_controls"]
+        requirement
+        for requirement in requirements["requirements"]
+        if control_id in requirement["verification"]["negative_controls"]
     ]
 
 
@@ -102,27 +106,26 @@ def seen_sha256(
     control: dict, requirements: dict, files: dict[str, str], known_tests: dict[str, dict], run_id: str
 ) -> str:
     """Digest of what an outcome depends on: for a fault of code the faulted file, the tests with their files,
-    and what tests share; for one of predictions the run and the criteria.
+    and what tests share; for a fault of predictions the run and the criteria.
 
     Args:
         files: path -> SHA-256 of code and tests.
         known_tests: of tests.declared().
     """
-    mine = users(control["id"], requirements)
-    if "file" in control:
-        ids = {one["id"] for one in mine}
-        used = [test for test, entry in known_tests.items() if ids & set(entry["verifies"])]
-        # a helper may stop to assert
-        beside = {test.split("::")[0] for test in used} | {path for path in files if SHARED.fullmatch(path)}
-        return records.digest(
-            {
-                "file": files.get(control["file"]),
-                "tests": sorted(used),
-                "files": {path: files.get(path) for path in beside},
-            }
-        )
+    named_by = users(control["id"], requirements)
+    if "file" not in control:
+        criteria = {row["id"]: row["acceptance"] for row in named_by if "acceptance" in row}
+        return records.digest({"run_id": run_id, "criteria": criteria})
+    ids = {requirement["id"] for requirement in named_by}
+    tests = [test for test, entry in known_tests.items() if ids & set(entry["verifies"])]
+    # helpers as well: one of them may be what asserts
+    test_files = {test.split("::")[0] for test in tests} | {path for path in files if SHARED.fullmatch(path)}
     return records.digest(
-        {"run_id": run_id, "criteria": {one["id"]: one["acceptance"] for one in mine if "acceptance" in one}}
+        {
+            "file": files.get(control["file"]),
+            "tests": sorted(tests),
+            "files": {path: files.get(path) for path in test_files},
+        }
     )
 
 
@@ -159,7 +162,7 @@ def verdict(control: dict, requirement_id: str, outcomes: dict, seen: str) -> st
         return "not run"
     if (entry["control_sha256"], entry["seen_sha256"]) != (records.digest(control), seen):
         return "stale"
-    found = entry["requirements"][requirement_id]
-    if found["verdict"] == "red" and "kind" not in found:
+    outcome = entry["requirements"][requirement_id]
+    if outcome["verdict"] == "red" and "kind" not in outcome:
         return "stale"
-    return found["verdict"] if found.get("kind") in (None, *NOTICED) else "broken"
+    return outcome["verdict"] if outcome.get("kind") in (None, *NOTICED) else "broken"

@@ -3,6 +3,7 @@ of a run."""
 
 import operator
 import re
+from collections import Counter
 
 from radiotrace import records
 from radiotrace.errors import StageError
@@ -32,19 +33,21 @@ def load(path) -> dict:
     Raises:
         StageError: the file breaks its schema, or an id stands twice; names every fault.
     """
-    found = params.load_yaml(path)
-    broken = records.faults(found, "requirements")
-    if not broken:
-        ids = [one["id"] for one in (*found["user_needs"], *found["requirements"])]
-        broken = [f"{one} stands twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
-        broken += [
-            f"{row['id']}: {fault}" for row in found["requirements"] for fault in language(row["statement"])
-        ]
-        retired = [row["id"] for row in found.get("retired", ())]
-        broken += [f"{name} is required and retired" for name in retired if name in ids]
-    if broken:
+    record = params.load_yaml(path)
+    if broken := records.faults(record, "requirements") or _contradictions(record):
         raise StageError(f"{path} breaks schemas/requirements.schema.json", broken, f"Correct {path}.")
-    return found
+    return record
+
+
+def _contradictions(record: dict) -> list[str]:
+    """What the schema cannot see: ids that stand twice, statements that leave open what is required, and
+    requirements that are retired as well."""
+    times = Counter(entry["id"] for entry in (*record["user_needs"], *record["requirements"]))
+    broken = [f"{item} stands twice" for item in sorted(times) if times[item] > 1]
+    for requirement in record["requirements"]:
+        broken += [f"{requirement['id']}: {fault}" for fault in language(requirement["statement"])]
+    retired = [row["id"] for row in record.get("retired", ())]
+    return broken + [f"{name} is required and retired" for name in retired if name in times]
 
 
 def language(statement: str) -> list[str]:
@@ -124,9 +127,14 @@ def acceptance(
     """
     left_out = reviews.left_out(opened, cases_sha256, metrics["excluded"])
     results = [
-        judge(one, metrics, not left_out and reviews.prespecified(one, reviewed), left_out or LATE)
-        for one in requirements["requirements"]
-        if "acceptance" in one
+        judge(
+            requirement,
+            metrics,
+            not left_out and reviews.prespecified(requirement, reviewed),
+            left_out or LATE,
+        )
+        for requirement in requirements["requirements"]
+        if "acceptance" in requirement
     ]
     return {
         "run_id": metrics["run_id"],
@@ -141,13 +149,13 @@ def gates(acceptance: dict, traceability: dict) -> dict:
     """The record 'gates': what `dvc metrics diff` shows of the requirements, such as a verdict that goes
     from met to not met."""
     statuses = [row["status"] for row in traceability["requirements"].values()]
+    results = {}
+    for result in acceptance["results"]:
+        results[result["requirement"]] = {key: result[key] for key in ("verdict", "observed", "threshold")}
     return {
         "run_id": acceptance["run_id"],
         "release_blocked": traceability["release_blocked"],
         "n_requirements": len(statuses),
         "n_verified": statuses.count("verified"),
-        "requirements": {
-            result["requirement"]: {key: result[key] for key in ("verdict", "observed", "threshold")}
-            for result in acceptance["results"]
-        },
+        "requirements": results,
     }

@@ -37,7 +37,7 @@ def add(path, lines: list[dict]) -> None:
 
 def status(item_id: str, content: dict, reviews: list[dict]) -> str:
     """'reviewed', 'suspect' (edited since) or 'never reviewed'. The last review of an item counts."""
-    of_item = [one for one in reviews if one["item"] == item_id]
+    of_item = [review for review in reviews if review["item"] == item_id]
     if not of_item:
         return "never reviewed"
     return "reviewed" if of_item[-1]["sha256"] == records.digest(content) else "suspect"
@@ -54,9 +54,8 @@ def criterion_sha256(content: dict) -> str | None:
 def new_criterion(item_id: str, content: dict, reviews: list[dict]) -> bool:
     """Whether an item has a criterion that was never reviewed before as it stands."""
     now = criterion_sha256(content)
-    return now is not None and all(
-        (line["item"], line["criterion_sha256"]) != (item_id, now) for line in reviews
-    )
+    known = {(line["item"], line["criterion_sha256"]) for line in reviews}
+    return now is not None and (item_id, now) not in known
 
 
 def prespecified(requirement: dict, reviews: list[dict]) -> bool:
@@ -70,8 +69,10 @@ def prespecified(requirement: dict, reviews: list[dict]) -> bool:
     """
     now = criterion_sha256(requirement)
     return any(
-        one["item"] == requirement["id"] and one["criterion_sha256"] == now and one["n_openings"] == 0
-        for one in reviews
+        review["item"] == requirement["id"]
+        and review["criterion_sha256"] == now
+        and review["n_openings"] == 0
+        for review in reviews
     )
 
 
@@ -84,12 +85,13 @@ def left_out(openings: list[dict], cases_sha256: str, excluded: list[dict]) -> s
         cases_sha256: of the test part, as an opening names it.
         excluded: cases that params.yaml leaves out, of any part.
     """
-    of_part = [number for number, one in enumerate(openings) if one["cases_sha256"] == cases_sha256]
+    of_part = [number for number, opening in enumerate(openings) if opening["cases_sha256"] == cases_sha256]
     before = openings[: of_part[0]] if of_part else openings
     if before and excluded:
         return f"cases left out: {len(excluded)}, and a test part with other cases was opened before"
-    if of_part and (most := max((one["n_cases"] for one in before), default=0)) > (
-        n_cases := openings[of_part[0]]["n_cases"]
-    ):
-        return f"a test part of {most} cases was opened before this one of {n_cases}"
+    if of_part:
+        most = max((opening["n_cases"] for opening in before), default=0)
+        n_cases = openings[of_part[0]]["n_cases"]
+        if most > n_cases:
+            return f"a test part of {most} cases was opened before this one of {n_cases}"
     return None

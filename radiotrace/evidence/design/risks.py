@@ -15,38 +15,35 @@ def faults(risks: dict, requirement_ids_with_controls: dict[str, list[str]]) -> 
         risks: risks.yaml of a study with the controls of the software; each holds its schema.
         requirement_ids_with_controls: id of a requirement -> the controls that it names.
     """
-    controls, hazards = ([entry["id"] for entry in risks[kind]] for kind in ("controls", "hazards"))
-    found = [f"{one} stands twice" for one, times in Counter(controls + hazards).items() if times > 1]
+    controls = [control["id"] for control in risks["controls"]]
+    hazards = [hazard["id"] for hazard in risks["hazards"]]
+    broken = [f"{item} stands twice" for item, times in Counter(controls + hazards).items() if times > 1]
     for hazard in risks["hazards"]:
-        name = hazard["id"]
-        found += [
-            f"{name} names {one} twice" for one, times in Counter(hazard["controls"]).items() if times > 1
-        ]
-        found += [
-            f"{name} names {one}, which is no control"
-            for one in sorted(set(hazard["controls"]) - set(controls))
-        ]
-        for new in hazard["new_risks"]:
-            found += [f"{name}: new risk by {new['control']}, which is none of its controls"] * (
-                new["control"] not in hazard["controls"]
-            )
-            found += [f"{name}: new risk {new['hazard']}, which is no other hazard"] * (
-                new["hazard"] not in set(hazards) - {name}
-            )
-        for scale in ("severity", "probability"):  # S1 to S5, P1 to P5
-            before, after = hazard["before"][scale], hazard["after"][scale]
-            if after > before and not hazard.get("residual_reason"):
-                found.append(
-                    f"{name}: {scale} {after} after its controls, {before} before them, and no "
-                    f"residual_reason"
-                )
-        if not hazard["controls"] and hazard["after"] != hazard["before"]:
-            found.append(f"{name}: its risk changes without a control")
+        broken += _faults_of_hazard(hazard, set(controls), set(hazards))
     for requirement, named in sorted(requirement_ids_with_controls.items()):
-        found += [
-            f"{requirement} names {one}, which is no control" for one in sorted(set(named) - set(controls))
-        ]
-    return found
+        unknown = sorted(set(named) - set(controls))
+        broken += [f"{requirement} names {control}, which is no control" for control in unknown]
+    return broken
+
+
+def _faults_of_hazard(hazard: dict, controls: set[str], hazards: set[str]) -> list[str]:
+    name, times = hazard["id"], Counter(hazard["controls"])
+    broken = [f"{name} names {control} twice" for control in times if times[control] > 1]
+    broken += [f"{name} names {control}, which is no control" for control in sorted(times.keys() - controls)]
+    for new in hazard["new_risks"]:
+        if new["control"] not in times:
+            broken.append(f"{name}: new risk by {new['control']}, which is none of its controls")
+        if new["hazard"] not in hazards - {name}:
+            broken.append(f"{name}: new risk {new['hazard']}, which is no other hazard")
+    for scale in ("severity", "probability"):  # S1 to S5, P1 to P5
+        before, after = hazard["before"][scale], hazard["after"][scale]
+        if after > before and not hazard.get("residual_reason"):
+            broken.append(
+                f"{name}: {scale} {after} after its controls, {before} before them, and no residual_reason"
+            )
+    if not hazard["controls"] and hazard["after"] != hazard["before"]:
+        broken.append(f"{name}: its risk changes without a control")
+    return broken
 
 
 def unknown(entries: list[dict], known: dict[str, set[str]]) -> list[str]:
@@ -57,24 +54,25 @@ def unknown(entries: list[dict], known: dict[str, set[str]]) -> list[str]:
         known: key -> the ids that there are.
     """
     times = Counter(entry["id"] for entry in entries)
-    return [f"{one} stands twice" for one in times if times[one] > 1] + [
-        f"{entry['id']}.{key} names {one}, which is not there"
-        for entry in entries
-        for key, ids in known.items()
-        for one in entry[key]
-        if one not in ids
-    ]
+    broken = [f"{item} stands twice" for item in times if times[item] > 1]
+    for entry in entries:
+        for key, ids in known.items():
+            strangers = [name for name in entry[key] if name not in ids]
+            broken += [f"{entry['id']}.{key} names {name}, which is not there" for name in strangers]
+    return broken
 
 
 def unlinked(risks: dict, requirements: dict) -> list[dict]:
     """Hazards without a control, and controls that neither a requirement nor information for users puts
     into effect."""
-    named = {one for requirement in requirements["requirements"] for one in requirement["risk_controls"]}
+    named = {
+        control for requirement in requirements["requirements"] for control in requirement["risk_controls"]
+    }
     rows = [(hazard["id"], "no control") for hazard in risks["hazards"] if not hazard["controls"]]
     rows += [
-        (one["id"], "no requirement and no information stands behind this control")
-        for one in risks["controls"]
-        if one["id"] not in named and not one["informed_by"]
+        (control["id"], "no requirement and no information stands behind this control")
+        for control in risks["controls"]
+        if control["id"] not in named and not control["informed_by"]
     ]
     return [{"item": item, "gap": gap} for item, gap in rows]
 
@@ -107,20 +105,11 @@ def report(
             was not verified.
         texts: content of each of `information_files`; a file that is not there holds no information.
     """
-    of_control = {
-        control["id"]: [
-            requirement
-            for requirement in requirements["requirements"]
-            if control["id"] in requirement.get("risk_controls", [])
-        ]
-        for control in risks["controls"]
-    }
-    controls = {
-        control["id"]: _control(
-            control, of_control[control["id"]], requirement_status, texts, risks["hazards"]
-        )
-        for control in risks["controls"]
-    }
+    controls = {}
+    for control in risks["controls"]:
+        name = control["id"]
+        behind = [row for row in requirements["requirements"] if name in row.get("risk_controls", [])]
+        controls[name] = _control(control, behind, requirement_status, texts, risks["hazards"])
     hazards = {hazard["id"]: _hazard(risks, hazard, controls) for hazard in risks["hazards"]}
     return {
         "run_id": run_id,
@@ -149,13 +138,13 @@ def _control(
     A control that works only as well as the model does (needs_criterion) is shown by a criterion on its
     performance; that a number was measured and reported shows nothing.
     """
-    missing = {"status": "not verified", "reasons": ["no status of this requirement"]}
-    names = [one["id"] for one in requirements]
-    reasons = [
-        f"{one} is not verified: {'; '.join(found['reasons']) or 'no reason given'}"
-        for one in names
-        if (found := status.get(one, missing))["status"] != "verified"
-    ]
+    missing, reasons = {"status": "not verified", "reasons": ["no status of this requirement"]}, []
+    names = [requirement["id"] for requirement in requirements]
+    for name in names:
+        verification = status.get(name, missing)
+        if verification["status"] != "verified":
+            why = "; ".join(verification["reasons"]) or "no reason given"
+            reasons.append(f"{name} is not verified: {why}")
     information = [
         {**place, "found": _words(place["phrase"]) in _words(texts.get(place["file"], ""))}
         for place in control["informed_by"]
@@ -163,9 +152,10 @@ def _control(
     reasons += [
         f"{place['file']} does not say: {place['phrase']}" for place in information if not place["found"]
     ]
+    has_criterion = any("acceptance" in requirement for requirement in requirements)
     if not names and not information:
         reasons = ["no requirement and no information stands behind it"]
-    elif control.get("needs_criterion", False) and not any("acceptance" in one for one in requirements):
+    elif control.get("needs_criterion", False) and not has_criterion:
         reasons.append("no criterion on its performance stands behind it")
     return {
         "title": control["title"],
@@ -184,14 +174,12 @@ def _words(text: str) -> str:
 
 
 def _hazard(risks: dict, hazard: dict, controls: dict[str, dict]) -> dict:
-    """The residual risk is the one after the controls while all of them are effective; else it is the one
-    before."""
-    idle = [one for one in hazard["controls"] if not controls[one]["effective"]]
+    """The residual risk is the one after the controls while all of them are effective, else that before."""
+    idle = [name for name in hazard["controls"] if not controls[name]["effective"]]
     estimate = hazard["before"] if idle else hazard["after"]
-    found = level(risks, estimate)
-    rule = risks["levels"][found]["acceptable"]
-    # Why a medium risk is acceptable was said of the risk after the controls; it says nothing of the one
-    # before.
+    residual_level = level(risks, estimate)
+    rule = risks["levels"][residual_level]["acceptable"]
+    # The reason for a medium risk is about the risk after the controls; it says nothing of the one before.
     acceptable = rule == "yes" or (
         rule == "with a reason" and bool(hazard.get("residual_reason")) and not idle
     )
@@ -201,20 +189,21 @@ def _hazard(risks: dict, hazard: dict, controls: dict[str, dict]) -> dict:
         "before": {**hazard["before"], "level": level(risks, hazard["before"])},
         "after_if_effective": {**hazard["after"], "level": level(risks, hazard["after"])},
         "controls_effective": not idle,
-        "residual": {**estimate, "level": found},
+        "residual": {**estimate, "level": residual_level},
         "acceptable": acceptable,
-        "reasons": [f"{one} is not shown effective, so that the risk before it counts" for one in idle],
+        "reasons": [f"{name} is not shown effective, so that the risk before it counts" for name in idle],
     }
 
 
 def _gaps(controls: dict[str, dict], hazards: dict[str, dict]) -> list[dict]:
     rows = [(name, "no control") for name, hazard in hazards.items() if not hazard["controls"]]
     for name, control in controls.items():
-        rows += [(name, "no requirement")] * (
-            not control["requirements"] and control["type"] != "information for safety"
-        )
-        rows += [(name, "no hazard names it")] * (not control["hazards"])
-        rows += [(name, "not shown effective")] * (not control["effective"])
+        if not control["requirements"] and control["type"] != "information for safety":
+            rows.append((name, "no requirement"))
+        if not control["hazards"]:
+            rows.append((name, "no hazard names it"))
+        if not control["effective"]:
+            rows.append((name, "not shown effective"))
     gaps = [{"item": item, "gap": gap} for item, gap in rows] + unacceptable({"hazards": hazards})
     return sorted(gaps, key=lambda row: (row["item"], row["gap"]))
 
@@ -232,12 +221,11 @@ def unacceptable(report: dict) -> list[dict]:
 def _completeness(controls: dict[str, dict], hazards: dict[str, dict]) -> dict:
     """Counts after which a person can ask whether every hazardous situation was dealt with
     (iso14971@2019:7.6)."""
+    controlled = [hazard for hazard in hazards.values() if hazard["controls"]]
     return {
         "n_hazards": len(hazards),
-        "n_hazards_with_controls": sum(bool(hazard["controls"]) for hazard in hazards.values()),
-        "n_hazards_controls_effective": sum(
-            bool(hazard["controls"]) and hazard["controls_effective"] for hazard in hazards.values()
-        ),
+        "n_hazards_with_controls": len(controlled),
+        "n_hazards_controls_effective": sum(hazard["controls_effective"] for hazard in controlled),
         "n_hazards_acceptable": sum(hazard["acceptable"] for hazard in hazards.values()),
         "n_controls": len(controls),
         "n_controls_effective": sum(control["effective"] for control in controls.values()),

@@ -1,6 +1,8 @@
 """Software of unknown provenance: software/design/soup.yaml, and the record of it with versions and hashes
 from the bills of materials."""
 
+from collections import Counter
+
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.formats import sbom
@@ -17,27 +19,27 @@ def load(path, pins: dict[str, dict[str, str]]) -> dict:
         StageError: the file breaks its schema, a name stands twice, or an entry names a pin or another entry
             that there is not; names every fault.
     """
-    found = params.load_yaml(path)
-    if broken := records.faults(found, "soup") or faults(found, pins):
+    soup = params.load_yaml(path)
+    if broken := records.faults(soup, "soup") or faults(soup, pins):
         raise StageError(
             f"{path} does not hold", broken, f"Correct {path}; what each key means is explained there."
         )
-    return found
+    return soup
 
 
 def faults(soup: dict, pins: dict[str, dict[str, str]]) -> list[str]:
     """Where the list contradicts itself or the pins; [] when it does not."""
-    names = [entry["name"] for entry in soup["soup"]]
-    found = [f"{name} stands twice" for name in sorted({name for name in names if names.count(name) > 1})]
-    found += [
+    times = Counter(entry["name"] for entry in soup["soup"])
+    broken = [f"{name} stands twice" for name in sorted(times) if times[name] > 1]
+    broken += [
         f"{entry['name']}: not in {entry['pins']}"
         for entry in soup["soup"]
         if entry["pins"] and entry["name"] not in pins[entry["pins"]]
     ]
-    return found + [
+    return broken + [
         f"{entry['name']}: loaded by {entry['loaded_by']}, which is not in the list"
         for entry in soup["soup"]
-        if entry["loaded_by"] is not None and entry["loaded_by"] not in names
+        if entry["loaded_by"] is not None and entry["loaded_by"] not in times
     ]
 
 
@@ -48,18 +50,17 @@ def record(soup: dict, runtime: dict, build: dict) -> dict:
     Args:
         runtime, build: of sbom.runtime and sbom.build. Version and sha256 are None where they are not known.
     """
-    listed = {one["name"]: one for bill in (build, runtime) for one in bill["components"]}
+    components = {component["name"]: component for component in build["components"] + runtime["components"]}
+    rows = []
+    for entry in soup["soup"]:
+        component = components[entry["name"]]
+        version = component.get("version") if entry["pins"] else None
+        hashes = [row["content"] for row in component.get("hashes", ())]
+        rows.append(entry | {"version": version, "sha256": hashes[0] if hashes else None})
     return {
         "author": soup["author"],
         "soup_sha256": records.digest(soup),
-        "soup": [
-            entry
-            | {
-                "version": listed[entry["name"]].get("version") if entry["pins"] else None,
-                "sha256": next((one["content"] for one in listed[entry["name"]].get("hashes", ())), None),
-            }
-            for entry in soup["soup"]
-        ],
+        "soup": rows,
         "anomaly_lists": {
             "n": len(soup["soup"]),
             "n_read": sum(entry["anomaly_list_read"] is not None for entry in soup["soup"]),

@@ -6,14 +6,13 @@ Each is a gap of the evidence, and blocks the release.
 from radiotrace.evidence.design.controls import Design
 
 TO_DECIDE = "TO DECIDE"
-# by the name of the record, what is looked at
+# records that are looked at
 LOOKED_AT = ("requirements", "intended_use", "statistical_plan", "risks", "pccp", "dataset_card")
 
 
 def gaps(design: Design) -> list[dict[str, str]]:
-    """A row for each file of design/ in which something is undecided, with how much and what comes first.
+    """A row for each file of design/ in which something is undecided: how many passages, and the first.
 
-    Args:
     Returns:
         Rows {"item", "gap"}, as the record 'traceability' has them.
     """

@@ -22,28 +22,28 @@ WAY_OUT = (
 
 
 def misfits(design: Design, dataset: dict) -> list[dict[str, str]]:
-    """What the design controls say of their data set that is not so: item and gap, as rows of the record
-    'traceability'; [] when all fit.
+    """Where the design controls say something else of their data set than its own file: item and gap, as rows
+    of the record 'traceability'; [] when all fit.
 
     Args:
         design: of controls.load.
         dataset: the part 'dataset' of the record 'dataset': what data/dataset.json says.
     """
-    found = []
+    gaps = []
     described = design.dataset_card.get("dataset", {})
     for key in KEYS:
         if described.get(key) != dataset[key]:
-            found.append(_gap(CARD, f"dataset.{key}", described.get(key), key, dataset[key]))
+            gaps.append(_gap(CARD, f"dataset.{key}", described.get(key), key, dataset[key]))
     for name in NAMED:
         if getattr(design, name).get("dataset") != dataset["name"]:
-            found.append(_gap(name, "dataset", getattr(design, name).get("dataset"), "name", dataset["name"]))
+            gaps.append(_gap(name, "dataset", getattr(design, name).get("dataset"), "name", dataset["name"]))
     modality, n_channels = _image(dataset)
-    for number, taken in enumerate(design.intended_use["inputs"]):
+    for number, entry in enumerate(design.intended_use["inputs"]):
         for key, actual in (("modality", modality), ("channels", n_channels)):
-            if taken[key] != actual:
+            if entry[key] != actual:
                 place = f"inputs[{number}].{key}"
-                found.append(_gap("intended_use", place, taken[key], key, actual))
-    return found
+                gaps.append(_gap("intended_use", place, entry[key], key, actual))
+    return gaps
 
 
 def _image(dataset: dict) -> tuple[str | None, int]:
@@ -57,12 +57,12 @@ def _image(dataset: dict) -> tuple[str | None, int]:
 def _gap(item: str, place: str, written, key: str, actual) -> dict[str, str]:
     return {
         "item": item,
-        "gap": f"{ANOTHER}: design/{item}.yaml has {place} {_shown(written)}, "
-        f"data/dataset.json has {key} {_shown(actual)}",
+        "gap": f"{ANOTHER}: design/{item}.yaml has {place} {_as_written(written)}, "
+        f"data/dataset.json has {key} {_as_written(actual)}",
     }
 
 
-def _shown(value) -> str:
+def _as_written(value) -> str:
     """A value as a person wrote it; labels by their values."""
     if value is None:
         return "nothing"

@@ -5,6 +5,7 @@ A plain dict: the library that validates such documents cannot write them.
 Source: CycloneDX 1.6 (ECMA-424), definitions.standards and declarations.
 """
 
+from collections import Counter
 from urllib.parse import quote
 
 ASSESSOR, TARGET = "assessor:project", "target:model"
@@ -38,11 +39,9 @@ def document(reports: list[dict], *, run_id: str, model_sha256: str) -> dict:
     Raises:
         ValueError: two reports are of one standard.
     """
-    names = [report["prefix"] for report in reports]
-    if len(set(names)) != len(names):
-        raise ValueError(
-            f"standards stand twice: {sorted({name for name in names if names.count(name) > 1})}"
-        )
+    prefixes = Counter(report["prefix"] for report in reports)
+    if repeated := sorted(prefix for prefix, count in prefixes.items() if count > 1):
+        raise ValueError(f"standards stand twice: {repeated}")
     rows = [row for report in reports for row in report["rows"]]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -58,14 +57,7 @@ def document(reports: list[dict], *, run_id: str, model_sha256: str) -> dict:
                     "organization": {"name": "Radiotrace, by its own program"},
                 }
             ],
-            "attestations": [
-                {
-                    "summary": SUMMARY.format(**report),
-                    "assessor": ASSESSOR,
-                    "map": [_mapped(row) for row in report["rows"]],
-                }
-                for report in reports
-            ],
+            "attestations": [_attestation(report) for report in reports],
             "claims": [_claim(row) for row in rows if row["evidence"]],
             "evidence": _evidence(rows),
             "targets": {
@@ -97,60 +89,66 @@ def _standard(report: dict) -> dict:
     }
 
 
-def _mapped(row: dict) -> dict:
-    """A row of an attestation. The rationale holds why, in the words of the checklist."""
-    why = " ".join(
-        filter(None, [RATIONALES.get(row["status"], "Does not apply."), row["reason"], row["note"]])
-    )
-    mapped = {"requirement": row["id"], "conformance": {"rationale": why}}
+def _attestation(report: dict) -> dict:
+    return {
+        "summary": SUMMARY.format(**report),
+        "assessor": ASSESSOR,
+        "map": [_mapping(row) for row in report["rows"]],
+    }
+
+
+def _mapping(row: dict) -> dict:
+    """A row of an attestation. Its rationale is in the words of the checklist."""
+    reasons = [RATIONALES.get(row["status"], "Does not apply."), row["reason"], row["note"]]
+    mapping: dict = {"requirement": row["id"], "conformance": {"rationale": " ".join(filter(None, reasons))}}
     if row["status"] in SCORES:
-        mapped["conformance"]["score"] = SCORES[row["status"]]
+        mapping["conformance"]["score"] = SCORES[row["status"]]
     if row["evidence"]:
-        mapped["claims" if row["status"] in ("evidenced", "partial") else "counterClaims"] = [
-            f"claim:{row['id']}"
-        ]
-    return mapped
+        side = "claims" if row["status"] in ("evidenced", "partial") else "counterClaims"
+        mapping[side] = [f"claim:{row['id']}"]
+    return mapping
 
 
-def _reference(one: dict) -> str:
+def _reference(entry: dict) -> str:
     """A URI reference into the bundle: file and JSON Pointer as fragment."""
-    return f"{one['file']}#{quote(one['pointer'], safe='/~')}"
+    return f"{entry['file']}#{quote(entry['pointer'], safe='/~')}"
 
 
-def _name(one: dict) -> str:
-    ((kind, value),) = one["holds"].items()
-    return f"evidence:{_reference(one)}?{kind}={quote(str(value), safe='')}"
+def _name(entry: dict) -> str:
+    """A reference with the value that it should have, such as 'evidence:metrics.json#/n?equals=3'."""
+    ((kind, value),) = entry["holds"].items()
+    return f"evidence:{_reference(entry)}?{kind}={quote(str(value), safe='')}"
 
 
 def _claim(row: dict) -> dict:
-    """What a row says of the run; references that hold stand behind it, those that do not stand against
-    it."""
-    sides = {
-        side: sorted({_name(one) for one in row["evidence"] if one["held"] is held})
-        for side, held in (("evidence", True), ("counterEvidence", False))
-    }
-    hashes = {one["file"]: one["sha256"] for one in row["evidence"] if one["sha256"]}
-    return {
+    """What a row claims of the run. References that hold speak for it, those that do not speak against it."""
+    claim: dict = {
         "bom-ref": f"claim:{row['id']}",
         "target": TARGET,
         "predicate": row["summary"],
-        "reasoning": "; ".join(dict.fromkeys(one["says"] for one in row["evidence"])),
-        **{side: names for side, names in sides.items() if names},
-        "externalReferences": [
-            {"type": "evidence", "url": file, "hashes": [{"alg": "SHA-256", "content": digest}]}
-            for file, digest in sorted(hashes.items())
-        ],
+        "reasoning": "; ".join(dict.fromkeys(entry["says"] for entry in row["evidence"])),
     }
+    for side, held in (("evidence", True), ("counterEvidence", False)):
+        if names := {_name(entry) for entry in row["evidence"] if entry["held"] is held}:
+            claim[side] = sorted(names)
+    hashes = {entry["file"]: entry["sha256"] for entry in row["evidence"] if entry["sha256"]}
+    claim["externalReferences"] = [
+        {"type": "evidence", "url": file, "hashes": [{"alg": "SHA-256", "content": digest}]}
+        for file, digest in sorted(hashes.items())
+    ]
+    return claim
 
 
 def _evidence(rows: list[dict]) -> list[dict]:
     """Each value that a row points at, once, sorted by name."""
-    found = {_name(one): one for row in rows for one in row["evidence"]}
-    return [
-        {
-            "bom-ref": name,
-            "description": f"Found: {one['found']}. The claim {'holds' if one['held'] else 'does not hold'}.",
-            "data": [{"name": f"{one['file']}#{one['pointer']}", "contents": {"url": _reference(one)}}],
-        }
-        for name, one in sorted(found.items())
-    ]
+    entries = {_name(entry): entry for row in rows for entry in row["evidence"]}
+    return [_evidence_item(name, entry) for name, entry in sorted(entries.items())]
+
+
+def _evidence_item(name: str, entry: dict) -> dict:
+    claim = "holds" if entry["held"] else "does not hold"
+    return {
+        "bom-ref": name,
+        "description": f"Found: {entry['found']}. The claim {claim}.",
+        "data": [{"name": f"{entry['file']}#{entry['pointer']}", "contents": {"url": _reference(entry)}}],
+    }

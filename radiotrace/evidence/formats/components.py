@@ -3,6 +3,7 @@
 Names of properties that begin with cdx: are of CycloneDX's property taxonomy.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -14,90 +15,92 @@ KIND, SUPPORT, END = "radiotrace:kind", "radiotrace:support_level", "cdx:lifecyc
 SCOPES = {"requirements/cluster.txt": "optional"}
 
 
-def of_distribution(
-    name: str,
-    version: str,
-    kind: str,
-    file: str,
-    said: dict | None,
-    entry: dict | None,
-    wheels: dict,
-    scope: str,
-) -> dict:
-    """A distribution; people's words in soup.yaml go before those of its own metadata.
+@dataclass(frozen=True)
+class Pin:
+    """A distribution as a file of pins names it, and what the product has to do with it."""
+
+    name: str
+    version: str
+    file: str
+    kind: str  # direct, transitive or tool
+    scope: str  # required, optional or excluded
+
+
+def of_distribution(pin: Pin, metadata: dict | None, entry: dict | None, wheels: dict) -> dict:
+    """A distribution. What people wrote in soup.yaml goes before its own metadata.
 
     Args:
-        kind: direct, transitive or tool.
-        file: of its pin.
-        said: its row of distributions.installed, if any.
+        metadata: its row of distributions.installed, if any.
         entry: of soup.yaml, if any.
         wheels: software/design/wheels.json.
-        scope: required, optional or excluded.
     """
-    said, wheel = said or {}, wheels["wheels"].get(name)
-    purl = f"pkg:pypi/{name.lower().replace('_', '-')}@{version}"
-    supplier, licence = (
-        (entry["supplier"], entry["licence"]) if entry else (said.get("author"), said.get("licence"))
-    )
-    made: dict[str, Any] = {
+    metadata, wheel = metadata or {}, wheels["wheels"].get(pin.name)
+    purl = f"pkg:pypi/{pin.name.lower().replace('_', '-')}@{pin.version}"
+    if entry:
+        supplier, licence = entry["supplier"], entry["licence"]
+    else:
+        supplier, licence = metadata.get("author"), metadata.get("licence")
+    component: dict[str, Any] = {
         "type": "library",
         "bom-ref": purl,
-        "name": name,
-        "version": version,
+        "name": pin.name,
+        "version": pin.version,
         "purl": purl,
-        "scope": scope,
+        "scope": pin.scope,
     }
-    properties = {KIND: kind, "radiotrace:pins": file}
+    properties = {KIND: pin.kind, "radiotrace:pins": pin.file}
     if supplier:
-        made["supplier"] = {"name": supplier}
+        component["supplier"] = {"name": supplier}
         properties["radiotrace:supplier_from"] = (
             "software/design/soup.yaml"
             if entry
             else "author or maintainer in the metadata of the distribution"
         )
     if licence:
-        made["licenses"] = [spelt(licence, "concluded" if entry else "declared")]
-    if said.get("summary"):
-        made["description"] = said["summary"]
-    if wheel and same_version(version, wheel["version"]):
-        made["hashes"] = [{"alg": "SHA-256", "content": wheel["sha256"]}]
+        component["licenses"] = [licence_entry(licence, "concluded" if entry else "declared")]
+    if metadata.get("summary"):
+        component["description"] = metadata["summary"]
+    if wheel and same_version(pin.version, wheel["version"]):
+        component["hashes"] = [{"alg": "SHA-256", "content": wheel["sha256"]}]
         properties["radiotrace:distribution_file"] = wheel["file"]
-    return _with(made, properties, said.get("homepage"), entry)
+    return _with(component, properties, metadata.get("homepage"), entry)
 
 
 def of_platform(entry: dict) -> dict:
     """What is not a distribution: interpreter, Git, operating system."""
-    made = {
+    component: dict[str, Any] = {
         "type": "operating-system" if entry["name"] == "operating system" else "platform",
         "bom-ref": f"platform:{entry['name']}",
         "name": entry["name"],
         "scope": "required",
-        **({"version": entry["series"]} if entry["series"] else {}),
-        **({"supplier": {"name": entry["supplier"]}} if entry["supplier"] else {}),
-        **({"licenses": [spelt(entry["licence"], "concluded")]} if entry["licence"] else {}),
     }
-    return _with(made, {KIND: "platform"}, None, entry)
+    if entry["series"]:
+        component["version"] = entry["series"]
+    if entry["supplier"]:
+        component["supplier"] = {"name": entry["supplier"]}
+    if entry["licence"]:
+        component["licenses"] = [licence_entry(entry["licence"], "concluded")]
+    return _with(component, {KIND: "platform"}, None, entry)
 
 
-def _with(made: dict, properties: dict, homepage: str | None, entry: dict | None) -> dict:
+def _with(component: dict, properties: dict, homepage: str | None, entry: dict | None) -> dict:
     """The component with its properties and links, and what soup.yaml says of its support."""
     links = [{"type": "website", "url": homepage}] if homepage else []
     if entry:
-        made["description"] = entry["purpose"]
-        properties |= {
-            SUPPORT: entry["support_level"],
-            "radiotrace:end_of_support_note": entry["end_of_support_note"],
-            **({END: entry["end_of_support"]} if entry["end_of_support"] else {}),
-        }
-        links += [{"type": "issue-tracker", "url": entry["anomaly_list"]}] if entry["anomaly_list"] else []
-    return (
-        made
-        | {"properties": properties_of(properties.items())}
-        | ({"externalReferences": links} if links else {})
-    )
+        component["description"] = entry["purpose"]
+        properties[SUPPORT] = entry["support_level"]
+        properties["radiotrace:end_of_support_note"] = entry["end_of_support_note"]
+        if entry["end_of_support"]:
+            properties[END] = entry["end_of_support"]
+        if entry["anomaly_list"]:
+            links.append({"type": "issue-tracker", "url": entry["anomaly_list"]})
+    component["properties"] = properties_of(properties.items())
+    if links:
+        component["externalReferences"] = links
+    return component
 
 
-def spelt(text: str, acknowledgement: str) -> dict:
+def licence_entry(text: str, acknowledgement: str) -> dict:
     """A licence: an id or an expression where it is SPDX, else the name that somebody gave it.
 
     Args:
@@ -117,8 +120,12 @@ def properties_of(pairs) -> list[dict]:
 
 
 def known(component: dict, related: set[str]) -> dict[str, bool]:
-    """Attribute -> whether the bill says it of a component."""
-    properties = {one["name"]: one["value"] for one in component["properties"]}
+    """Attribute -> whether the bill says it of a component.
+
+    Args:
+        related: bom-ref of every component for which the bill has a row of dependencies.
+    """
+    properties = {row["name"]: row["value"] for row in component["properties"]}
     return {
         "supplier": "supplier" in component,
         "name": "name" in component,
@@ -133,5 +140,5 @@ def known(component: dict, related: set[str]) -> dict[str, bool]:
 
 
 def same_version(pin: str, version: str) -> bool:
-    """Whether a version is the pinned one; a local label such as +cpu makes no other version."""
+    """Whether a version is the pinned one. A local label such as +cpu makes no difference."""
     return SpecifierSet(f"=={pin}").contains(version, prereleases=True)

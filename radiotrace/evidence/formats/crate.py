@@ -35,14 +35,10 @@ MEDIA_TYPES = {
 BUNDLE, DATA_FOLDER, RUN, DESCRIPTOR = "evidence", "data", "#run", "ro-crate-metadata.json"
 
 
-def crate(
-    run: dict,
-    workflow: dict,
-    files: list[dict],
-    card: dict,
-    date_published: str,
-    licence_url: str = "https://spdx.org/licenses/MIT",
-) -> dict:
+LICENCE_URL = "https://spdx.org/licenses/MIT"  # of code and bundle; the licence of the data is the card's
+
+
+def crate(run: dict, workflow: dict, files: list[dict], card: dict, date_published: str) -> dict:
     """The content of ro-crate-metadata.json.
 
     Args:
@@ -53,7 +49,6 @@ def crate(
             bytes are null where the file lists the crate, so that the crate cannot hold its hash.
         card: the record 'dataset_card'.
         date_published: day of the release, YYYY-MM-DD: a decision of people, not the clock.
-        licence_url: of code and bundle; the licence of the data is the card's.
 
     Raises:
         ValueError: a file that a stage read is listed with another hash, the workflow is not listed or the
@@ -68,29 +63,17 @@ def crate(
     scripts = {_script(stage): sorted(stage["code"].keys() - {_script(stage)}) for stage in run["stages"]}
     code = {path for stage in run["stages"] for path in stage["code"]}
     entities = [_file(row, code, scripts) for row in rows.values() if row["path"] != provenance.WORKFLOW]
-    entities += [
-        {
-            "@id": _id(path),
-            "@type": "File",
-            "name": path,
-            "description": "This bundle does not list it by SHA-256.",
-        }
-        for name in stages
-        for path in results[name]
-        if path not in rows
-    ]
+    entities += [_unlisted(path) for name in stages for path in results[name] if path not in rows]
     entities += [_workflow(rows[provenance.WORKFLOW], run["stages"]), _data(run, card)]
     parts = sorted(entity["@id"] for entity in entities)
     for position, stage in enumerate(run["stages"]):
         entities += _stage(stage, position, workflow["stages"][stage["stage"]], results[stage["stage"]])
-    entities += [_whole(run, made, results), *_context(card, licence_url)]
-    head = _head(run["run_id"], parts, stages, date_published, licence_url)
+    entities += [_whole(run, made, results), *_context(card)]
+    head = _head(run["run_id"], parts, stages, date_published)
     return {"@context": CONTEXT, "@graph": [*head, *sorted(entities, key=lambda entity: entity["@id"])]}
 
 
-def _head(
-    run_id: str, parts: list[str], stages: list[str], date_published: str, licence_url: str
-) -> list[dict]:
+def _head(run_id: str, parts: list[str], stages: list[str], date_published: str) -> list[dict]:
     """The descriptor of the crate and its root."""
     actions = [RUN, *(f"#{name}" for name in stages), *(f"#{name}-control" for name in stages)]
     return [
@@ -98,7 +81,7 @@ def _head(
             "@id": DESCRIPTOR,
             "@type": "CreativeWork",
             "about": _ref("./"),
-            "license": _ref(licence_url),
+            "license": _ref(LICENCE_URL),
             "conformsTo": _refs([SPECIFICATION, WORKFLOW_CRATE]),
         },
         {
@@ -109,7 +92,7 @@ def _head(
             "description": "Evidence of a run: its records, and the actions that made them. dvc.lock has "
             "the rest of what they made, by MD5.",
             "datePublished": date_published,
-            "license": _ref(licence_url),
+            "license": _ref(LICENCE_URL),
             "conformsTo": _refs(PROFILES),
             "mainEntity": _ref(_id(provenance.WORKFLOW)),
             "hasPart": _refs(parts),
@@ -119,22 +102,21 @@ def _head(
 
 
 def _rows(run: dict, files: list[dict]) -> dict[str, dict]:
-    """Path -> row of everything known by path: what is listed, what stages read, their code and their
-    pins."""
-    rows = {
-        row["path"]: {"path": row["path"], "sha256": row["sha256"], "bytes": row["bytes"]} for row in files
-    }
+    """Path -> row of every known file: those that are listed, those that stages read, code and pins."""
+    rows = {}
+    for row in files:
+        rows[row["path"]] = {"path": row["path"], "sha256": row["sha256"], "bytes": row["bytes"]}
     if provenance.WORKFLOW not in rows:
         raise ValueError(f"{provenance.WORKFLOW} is not among the files")
     if f"{BUNDLE}/{DESCRIPTOR}" in rows:
         raise ValueError(f"{BUNDLE}/{DESCRIPTOR} is among the files: it cannot hold its own hash")
-    seen = provenance.hashes(run, "code", "inputs", provenance.PINS)
-    if broken := sorted(
-        path for path, digest in seen.items() if path in rows and rows[path]["sha256"] != digest
-    ):
-        raise ValueError(f"listed with another hash than a stage saw: {', '.join(broken)}")
-    for path, digest in seen.items():
-        rows.setdefault(path, {"path": path, "sha256": digest, "bytes": None})
+    changed = []
+    for path, digest in provenance.hashes(run, "code", "inputs", provenance.PINS).items():
+        row = rows.setdefault(path, {"path": path, "sha256": digest, "bytes": None})
+        if row["sha256"] != digest:
+            changed.append(path)
+    if changed:
+        raise ValueError(f"listed with another hash than a stage saw: {', '.join(sorted(changed))}")
     return rows
 
 
@@ -162,12 +144,21 @@ def _refs(identifiers) -> list[dict]:
 
 
 def _results(stage: str, rows: dict[str, dict], made: dict[str, list[str]]) -> list[str]:
-    """Known files that a stage made; an output of which nothing is known stands for itself."""
-    known = [path for path in rows if provenance.is_made(path, {stage: made[stage]})]
-    return sorted(
-        known
-        + [out for out in made[stage] if not any(path == out or path.startswith(f"{out}/") for path in known)]
-    )
+    """Known files that a stage made, sorted. An output without a known file stands for itself."""
+    results = []
+    for out in made[stage]:
+        known = [path for path in rows if provenance.is_made(path, {stage: [out]})]
+        results += known or [out]
+    return sorted(set(results))
+
+
+def _unlisted(path: str) -> dict:
+    return {
+        "@id": _id(path),
+        "@type": "File",
+        "name": path,
+        "description": "This bundle does not list it by SHA-256.",
+    }
 
 
 def _file(row: dict, code: set[str], scripts: dict[str, list[str]]) -> dict:
@@ -186,7 +177,7 @@ def _file(row: dict, code: set[str], scripts: dict[str, list[str]]) -> dict:
     if row["bytes"] is not None:
         entity["contentSize"] = str(row["bytes"])
     if path in scripts:
-        entity["hasPart"] = _refs(_id(other) for other in scripts[path])
+        entity["hasPart"] = _refs(_id(imported) for imported in scripts[path])
     return entity
 
 
@@ -223,11 +214,9 @@ def _stage(stage: dict, position: int, declared: dict, results: list[str]) -> li
         }
         for key, value in sorted(stage["params"].items())
     ]
-    folder = [f"{DATA_FOLDER}/"] if DATA_FOLDER in declared["deps"] else []
-    objects = [
-        *(_id(path) for path in [*folder, *sorted({*stage["inputs"], *stage["requirements_sha256"]})]),
-        *(param["@id"] for param in params),
-    ]
+    paths = [f"{DATA_FOLDER}/"] if DATA_FOLDER in declared["deps"] else []
+    paths += sorted({*stage["inputs"], *stage["requirements_sha256"]})
+    objects = [_id(path) for path in paths] + [param["@id"] for param in params]
     return [
         {
             "@id": f"#{name}-step",
@@ -262,24 +251,25 @@ def _value(value):
 
 
 def _whole(run: dict, made: dict[str, list[str]], results: dict[str, list[str]]) -> dict:
-    """The execution of the workflow: in goes what no stage made, out comes everything that one did."""
+    """The execution of the workflow. Its objects are what no stage made, its results what stages made."""
     read = [*provenance.hashes(run, "inputs", provenance.PINS), f"{DATA_FOLDER}/"]
+    made_by_none = [path for path in sorted(read) if not provenance.is_made(path, made)]
     return {
         "@id": RUN,
         "@type": "CreateAction",
         "name": f"Run {run['run_id'][:12]}",
         "description": "dvc repro",
         "instrument": _ref(_id(provenance.WORKFLOW)),
-        "object": _refs(_id(path) for path in sorted(read) if not provenance.is_made(path, made)),
-        "result": _refs(_id(path) for path in sorted({path for paths in results.values() for path in paths})),
+        "object": _refs(map(_id, made_by_none)),
+        "result": _refs(map(_id, sorted(set().union(*results.values())))),
     }
 
 
-def _context(card: dict, licence_url: str) -> list[dict]:
-    """What the other entities refer to and that is no file."""
+def _context(card: dict) -> list[dict]:
+    """Entities that are no files and that others refer to: licences, profiles, the language."""
     licences = [
-        {"@id": url, "@type": "CreativeWork", "name": f"Licence of the {what}"}
-        for url, what in {card["licence_url"]: "data", licence_url: "code and the bundle"}.items()
+        {"@id": url, "@type": "CreativeWork", "name": f"Licence of the {licensed}"}
+        for url, licensed in {card["licence_url"]: "data", LICENCE_URL: "code and the bundle"}.items()
     ]
     profiles = [
         {"@id": url, "@type": "CreativeWork", "name": name, "version": url.rpartition("/")[2]}

@@ -96,9 +96,9 @@ def unknown(card: dict) -> list[str]:
 def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -> dict:
     """The data set as a Croissant document, the same for the same records.
 
-    Every file is a FileObject with its SHA-256, because a folder has none: mlcroissant refuses a file with
-    other bytes when it reads the record sets 'images_files' and 'label_maps_files'. The record set 'cases'
-    stands in the document itself.
+    A folder has no SHA-256, so every file is a FileObject. mlcroissant refuses a file with other bytes when
+    it reads the record sets 'images_files' and 'label_maps_files'. The record set 'cases' stands in the
+    document itself.
 
     Args:
         dataset, split: the records; a case that the split does not hold has part and fold null.
@@ -115,6 +115,8 @@ def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -
     if strange := sorted(split["cases"].keys() - {case["case_id"] for case in dataset["cases"]}):
         raise ValueError(f"cases of the split that are not in the data set: {', '.join(strange)}")
     about = dataset["dataset"]
+    citations = [f"[{source}] {text}" for source, text in sorted(card["sources"].items())]
+    dated = {"version": card["version"], "datePublished": card["date_published"]}
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -124,20 +126,17 @@ def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -
         "url": card["url"],
         "license": card["licence_url"],
         "keywords": card["keywords"],
-        "creator": [
-            {"@type": "Organization", **{key: value for key, value in creator.items() if value}}
-            for creator in card["creators"]
-        ],
-        "citeAs": "; ".join(f"[{source}] {text}" for source, text in sorted(card["sources"].items())),
-        **{
-            key: value
-            for key, value in (("version", card["version"]), ("datePublished", card["date_published"]))
-            if value
-        },
+        "creator": [{"@type": "Organization", **_without_gaps(creator)} for creator in card["creators"]],
+        "citeAs": "; ".join(citations),
+        **_without_gaps(dated),
         **_rai(card),
         "distribution": _distribution(files, dataset["cases"], folder),
         "recordSet": [_cases(dataset["cases"], split), *map(_listing, KINDS.values())],
     }
+
+
+def _without_gaps(facts: dict) -> dict:
+    return {key: value for key, value in facts.items() if value}
 
 
 def _description(about: dict, card: dict) -> str:
@@ -250,8 +249,7 @@ def _cases(cases: list[dict], split: dict) -> dict:
 
 
 def _listing(file_set: str) -> dict:
-    """The record set of the files of one kind: their names and paths, once their bytes were found to be
-    the right ones."""
+    """The record set of the files of one kind: names and paths. mlcroissant checks their bytes first."""
     fields = [
         _field(
             f"{file_set}_files",

@@ -22,6 +22,14 @@ TARGET = {
     "python_version": "3.11",
     "sys_platform": "linux",
 }
+HOMEPAGES = (
+    "homepage",
+    "home",
+    "source",
+    "source code",
+    "repository",
+    "github",
+)  # labels of links, best first
 LONGEST_LICENCE = 64  # of its characters; a longer field holds the whole text
 
 
@@ -29,16 +37,19 @@ def pinned(requirements: list[Requirement]) -> dict[str, str]:
     """Name -> version of pins.
 
     Raises:
-        ValueError: one is not of the form name==version.
+        ValueError: a pin is not of the form name==version.
     """
-    loose = [str(pin) for pin in requirements if [one.operator for one in pin.specifier] != ["=="]]
-    if loose:
+    if loose := [str(pin) for pin in requirements if not _has_one_version(pin)]:
         raise ValueError(f"not pinned to one version: {', '.join(loose)}")
     return {pin.name: next(iter(pin.specifier)).version for pin in requirements}
 
 
+def _has_one_version(pin: Requirement) -> bool:
+    return [specifier.operator for specifier in pin.specifier] == ["=="]
+
+
 def installed(names) -> dict[str, dict]:
-    """What the installed distributions of these names say of themselves; one that is not installed is left
+    """What the installed distributions of these names say of themselves. A name that is not installed is left
     out.
 
     Returns:
@@ -46,14 +57,14 @@ def installed(names) -> dict[str, dict]:
         None where unknown; requires, canonical names of what it needs for TARGET, also for the extras that
         others of these names ask for.
     """
-    found = {}
+    distributions = {}
     for name in names:
         try:
-            found[name] = importlib.metadata.distribution(name)
+            distributions[name] = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     needs = _needs(
-        {canonicalize_name(name): distribution.requires or [] for name, distribution in found.items()}
+        {canonicalize_name(name): distribution.requires or [] for name, distribution in distributions.items()}
     )
     return {
         name: {
@@ -61,26 +72,28 @@ def installed(names) -> dict[str, dict]:
             **described(distribution.metadata),
             "requires": needs[canonicalize_name(name)],
         }
-        for name, distribution in found.items()
+        for name, distribution in distributions.items()
     }
 
 
 def _needs(requires: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Names that each name needs. An extra counts once somebody asks for it, which may ask for more."""
-    parsed = {name: [Requirement(line) for line in lines] for name, lines in requires.items()}
+    """Names that each name needs.
+
+    An extra counts once somebody asks for it, and its requirements may ask for further extras. Hence the
+    loop, until a round asks for no new one.
+    """
+    parsed = {name: list(map(Requirement, lines)) for name, lines in requires.items()}
     extras = {name: {""} for name in parsed}
     while True:
-        wanted = {
-            name: [one for one in lines if _applies(one, extras[name])] for name, lines in parsed.items()
-        }
-        before = sum(map(len, extras.values()))
-        for one in (one for lines in wanted.values() for one in lines):
-            extras.get(canonicalize_name(one.name), set()).update(one.extras)
-        if sum(map(len, extras.values())) == before:
-            return {
-                name: sorted({canonicalize_name(one.name) for one in lines} - {name})
-                for name, lines in wanted.items()
-            }
+        n_extras = sum(map(len, extras.values()))
+        needs = {}
+        for name, requirements in parsed.items():
+            wanted = [requirement for requirement in requirements if _applies(requirement, extras[name])]
+            needs[name] = sorted({canonicalize_name(requirement.name) for requirement in wanted} - {name})
+            for requirement in wanted:
+                extras.get(canonicalize_name(requirement.name), set()).update(requirement.extras)
+        if sum(map(len, extras.values())) == n_extras:
+            return needs
 
 
 def _applies(requirement: Requirement, extras: set[str]) -> bool:
@@ -100,17 +113,11 @@ def described(metadata) -> dict:
         for line in metadata.get_all("Classifier") or []
         if line.startswith("License ::")
     )
-    links = {
-        label.lower(): url
-        for label, _, url in (line.partition(", ") for line in metadata.get_all("Project-URL") or [])
-    }
-    pages = (
-        metadata.get("Home-page"),
-        *(
-            links.get(label)
-            for label in ("homepage", "home", "source", "source code", "repository", "github")
-        ),
-    )
+    links = {}
+    for line in metadata.get_all("Project-URL") or []:
+        label, _, url = line.partition(", ")
+        links[label.lower()] = url
+    pages = [metadata.get("Home-page"), *(links.get(label) for label in HOMEPAGES)]
     return {
         "licence": expression(declared) or declared or "; ".join(classified) or None,
         "spdx": expression(declared) is not None,
@@ -133,13 +140,10 @@ def _author(metadata) -> str | None:
 
     Maintainers where no author is named.
     """
-    for who in ("Author", "Maintainer"):
-        named = [
-            metadata.get(who) or "",
-            *(name for name, _ in getaddresses([metadata.get(f"{who}-email") or ""])),
-        ]
-        if names := ", ".join(
-            name for name in named if name and "@" not in name and name.lower() != "unknown"
-        ):
-            return names
+    for role in ("Author", "Maintainer"):
+        addresses = getaddresses([metadata.get(f"{role}-email") or ""])
+        fields = [metadata.get(role) or "", *(name for name, _ in addresses)]
+        names = [text for text in fields if text and "@" not in text and text.lower() != "unknown"]
+        if names:
+            return ", ".join(names)
     return None

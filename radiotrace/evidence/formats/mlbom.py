@@ -4,43 +4,47 @@ measured and in which group.
 A plain dict, because cyclonedx-python-lib 11.12.0 drops a model card that it reads and writes again.
 """
 
+from dataclasses import dataclass
+
 from radiotrace.evidence.formats import components, distributions, sbom
 from radiotrace.records import measure_table
 
 MODEL, DATA = "model", "dataset"
 
 
-def mlbom(
-    model: dict,
-    dataset: dict,
-    metrics: dict,
-    split: dict,
-    runtime: dict,
-    intended_use: dict,
-    approach: str,
-) -> dict:
-    """The bill of the model: its file, the data it learnt from, what was measured with which interval, in
-    which group.
+@dataclass(frozen=True)
+class RunRecords:
+    """Records of one run that the bill is made of."""
+
+    model: dict
+    dataset: dict
+    metrics: dict
+    split: dict
+
+
+def mlbom(run: RunRecords, runtime: dict, intended_use: dict, approach: str) -> dict:
+    """The bill of the model: its file, the data it learnt from, and what was measured with which interval
+    and in which group.
 
     Args:
-        model, dataset, metrics, split: the records of one run.
-        runtime: sbom.runtime; the model and the network behind it stand on what it lists.
+        runtime: sbom.runtime, which lists what the model needs to run.
         intended_use: design/intended_use.yaml.
         approach: what the model does, such as "semantic segmentation of volumes".
     """
+    model, metrics = run.model, run.metrics
     name = f"{model['network']['name']} of run {model['run_id'][:12]}"
     card = {
         "modelParameters": _parameters(model, approach),
         "quantitativeAnalysis": {"performanceMetrics": _performance(metrics)},
-        "considerations": _considerations(model, dataset, metrics, intended_use),
+        "considerations": _considerations(run, intended_use),
         "properties": components.properties_of(
             [
                 ("radiotrace:status_of_considerations", intended_use["status"]),
-                *((f"radiotrace:method:{what}", how) for what, how in sorted(metrics["methods"].items())),
+                *((f"radiotrace:method:{topic}", text) for topic, text in sorted(metrics["methods"].items())),
             ]
         ),
     }
-    made = {
+    component = {
         "type": "machine-learning-model",
         "bom-ref": MODEL,
         "name": name,
@@ -61,12 +65,12 @@ def mlbom(
         "version": 1,
         "metadata": {
             "authors": runtime["metadata"]["authors"],
-            "component": made,
+            "component": component,
             "properties": components.properties_of(
-                (f"radiotrace:{what}", why) for what, why in sbom.LEFT_OUT.items()
+                (f"radiotrace:{omitted}", reason) for omitted, reason in sbom.LEFT_OUT.items()
             ),
         },
-        "components": [_data(dataset, split)],
+        "components": [_data(run.dataset, run.split)],
         "dependencies": [{"ref": MODEL, "dependsOn": [DATA]}],
         "externalReferences": [
             {
@@ -80,32 +84,32 @@ def mlbom(
 
 
 def _parameters(model: dict, approach: str) -> dict:
-    """What goes in and out, and what learnt it."""
-    ends = {
-        way: f"{model[way]['name']}: {model[way]['type']}, axes {' '.join(model[way]['axes'])}"
-        for way in ("input", "output")
-    }
+    """Input, output and architecture."""
     return {
         "approach": {"type": "supervised"},
         "task": approach,
         "architectureFamily": "convolutional neural network",
         "modelArchitecture": model["network"]["name"],
         "datasets": [{"ref": DATA}],
-        "inputs": [{"format": ends["input"]}],
-        "outputs": [{"format": ends["output"]}],
+        "inputs": [{"format": _format(model["input"])}],
+        "outputs": [{"format": _format(model["output"])}],
     }
+
+
+def _format(tensor: dict) -> str:
+    return f"{tensor['name']}: {tensor['type']}, axes {' '.join(tensor['axes'])}"
 
 
 def _data(dataset: dict, split: dict) -> dict:
-    """The data set, by the root hash over its files; no hash of a file, for it is many."""
+    """The data set, with the root hash over its files: it is many files, and none has a hash here."""
     about = dataset["dataset"]
-    counts = {f"radiotrace:{what}": about[what] for what in ("cases", "subjects")}
+    counts = {f"radiotrace:{counted}": about[counted] for counted in ("cases", "subjects")}
     counts |= {
-        f"radiotrace:{what}_{part}": row[what]
+        f"radiotrace:{counted}_{part}": row[counted]
         for part, row in sorted(split["counts"].items())
-        for what in ("cases", "subjects")
+        for counted in ("cases", "subjects")
     }
-    contents = {"properties": components.properties_of((what, str(n)) for what, n in counts.items())}
+    contents = {"properties": components.properties_of((counted, str(n)) for counted, n in counts.items())}
     return {
         "type": "data",
         "bom-ref": DATA,
@@ -121,56 +125,44 @@ def _data(dataset: dict, split: dict) -> dict:
 def _licence(text: str) -> dict:
     """People write 'CC-BY-SA 4.0' for CC-BY-SA-4.0."""
     dashed = text.replace(" ", "-")
-    return components.spelt(dashed if distributions.expression(dashed) else text, "declared")
+    return components.licence_entry(dashed if distributions.expression(dashed) else text, "declared")
 
 
 def _performance(metrics: dict) -> list[dict]:
-    """A row per measure of the record's table and label, then the first measure per group; an undefined value
-    or bound is said, not left out.
+    """A row for each measure and label, then calibration, then the first measure for each group. An undefined
+    value or bound is a word, not left out.
 
     Calibration and groups are there where the task measures them.
     """
     part = f"{metrics['part']} part"
-    rows = [
-        _row(
-            f"mean {metric}",
-            f"{part}, {'mean of labels' if label == 'mean_of_labels' else f'label {label}'}",
-            summary,
-        )
-        for metric in measure_table.read(metrics)
-        for label, summary in sorted(metrics[metric].items())
-    ]
-    rows += [
-        _row(
-            f"calibration {metric}",
-            f"{part}, {when} temperature scaling",
-            (found or {}).get(metric),
-        )
-        for when, found in _calibration(metrics)
-        for metric in ("expected_error", "brier")
-    ]
+    rows = []
+    for metric in measure_table.read(metrics):
+        for label, summary in sorted(metrics[metric].items()):
+            place = "mean of labels" if label == "mean_of_labels" else f"label {label}"
+            rows.append(_row(f"mean {metric}", f"{part}, {place}", summary))
+    for when, summaries in _calibration(metrics):
+        for metric in ("expected_error", "brier"):
+            place = f"{part}, {when} temperature scaling"
+            rows.append(_row(f"calibration {metric}", place, (summaries or {}).get(metric)))
     leading = measure_table.leading(metrics).name
-    return rows + [
-        _row(
-            f"mean {leading}",
-            f"{part}, {attribute} is {group}, mean of "
-            f"labels" + (", too few to judge" if row["insufficient_n"] else ""),
-            row,
-        )
-        for attribute, groups in sorted(metrics.get("subgroups", {}).items())
-        for group, row in sorted(groups.items())
-    ]
+    for attribute, groups in sorted(metrics.get("subgroups", {}).items()):
+        for group, summary in sorted(groups.items()):
+            place = f"{part}, {attribute} is {group}, mean of labels"
+            if summary["insufficient_n"]:
+                place += ", too few to judge"
+            rows.append(_row(f"mean {leading}", place, summary))
+    return rows
 
 
 def _calibration(metrics: dict) -> list[tuple[str, dict | None]]:
     """Before and after scaling, where calibration is part of the task."""
-    found = metrics.get("calibration")
-    return [(when, found[when]) for when in ("before", "after")] if found else []
+    calibration = metrics.get("calibration")
+    return [(when, calibration[when]) for when in ("before", "after")] if calibration else []
 
 
-def _row(metric: str, where: str, summary: dict | None) -> dict:
+def _row(metric: str, place: str, summary: dict | None) -> dict:
     if summary is None:
-        return {"type": metric, "value": "undefined", "slice": where}
+        return {"type": metric, "value": "undefined", "slice": place}
     counts = (
         f"{summary['n_cases']} cases of {summary['n_subjects']} subjects, "
         f"undefined in {summary['n_undefined']}"
@@ -178,7 +170,7 @@ def _row(metric: str, where: str, summary: dict | None) -> dict:
     return {
         "type": metric,
         "value": _text(summary["mean"] if "mean" in summary else summary["value"]),
-        "slice": f"{where}; {counts}",
+        "slice": f"{place}; {counts}",
         "confidenceInterval": {
             "lowerBound": _text(summary["ci95_low"]),
             "upperBound": _text(summary["ci95_high"]),
@@ -190,19 +182,19 @@ def _text(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.9g}"
 
 
-def _considerations(model: dict, dataset: dict, metrics: dict, intended_use: dict) -> dict:
-    """Whom and what the model is for, and its limits: as people wrote them, then those that the records
-    show."""
-    said = [
-        model["notice"],
-        f"One data set: {dataset['dataset']['name']}; modality {model['modality']}. "
+def _considerations(run: RunRecords, intended_use: dict) -> dict:
+    """Users, purpose and limits: those that people wrote, then those that the records show."""
+    limits = [
+        *intended_use["must_not_be_used"],
+        *intended_use["limits"],
+        run.model["notice"],
+        f"One data set: {run.dataset['dataset']['name']}; modality {run.model['modality']}. "
         f"These records show no other.",
     ]
-    said += (
-        [f"{len(metrics['excluded'])} cases were left out of the evaluation"] if metrics["excluded"] else []
-    )
+    if run.metrics["excluded"]:
+        limits.append(f"{len(run.metrics['excluded'])} cases were left out of the evaluation")
     return {
-        "users": [f"{one['who']}: {one['does']}" for one in intended_use["users"]],
+        "users": [f"{user['who']}: {user['does']}" for user in intended_use["users"]],
         "useCases": [intended_use["purpose"]],
-        "technicalLimitations": [*intended_use["must_not_be_used"], *intended_use["limits"], *said],
+        "technicalLimitations": limits,
     }

@@ -7,6 +7,9 @@ own words.
 from radiotrace.evidence.design.compliance import resolve
 from radiotrace.records import measure_table
 
+SUMMARY = ("mean", "ci95_low", "ci95_high", "n_subjects")  # of a measure, from metrics.json
+JUDGEMENT = ("observed", "threshold", "verdict", "prespecified")  # of a criterion, from acceptance.json
+
 
 def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -> dict:
     """The record 'model_card'.
@@ -31,31 +34,33 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
             "text": {key: intended_use[key] for key in keys},
         }
 
+    def refer_to_each(file, pointer, keys):
+        return {key: refer(file, f"{pointer}/{key}") for key in keys}
+
     metrics = bundle["metrics.json"]
-    headlined = [name for name, measure in measure_table.read(metrics).items() if measure.headline]
-    performance = {
-        measure: {
-            label: {
-                name: refer("metrics.json", f"/{measure}/{label}/{name}")
-                for name in ("mean", "ci95_low", "ci95_high", "n_subjects")
+    performance = {}
+    for name, measure in measure_table.read(metrics).items():
+        if measure.headline:
+            performance[name] = {
+                label: refer_to_each("metrics.json", f"/{name}/{label}", SUMMARY) for label in metrics[name]
             }
-            for label in metrics[measure]
-        }
-        for measure in headlined
-    }
     calibration = {
         when: refer("metrics.json", f"/calibration/{when}/expected_error/value")
         for when, found in metrics.get("calibration", {}).items()
         if found is not None
     }
     counts = {
-        part: {what: refer("split.json", f"/counts/{part}/{what}") for what in ("cases", "subjects")}
+        part: refer_to_each("split.json", f"/counts/{part}", ("cases", "subjects"))
         for part in bundle["split.json"]["counts"]
     }
     leading = measure_table.leading(metrics).name
     worst = {
         row["case_id"]: refer("metrics.json", f"/worst_cases/{number}/{leading}")
         for number, row in enumerate(metrics.get("worst_cases", [])[:5])
+    }
+    requirements = {
+        result["requirement"]: refer_to_each("acceptance.json", f"/results/{number}", JUDGEMENT)
+        for number, result in enumerate(bundle["acceptance.json"]["results"])
     }
     return {
         "run_id": metrics["run_id"],
@@ -91,13 +96,7 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
             "lowest_dice": worst,
             "models_that_saw_this_test_part": refer("openings.json", "/n_models"),
         },
-        "requirements": {
-            row["requirement"]: {
-                key: refer("acceptance.json", f"/results/{number}/{key}")
-                for key in ("observed", "threshold", "verdict", "prespecified")
-            }
-            for number, row in enumerate(bundle["acceptance.json"]["results"])
-        },
+        "requirements": requirements,
         "risks": {
             "unacceptable_or_open": refer("risks.json", "/gaps"),
             "anomalies": refer("anomalies.json", "/anomalies"),

@@ -33,7 +33,7 @@ ONNX, WEIGHTS = "build/export/model.onnx", "build/train/weights.safetensors"
 
 
 def outputs(workflow: dict) -> dict[str, list[str]]:
-    """Stage -> what it makes, sorted; files and folders as dvc.yaml names them.
+    """Stage -> its outputs, sorted: files and folders as dvc.yaml names them.
 
     Args:
         workflow: dvc.yaml, parsed.
@@ -60,14 +60,14 @@ def hashes(run: dict, *groups: str) -> dict[str, str]:
     Raises:
         ValueError: two stages saw one path with different bytes; names every path.
     """
-    found: dict[str, set[str]] = {}
+    digests_by_path: dict[str, set[str]] = {}
     for stage in run["stages"]:
         for group in groups:
             for path, digest in stage[group].items():
-                found.setdefault(path, set()).add(digest)
-    if broken := sorted(path for path, digests in found.items() if len(digests) > 1):
-        raise ValueError(f"stages saw different bytes under one path: {', '.join(broken)}")
-    return {path: digests.pop() for path, digests in sorted(found.items())}
+                digests_by_path.setdefault(path, set()).add(digest)
+    if ambiguous := sorted(path for path, digests in digests_by_path.items() if len(digests) > 1):
+        raise ValueError(f"stages saw different bytes under one path: {', '.join(ambiguous)}")
+    return {path: digests.pop() for path, digests in sorted(digests_by_path.items())}
 
 
 def slsa(run: dict, model: dict, workflow: dict, workflow_sha256: str) -> dict:
@@ -115,14 +115,13 @@ def slsa(run: dict, model: dict, workflow: dict, workflow_sha256: str) -> dict:
 
 def _dependencies(read: dict[str, str], root_sha256: str) -> list[dict]:
     """A descriptor for each file; the list of raw files also gives the root of the tree over them."""
-    return [
-        _descriptor(path, digest, **({"radiotrace_root_sha256": root_sha256} if path == DATA else {}))
-        for path, digest in sorted(read.items())
-    ]
+    annotations = {DATA: {"radiotrace_root_sha256": root_sha256}}
+    return [_descriptor(path, digest, **annotations.get(path, {})) for path, digest in sorted(read.items())]
 
 
 def _descriptor(name: str, sha256: str, **annotations: str) -> dict:
     """A ResourceDescriptor of in-toto."""
-    return {"name": name, "digest": {"sha256": sha256}} | (
-        {"annotations": annotations} if annotations else {}
-    )
+    descriptor: dict = {"name": name, "digest": {"sha256": sha256}}
+    if annotations:
+        descriptor["annotations"] = annotations
+    return descriptor

@@ -24,48 +24,49 @@ NOT_LISTED = (
 )
 
 
-def runtime(pins: dict, found: dict, soup: dict, wheels: dict, product: dict) -> dict:
+def runtime(pins: dict, installed: dict, soup: dict, wheels: dict, product: dict) -> dict:
     """The bill of what the product runs on.
 
     Args:
         pins: file of pins -> name -> version: together the whole closure. What is installed beside it never
             enters.
-        found: distributions.installed() of all of them.
+        installed: distributions.installed() of all of them.
         soup: software/design/soup.yaml, as soup.load gives it.
         wheels: software/design/wheels.json.
         product: its name and version.
     """
     entries = {entry["name"]: entry for entry in soup["soup"] if entry["pins"] in (*pins, None)}
-    versions = {name: version for of_file in pins.values() for name, version in of_file.items()}
-    named = {canonicalize_name(name): name for name in versions}
-    parts = [
-        components.of_distribution(
-            name,
-            version,
-            "direct" if name in entries else "transitive",
-            file,
-            found.get(name),
-            entries.get(name),
-            wheels,
-            "required",
-        )
-        for file, of_file in pins.items()
-        for name, version in of_file.items()
-    ]
-    parts += [components.of_platform(entry) for entry in entries.values() if entry["pins"] is None]
-    refs = {one["name"]: one["bom-ref"] for one in parts}
-    edges = {
-        refs[name]: {refs[named[need]] for need in found[name]["requires"] if need in named}
-        for name in versions
-        if name in found
-    }
-    edges[product["name"]] = {refs[name] for name, entry in entries.items() if entry["loaded_by"] is None}
+    listed = []
+    for file, versions in pins.items():
+        for name, version in versions.items():
+            entry = entries.get(name)
+            pin = components.Pin(
+                name, version, file, kind="direct" if entry else "transitive", scope="required"
+            )
+            listed.append(components.of_distribution(pin, installed.get(name), entry, wheels))
+    listed += [components.of_platform(entry) for entry in entries.values() if entry["pins"] is None]
+    return _document(listed, _dependencies(listed, installed, entries, product["name"]), soup, product)
+
+
+def _dependencies(listed: list[dict], installed: dict, entries: dict[str, dict], product: str) -> list[dict]:
+    """A row for the product and for each component that is installed or loads another: what it needs.
+
+    Args:
+        listed: the components of the bill.
+        entries: name -> entry of soup.yaml; one without loaded_by is what the product itself imports.
+    """
+    refs = {component["name"]: component["bom-ref"] for component in listed}
+    refs_by_canonical_name = {canonicalize_name(name): ref for name, ref in refs.items()}
+    edges = {}
+    for name, row in installed.items():
+        if name in refs:
+            needs = refs_by_canonical_name.keys() & row["requires"]
+            edges[refs[name]] = {refs_by_canonical_name[need] for need in needs}
+    edges[product] = {refs[name] for name, entry in entries.items() if entry["loaded_by"] is None}
     for name, entry in entries.items():
         if entry["loaded_by"] is not None:
             edges[refs[entry["loaded_by"]]].add(refs[name])
-    return _document(
-        parts, [{"ref": ref, "dependsOn": sorted(to)} for ref, to in sorted(edges.items())], soup, product
-    )
+    return [{"ref": ref, "dependsOn": sorted(needs)} for ref, needs in sorted(edges.items())]
 
 
 def build(pins: dict, soup: dict, wheels: dict, product: dict) -> dict:
@@ -79,34 +80,27 @@ def build(pins: dict, soup: dict, wheels: dict, product: dict) -> dict:
         soup, wheels, product: as runtime.
     """
     entries = {(entry["pins"], entry["name"]): entry for entry in soup["soup"]}
-    parts = [
-        components.of_distribution(
-            name,
-            version,
-            "direct" if (file, name) in entries else "tool",
-            file,
-            None,
-            entries.get((file, name)),
-            wheels,
-            components.SCOPES.get(file, "excluded"),
-        )
-        for file, versions in pins.items()
-        for name, version in versions.items()
-    ]
-    return _document(parts, [], soup, product)
+    listed = []
+    for file, versions in pins.items():
+        scope = components.SCOPES.get(file, "excluded")
+        for name, version in versions.items():
+            entry = entries.get((file, name))
+            pin = components.Pin(name, version, file, kind="direct" if entry else "tool", scope=scope)
+            listed.append(components.of_distribution(pin, None, entry, wheels))
+    return _document(listed, [], soup, product)
 
 
-def _document(parts: list[dict], dependencies: list[dict], soup: dict, product: dict) -> dict:
-    """The document; its serial number is made of its content.
+def _document(listed: list[dict], dependencies: list[dict], soup: dict, product: dict) -> dict:
+    """The document of these components. Its serial number is made of its content.
 
-    What is unknown of a component stands on it, one property each.
+    A component has a property for each attribute that is unknown of it.
     """
-    parts = sorted(parts, key=lambda one: one["bom-ref"])
-    related = {one["ref"] for one in dependencies}
-    for one in parts:
-        unknown = [attribute for attribute, known in components.known(one, related).items() if not known]
-        one["properties"] += components.properties_of(
-            ("radiotrace:unknown", attribute) for attribute in unknown
+    listed = sorted(listed, key=lambda component: component["bom-ref"])
+    related = {row["ref"] for row in dependencies}
+    for component in listed:
+        known = components.known(component, related)
+        component["properties"] += components.properties_of(
+            ("radiotrace:unknown", attribute) for attribute, is_known in known.items() if not is_known
         )
     about = {
         "authors": [{"name": soup["author"]}],
@@ -120,21 +114,23 @@ def _document(parts: list[dict], dependencies: list[dict], soup: dict, product: 
         "tools": {"components": [{"type": "application", "name": __name__}]},
         "properties": components.properties_of(
             [
-                *(("radiotrace:not_listed", what) for what in NOT_LISTED),
+                *(("radiotrace:not_listed", text) for text in NOT_LISTED),
                 *((f"radiotrace:{name}", why) for name, why in LEFT_OUT.items()),
             ]
         ),
     }
-    made = {
+    document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": about,
-        "components": parts,
+        "components": listed,
         "dependencies": dependencies,
-        "compositions": [{"aggregate": "unknown", "assemblies": [one["bom-ref"] for one in parts]}],
+        "compositions": [
+            {"aggregate": "unknown", "assemblies": [component["bom-ref"] for component in listed]}
+        ],
     }
-    return made | {"serialNumber": serial(made)}
+    return document | {"serialNumber": serial(document)}
 
 
 def serial(document: dict) -> str:
@@ -154,14 +150,14 @@ def completeness(sbom: dict) -> dict:
         components: kind -> attribute -> n, how many there are, and n_known; document: the same of the bill
             itself; left_out: what is not counted, and why.
     """
-    related = {one["ref"] for one in sbom["dependencies"]}
+    related = {row["ref"] for row in sbom["dependencies"]}
     counts = {}
-    for one in sbom["components"]:
-        kind = next(row["value"] for row in one["properties"] if row["name"] == components.KIND)
-        for attribute, known in components.known(one, related).items():
-            row = counts.setdefault(kind, {}).setdefault(attribute, {"n": 0, "n_known": 0})
-            row["n"] += 1
-            row["n_known"] += known
+    for component in sbom["components"]:
+        kind = next(row["value"] for row in component["properties"] if row["name"] == components.KIND)
+        for attribute, is_known in components.known(component, related).items():
+            count = counts.setdefault(kind, {}).setdefault(attribute, {"n": 0, "n_known": 0})
+            count["n"] += 1
+            count["n_known"] += is_known
     return {
         "components": counts,
         "document": {"author": {"n": 1, "n_known": int(bool(sbom["metadata"].get("authors")))}},
@@ -169,28 +165,30 @@ def completeness(sbom: dict) -> dict:
     }
 
 
-def drift(sbom: dict, found: dict) -> list[str]:
+def drift(sbom: dict, present: dict) -> list[str]:
     """Where a bill and an environment differ; [] when they agree.
 
     Args:
-        found: distributions.installed() of all pins; or name -> version alone, under "version", to compare
+        present: distributions.installed() of all pins; or name -> version alone, under "version", to compare
             with pins.
     """
-    listed = {one["name"]: one["version"] for one in sbom["components"] if "purl" in one}
+    listed = {
+        component["name"]: component["version"] for component in sbom["components"] if "purl" in component
+    }
     canonical = {canonicalize_name(name) for name in listed}
     faults = [
-        f"{name}: the bill says {version}, found {found[name]['version'] if name in found else 'nothing'}"
+        f"{name}: the bill says {version}, found {present[name]['version'] if name in present else 'nothing'}"
         for name, version in listed.items()
-        if name not in found or not components.same_version(version, found[name]["version"])
+        if name not in present or not components.same_version(version, present[name]["version"])
     ]
     faults += [
         f"{name}: found {row['version']}, the bill lacks it"
-        for name, row in found.items()
+        for name, row in present.items()
         if name not in listed
     ]
     faults += [
         f"{need}: {name} needs it, the bill lacks it"
-        for name, row in found.items()
+        for name, row in present.items()
         for need in row.get("requires", ())
         if need not in canonical
     ]

@@ -9,8 +9,8 @@ STATUS, NOT_ASSESSED = "radiotrace:vulnerability_status", "not-assessed"
 def vex(bill: dict, assessed: dict | None = None) -> dict:
     """What is known of vulnerabilities in the components of a bill.
 
-    A component that nobody looked up is not-assessed, which is neither 'none' nor 'not affected'. One without
-    a finding was looked up on a day in a source, which is no more than that.
+    A component that nobody looked up is 'not-assessed', which is neither 'none' nor 'not affected'. One that
+    was looked up and has no finding was absent from that source on that day, and no more is claimed.
 
     Args:
         bill: of sbom.runtime or sbom.build.
@@ -21,12 +21,14 @@ def vex(bill: dict, assessed: dict | None = None) -> dict:
         ValueError: a component that was looked up is not in the bill, or a finding is of one that was not
             looked up.
     """
-    refs = {one["name"]: one["bom-ref"] for one in bill["components"]}
-    looked_up, found = (set(assessed["components"]), assessed["found"]) if assessed else (set(), [])
-    if strangers := sorted((looked_up - set(refs)) | ({row["component"] for row in found} - looked_up)):
+    refs = {component["name"]: component["bom-ref"] for component in bill["components"]}
+    looked_up, findings, source, status = set(), [], None, NOT_ASSESSED
+    if assessed:
+        looked_up, findings, source = set(assessed["components"]), assessed["found"], assessed["source"]
+        status = f"assessed {assessed['date']} in {source}"
+    concerned = {finding["component"] for finding in findings}
+    if strangers := sorted((looked_up - refs.keys()) | (concerned - looked_up)):
         raise ValueError(f"not in the bill, or not looked up: {', '.join(strangers)}")
-    source = assessed["source"] if assessed else None  # where there are findings, there is one
-    status = f"assessed {assessed['date']} in {assessed['source']}" if assessed else NOT_ASSESSED
     vulnerabilities = [
         {
             "bom-ref": f"{row['id']} {row['component']}",
@@ -35,10 +37,12 @@ def vex(bill: dict, assessed: dict | None = None) -> dict:
             "analysis": {"state": row["state"], "detail": row["detail"]},
             "affects": [{"ref": refs[row["component"]]}],
         }
-        for row in sorted(found, key=lambda row: (row["id"], row["component"]))
+        for row in sorted(findings, key=lambda row: (row["id"], row["component"]))
     ]
-    about = {key: bill["metadata"][key] for key in ("authors", "component")} | {
-        "properties": components.properties_of([(STATUS, status)])
+    about = {
+        "authors": bill["metadata"]["authors"],
+        "component": bill["metadata"]["component"],
+        "properties": components.properties_of([(STATUS, status)]),
     }
     document = {
         "bomFormat": "CycloneDX",
@@ -47,12 +51,15 @@ def vex(bill: dict, assessed: dict | None = None) -> dict:
         "metadata": about,
         "vulnerabilities": vulnerabilities,
         "components": [
-            _component(one, status if one["name"] in looked_up else NOT_ASSESSED)
-            for one in bill["components"]
+            _component(component, status if component["name"] in looked_up else NOT_ASSESSED)
+            for component in bill["components"]
         ],
         # so says CycloneDX that nobody claims the list to be whole
         "compositions": [
-            {"aggregate": "unknown", "vulnerabilities": [one["bom-ref"] for one in vulnerabilities]}
+            {
+                "aggregate": "unknown",
+                "vulnerabilities": [component["bom-ref"] for component in vulnerabilities],
+            }
         ],
         "externalReferences": [
             {"type": "bom", "url": sbom.link(bill), "comment": "the bill that this is about"}
@@ -61,9 +68,9 @@ def vex(bill: dict, assessed: dict | None = None) -> dict:
     return document | {"serialNumber": sbom.serial(document)}
 
 
-def _component(one: dict, status: str) -> dict:
+def _component(component: dict, status: str) -> dict:
     """What names a component, its kind, and whether it was looked up."""
-    kind = [row for row in one["properties"] if row["name"] == components.KIND]
-    return {key: one[key] for key in ("type", "bom-ref", "name", "version", "purl") if key in one} | {
-        "properties": kind + components.properties_of([(STATUS, status)])
-    }
+    kind = [row for row in component["properties"] if row["name"] == components.KIND]
+    return {
+        key: component[key] for key in ("type", "bom-ref", "name", "version", "purl") if key in component
+    } | {"properties": kind + components.properties_of([(STATUS, status)])}

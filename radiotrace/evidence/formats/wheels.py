@@ -51,20 +51,21 @@ def faults(wheels: dict, pinned: dict) -> list[str]:
     """Pins without a locked file of their version, and locked files without a pin; [] when each has the
     other."""
     locked = {name: row["version"] for name, row in wheels["wheels"].items()}
-    return sorted(
-        [
-            f"{name}: locked {locked.get(name, 'nothing')}, pinned {version}"
-            for name, version in pinned.items()
-            if name not in locked or not components.same_version(version, locked[name])
-        ]
-        + [f"{name}: locked {version}, not pinned" for name, version in locked.items() if name not in pinned]
-    )
+    not_locked = [
+        f"{name}: locked {locked.get(name, 'nothing')}, pinned {version}"
+        for name, version in pinned.items()
+        if name not in locked or not components.same_version(version, locked[name])
+    ]
+    not_pinned = [
+        f"{name}: locked {version}, not pinned" for name, version in locked.items() if name not in pinned
+    ]
+    return sorted(not_locked + not_pinned)
 
 
 def main():
     files = pin_files.every()
     pinned = distributions.pinned([pin for file in files for pin in pins.of(ROOT / file)])
-    found = subprocess.run(
+    pip = subprocess.run(
         [
             sys.executable,
             "-m",
@@ -81,7 +82,7 @@ def main():
         stdout=subprocess.PIPE,
         check=True,
     )
-    records.write(PATH, lock(json.loads(found.stdout), pinned), "wheels")
+    records.write(PATH, lock(json.loads(pip.stdout), pinned), "wheels")
     errors.log(f"wheels: wrote {PATH}, {len(pinned)} distributions")
 
 

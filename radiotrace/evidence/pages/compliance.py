@@ -4,12 +4,16 @@ It never says that a product meets a standard.
 """
 
 from radiotrace.evidence.design.compliance import FOLDER, STATUSES
-from radiotrace.evidence.pages.parts import Page, Records, Row, Section, Span, facts, news, table
+from radiotrace.evidence.pages.elements import Page, Records, Row, Section, Span, facts, status_span, table
 
 
 def page(records: Records) -> Page:
     """The document."""
     names = sorted(name.removesuffix(".json") for name in records.bundle if name.startswith("compliance_"))
+    sections = [Section("overview", "Overview", (_overview(records, names),))]
+    for name in names:
+        blocks = (_about(records, name), _rows(records, name))
+        sections.append(Section(name, records[name]["title"], blocks, new_page=True))
     return Page(
         "compliance",
         "Standards, clause by clause",
@@ -17,64 +21,51 @@ def page(records: Records) -> Page:
         "points at; manual: only people of an "
         "organisation can do it; gap: it could be shown and is not. Whether a standard is met is not "
         "said here.",
-        [
-            Section("overview", "Overview", (_overview(records, names),)),
-            *(
-                Section(
-                    name, records[name]["title"], (_about(records, name), _rows(records, name)), new_page=True
-                )
-                for name in names
-            ),
-        ],
+        sections,
         landscape=True,
     )
 
 
 def _overview(records: Records, names: list[str]):
-    rows = [
-        (
-            Span(records[name]["title"], f"{name}.json#/title"),
-            records.show(name, "edition"),
-            records.show(name, "numbering"),
-            *(records.show(name, "counts", status) for status in STATUSES),
-            records.show(name, "n_rows"),
-        )
-        for name in names
-    ]
+    rows = []
+    for name in names:
+        title = Span(records[name]["title"], f"{name}.json#/title")
+        edition, numbering = records.show(name, "edition"), records.show(name, "numbering")
+        counts = [records.show(name, "counts", status) for status in STATUSES]
+        rows.append((title, edition, numbering, *counts, records.show(name, "n_rows")))
     return table(
         "Clauses by status.", ("standard", "edition", "numbering", *STATUSES, "rows"), rows, wide=(0,)
     )
 
 
 def _about(records: Records, name: str):
-    shown = {
-        "edition": "edition",
-        "status of the document": "status",
-        "as of": "as_of",
-        "numbering of clauses": "numbering",
-        "about": "about",
-        "note": "note",
-    }
-    return facts(*((what, records.show(name, key)) for what, key in shown.items()))
+    return facts(
+        ("edition", records.show(name, "edition")),
+        ("status of the document", records.show(name, "status")),
+        ("as of", records.show(name, "as_of")),
+        ("numbering of clauses", records.show(name, "numbering")),
+        ("about", records.show(name, "about")),
+        ("note", records.show(name, "note")),
+    )
 
 
 def _rows(records: Records, name: str):
-    named = {clause for one in records["requirements"]["requirements"] for clause in one["clauses"]}
+    named = {clause for row in records["requirements"]["requirements"] for clause in row["clauses"]}
     rows = []
-    for number, one in enumerate(records[name]["rows"]):
-        status = [news(one["status"])] + (
-            [f"claimed {one['claimed']}"] if one["claimed"] != one["status"] else []
+    for number, row in enumerate(records[name]["rows"]):
+        status = [status_span(row["status"])] + (
+            [f"claimed {row['claimed']}"] if row["claimed"] != row["status"] else []
         )
         rows.append(
             Row(
                 (
-                    records.tell(one["clause"], name, "rows", number),
-                    one["summary"],
+                    records.tell(row["clause"], name, "rows", number),
+                    row["summary"],
                     status,
-                    one["note"] or "",
-                    _evidence(one),
+                    row["note"] or "",
+                    _evidence(row),
                 ),
-                one["id"] if one["id"] in named else "",
+                row["id"] if row["id"] in named else "",
             )
         )
     return table(
@@ -90,12 +81,12 @@ def _evidence(row: dict):
     """What stands behind a row: each value by its place, whether it held, and what it says."""
     return [
         (
-            one["says"] + ": ",
+            entry["says"] + ": ",
             Span(
-                one["found"],
-                f"{one['file'].removeprefix(FOLDER)}#{one['pointer']}",
-                "" if one["held"] else "bad",
+                entry["found"],
+                f"{entry['file'].removeprefix(FOLDER)}#{entry['pointer']}",
+                "" if entry["held"] else "bad",
             ),
         )
-        for one in row["evidence"]
+        for entry in row["evidence"]
     ] or "nothing"

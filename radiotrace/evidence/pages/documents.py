@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from radiotrace.evidence.design import written_for
 from radiotrace.evidence.pages import compliance, model_card, risks, sbom, traceability, verification
-from radiotrace.evidence.pages.parts import Page, Records, Span, counted, lines
+from radiotrace.evidence.pages.elements import Page, Records, Span, count_of, lines
 from radiotrace.records import jcs
 
 CHAPTERS = (traceability, verification, risks, sbom, model_card, compliance)
@@ -24,7 +24,7 @@ ID = re.compile(
     r"tests/[\w/]+\.py::\w+"
     r"|(?:UN|SRS|NC|HAZ|RC|ANO)-[A-Z0-9]+(?:-[A-Z0-9]+)*|[a-z0-9-]+@[\w+.-]+:[\w./()-]+"
 )
-UNSAFE = "/:@()+,;=~!$&*'"  # what stays as it is in a link
+UNSAFE = "/:@()+,;=~!$&*'"  # characters that stay as they are in a link
 TEXTS = ("intended_use", "statistical_plan", "dataset_card")  # written by people; each has a status
 
 
@@ -39,7 +39,7 @@ def render(bundle: dict[str, dict]) -> dict[str, str]:
     # as they stand in their files
     records = Records({name: json.loads(jcs.dumps(record)) for name, record in sorted(bundle.items())})
     pages = [chapter.page(records) for chapter in CHAPTERS]
-    home = homes(pages)
+    page_by_id = pages_by_id(pages)
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -48,7 +48,7 @@ def render(bundle: dict[str, dict]) -> dict[str, str]:
         keep_trailing_newline=True,
     )
     texts = {}
-    for kind, cell in (("html", _html), ("md", _markdown)):
+    for kind, as_text in (("html", _html), ("md", _markdown)):
         template = environment.from_string((TEMPLATES / f"document.{kind}").read_text("utf-8"))
         for page in pages:
             texts[f"{page.name}.{kind}"] = template.render(
@@ -57,21 +57,21 @@ def render(bundle: dict[str, dict]) -> dict[str, str]:
                 run_id=records["run"]["run_id"],
                 blocked=why_blocked(records),
                 drafts=drafts(bundle),
-                cell=lambda one, page=page, cell=cell: cell(one, page.name, home),
+                cell=lambda content, page=page, as_text=as_text: as_text(content, page.name, page_by_id),
             )
     return texts
 
 
-def homes(pages: list[Page]) -> dict[str, str]:
-    """Id of each thing -> the document that has it."""
-    return {
-        row.id: page.name
-        for page in pages
-        for section in page.sections
-        for block in section.blocks
-        for row in block.rows
-        if row.id
-    } | {section.id: page.name for page in pages for section in page.sections if ID.fullmatch(section.id)}
+def pages_by_id(pages: list[Page]) -> dict[str, str]:
+    """Id of each requirement, test, hazard, … -> name of the document that has it."""
+    page_by_id = {}
+    for page in pages:
+        for section in page.sections:
+            page_by_id |= {row.id: page.name for block in section.blocks for row in block.rows if row.id}
+    # a section of its own goes before a row
+    for page in pages:
+        page_by_id |= {section.id: page.name for section in page.sections if ID.fullmatch(section.id)}
+    return page_by_id
 
 
 def why_blocked(records: Records) -> list[Span]:
@@ -79,43 +79,37 @@ def why_blocked(records: Records) -> list[Span]:
     traced = records["traceability"]
     if not traced["release_blocked"]:
         return []
-    missing = {
-        kind: [name for name, row in traced[kind].items() if row["status"] != "verified"]
-        for kind in ("requirements", "user_needs")
-    }
-    found = [
-        records.tell(
-            f"{len(missing[kind])} of {len(traced[kind])} {what} are not verified", "traceability", kind
-        )
-        for kind, what in (("requirements", "requirements"), ("user_needs", "user needs"))
-        if missing[kind]
-    ]
+    reasons = []
+    for kind, noun in (("requirements", "requirements"), ("user_needs", "user needs")):
+        if n_missing := sum(row["status"] != "verified" for row in traced[kind].values()):
+            text = f"{n_missing} of {len(traced[kind])} {noun} are not verified"
+            reasons.append(records.tell(text, "traceability", kind))
     if misfits := [gap for gap in traced["gaps"] if gap["gap"].startswith(written_for.ANOTHER)]:
-        found.append(
+        reasons.append(
             records.tell(
-                f"design/ was written for another data set: {counted(len(misfits), 'contradiction')}",
+                f"design/ was written for another data set: {count_of(len(misfits), 'contradiction')}",
                 "traceability",
                 "gaps",
             )
         )
     if not records["tests"]["whole"]:
-        found.append(records.tell("the tests did not run as a whole", "tests", "whole"))
-    found += [
-        records.tell(f"{len(traced[key])} {what}", "traceability", key)
-        for key, what in (
+        reasons.append(records.tell("the tests did not run as a whole", "tests", "whole"))
+    reasons += [
+        records.tell(f"{len(traced[key])} {noun}", "traceability", key)
+        for key, noun in (
             ("stale", "files changed since the tests ran"),
             ("unreviewed", "items are not reviewed as they stand"),
         )
         if traced[key]
     ]
     # a hazard, or a need, may be the only one
-    return [*found, records.tell(f"{counted(len(traced['gaps']), 'gap')} in all", "traceability", "gaps")]
+    return [*reasons, records.tell(f"{count_of(len(traced['gaps']), 'gap')} in all", "traceability", "gaps")]
 
 
 def drafts(bundle: dict[str, dict]) -> list[Span]:
     """The texts of people that nobody approved yet."""
-    found = [(f"{name}.json", "/status", bundle[f"{name}.json"].get("status")) for name in TEXTS]
-    found += [
+    statuses = [(f"{name}.json", "/status", bundle[f"{name}.json"].get("status")) for name in TEXTS]
+    statuses += [
         ("pccp.json", "/plan/status", bundle["pccp.json"]["plan"]["status"]),
         (
             "risks.json",
@@ -123,64 +117,63 @@ def drafts(bundle: dict[str, dict]) -> list[Span]:
             bundle["risks.json"]["overall_residual_risk"]["text_status"],
         ),
     ]
-    return [Span(file, f"{file}#{place}") for file, place, status in found if status == "draft"]
+    return [Span(file, f"{file}#{place}") for file, place, status in statuses if status == "draft"]
 
 
-def _cut(text: str, home: dict[str, str]):
+def _cut(text: str, page_by_id: dict[str, str]):
     """A text cut at the ids that a document has: pieces, and whether each is such an id."""
     end = 0
     for match in ID.finditer(text):
         name = match.group().rstrip(".,;:")
-        if name in home:
+        if name in page_by_id:
             yield text[end : match.start()], False
             yield name, True
             end = match.start() + len(name)
     yield text[end:], False
 
 
-def _html(cell, page: str, home: dict[str, str]) -> Markup:
+def _html(cell, page: str, page_by_id: dict[str, str]) -> Markup:
     """A cell as HTML; ids lead to the document that has them."""
     link = Markup('<a href="{}">{}</a>').format
 
     def target(name: str) -> str:
-        return f"{'' if home[name] == page else home[name] + '.html'}#{quote(name, safe=UNSAFE)}"
+        home = page_by_id[name]
+        return f"{'' if home == page else f'{home}.html'}#{quote(name, safe=UNSAFE)}"
 
-    def inner(span: Span) -> Markup:
+    def linked(span: Span) -> Markup:
         if span.source:
             return link(quote(span.source, safe=UNSAFE + "#%"), span.text)
         if span.look == "plain":
             return escape(span.text)
+        pieces = _cut(span.text, page_by_id)
         return Markup("").join(
-            link(target(piece), piece) if known else escape(piece) for piece, known in _cut(span.text, home)
+            link(target(piece), piece) if is_id else escape(piece) for piece, is_id in pieces
         )
 
-    def spanned(span: Span) -> Markup:
+    def element(span: Span) -> Markup:
         if span.look == "code":
-            return Markup("<code>{}</code>").format(inner(span))
-        return (
-            Markup('<b class="{}">{}</b>').format(span.look, inner(span))
-            if span.look in ("good", "bad", "soft", "strong")
-            else inner(span)
-        )
+            return Markup("<code>{}</code>").format(linked(span))
+        if span.look in ("good", "bad", "soft", "strong"):
+            return Markup('<b class="{}">{}</b>').format(span.look, linked(span))
+        return linked(span)
 
-    return Markup("<br>").join(Markup("").join(map(spanned, line)) for line in lines(cell))
+    return Markup("<br>").join(Markup("").join(map(element, line)) for line in lines(cell))
 
 
 def _markdown(cell, *_) -> Markup:
     """A cell as one line of Markdown. Ids stay text, which keeps tables readable; HTML has them as links."""
 
-    def spanned(span: Span) -> Markup:
+    def linked(span: Span) -> Markup:
         text = _plain(re.sub(r"\s+", " ", span.text))
-        return Markup("[{}]({})").format(text, quote(span.source, safe="/:@~#%+,;=")) if span.source else text
+        if not span.source:
+            return text
+        return Markup("[{}]({})").format(text, quote(span.source, safe="/:@~#%+,;="))
 
-    return Markup("<br>").join(Markup("").join(map(spanned, line)) for line in lines(cell))
+    return Markup("<br>").join(Markup("").join(map(linked, line)) for line in lines(cell))
 
 
 def _plain(text: str) -> Markup:
-    """A text of which Markdown makes nothing else, nor HTML in it.
-
-    Between letters an underscore means nothing.
-    """
+    """A text in which Markdown and HTML find no markup. An underscore between letters is none."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     special = re.compile(r"([\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
     return Markup(special.sub(r"\\\1", safe))  # noqa: S704

@@ -3,16 +3,16 @@
 Every number is a reference of the record 'model_card', and leads where the reference leads.
 """
 
-from radiotrace.evidence.pages.parts import (
+from radiotrace.evidence.pages.elements import (
     Block,
     Page,
     Records,
     Row,
     Section,
     Span,
+    bullets,
     facts,
-    listed,
-    said,
+    in_words,
     table,
     text,
 )
@@ -38,65 +38,61 @@ def page(records: Records) -> Page:
     )
 
 
-FIRST = ("name", "who", "what")  # of an entry: what it is of
+FIRST = ("name", "who", "what")  # keys of an entry that say what it is of
 
 
 def refer(reference: dict, look: str = "") -> Span:
     """The value of a reference, with the place it is from."""
     value = reference["value"]
-    text_of = f"{len(value)} entries" if isinstance(value, (list, dict)) else said(value)
+    words = f"{len(value)} entries" if isinstance(value, (list, dict)) else in_words(value)
     is_hash = isinstance(value, str) and len(value) == 64
-    return Span(text_of, f"{reference['file']}#{reference['pointer']}", look or ("code" if is_hash else ""))
+    return Span(words, f"{reference['file']}#{reference['pointer']}", look or ("code" if is_hash else ""))
 
 
 def _prose(block: dict) -> Block:
     """Texts that people wrote, with the status that they have."""
-    return Block(
-        "facts",
-        rows=(
-            Row(("status of this text", Span(block["status"], f"{block['file']}#/status"))),
-            *(
-                Row((name.replace("_", " "), _told(value, f"{block['file']}#/{name}")))
-                for name, value in block["text"].items()
-            ),
-        ),
-    )
+    file = block["file"]
+    rows = [Row(("status of this text", Span(block["status"], f"{file}#/status")))]
+    for name, value in block["text"].items():
+        rows.append(Row((name.replace("_", " "), _text_lines(value, f"{file}#/{name}"))))
+    return Block("facts", rows=tuple(rows))
 
 
-def _told(value, source: str) -> list:
-    """A text, or entries with what they say: of an entry one line, so that it is seen where the next
-    begins."""
+def _text_lines(value, source: str) -> list:
+    """Lines of a text or of a list of entries. Each entry is a line of its own."""
     if isinstance(value, list):
-        return [line for one in value for line in _told(one, source)] or [Span("none", source)]
+        return [line for entry in value for line in _text_lines(entry, source)] or [Span("none", source)]
     if isinstance(value, dict):
-        names = sorted(value, key=lambda name: (name not in FIRST, name))
-        parts = [
-            (Span(f"{name.replace('_', ' ')}: ", "", "soft"), Span(_entry(value[name]), source))
-            for name in names
-            if value[name] is not None
-        ]
-        return [
-            tuple(
-                span
-                for number, part in enumerate(parts)
-                for span in ([Span("; ", "", "soft")] if number else []) + list(part)
-            )
-        ]
-    return [Span(said(value), source)]
+        return [_entry_line(value, source)]
+    return [Span(in_words(value), source)]
 
 
-def _entry(value) -> str:
-    """What an entry says: sentences one after the other, words with commas."""
+def _entry_line(entry: dict, source: str) -> tuple[Span, ...]:
+    """The keys and values of an entry, such as 'who: a reader; does: looks'."""
+    spans = []
+    for name in sorted(entry, key=lambda name: (name not in FIRST, name)):
+        if entry[name] is not None:
+            if spans:
+                spans.append(Span("; ", "", "soft"))
+            spans += [
+                Span(f"{name.replace('_', ' ')}: ", "", "soft"),
+                Span(_value_text(entry[name]), source),
+            ]
+    return tuple(spans)
+
+
+def _value_text(value) -> str:
+    """Sentences one after the other; words with commas."""
     sentences = isinstance(value, list) and value and all(text.endswith(".") for text in map(str, value))
-    return " ".join(value) if sentences else said(value)
+    return " ".join(value) if sentences else in_words(value)
 
 
 def _references(block: dict) -> Block:
+    named = {name: reference for name, reference in block.items() if "pointer" in reference}
     return facts(
         *(
-            (name.replace("_", " ").replace("sha256", "SHA-256"), refer(one))
-            for name, one in block.items()
-            if "pointer" in one
+            (name.replace("_", " ").replace("sha256", "SHA-256"), refer(reference))
+            for name, reference in named.items()
         )
     )
 
@@ -106,8 +102,8 @@ def _parts(card: dict) -> Block:
         "Parts of the split.",
         ("part", "cases", "subjects"),
         [
-            (part, refer(one["cases"]), refer(one["subjects"]))
-            for part, one in card["development_data"]["parts"].items()
+            (part, refer(counts["cases"]), refer(counts["subjects"]))
+            for part, counts in card["development_data"]["parts"].items()
         ],
     )
 
@@ -127,28 +123,28 @@ def _leading(records: Records) -> str:
 
 
 def _performance(card: dict, headings: dict[str, Span], leading: str) -> tuple:
-    found = card["performance"]
+    performance = card["performance"]
     rows = [
         (
             headings[measure],
             label.replace("_", " "),
-            refer(one["mean"]),
-            (refer(one["ci95_low"]), " to ", refer(one["ci95_high"])),
-            refer(one["n_subjects"]),
+            refer(summary["mean"]),
+            (refer(summary["ci95_low"]), " to ", refer(summary["ci95_high"])),
+            refer(summary["n_subjects"]),
         )
-        for measure, labels in found["measures"].items()
-        for label, one in labels.items()
+        for measure, labels in performance["measures"].items()
+        for label, summary in labels.items()
     ]
     calibration = [
-        (f"calibration error, {when} scaling: ", refer(one))
-        for when, one in sorted(found["calibration_error"].items(), reverse=True)
+        (f"calibration error, {when} scaling: ", refer(error))
+        for when, error in sorted(performance["calibration_error"].items(), reverse=True)
     ]
-    n_models = refer(found["models_that_saw_this_test_part"])
+    n_models = refer(performance["models_that_saw_this_test_part"])
     return (
         text(
             (
                 "Part of the split: ",
-                refer(found["part"]),
+                refer(performance["part"]),
                 ". Models that were shown this test part: ",
                 n_models,
                 ".",
@@ -159,8 +155,8 @@ def _performance(card: dict, headings: dict[str, Span], leading: str) -> tuple:
             ("measure", "label", "mean", "95 % interval", "subjects"),
             rows,
         ),
-        listed(calibration),
-        *_lowest(found["lowest_dice"], leading),
+        bullets(calibration),
+        *_lowest(performance["lowest_dice"], leading),
     )
 
 
@@ -168,7 +164,8 @@ def _lowest(cases: dict[str, dict], leading: str) -> tuple:
     """The cases that come out worst by the first measure; nothing where the task ranks none."""
     if not cases:
         return ()
-    rows = [(name, refer(one)) for name, one in sorted(cases.items(), key=lambda item: item[1]["value"])]
+    lowest = sorted(cases.items(), key=lambda item: item[1]["value"])
+    rows = [(case_id, refer(value)) for case_id, value in lowest]
     return (table(f"The cases with the lowest {leading}.", ("case", leading), rows),)
 
 
@@ -179,12 +176,12 @@ def _requirements(card: dict) -> Block:
         [
             (
                 name,
-                refer(one["observed"]),
-                refer(one["threshold"]),
-                refer(one["verdict"], "good" if one["verdict"]["value"] == "met" else "bad"),
-                refer(one["prespecified"]),
+                refer(result["observed"]),
+                refer(result["threshold"]),
+                refer(result["verdict"], "good" if result["verdict"]["value"] == "met" else "bad"),
+                refer(result["prespecified"]),
             )
-            for name, one in card["requirements"].items()
+            for name, result in card["requirements"].items()
         ],
     )
 
@@ -192,7 +189,7 @@ def _requirements(card: dict) -> Block:
 def _risks(card: dict) -> tuple:
     gaps, anomalies = card["risks"]["unacceptable_or_open"], card["risks"]["anomalies"]
     return (
-        listed(
+        bullets(
             [
                 ("Risks that are not acceptable or open: ", refer(gaps)),
                 ("Known anomalies: ", refer(anomalies)),
@@ -205,6 +202,6 @@ def _risks(card: dict) -> tuple:
         table(
             "Known anomalies.",
             ("anomaly", "what it is", "decision"),
-            [(one["id"], one["title"], one["decision"]) for one in anomalies["value"]],
+            [(anomaly["id"], anomaly["title"], anomaly["decision"]) for anomaly in anomalies["value"]],
         ),
     )

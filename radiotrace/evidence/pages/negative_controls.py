@@ -1,41 +1,40 @@
 """Negative controls in a document: which fault was seeded where, and what noticed it."""
 
-from radiotrace.evidence.pages.parts import Block, Records, Row, news, table
+from radiotrace.evidence.pages.elements import Block, Records, Row, status_span, table
 
 UNKNOWN = "described in negative_controls.yaml"
 
 
 def faults_seeded(records: Records) -> dict[str, tuple[int, dict]]:
-    """Id of each fault that the bundle describes -> its position and itself; none where the bundle
-    describes none."""
-    found = records.bundle.get("seeded_faults.json", {"negative_controls": []})["negative_controls"]
-    return {one["id"]: (number, one) for number, one in enumerate(found)}
+    """Id of each fault that the bundle describes -> its position and the fault; {} where there is none."""
+    listed = records.bundle.get("seeded_faults.json", {"negative_controls": []})["negative_controls"]
+    return {fault["id"]: (number, fault) for number, fault in enumerate(listed)}
 
 
-def seeded(records: Records, control: str) -> str:
+def description(records: Records, control: str) -> str:
     """What a negative control changes."""
     known = faults_seeded(records)
     return known[control][1]["what"] if control in known else UNKNOWN
 
 
-def noticed(records: Records) -> Block:
+def outcomes_table(records: Records) -> Block:
     """What was seeded, and what came of it."""
     traced, known = records["traceability"]["requirements"], faults_seeded(records)
-    using: dict[str, list[str]] = {}
-    for name, found in traced.items():
-        for control in found["negative_controls"]:
-            using.setdefault(control, []).append(name)
+    requirements_by_control: dict[str, list[str]] = {}
+    for name, requirement in traced.items():
+        for control in requirement["negative_controls"]:
+            requirements_by_control.setdefault(control, []).append(name)
     rows = []
-    for control in sorted(using.keys() | known.keys()):
-        first, what, where = control, UNKNOWN, "unknown"
+    for control in sorted(requirements_by_control.keys() | known.keys()):
+        cells = (control, UNKNOWN, "unknown")
         if control in known:
-            first, what, where = _described(records, *known[control])
+            cells = _description_cells(records, *known[control])
         verdicts = [
-            (name, ": ", news(traced[name]["negative_controls"][control])) for name in using.get(control, [])
+            (name, ": ", status_span(traced[name]["negative_controls"][control]))
+            for name in requirements_by_control.get(control, [])
         ]
-        rows.append(
-            Row((first, what, where, verdicts or "no requirement names it", _red(records, control)), control)
-        )
+        noticed_by = _noticed_by(records, control)
+        rows.append(Row((*cells, verdicts or "no requirement names it", noticed_by), control))
     return table(
         "Each fault was put into a copy of the code, or into the predictions; the tests or the "
         "criterion of every requirement that names it "
@@ -46,7 +45,9 @@ def noticed(records: Records) -> Block:
     )
 
 
-def _described(records: Records, number: int, fault: dict) -> tuple:
+def _description_cells(records: Records, number: int, fault: dict) -> tuple:
+    """The cells 'negative control', 'what was seeded' and 'where'."""
+
     def show(key, **look):
         return records.show("seeded_faults", "negative_controls", number, key, **look)
 
@@ -57,14 +58,14 @@ def _described(records: Records, number: int, fault: dict) -> tuple:
     )
 
 
-def _red(records: Records, control: str):
+def _noticed_by(records: Records, control: str):
     """The test, or the criterion, that noticed the fault, for each requirement."""
-    found = records["negative_controls"]["controls"].get(control, {"requirements": {}})["requirements"]
+    outcomes = records["negative_controls"]["controls"].get(control, {"requirements": {}})["requirements"]
     return [
         (
             records.show("negative_controls", "controls", control, "requirements", name, "red"),
             f" ({row['kind']})" if row.get("kind") else "",
         )
-        for name, row in found.items()
+        for name, row in outcomes.items()
         if row["red"]
     ] or "nothing yet"

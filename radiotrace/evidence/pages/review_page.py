@@ -48,7 +48,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Content:
     """All that a page shows."""
 
     items: list[Waiting]
@@ -59,7 +59,7 @@ class Shown:
         return records.digest(asdict(self))
 
 
-def shown(written: Design, names: list[str], n_openings: int) -> Shown:
+def content_of(written: Design, names: list[str], n_openings: int) -> Content:
     """What a page shows of these items.
 
     Args:
@@ -68,42 +68,41 @@ def shown(written: Design, names: list[str], n_openings: int) -> Shown:
         n_openings: lines of the ledger of the test part so far.
     """
     items, ledger = controls.items(written), written.reviews
-    rows = []
+    waiting = []
     for name in names:
-        content, state = items[name], reviews.status(name, items[name], ledger)
-        text = as_text(content)
+        item, state = items[name], reviews.status(name, items[name], ledger)
+        text = as_text(item)
         before = None
         if state == "suspect":
             last = [line for line in ledger if line["item"] == name][-1]
             before = earlier(written, name, last["sha256"])
-        rows.append(
+        waiting.append(
             Waiting(
-                name,
-                title(content),
-                state,
-                records.digest(content),
-                text,
-                None if before is None else changes(as_text(before), text),
-                bool(n_openings) and reviews.new_criterion(name, content, ledger),
+                name=name,
+                title=title(item),
+                state=state,
+                sha256=records.digest(item),
+                text=text,
+                changes=None if before is None else changes(as_text(before), text),
+                late=bool(n_openings) and reviews.new_criterion(name, item, ledger),
             )
         )
-    return Shown(rows, n_openings)
+    return Content(waiting, n_openings)
 
 
-def title(content: dict) -> str:
-    """A few words for the list: the item's title, name or first sentence; nothing where it has none."""
-    return next(
-        (content[key] for key in ("title", "name", "what", "hazard") if isinstance(content.get(key), str)), ""
-    )
+def title(item: dict) -> str:
+    """A few words for the list: the item's title, name or first sentence; '' where it has none."""
+    texts = (item.get(key) for key in ("title", "name", "what", "hazard"))
+    return next((text for text in texts if isinstance(text, str)), "")
 
 
-def as_text(content: dict) -> str:
+def as_text(item: dict) -> str:
     """An item as YAML, its keys in the order in which people wrote them."""
     from ruamel.yaml import YAML  # here, because a review of one item needs no page
 
     yaml, text = YAML(typ="rt", pure=True), io.StringIO()
     yaml.width, yaml.allow_unicode = WIDTH, True
-    yaml.dump(content, text)
+    yaml.dump(item, text)
     return text.getvalue()
 
 
@@ -113,8 +112,10 @@ def changes(before: str, after: str) -> list[str]:
 
 
 def earlier(written: Design, name: str, sha256: str) -> dict | None:
-    """An item as it was when it was reviewed, from the history of the file that holds it now, and of the file
-    that held it while the software and the study were in one folder; None where git does not know it.
+    """An item as it was when it was reviewed; None where git does not know it.
+
+    It is looked for in the history of the file that holds it now, then in that of the file that held it while
+    the software and the study were in one folder.
 
     Args:
         written: of controls.load.
@@ -123,22 +124,22 @@ def earlier(written: Design, name: str, sha256: str) -> dict | None:
     """
     home = written.folders[written.owner(name)]
     now = records.digest(controls.items(written)[name])
-    for path in (path for path in controls.files(home) if path.suffix == ".yaml"):
-        if now not in _parts(path.read_text("utf-8")):
+    for path in controls.files(home):
+        if path.suffix != ".yaml" or now not in _possible_items(path.read_text("utf-8")):
             continue
         place = path.relative_to(home).as_posix()
-        for folder, before in ((home, place), (written.folders[STUDY], FORMERLY.get(place, place))):
-            for commit in _git(folder, "rev-list", "HEAD", "--", before).split():
-                then = _parts(_git(folder, "cat-file", "blob", f"{commit}:./{before}"))
-                if sha256 in then:
-                    return then[sha256]
+        for folder, former_place in ((home, place), (written.folders[STUDY], FORMERLY.get(place, place))):
+            for commit in _git(folder, "rev-list", "HEAD", "--", former_place).split():
+                items = _possible_items(_git(folder, "cat-file", "blob", f"{commit}:./{former_place}"))
+                if sha256 in items:
+                    return items[sha256]
     return None
 
 
 @cache
-def _parts(text: str) -> dict[str, dict]:
-    """Whatever a file of design controls holds that may be an item, by its digest: the whole, the entries of
-    its lists, and the whole without them."""
+def _possible_items(text: str) -> dict[str, dict]:
+    """Digest -> what may be an item in a file of design controls: the whole, the entries of its lists, and
+    the whole without a list whose entries are reviewed apart."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "design.yaml"
         file.write_text(text, "utf-8", "surrogateescape")
@@ -148,15 +149,15 @@ def _parts(text: str) -> dict[str, dict]:
             return {}
     if not isinstance(whole, dict):
         return {}
-    found = [whole]
+    entries = [whole]
     for value in whole.values():
         if isinstance(value, list):
-            found += [entry for entry in value if isinstance(entry, dict)]
-    found += [
-        {key: value for key, value in whole.items() if key not in lists} for lists in controls.REVIEWED_APART
-    ]
-    found += [{"of_software": whole["of_software"]}] if "of_software" in whole else []
-    return {records.digest(entry): entry for entry in found}
+            entries += [entry for entry in value if isinstance(entry, dict)]
+    for lists in controls.REVIEWED_APART:
+        entries.append({key: value for key, value in whole.items() if key not in lists})
+    if "of_software" in whole:
+        entries.append({"of_software": whole["of_software"]})
+    return {records.digest(entry): entry for entry in entries}
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -176,11 +177,11 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def render(what: Shown, asked: str) -> str:
+def render(content: Content, command: str) -> str:
     """The page.
 
     Args:
-        asked: the command that was called, without who signs.
+        command: that was called, without who signs.
     """
     import jinja2  # here, because a review of one item needs no page
 
@@ -192,4 +193,4 @@ def render(what: Shown, asked: str) -> str:
         keep_trailing_newline=True,
     )
     template = environment.from_string(TEMPLATE.read_text("utf-8"))
-    return template.render(shown=asdict(what), digest=what.digest(), asked=asked)
+    return template.render(shown=asdict(content), digest=content.digest(), command=command)

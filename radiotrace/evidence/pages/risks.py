@@ -1,16 +1,16 @@
 """The summary of risks: what is not acceptable first, then every hazard and every control, and how risk is
 judged."""
 
-from radiotrace.evidence.pages.parts import (
+from radiotrace.evidence.pages.elements import (
     Page,
     Records,
     Row,
     Section,
     Span,
-    apart,
-    counted,
+    count_of,
     facts,
-    news,
+    separated,
+    status_span,
     table,
     text,
 )
@@ -39,22 +39,19 @@ def page(records: Records) -> Page:
 
 
 def _sum(records: Records) -> tuple:
-    def count(*keys):
-        return tuple(
-            part
-            for key in keys
-            for part in (key if key.startswith(" ") else records.show("risks", "completeness", key),)
-        )
+    def count(key):
+        return records.show("risks", "completeness", key)
 
+    n_hazards, n_controls = count("n_hazards"), count("n_controls")
     return (
         facts(
-            ("hazards that are acceptable", count("n_hazards_acceptable", " of ", "n_hazards")),
-            ("hazards with controls", count("n_hazards_with_controls", " of ", "n_hazards")),
+            ("hazards that are acceptable", (count("n_hazards_acceptable"), " of ", n_hazards)),
+            ("hazards with controls", (count("n_hazards_with_controls"), " of ", n_hazards)),
             (
                 "hazards whose controls are all effective",
-                count("n_hazards_controls_effective", " of ", "n_hazards"),
+                (count("n_hazards_controls_effective"), " of ", n_hazards),
             ),
-            ("controls that are effective", count("n_controls_effective", " of ", "n_controls")),
+            ("controls that are effective", (count("n_controls_effective"), " of ", n_controls)),
             ("new risks from controls", count("n_new_risks")),
             (
                 "overall residual risk",
@@ -73,21 +70,27 @@ def _sum(records: Records) -> tuple:
 
 
 def _order(item) -> tuple:
-    """What is not acceptable first, then by number of the id."""
+    """Hazards that are not acceptable first, then by the number of the id."""
     name, hazard = item
     return (hazard["acceptable"], int(name.rpartition("-")[2]))
 
 
+def _order_of_control(item) -> tuple:
+    """Controls that are not effective first, then by the number of the id."""
+    name, control = item
+    return (control["effective"], int(name.rpartition("-")[2]))
+
+
 def _hazards(records: Records):
     rows = []
-    for name, one in sorted(records["risks"]["hazards"].items(), key=_order):
+    for name, hazard in sorted(records["risks"]["hazards"].items(), key=_order):
         acceptable = records.tell(
-            "acceptable" if one["acceptable"] else "not acceptable",
+            "acceptable" if hazard["acceptable"] else "not acceptable",
             "risks",
             "hazards",
             name,
             "acceptable",
-            look="good" if one["acceptable"] else "bad",
+            look="good" if hazard["acceptable"] else "bad",
         )
         new = [
             (
@@ -97,21 +100,27 @@ def _hazards(records: Records):
                 risk["hazard"] or "a hazard that is not listed",
                 f": {risk['text']}",
             )
-            for risk in one["new_risks"]
+            for risk in hazard["new_risks"]
         ]
-        what = [Span(one["title"], "", "strong"), one["situation"], ("Harm: ", one["harm"]), *new]
+        situation = [
+            Span(hazard["title"], "", "strong"),
+            hazard["situation"],
+            ("Harm: ", hazard["harm"]),
+            *new,
+        ]
+        verdict = [acceptable, *hazard["reasons"]]
+        if hazard["residual_reason"]:
+            verdict.append(hazard["residual_reason"])
         rows.append(
             Row(
                 (
                     records.tell(name, "risks", "hazards", name),
-                    what,
-                    *(_level(records, name, when) for when in ("before", "residual", "after_if_effective")),
-                    apart(one["controls"]),
-                    [
-                        acceptable,
-                        *one["reasons"],
-                        *([one["residual_reason"]] if one["residual_reason"] else []),
-                    ],
+                    situation,
+                    _level(records, name, "before"),
+                    _level(records, name, "residual"),
+                    _level(records, name, "after_if_effective"),
+                    separated(hazard["controls"]),
+                    verdict,
                 ),
                 name,
             )
@@ -149,23 +158,19 @@ def _level(records: Records, name: str, when: str):
 
 def _matrix(records: Records):
     levels, hazards = records["risks"]["acceptability"], records["risks"]["hazards"]
-    severities = [one["id"] for one in records["risks"]["scales"]["severity"]]
+    severities = [hazard["id"] for hazard in records["risks"]["scales"]["severity"]]
+    hazards_by_place: dict[tuple, list[str]] = {}
+    for name, hazard in sorted(hazards.items(), key=_order):
+        if residual := hazard["residual"]:
+            hazards_by_place.setdefault((residual["probability"], residual["severity"]), []).append(name)
     rows = []
     for probability in sorted(levels, reverse=True):
         cells = []
         for severity in severities:
-            mine = [
-                name
-                for name, one in sorted(hazards.items(), key=_order)
-                if one["residual"]
-                and (one["residual"]["probability"], one["residual"]["severity"]) == (probability, severity)
-            ]
-            cells.append(
-                [
-                    records.show("risks", "acceptability", probability, severity),
-                    *([apart(mine)] if mine else []),
-                ]
-            )
+            cell: list = [records.show("risks", "acceptability", probability, severity)]
+            if names := hazards_by_place.get((probability, severity)):
+                cell.append(separated(names))
+            cells.append(cell)
         rows.append((probability, *cells))
     return table(
         "Level of each pair of probability and severity, and the hazards that lie there as things are.",
@@ -176,34 +181,33 @@ def _matrix(records: Records):
 
 def _controls(records: Records):
     rows = []
-    for name, one in sorted(
-        records["risks"]["controls"].items(),
-        key=lambda item: (item[1]["effective"], int(item[0].rpartition("-")[2])),
-    ):
-        told = [
-            (f"{found['file']}: “{found['phrase']}” ", news("found" if found["found"] else "not found"))
-            for found in one["informed_by"]
+    for name, control in sorted(records["risks"]["controls"].items(), key=_order_of_control):
+        informed = [
+            (
+                f"{passage['file']}: “{passage['phrase']}” ",
+                status_span("found" if passage["found"] else "not found"),
+            )
+            for passage in control["informed_by"]
         ]
         verdict = records.tell(
-            "effective" if one["effective"] else "not shown effective",
+            "effective" if control["effective"] else "not shown effective",
             "risks",
             "controls",
             name,
             "effective",
-            look="good" if one["effective"] else "bad",
+            look="good" if control["effective"] else "bad",
         )
-        unmet = [
+        requirements = [
             (requirement, ": ", records.verdict("traceability", "requirements", requirement, "status"))
-            for requirement in one["requirements"]
+            for requirement in control["requirements"]
         ]
-        what = [Span(one["title"], "", "strong"), one["type"]]
         rows.append(
             Row(
                 (
                     records.tell(name, "risks", "controls", name),
-                    what,
-                    apart(one["hazards"]),
-                    [*unmet, *told] or "none",
+                    [Span(control["title"], "", "strong"), control["type"]],
+                    separated(control["hazards"]),
+                    [*requirements, *informed] or "none",
                     verdict,
                 ),
                 name,
@@ -222,48 +226,45 @@ def _gaps(records: Records):
     if not records["risks"]["gaps"]:
         return text(("No gap: ", records.tell("the list is empty", "risks", "gaps"), "."))
     return table(
-        f"{counted(len(records['risks']['gaps']), 'gap')}.",
+        f"{count_of(len(records['risks']['gaps']), 'gap')}.",
         ("item", "what is missing"),
         [
-            (one["item"], records.show("risks", "gaps", number, "gap"))
-            for number, one in enumerate(records["risks"]["gaps"])
+            (row["item"], records.show("risks", "gaps", number, "gap"))
+            for number, row in enumerate(records["risks"]["gaps"])
         ],
         wide=(1,),
     )
 
 
 def _scales(records: Records) -> tuple:
-    scales, levels = records["risks"]["scales"], records["risks"]["levels"]
-    tables = [
-        table(
-            f"{kind.capitalize()}.",
-            ("", "name", "meaning"),
-            [
-                (
-                    records.show("risks", "scales", kind, number, "id"),
-                    records.show("risks", "scales", kind, number, "title"),
-                    records.show("risks", "scales", kind, number, "meaning"),
-                )
-                for number in range(len(scales[kind]))
-            ],
-            wide=(2,),
-        )
-        for kind in ("probability", "severity")
-    ]
+    levels = table(
+        "Levels.",
+        ("level", "acceptable", "meaning"),
+        [
+            (
+                level,
+                records.show("risks", "levels", level, "acceptable"),
+                records.show("risks", "levels", level, "meaning"),
+            )
+            for level in sorted(records["risks"]["levels"])
+        ],
+        wide=(2,),
+    )
     return (
         text(records.show("risks", "scales", "perspective")),
-        *tables,
-        table(
-            "Levels.",
-            ("level", "acceptable", "meaning"),
-            [
-                (
-                    level,
-                    records.show("risks", "levels", level, "acceptable"),
-                    records.show("risks", "levels", level, "meaning"),
-                )
-                for level in sorted(levels)
-            ],
-            wide=(2,),
-        ),
+        _scale(records, "probability"),
+        _scale(records, "severity"),
+        levels,
     )
+
+
+def _scale(records: Records, kind: str):
+    rows = [
+        (
+            records.show("risks", "scales", kind, number, "id"),
+            records.show("risks", "scales", kind, number, "title"),
+            records.show("risks", "scales", kind, number, "meaning"),
+        )
+        for number in range(len(records["risks"]["scales"][kind]))
+    ]
+    return table(f"{kind.capitalize()}.", ("", "name", "meaning"), rows, wide=(2,))

@@ -1,7 +1,7 @@
 """The table of software components: what runs, whose it is, under which licence, and what nobody knows of
 it."""
 
-from radiotrace.evidence.pages.parts import Page, Records, Section, Span, listed, table, text
+from radiotrace.evidence.pages.elements import Page, Records, Section, Span, bullets, table, text
 
 END, SUPPORT = "cdx:lifecycle:milestone:endOfSupport", "radiotrace:support_level"
 KINDS = ("direct", "platform", "transitive")
@@ -9,65 +9,54 @@ KINDS = ("direct", "platform", "transitive")
 
 def page(records: Records) -> Page:
     """The document."""
-    bill = records["sbom.runtime.cdx"]
     sections = [
         Section("completeness", "How complete the bills are", _completeness(records)),
         Section("vulnerabilities", "Vulnerabilities", (_vulnerabilities(records),)),
+        *(Section(kind, f"Components: {kind}", (_components(records, kind),)) for kind in KINDS),
+        Section("anomalies", "Anomalies of components that were met", (_anomalies(records),), new_page=True),
     ]
-    for kind in KINDS:
-        rows = [
-            _row(records, number, one)
-            for number, one in enumerate(bill["components"])
-            if _property(one, "radiotrace:kind") == kind
-        ]
-        sections.append(
-            Section(
-                kind,
-                f"Components: {kind}",
-                (
-                    table(
-                        f"{len(rows)} components. The name leads to the component in the bill; unknown is "
-                        f"said, not left "
-                        f"out. Hashes are of the file that was "
-                        "installed "
-                        "(SHA-256).",
-                        ("name", "version", "licence", "supplier", "support", "end of support", "SHA-256"),
-                        rows,
-                        wide=(2, 3, 6),
-                        left_out=(6,),
-                    ),
-                ),
-            )
-        )
     return Page(
         "sbom",
         "Software bill of materials",
         "The components that run, from sbom.runtime.cdx.json (CycloneDX 1.6).",
-        [
-            *sections,
-            Section(
-                "anomalies", "Anomalies of components that were met", (_anomalies(records),), new_page=True
-            ),
-        ],
+        sections,
         landscape=True,
     )
 
 
+def _components(records: Records, kind: str):
+    rows = [
+        _row(records, number, component)
+        for number, component in enumerate(records["sbom.runtime.cdx"]["components"])
+        if _property(component, "radiotrace:kind") == kind
+    ]
+    return table(
+        f"{len(rows)} components. The name leads to the component in the bill; unknown is said, not left "
+        "out. Hashes are of the file that was installed (SHA-256).",
+        ("name", "version", "licence", "supplier", "support", "end of support", "SHA-256"),
+        rows,
+        wide=(2, 3, 6),
+        left_out=(6,),
+    )
+
+
 def _property(component: dict, name: str) -> str | None:
-    return next((one["value"] for one in component.get("properties", []) if one["name"] == name), None)
+    return next((entry["value"] for entry in component.get("properties", []) if entry["name"] == name), None)
 
 
-def _row(records: Records, number: int, one: dict) -> tuple:
-    digest = next((entry["content"] for entry in one.get("hashes", []) if entry["alg"] == "SHA-256"), None)
+def _row(records: Records, number: int, component: dict) -> tuple:
+    digest = next(
+        (entry["content"] for entry in component.get("hashes", []) if entry["alg"] == "SHA-256"), None
+    )
     cells = (
-        one.get("version"),
-        _licence(one),
-        one.get("supplier", {}).get("name"),
-        _property(one, SUPPORT),
-        _property(one, END),
+        component.get("version"),
+        _licence(component),
+        component.get("supplier", {}).get("name"),
+        _property(component, SUPPORT),
+        _property(component, END),
     )
     return (
-        records.tell(one["name"], "sbom.runtime.cdx", "components", number),
+        records.tell(component["name"], "sbom.runtime.cdx", "components", number),
         *(_known(cell) for cell in cells),
         _known(digest, "code"),
     )
@@ -78,62 +67,50 @@ def _known(value: str | None, look: str = "") -> Span:
 
 
 def _licence(component: dict) -> str | None:
-    found = [
-        one.get("expression") or one["license"].get("id") or one["license"].get("name")
-        for one in component.get("licenses", [])
+    names = [
+        licence.get("expression") or licence["license"].get("id") or licence["license"].get("name")
+        for licence in component.get("licenses", [])
     ]
-    return "; ".join(found) or None
+    return "; ".join(names) or None
 
 
 def _completeness(records: Records) -> tuple:
-    tables = []
-    for bill, of in records["soup"]["completeness"].items():
-        kinds = list(of["components"])
-        attributes = sorted({name for kind in kinds for name in of["components"][kind]})
-        tables.append(
-            table(
-                f"{bill.capitalize()}: of how many components each attribute is known.",
-                ("attribute", *kinds),
-                [
-                    (
-                        attribute.replace("_", " "),
-                        *(
-                            (
-                                records.show(
-                                    "soup", "completeness", bill, "components", kind, attribute, "n_known"
-                                ),
-                                " of ",
-                                records.show(
-                                    "soup", "completeness", bill, "components", kind, attribute, "n"
-                                ),
-                            )
-                            for kind in kinds
-                        ),
-                    )
-                    for attribute in attributes
-                ],
-            )
-        )
-    left_out = [
-        (f"{bill}, {name}: ", records.show("soup", "completeness", bill, "left_out", name))
-        for bill, of in records["soup"]["completeness"].items()
-        for name in of["left_out"]
-    ]
+    tables, notes = [], []
+    for bill, counts in records["soup"]["completeness"].items():
+        tables.append(_counts(records, bill, counts["components"]))
+        notes += [
+            (f"{bill}, {name}: ", records.show("soup", "completeness", bill, "left_out", name))
+            for name in counts["left_out"]
+        ]
     metadata = records["sbom.runtime.cdx"]["metadata"]
-    missing = [
+    notes += [
         ("not listed: ", records.show("sbom.runtime.cdx", "metadata", "properties", number, "value"))
-        for number, one in enumerate(metadata.get("properties", []))
-        if one["name"] == "radiotrace:not_listed"
+        for number, entry in enumerate(metadata.get("properties", []))
+        if entry["name"] == "radiotrace:not_listed"
     ]
-    return (*tables, listed([*left_out, *missing]))
+    return (*tables, bullets(notes))
+
+
+def _counts(records: Records, bill: str, kinds: dict[str, dict]):
+    """A row for each attribute: of how many components of each kind it is known."""
+
+    def show(*path):
+        return records.show("soup", "completeness", bill, "components", *path)
+
+    rows = []
+    for attribute in sorted(set().union(*kinds.values())):
+        counts = [(show(kind, attribute, "n_known"), " of ", show(kind, attribute, "n")) for kind in kinds]
+        rows.append((attribute.replace("_", " "), *counts))
+    caption = f"{bill.capitalize()}: of how many components each attribute is known."
+    return table(caption, ("attribute", *kinds), rows)
 
 
 def vulnerability_status(records: Records) -> Span:
     """Whether anybody looked vulnerabilities up."""
     number = next(
         place
-        for place, one in enumerate(records["vex"]["metadata"]["properties"])
-        if one["name"] == "radiotrace:vulnerability_status"
+        for place, entry in enumerate(records["vex"]["metadata"]["properties"])
+        if entry["name"] == "radiotrace:vulnerability_status"
     )
     return records.show("vex", "metadata", "properties", number, "value")
 
@@ -157,16 +134,15 @@ def _vulnerabilities(records: Records):
 
 
 def _anomalies(records: Records):
-    rows = [
-        (
-            records.tell(one["name"], "soup", "soup", number),
-            records.show("soup", "soup", number, "anomalies", place, "anomaly"),
-            records.show("soup", "soup", number, "anomalies", place, "measure"),
-            records.show("soup", "soup", number, "anomalies", place, "source"),
-        )
-        for number, one in enumerate(records["soup"]["soup"])
-        for place in range(len(one["anomalies"]))
-    ]
+    rows = []
+    for number, component in enumerate(records["soup"]["soup"]):
+        for place in range(len(component["anomalies"])):
+
+            def show(key, path=("soup", number, "anomalies", place)):
+                return records.show("soup", *path, key)
+
+            name = records.tell(component["name"], "soup", "soup", number)
+            rows.append((name, show("anomaly"), show("measure"), show("source")))
     return table(
         "What is known to go wrong, and what stands against it.",
         ("component", "anomaly", "measure", "source"),

@@ -1,15 +1,15 @@
 """The traceability matrix: from each need to the verdicts on its requirements, and back from tests,
 controls and clauses. Gaps are rows."""
 
-from radiotrace.evidence.pages.parts import (
+from radiotrace.evidence.pages.elements import (
     Page,
     Records,
     Row,
     Section,
     Span,
-    apart,
-    counted,
-    news,
+    count_of,
+    separated,
+    status_span,
     table,
     text,
 )
@@ -43,7 +43,7 @@ def _needs(records: Records):
                 records.tell(need["id"], "requirements", "user_needs", number),
                 records.show("requirements", "user_needs", number, "text"),
                 records.show("traceability", "user_needs", need["id"], "owner"),
-                apart(records["traceability"]["user_needs"][need["id"]]["requirements"]),
+                separated(records["traceability"]["user_needs"][need["id"]]["requirements"]),
                 records.verdict("traceability", "user_needs", need["id"], "status"),
             ),
             need["id"],
@@ -61,23 +61,29 @@ def _needs(records: Records):
 def _matrix(records: Records):
     judged = {row["requirement"]: number for number, row in enumerate(records["acceptance"]["results"])}
     rows, outcomes = [], records["traceability"]["tests"]
-    for one in records["requirements"]["requirements"]:
-        name, found = one["id"], records["traceability"]["requirements"][one["id"]]
+    for requirement in records["requirements"]["requirements"]:
+        name = requirement["id"]
+        links = records["traceability"]["requirements"][name]
         tests = [
-            (Span(test.removeprefix("tests/"), "", "plain"), ": ", news(outcomes[test]["outcome"]))
-            for test in found["tests"]
+            (Span(test.removeprefix("tests/"), "", "plain"), ": ", status_span(outcomes[test]["outcome"]))
+            for test in links["tests"]
         ]
-        controls = [(control, ": ", news(verdict)) for control, verdict in found["negative_controls"].items()]
+        controls = [
+            (control, ": ", status_span(verdict)) for control, verdict in links["negative_controls"].items()
+        ]
+        status = [records.verdict("traceability", "requirements", name, "status")]
+        if links["reasons"]:
+            status = [*status, count_of(len(links["reasons"]), "reason")]
         rows.append(
             (
-                apart(found["user_needs"]),
-                [name, Span(found["title"], "", "strong")],
+                separated(links["user_needs"]),
+                [name, Span(links["title"], "", "strong")],
                 records.show("traceability", "requirements", name, "owner"),
-                apart(found["risk_controls"]),
+                separated(links["risk_controls"]),
                 tests or "none",
                 controls or "none",
                 _criterion(records, judged.get(name)),
-                [records.verdict("traceability", "requirements", name, "status"), *_why(found)],
+                status,
             )
         )
     return table(
@@ -97,10 +103,6 @@ def _matrix(records: Records):
         rows,
         wide=(4,),
     )
-
-
-def _why(found: dict) -> list[str]:
-    return [counted(len(found["reasons"]), "reason")] if found["reasons"] else []
 
 
 def _criterion(records: Records, number: int | None):
@@ -125,21 +127,16 @@ def _gaps(records: Records):
     rows = []
     for number, gap in enumerate(gaps):
         reasons = records["traceability"]["requirements"].get(gap["item"], {"reasons": []})["reasons"]
-        # the report on verification lists them, each for itself
-        whole = gap["gap"] == f"not verified: {'; '.join(reasons)}"
-        rows.append(
-            (
-                gap["item"],
-                records.tell(
-                    f"not verified, for {counted(len(reasons), 'reason')}", "traceability", "gaps", number
-                )
-                if whole
-                else records.show("traceability", "gaps", number, "gap"),
-            )
-        )
+        if gap["gap"] == f"not verified: {'; '.join(reasons)}":
+            # the report on verification lists each reason
+            words = f"not verified, for {count_of(len(reasons), 'reason')}"
+            missing = records.tell(words, "traceability", "gaps", number)
+        else:
+            missing = records.show("traceability", "gaps", number, "gap")
+        rows.append((gap["item"], missing))
     return (
         table(
-            f"{counted(len(gaps), 'gap')}. The summary of risks has all gaps of risks, the checklists "
+            f"{count_of(len(gaps), 'gap')}. The summary of risks has all gaps of risks, the checklists "
             f"those of standards.",
             ("item", "what is missing"),
             rows,
@@ -150,8 +147,8 @@ def _gaps(records: Records):
 
 def _baseline(records: Records):
     """What became of each requirement since somebody signed for it."""
-    found = records["traceability"].get("baseline")
-    if found is None:
+    baseline = records["traceability"].get("baseline")
+    if baseline is None:
         return (
             text(
                 (
@@ -163,7 +160,7 @@ def _baseline(records: Records):
     counts = []
     for kind in ("gone", "softened", "reworded", "retired", "new"):
         counts += [", " if counts else "", records.show("traceability", "baseline", f"n_{kind}"), f" {kind}"]
-    told = text(
+    summary = text(
         (
             "Of ",
             records.show("traceability", "baseline", "n_requirements"),
@@ -178,38 +175,34 @@ def _baseline(records: Records):
             change["kind"],
             records.show("traceability", "baseline", "changes", number, "what"),
         )
-        for number, change in enumerate(found["changes"])
+        for number, change in enumerate(baseline["changes"])
     ]
-    return (
-        (
-            told,
-            table(
-                "Gone, softened and reworded requirements block a release until they are signed for again.",
-                ("requirement", "since then", "what"),
-                rows,
-                wide=(2,),
-            ),
-        )
-        if rows
-        else (told,)
+    if not rows:
+        return (summary,)
+    changes = table(
+        "Gone, softened and reworded requirements block a release until they are signed for again.",
+        ("requirement", "since then", "what"),
+        rows,
+        wide=(2,),
     )
+    return (summary, changes)
 
 
 def _tests(records: Records):
     run = records["tests"]["tests"]
     rows = []
-    for test, found in records["traceability"]["tests"].items():
-        cases = records.show("tests", "tests", test, "cases") if test in run else "unknown"
-        source = (
-            records.show("tests", "tests", test, "source_sha256", look="code") if test in run else "unknown"
-        )
+    for test, test_links in records["traceability"]["tests"].items():
+        cases = source = "unknown"
+        if test in run:
+            cases = records.show("tests", "tests", test, "cases")
+            source = records.show("tests", "tests", test, "source_sha256", look="code")
         rows.append(
             Row(
                 (
                     records.tell(test, "traceability", "tests", test, look="code"),
                     records.verdict("traceability", "tests", test, "outcome"),
                     cases,
-                    apart(found["verifies"]),
+                    separated(test_links["verifies"]),
                     source,
                 ),
                 test,
@@ -226,24 +219,16 @@ def _tests(records: Records):
 
 
 def _clauses(records: Records):
-    named: dict[str, list[str]] = {}
-    for one in records["requirements"]["requirements"]:
-        for clause in one["clauses"]:
-            named.setdefault(clause, []).append(one["id"])
-    known = {
-        row["id"]
-        for name, content in records.bundle.items()
-        if name.startswith("compliance_")
-        for row in content["rows"]
-    }
-    rows = [
-        (
-            clause,
-            apart(ids),
-            "a row of a checklist" if clause in known else "no row of any checklist has this id",
-        )
-        for clause, ids in sorted(named.items())
-    ]
+    requirements_by_clause: dict[str, list[str]] = {}
+    for requirement in records["requirements"]["requirements"]:
+        for clause in requirement["clauses"]:
+            requirements_by_clause.setdefault(clause, []).append(requirement["id"])
+    checklists = [content for name, content in records.bundle.items() if name.startswith("compliance_")]
+    known = {row["id"] for checklist in checklists for row in checklist["rows"]}
+    rows = []
+    for clause, ids in sorted(requirements_by_clause.items()):
+        place = "a row of a checklist" if clause in known else "no row of any checklist has this id"
+        rows.append((clause, separated(ids), place))
     return table(
         "Clauses that requirements name. What the bundle shows of each clause stands in the checklists.",
         ("clause", "requirements", "checklist"),

@@ -2,18 +2,18 @@
 checked."""
 
 from radiotrace.evidence.pages import negative_controls
-from radiotrace.evidence.pages.parts import (
+from radiotrace.evidence.pages.elements import (
     RECORDS,
     Page,
     Records,
     Row,
     Section,
     Span,
-    apart,
+    bullets,
     facts,
-    listed,
-    news,
-    said,
+    in_words,
+    separated,
+    status_span,
     table,
     text,
 )
@@ -36,7 +36,7 @@ def page(records: Records) -> Page:
         "What was shown of each requirement, how, on which code and data; and what was not checked.",
         [
             Section("results", "Criteria of performance", (_criteria(records),)),
-            Section("unchecked", "What was not checked", (listed(unchecked(records)),)),
+            Section("unchecked", "What was not checked", (bullets(unchecked(records)),)),
             Section("object", "What was verified", (_object(records), _stages(records))),
             Section("test-part", "The test part", _test_part(records), new_page=True),
             Section(
@@ -47,7 +47,10 @@ def page(records: Records) -> Page:
             ),
             *(_requirement(records, number) for number in range(len(requirements))),
             Section(
-                "negative-controls", "Negative controls", (negative_controls.noticed(records),), new_page=True
+                "negative-controls",
+                "Negative controls",
+                (negative_controls.outcomes_table(records),),
+                new_page=True,
             ),
             Section("anomalies", "Known anomalies", (_anomalies(records),), new_page=True),
             Section("stale", "Files that changed since the tests ran", _stale(records)),
@@ -57,18 +60,18 @@ def page(records: Records) -> Page:
 
 def _criteria(records: Records):
     rows = []
-    for number, one in enumerate(records["acceptance"]["results"]):
+    for number, result in enumerate(records["acceptance"]["results"]):
 
         def show(*path, number=number):
             return records.show("acceptance", "results", number, *path)
 
         rows.append(
             (
-                one["requirement"],
+                result["requirement"],
                 show("metric"),
                 show("mean"),
-                (show("observed"), f" ({one['bound']})"),
-                ("≥ " if one["op"] == ">=" else "≤ ", show("threshold")),
+                (show("observed"), f" ({result['bound']})"),
+                ("≥ " if result["op"] == ">=" else "≤ ", show("threshold")),
                 (show("n_subjects"), ", at least ", show("min_subjects")),
                 _interval(records, number),
                 show("prespecified"),
@@ -96,12 +99,14 @@ def _criteria(records: Records):
 
 def _interval(records: Records, number: int):
     ci = records["acceptance"]["results"][number]["ci"]
-    words = f"{said(100 * ci['level'])} %, {ci['sided']}-sided, {ci['method']} over {ci['resample_unit']}s"
+    words = (
+        f"{in_words(100 * ci['level'])} %, {ci['sided']}-sided, {ci['method']} over {ci['resample_unit']}s"
+    )
     return records.tell(words, "acceptance", "results", number, "ci")
 
 
 def unchecked(records: Records) -> list:
-    """What a reader might take for checked and that was not, a line each."""
+    """A line for each thing that a reader might take for checked and that was not."""
     return [
         *_missing(records),
         *_not_part(records),
@@ -113,7 +118,7 @@ def unchecked(records: Records) -> list:
 
 
 def _missing(records: Records) -> list:
-    """What should have run and did not, or not on this code; what was decided too late."""
+    """Tests that did not run, or ran on other code; items without a review; criteria that came too late."""
     traced = records["traceability"]
     not_run = [name for name, test in traced["tests"].items() if test["outcome"] == "not run"]
     numbers = (
@@ -126,20 +131,20 @@ def _missing(records: Records) -> list:
         ),
         ("unreviewed", len(traced["unreviewed"]), "items are not reviewed as they stand"),
     )
-    found = (
-        []
-        if records["tests"]["whole"]
-        else [records.tell("The tests ran in part only, or not at all.", "tests", "whole", look="bad")]
-    )
-    found += [
-        records.tell(f"{number} {what}.", "traceability", key, look="bad")
-        for key, number, what in numbers
+    faults: list = []
+    if not records["tests"]["whole"]:
+        faults.append(
+            records.tell("The tests ran in part only, or not at all.", "tests", "whole", look="bad")
+        )
+    faults += [
+        records.tell(f"{number} {words}.", "traceability", key, look="bad")
+        for key, number, words in numbers
         if number
     ]
     late = [row["requirement"] for row in records["acceptance"]["results"] if not row["prespecified"]]
-    return (
-        [*found, ("Criteria that were set after the test part was opened: ", *apart(late))] if late else found
-    )
+    if late:
+        faults.append(("Criteria that were set after the test part was opened: ", *separated(late)))
+    return faults
 
 
 def _not_part(records: Records) -> list:
@@ -153,21 +158,20 @@ def _not_part(records: Records) -> list:
 def _unknown(records: Records) -> list:
     """What nobody could check, by what people wrote of it."""
     use, plan = records["intended_use"], records["statistical_plan"]
-    found: list = [
+    texts: list = [
         records.show("intended_use", "inputs", number, "not_checked", place)
-        for number, one in enumerate(use["inputs"])
-        for place in range(len(one["not_checked"]))
+        for number, entry in enumerate(use["inputs"])
+        for place in range(len(entry["not_checked"]))
     ]
     if use["population"]["unknown"]:
-        found.append(
+        texts.append(
             ("Of the population is not known: ", records.show("intended_use", "population", "unknown"), ".")
         )
-    found += [
+    texts += [
         ("Deviation from the statistical plan: ", records.show("statistical_plan", "deviations", number))
         for number in range(len(plan["deviations"]))
     ]
-    return [
-        *found,
+    texts.append(
         (
             "Vulnerabilities of the packages: ",
             vulnerability_status(records),
@@ -176,8 +180,9 @@ def _unknown(records: Records) -> list:
             " of ",
             records.show("soup", "anomaly_lists", "n"),
             ".",
-        ),
-    ]
+        )
+    )
+    return texts
 
 
 def _object(records: Records):
@@ -207,11 +212,11 @@ def _stages(records: Records):
     rows = [
         (
             records.show("run", "stages", number, "stage"),
-            records.tell(str(len(one["code"])), "run", "stages", number, "code"),
-            records.tell(str(len(one["inputs"])), "run", "stages", number, "inputs"),
+            records.tell(str(len(stage["code"])), "run", "stages", number, "code"),
+            records.tell(str(len(stage["inputs"])), "run", "stages", number, "inputs"),
             records.show("run", "stages", number, "sha256", look="code"),
         )
-        for number, one in enumerate(records["run"]["stages"])
+        for number, stage in enumerate(records["run"]["stages"])
     ]
     return table(
         "Each stage of the run: the record lists every file of code and every input by SHA-256; the "
@@ -227,7 +232,11 @@ def _test_part(records: Records) -> tuple:
         "By a hash of the subject: all images of a subject are in one part.",
         ("part", "cases", "subjects"),
         [
-            (part, *(records.show("split", "counts", part, what) for what in ("cases", "subjects")))
+            (
+                part,
+                records.show("split", "counts", part, "cases"),
+                records.show("split", "counts", part, "subjects"),
+            )
             for part in records["split"]["counts"]
         ],
     )
@@ -235,9 +244,10 @@ def _test_part(records: Records) -> tuple:
         "What two parts have in common.",
         ("parts", "subjects", "images"),
         [
-            tuple(
-                records.show("split", "leakage", number, key)
-                for key in ("parts", "shared_subjects", "shared_images")
+            (
+                records.show("split", "leakage", number, "parts"),
+                records.show("split", "leakage", number, "shared_subjects"),
+                records.show("split", "leakage", number, "shared_images"),
             )
             for number in range(len(records["split"]["leakage"]))
         ],
@@ -251,21 +261,25 @@ def _test_part(records: Records) -> tuple:
     times = table(
         often,
         ("model", "stage", "what for", "cases", "metrics, SHA-256"),
-        [_opening(records, number, one) for number, one in enumerate(opened)],
+        [_opening(records, number, opening) for number, opening in enumerate(opened)],
         wide=(2,),
     )
     return (sizes, shared, times, _excluded(records))
 
 
-def _opening(records: Records, number: int, one: dict) -> tuple:
-    model, metrics = (
-        records.tell(one[key][:12], "openings", "openings", number, key, look="code")
-        for key in ("run_id", "metrics_sha256")
-    )
+def _opening(records: Records, number: int, opening: dict) -> tuple:
+    def show(key):
+        return records.show("openings", "openings", number, key)
+
+    def shortened(key):
+        return records.tell(opening[key][:12], "openings", "openings", number, key, look="code")
+
     return (
-        model,
-        *(records.show("openings", "openings", number, key) for key in ("stage", "what_for", "n_cases")),
-        metrics,
+        shortened("run_id"),
+        show("stage"),
+        show("what_for"),
+        show("n_cases"),
+        shortened("metrics_sha256"),
     )
 
 
@@ -277,19 +291,21 @@ def _excluded(records: Records):
         "Cases that were left out.",
         ("case", "reason"),
         [
-            tuple(records.show("acceptance", "excluded", number, key) for key in ("case_id", "reason"))
+            (
+                records.show("acceptance", "excluded", number, "case_id"),
+                records.show("acceptance", "excluded", number, "reason"),
+            )
             for number in range(len(excluded))
         ],
     )
 
 
 def _requirement(records: Records, number: int) -> Section:
-    one = records["requirements"]["requirements"][number]
-    name, found = one["id"], records["traceability"]["requirements"][one["id"]]
-    criterion = next(
-        (row for row, result in enumerate(records["acceptance"]["results"]) if result["requirement"] == name),
-        None,
-    )
+    requirement = records["requirements"]["requirements"][number]
+    name = requirement["id"]
+    links = records["traceability"]["requirements"][name]
+    judged = [result["requirement"] for result in records["acceptance"]["results"]]
+    result = judged.index(name) if name in judged else None
 
     def show(*path):
         return records.show("requirements", "requirements", number, *path)
@@ -298,16 +314,18 @@ def _requirement(records: Records, number: int) -> Section:
         records.tell("requirement", "requirements", "requirements", number),
         records.tell("links", "traceability", "requirements", name),
     ]
-    places += [records.tell("verdict", "acceptance", "results", criterion)] if criterion is not None else []
+    if result is not None:
+        places.append(records.tell("verdict", "acceptance", "results", result))
+    noticed = [_noticed(records, name, control) for control in links["negative_controls"]]
     return Section(
         name,
-        f"{name} {one['title']}",
+        f"{name} {requirement['title']}",
         (
             facts(
-                (RECORDS, apart(places)),
+                (RECORDS, separated(places)),
                 (
                     "status",
-                    [records.verdict("traceability", "requirements", name, "status"), *_reasons(found)],
+                    [records.verdict("traceability", "requirements", name, "status"), *_reasons(links)],
                 ),
                 ("statement", show("statement")),
                 ("whose", records.show("traceability", "requirements", name, "owner")),
@@ -322,68 +340,50 @@ def _requirement(records: Records, number: int) -> Section:
                     ),
                 ),
                 ("methods", show("verification", "methods")),
-                ("needs", apart(found["user_needs"])),
-                ("risk controls", apart(found["risk_controls"])),
-                ("clauses", apart(one["clauses"])),
-                ("tests", _tests_of(records, found)),
-                (
-                    "negative controls",
-                    [_noticed(records, name, control) for control in found["negative_controls"]] or "none",
-                ),
-                criterion is not None and ("acceptance", _acceptance(records, number, criterion)),
+                ("needs", separated(links["user_needs"])),
+                ("risk controls", separated(links["risk_controls"])),
+                ("clauses", separated(requirement["clauses"])),
+                ("tests", _tests_of(records, links)),
+                ("negative controls", noticed or "none"),
+                result is not None and ("acceptance", _acceptance(records, number, result)),
             ),
         ),
         level=3,
     )
 
 
-def _reasons(found: dict) -> list[str]:
-    """What speaks against a requirement; tests that were not run are named below."""
-    not_run = [
-        reason for reason in found["reasons"] if reason in {f"{test} was not run" for test in found["tests"]}
-    ]
-    return [reason for reason in found["reasons"] if reason not in not_run] + (
-        [f"not run, of the tests below: {len(not_run)}"] if not_run else []
-    )
+def _reasons(links: dict) -> list[str]:
+    """What speaks against a requirement. Tests that were not run are counted: they stand below by name."""
+    of_tests_not_run = {f"{test} was not run" for test in links["tests"]}
+    reasons = [reason for reason in links["reasons"] if reason not in of_tests_not_run]
+    if n_not_run := len(links["reasons"]) - len(reasons):
+        reasons.append(f"not run, of the tests below: {n_not_run}")
+    return reasons
 
 
-def _tests_of(records: Records, found: dict):
+def _tests_of(records: Records, links: dict):
     run, rows = records["tests"]["tests"], []
-    for test in found["tests"]:
-        counts = (
-            (
-                ", ",
-                records.tell(f"{run[test]['passed']} of {run[test]['cases']}", "tests", "tests", test),
-                " cases",
-            )
-            if test in run
-            else ()
-        )
-        rows.append((test, ": ", news(records["traceability"]["tests"][test]["outcome"]), *counts))
+    for test in links["tests"]:
+        row = (test, ": ", status_span(records["traceability"]["tests"][test]["outcome"]))
+        if test in run:
+            counts = f"{run[test]['passed']} of {run[test]['cases']}"
+            row += (", ", records.tell(counts, "tests", "tests", test), " cases")
+        rows.append(row)
     return rows or "none"
 
 
 def _noticed(records: Records, requirement: str, control: str) -> tuple:
     """What was seeded, what came of it, and what noticed it."""
-    seen = (
-        records["negative_controls"]["controls"]
-        .get(control, {"requirements": {}})["requirements"]
-        .get(requirement, {"red": []})
-    )
-    by = (
-        (
-            ", noticed by ",
-            records.show("negative_controls", "controls", control, "requirements", requirement, "red"),
-        )
-        if seen["red"]
-        else ()
-    )
-    return (
+    line = (
         control,
-        f" ({negative_controls.seeded(records, control)}): ",
+        f" ({negative_controls.description(records, control)}): ",
         records.verdict("traceability", "requirements", requirement, "negative_controls", control),
-        *by,
     )
+    outcomes = records["negative_controls"]["controls"].get(control, {"requirements": {}})["requirements"]
+    if requirement in outcomes and outcomes[requirement]["red"]:
+        place = ("controls", control, "requirements", requirement, "red")
+        line += (", noticed by ", records.show("negative_controls", *place))
+    return line
 
 
 def _acceptance(records: Records, number: int, result: int) -> list:
@@ -417,23 +417,24 @@ def _acceptance(records: Records, number: int, result: int) -> list:
 
 def _anomalies(records: Records):
     rows = []
-    for number, one in enumerate(records["anomalies"]["anomalies"]):
+    for number, anomaly in enumerate(records["anomalies"]["anomalies"]):
 
         def show(key, number=number):
             return records.show("anomalies", "anomalies", number, key)
 
-        decision = [show("decision"), *([("planned: ", show("planned"))] if one["planned"] else [])]
-        what = [Span(one["title"], "", "strong"), show("what")]
+        decision = [show("decision")]
+        if anomaly["planned"]:
+            decision = [*decision, ("planned: ", show("planned"))]
         rows.append(
             Row(
                 (
-                    records.tell(one["id"], "anomalies", "anomalies", number),
-                    what,
+                    records.tell(anomaly["id"], "anomalies", "anomalies", number),
+                    [Span(anomaly["title"], "", "strong"), show("what")],
                     show("evaluation"),
-                    apart((*one["requirements"], *one["hazards"])),
+                    separated((*anomaly["requirements"], *anomaly["hazards"])),
                     decision,
                 ),
-                one["id"],
+                anomaly["id"],
             )
         )
     return table(
@@ -448,7 +449,7 @@ def _stale(records: Records) -> tuple:
     if not records["traceability"]["stale"]:
         return (text(("None: ", records.tell("the tests ran on these files", "traceability", "stale"), ".")),)
     return (
-        listed(
+        bullets(
             records.show("traceability", "stale", number)
             for number in range(len(records["traceability"]["stale"]))
         ),

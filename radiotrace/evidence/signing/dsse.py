@@ -33,24 +33,28 @@ def parse(content: bytes):
     """The JSON value in untrusted bytes.
 
     Raises:
-        Refused: it is not JSON in UTF-8, holds a NaN, nests too deep, or has a key twice, of which readers
-            take one or the other.
+        Refused: it is not JSON in UTF-8, holds a NaN, nests too deep, or has a key twice: some readers take
+            the first, some the last.
     """
     try:
-        value = json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(
+            content.decode("utf-8"), object_pairs_hook=_dict_without_repeats, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError) as error:
         raise Refused(f"not JSON: {str(error)[:SHOWN]}") from None
     level = [value]
     for _ in range(DEEPEST):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, (dict, list))
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
+        level = [inner for outer in level for inner in _children(outer)]
     if level:
         raise Refused(f"not JSON that is read here: it nests more than {DEEPEST} levels deep")
     return value
+
+
+def _children(value):
+    """The values directly in a JSON value; none in a text, a number or null."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def compact(value) -> bytes:
@@ -76,7 +80,7 @@ def seal(payload: bytes, payload_type: str, key: ec.EllipticCurvePrivateKey, key
     }
 
 
-def opened(envelope, payload_type: str, key_of) -> bytes:
+def open_envelope(envelope, payload_type: str, key_of) -> bytes:
     """The payload of an envelope, known to be signed.
 
     Args:
@@ -92,7 +96,8 @@ def opened(envelope, payload_type: str, key_of) -> bytes:
     faults = list(_faults(envelope, payload_type))
     if faults:
         raise Refused(*faults)
-    payload, signature = (decoded(text) for text in (envelope["payload"], envelope["signatures"][0]["sig"]))
+    payload = from_base64(envelope["payload"])
+    signature = from_base64(envelope["signatures"][0]["sig"])
     key = key_of(envelope["signatures"][0].get("keyid") or "")
     try:
         key.verify(signature, pae(payload_type, payload), ALGORITHM)
@@ -103,7 +108,7 @@ def opened(envelope, payload_type: str, key_of) -> bytes:
     return payload
 
 
-def decoded(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
     """Bytes of standard base64, in its only spelling: without white space, with padding, with no stray bits
     in the last digit.
 
@@ -124,7 +129,7 @@ def _faults(envelope, payload_type):
         yield "not a DSSE envelope: expected payload, payloadType and signatures"
         return
     if envelope["payloadType"] != payload_type:
-        yield f"unknown payload type: found {shown(envelope['payloadType'])}, expected {payload_type!r}"
+        yield f"unknown payload type: found {quoted(envelope['payloadType'])}, expected {payload_type!r}"
     yield from _not_base64("payload", envelope["payload"])
     signatures = envelope["signatures"]
     if not isinstance(signatures, list) or len(signatures) != 1:
@@ -142,22 +147,22 @@ def _not_base64(name, text):
     try:
         if not isinstance(text, str):
             raise Refused("not plain base64")
-        decoded(text)
+        from_base64(text)
     except Refused as refused:
         yield f"{name}: {refused}"
 
 
-def shown(value) -> str:
+def quoted(value) -> str:
     """A strange value as a message repeats it: no control characters, not too long."""
     return ascii(value)[:SHOWN]
 
 
 def brief(fault: str) -> str:
-    """A fault that repeats a value, which may be long."""
+    """A fault, cut short: it may repeat a long value."""
     return fault if len(fault) <= 2 * SHOWN else fault[: 2 * SHOWN] + " …"
 
 
-def _once(pairs):
+def _dict_without_repeats(pairs):
     if len({key for key, _ in pairs}) != len(pairs):
         raise ValueError("a key stands twice")
     return dict(pairs)

@@ -30,11 +30,12 @@ SHORT = 16  # digits of a fingerprint in a file name and for people
 
 
 class Key(NamedTuple):
-    """A public key: what it is, how the clone marks it (test, release, unmarked), where it came from (clone,
-    given).
+    """A public key.
 
-    given: the reader brought the key, or its fingerprint, from elsewhere. name is what the reader calls it,
-    "" without one.
+    Attributes:
+        trust: how the clone marks it: test, release or unmarked.
+        source: 'given' where the reader brought the key, or its fingerprint, from elsewhere; else 'clone'.
+        name: what the reader calls it; "" without one.
     """
 
     public: ec.EllipticCurvePublicKey
@@ -69,37 +70,46 @@ def known(folder, given=(), fingerprints=None) -> dict[str, Key]:
     Raises:
         StageError: a file is not what it should be; names every one.
     """
-    folder, faults, found, trust = Path(folder), [], {}, {}
-    for path in sorted(folder.glob("*.json")):
-        record = _record(path, faults)
-        if record and trust.setdefault(record["fingerprint_sha256"], record["trust"]) != record["trust"]:
-            faults.append(
-                f"{path}: found trust {record['trust']}, expected "
-                f"{trust[record['fingerprint_sha256']]} as another file has it"
-            )
-    brought, lying = (
-        [Path(path) for path in given],
-        sorted(folder.glob("*.pub")) if fingerprints is not None or not given else [],
-    )
-    for path in [*brought, *lying]:
+    folder, faults, keys_by_fingerprint = Path(folder), [], {}
+    trust_by_fingerprint = _marks(folder, faults)
+    names = fingerprints or {}
+    brought = [Path(path) for path in given]
+    of_clone = sorted(folder.glob("*.pub")) if fingerprints is not None or not given else []
+    for path in [*brought, *of_clone]:
         try:
             public = _checked(serialization.load_pem_public_key(path.read_bytes()), path)
-        except (OSError, ValueError, UnsupportedAlgorithm, StageError) as error:
-            faults.append(
-                str(error)
-                if isinstance(error, (OSError, StageError))
-                else f"{path}: found no public key in PEM"
-            )
+        except (OSError, StageError) as error:
+            faults.append(str(error))
             continue
-        name, listed = fingerprint(public), fingerprints or {}
-        if path in brought or fingerprints is None or name in listed:
-            source = "given" if path in brought or name in listed else "clone"
-            found.setdefault(
-                name, Key(public, name, trust.get(name, "unmarked"), source, listed.get(name, ""))
+        except (ValueError, UnsupportedAlgorithm):
+            faults.append(f"{path}: found no public key in PEM")
+            continue
+        digits = fingerprint(public)
+        is_given = path in brought or digits in names
+        if is_given or fingerprints is None:
+            key = Key(
+                public,
+                fingerprint=digits,
+                trust=trust_by_fingerprint.get(digits, "unmarked"),
+                source="given" if is_given else "clone",
+                name=names.get(digits, ""),
             )
+            keys_by_fingerprint.setdefault(digits, key)
     if faults:
         raise StageError("public keys cannot be used", faults, "Restore them with git, or name other ones.")
-    return found
+    return keys_by_fingerprint
+
+
+def _marks(folder: Path, faults: list[str]) -> dict[str, str]:
+    """Fingerprint -> trust, as the *.json of a folder mark keys. Adds to the faults."""
+    trust_by_fingerprint = {}
+    for path in sorted(folder.glob("*.json")):
+        if record := _record(path, faults):
+            digits, trust = record["fingerprint_sha256"], record["trust"]
+            earlier = trust_by_fingerprint.setdefault(digits, trust)
+            if earlier != trust:
+                faults.append(f"{path}: found trust {trust}, expected {earlier} as another file has it")
+    return trust_by_fingerprint
 
 
 def fingerprints(path) -> dict[str, str]:
@@ -109,7 +119,7 @@ def fingerprints(path) -> dict[str, str]:
     Raises:
         StageError: a line is something else, or there is none; names every one.
     """
-    known_keys, faults = {}, []
+    name_by_fingerprint, faults = {}, []
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -117,24 +127,24 @@ def fingerprints(path) -> dict[str, str]:
     for number, line in enumerate(lines, 1):
         digits, _, name = line.partition("#")[0].strip().partition(" ")
         if re.fullmatch("[0-9a-f]{64}", digits):
-            known_keys[digits] = name.strip()
+            name_by_fingerprint[digits] = name.strip()
         elif digits:
-            faults.append(f"line {number}: found {dsse.shown(digits)}, expected 64 hexadecimal digits")
-    if faults or not known_keys:
+            faults.append(f"line {number}: found {dsse.quoted(digits)}, expected 64 hexadecimal digits")
+    if faults or not name_by_fingerprint:
         raise StageError(
             f"{path} is no list of fingerprints",
             faults or ["found no fingerprint"],
             "A line has a fingerprint and a name.",
         )
-    return known_keys
+    return name_by_fingerprint
 
 
-def outside(paths, root) -> None:
-    """Keys and lists that the reader brings must not lie in what they vouch for: whoever made that could have
-    put them there.
+def demand_outside(paths, root) -> None:
+    """Refuses keys and lists that lie in the clone which they vouch for: whoever made it could have put them
+    there.
 
     Raises:
-        StageError: one lies in the clone; names every one.
+        StageError: a file lies in the clone; names every one.
     """
     if inside := [str(path) for path in paths if Path(path).resolve().is_relative_to(Path(root).resolve())]:
         raise StageError(
@@ -159,11 +169,9 @@ def _checked(key, path) -> Any:
     """The key, which is EC P-256."""
     curve = getattr(getattr(key, "curve", None), "name", None)
     if curve != "secp256r1":
-        kind = (
-            f"EC {curve}"
-            if curve
-            else type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey").lstrip("_")
-        )
+        kind = type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey").lstrip("_")
+        if curve:
+            kind = f"EC {curve}"
         raise StageError(
             f"{path}: found a key of kind {kind}, expected EC P-256 (prime256v1)", way_out=NEW_KEY
         )

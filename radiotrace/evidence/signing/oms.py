@@ -4,8 +4,8 @@ The bundle is written here: it is one JSON object around a DSSE envelope, where 
 reference implementation, brings thirteen packages and cannot be imported without one that it does not ask
 for. In the tests model_signing verifies our bundles and we verify its.
 
-Stricter than OMS in one thing: a file that OMS would ignore, such as .gitattributes, is found as any other
-that was added.
+Stricter than OMS in one thing: a file that OMS would ignore, such as .gitattributes, counts as any other that
+was added.
 
 Source: OMS v1.0, https://github.com/ossf/model-signing-spec, spec/v1.0.md; sections are named below.
 """
@@ -35,16 +35,14 @@ def listing(folder) -> tuple[dict[str, str], list[str]]:
     """
     folder = Path(folder)
     if folder.is_symlink() or not folder.is_dir():
-        return {}, [
-            f"{folder.name}: found {'a symbolic link' if folder.is_symlink() else 'no folder'}, "
-            f"expected a folder"
-        ]
+        kind = "a symbolic link" if folder.is_symlink() else "no folder"
+        return {}, [f"{folder.name}: found {kind}, expected a folder"]
     files, faults = {}, []
     for path in sorted(folder.rglob("*"), key=os.fsencode):
         name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
         if not (name.isascii() and name.isprintable()):  # among others, a letter that looks like one of ours
             faults.append(
-                f"{dsse.shown(name)}: the name has characters other than the printable ones of ASCII"
+                f"{dsse.quoted(name)}: the name has characters other than the printable ones of ASCII"
             )
         elif stat.S_ISLNK(mode):
             faults.append(f"{name}: found a symbolic link, expected a file")
@@ -101,7 +99,7 @@ def key_hint(bundle) -> str:
         raise dsse.Refused("not an OMS bundle: expected mediaType, verificationMaterial and dsseEnvelope")
     if bundle["mediaType"] != MEDIA_TYPE:
         raise dsse.Refused(
-            f"unknown media type: found {dsse.shown(bundle['mediaType'])}, expected {MEDIA_TYPE!r}"
+            f"unknown media type: found {dsse.quoted(bundle['mediaType'])}, expected {MEDIA_TYPE!r}"
         )
     material = bundle["verificationMaterial"]
     if (
@@ -128,31 +126,28 @@ def contents(payload: bytes) -> dict[str, str]:
     Raises:
         Refused: it is no statement of OMS v1.0 over whole files with SHA-256, or contradicts itself.
     """
-    found = dsse.parse(payload)
-    predicate = found.get("predicateType") if isinstance(found, dict) else None
+    signed = dsse.parse(payload)
+    predicate = signed.get("predicateType") if isinstance(signed, dict) else None
     if predicate != PREDICATE_TYPE:
-        raise dsse.Refused(f"unknown predicate: found {dsse.shown(predicate)}, expected {PREDICATE_TYPE!r}")
-    if broken := records.faults(found, "oms_statement"):
+        raise dsse.Refused(f"unknown predicate: found {dsse.quoted(predicate)}, expected {PREDICATE_TYPE!r}")
+    if broken := records.faults(signed, "oms_statement"):
         raise dsse.Refused(*(f"statement: {dsse.brief(line)}" for line in broken))
-    resources = found["predicate"]["resources"]
+    resources = signed["predicate"]["resources"]
     names = [resource["name"] for resource in resources]
     if names != sorted(set(names)):
         raise dsse.Refused("statement: names stand twice or out of order")
-    if found["subject"][0]["digest"]["sha256"] != root(resources):
+    if signed["subject"][0]["digest"]["sha256"] != root(resources):
         raise dsse.Refused("statement: the root digest is not that of its resources")
     return {resource["name"]: resource["digest"] for resource in resources}
 
 
 def differences(signed: dict[str, str], files: dict[str, str]) -> list[str]:
     """How files differ from those that were signed; [] when they are the same."""
-    found = [f"{name}: missing" for name in signed.keys() - files.keys()] + [
-        f"{name}: unlisted" for name in files.keys() - signed.keys()
+    missing = [f"{name}: missing" for name in signed.keys() - files.keys()]
+    unlisted = [f"{name}: unlisted" for name in files.keys() - signed.keys()]
+    changed = [
+        f"{name}: digest differs: found {files[name]}, expected {digest}"
+        for name, digest in signed.items()
+        if files.get(name, digest) != digest
     ]
-    return sorted(
-        found
-        + [
-            f"{name}: digest differs: found {files[name]}, expected {digest}"
-            for name, digest in signed.items()
-            if files.get(name, digest) != digest
-        ]
-    )
+    return sorted(missing + unlisted + changed)

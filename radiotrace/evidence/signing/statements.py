@@ -15,7 +15,7 @@ SLSA_FILE, SLSA_TYPE = "provenance.slsa.json", "https://slsa.dev/provenance/v1"
 REVIEW_TYPE = "application/vnd.radiotrace.review+json"
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 EXECUTION = re.compile(r"execution/[A-Za-z0-9][A-Za-z0-9._-]*")
-# made with the bundle or after it, so that its manifest cannot list them
+# Made with the bundle or after it, so that its manifest cannot list them.
 BESIDE = ("dvc.lock", "metrics/gates.json", "params.yaml")
 
 
@@ -29,36 +29,30 @@ def misfits(evidence, files: dict[str, str]) -> list[str]:
     evidence = Path(evidence)
     if absent := [f"{name}: missing" for name in (SUMS, MANIFEST) if name not in files]:
         return absent
-    lines = [
-        re.fullmatch(
-            r"([0-9a-f]{64})  "
-            r"(.+)",
-            line,
-        )
-        for line in (evidence / SUMS).read_text("utf-8", "replace").splitlines()
-    ]
-    whole = [line for line in lines if line]
-    if len(whole) < len(lines):
-        found = [f"{SUMS}: found a line that is not 'SHA-256  name'"]
-    else:
-        found = [
-            f"{SUMS}: {line}"
-            for line in oms.differences({line[2]: line[1] for line in whole}, _without(files, SUMS))
-        ]
+    faults = _misfits_of_sums((evidence / SUMS).read_text("utf-8", "replace"), files)
     try:
         manifest = dsse.parse((evidence / MANIFEST).read_bytes())
     except dsse.Refused as refused:
-        return [*found, f"{MANIFEST}: {refused}"]
+        return [*faults, f"{MANIFEST}: {refused}"]
     if broken := records.faults(manifest, "manifest"):
-        return found + [f"{MANIFEST}: {line}" for line in broken]
+        return faults + [f"{MANIFEST}: {line}" for line in broken]
+    prefix = f"{evidence.resolve().name}/"
     listed = {
-        row["path"].removeprefix(f"{evidence.resolve().name}/"): row["sha256"]
-        for row in manifest["files"]
-        if row["in_bundle"]
+        row["path"].removeprefix(prefix): row["sha256"] for row in manifest["files"] if row["in_bundle"]
     }
-    return found + [
-        f"{MANIFEST}: {line}" for line in oms.differences(listed, _without(files, SUMS, MANIFEST))
-    ]
+    differences = oms.differences(listed, _without(files, SUMS, MANIFEST))
+    return faults + [f"{MANIFEST}: {line}" for line in differences]
+
+
+def _misfits_of_sums(text: str, files: dict[str, str]) -> list[str]:
+    """Where files do not fit the text of SHA256SUMS."""
+    listed = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
+        if match is None:
+            return [f"{SUMS}: found a line that is not 'SHA-256  name'"]
+        listed[match[2]] = match[1]
+    return [f"{SUMS}: {line}" for line in oms.differences(listed, _without(files, SUMS))]
 
 
 def _without(files, *names):
@@ -81,16 +75,16 @@ def provenance(slsa, manifest_sha256: str, byproducts: dict[str, str]) -> dict:
     """
     check_slsa(slsa)
     try:
-        made = copy.deepcopy(slsa)
-        made["subject"] = [*made["subject"], _resource(f"evidence/{MANIFEST}", manifest_sha256)]
-        details = made["predicate"]["runDetails"]
+        statement = copy.deepcopy(slsa)
+        statement["subject"] = [*statement["subject"], _resource(f"evidence/{MANIFEST}", manifest_sha256)]
+        details = statement["predicate"]["runDetails"]
         details["byproducts"] = [
             *details.get("byproducts", []),
             *(_resource(*item) for item in sorted(byproducts.items())),
         ]
     except (KeyError, TypeError, AttributeError):
         raise dsse.Refused("not SLSA v1 provenance: expected a subject and predicate.runDetails") from None
-    return made
+    return statement
 
 
 def _resource(name, sha256):
@@ -99,9 +93,9 @@ def _resource(name, sha256):
 
 def check_slsa(statement) -> None:
     """Raises Refused when a statement says that it is of another kind."""
-    found = statement.get("predicateType") if isinstance(statement, dict) else None
-    if found != SLSA_TYPE:
-        raise dsse.Refused(f"unknown predicate: found {dsse.shown(found)}, expected {SLSA_TYPE!r}")
+    predicate = statement.get("predicateType") if isinstance(statement, dict) else None
+    if predicate != SLSA_TYPE:
+        raise dsse.Refused(f"unknown predicate: found {dsse.quoted(predicate)}, expected {SLSA_TYPE!r}")
 
 
 def signed_byproducts(statement) -> dict[str, str]:

@@ -16,23 +16,22 @@ DATA = "data"
 
 
 def known_files(bundle: dict) -> dict[str, dict[str, str]]:
-    """Path of each file that the bundle knows -> who knows it -> SHA-256. Raw data are below data/."""
-    found: dict[str, dict[str, str]] = {}
+    """Path of each known file -> record that names it -> SHA-256. Raw data are below data/."""
+    digests_by_path: dict[str, dict[str, str]] = {}
 
-    def add(path, who, sha256):
-        found.setdefault(path, {})[who] = sha256
+    def add(path, record, sha256):
+        digests_by_path.setdefault(path, {})[record] = sha256
 
     for path, sha256 in raw_files.hashes(bundle["dataset.json"]["cases"]).items():
         add(f"{DATA}/{path}", "dataset.json", sha256)
     for stage in bundle["run.json"]["stages"]:
-        for group in ("code", "inputs"):
-            for path, digest in stage[group].items():
-                add(path, f"run.json, {stage['stage']}", digest)
+        for path, digest in (*stage["code"].items(), *stage["inputs"].items()):
+            add(path, f"run.json, {stage['stage']}", digest)
     for path, digest in bundle["code.json"]["files"].items():
         add(path, "code.json", digest)
     for entry in bundle["manifest.json"]["files"]:
         add(entry["path"], "manifest.json", entry["sha256"])
-    return found
+    return digests_by_path
 
 
 def covers(listed: str, path: str) -> bool:
@@ -42,19 +41,19 @@ def covers(listed: str, path: str) -> bool:
 
 def readers(workflow: dict, paths: list[str]) -> list[str]:
     """The stages that read one of these paths, or something in it, in the order of dvc.yaml."""
-    return [
-        name
-        for name, stage in workflow["stages"].items()
-        if any(covers(dep, path) or covers(path, dep) for dep in stage.get("deps", []) for path in paths)
-    ]
+    return [name for name, stage in workflow["stages"].items() if _reads(stage.get("deps", []), paths)]
+
+
+def _reads(deps: list[str], paths: list[str]) -> bool:
+    return any(covers(dep, path) or covers(path, dep) for dep in deps for path in paths)
 
 
 def downstream(workflow: dict, first: list[str]) -> list[str]:
     """These stages and all that stand on what they make, in the order of dvc.yaml."""
-    made, found = provenance.outputs(workflow), list(first)
-    for name in found:  # grows while it is walked
-        found += [other for other in readers(workflow, made[name]) if other not in found]
-    return [name for name in workflow["stages"] if name in found]
+    outputs, reached = provenance.outputs(workflow), list(first)
+    for name in reached:  # grows while it is walked
+        reached += [reader for reader in readers(workflow, outputs[name]) if reader not in reached]
+    return [name for name in workflow["stages"] if name in reached]
 
 
 def stale(workflow: dict, first: list[str]) -> list[tuple[str, str]]:
@@ -70,16 +69,9 @@ def of_file(bundle: dict, workflow: dict, path: str, now: str | None) -> list:
         path: as known_files names it.
         now: SHA-256 of the file as it is; None where there is none.
     """
-    said = known_files(bundle)[path]
-    hashes = [
-        (who, digest, "as now" if digest == now else "another now" if now else "not here now")
-        for who, digest in said.items()
-    ]
-    makers = [
-        (name,)
-        for name, outs in provenance.outputs(workflow).items()
-        if any(covers(out, path) for out in outs)
-    ]
+    hashes = [(record, digest, _as_now(digest, now)) for record, digest in known_files(bundle)[path].items()]
+    outputs = provenance.outputs(workflow)
+    makers = [(name,) for name, outs in outputs.items() if _is_among(path, outs)]
     reading = readers(workflow, [path])
     as_code = {stage["stage"] for stage in bundle["run.json"]["stages"] if path in stage["code"]}
     return [
@@ -92,15 +84,20 @@ def of_file(bundle: dict, workflow: dict, path: str, now: str | None) -> list:
     ]
 
 
+def _is_among(path: str, outs: list[str]) -> bool:
+    return any(covers(out, path) for out in outs)
+
+
 def _touching(bundle: dict, path: str) -> list:
     """Tests in the file, faults that are seeded in it, anomalies that show in it, criteria and clauses
     that stand on it."""
     rows = bundle["traceability.json"]["requirements"]
-    faults = [
-        (name, one["what"], ", ".join(each for each, row in rows.items() if name in row["negative_controls"]))
-        for name, one in links.faults(bundle).items()
-        if one.get("file") == path
-    ]
+    faults, verified = [], {}
+    for control, fault in links.faults(bundle).items():
+        if fault.get("file") == path:
+            users = [name for name, row in rows.items() if control in row["negative_controls"]]
+            faults.append((control, fault["what"], ", ".join(users)))
+            verified |= dict.fromkeys(users)
     # where the tests of a module stand
     named_for_it = f"tests/test_{PurePosixPath(path).stem}.py" if path.endswith(".py") else ""
     within = [
@@ -108,30 +105,23 @@ def _touching(bundle: dict, path: str) -> list:
         for test, row in bundle["traceability.json"]["tests"].items()
         if test.split("::")[0] in (path, named_for_it)
     ]
-    verified = dict.fromkeys(each for _, _, ids in faults for each in ids.split(", ") if each)
-    anomalies = [
-        (one["id"], one["title"])
-        for one in bundle["anomalies.json"]["anomalies"]
-        if any(place["file"] == path for place in one["shown_by"])
-    ]
-    criteria = [
-        (one["requirement"], one["metric"], one["verdict"])
-        for one in bundle["acceptance.json"]["results"]
-        if path in ("metrics/metrics.json", FOLDER + "metrics.json")
-    ]
-    clauses = [
-        (row["id"], row["status"])
-        for row in links.clause_rows(bundle).values()
-        if any(one["file"] == path for one in row["evidence"])
-    ]
+    tests_of_requirements = dict.fromkeys(test for name in verified for test in rows[name]["tests"])
+    anomalies, clauses = [], []
+    for anomaly in bundle["anomalies.json"]["anomalies"]:
+        if path in {place["file"] for place in anomaly["shown_by"]}:
+            anomalies.append((anomaly["id"], anomaly["title"]))
+    for row in links.clause_rows(bundle).values():
+        if path in {reference["file"] for reference in row["evidence"]}:
+            clauses.append((row["id"], row["status"]))
+    criteria = []
+    if path in ("metrics/metrics.json", FOLDER + "metrics.json"):
+        results = bundle["acceptance.json"]["results"]
+        criteria = [(result["requirement"], result["metric"], result["verdict"]) for result in results]
     return [
         ("tests in it, or in the file that is named for it", within),
         ("negative controls that are seeded in it", faults),
         ("requirements behind these", links.requirements(bundle, verified)),
-        (
-            "tests of these requirements",
-            links.tests(bundle, dict.fromkeys(test for each in verified for test in rows[each]["tests"])),
-        ),
+        ("tests of these requirements", links.tests(bundle, tests_of_requirements)),
         ("anomalies that show in it", anomalies),
         ("criteria that are judged on it", criteria),
         ("clauses that point at it", clauses),
@@ -152,48 +142,40 @@ def of_cases(bundle: dict, workflow: dict, cases: list[dict], now: dict[str, str
         now: path below data/ -> SHA-256 as it is; None where there is none.
     """
     split = bundle["split.json"]["cases"]
-    parts = [
-        (
-            case["case_id"],
-            case["subject_id"],
-            split[case["case_id"]]["part"] if case["case_id"] in split else "excluded",
-        )
-        for case in cases
-    ]
-    files = [
-        (
-            f"{DATA}/{source['path']}",
-            source["sha256"],
-            _as_now(source["sha256"], now[source["path"]]),
-        )
-        for case in cases
-        for source in raw_files.sources(case)
-    ]
-    ids, names = [case["case_id"] for case in cases], {part for _, _, part in parts}
-    leading = measure_table.leading(bundle["metrics.json"])
-    results = [
-        (
-            row["case_id"],
-            label,
-            f"{leading.title} "
-            + ("undefined" if found[leading.name] is None else f"{found[leading.name]:.3f}"),
-        )
-        for row in bundle["cases.json"]["cases"]
-        if row["case_id"] in ids
-        for label, found in row["labels"].items()
-    ]
+    rows, files = [], []
+    for case in cases:
+        place = split.get(case["case_id"])
+        rows.append((case["case_id"], case["subject_id"], place["part"] if place else "excluded"))
+        for source in raw_files.sources(case):
+            state = _as_now(source["sha256"], now[source["path"]])
+            files.append((f"{DATA}/{source['path']}", source["sha256"], state))
+    ids, parts = [case["case_id"] for case in cases], {part for _, _, part in rows}
     return [
-        ("cases", parts),
+        ("cases", rows),
         ("files", files),
-        ("models that saw them", _models(bundle, names)),
-        ("results", results),
+        ("models that saw them", _models(bundle, parts)),
+        ("results", _results(bundle, ids)),
         ("a withdrawal would make stale", stale(workflow, ["ingest"])),
-        ("how to withdraw", _withdrawal(ids, [path for path, _, _ in files], "test" in names)),
+        ("how to withdraw", _withdrawal(ids, [path for path, _, _ in files], "test" in parts)),
     ]
+
+
+def _results(bundle: dict, case_ids: list[str]) -> list[tuple[str, str, str]]:
+    """Case, label and the measure that stands first."""
+    leading, results = measure_table.leading(bundle["metrics.json"]), []
+    for row in bundle["cases.json"]["cases"]:
+        if row["case_id"] in case_ids:
+            for label, measured in row["labels"].items():
+                value = measured[leading.name]
+                text = "undefined" if value is None else f"{value:.3f}"
+                results.append((row["case_id"], label, f"{leading.title} {text}"))
+    return results
 
 
 def _as_now(stated: str, now: str | None) -> str:
-    return "as now" if stated == now else "another now" if now else "not here now"
+    if stated == now:
+        return "as now"
+    return "another now" if now else "not here now"
 
 
 def _models(bundle: dict, parts: set[str]) -> list[tuple[str, str]]:
@@ -205,40 +187,30 @@ def _models(bundle: dict, parts: set[str]) -> list[tuple[str, str]]:
         "learnt from them",
         "test": "did not learn from them",
     }
-    found = [(run_id[:12], how[part]) for part in ("train", "validation", "test") if part in parts]
+    rows = [(run_id[:12], how[part]) for part in ("train", "validation", "test") if part in parts]
     members = bundle["metrics.json"].get("members", [])
-    found += [
-        (str(member), "member of the ensemble; its record members/*/train.json names its cases")
-        for member in members
-    ]
+    for member in members:
+        rows.append((str(member), "member of the ensemble; its record members/*/train.json names its cases"))
     if "test" in parts:
-        shown: dict[tuple, list[str]] = {}
+        stages_by_model: dict[tuple, list[str]] = {}
         for line in bundle["openings.json"]["openings"]:
-            shown.setdefault(ledgers.model(line), []).append(line["stage"])
-        found += [
-            (
-                run[:12],
-                f"was shown the test part: {', '.join(stages)}"
-                + (f" (weights {weights[:12]})" if weights else ""),
-            )
-            for (run, weights), stages in shown.items()
-        ]
+            stages_by_model.setdefault(ledgers.model(line), []).append(line["stage"])
+        for (run, weights), stages in stages_by_model.items():
+            suffix = f" (weights {weights[:12]})" if weights else ""
+            rows.append((run[:12], f"was shown the test part: {', '.join(stages)}{suffix}"))
     elif not members:
-        found.append(
+        rows.append(
             (
                 "others",
                 "runs that are not in this bundle: unknown; each run's "
                 "build/train/train.json names its cases",
             )
         )
-    return found
+    return rows
 
 
 def _withdrawal(case_ids: list[str], paths: list[str], is_test: bool) -> list[tuple[str, str]]:
-    """The commands.
-
-    The hash of the data set, the split, weights, model, metrics and evidence follow from them.
-    """
+    """The commands. The hash of the data set, the split, weights, model, metrics and evidence follow."""
     entries = ", ".join(f"{{case_id: {case_id}, reason: withdrawn}}" for case_id in case_ids)
     lines = [
         ("for good", f"rm {' '.join(paths)}"),
@@ -257,8 +229,6 @@ def _withdrawal(case_ids: list[str], paths: list[str], is_test: bool) -> list[tu
             "their model.onnx",
         ),
     ]
-    return (
-        [*lines, ("", "the test part becomes another one: its openings are counted anew")]
-        if is_test
-        else lines
-    )
+    if is_test:
+        lines.append(("", "the test part becomes another one: its openings are counted anew"))
+    return lines

@@ -55,11 +55,11 @@ def reached(
             given.setdefault(module, []).append(path)
     reached_files, faults = set(), []
     for module, users in sorted(importers.items()):
-        found = given.get(pins.module(module), [])
-        if len(found) == 1:
-            reached_files |= set(found)
+        files = given.get(pins.module(module), [])
+        if len(files) == 1:
+            reached_files |= set(files)
         else:
-            faults.append(f"{module}: found in {', '.join(found) or 'none'}; imported by {', '.join(users)}")
+            faults.append(f"{module}: found in {', '.join(files) or 'none'}; imported by {', '.join(users)}")
     if faults:
         raise StageError(
             f"{len(faults)} modules are not of one file of requirements",

@@ -26,18 +26,18 @@ OF_CODE = ("radiotrace", "stages")  # a folder whose modules count where somethi
 PROCESSES = frozenset({"subprocess", "multiprocessing", "runpy", "pexpect"})
 
 
-def stale(found: dict, now: dict[str, str], root, known_tests: dict[str, dict]) -> dict[str, list[str]]:
+def stale(tested: dict, now: dict[str, str], root, known_tests: dict[str, dict]) -> dict[str, list[str]]:
     """The files of tests whose outcomes are not of this code -> every file that speaks against them.
 
     Args:
-        found: the record 'tests'.
+        tested: the record 'tests'.
         now: of tests.tree, of code and tests as they are below `root`.
         known_tests: of tests.declared.
     """
-    scopes, broken = Scopes(root, found["files"], now), tests.contradictions(found)
-    files = {test.split("::")[0] for test in {**known_tests, **found["tests"]}}
+    scopes, broken = Scopes(root, tested["files"], now), tests.contradictions(tested)
+    files = {test.split("::")[0] for test in {**known_tests, **tested["tests"]}}
     lines = {file: [*scopes.changed(file), *broken] for file in sorted(files)}
-    return {file: against for file, against in lines.items() if against}
+    return {file: reasons for file, reasons in lines.items() if reasons}
 
 
 class Scopes:
@@ -54,12 +54,10 @@ class Scopes:
 
     def __init__(self, root, then: dict[str, str], now: dict[str, str]):
         self.root, self.then, self.now = Path(root), then, now
-        self.choices = {
-            package: sorted(
-                {*_modules(package, then), *_chosen(self.root, name)} & set(_modules(package, now))
-            )
-            for package, name in dvcfile.CHOICES.items()
-        }
+        self.choices = {}
+        for package, name in dvcfile.CHOICES.items():
+            counting = {*_modules(package, then), *_chosen(self.root, name)}
+            self.choices[package] = sorted(counting & set(_modules(package, now)))
         self.paths = then.keys() | now.keys()
 
     def changed(self, test_file: str) -> list[str]:
@@ -89,10 +87,10 @@ class Scopes:
         return (self.root / path).read_text("utf-8")
 
     def _walk(self, roots: list[str]) -> tuple[set[str], bool]:
+        """The files that roots import, of benchmarks/ only known ones; and whether an import is unclear."""
         files, faults = closure.walk(roots, PACKAGES, self.root, self.choices)
-        return {path for path in files if not path.startswith("benchmarks/")} | {
-            path for path in files if path in self.paths
-        }, bool(faults)
+        counting = {path for path in files if not path.startswith("benchmarks/") or path in self.paths}
+        return counting, bool(faults)
 
     @cached_property
     def _shared(self) -> set[str]:
@@ -109,18 +107,18 @@ class Scopes:
     def _named(self, names: frozenset[str]) -> set[str]:
         """The files that texts name, also as seen from tests/ and schemas/, and those in folders that they
         name."""
-        found = set()
+        files = set()
         for name in names:
             for path in (name, f"tests/{name}", f"tests/schema_cases/{name}", f"schemas/{name}"):
                 if path in self.paths:
-                    found.add(path)
-                elif path.split("/")[0] in OF_CODE:
-                    found |= (
-                        self._reach if any(other.startswith(f"{path}/") for other in self.paths) else set()
-                    )
-                else:
-                    found |= {other for other in self.paths if other.startswith(f"{path}/")}
-        return found
+                    files.add(path)
+                    continue
+                inside = {file for file in self.paths if file.startswith(f"{path}/")}
+                if path.split("/")[0] not in OF_CODE:
+                    files |= inside
+                elif inside:
+                    files |= self._reach
+        return files
 
     def _pins(self, scope: set[str]) -> set[str]:
         """The files of pins that the code of a scope reaches; all that the pipeline needs, where a module is
@@ -138,12 +136,12 @@ class Scopes:
         literals = frozenset().union(*(texts(self._text(path)) for path in code))
         schemas = {f"schemas/{name}.schema.json" for name in literals} & self.paths
         folders = {path.rpartition("/")[0] for path in code if path.split("/")[0] in OF_CODE}
-        others = {
+        neighbours = {
             path
             for path in self.paths
             if path.split("/")[0] in OF_CODE and not path.endswith(".py") and _in(path, folders)
         }
-        return schemas | others
+        return schemas | neighbours
 
 
 def _in(path: str, folders: set[str]) -> bool:
@@ -182,7 +180,5 @@ def texts(text: str) -> frozenset[str]:
 def starts_processes(text: str) -> bool:
     """Whether a source imports what starts other processes."""
     imports = closure.imports_of(text, ())
-    tops = {name.split(".")[0] for name in imports.modules} | {
-        name.split(".")[0] for name, _ in imports.members
-    }
-    return not PROCESSES.isdisjoint(tops)
+    modules = [*imports.modules, *(module for module, _ in imports.members)]
+    return not PROCESSES.isdisjoint(module.split(".")[0] for module in modules)

@@ -28,13 +28,13 @@ MARKER = "pytest.mark.requirement"
 def tree(root, names) -> dict[str, str]:
     """SHA-256 of each file that stands under these files and folders, by its path; what Python caches is
     left out."""
-    found = {}
+    digests = {}
     for name in names:
         top = Path(root) / name
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                found[path.relative_to(root).as_posix()] = records.sha256(path)
-    return found
+                digests[path.relative_to(root).as_posix()] = records.sha256(path)
+    return digests
 
 
 def declared(folder) -> dict[str, dict]:
@@ -45,11 +45,11 @@ def declared(folder) -> dict[str, dict]:
     Args:
         folder: of the tests.
     """
-    found = {}
+    declarations = {}
     for path in sorted(Path(folder).rglob("test_*.py")):
         for name, entry in declared_in(path.read_text("utf-8")).items():
-            found[f"{path.relative_to(Path(folder).parent).as_posix()}::{name}"] = entry
-    return found
+            declarations[f"{path.relative_to(Path(folder).parent).as_posix()}::{name}"] = entry
+    return declarations
 
 
 def declared_in(text: str) -> dict[str, dict]:
@@ -57,26 +57,24 @@ def declared_in(text: str) -> dict[str, dict]:
 
     The plugin refuses others.
     """
-    found = {}
+    declarations = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef) and (ids := _verifies(node)):
-            source = "\n".join(
-                text.splitlines()[min(one.lineno for one in node.decorator_list) - 1 : node.end_lineno]
-            )
-            found[node.name] = {"source_sha256": hashlib.sha256(source.encode()).hexdigest(), "verifies": ids}
-    return found
+            first = min(decorator.lineno for decorator in node.decorator_list)
+            source = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+            digest = hashlib.sha256(source.encode()).hexdigest()
+            declarations[node.name] = {"source_sha256": digest, "verifies": ids}
+    return declarations
 
 
 def _verifies(node: ast.FunctionDef) -> list[str]:
-    named = [
-        argument
-        for one in node.decorator_list
-        if isinstance(one, ast.Call) and ast.unparse(one.func) == MARKER
-        for argument in one.args
-    ]
-    return sorted(
-        {one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)}
-    )
+    """The ids in the markers of a function, sorted."""
+    ids = set()
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == MARKER:
+            constants = [argument.value for argument in decorator.args if isinstance(argument, ast.Constant)]
+            ids |= {value for value in constants if isinstance(value, str)}
+    return sorted(ids)
 
 
 def record(root, outcomes: dict[str, dict[str, int]], whole: bool) -> dict:
@@ -100,17 +98,15 @@ def record(root, outcomes: dict[str, dict[str, int]], whole: bool) -> dict:
     }
 
 
-def contradictions(found: dict) -> list[str]:
+def contradictions(tested: dict) -> list[str]:
     """Where the record 'tests' is not what pytest wrote: the roots are not those of the files that it
     lists."""
-    code, tests = (
-        {path: digest for path, digest in found["files"].items() if path.startswith("tests/") is wanted}
-        for wanted in (False, True)
-    )
+    tests = {path: digest for path, digest in tested["files"].items() if path.startswith("tests/")}
+    code = {path: digest for path, digest in tested["files"].items() if path not in tests}
     return [
-        f"{name}: found {found[name]}, expected {merkle.root(files)} of the files listed"
+        f"{name}: found {tested[name]}, expected {merkle.root(files)} of the files listed"
         for name, files in (("code_tree_sha256", code), ("test_tree_sha256", tests))
-        if merkle.root(files) != found[name]
+        if merkle.root(files) != tested[name]
     ]
 
 
@@ -125,20 +121,20 @@ def outcome(entry: dict | None) -> str:
     )
 
 
-def problems(requirement: dict, found: dict, known: dict[str, dict]) -> list[str]:
+def problems(requirement: dict, tested: dict, known: dict[str, dict]) -> list[str]:
     """Why the tests do not verify a requirement; [] when they do.
 
     Args:
         requirement: an entry of the record 'requirements'.
-        found: the record 'tests'.
+        tested: the record 'tests'.
         known: of declared().
     """
-    mine = [test for test, entry in known.items() if requirement["id"] in entry["verifies"]]
+    names = [test for test, declaration in known.items() if requirement["id"] in declaration["verifies"]]
     needed, lines = requirement["verification"]["min_tests"], []
-    if len(mine) < needed:
-        lines.append(f"{len(mine)} tests, {needed} needed")
-    for test in mine:
-        entry = found["tests"].get(test)
+    if len(names) < needed:
+        lines.append(f"{len(names)} tests, {needed} needed")
+    for test in names:
+        entry, declaration = tested["tests"].get(test), known[test]
         if outcome(entry) == "not run":
             lines.append(f"{test} was not run")
         elif outcome(entry) == "not passed":
@@ -146,9 +142,6 @@ def problems(requirement: dict, found: dict, known: dict[str, dict]) -> list[str
                 f"{test}: {entry['passed']} of {entry['cases']} cases passed, {entry['failed']} "
                 f"failed, {entry['skipped']} were skipped"
             )
-        elif (entry["source_sha256"], entry["verifies"]) != (
-            known[test]["source_sha256"],
-            known[test]["verifies"],
-        ):
+        elif any(entry[key] != declaration[key] for key in ("source_sha256", "verifies")):
             lines.append(f"{test} was edited since it ran")
     return lines

@@ -48,7 +48,7 @@ def check(study: Study) -> Check:
     past, result = history.History(root), Check(3, WHAT)
     if past.missing:
         return Check(3, WHAT, skipped=[past.missing], looked=False)
-    earlier = [one for path in paths(study) for one in _states(past, path)]
+    states = [state for path in paths(study) for state in _states(past, path)]
     now = baseline.read(*(root / folder for folder in folders(study)))
     absent = [path for path in paths(study) if not (root / path).is_file()]
     for path in absent:
@@ -72,9 +72,9 @@ def check(study: Study) -> Check:
         for change in changes
         if change.kind == "retired"
     ]
-    for one in earlier:
-        result.warned += _told(one, now, required, known)
-        result.faults += _gone(one, now, required, known)
+    for earlier in states:
+        result.warned += _changed(earlier, now, required, known)
+        result.faults += _gone(earlier, now, required, known)
     result.warned = list(dict.fromkeys(result.warned))
     result.faults = list(dict.fromkeys(result.faults))
     return result
@@ -89,47 +89,48 @@ def _required(study: Study) -> dict:
     names = [f"{folder}/requirements.yaml" for folder in folders(study)]
     rows, retired = [], []
     for name in [name for name in names if (study.repository / name).is_file()] or names:
-        found = params.load_yaml(study.repository / name)
-        if broken := records.faults(found, "requirements"):
+        record = params.load_yaml(study.repository / name)
+        if broken := records.faults(record, "requirements"):
             raise StageError(f"{name} breaks its schema", broken, f"Correct {name}.")
-        rows += found["requirements"]
-        retired += found.get("retired", [])
+        rows += record["requirements"]
+        retired += record.get("retired", [])
     return {"requirements": rows, "retired": retired}
 
 
 def _states(past: history.History, path: str) -> list[Earlier]:
     """Every baseline that ever stood under a path, the oldest first; what is none is left out."""
-    found = []
+    baselines = []
     for commit, text in past.states(path):
         try:
             record = records.parse(text)
         except ValueError:
             continue
         if not records.faults(record, baseline.SCHEMA):
-            found.append(Earlier(commit, record))
-    return found
+            baselines.append(Earlier(commit, record))
+    return baselines
 
 
-def _gone(one: Earlier, now: dict, required: dict, known: dict) -> list[str]:
+def _gone(earlier: Earlier, now: dict, required: dict, known: dict) -> list[str]:
     """What an earlier baseline had that is required no more, or that no baseline has now."""
     faults = [
-        f"{change.requirement}: gone since the baseline of commit {one.commit[:12]}: {change.what}"
-        for change in baseline.since(one.record, required, known)
+        f"{change.requirement}: gone since the baseline of commit {earlier.commit[:12]}: {change.what}"
+        for change in baseline.since(earlier.record, required, known)
         if change.kind == "gone"
     ]
     ids = {row["id"] for row in required["requirements"]}
     return faults + [
-        f"{name}: the baseline of commit {one.commit[:12]} has it, and none that is here"
-        for name in sorted(one.record["requirements"].keys() & ids - now["requirements"].keys())
+        f"{name}: the baseline of commit {earlier.commit[:12]} has it, and none that is here"
+        for name in sorted(earlier.record["requirements"].keys() & ids - now["requirements"].keys())
     ]
 
 
-def _told(one: Earlier, now: dict, required: dict, known: dict) -> list[str]:
+def _changed(earlier: Earlier, now: dict, required: dict, known: dict) -> list[str]:
     """What an earlier baseline had otherwise."""
-    if all(now["requirements"].get(name) == row for name, row in one.record["requirements"].items()):
+    if all(now["requirements"].get(name) == row for name, row in earlier.record["requirements"].items()):
         return []
+    then = f"since the baseline of commit {earlier.commit[:12]}"
     return [
-        f"{change.requirement}: {change.kind} since the baseline of commit {one.commit[:12]}: {change.what}"
-        for change in baseline.since(one.record, required, known)
+        f"{change.requirement}: {change.kind} {then}: {change.what}"
+        for change in baseline.since(earlier.record, required, known)
         if change.kind in ("softened", "reworded", "retired")
     ]

@@ -205,15 +205,15 @@ def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:
     Args:
         bundle: file -> its keys at the top; None of a file that is no record.
     """
-    found = []
+    missing = []
     for name, keys in sorted(bundle.items()):
         rows = of(name)
-        said = {field for row in rows for field in row.fields}
+        fields = {field for row in rows for field in row.fields}
         if not rows:
-            found.append(f"{name}: the table says nothing of it")
-        elif keys is not None and "*" not in said:
-            found += [f"{name}: the table says nothing of {key}" for key in sorted(keys - said)]
-    return found
+            missing.append(f"{name}: the table says nothing of it")
+        elif keys is not None and "*" not in fields:
+            missing += [f"{name}: the table says nothing of {key}" for key in sorted(keys - fields)]
+    return missing
 
 
 def lines(level: int, left_out: Collection[str] = ()) -> list[str]:
@@ -228,11 +228,12 @@ def lines(level: int, left_out: Collection[str] = ()) -> list[str]:
     for row in rows:
         if row.level is not None and row.level > level:
             later.setdefault(row.level, []).append(_named(row))
-    told = [
-        f"{', '.join(dict.fromkeys(names))}: made again at level {at}, which was not asked for"
-        for at, names in sorted(later.items())
+    not_asked_for = [
+        f"{', '.join(dict.fromkeys(names))}: made again at level {later_level}, which was not asked for"
+        for later_level, names in sorted(later.items())
     ]
-    return [*(f"{_named(row)}: {row.how}" for row in rows if row.level is None), *told]
+    never = [f"{_named(row)}: {row.how}" for row in rows if row.level is None]
+    return never + not_asked_for
 
 
 def _named(row: Basis) -> str:
@@ -241,9 +242,9 @@ def _named(row: Basis) -> str:
 
 def table(level: int) -> str:
     """The rows for people, as Markdown: record, fields, why."""
-    rows = [
-        f"| `{row.record}` | {'all' if row.fields == ALL else ', '.join(row.fields)} | {row.how} |"
-        for row in TABLE
-        if row.level is None or row.level > level
-    ]
-    return "\n".join(["| record | fields | believed, because |", "|---|---|---|", *rows])
+    lines = ["| record | fields | believed, because |", "|---|---|---|"]
+    for row in TABLE:
+        if row.level is None or row.level > level:
+            fields = "all" if row.fields == ALL else ", ".join(row.fields)
+            lines.append(f"| `{row.record}` | {fields} | {row.how} |")
+    return "\n".join(lines)

@@ -52,8 +52,8 @@ def named(evidence, study: Study) -> Check:
 
 def _faults(folder: Path, files: dict[str, str]) -> list[str]:
     """The files of a folder that are not there, or not as expected: path -> SHA-256."""
-    found = ((name, _fault(folder, name, expected)) for name, expected in sorted(files.items()))
-    return [f"{name}: {fault}" for name, fault in found if fault]
+    fault_by_name = ((name, _fault(folder, name, expected)) for name, expected in sorted(files.items()))
+    return [f"{name}: {fault}" for name, fault in fault_by_name if fault]
 
 
 def _fault(folder: Path, name: str, expected: str) -> str | None:
@@ -61,8 +61,8 @@ def _fault(folder: Path, name: str, expected: str) -> str | None:
         return "leads out of the clone"
     if not (folder / name).is_file():
         return "missing"
-    found = records.sha256(folder / name)
-    return None if found == expected else f"SHA-256 found {found[:12]}…, expected {expected[:12]}…"
+    digest = records.sha256(folder / name)
+    return None if digest == expected else f"SHA-256 found {digest[:12]}…, expected {expected[:12]}…"
 
 
 def locked(study: Study) -> Check:
@@ -77,23 +77,15 @@ def locked(study: Study) -> Check:
         lock, described = params.load_yaml(root / "dvc.lock"), dvcfile.load(root)
         check.faults = _unlocked(lock, described["stages"])
         stages = lock["stages"]
-        entries = {
-            (name, entry["path"]): entry["md5"]
-            for name, stage in stages.items()
-            for kind in ("deps", "outs")
-            for entry in stage.get(kind, [])
-        }
-        values = [
-            (name, file, key, value)
-            for name, stage in stages.items()
-            for file, chosen in stage.get("params", {}).items()
-            for key, value in chosen.items()
-        ]
-        now = {
-            file: params.load_yaml(root / file)
-            for file in {file for _, file, _, _ in values}
-            if PurePosixPath(file).parts[:1] != ("..",)
-        }
+        entries, values = {}, []
+        for name, stage in stages.items():
+            listed = [*stage.get("deps", []), *stage.get("outs", [])]
+            entries |= {(name, entry["path"]): entry["md5"] for entry in listed}
+            for file, chosen in stage.get("params", {}).items():
+                values += [(name, file, key, value) for key, value in chosen.items()]
+        files = {file for _, file, _, _ in values}
+        inside = [file for file in files if PurePosixPath(file).parts[:1] != ("..",)]
+        now = {file: params.load_yaml(root / file) for file in inside}
     except (StageError, LookupError, TypeError, AttributeError) as error:
         return Check(3, check.what, [f"dvc.lock: cannot be read: {str(error).splitlines()[0]}"])
     hashes = cache(_md5)  # several stages read the same file
@@ -148,22 +140,21 @@ def _unlocked(lock: dict, described: dict) -> list[str]:
         for key in lock.keys() - {"schema", "stages"}
     ]
     for name in sorted(described.keys() | lock["stages"].keys(), key=str):
-        wanted, found = described.get(name), lock["stages"].get(name)
-        if wanted is None or found is None:
-            faults.append(
-                f"dvc.lock: {name}: {'not locked' if found is None else 'dvc.yaml has no such stage'}"
-            )
+        stage, locked_stage = described.get(name), lock["stages"].get(name)
+        if stage is None or locked_stage is None:
+            fault = "not locked" if locked_stage is None else "dvc.yaml has no such stage"
+            faults.append(f"dvc.lock: {name}: {fault}")
             continue
-        for kind, said in {
-            "cmd": (wanted["cmd"], found["cmd"]),
-            "deps": (_paths(wanted, "deps"), _paths(found, "deps")),
-            "outs": (_paths(wanted, "outs", "metrics", "plots"), _paths(found, "outs")),
-            "params": (
-                {"params.yaml": sorted(wanted.get("params", []))} if wanted.get("params") else {},
-                {file: sorted(chosen) for file, chosen in found.get("params", {}).items()},
-            ),
-        }.items():
-            if said[0] != said[1]:
+        params_of_stage = {"params.yaml": sorted(stage["params"])} if stage.get("params") else {}
+        locked_params = {file: sorted(keys) for file, keys in locked_stage.get("params", {}).items()}
+        pairs = {
+            "cmd": (stage["cmd"], locked_stage["cmd"]),
+            "deps": (_paths(stage, "deps"), _paths(locked_stage, "deps")),
+            "outs": (_paths(stage, "outs", "metrics", "plots"), _paths(locked_stage, "outs")),
+            "params": (params_of_stage, locked_params),
+        }
+        for kind, (expected, stated) in pairs.items():
+            if expected != stated:
                 faults.append(f"dvc.lock: {name}: {kind}: not those of dvc.yaml")
     return faults
 
@@ -193,7 +184,8 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _value(found, key: str):
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+def _value(parameters, key: str):
+    """What stands under a key such as 'train.epochs'; None where nothing does."""
+    for name in key.split("."):
+        parameters = parameters.get(name) if isinstance(parameters, dict) else None
+    return parameters

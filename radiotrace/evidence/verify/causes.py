@@ -1,4 +1,4 @@
-"""Causes: where hundreds of faults of verify have one, it is said once, with what to do.
+"""Causes: where hundreds of faults of verify have one cause, it is named once, with what to do.
 
 Called by the command verify. A check that fails still fails.
 """
@@ -28,18 +28,17 @@ def another(evidence, root, schema_of: Mapping[str, str]) -> str | None:
     """
     for kind, (name, place, keys) in PLACES.items():
         try:
-            ours, theirs = (
-                records.read(Path(root) / place, schema_of.get(name, name)),
-                records.read(Path(evidence) / f"{name}.json", schema_of.get(name, name)),
-            )
+            schema = schema_of.get(name, name)
+            of_clone = records.read(Path(root) / place, schema)
+            of_evidence = records.read(Path(evidence) / f"{name}.json", schema)
         except StageError:
             continue
         for key in keys:
-            ours, theirs = ours[key], theirs[key]
-        if ours != theirs:
+            of_clone, of_evidence = of_clone[key], of_evidence[key]
+        if of_clone != of_evidence:
             return (
                 f"the evidence is of another {kind} than this clone: evidence/{name}.json has "
-                f"{theirs[:12]}…, {place} has {ours[:12]}…. "
+                f"{of_evidence[:12]}…, {place} has {of_clone[:12]}…. "
                 "For evidence of what is here: 'dvc repro evidence'. For the committed run: 'git stash', "
                 "then 'dvc checkout'"
             )
@@ -47,8 +46,8 @@ def another(evidence, root, schema_of: Mapping[str, str]) -> str | None:
 
 
 def explain(checks: list[Check], cause: str | None) -> None:
-    """Puts a cause in the place of many faults of level 3 that follow from it; the first of them stays, and
-    how many there are.
+    """Puts a cause in the place of many faults of level 3 that follow from it. The first fault stays, and how
+    many there are.
 
     Args:
         checks: are changed in place.

@@ -143,24 +143,23 @@ def check(clone: Clone) -> Check:
     """
     study = clone.study
     root, files = study.repository, listing(study.repository)
-    what = "every file of the clone is listed, and none that is not could run"
+    claim = "every file of the clone is listed, and none that is not could run"
     try:
         vouched = _vouched(clone)
     except StageError as error:
-        return Check(3, what, [error.headline, *error.findings, *files.faults])
+        return Check(3, claim, [error.headline, *error.findings, *files.faults])
     names = sorted(files.present.keys() | (files.tracked or frozenset()))
     delivered = [name for name in names if files.tracked is None or name in files.tracked]
     inside = study.in_repository(clone.evidence.name)
-    others = sorted(_others(names, study))
-    faults = [
-        fault
-        for name in names
-        if not name.startswith(f"{inside}/")
-        for fault in _faults(name, files, vouched, name in delivered, owner_of(name, study) in others)
-    ]
+    other_studies = sorted(_others(names, study))
+    faults = []
+    for name in names:
+        if not name.startswith(f"{inside}/"):
+            is_of_another = owner_of(name, study) in other_studies
+            faults += _faults(name, files, vouched, name in delivered, is_of_another)
     checked = Check(
         3,
-        what,
+        claim,
         [
             *files.faults,
             *faults,
@@ -168,15 +167,15 @@ def check(clone: Clone) -> Check:
             *_settings(root),
             *_locks(root),
             *_stored(root),
-            *(fault for place in others for fault in _run_by(root, place)),
+            *(fault for place in other_studies for fault in _run_by(root, place)),
         ],
         believed=list(BELIEVED),
     )
     if files.tracked is None:
         checked.skipped.append("git cannot tell what is tracked here: every file counts as delivered")
-    if others:
+    if other_studies:
         checked.skipped.append(
-            f"other studies are proved by themselves: {', '.join(others)} (verify --study)"
+            f"other studies are proved by themselves: {', '.join(other_studies)} (verify --study)"
         )
     if (root / ".dvc/config.local").exists():
         checked.skipped.append(
@@ -211,8 +210,8 @@ def _others(names: list[str], study: Study) -> set[str]:
 def _run_by(root: Path, place: str) -> list[str]:
     """Where another study's dvc.yaml, which 'dvc repro --all-pipelines' would run, says what the code does
     not."""
-    found = workflow.runs_otherwise(Study(root, place))
-    return found if place == "." else [f"{place}/{fault}" for fault in found]
+    faults = workflow.runs_otherwise(Study(root, place))
+    return faults if place == "." else [f"{place}/{fault}" for fault in faults]
 
 
 def _git(root: Path, *words: str) -> list[tuple[str, str, str]]:
@@ -228,11 +227,9 @@ def _git(root: Path, *words: str) -> list[tuple[str, str, str]]:
         )
     except OSError:
         return []
-    return (
-        [row.partition("\t") for row in os.fsdecode(done.stdout).split("\0") if row]
-        if done.returncode == 0
-        else []
-    )
+    if done.returncode != 0:
+        return []
+    return [row.partition("\t") for row in os.fsdecode(done.stdout).split("\0") if row]
 
 
 def _walk(root: Path, below: str, present: dict[str, bool]) -> None:
@@ -279,9 +276,8 @@ def _vouched(clone: Clone) -> frozenset[str]:
     the code and tests."""
     manifest, listed = (records.read(clone.evidence / f"{name}.json", name) for name in ("manifest", "code"))
     tops = (*tests.CODE, *tests.TESTS)
-    code = {
-        path for path in listed["files"] if path in tops or path.startswith(tuple(f"{top}/" for top in tops))
-    }
+    folders = tuple(f"{top}/" for top in tops)
+    code = {path for path in listed["files"] if path in tops or path.startswith(folders)}
     outside = [row["path"] for row in manifest["files"] if not row["in_bundle"]]
     return frozenset({clone.study.in_repository(path) for path in outside} | code)
 
@@ -303,13 +299,11 @@ def _faults(
         return [f"{name}: found a symbolic link, expected a file"]
     if "__pycache__" in name.split("/"):  # of git alone: the walk leaves it out, and nothing here reads it
         return [f"{name}: compiled code is tracked by git"]
-    kind, places = (
-        ("settings", SETTINGS_PLACES)
-        if SETTINGS.fullmatch(name)
-        else ("a module", CODE_PLACES)
-        if name.endswith(CODE)
-        else ("", CODE_PLACES)  # of no kind: wherever it lies
-    )
+    kind, places = "", CODE_PLACES  # of no kind: wherever it lies
+    if SETTINGS.fullmatch(name):
+        kind, places = "settings", SETTINGS_PLACES
+    elif name.endswith(CODE):
+        kind = "a module"
     is_placed = not kind or places.fullmatch(name) or (inner != name and STUDY_PLACES.fullmatch(inner))
     if not is_placed:
         return [f"{name}: {kind} in a place where none belongs"]
@@ -332,9 +326,9 @@ def _names(delivered: list[str]) -> list[str]:
     ]
     known: dict[str, str] = {}
     for name in delivered:
-        other = known.setdefault(name.casefold(), name)
-        if other != name:
-            faults.append(f"{name}: the same as {other} where case does not count")
+        earlier = known.setdefault(name.casefold(), name)
+        if earlier != name:
+            faults.append(f"{name}: the same as {earlier} where case does not count")
     return faults
 
 
@@ -395,7 +389,7 @@ def _config(root: Path) -> dict[str, dict[str, str]] | None:
 
 def _remotes(root: Path) -> list[str]:
     """Where DVC would pull from, if not from the datastore in git."""
-    found = {
+    url_by_section = {
         section: values.get("url", "nothing")
         for section, values in (_config(root) or {}).items()
         if "remote" in section
@@ -403,7 +397,7 @@ def _remotes(root: Path) -> list[str]:
     return [
         f".dvc/config: {section.strip(chr(39))} is {url}; what comes from there is held against hashes, "
         f"not against a place"
-        for section, url in found.items()
+        for section, url in url_by_section.items()
         if url != URL or STORE not in section
     ]
 
@@ -416,11 +410,10 @@ def _stored(root: Path) -> list[str]:
         if path.is_symlink() or not path.is_file():
             continue  # said elsewhere
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if found != (named := f"{path.parent.name}{path.name}".removesuffix(".dir")):
-            faults.append(
-                f"{path.relative_to(root).as_posix()}: has the MD5 {found[:12]}…, its name says {named[:12]}…"
-            )
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        expected, name = f"{path.parent.name}{path.name}".removesuffix(".dir"), path.relative_to(root)
+        if digest != expected:
+            faults.append(f"{name.as_posix()}: has the MD5 {digest[:12]}…, its name says {expected[:12]}…")
     return faults
 
 
@@ -428,7 +421,7 @@ def _locks(root: Path) -> list[str]:
     """*.dvc names data by hash, and nothing else: with a command, or with a place to import from, DVC
     would follow it."""
     faults = []
-    folders = [folder for one in every(root) for folder in (one.folder, one.path("members"))]
+    folders = [folder for study in every(root) for folder in (study.folder, study.path("members"))]
     for path in sorted(path for folder in folders for path in folder.glob("*.dvc")):
         name = path.relative_to(root).as_posix()
         if path.is_dir():

@@ -24,11 +24,9 @@ def _differences(stated, made, place: str) -> list[str]:
             f" at {place}/{key}: {'missing' if key in made else 'nothing makes it'}"
             for key in sorted(stated.keys() ^ made.keys())
         ]
-        return lines + [
-            line
-            for key in sorted(stated.keys() & made.keys())
-            for line in _differences(stated[key], made[key], f"{place}/{key}")
-        ]
+        for key in sorted(stated.keys() & made.keys()):
+            lines += _differences(stated[key], made[key], f"{place}/{key}")
+        return lines
     if isinstance(stated, list) and isinstance(made, list) and len(stated) == len(made):
         pairs = enumerate(zip(stated, made, strict=True))
         return [line for number, pair in pairs for line in _differences(*pair, f"{place}/{number}")]

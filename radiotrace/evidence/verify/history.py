@@ -51,11 +51,9 @@ class History:
         shallow = _git(root, "rev-parse", "--is-shallow-repository").strip()
         reasons = {"false": None, "true": "the history is not here: 'git fetch --unshallow'"}
         self.missing = reasons.get(shallow, "git knows no history of this folder")
-        listed = (
-            _git(root, "rev-list", "--topo-order", "--reverse", "--parents", "HEAD")
-            if self.missing is None
-            else ""
-        )
+        listed = ""
+        if self.missing is None:
+            listed = _git(root, "rev-list", "--topo-order", "--reverse", "--parents", "HEAD")
         self.parents = {words[0]: words[1:] for words in map(str.split, listed.splitlines())}
         if self.missing is None and not self.parents:
             self.missing = "nothing was committed yet"
@@ -104,14 +102,14 @@ class History:
             path: relative to the root.
             commits: default: all that HEAD reaches.
         """
-        asked = list(self.parents) if commits is None else commits
-        told = _git(
+        wanted = list(self.parents) if commits is None else commits
+        listed = _git(
             self.root,
             "cat-file",
             "--batch-check=%(objectname) %(objecttype)",
-            given="".join(f"{commit}:{self._prefix}{path}\n" for commit in asked),
+            given="".join(f"{commit}:{self._prefix}{path}\n" for commit in wanted),
         ).splitlines()
-        rows = zip(asked, map(str.split, told), strict=True)
+        rows = zip(wanted, map(str.split, listed), strict=True)
         return {commit: row[0] if row[1:] == ["blob"] else None for commit, row in rows}
 
     def states(self, path: str, commits=None) -> list[tuple[str, str]]:
@@ -162,7 +160,7 @@ def check(study: Study) -> Check:
     for commit in _first_openings(history, openings):
         result.faults += _criteria(study, commit)
     reviewed, of_software = _lines(root / reviews_of_study), _lines(root / REVIEWS_OF_SOFTWARE)
-    result.faults += _untold(history, study, _lines(root / openings))
+    result.faults += _unlisted(history, study, _lines(root / openings))
     result.faults += _undone(reviews_of_study, reviewed)
     result.faults += _left_behind(reviews_of_study, reviewed, of_software)
     result.warned += _shown_elsewhere(history, study)
@@ -177,20 +175,26 @@ def _left_behind(ledger: str, reviewed: list[str], of_software: list[str]) -> li
         ledger: path of the study's.
         reviewed, of_software: lines of the study's ledger and of the software's.
     """
-    known = set(of_software)
-    items = {row.get("item") for line in of_software if isinstance(row := _parsed(line), dict)}
-    lost = [
-        (number, row["item"])
-        for number, line in enumerate(reviewed, 1)
-        if line not in known and isinstance(row := _parsed(line), dict) and row.get("item") in items
-    ]
-    return [
-        f"{REVIEWS_OF_SOFTWARE}: lacks line {number} of {ledger}, a review of {item}: copy it there"
-        for number, item in lost
-    ]
+    known, faults = set(of_software), []
+    items = {row.get("item") for row in _objects(of_software)}
+    for number, line in enumerate(reviewed, 1):
+        if line in known:
+            continue
+        for row in _objects([line]):
+            if row.get("item") in items:
+                faults.append(
+                    f"{REVIEWS_OF_SOFTWARE}: lacks line {number} of {ledger}, a review of {row['item']}: "
+                    "copy it there"
+                )
+    return faults
 
 
-def _untold(history: History, study: Study, now: list[str]) -> list[str]:
+def _objects(lines: list[str]) -> list[dict]:
+    """The JSON objects among lines."""
+    return [row for row in map(_parsed, lines) if isinstance(row, dict)]
+
+
+def _unlisted(history: History, study: Study, now: list[str]) -> list[str]:
     """Looks at the test part that git knows of and the ledger does not: lines of a ledger under another
     name, openings that an earlier bundle listed, and runs whose metrics were committed.
 
@@ -201,35 +205,36 @@ def _untold(history: History, study: Study, now: list[str]) -> list[str]:
         now: lines of the study's ledger.
     """
     ledger, faults = study.in_repository(OPENINGS), []
-    told = {study.place: _Told.by(now)}
+    known_by_place = {study.place: _Known.by(now)}
     for path, text in history.contents(_may_tell):
         owner = place_of(path)
-        if owner not in told:
-            told[owner] = told[study.place] | _Told.by(_ever(history, f"{owner}/{OPENINGS}"))
-        rows = [_parsed(line) for line in text.splitlines()] if path.endswith(".jsonl") else [_parsed(text)]
-        for row in (row for row in rows if isinstance(row, dict)):
-            faults += [f"{ledger}: {fault}" for fault in _missed(path, row, told[owner])]
+        if owner not in known_by_place:
+            known_by_place[owner] = known_by_place[study.place] | _Known.by(
+                _ever(history, f"{owner}/{OPENINGS}")
+            )
+        for row in _objects(text.splitlines() if path.endswith(".jsonl") else [text]):
+            faults += [f"{ledger}: {fault}" for fault in _missed(path, row, known_by_place[owner])]
     return list(dict.fromkeys(faults))
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Known:
     """What lines of ledgers say: ids of runs, and keys of openings."""
 
     runs: frozenset[str]
     keys: frozenset[tuple]
 
     @classmethod
-    def by(cls, lines: list[str]) -> "_Told":
+    def by(cls, lines: list[str]) -> "_Known":
         """What lines say; those that are no JSON objects say nothing."""
-        rows = [row for line in lines if isinstance(row := _parsed(line), dict)]
+        rows = _objects(lines)
         return cls(frozenset(str(row.get("run_id")) for row in rows), frozenset(map(_key, rows)))
 
-    def __or__(self, other: "_Told") -> "_Told":
-        return _Told(self.runs | other.runs, self.keys | other.keys)
+    def __or__(self, other: "_Known") -> "_Known":
+        return _Known(self.runs | other.runs, self.keys | other.keys)
 
 
-def _missed(path: str, row: dict, told: _Told) -> list[str]:
+def _missed(path: str, row: dict, known: _Known) -> list[str]:
     """The looks of which a row of a file tells and no ledger does."""
     listed = [row] if row.keys() >= OPENED else []
     if isinstance(row.get("openings"), list):
@@ -237,9 +242,9 @@ def _missed(path: str, row: dict, told: _Told) -> list[str]:
     faults = [
         f"lacks an opening of run {str(opening.get('run_id'))[:12]} that {path} had in an earlier commit"
         for opening in listed
-        if isinstance(opening, dict) and _key(opening) not in told.keys
+        if isinstance(opening, dict) and _key(opening) not in known.keys
     ]
-    if row.get("part") == "test" and str(row.get("run_id")) not in told.runs:
+    if row.get("part") == "test" and str(row.get("run_id")) not in known.runs:
         faults.append(f"knows nothing of run {str(row.get('run_id'))[:12]}, whose {path} was committed")
     return faults
 
@@ -269,7 +274,7 @@ def _shown_elsewhere(history: History, study: Study) -> list[str]:
     for place in sorted(places - {study.place}):
         manifests = history.states(posixpath.normpath(f"{place}/{RAW}"))
         shared = own & frozenset().union(*(_images(text) for _, text in manifests))
-        looks = len(_Told.by(_ever(history, f"{place}/{OPENINGS}")).runs)
+        looks = len(_Known.by(_ever(history, f"{place}/{OPENINGS}")).runs)
         if shared and looks:
             name = "the first study" if place == "." else place
             warned.append(
@@ -334,11 +339,9 @@ def _undone(ledger: str, lines: list[str]) -> list[str]:
 def _states(history: History, ledger: str) -> list[State]:
     """The ledger in each commit that changed it against any of its parents, and where it is on the main
     line."""
-    versions = history.versions(ledger)
-    texts = {
-        blob: tuple(history.text(blob).splitlines()) for blob in set(versions.values()) if blob is not None
-    }
-    states = []
+    versions, states = history.versions(ledger), []
+    blobs = {blob for blob in versions.values() if blob is not None}
+    texts = {blob: tuple(history.text(blob).splitlines()) for blob in blobs}
     for commit, blob in versions.items():
         before = [versions.get(parent) for parent in history.parents[commit]] or [None]
         if blob is not None and any(earlier != blob for earlier in before):
@@ -378,7 +381,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _lost(ledger: str, state: State, now: list[str]) -> list[str]:
-    """What a ledger lacks of an earlier state: lines, or their order, on which it depends what came first.
+    """What a ledger lacks of an earlier state: lines, or their order, which says what came first.
 
     On the main line the earlier state is the beginning of what stands now. That of a branch that was merged
     need not be.
@@ -418,12 +421,12 @@ def _together(ledger: str, lost: dict[str, list[str]]) -> list[str]:
 def _first_openings(history: History, ledger: str) -> list[str]:
     """The commits in which the ledger of the test part has lines and had none in any parent."""
     empty = {None, _git(history.root, "hash-object", "--stdin").strip()}
-    versions = history.versions(ledger)
-    return [
-        commit
-        for commit, blob in versions.items()
-        if blob not in empty and all(versions.get(parent) in empty for parent in history.parents[commit])
-    ]
+    versions, commits = history.versions(ledger), []
+    for commit, blob in versions.items():
+        of_parents = {versions.get(parent) for parent in history.parents[commit]}
+        if blob not in empty and of_parents <= empty:
+            commits.append(commit)
+    return commits
 
 
 def _criteria(study: Study, commit: str) -> list[str]:
@@ -467,10 +470,10 @@ def _digests(text: str) -> dict[str, str] | None:
     None where the text is no list of requirements.
     """
     try:
-        found = {row["id"]: reviews.criterion_sha256(row) for row in loaded(text)["requirements"]}
+        digests = {row["id"]: reviews.criterion_sha256(row) for row in loaded(text)["requirements"]}
     except (StageError, LookupError, TypeError, ValueError):
         return None
-    return {name: digest for name, digest in found.items() if digest}
+    return {name: digest for name, digest in digests.items() if digest}
 
 
 def loaded(text: str):
@@ -535,11 +538,9 @@ def raw_files(study: Study) -> Check:
     since = commits[min(map(commits.index, opened)) :] if opened else []
     changed: dict[str, str] = {}
     for commit, text in history.states(manifest, since):
-        changed |= {
-            path: commit
-            for path, digest in _sums(text).items()
-            if now.get(path, digest) != digest and path not in changed
-        }
+        for path, digest in _sums(text).items():
+            if now.get(path, digest) != digest:
+                changed.setdefault(path, commit)
     result.warned = [
         f"{manifest}: {path} was another file in commit {commit[:12]}, after the test part was first opened"
         for path, commit in sorted(changed.items())
@@ -549,7 +550,11 @@ def raw_files(study: Study) -> Check:
 
 def _sums(text: str) -> dict[str, str]:
     """Path -> SHA-256, of lines as sha256sum writes them."""
-    return {path: digest for digest, _, path in (line.partition("  ") for line in text.splitlines())}
+    sums = {}
+    for line in text.splitlines():
+        digest, _, path = line.partition("  ")
+        sums[path] = digest
+    return sums
 
 
 # Git would show commits and parents in the places of others where a clone has replacements or grafts. Where

@@ -84,36 +84,35 @@ class Clone:
 def whole(evidence) -> list[Check]:
     """Level 1, from the folder alone."""
     evidence = Path(evidence)
-    files, wrong = oms.listing(evidence)
+    files, listing_faults = oms.listing(evidence)
     closed = Check(
         1,
         f"every file of {evidence.name}/ is listed and has its SHA-256",
-        wrong + statements.misfits(evidence, files),
+        listing_faults + statements.misfits(evidence, files),
     )
     if MANIFEST not in files:
         return [closed]
     read, unread = _read(evidence, files)
     checks = [closed, Check(1, "every record is canonical JSON (RFC 8785)", unread)]
-    named = (
+    claims = (
         "every record fits its schema",
         "every record is of one run",
         "every reference leads where it says",
     )
-    if (
-        broken := records.faults(read[MANIFEST], "manifest")
-        if MANIFEST in read
-        else [f"{MANIFEST} cannot be read"]
-    ):
-        return checks + [
-            Check(1, what, skipped=[f"{MANIFEST} is broken: {broken[0]}"], looked=False) for what in named
-        ]
+    broken = [f"{MANIFEST} cannot be read"]
+    if MANIFEST in read:
+        broken = records.faults(read[MANIFEST], "manifest")
+    if broken:
+        reason = f"{MANIFEST} is broken: {broken[0]}"
+        return checks + [Check(1, claim, skipped=[reason], looked=False) for claim in claims]
     schema_of = {
         entry["path"].removeprefix(f"{evidence.name}/"): entry["schema"]
         for entry in read[MANIFEST]["files"]
         if entry["in_bundle"]
     }
-    found = _unfit(read, schema_of), _runs(read), _references(read, files) + _indexed(read, files, schema_of)
-    return checks + [Check(1, what, faults) for what, faults in zip(named, found, strict=True)]
+    misleading = _references(read, files) + _indexed(read, files, schema_of)
+    faults_by_claim = zip(claims, (_unfit(read, schema_of), _runs(read), misleading), strict=True)
+    return checks + [Check(1, claim, faults) for claim, faults in faults_by_claim]
 
 
 def _read(evidence: Path, files: dict[str, str]) -> tuple[dict, list[str]]:
@@ -181,27 +180,31 @@ def _references(read: dict, files: dict[str, str]) -> list[str]:
     """Every {file, pointer, …} of our own records: the file has the hash that is named, and the value
     stands where it says; or the record says itself that it does not, as a checklist does of a gap."""
     faults = []
-    for name, place, reference in (
-        (name, *found) for name, record in read.items() for found in _pointing(record, "")
-    ):
-        file = reference["file"].removeprefix("evidence/")
-        at = f"{name}#{place}: {file}#{reference['pointer']}"
-        if file not in read:
-            faults += [] if reference.get("held") is False else [f"{at}: no such file"]
-        elif reference.get("sha256", files[file]) != files[file]:
-            faults.append(f"{at}: of another version of {file}")
-        else:
-            try:
-                value = compliance.resolve(read[file], reference["pointer"])
-                # as text: true is not 1
-                if "value" in reference and json.dumps(value) != json.dumps(reference["value"]):
-                    faults.append(
-                        f"{at}: found {json.dumps(value)[:60]}, the reference says "
-                        f"{json.dumps(reference['value'])[:60]}"
-                    )
-            except (LookupError, ValueError):
-                faults += [] if reference.get("held") is False else [f"{at}: nothing there"]
+    for name, record in read.items():
+        for place, reference in _pointing(record, ""):
+            file = reference["file"].removeprefix("evidence/")
+            if fault := _misleads(reference, file, read, files):
+                faults.append(f"{name}#{place}: {file}#{reference['pointer']}: {fault}")
     return faults
+
+
+def _misleads(reference: dict, file: str, read: dict, files: dict[str, str]) -> str | None:
+    """Why a reference does not lead where it says; None where it does, or says itself that it does not."""
+    is_gap = reference.get("held") is False
+    if file not in read:
+        return None if is_gap else "no such file"
+    if reference.get("sha256", files[file]) != files[file]:
+        return f"of another version of {file}"
+    try:
+        value = compliance.resolve(read[file], reference["pointer"])
+    except (LookupError, ValueError):
+        return None if is_gap else "nothing there"
+    # as text: true is not 1
+    found = json.dumps(value)
+    stated = json.dumps(reference.get("value"))
+    if "value" in reference and found != stated:
+        return f"found {found[:60]}, the reference says {stated[:60]}"
+    return None
 
 
 def _indexed(read: dict, files: dict[str, str], schema_of: dict[str, str | None]) -> list[str]:
@@ -262,20 +265,21 @@ def vouched(evidence, study: Study) -> Check:
     except StageError as error:
         return Check(3, check.what, [f"{MANIFEST}: {str(error).splitlines()[0]}"])
     absent = []
-    for entry in (entry for entry in manifest["files"] if not entry["in_bundle"]):
+    for entry in manifest["files"]:
+        if entry["in_bundle"]:
+            continue
         if fault := _strays(entry["path"]):
             check.faults.append(f"{entry['path']}: {fault}")
             continue
         path = study.located(entry["path"])
         if not path.is_file():
-            (absent if entry["path"].startswith(("build/", "members/")) else check.faults).append(
-                f"{entry['path']}: missing"
-            )
+            may_be_absent = entry["path"].startswith(("build/", "members/"))
+            (absent if may_be_absent else check.faults).append(f"{entry['path']}: missing")
             continue
-        found = records.sha256(path)
-        if found != entry["sha256"]:
+        digest = records.sha256(path)
+        if digest != entry["sha256"]:
             check.faults.append(
-                f"{entry['path']}: SHA-256 found {found[:12]}…, expected {entry['sha256'][:12]}…"
+                f"{entry['path']}: SHA-256 found {digest[:12]}…, expected {entry['sha256'][:12]}…"
             )
     if absent:
         check.skipped.append(
@@ -325,17 +329,15 @@ def derived(evidence, study: Study, run=started) -> Check:
             check.what,
             [f"dvc.yaml: the stage evidence is '{' '.join(words[:3])} …', expected '{' '.join(STAGE)} …'"],
         )
-    before = (
-        {path.name: path.read_bytes() for path in evidence.iterdir() if path.is_file()}
-        if evidence.is_dir()
-        else {}
-    )
+    before = {}
+    if evidence.is_dir():
+        before = {path.name: path.read_bytes() for path in evidence.iterdir() if path.is_file()}
     with tempfile.TemporaryDirectory() as folder:
         again, gates = Path(folder) / evidence.name, Path(folder) / "gates.json"
         # behind all others: the last one counts
-        status, said = run(root / start, [*words[1:], "--out", str(again), "--gates", str(gates)])
+        status, stderr = run(root / start, [*words[1:], "--out", str(again), "--gates", str(gates)])
         if status and (root / "build").exists():
-            return Check(3, check.what, [f"the stage evidence stops: {_said(said)}"])
+            return Check(3, check.what, [f"the stage evidence stops: {_last_words(stderr)}"])
         if status:
             return Check(3, check.what, skipped=["there is no build/: run 'make pull'"], looked=False)
         after = {path.name: path.read_bytes() for path in again.iterdir()}
@@ -380,7 +382,7 @@ def _command(workflow: Path) -> tuple[str, list[str]]:
         return ".", []
 
 
-def _said(stderr: str) -> str:
+def _last_words(stderr: str) -> str:
     """What a stage said last: its message; of a traceback the last line, which is the error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     last = max(
@@ -400,19 +402,14 @@ def _difference(found: bytes, expected: bytes) -> str:
 
 
 def _first(found, expected, place: str) -> str | None:
+    """The first place at which two JSON values differ, and both values; None where they are equal."""
     if isinstance(found, dict) and isinstance(expected, dict) and found.keys() == expected.keys():
-        return next(
-            (what for key in found if (what := _first(found[key], expected[key], f"{place}/{key}"))), None
-        )
+        differences = (_first(found[key], expected[key], f"{place}/{key}") for key in found)
+        return next(filter(None, differences), None)
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
-        return next(
-            (
-                what
-                for number, pair in enumerate(zip(found, expected, strict=True))
-                if (what := _first(*pair, f"{place}/{number}"))
-            ),
-            None,
-        )
+        pairs = enumerate(zip(found, expected, strict=True))
+        differences = (_first(*pair, f"{place}/{number}") for number, pair in pairs)
+        return next(filter(None, differences), None)
     if found == expected:
         return None
     return f"at {place or '/'} found {json.dumps(found)[:80]}, expected {json.dumps(expected)[:80]}"
@@ -423,21 +420,17 @@ def release(evidence) -> Check:
 
     A bundle may be true and say that a release is blocked; that is then what is found.
     """
-    what = "nothing blocks the release"
+    claim = "nothing blocks the release"
     try:
         traced = records.read(Path(evidence) / "traceability.json", "traceability")
     except StageError as error:
-        return Check(3, what, [str(error).splitlines()[0]])
-    said = {row["item"] for row in traced["gaps"]}
+        return Check(3, claim, [str(error).splitlines()[0]])
+    named = {row["item"] for row in traced["gaps"]}
     reasons = [*traced["stale"], *(f"{row['item']}: {row['gap']}" for row in traced["gaps"])]
-    reasons += [
-        f"{name} is not verified: {'; '.join(row.get('reasons', ())) or 'no reason is given'}"
-        for kind in ("user_needs", "requirements")
-        for name, row in traced[kind].items()
-        if row["status"] != "verified" and name not in said
-    ]
-    return Check(
-        3,
-        what,
-        reasons or (["the release is blocked, and no reason is given"] if traced["release_blocked"] else []),
-    )
+    for name, row in (*traced["user_needs"].items(), *traced["requirements"].items()):
+        if row["status"] != "verified" and name not in named:
+            why = "; ".join(row.get("reasons", ())) or "no reason is given"
+            reasons.append(f"{name} is not verified: {why}")
+    if traced["release_blocked"] and not reasons:
+        reasons.append("the release is blocked, and no reason is given")
+    return Check(3, claim, reasons)

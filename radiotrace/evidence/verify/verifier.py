@@ -19,10 +19,10 @@ WHEEL = "radiotrace/schemas/"  # where a wheel has what is schemas/ in a clone
 
 def files(root, tops=CODE) -> dict[str, str]:
     """SHA-256 of every file of the code below a folder, by its path in a clone."""
-    found = tests.tree(root, [name for name in tops if (Path(root) / name).exists()])
+    digests = tests.tree(root, [name for name in tops if (Path(root) / name).exists()])
     return {
         path.removeprefix("radiotrace/") if path.startswith(WHEEL) else path: digest
-        for path, digest in found.items()
+        for path, digest in digests.items()
     }
 
 
@@ -38,26 +38,24 @@ def is_apart(clone: Clone) -> bool:
 
 def line(clone: Clone) -> str:
     """Which code verifies."""
-    where = (
-        "apart from the clone"
-        if is_apart(clone)
-        else "OF THE CLONE ITSELF, which can say anything: docs/verify.md has a better way"
-    )
-    return f"verifier:  SHA-256 {sha256()}, {where}"
+    place = "apart from the clone"
+    if not is_apart(clone):
+        place = "OF THE CLONE ITSELF, which can say anything: docs/verify.md has a better way"
+    return f"verifier:  SHA-256 {sha256()}, {place}"
 
 
 def check(clone: Clone) -> Check:
-    """Level 3: the clone's code is the verifier's, so that what follows from the one follows from the other;
-    so are its tests.
+    """Level 3: the clone's code and tests are the verifier's, so that what follows from the verifier's code
+    follows from the clone's.
 
     A test that asserts less passes all the same, wherever it runs. Only a verifier that is a clone has tests
     to hold them against.
     """
-    what = "its code is that of the verifier"
+    claim = "its code is that of the verifier"
     if not is_apart(clone):
         return Check(
             3,
-            what,
+            claim,
             skipped=["the clone verifies itself"],
             looked=False,
             believed=[
@@ -66,16 +64,16 @@ def check(clone: Clone) -> Check:
         )
     # a folder of packages may have tests of others
     tops = (*CODE, *tests.TESTS) if (isolated.ROOT / "dvc.yaml").is_file() else CODE
-    own, theirs = files(isolated.ROOT, tops), files(clone.study.repository, tops)
+    own, of_clone = files(isolated.ROOT, tops), files(clone.study.repository, tops)
     faults = [
-        f"{name}: {_unlike(own.get(name), theirs.get(name))}"
-        for name in sorted(own.keys() | theirs.keys())
-        if own.get(name) != theirs.get(name)
+        f"{name}: {_unlike(own.get(name), of_clone.get(name))}"
+        for name in sorted(own.keys() | of_clone.keys())
+        if own.get(name) != of_clone.get(name)
     ]
-    return Check(3, what, faults, believed=[] if tops != CODE else [f"tests/: what they assert; {UNTESTED}"])
+    return Check(3, claim, faults, believed=[] if tops != CODE else [f"tests/: what they assert; {UNTESTED}"])
 
 
-def _unlike(own: str | None, theirs: str | None) -> str:
+def _unlike(own: str | None, of_clone: str | None) -> str:
     if own is None:
         return "this verifier has no such file"
-    return "the clone has no such file" if theirs is None else "not the verifier's"
+    return "the clone has no such file" if of_clone is None else "not the verifier's"

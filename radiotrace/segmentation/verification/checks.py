@@ -17,7 +17,7 @@ TASK = "segmentation"
 DERIVED, OPENED = rederive.DERIVED, rederive.OPENED
 
 
-def measured(clone: Clone) -> Check:
+def measure_again(clone: Clone) -> Check:
     """Level 4: each case's measures and all summaries, made again from label maps."""
     found = judged.read(clone.root, tasks.declared(TASK))
     from radiotrace.segmentation import recompute  # here, because it imports torch
@@ -61,7 +61,7 @@ def under(run: Judged, fault: str) -> dict:
     return run.metrics | recompute.summaries(made, run.metrics["decisions"], EvaluateParams.of(run.params))
 
 
-def predicted(clone: Clone) -> list[str]:
+def predict_again(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
     found = judged.read(root, tasks.declared(TASK))
@@ -77,20 +77,19 @@ def predicted(clone: Clone) -> list[str]:
     for case in found.cases:
         stored = volumes.read_canonical(found.predictions / case["prediction"], case["prediction_sha256"])
         again, _ = windows.segment(parts.image(test[case["case_id"]], found.data), network, model.recipe)
-        one, other = volumes.array_zyx(stored), volumes.array_zyx(again)
-        if one.shape != other.shape or (one != other).any():
-            faults.append(
-                f"{case['prediction']}: "
-                f"{int((one != other).sum()) if one.shape == other.shape else 'all'} voxels of {one.size} "
-                f"differ"
-            )
+        stored_zyx, again_zyx = volumes.array_zyx(stored), volumes.array_zyx(again)
+        n_differing = "all"
+        if stored_zyx.shape == again_zyx.shape:
+            n_differing = int((stored_zyx != again_zyx).sum())
+        if n_differing:
+            faults.append(f"{case['prediction']}: {n_differing} voxels of {stored_zyx.size} differ")
     return faults
 
 
 LEVELS = {
-    4: ((believed.MEASURED, measured),),
+    4: ((believed.MEASURED, measure_again),),
     5: (
-        ("the model predicts what was measured", predicted),
+        ("the model predicts what was measured", predict_again),
         (released.WHAT, released.check),
         (membership.WHAT, membership.check),
         (balanced.WHAT, balanced.check),

@@ -1,4 +1,4 @@
-"""Parts of a document: pages of sections of blocks, whose cells are pieces of text that know where in the
+"""Elements of a document: pages of sections of blocks, whose cells are pieces of text that know where in the
 bundle they stand.
 
 A cell is a text, a Span, a line (a tuple of these) or several lines (a list of these).
@@ -97,7 +97,7 @@ class Records:
         Raises:
             LookupError: nothing stands there.
         """
-        return Span(said(resolve(self[name], pointer(*path))), f"{name}.json#{pointer(*path)}", look)
+        return Span(in_words(resolve(self[name], pointer(*path))), f"{name}.json#{pointer(*path)}", look)
 
     def tell(self, text: str, name: str, *path, look: str = "") -> Span:
         """A text that follows from what stands at a place, such as how many there are.
@@ -110,10 +110,8 @@ class Records:
 
     def verdict(self, name: str, *path) -> Span:
         """A value of few words that is good or bad news."""
-        found = self.show(name, *path)
-        return Span(
-            found.text, found.source, "" if found.text in PLAIN else "good" if found.text in GOOD else "bad"
-        )
+        shown = self.show(name, *path)
+        return replace(status_span(shown.text), source=shown.source)
 
 
 def pointer(*path) -> str:
@@ -121,9 +119,9 @@ def pointer(*path) -> str:
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in path)
 
 
-def said(value) -> str:
-    """A value for people: four significant digits, a true minus, yes and no; "unknown" for null, "none"
-    for what is empty."""
+def in_words(value) -> str:
+    """A value as people read it: four significant digits, a true minus, yes and no; "unknown" for null,
+    "none" for an empty list."""
     if value is None:
         return "unknown"
     if isinstance(value, bool):
@@ -133,18 +131,20 @@ def said(value) -> str:
     if isinstance(value, int):
         return str(value).replace("-", "−")
     if isinstance(value, list):
-        return ", ".join(map(said, value)) or "none"
+        return ", ".join(map(in_words, value)) or "none"
     return str(value)
 
 
-def counted(number: int, what: str) -> str:
-    """So many of something whose plural has an s."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def count_of(number: int, noun: str) -> str:
+    """A number and its noun, whose plural has an s: '1 gap', '3 gaps'."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def news(text: str) -> Span:
-    """A status of few words that is good or bad news."""
-    return Span(text, "", "" if text in PLAIN else "good" if text in GOOD else "bad")
+def status_span(text: str) -> Span:
+    """A status of few words, in the colour of good or bad news."""
+    if text in PLAIN:
+        return Span(text)
+    return Span(text, "", "good" if text in GOOD else "bad")
 
 
 def table(
@@ -154,14 +154,8 @@ def table(
 
     Where the first cell leads to a record, the others need not lead into it again.
     """
-    return Block(
-        "table",
-        caption,
-        head,
-        tuple(_once(row if isinstance(row, Row) else Row(tuple(row))) for row in rows),
-        wide,
-        left_out,
-    )
+    rows = [row if isinstance(row, Row) else Row(tuple(row)) for row in rows]
+    return Block("table", caption, head, tuple(map(_with_each_source_once, rows)), wide, left_out)
 
 
 def facts(*rows) -> Block:
@@ -169,33 +163,35 @@ def facts(*rows) -> Block:
 
     Rows behind one called 'records' need not lead into these again.
     """
-    found = [Row(row) for row in rows if row]
-    if found and found[0].cells[0] == RECORDS:
-        found[1:] = [
-            Row((row.cells[0], _within(row.cells[1], _sources(found[0].cells[1]))), row.id)
-            for row in found[1:]
-        ]
-    return Block("facts", rows=tuple(found))
+    kept = [Row(row) for row in rows if row]
+    if kept and kept[0].cells[0] == RECORDS:
+        sources = _sources(kept[0].cells[1])
+        kept[1:] = [Row((row.cells[0], _without(sources, row.cells[1])), row.id) for row in kept[1:]]
+    return Block("facts", rows=tuple(kept))
 
 
-def _once(row: Row) -> Row:
-    over = _sources(row.cells[0])
-    return Row((row.cells[0], *(_within(cell, over) for cell in row.cells[1:])), row.id) if over else row
+def _with_each_source_once(row: Row) -> Row:
+    first, *others = row.cells
+    sources = _sources(first)
+    return Row((first, *(_without(sources, cell) for cell in others)), row.id) if sources else row
 
 
 def _sources(cell) -> tuple[str, ...]:
+    """The beginnings of all places below those that a cell leads to."""
     return tuple(f"{span.source}/" for line in lines(cell) for span in line if span.source)
 
 
-def _within(cell, over: tuple[str, ...]) -> list:
-    """The cell, in which what stands below these places has no place of its own."""
-    return [
-        tuple(replace(span, source="") if span.source.startswith(over) else span for span in line)
-        for line in lines(cell)
-    ]
+def _without(sources: tuple[str, ...], cell) -> list[tuple[Span, ...]]:
+    """The cell, whose spans do not lead to these sources."""
+    cleared = []
+    for line in lines(cell):
+        cleared.append(
+            tuple(replace(span, source="") if span.source.startswith(sources) else span for span in line)
+        )
+    return cleared
 
 
-def listed(cells) -> Block:
+def bullets(cells) -> Block:
     """A list."""
     return Block("list", rows=tuple(Row((cell,)) for cell in cells))
 
@@ -207,16 +203,14 @@ def text(cell) -> Block:
 
 def lines(cell) -> list[tuple[Span, ...]]:
     """A cell as lines of spans."""
-    return [
-        tuple(
-            Span(piece) if isinstance(piece, str) else piece
-            for piece in (line if isinstance(line, tuple) else (line,))
-        )
-        for line in (cell if isinstance(cell, list) else [cell])
-    ]
+    spans_by_line = []
+    for line in cell if isinstance(cell, list) else [cell]:
+        pieces = line if isinstance(line, tuple) else (line,)
+        spans_by_line.append(tuple(Span(piece) if isinstance(piece, str) else piece for piece in pieces))
+    return spans_by_line
 
 
-def apart(items, separator: str = ", ") -> tuple:
+def separated(items, separator: str = ", ") -> tuple:
     """Items in one line; "none" where there is none."""
-    found = [part for item in items for part in (separator, item)]
-    return tuple(found[1:]) or ("none",)
+    pieces = [part for item in items for part in (separator, item)]
+    return tuple(pieces[1:]) or ("none",)
