@@ -104,15 +104,13 @@ def holds(predicate: dict, value) -> bool:
     if kind == "non_empty":
         return isinstance(value, (dict, list, str)) and len(value) > 0
     if kind == "each":
-        return holds({"non_empty": True}, value) and not _exceptions(expected, value)
+        return isinstance(value, (dict, list)) and len(value) > 0 and not _exceptions(expected, value)
     raise ValueError(f"unknown predicate {kind}")
 
 
-def _exceptions(expected: dict, value) -> list[str]:
+def _exceptions(expected: dict, entries_of: dict | list) -> list[str]:
     """Which entries of a list or mapping lack a value that each should have: keys, or places from 0."""
-    entries = dict(enumerate(value)) if isinstance(value, list) else value
-    if not isinstance(entries, dict):
-        return [""]
+    entries = dict(enumerate(entries_of)) if isinstance(entries_of, list) else entries_of
     return [str(name) for name, entry in entries.items() if not _has_all(expected, entry)]
 
 
