@@ -62,6 +62,18 @@ def test_missing_study_is_named_with_those_there_are(repository):
     assert caught.value.findings == ["there is .", "there is studies/brain", "there is studies/liver"]
 
 
+@pytest.mark.parametrize("link", ["studies/linked", "studies"])
+def test_links_are_refused(repository, link, tmp_path):
+    place = f"{link}/linked" if link == "studies" else link
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "linked").mkdir(parents=True)
+    if link == "studies":
+        (repository / "studies").rename(tmp_path / "moved")
+    (repository / link).symlink_to(elsewhere)
+    with pytest.raises(StageError, match=f"{link} is a link, expected a folder"):
+        study.at(place, repository)
+
+
 def test_stage_works_in_the_folder_of_its_study(repository, monkeypatch):
     monkeypatch.chdir(repository)
     (repository / "requirements.txt").write_text("")

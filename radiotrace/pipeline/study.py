@@ -133,7 +133,7 @@ def at(place: str, repository: Path | str = ".") -> Study:
         place: "." or studies/<name>, as people write it.
 
     Raises:
-        StageError: it is no place of a study, or there is no folder.
+        StageError: it is no place of a study, there is no folder, or a link leads to it.
     """
     repository, plain = Path(repository).resolve(), posixpath.normpath(place.replace(os.sep, "/"))
     parts = plain.split("/")
@@ -150,6 +150,12 @@ def at(place: str, repository: Path | str = ".") -> Study:
             f"--study: there is no {plain}/",
             [f"there is {other}" for other in others],
             f"'python -m radiotrace new {parts[-1]} --data FOLDER' makes it.",
+        )
+    links = [name for name in (STUDIES, plain) if plain != "." and (repository / name).is_symlink()]
+    if links:
+        raise StageError(
+            f"--study: {links[0]} is a link, expected a folder",
+            way_out="Move the study itself there: what it records would otherwise be of another place.",
         )
     return Study(repository, plain)
 
