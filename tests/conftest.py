@@ -8,6 +8,27 @@ import pytest
 
 from tests import projects, submitted
 
+# Files that take minutes, longest first (pytest --durations says which): they start first, so that no process
+# ends with one of them while the others wait.
+LONG = (
+    "test_tampering.py",
+    "test_everyday.py",
+    "test_reproducible.py",
+    "test_verify_levels.py",
+    "test_faults.py",
+    "test_release.py",
+    "test_stale.py",
+    "test_studies.py",
+    "test_members.py",
+    "test_onnx_model.py",
+    "test_review_command.py",
+    "test_processes.py",
+    "test_second_study.py",
+    "test_cluster.py",
+    "test_new.py",
+    "test_design.py",
+)
+
 # what this process opened of the outputs of a run in this clone, since a test ended last
 OPENED: list[str] = []
 
@@ -53,10 +74,11 @@ def nothing_of_a_run_is_opened():
 
 @pytest.hookimpl(tryfirst=True)  # before '-m' looks at marks
 def pytest_collection_modifyitems(items):
-    """A test that waits for all stages is slow, whether it says so or not."""
+    """A test that waits for all stages is slow, whether it says so or not; files that take long come first."""
     for item in items:
         if "reproduced" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from radiotrace.evidence.verify import baselines, beside, closed_world, history,
 from radiotrace.evidence.verify import remade as remade_again
 from radiotrace.pipeline import params, runs, stage, tasks
 from radiotrace.pipeline.study import Study
-from radiotrace.records import jcs
+from radiotrace.records import jcs, typed
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import recompute, robustness
@@ -457,7 +457,7 @@ def cached(monkeypatch) -> None:
         answers = {}
 
         def call(*values):
-            key = records.dumps(list(values))
+            key = records.dumps(typed.plain(list(values)))
             if key not in answers:
                 answers[key] = function(*values)
             return copy.deepcopy(answers[key])
