@@ -97,6 +97,21 @@ def test_drafts_hold_their_schemas_and_say_what_to_decide(repository, data, name
     assert [row["item"] for row in undecided.gaps(design)] == [name]
 
 
+@pytest.mark.parametrize(
+    ("name", "keys"), [("intended_use", ["release_date"]), ("dataset_card", ["url", "licence_url"])]
+)
+def test_a_date_or_an_address_that_nobody_decided_is_a_gap(repository, data, name, keys):
+    drafted = params.load_yaml(laid_out(repository, data) / f"design/{name}.yaml")
+
+    def n_gaps(written: dict) -> int:
+        design = SimpleNamespace(**({key: {} for key in undecided.LOOKED_AT} | {name: written}))
+        [row] = undecided.gaps(design)
+        return int(row["gap"].split()[0])
+
+    decided = drafted | dict.fromkeys(keys, "2026-11-27")
+    assert n_gaps(drafted) - n_gaps(decided) == len(keys)
+
+
 def test_criteria_are_drafted_for_each_label(repository, data):
     written = params.load_yaml(laid_out(repository, data) / "design/requirements.yaml")
     assert records.faults(written, "requirements") == []
