@@ -148,7 +148,7 @@ def declare(folder: Path, monkeypatch) -> Task:
     Args:
         folder: to write to; the current one.
     """
-    schemas = shutil.copytree(records.SCHEMAS, folder / "schemas")
+    schemas = shutil.copytree(records.SCHEMAS, folder / "schemas", dirs_exist_ok=True)
     shutil.copytree(LAID / "schemas", schemas, dirs_exist_ok=True)
     monkeypatch.setattr(records, "SCHEMAS", schemas)
     task = tasks.read(LAID / "stages" / NAME / tasks.FILE)

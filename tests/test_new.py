@@ -16,7 +16,7 @@ from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import formats
 from radiotrace.pipeline import params, tasks
 from radiotrace.pipeline.study import Study
-from tests import phantoms
+from tests import phantoms, second_task
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -227,3 +227,15 @@ def test_study_of_pictures_goes_through_the_network_a_slice_at_a_time(repository
 @pytest.mark.parametrize(("voxels", "edge"), [(18, 24), (100, 104), (159, 160), (1000, 160)])
 def test_patches_of_pictures_are_multiples_of_eight_within_limits(voxels, edge):
     assert new._edge(voxels, 160) == edge
+
+
+@pytest.mark.parametrize("name", ["intended_use", "statistical_plan"])
+def test_drafts_of_another_task_speak_of_what_it_predicts(repository, data, monkeypatch, name):
+    study, declared = Study(repository, "studies/liver"), formats.read_declaration(data)
+    task = second_task.declare(repository, monkeypatch)
+    draft = new.Draft("pictures", ("disc", "ring"), task)
+    limits = params.load_yaml(ROOT / "params.yaml")["validate"]
+    text = new.rendered(f"{name}.yaml", new.values_of(draft, study, declared, limits)).decode()
+    (repository / "drafted.yaml").write_text(text)
+    assert records.faults(params.load_yaml(repository / "drafted.yaml"), name) == []
+    assert [word for word in ("label map", "outline", "segment", "voxels add up") if word in text] == []

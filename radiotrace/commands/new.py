@@ -212,6 +212,7 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
         "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
         "faults": draft.faults,
         "criterion": draft.task.criterion,
+        "texts": draft.task.texts,
         "limits": limits,
         "facts": facts(),
         "stand_ins": undecided.STAND_INS,
