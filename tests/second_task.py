@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from radiotrace import records
 from radiotrace.evidence.design import baseline
-from radiotrace.pipeline import randomness
+from radiotrace.evidence.verify import workflow
+from radiotrace.pipeline import randomness, tasks
+from radiotrace.pipeline.tasks import Task
 from tests import projects
 
 NAME, PLACE = "second_task", "studies/pictures"
@@ -136,3 +139,19 @@ def dvc(folder: Path, *words, check: bool = True):
     """DVC in the folder of the study."""
     state = projects.environment(folder)["DVC_SITE_CACHE_DIR"]
     return projects.run(folder / PLACE, "dvc", *words, DVC_SITE_CACHE_DIR=state, check=check)
+
+
+def declare(folder: Path, monkeypatch) -> Task:
+    """Makes the current folder that of a study of the second task, as far as commands ask for its
+    declaration and its schemas.
+
+    Args:
+        folder: to write to; the current one.
+    """
+    schemas = shutil.copytree(records.SCHEMAS, folder / "schemas", dirs_exist_ok=True)
+    shutil.copytree(LAID / "schemas", schemas, dirs_exist_ok=True)
+    monkeypatch.setattr(records, "SCHEMAS", schemas)
+    task = tasks.read(LAID / "stages" / NAME / tasks.FILE)
+    monkeypatch.setattr(workflow, "task_of", lambda study: task)
+    (folder / "params.yaml").write_text(f"task: {NAME}\n")
+    return task

@@ -11,6 +11,7 @@ from radiotrace.__main__ import main
 from radiotrace.commands import revisions
 from radiotrace.segmentation import measures
 from tests import projects
+from tests.second.radiotrace.second_task import measures as picture_measures
 
 BASE = {f"case_{number:02d}": 0.8 + 0.01 * (number % 3) for number in range(16)}
 
@@ -305,3 +306,14 @@ def test_a_commit_without_results_says_so(project):
     )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert done.stderr.startswith("radiotrace: run HEAD has no metrics/cases.json\n")
+
+
+def test_runs_of_another_task_are_compared_on_the_measure_that_stands_first_in_their_list(project, capsys):
+    row = picture_measures.TABLE[0].record()
+    for name, by in (("a", 0.0), ("b", 0.02)):
+        folder = project / name
+        folder.mkdir()
+        (folder / "cases.json").write_text(cases(by, name).replace('"dice"', '"recall"'))
+        (folder / "metrics.json").write_text(json.dumps({"measures": [row]}))
+    assert main(["compare", "a/cases.json", "b/cases.json"]) == 0
+    assert capsys.readouterr().out.startswith("Recall (recall), larger is better")

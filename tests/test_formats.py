@@ -328,6 +328,7 @@ def test_an_nnunet_label_map_without_image_is_named(nnunet):
     assert faults(nnunet) == ["phantom_01: imagesTr/phantom_01_0000.nii.gz is missing"]
 
 
+@pytest.mark.requirement("SRS-DATA-8")
 def test_a_channel_that_is_not_declared_is_refused(nnunet):
     touch(nnunet, "imagesTr/phantom_01_0001.nii.gz")
     assert faults(nnunet) == [
@@ -342,6 +343,7 @@ def two_channels(nnunet):
     return declare(nnunet, channel_names={"1": "ADC", "0": "T2"})
 
 
+@pytest.mark.requirement("SRS-DATA-8")
 def test_channels_of_nnunet_are_in_the_order_of_their_numbers(two_channels):
     found = formats.read_dataset(two_channels)
     assert [(one.name, one.modality) for one in found.channels] == [("T2", "MRI"), ("ADC", "MRI")]
@@ -352,6 +354,7 @@ def test_channels_of_nnunet_are_in_the_order_of_their_numbers(two_channels):
     assert found.identity["modality"] == "T2, ADC"
 
 
+@pytest.mark.requirement("SRS-DATA-8")
 def test_a_missing_channel_is_named(two_channels):
     (two_channels / "imagesTr/phantom_01_0001.nii.gz").unlink()
     assert faults(two_channels) == ["phantom_01: imagesTr/phantom_01_0001.nii.gz is missing"]

@@ -1,6 +1,7 @@
 """Members of a deep ensemble: which runs may be one, which cases they have not learnt from, and the way
 from a run to its evaluation."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.errors import StageError
+from radiotrace.evidence.verify import workflow
 from radiotrace.learning import members
-from tests import projects
+from tests import projects, second_task
 
 TRAIN = json.loads((Path(__file__).resolve().parent / "schema_cases/train/valid/one_epoch.json").read_text())
 # Case a and its twin are of one subject; the test part is t and u.
@@ -212,6 +214,24 @@ def test_weights_of_another_run_are_not_taken(project, capsys):
     projects.commit(project, "mixed")
     assert main(["members", "HEAD"]) == 1
     assert "HEAD: weights.safetensors is of another run" in capsys.readouterr().err
+
+
+def test_a_task_without_ensembles_takes_no_members(project, monkeypatch, capsys):
+    second_task.declare(project, monkeypatch)
+    assert main(["members", "one"]) == 1
+    said = "members knows no study of task second_task yet: none of its stages takes an ensemble"
+    assert capsys.readouterr().err == f"radiotrace: {said}\n"
+    assert [path.name for path in (project / "members").iterdir()] == ["README.md"]
+
+
+def test_members_of_another_task_are_read_by_its_schema(project, monkeypatch, capsys):
+    task = second_task.declare(project, monkeypatch)
+    evaluate = task.stages["evaluate"]
+    takes = dataclasses.replace(evaluate, options=(*evaluate.options, "members"))
+    changed = dataclasses.replace(task, stages={**task.stages, "evaluate": takes})
+    monkeypatch.setattr(workflow, "task_of", lambda study: changed)
+    assert main(["members", "one"]) == 1  # the run is one of segmentation
+    assert "one: train.json breaks schemas/train_second_task.schema.json" in capsys.readouterr().err
 
 
 @pytest.mark.slow

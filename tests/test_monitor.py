@@ -21,7 +21,7 @@ from radiotrace.learning import architecture, embedding, state, trained
 from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.segmentation import features
 from radiotrace.statistics import monitoring
-from tests import phantoms
+from tests import phantoms, second_task
 from tests.projects import ROOT
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -347,3 +347,12 @@ def test_channels_that_are_named_rightly_are_taken():
 
 def test_a_model_of_one_channel_asks_for_no_name():
     assert len(monitor.declared_channels(None, [channels.named(None)])) == 1
+
+
+def test_a_study_of_another_task_is_refused_by_its_name(run, monkeypatch):
+    second_task.declare(run.folder, monkeypatch)
+    write(run.folder / "new", [30])
+    status, out, err = run("new")
+    why = "it compares what segmentation sees in images and in label maps"
+    assert (status, out) == (1, "")
+    assert err == f"radiotrace: monitor knows no study of task second_task yet: {why}\n"

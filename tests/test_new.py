@@ -16,7 +16,7 @@ from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import formats
 from radiotrace.pipeline import params, tasks
 from radiotrace.pipeline.study import Study
-from tests import phantoms
+from tests import phantoms, second_task
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,6 +95,21 @@ def test_drafts_hold_their_schemas_and_say_what_to_decide(repository, data, name
     assert records.faults(written, name) == []
     design = SimpleNamespace(**({key: {} for key in undecided.LOOKED_AT} | {name: written}))
     assert [row["item"] for row in undecided.gaps(design)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"), [("intended_use", ["release_date"]), ("dataset_card", ["url", "licence_url"])]
+)
+def test_a_date_or_an_address_that_nobody_decided_is_a_gap(repository, data, name, keys):
+    drafted = params.load_yaml(laid_out(repository, data) / f"design/{name}.yaml")
+
+    def n_gaps(written: dict) -> int:
+        design = SimpleNamespace(**({key: {} for key in undecided.LOOKED_AT} | {name: written}))
+        [row] = undecided.gaps(design)
+        return int(row["gap"].split()[0])
+
+    decided = drafted | dict.fromkeys(keys, "2026-11-27")
+    assert n_gaps(drafted) - n_gaps(decided) == len(keys)
 
 
 def test_criteria_are_drafted_for_each_label(repository, data):
@@ -212,3 +227,15 @@ def test_study_of_pictures_goes_through_the_network_a_slice_at_a_time(repository
 @pytest.mark.parametrize(("voxels", "edge"), [(18, 24), (100, 104), (159, 160), (1000, 160)])
 def test_patches_of_pictures_are_multiples_of_eight_within_limits(voxels, edge):
     assert new._edge(voxels, 160) == edge
+
+
+@pytest.mark.parametrize("name", ["intended_use", "statistical_plan"])
+def test_drafts_of_another_task_speak_of_what_it_predicts(repository, data, monkeypatch, name):
+    study, declared = Study(repository, "studies/liver"), formats.read_declaration(data)
+    task = second_task.declare(repository, monkeypatch)
+    draft = new.Draft("pictures", ("disc", "ring"), task)
+    limits = params.load_yaml(ROOT / "params.yaml")["validate"]
+    text = new.rendered(f"{name}.yaml", new.values_of(draft, study, declared, limits)).decode()
+    (repository / "drafted.yaml").write_text(text)
+    assert records.faults(params.load_yaml(repository / "drafted.yaml"), name) == []
+    assert [word for word in ("label map", "outline", "segment", "voxels add up") if word in text] == []

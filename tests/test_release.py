@@ -16,7 +16,7 @@ from radiotrace.evidence.design import baseline, controls, negative_controls
 from radiotrace.evidence.signing import keys
 from radiotrace.evidence.trace import tests
 from radiotrace.pipeline import study
-from tests import projects, smallest
+from tests import projects, second_task, smallest
 from tests.bundles import flip_byte, private_key, write_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +66,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     git(folder, "init", "-q", "-b", "main")
     git(folder, "config", "user.name", "test")
     git(folder, "config", "user.email", "test@example.org")
-    (folder / "params.yaml").write_text("seed: 0\n")
+    (folder / "params.yaml").write_text("seed: 0\ntask: segmentation\n")
     (folder / "dvc.lock").write_text(json.dumps(lock(train="1", evidence="1")))
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "run")
@@ -566,6 +566,12 @@ def outcomes_of(whose: str) -> dict:
 
 def test_faults_of_software_and_study_were_seen_each_in_its_own_record(seeded):
     assert release_work.seeded().done
+
+
+def test_the_run_of_another_task_is_read_by_its_schemas(seeded, monkeypatch):
+    task = second_task.declare(seeded, monkeypatch)
+    with pytest.raises(StageError, match=f"schemas/{task.records['metrics']}.schema.json"):
+        release_work.seeded()  # the run is one of segmentation
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from radiotrace.records.comparison import Comparison, Run
 from radiotrace.records.measure_table import Described
 from radiotrace.records.typed import picked
 
+BEFORE_TABLES = "dice"  # the measure of runs that list none: those of segmentation, before there were lists
 UNSAID = "neither run has a metrics.json whose table of measures says whether more of it is better"
 
 
@@ -27,11 +28,12 @@ def compare(args) -> None:
         )
     (cases_a, about_a), (cases_b, about_b) = _both(args)
     measures = [_table(run, args.metrics) for run in (args.run_a, args.run_b)]
-    described = _described(args.metric, measures)
+    metric = args.metric or _ranked_by(measures)
+    described = _described(metric, measures)
     aim = comparison.Aim(described.better) if described else comparison.Aim(None)
     if not any(measures):
         aim = comparison.Aim(None, UNSAID)
-    compared = comparison.compare(cases_a, cases_b, args.metric, args.margin, aim)
+    compared = comparison.compare(cases_a, cases_b, metric, args.margin, aim)
     record = picked(Comparison, compared, run_a=about_a, run_b=about_b)
     print(text(record, described.heading if described else ""))
     if args.out:
@@ -45,7 +47,8 @@ def options(parser) -> None:
     )
     parser.add_argument("run_b", metavar="RUN_B", help="likewise; B is held against A")
     parser.add_argument(
-        "--metric", default="dice", help="a number that cases.json has for each label; default: dice"
+        "--metric",
+        help="a number that cases.json has for each label; default: the first measure that the runs list",
     )
     parser.add_argument(
         "--margin",
@@ -93,6 +96,12 @@ def _table(run: str, folder: str) -> dict[str, Described]:
         return measure_table.read(json.loads(content))
     except (StageError, ValueError, LookupError, TypeError):
         return {}
+
+
+def _ranked_by(tables: list[dict[str, Described]]) -> str:
+    """The measure that stands first in the later table that there is: a task ranks cases by it."""
+    tables = [table for table in tables if table]
+    return next(iter(tables[-1])) if tables else BEFORE_TABLES
 
 
 def _described(metric: str, tables: list[dict[str, Described]]) -> Described | None:

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.commands import revisions, tables
+from radiotrace.commands import of_task, revisions, tables
 from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.learning.members import RECORD, WEIGHTS
-from radiotrace.pipeline import stage
+from radiotrace.pipeline import stage, tasks
 
 NAME_LENGTH = 12  # of a run_id, as logs show it
 
@@ -17,11 +17,12 @@ NAME_LENGTH = 12  # of a run_id, as logs show it
 def members(args) -> None:
     """Takes other trained runs as members of a deep ensemble with the model; without a run, leaves the
     ensemble out."""
+    schema = schema_of_train(args)
     files, rows, errors = {}, [("member", "run", "seed", "learnt from", "network")], []
     for run in args.runs:
         try:
             record, weights = (revisions.read(run, f"{args.train}/{name}")[0] for name in (RECORD, WEIGHTS))
-            train = _checked(record, weights, run)
+            train = _checked(record, weights, run, schema)
         except StageError as error:
             errors.append(error)
             continue
@@ -72,15 +73,30 @@ def options(parser) -> None:
     parser.add_argument("--members", default="members", help="folder to write; default: members")
 
 
-def _checked(record: bytes, weights: bytes, run: str) -> dict:
+def schema_of_train(args) -> str:
+    """The schema of a run of the study's task.
+
+    Raises:
+        StageError: no stage of the task takes members.
+    """
+    task = of_task.of_study(args.study)
+    if task is None:
+        return tasks.TRAIN
+    options = {option for declared in task.stages.values() for option in declared.options}
+    if "members" not in options:
+        raise of_task.unknown("members", task, "none of its stages takes an ensemble")
+    return task.records[tasks.TRAIN]
+
+
+def _checked(record: bytes, weights: bytes, run: str, schema: str) -> dict:
     """The record 'train' of a run, whose weights are those that it states."""
     way_out = "Name a run that this version of Radiotrace has trained."
     try:
         train = json.loads(record)
     except ValueError as error:
         raise StageError(f"{run}: {RECORD} is not JSON", [str(error)], way_out) from None
-    if broken := records.faults(train, "train"):
-        raise StageError(f"{run}: {RECORD} breaks schemas/train.schema.json", broken, way_out)
+    if broken := records.faults(train, schema):
+        raise StageError(f"{run}: {RECORD} breaks schemas/{schema}.schema.json", broken, way_out)
     if (digest := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
         raise StageError(
             f"{run}: {WEIGHTS} is of another run",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from radiotrace import records
-from radiotrace.commands import tables
+from radiotrace.commands import of_task, tables
 from radiotrace.errors import StageError, listed, log
 from radiotrace.imaging import channels
 from radiotrace.imaging.channels import Channel
 
+TASK = "segmentation"  # whose features of images and label maps are compared
 FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
 # images that nobody would want to be passed over
 UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)
@@ -36,6 +37,9 @@ def monitor(args) -> int:
 
     Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults.
     """
+    task = of_task.of_study(args.study)
+    if task is not None and task.name != TASK:
+        raise of_task.unknown("monitor", task, f"it compares what {TASK} sees in images and in label maps")
     from radiotrace.imaging import volumes
     from radiotrace.imaging.image import Image
     from radiotrace.inference import windows

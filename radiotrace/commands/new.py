@@ -2,7 +2,7 @@
 
 Parameters begin as those of a study of the same task, or as the task has them in stages/<task>/params.yaml;
 lists of hazards and planned changes begin as those of the first study; what is of people and data is drafted
-with the words TO DECIDE, each of which blocks a release.
+with the words TO DECIDE, or a stand-in for a date or an address, each of which blocks a release.
 """
 
 import csv
@@ -212,8 +212,10 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
         "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
         "faults": draft.faults,
         "criterion": draft.task.criterion,
+        "texts": draft.task.texts,
         "limits": limits,
         "facts": facts(),
+        "stand_ins": undecided.STAND_INS,
     }
 
 

@@ -8,8 +8,33 @@ import importlib
 from types import ModuleType
 
 from radiotrace.errors import StageError
-from radiotrace.pipeline import tasks
+from radiotrace.evidence.verify import workflow
+from radiotrace.pipeline import dvcfile, tasks
+from radiotrace.pipeline.study import Study
 from radiotrace.pipeline.tasks import Task
+
+
+def of_study(study: Study) -> Task | None:
+    """What the task of a study declares; None where the folder has no params.yaml that names one: a model and
+    records of runs may be looked at in any folder.
+
+    Raises:
+        StageError: there is no such task.
+    """
+    if not (study.folder / dvcfile.PARAMS).is_file():
+        return None
+    values = dvcfile.parameters(study.folder)
+    is_study = isinstance(values, dict) and "task" in values
+    return workflow.task_of(study) if is_study else None
+
+
+def unknown(command: str, task: Task, why: str) -> StageError:
+    """What a command says of a study whose task it cannot serve.
+
+    Args:
+        why: what it does that this task has not.
+    """
+    return StageError(f"{command} knows no study of task {task.name} yet: {why}")
 
 
 def verification(task: Task) -> ModuleType:

@@ -18,8 +18,9 @@ from radiotrace.errors import StageError
 from radiotrace.evidence.design import baseline, controls, negative_controls
 from radiotrace.evidence.signing import keys, signatures
 from radiotrace.evidence.trace import scope, tests
-from radiotrace.evidence.verify import levels
+from radiotrace.evidence.verify import levels, workflow
 from radiotrace.pipeline import dvcfile, isolated, params
+from radiotrace.pipeline.study import Study
 
 EVIDENCE, MANIFEST = "evidence", Path("evidence/manifest.json")
 SOFTWARE, DESIGN = "software", "software/design"
@@ -205,7 +206,8 @@ def seeded() -> State:
     """That every seeded fault was noticed, with this code, these tests and this run."""
     written, known = release_people.design(), tests.declared("tests")
     required, code = written.requirements, tests.tree(".", (*tests.CODE, *tests.TESTS))
-    run_id = records.read("metrics/metrics.json", "metrics")["run_id"]
+    task = workflow.task_of(Study(Path()))
+    run_id = records.read("metrics/metrics.json", task.records["metrics"])["run_id"]
     outcomes = controls.outcomes(written, *(_outcomes(path) for path in SEEDED))
     faults, n_controls = [], 0
     for name, control in written.negative_controls.items():

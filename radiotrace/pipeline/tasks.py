@@ -5,7 +5,7 @@ that no task is in the closure of another. evidence/verify/workflow.py makes dvc
 evidence its options and its bundle, and the commands look here which task a study is of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,28 @@ class Criterion:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Sentences of a study's design/ that are of its task, as 'new' drafts them.
+
+    Attributes:
+        predicts: of "what the model outlines"; proposes: of "the software proposes an outline".
+        outputs: what a result has, rows of name, what and unit.
+        look: what a person does with a result before it is used.
+        reference: who is to be asked how the reference came about.
+        chosen: what is chosen on the validation part.
+        subgroups: attributes by which cases are parted.
+    """
+
+    predicts: str
+    proposes: str
+    outputs: Sequence[Mapping[str, str | None]]
+    look: str
+    reference: str
+    chosen: Sequence[str]
+    subgroups: str
+
+
+@dataclass(frozen=True)
 class Task:
     """What stages/<task>/workflow.yaml says.
 
@@ -78,7 +100,7 @@ class Task:
         vouched: further files of which the bundle states the hash.
         plots: charts that `dvc plots` shows, and that the bundle vouches for, too.
         approach: what the bill of the model says that it does.
-        criterion: what 'new' drafts for each label.
+        criterion: what 'new' drafts for each label; texts: and of design/ besides.
     """
 
     name: str
@@ -89,6 +111,7 @@ class Task:
     plots: tuple[str, ...]
     approach: str
     criterion: Criterion
+    texts: Texts
 
     @property
     def bundled(self) -> tuple[str, ...]:
@@ -159,6 +182,7 @@ def read(path: Path) -> Task:
         plots=tuple(values["plots"].split()),
         approach=values["approach"],
         criterion=Criterion(**values["criterion"]),
+        texts=Texts(**values["texts"]),
     )
 
 

@@ -1,4 +1,5 @@
-"""What a person must still decide: texts of design/ that a draft begins with TO DECIDE.
+"""What a person must still decide: texts of design/ that a draft begins with TO DECIDE, and values that a
+draft has in the place of a date or an address, whose form leaves no room for these words.
 
 Each is a gap of the evidence, and blocks the release.
 """
@@ -6,6 +7,9 @@ Each is a gap of the evidence, and blocks the release.
 from radiotrace.evidence.design.controls import Design
 
 TO_DECIDE = "TO DECIDE"
+NOWHERE = "https://example.org/to-decide"
+# key -> what a draft has there
+STAND_INS = {"release_date": "1970-01-01", "url": NOWHERE, "licence_url": NOWHERE}
 # records that are looked at
 LOOKED_AT = ("requirements", "intended_use", "statistical_plan", "risks", "pccp", "dataset_card")
 
@@ -29,7 +33,10 @@ def gaps(design: Design) -> list[dict[str, str]]:
 def _places(node, place: str):
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _places(value, f"{place}/{key}")
+            if key in STAND_INS and value == STAND_INS[key]:
+                yield f"{place}/{key}"
+            else:
+                yield from _places(value, f"{place}/{key}")
     elif isinstance(node, list):
         for number, value in enumerate(node):
             yield from _places(value, f"{place}/{number}")
