@@ -76,7 +76,7 @@ diff: .venv/runtime ## metrics and parameters against another revision (BASE=mai
 
 deps: .venv/runtime ## write what follows from the code: commands, deps and outs into the dvc.yaml of each study, schemas of dataclasses and names of measures into schemas/; after a change of imports, of records or of measures
 	python -m radiotrace.commands.schemas
-	python -m radiotrace.commands.measure_names
+	python -m radiotrace.commands.metric_names
 	python -m radiotrace.evidence.verify.workflow
 
 manifest: .venv/runtime ## accept the files in the study's data/ as they are: rewrites data.sha256 and data.dvc

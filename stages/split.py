@@ -2,7 +2,7 @@
 
 Reads   build/validate/accepted.json, design/requirements.yaml
 Writes  build/split/: split.json, provenance.json
-Params  seed, split.scheme, split.fractions, split.folds, split.fold, split.parts_seed
+Params  task, seed, split.scheme, split.fractions, split.folds, split.fold, split.parts_seed
 Stops   when a criterion names a metric that these data cannot have, when the fractions are not 1 together,
         when a part would be empty, or when two parts share a subject or an identical image
 """
@@ -21,9 +21,10 @@ from radiotrace.records.sections.split import SplitParams
 
 def main(args):
     settings = SplitParams.of(params.load(args.params, "split", seed=True))
+    task = params.task(args.params)
     accepted = Accepted.of(records.read(args.accepted, "accepted"))
     # Now: a criterion that comes after the test part was opened is late.
-    if unknown := criteria.unknown(requirements.load(args.design), accepted.labels):
+    if unknown := criteria.unknown(requirements.load(args.design), accepted.labels, task):
         raise StageError(
             f"{len(unknown)} criteria are on metrics that there cannot be of these data",
             unknown,

@@ -74,7 +74,7 @@ def nothing_of_a_run_is_opened():
 
 @pytest.hookimpl(tryfirst=True)  # before '-m' looks at marks
 def pytest_collection_modifyitems(items):
-    """A test that waits for all stages is slow, whether it says so or not; files that take long come first."""
+    """A test that waits for all stages is slow, whether it says so or not; long files come first."""
     for item in items:
         if "reproduced" in item.fixturenames:
             item.add_marker(pytest.mark.slow)

@@ -96,7 +96,7 @@ def lay(repository: Path) -> None:
             if path.is_file() and "__pycache__" not in path.parts and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-    projects.run(repository, "python", "-m", "radiotrace.commands.measure_names")
+    projects.run(repository, "python", "-m", "radiotrace.commands.metric_names")
     projects.run(repository, "python", "-m", "radiotrace.evidence.verify.workflow")
 
 

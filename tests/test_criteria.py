@@ -1,10 +1,14 @@
 """criteria: which metrics a criterion may name, and what is said of those that there are not."""
 
+import json
+
 import pytest
 
+from radiotrace import records
 from radiotrace.evidence.design import criteria
 from tests import submitted
 
+TASK = "segmentation"
 LABELS = {"0": "ground", "1": "left", "2": "right"}
 
 
@@ -24,12 +28,12 @@ def test_names_are_those_of_the_record_of_the_submitted_run():
     labels = submitted.json_of("evidence/dataset.json")["dataset"]["labels"]
     recorded = {name for name in criteria.available(metrics) if not name.startswith("subgroups.")}
     assert recorded
-    missing = set(criteria.names(labels)) - recorded
+    missing = set(criteria.names(labels, TASK)) - recorded
     assert {name for name in missing if not name.startswith("uncertainty.ensemble.")} == {
         "uncertainty.prediction.mutual_information_nats"
     }
     assert "uncertainty.ensemble.auroc" in missing
-    assert recorded - set(criteria.names(labels)) == set()
+    assert recorded - set(criteria.names(labels, TASK)) == set()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def test_names_are_those_of_the_record_of_the_submitted_run():
     ],
 )
 def test_a_metric_of_these_labels_is_known(metric):
-    assert criteria.unknown(requirements(metric), LABELS) == []
+    assert criteria.unknown(requirements(metric), LABELS, TASK) == []
 
 
 @pytest.mark.parametrize(
@@ -61,24 +65,24 @@ def test_a_metric_of_these_labels_is_known(metric):
     ],
 )
 def test_what_is_no_metric_gets_those_that_there_are_the_closest_first(metric, closest):
-    [line] = criteria.unknown(requirements(metric), LABELS)
+    [line] = criteria.unknown(requirements(metric), LABELS, TASK)
     assert line.startswith(f"SRS-SEG-1: there is no metric {metric}; there are {closest}")
     assert line.endswith(" more")
 
 
 def test_every_criterion_without_a_metric_is_named_at_once():
-    found = criteria.unknown(requirements("dice.left", "dice.centre", "volume.left"), LABELS)
+    found = criteria.unknown(requirements("dice.left", "dice.centre", "volume.left"), LABELS, TASK)
     assert [line.split(":")[0] for line in found] == ["SRS-SEG-2", "SRS-SEG-3"]
 
 
 def test_where_labels_are_not_known_any_will_do_but_not_any_measure():
-    found = criteria.unknown(requirements("dice.anything", "dcie.anything"), None)
+    found = criteria.unknown(requirements("dice.anything", "dcie.anything"), None, TASK)
     assert [line.split(";")[0] for line in found] == ["SRS-SEG-2: there is no metric dcie.anything"]
 
 
 @pytest.mark.parametrize("metric", ["subgroups.field.1.5 T", "subgroups.age.1: below 40.5", "dice.L. atrium"])
 def test_names_of_labels_and_groups_may_have_points(metric):
-    assert criteria.unknown(requirements(metric), {"0": "ground", "1": "L. atrium"}) == []
+    assert criteria.unknown(requirements(metric), {"0": "ground", "1": "L. atrium"}, TASK) == []
 
 
 def test_a_metric_of_a_label_with_points_is_found():  # "there is no metric dice.L. atrium" was said
@@ -92,3 +96,25 @@ def test_a_metric_of_a_label_with_points_is_found():  # "there is no metric dice
 
 def test_a_record_without_any_metric_is_said_to_have_none():
     assert criteria.no_such("dice.left", []) == "there is no metric dice.left, nor any other"
+
+
+def test_a_metric_of_another_task_is_unknown(tmp_path, monkeypatch):
+    of_tasks = [{"title": "eye", "enum": ["sharpness.*"]}, {"title": "ear", "enum": ["loudness"]}]
+    schema = {"properties": {"metric": {"anyOf": of_tasks}}}
+    (tmp_path / "metric_names.schema.json").write_text(json.dumps(schema))
+    monkeypatch.setattr(records, "SCHEMAS", tmp_path)
+    forget_schemas()
+    named = requirements("sharpness.left", "loudness")
+    unknown = {task: criteria.unknown(named, LABELS, task) for task in ("eye", "ear", None)}
+    forget_schemas()
+    assert {task: [line.split(";")[0] for line in lines] for task, lines in unknown.items()} == {
+        "eye": ["SRS-SEG-2: there is no metric loudness"],
+        "ear": ["SRS-SEG-1: there is no metric sharpness.left"],
+        None: [],
+    }
+
+
+def forget_schemas() -> None:
+    """What was read of schemas."""
+    records.schema.cache_clear()
+    criteria._open_names.cache_clear()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radiotrace import records
-from radiotrace.commands import measure_names
+from radiotrace.commands import metric_names
 from radiotrace.evidence.design import criteria
 from radiotrace.evidence.formats import mlbom, model_card
 from radiotrace.evidence.pages import model_card as card_page
@@ -197,15 +197,12 @@ def test_the_bill_of_the_model_has_it(made):
 
 
 def test_a_criterion_may_name_it_once_make_deps_has_run(added, tmp_path, monkeypatch):
-    (tmp_path / "measure_names.schema.json").write_text(measure_names.schema_text())
-    for name in ("metrics", "cases"):
-        text = (records.SCHEMAS / f"{name}.schema.json").read_text("utf-8")
-        (tmp_path / f"{name}.schema.json").write_text(text)
+    (tmp_path / "metric_names.schema.json").write_text(metric_names.schema_text())
     criterion = {"id": "SRS-VOL-99", "acceptance": {"metric": "volume_ratio.anterior"}}
-    before = criteria.unknown({"requirements": [criterion]}, LABELS)
+    before = criteria.unknown({"requirements": [criterion]}, LABELS, "segmentation")
     monkeypatch.setattr(records, "SCHEMAS", tmp_path)
     forget()
-    after = criteria.unknown({"requirements": [criterion]}, LABELS)
+    after = criteria.unknown({"requirements": [criterion]}, LABELS, "segmentation")
     forget()
     assert ([line.split(";")[0] for line in before], after) == (
         ["SRS-VOL-99: there is no metric volume_ratio.anterior"],
@@ -271,8 +268,9 @@ def test_verification_names_what_a_table_says_that_the_code_does_not(made):
 
 
 def test_the_names_that_a_criterion_may_have_are_those_of_the_table():  # else: make deps
-    assert (projects.ROOT / measure_names.PATH).read_text("utf-8") == measure_names.schema_text()
-    assert criteria.measure_names() == [one.name for one in measures.TABLE]
+    assert (projects.ROOT / metric_names.PATH).read_text("utf-8") == metric_names.schema_text()
+    of_labels = {name.removesuffix(".*") for name in metric_names.open_names("segmentation")}
+    assert {measure.name for measure in measures.TABLE} <= of_labels
 
 
 @pytest.mark.parametrize("empty_reference", [results.UNDEFINED, results.SCORE])

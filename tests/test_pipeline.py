@@ -116,9 +116,9 @@ def schemas_used(name: str) -> set[str]:
             and isinstance(node.value, str)
             and re.fullmatch(r"\w+\.schema\.json", node.value)
         }
-    # params.schema.json and measure_names.schema.json can only refuse, never change a result; as deps they
+    # params.schema.json and metric_names.schema.json can only refuse, never change a result; as deps they
     # would retrain for an evaluate parameter, and for a new measure.
-    return found - {"params", "measure_names"}
+    return found - {"params", "metric_names"}
 
 
 def test_the_stages_stand_in_order():
@@ -155,10 +155,11 @@ def test_params_are_the_section_read_and_the_seed_where_it_is_used(name):
     loads = re.findall(
         r'params\.load\(args\.params, "(\w+)"(, '
         r"seed=True)?\)",
-        (ROOT / script(name)).read_text(),
+        (code := (ROOT / script(name)).read_text()),
     )
+    whole = {"seed": any(seed for _, seed in loads), "task": "params.task(args.params)" in code}
     assert set(STAGES[name].get("params", [])) == {section for section, _ in loads} | {
-        "seed" for _, seed in loads if seed
+        key for key, is_read in whole.items() if is_read
     }
 
 

@@ -46,6 +46,15 @@ def load(path, section: str, seed: bool = False) -> dict:
     return {**values[section], **({"seed": values["seed"]} if seed else {})}
 
 
+def task(path) -> str:
+    """The task of a params.yaml.
+
+    Raises:
+        StageError: as load.
+    """
+    return read(path)["task"]
+
+
 def read(path) -> dict:
     """The whole of params.yaml, checked.
 

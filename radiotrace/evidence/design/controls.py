@@ -339,7 +339,8 @@ def contradictions(design: Design) -> list[str]:
     broken += risks.faults(design.risks, controls_of)
     broken += risks.unknown(design.anomalies["anomalies"], known)
     broken += pccp.faults(design.pccp, set(controls_of), hazards, controls)
-    broken += criteria.unknown(design.requirements, design.dataset_card.get("dataset", {}).get("labels"))
+    labels = design.dataset_card.get("dataset", {}).get("labels")
+    broken += criteria.unknown(design.requirements, labels, None)
     broken += croissant.card_faults(design.dataset_card)
     for standard in design.compliance:
         broken += [f"{standard['id']}: {fault}" for fault in compliance.faults(standard)]

@@ -3,10 +3,10 @@
 Called before anything is learnt, so that a misspelt one costs no training and no opening of the test part,
 and again by the verdict, which knows the record itself.
 
-Which metrics there can be stands in schemas/metrics.schema.json, which names of measures in
-schemas/measure_names.schema.json, which 'make deps' writes from the tables of the tasks; the names of labels
-come from the data set. So the stage split, which calls this, needs no task's code. The list is no dep
-of split: it can refuse a criterion and never change a part, and a new measure would split and train anew.
+Which metrics there can be of a task stands in schemas/metric_names.schema.json, which 'make deps' writes
+from the schema of its metrics and its table of measures; the names of labels come from the data set. So the
+stage split, which calls this, needs no task's code. The list is no dep of split: it can refuse a criterion
+and never change a part, and a new measure would split and train anew.
 """
 
 import difflib
@@ -22,48 +22,25 @@ BOUNDED = {"ci95_low", "ci95_high"}  # keys of what has an interval, so that a c
 SHOWN = 6  # names that are offered for one that there is not
 
 
-def measure_names() -> list[str]:
-    """Of every task."""
-    tasks = records.schema("measure_names")["properties"]["measure"]["anyOf"]
-    return [name for task in tasks for name in task["enum"]]
-
-
 @cache
-def _open_names() -> tuple[tuple[str, ...], ...]:
-    """Keys that lead to each summary that has an interval, as the schema has them."""
-    schema, open_names = records.schema("metrics"), set()
-    for keys in _below(schema, schema, ()):
-        # a key that is open at the top of the record is a measure
-        open_names |= {(name, *keys[1:]) for name in measure_names()} if keys[0] == ANY else {keys}
-    return tuple(sorted(open_names))
+def _open_names(task: str | None) -> tuple[tuple[str, ...], ...]:
+    """Keys that lead to each summary that has an interval, of a task or of all."""
+    of_tasks = records.schema("metric_names")["properties"]["metric"]["anyOf"]
+    known = {name for of in of_tasks if task in (None, of["title"]) for name in of["enum"]}
+    return tuple(sorted(tuple(name.split(".")) for name in known))
 
 
-def _below(node: dict, schema: dict, keys: tuple[str, ...]):
-    if "$ref" in node:
-        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
-    for choice in node.get("anyOf", ()):
-        yield from _below(choice, schema, keys)
-    properties = node.get("properties", {})
-    if properties.keys() >= BOUNDED:
-        yield keys
-        return
-    for key, value in properties.items():
-        yield from _below(value, schema, (*keys, key))
-    if isinstance(node.get("additionalProperties"), dict):
-        for key in node.get("propertyNames", {}).get("enum", (ANY,)):
-            yield from _below(node["additionalProperties"], schema, (*keys, key))
-
-
-def names(labels: Mapping[str, str]) -> list[str]:
+def names(labels: Mapping[str, str], task: str | None) -> list[str]:
     """Every metric that data of these labels can have, sorted; not those of subgroups, which depend on who is
     in the test part.
 
     Args:
         labels: value -> name; "0" is the background.
+        task: of the study; None for every task.
     """
     structures = [name for value, name in labels.items() if value != "0"]
     metrics = set()
-    for keys in _open_names():
+    for keys in _open_names(task):
         if keys.count(ANY) > 1:
             continue
         chosen = list(structures)
@@ -76,20 +53,21 @@ def names(labels: Mapping[str, str]) -> list[str]:
     return sorted(metrics)
 
 
-def unknown(requirements: dict, labels: Mapping[str, str] | None) -> list[str]:
+def unknown(requirements: dict, labels: Mapping[str, str] | None, task: str | None) -> list[str]:
     """A line for each criterion that names a metric which there cannot be; [] when there are none.
 
     Args:
         requirements: the record 'requirements'.
         labels: value -> name; None where they are not known, so that any label will do.
+        task: of the study; None where it is not known, so that the metrics of every task will do.
     """
-    lines = []
-    known = names(labels) if labels else [".".join(keys) for keys in _open_names()]
+    lines, open_names = [], _open_names(task)
+    known = names(labels, task) if labels else [".".join(keys) for keys in open_names]
     for requirement in requirements["requirements"]:
         if "acceptance" not in requirement:
             continue
         metric = requirement["acceptance"]["metric"]
-        if metric not in known and not any(_fits(metric, keys, labels) for keys in _open_names()):
+        if metric not in known and not any(_fits(metric, keys, labels) for keys in open_names):
             lines.append(f"{requirement['id']}: {no_such(metric, known)}")
     return lines
 

@@ -57,7 +57,7 @@ KEYS = ("stages", "plots", "artifacts")  # of dvc.yaml
 PINS = re.compile(
     r"(\.\./\.\./)?requirements(/[a-z]+)?\.txt"
 )  # a word of a command that names a file of pins
-REFUSING = frozenset({"params", "measure_names"})  # schemas that are no dep of a stage that reads them
+REFUSING = frozenset({"params", "metric_names"})  # schemas that are no dep of a stage that reads them
 MACHINES = "MACHINERY"  # stands for them in an option
 # The shared records of the bundle, in the order in which the stage evidence is told of them.
 BEFORE_TRAINING = ("dataset", "findings", "accepted", "split")
@@ -172,7 +172,7 @@ FIRST = {
         "Give every subject to train, validation or test, and prove that the parts share nothing",
         "accepted design=design/requirements.yaml out=build/split",
         outs="build/split",
-        params="seed split",
+        params="seed split task",
     ),
 }
 LAST = "evidence"
