@@ -34,6 +34,13 @@ class Channel:
         clip = record.get("clip_percentiles")
         return cls(record["name"], record["modality"], None if clip is None else tuple(clip))
 
+    @property
+    def percentiles(self) -> tuple[float, float]:
+        """As clip_percentiles, of a channel of which a run has said how it is normalised."""
+        if self.clip_percentiles is None:
+            raise ValueError(f"channel {self.name}: no clip_percentiles")
+        return self.clip_percentiles
+
     def record(self) -> dict[str, Any]:
         """As records have it."""
         values: dict[str, Any] = {"name": self.name, "modality": self.modality}

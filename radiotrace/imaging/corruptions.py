@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from monai.transforms import AdjustContrast, KSpaceSpikeNoise
+from monai.transforms.intensity.array import AdjustContrast, KSpaceSpikeNoise
 from scipy import ndimage
 
 from radiotrace.imaging import volumes
@@ -169,9 +169,8 @@ def _bias_field(image, strength, spacing_zyx, rng):
     """
     coefficients = rng.standard_normal((4, 4, 4))
     coefficients[(np.indices((4, 4, 4)).sum(0) > 3) | (np.indices((4, 4, 4)).sum(0) == 0)] = 0
-    field = np.polynomial.legendre.leggrid3d(
-        *(np.linspace(-1, 1, edge) for edge in image.shape), coefficients
-    )
+    z, y, x = (np.linspace(-1, 1, edge) for edge in image.shape)
+    field = np.polynomial.legendre.leggrid3d(z, y, x, coefficients)
     return (image - _floor(image)) * strength ** (field / np.abs(field).max()) + _floor(image)
 
 

@@ -122,7 +122,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
             for case_id in sorted(table.subject_of.keys() - pairs.keys())
         ]
         groups_of = tables.grouped(table, list(missing_words), bands or {}, faults, notes)
-    if faults:
+    if faults or table is None:
         raise StageError(
             f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT
         )

@@ -98,7 +98,7 @@ def faults(spec: NetworkSpec) -> list[str]:
     if spec.one_slice:
         found += _one_slice_faults(spec, architecture)
     heads_max = architecture.heads_max(levels)
-    if spec.deep_supervision > heads_max:
+    if spec.deep_supervision is not None and spec.deep_supervision > heads_max:
         most = f"{heads_max} at most for {levels} levels" if architecture.heads else f"0 for {name}"
         found.append(f"train.deep_supervision: found {spec.deep_supervision}, expected {most}")
     return found

@@ -30,7 +30,8 @@ def offsets(cases) -> tuple[list[float], list[float | None]]:
             and for a label that no reference holds. And by which share the predicted volume of each label was
             too large without them, in sum; None for a label that no reference holds.
     """
-    sure, wanted, unsure = 0, 0, []
+    sure = wanted = torch.tensor(0)
+    unsure = []
     for logits, reference in cases:
         labels = len(logits)
         first, second = logits.topk(2, 0).values

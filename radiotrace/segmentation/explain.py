@@ -5,10 +5,11 @@ and it depends on the level whose features are asked.
 """
 
 import copy
+from typing import cast
 
 import numpy as np
 import torch
-from monai.visualize import GradCAM
+from monai.visualize.class_activation_maps import GradCAM
 from scipy import ndimage, stats
 
 from radiotrace.segmentation import metrics
@@ -101,18 +102,25 @@ def focus(
         mask: bool, one voxel at least.
         spacing_zyx: edges of a voxel, in mm.
     """
-    total, near = found.sum(dtype=float), ndimage.distance_transform_edt(~mask, spacing_zyx) <= near_mm
-    return tuple(float(found[where].sum(dtype=float) / total) if total else None for where in (mask, near))
+    total, near = found.sum(dtype=float), _distances(mask, spacing_zyx) <= near_mm
+    if not total:
+        return None, None
+    inside, around = (float(found[where].sum(dtype=float) / total) for where in (mask, near))
+    return inside, around
+
+
+def _distances(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> np.ndarray:
+    """Of each voxel from a mask, in mm; 0 in it."""
+    return cast(np.ndarray, ndimage.distance_transform_edt(~mask, spacing_zyx))
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
     """Spearman's rank correlation of two maps over all voxels; None where one of them is the same
     everywhere."""
-    return (
-        float(stats.spearmanr(one.ravel(), other.ravel()).statistic)
-        if np.ptp(one) and np.ptp(other)
-        else None
-    )
+    if not np.ptp(one) or not np.ptp(other):
+        return None
+    correlation = stats.spearmanr(one.ravel(), other.ravel())
+    return float(correlation.statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def centre(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> tuple[int, ...]:
@@ -191,7 +199,7 @@ def highest(values: np.ndarray, number: int) -> np.ndarray:
 
 def nearest(mask: np.ndarray, spacing_zyx: tuple[float, float, float], number: int) -> np.ndarray:
     """So many voxels nearest to a mask, bool; its own come first."""
-    return highest(-ndimage.distance_transform_edt(~mask, spacing_zyx), number)
+    return highest(-_distances(mask, spacing_zyx), number)
 
 
 def moved(voxels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

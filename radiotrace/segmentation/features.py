@@ -143,7 +143,7 @@ def noise(image_zyx: np.ndarray) -> float | None:
     if min(image.shape) < 3:
         return None
     one_value = ndimage.maximum_filter(image, 3) == ndimage.minimum_filter(image, 3)
-    counts = ~ndimage.maximum_filter(one_value, 5)[(slice(1, -1),) * image.ndim]
+    counts = np.logical_not(ndimage.maximum_filter(one_value, 5))[(slice(1, -1),) * image.ndim]
     if not counts.any():
         return None
     differences = image

@@ -68,7 +68,7 @@ def confusion(reference: np.ndarray, prediction: np.ndarray) -> Confusion:
 
 def components(mask: np.ndarray) -> int:
     """Connected components; voxels that share a face, an edge or a corner connect."""
-    return ndimage.label(mask, np.ones((3,) * mask.ndim))[1]
+    return ndimage.label(mask, np.ones((3,) * mask.ndim))[1]  # pyright: ignore[reportIndexIssue]
 
 
 def _share(above: int, below: int) -> float | None:

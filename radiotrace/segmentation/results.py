@@ -4,6 +4,7 @@ Every number has its n and its interval over subjects.
 """
 
 from collections import defaultdict
+from typing import cast
 
 import numpy as np
 
@@ -145,7 +146,9 @@ class Summary:
             # squares of large volumes that hardly differ would cancel
             centre = float(np.mean(list(pairs.values())))
             sums = {case: agreement.moments(*np.array([pair]).T - centre) for case, pair in pairs.items()}
-            slopes = {case: agreement.slope_sums(*np.array([pair]).T, centre) for case, pair in pairs.items()}
+            slopes = {
+                case: agreement.slope_sums(*np.array([pair]).T, origin=centre) for case, pair in pairs.items()
+            }
             found[name] = {
                 "bland_altman_mm3": limits,
                 "slope": self._estimate(slopes, agreement.slope),
@@ -346,14 +349,13 @@ class Summary:
             np.array([case["uncertainty"][kind]["score"] for case in known]),
             np.array([ranking.macro(case, "dice") for case in known]),
         )
-        flagged_of = {
-            case["case_id"]: case["uncertainty"][kind]["score"] > limit.above for case in self.cases
-        }
+        above = cast(float, limit.above)  # _threshold makes none without it
+        flagged_of = {case["case_id"]: case["uncertainty"][kind]["score"] > above for case in self.cases}
         poor_ids = {case["case_id"] for case, one in zip(known, dice, strict=True) if one < poor_below}
         subjects = {self.subject_of[case] for case, flagged in flagged_of.items() if flagged}
         n_subjects = len(set(self.subject_of.values()))
         return {
-            **uncertainty.flagging(scores, dice, limit.above, poor_below),
+            **uncertainty.flagging(scores, dice, above, poor_below),
             "flagged": sum(flagged_of.values()),
             "flagged_share": self._share({case: (flagged, 1) for case, flagged in flagged_of.items()}),
             "caught_share": self._share({case: (flagged_of[case], 1) for case in poor_ids}),

@@ -1,6 +1,7 @@
 """Subgroups: how a metric does in each group of each attribute, and how far it is from that of all others."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,7 +177,7 @@ def _gap(totals: np.ndarray) -> np.ndarray:
 
 
 def groups(
-    names: dict[str, dict[str, str]], numbers: dict[str, dict[str, float]]
+    names: dict[str, dict[str, str]], numbers: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, str]]:
     """Attribute -> case -> group, as `compare` takes it.
 
@@ -209,7 +210,7 @@ def magnitude(value: float) -> str:
     return f"10^{power} to 10^{power + 1}"
 
 
-def terciles(values: dict[str, float]) -> dict[str, str]:
+def terciles(values: Mapping[str, float]) -> dict[str, str]:
     """Case -> "low", "middle" or "high" third of a number; cases of one value stand in one third."""
     limits = np.quantile(list(values.values()), (1 / 3, 2 / 3))
     return {

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-import dvclive
+from dvclive.live import Live
 from safetensors.torch import save
 
 from radiotrace import errors, records
@@ -148,9 +148,7 @@ def faults(settings: TrainParams, dataset: dict, labels: int, cases: dict[str, i
 
 def write_live(folder: Path, history: list[dict]) -> None:
     """The history as dvclive writes it, for `dvc plots` and the editors that read it."""
-    with dvclive.Live(
-        str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False
-    ) as live:
+    with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
         for row in history:
             live.step = row["epoch"]
             live.log_metric("train_loss", row["train_loss"])
