@@ -86,10 +86,14 @@ def apply(
     if severity == 0:
         return image_zyx, None
     corruption = TABLE[name]
-    found = corruption.corrupt(
+    corrupted = corruption.corrupt(
         image_zyx, corruption.strengths[severity - 1], np.array(spacing_zyx, float), rng
     )
-    return (moved(image_zyx, found), found) if isinstance(found, tuple) else (found.astype(np.float32), None)
+    return (
+        (moved(image_zyx, corrupted), corrupted)
+        if isinstance(corrupted, tuple)
+        else (corrupted.astype(np.float32), None)
+    )
 
 
 def moved(image_zyx: np.ndarray, movement: tuple) -> np.ndarray:
@@ -101,8 +105,8 @@ def moved(image_zyx: np.ndarray, movement: tuple) -> np.ndarray:
     Returns:
         float32. Cubic, so that it stays sharp, and clipped to the image's own extremes.
     """
-    found = ndimage.affine_transform(image_zyx.astype(np.float32), *movement, order=3, mode="nearest")
-    return found.clip(image_zyx.min(), image_zyx.max())
+    shifted = ndimage.affine_transform(image_zyx.astype(np.float32), *movement, order=3, mode="nearest")
+    return shifted.clip(image_zyx.min(), image_zyx.max())
 
 
 def moved_back(shares: np.ndarray, movement: tuple) -> tuple[np.ndarray, np.ndarray]:

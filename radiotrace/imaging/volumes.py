@@ -133,7 +133,7 @@ def grid_faults(
     Returns:
         (name, of the image, of the label map) for each of size, spacing, origin, direction that differs.
     """
-    found = []
+    differing = []
     for name, tolerance in (
         ("size_voxels", 0),
         ("spacing_mm", tolerance_mm),
@@ -141,10 +141,16 @@ def grid_faults(
         ("direction", tolerance_direction),
     ):
         if np.abs(np.subtract(image[name], label_map[name])).max() > tolerance:
-            found.append(
-                (name, *(" ".join(f"{value:g}" for value in one[name]) for one in (image, label_map)))
+            differing.append(
+                (
+                    name,
+                    *(
+                        " ".join(f"{value:g}" for value in header_grid[name])
+                        for header_grid in (image, label_map)
+                    ),
+                )
             )
-    return found
+    return differing
 
 
 def array_zyx(volume: sitk.Image) -> np.ndarray:

@@ -83,12 +83,12 @@ def number_format(hardware: Hardware) -> str:
 
 def faults(hardware: Hardware) -> list[str]:
     """What of it this machine cannot do, by the names of params.yaml."""
-    found = []
+    faults = []
     if hardware.precision == "fp16" and not on_gpu(hardware) and hardware.numerics == "native":
-        found.append("train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs")
+        faults.append("train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs")
     if hardware.accelerator == "cuda" and not torch.cuda.is_available():
-        found.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
-    return found
+        faults.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
+    return faults
 
 
 def laid_out(values: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -299,22 +299,22 @@ def out_of_patience(means: Sequence[float | None], patience_epochs: int | None) 
 
 def faults(settings: Settings, hardware: devices.Hardware, train: int, validation: int) -> list[str]:
     """What does not fit together, by the names of params.yaml, for so many cases of the two parts."""
-    found = []
+    faults = []
     shares = hardware.devices * hardware.nodes * settings.accumulate
     if settings.batch_size % shares:
-        found.append(
+        faults.append(
             f"train.batch_size: found {settings.batch_size}, expected a multiple of {shares} (devices x "
             "nodes x accumulate)"
         )
     if settings.patience_epochs is not None and not validation:
-        found.append(
+        faults.append(
             f"train.patience_epochs: found {settings.patience_epochs}, expected null where no case is for "
             "validation"
         )
     samples = train * settings.samples_per_case
     if samples < shares:
-        found.append(
+        faults.append(
             f"train.accumulate: {samples} samples an epoch, expected at least {shares} (devices x nodes x "
             "accumulate)"
         )
-    return found
+    return faults

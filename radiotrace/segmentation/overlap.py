@@ -62,8 +62,14 @@ def confusion(reference: np.ndarray, prediction: np.ndarray) -> Confusion:
     """
     if reference.shape != prediction.shape:
         raise ValueError(f"shapes differ: {reference.shape} and {prediction.shape}")
-    both, one, other = int((reference & prediction).sum()), int(reference.sum()), int(prediction.sum())
-    return Confusion(both, other - both, one - both, reference.size - one - other + both)
+    both, n_reference, n_prediction = (
+        int((reference & prediction).sum()),
+        int(reference.sum()),
+        int(prediction.sum()),
+    )
+    return Confusion(
+        both, n_prediction - both, n_reference - both, reference.size - n_reference - n_prediction + both
+    )
 
 
 def components(mask: np.ndarray) -> int:

@@ -52,8 +52,8 @@ def percent(share: float | None, digits: int = 0) -> str:
 def measures(metrics: Metrics) -> list[dict]:
     """Rows of the table of all measures: name, and for each label and their mean the cells of one summary."""
     return [
-        {"name": one.heading, "cells": _cells(metrics.of_measure[name], one.digits)}
-        for name, one in metrics.table().items()
+        {"name": measure.heading, "cells": _cells(metrics.of_measure[name], measure.digits)}
+        for name, measure in metrics.table().items()
     ]
 
 
@@ -75,7 +75,7 @@ def _cells(summaries: Mapping[str, Summary], digits: int) -> list[dict]:
 
 def columns(metrics: Metrics) -> list[Described]:
     """The measures that the table of cases shows."""
-    return [one for one in metrics.table().values() if one.headline]
+    return [measure for measure in metrics.table().values() if measure.headline]
 
 
 def cases(
@@ -97,7 +97,7 @@ def cases(
             "dice": number(ranking.macro(case, "dice")),
             "uncertainty": number(case["uncertainty"][flag_by]["score"]),
             "flagged": {True: "yes", False: "", None: "no limit"}[case["flagged"][flag_by]],
-            "cells": [_cell(case["labels"], one) for one in columns],
+            "cells": [_cell(case["labels"], measure) for measure in columns],
         }
         for case in ranking.ranked(rows)
     ]
@@ -336,10 +336,10 @@ def _subgroups(metrics: Metrics) -> list[str]:
     )
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
-    found = [one for one in tested if one[2].p_adjusted is not None and one[2].p_adjusted < 0.05]
+    significant = [one for one in tested if one[2].p_adjusted is not None and one[2].p_adjusted < 0.05]
     verdict = (
-        f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons"
-        if found
+        f"{len(significant)} of {len(tested)} gaps stand after correction for so many comparisons"
+        if significant
         else f"none of {len(tested)} gaps stands after correction for so many comparisons"
     )
     return [
