@@ -57,7 +57,7 @@ browser: ## Chromium, which opens the report in a test; installed with apt-get w
 	@command -v chromium google-chrome chromium-browser google-chrome-stable > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null \
 	  || { echo "installing Chromium" >&2; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null; }
 
-lint: .venv/dev ## ruff (rules and layout), types of the wings that pyproject.toml names, and actionlint over the workflows
+lint: .venv/dev ## ruff (rules and layout), types of radiotrace and stages, and actionlint over the workflows
 	ruff check .
 	ruff format --check --quiet .
 	basedpyright

@@ -101,15 +101,15 @@ def paired(words: list[str], wanted: list[str]) -> tuple[dict[str, str], list[st
         words: of the command line, those that are of no other option.
         wanted: names of the options that the task declares.
     """
-    found, faults = {}, []
+    options, faults = {}, []
     for option, value in zip(words[::2], [*words[1::2], ""], strict=False):
         name = option.removeprefix("--")
         if not option.startswith("--") or name not in wanted:
             faults.append(f"{option}: the task declares no such option")
         elif not value or value.startswith("--"):
             faults.append(f"{option}: no file is named")
-        found[name] = value
-    return found, faults + [f"--{name} is missing" for name in wanted if name not in found]
+        options[name] = value
+    return options, faults + [f"--{name} is missing" for name in wanted if name not in options]
 
 
 def main(args):
@@ -164,7 +164,7 @@ def main(args):
         baseline.read(written.folders[SOFTWARE], written.folders[STUDY]),
         trivial(written.negative_controls, repository),
     )
-    made = dossier.Bundle()
+    bundle = dossier.Bundle()
     for name, record in {
         **{name: record for name, record in sources.items() if name != tasks.TRAIN},
         "requirements": written.requirements,
@@ -179,28 +179,28 @@ def main(args):
         "code": {"run_id": run_id, "files": code},
         "traceability": traced,
     }.items():
-        made.add(f"{name}.json", record, {**SCHEMA_OF, **left.schema_of}.get(name, name))
+        bundle.add(f"{name}.json", record, {**SCHEMA_OF, **left.schema_of}.get(name, name))
     released = Path(args.design) / "released.json"
     dossier.of_people(
-        made, written, texts, records.read(released, "pccp_baseline") if released.exists() else None
+        bundle, written, texts, records.read(released, "pccp_baseline") if released.exists() else None
     )
     dossier.of_software(
-        made,
+        bundle,
         written,
         args.requirements,
         [study.named(path) for path in args.tools],
         records.read(written.folders[SOFTWARE] / "wheels.json", "wheels"),
         left.approach,
     )
-    dossier.of_standards(made, written)
-    dossier.of_readers(made)
-    dossier.of_the_run(made, written, Path(args.workflow), vouched, files, Path(args.out).name)
+    dossier.of_standards(bundle, written)
+    dossier.of_readers(bundle)
+    dossier.of_the_run(bundle, written, Path(args.workflow), vouched, files, Path(args.out).name)
     with stage.output_folder(args.out) as out:
-        for name, content in made.bytes.items():
+        for name, content in bundle.bytes.items():
             records.write_bytes(out / name, content)
         jcs.write(
             out / "manifest.json",
-            contents.manifest(run_id, out, Path(args.out).name, made.schema, vouched),
+            contents.manifest(run_id, out, Path(args.out).name, bundle.schema, vouched),
             "manifest",
         )
         records.write_bytes(out / "SHA256SUMS", contents.checksums(out).encode())

@@ -30,13 +30,13 @@ def main(args):
             unknown,
             f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.",
         )
-    made = splits.of_accepted(accepted, settings)
-    for line in splits.leaks(made.leakage):
+    split = splits.of_accepted(accepted, settings)
+    for line in splits.leaks(split.leakage):
         errors.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")
-    for line in splits.too_small(made.counts):
+    for line in splits.too_small(split.counts):
         errors.log(f"split: warning: {line}")
     with stage.output_folder(args.out) as out:
-        records.write(out / "split.json", made.record(), "split")
+        records.write(out / "split.json", split.record(), "split")
         records.write(
             out / "provenance.json",
             runs.provenance(__file__, settings.record(), args.requirements, [args.accepted, args.design]),
@@ -44,7 +44,7 @@ def main(args):
         )
     errors.log(
         f"split: wrote {Path(args.out)}/: "
-        + ", ".join(f"{part} {getattr(made.counts, part).cases} cases" for part in splits.PARTS)
+        + ", ".join(f"{part} {getattr(split.counts, part).cases} cases" for part in splits.PARTS)
     )
 
 

@@ -34,6 +34,13 @@ class Channel:
         clip = record.get("clip_percentiles")
         return cls(record["name"], record["modality"], None if clip is None else tuple(clip))
 
+    @property
+    def percentiles(self) -> tuple[float, float]:
+        """As clip_percentiles, of a channel of which a run has said how it is normalised."""
+        if self.clip_percentiles is None:
+            raise ValueError(f"channel {self.name}: no clip_percentiles")
+        return self.clip_percentiles
+
     def record(self) -> dict[str, Any]:
         """As records have it."""
         values: dict[str, Any] = {"name": self.name, "modality": self.modality}
@@ -44,10 +51,10 @@ class Channel:
 
 def named(name: str | None) -> Channel:
     """The channel of a name, whose modality follows from it."""
-    said = (name or "").upper()
-    if said == "CT":
+    upper = (name or "").upper()
+    if upper == "CT":
         return Channel(name, "CT")
-    return Channel(name, "MRI" if said.startswith(MRI_NAMES) else "other")
+    return Channel(name, "MRI" if upper.startswith(MRI_NAMES) else "other")
 
 
 def of_dataset(about: Mapping[str, Any]) -> tuple[Channel, ...]:
@@ -86,8 +93,8 @@ def normalised(channels: Sequence[Channel], asked) -> tuple[Channel, ...]:
 def unlike(found: Sequence[Channel], expected: Sequence[Channel]) -> list[str]:
     """Where channels are not those that are expected, in their order; names count where both are known."""
     same = len(found) == len(expected) and all(
-        None in (one.name, other.name) or one.name == other.name
-        for one, other in zip(found, expected, strict=True)
+        None in (channel.name, other.name) or channel.name == other.name
+        for channel, other in zip(found, expected, strict=True)
     )
     return [] if same else [f"channels: found {listed(found)}, expected {listed(expected)}"]
 

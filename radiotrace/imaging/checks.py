@@ -174,7 +174,7 @@ def label_map_findings(
                     "warning",
                 )
             )
-        components = ndimage.label(mask, np.ones((3, 3, 3)))[1]
+        components = ndimage.label(mask, np.ones((3, 3, 3)))[1]  # pyright: ignore[reportIndexIssue]
         if components > limits.label_components_max:
             findings.append(
                 Finding(

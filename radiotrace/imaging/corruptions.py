@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from monai.transforms import AdjustContrast, KSpaceSpikeNoise
+from monai.transforms.intensity.array import AdjustContrast, KSpaceSpikeNoise
 from scipy import ndimage
 
 from radiotrace.imaging import volumes
@@ -86,10 +86,14 @@ def apply(
     if severity == 0:
         return image_zyx, None
     corruption = TABLE[name]
-    found = corruption.corrupt(
+    corrupted = corruption.corrupt(
         image_zyx, corruption.strengths[severity - 1], np.array(spacing_zyx, float), rng
     )
-    return (moved(image_zyx, found), found) if isinstance(found, tuple) else (found.astype(np.float32), None)
+    return (
+        (moved(image_zyx, corrupted), corrupted)
+        if isinstance(corrupted, tuple)
+        else (corrupted.astype(np.float32), None)
+    )
 
 
 def moved(image_zyx: np.ndarray, movement: tuple) -> np.ndarray:
@@ -101,8 +105,8 @@ def moved(image_zyx: np.ndarray, movement: tuple) -> np.ndarray:
     Returns:
         float32. Cubic, so that it stays sharp, and clipped to the image's own extremes.
     """
-    found = ndimage.affine_transform(image_zyx.astype(np.float32), *movement, order=3, mode="nearest")
-    return found.clip(image_zyx.min(), image_zyx.max())
+    shifted = ndimage.affine_transform(image_zyx.astype(np.float32), *movement, order=3, mode="nearest")
+    return shifted.clip(image_zyx.min(), image_zyx.max())
 
 
 def moved_back(shares: np.ndarray, movement: tuple) -> tuple[np.ndarray, np.ndarray]:
@@ -169,9 +173,8 @@ def _bias_field(image, strength, spacing_zyx, rng):
     """
     coefficients = rng.standard_normal((4, 4, 4))
     coefficients[(np.indices((4, 4, 4)).sum(0) > 3) | (np.indices((4, 4, 4)).sum(0) == 0)] = 0
-    field = np.polynomial.legendre.leggrid3d(
-        *(np.linspace(-1, 1, edge) for edge in image.shape), coefficients
-    )
+    z, y, x = (np.linspace(-1, 1, edge) for edge in image.shape)
+    field = np.polynomial.legendre.leggrid3d(z, y, x, coefficients)
     return (image - _floor(image)) * strength ** (field / np.abs(field).max()) + _floor(image)
 
 

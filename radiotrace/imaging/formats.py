@@ -122,7 +122,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
             for case_id in sorted(table.subject_of.keys() - pairs.keys())
         ]
         groups_of = tables.grouped(table, list(missing_words), bands or {}, faults, notes)
-    if faults:
+    if faults or table is None:
         raise StageError(
             f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT
         )
@@ -269,13 +269,14 @@ def _channels(declared: dict, faults: list[str]) -> tuple[Channel, ...]:
 
     Several are told apart by name, in records and by who predicts, so that their names must be good ones.
     """
-    said = declared.get("modality") or declared.get("channel_names")
+    modalities = declared.get("modality") or declared.get("channel_names")
     names = [tables.plain(str(name)) for name in _modalities(declared)]
     if len(names) <= 1:
         return (named(str(_modalities(declared)[0]) if names else None),)
-    if isinstance(said, dict) and sorted(said) != sorted(map(str, range(len(said)))):
+    if isinstance(modalities, dict) and sorted(modalities) != sorted(map(str, range(len(modalities)))):
         faults.append(
-            f"dataset.json: channels: found the numbers {', '.join(said)}, expected 0 to {len(said) - 1}"
+            f"dataset.json: channels: found the numbers {', '.join(modalities)}, expected 0 to "
+            f"{len(modalities) - 1}"
         )
     if len(names) > CHANNELS_MAX:
         faults.append(f"dataset.json: {len(names)} channels are declared; at most {CHANNELS_MAX} are read")

@@ -64,11 +64,13 @@ def check_unit(data: bytes) -> None:
     """
     if data.startswith(b"NRRD"):
         header = re.split(rb"\r?\n\r?\n", data[:HEADER_BYTES_MAX], maxsplit=1)[0]
-        found = [unit for line in NRRD_UNITS.findall(header) for unit in re.findall(rb'"([^"]*)"', line)]
+        declared_units = [
+            unit for line in NRRD_UNITS.findall(header) for unit in re.findall(rb'"([^"]*)"', line)
+        ]
     else:
         header, end, _ = data[:HEADER_BYTES_MAX].partition(b"ElementDataFile")
-        found = META_UNIT.findall(header) if end else []
-    units = [unit.decode("utf-8", "replace").strip() for unit in found]
+        declared_units = META_UNIT.findall(header) if end else []
+    units = [unit.decode("utf-8", "replace").strip() for unit in declared_units]
     if foreign := [unit for unit in units if unit.lower() not in IN_MM]:
         raise VolumeError(
             f"lengths in {', '.join(dict.fromkeys(foreign))[:60]}, expected mm: convert the header"

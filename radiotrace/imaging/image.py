@@ -59,7 +59,9 @@ class Image:
         first = of_channels[0]
         for volume, channel in zip(of_channels, channels, strict=True):
             if volume.GetSize() != first.GetSize():
-                found, expected = (" ".join(map(str, one.GetSize())) for one in (volume, first))
+                found, expected = (
+                    " ".join(map(str, channel_volume.GetSize())) for channel_volume in (volume, first)
+                )
                 raise volumes.VolumeError(
                     f"channel {channel.name} has {found} voxels, {channels[0].name} {expected}"
                 )

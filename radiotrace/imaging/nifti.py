@@ -5,6 +5,7 @@ Sources: NIfTI-1 (nifti1.h, 2003/2012), NIfTI-2 (nifti2.h, 2011).
 """
 
 import math
+from typing import Literal, cast
 
 import nibabel
 import numpy as np
@@ -26,6 +27,7 @@ DTYPES = {
     348: nifti1.header_dtype,
     540: nifti2.header_dtype,
 }  # by the size of the header, which is its first number
+ByteOrder = Literal["<", ">"]
 UNITS = {1: "metres", 3: "microns"}  # of xyzt_units; 0 is unknown, 2 is mm
 # Quaternions in float32 place the corner of a 200 mm volume up to 0.06 mm off.
 CORNER_TOLERANCE_MM = 0.1
@@ -78,9 +80,10 @@ def check(data: bytes, compressed: bool) -> Checked:
     return Checked(".nii", head + extensions + voxels, _non_finite(voxels, dtype), text)
 
 
-def _size_of_header(raw: bytes) -> tuple[int, str] | None:
+def _size_of_header(raw: bytes) -> tuple[int, ByteOrder] | None:
     """Size of the header and byte order, or None where it is none of NIfTI."""
-    for order in "<>":
+    orders: tuple[ByteOrder, ...] = ("<", ">")
+    for order in orders:
         size = int(np.frombuffer(raw[:4].ljust(4, b"\0"), f"{order}i4")[0])
         if size in DTYPES:
             return size, order
@@ -108,7 +111,8 @@ def _declared(header) -> tuple[int, np.dtype]:
             f"the header declares sizes {' '.join(map(str, header['dim']))} (number of axes, then each)"
         )
     code = int(header["datatype"])
-    dtype = nifti1.data_type_codes.dtype[code] if code in nifti1.data_type_codes.dtype else np.dtype("V")
+    dtypes = cast("dict[int, np.dtype]", nifti1.data_type_codes.dtype)
+    dtype = dtypes[code] if code in dtypes else np.dtype("V")
     if not dtype.itemsize:
         raise VolumeError(f"the header declares values of type {code}, which is not read")
     if int(header["bitpix"]) != 8 * dtype.itemsize:
@@ -155,7 +159,7 @@ def _non_finite(voxels: bytes, dtype: np.dtype) -> int:
     return int(values.size - np.isfinite(values).sum())
 
 
-def _as_version_1(header, order: str) -> bytes:
+def _as_version_1(header, order: ByteOrder) -> bytes:
     """The NIfTI-1 header of the same volume.
 
     Raises:
@@ -167,11 +171,8 @@ def _as_version_1(header, order: str) -> bytes:
             f"read"
         )
     other = np.zeros((), nifti1.header_dtype.newbyteorder(order))
-    for name in set(nifti1.header_dtype.names) & set(nifti2.header_dtype.names) - {
-        "sizeof_hdr",
-        "magic",
-        "vox_offset",
-    }:
+    both = set(nifti1.header_dtype.names or ()) & set(nifti2.header_dtype.names or ())
+    for name in both - {"sizeof_hdr", "magic", "vox_offset"}:
         other[name] = header[name]
     other["sizeof_hdr"], other["magic"], other["vox_offset"] = 348, b"n+1", 352
     return other.tobytes()
@@ -206,7 +207,7 @@ def placement(data: bytes, read_ras: np.ndarray) -> list[str]:
         ]
     size = header["dim"][1:4].astype(int)
     apart = {name: corner_distance(affine, read_ras, size) for name, affine in forms.items()}
-    used = min(apart, key=apart.get)
+    used = min(apart, key=apart.__getitem__)
     if "sform" in forms and (used == "sform" or apart[used] > CORNER_TOLERANCE_MM):
         check_right_angles(forms["sform"][:3, :3])
     if apart[used] > CORNER_TOLERANCE_MM:

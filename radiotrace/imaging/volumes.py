@@ -76,6 +76,9 @@ def write(volume: sitk.Image, path) -> None:
     A reader sees the whole file or none, also where two processes write the same one.
     """
     path = Path(path)
+    ending = decoding.ENDINGS.search(path.name)
+    if ending is None:
+        raise ValueError(f"{path} has no ending of a format")
     path.parent.mkdir(parents=True, exist_ok=True)
     clean = sitk.Image(volume)
     clean.MakeUnique()  # EraseMetaData alone would reach the volume that was handed in
@@ -84,7 +87,7 @@ def write(volume: sitk.Image, path) -> None:
     # not a temporary name: its ending is the format
     with tempfile.TemporaryDirectory(suffix=".partial", dir=path.parent) as folder:
         # neutral: ITK takes "a.img.nii.gz" for a pair
-        unfinished = Path(folder) / f"volume{decoding.ENDINGS.search(path.name)[0]}"
+        unfinished = Path(folder) / f"volume{ending[0]}"
         try:
             sitk.WriteImage(clean, str(unfinished), useCompression=True)
         except RuntimeError as error:
@@ -100,7 +103,7 @@ def _errno_of_full_disk(path: Path) -> int:
             probe.write(b"\0" * 2**20)
             probe.flush()
     except OSError as error:
-        return error.errno
+        return error.errno or errno.EIO
     finally:
         path.with_name(path.name + ".partial").unlink(missing_ok=True)
     return errno.EIO
@@ -130,7 +133,7 @@ def grid_faults(
     Returns:
         (name, of the image, of the label map) for each of size, spacing, origin, direction that differs.
     """
-    found = []
+    differing = []
     for name, tolerance in (
         ("size_voxels", 0),
         ("spacing_mm", tolerance_mm),
@@ -138,10 +141,16 @@ def grid_faults(
         ("direction", tolerance_direction),
     ):
         if np.abs(np.subtract(image[name], label_map[name])).max() > tolerance:
-            found.append(
-                (name, *(" ".join(f"{value:g}" for value in one[name]) for one in (image, label_map)))
+            differing.append(
+                (
+                    name,
+                    *(
+                        " ".join(f"{value:g}" for value in header_grid[name])
+                        for header_grid in (image, label_map)
+                    ),
+                )
             )
-    return found
+    return differing
 
 
 def array_zyx(volume: sitk.Image) -> np.ndarray:

@@ -29,7 +29,7 @@ def normalise_channels(values_czyx: np.ndarray, channels: Sequence[Channel]) -> 
     """Each channel by itself, as its clip_percentiles say: (c, z, y, x) float32."""
     return np.stack(
         [
-            normalise(array_zyx, channel.clip_percentiles)
+            normalise(array_zyx, channel.percentiles)
             for array_zyx, channel in zip(values_czyx, channels, strict=True)
         ]
     )

@@ -48,7 +48,9 @@ class Recipe:
 
         Of one channel it has clip_percentiles in the place of "channels", and does not say its name.
         """
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
         if "channels" in record:
             values["channels"] = tuple(Channel.of(row) for row in record["channels"])
         else:
@@ -70,7 +72,7 @@ class Recipe:
 def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     """What "preprocessing" says of channels: of one, how it is normalised and not what it is."""
     if len(channels) == 1:
-        return {"clip_percentiles": list(channels[0].clip_percentiles)}
+        return {"clip_percentiles": list(channels[0].percentiles)}
     return {"channels": [channel.record() for channel in channels]}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 import torch
-from monai.inferers import sliding_window_inference
+from monai.inferers.utils import sliding_window_inference
 
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, volumes
@@ -60,7 +60,9 @@ def prepare(image: Image, recipe: Recipe) -> tuple[Image, torch.Tensor]:
     return turned, torch.from_numpy(intensity.normalise_channels(turned.values_czyx, recipe.channels))
 
 
-def predict(image_czyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
+def predict(
+    image_czyx: torch.Tensor, network, recipe: Recipe, device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """Logits (labels, z, y, x) of a normalised image: in one pass where it fits the window, else in
     overlapping windows.
 
@@ -71,7 +73,9 @@ def predict(image_czyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> 
         return differentiable(image_czyx, network, recipe, device)
 
 
-def differentiable(image_czyx: torch.Tensor, network, recipe: Recipe, device="cpu") -> torch.Tensor:
+def differentiable(
+    image_czyx: torch.Tensor, network, recipe: Recipe, device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """As `predict`, and with a gradient, for which all windows are kept in memory."""
     logits = sliding_window_inference(
         image_czyx[None],

@@ -83,41 +83,41 @@ def faults(spec: NetworkSpec) -> list[str]:
     name, features = spec.name, spec.features
     if name not in NAMES:
         return [f"train.network: found {name!r}, expected one of {', '.join(NAMES)}"]
-    spec, architecture, levels, found = _complete(spec), named(name), len(features), []
+    spec, architecture, levels, faults = _complete(spec), named(name), len(features), []
     if levels < architecture.levels_min:
-        found.append(
+        faults.append(
             f"train.features: found {levels} levels, expected {architecture.levels_min} at least for {name}"
         )
-    found += architecture.faults(features)
+    faults += architecture.faults(features)
     odd = [channels for channels in features if channels % GROUPS]
     if spec.norm == "group" and odd:
         listed = ", ".join(map(str, odd))
-        found.append(f"train.features: found {listed}, expected multiples of {GROUPS} for norm group")
+        faults.append(f"train.features: found {listed}, expected multiples of {GROUPS} for norm group")
     if spec.upsampling != "transposed" and not architecture.shuffles:
-        found.append(f"train.upsampling: found {spec.upsampling}, expected transposed for {name}")
+        faults.append(f"train.upsampling: found {spec.upsampling}, expected transposed for {name}")
     if spec.one_slice:
-        found += _one_slice_faults(spec, architecture)
+        faults += _one_slice_faults(spec, architecture)
     heads_max = architecture.heads_max(levels)
-    if spec.deep_supervision > heads_max:
+    if spec.deep_supervision is not None and spec.deep_supervision > heads_max:
         most = f"{heads_max} at most for {levels} levels" if architecture.heads else f"0 for {name}"
-        found.append(f"train.deep_supervision: found {spec.deep_supervision}, expected {most}")
-    return found
+        faults.append(f"train.deep_supervision: found {spec.deep_supervision}, expected {most}")
+    return faults
 
 
 def _one_slice_faults(spec: NetworkSpec, architecture: Architecture) -> list[str]:
     """What a network that takes a slice at a time cannot have."""
-    found = []
+    faults = []
     if not architecture.takes_one_slice:
         able = ", ".join(name for name in NAMES if named(name).takes_one_slice)
-        found.append(
+        faults.append(
             f"train.network: found {spec.name}, expected one of {able} for patches of one slice "
             "(train.patch_voxels)"
         )
     if spec.upsampling != "transposed":
-        found.append(
+        faults.append(
             f"train.upsampling: found {spec.upsampling}, expected transposed for patches of one slice"
         )
-    return found
+    return faults
 
 
 def multiple(spec: NetworkSpec) -> int:

@@ -92,10 +92,10 @@ def forget(folder) -> None:
 def _digest(tensors: dict, rest: dict) -> str:
     """SHA-256 over all that is stored: safetensors itself notices a file that is cut, not one that is
     changed."""
-    found = hashlib.sha256(records.dumps(rest).encode())
+    digest = hashlib.sha256(records.dumps(rest).encode())
     for name, value in sorted(tensors.items()):
-        found.update(name.encode() + b"\0" + value.numpy().tobytes())
-    return found.hexdigest()
+        digest.update(name.encode() + b"\0" + value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _path(folder, epoch: int) -> Path:

@@ -6,6 +6,7 @@ import logging
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -13,6 +14,11 @@ from lightning_fabric import Fabric
 from radiotrace.learning import numerics
 
 # number of axes -> memory format; (n, channel, y, x) and (n, channel, z, y, x)
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "fp32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
 LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
@@ -38,13 +44,12 @@ def launch(hardware: Hardware) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # of 1 x 1 x 1 convolutions, whose strides say nothing
     warnings.filterwarnings("ignore", "Grad strides do not match")
-    precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[number_format(hardware)]
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         num_nodes=hardware.nodes,
         strategy=hardware.strategy,
-        precision=precision,
+        precision=PRECISIONS[number_format(hardware)],
     )
     with contextlib.redirect_stderr(io.StringIO()):  # a banner
         fabric.launch()
@@ -78,12 +83,12 @@ def number_format(hardware: Hardware) -> str:
 
 def faults(hardware: Hardware) -> list[str]:
     """What of it this machine cannot do, by the names of params.yaml."""
-    found = []
+    faults = []
     if hardware.precision == "fp16" and not on_gpu(hardware) and hardware.numerics == "native":
-        found.append("train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs")
+        faults.append("train.precision: found fp16 on a processor, expected bf16 or fp32; fp16 is for GPUs")
     if hardware.accelerator == "cuda" and not torch.cuda.is_available():
-        found.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
-    return found
+        faults.append("train.accelerator: found cuda, expected auto or cpu; torch sees no GPU")
+    return faults
 
 
 def laid_out(values: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -113,9 +118,9 @@ def merged(fabric: Fabric, rows: dict) -> dict:
     """The rows of all processes in one dict, on each of them."""
     if fabric.world_size == 1:
         return rows
-    found = [None] * fabric.world_size
-    torch.distributed.all_gather_object(found, rows)
-    return {key: row for of_process in found for key, row in of_process.items()}
+    rows_of_processes: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(rows_of_processes, rows)
+    return {key: row for of_process in rows_of_processes for key, row in of_process.items()}
 
 
 def ahead(steps, device):

@@ -21,7 +21,8 @@ class ChannelDropout(nn.Module):
 
     def __init__(self, channels: int, share: float):
         super().__init__()
-        self.channels, self.share, self.masks = channels, share, None
+        self.channels, self.share = channels, share
+        self.masks: torch.Tensor | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.masks is None:

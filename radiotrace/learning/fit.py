@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -53,31 +53,42 @@ class Learner(Protocol):
             "validation_<measure>".
     """
 
-    network: nn.Module
-    case_ids: Sequence[str]
-    validation_ids: Sequence[str]
-    measure: str
+    @property
+    def network(self) -> nn.Module: ...
+
+    @property
+    def case_ids(self) -> Sequence[str]: ...
+
+    @property
+    def validation_ids(self) -> Sequence[str]: ...
+
+    @property
+    def measure(self) -> str: ...
 
     def batch(self, cases: Sequence[int], rngs: Sequence[np.random.Generator]) -> Batch:
         """One sample of each case, drawn by its own generator and by nothing else."""
+        raise NotImplementedError
 
     def loss(self, output: Any, batch: Batch) -> torch.Tensor:
         """Of each sample on its own, (n,) float32: what the network gave in training mode, and the batch.
 
         A mean over the batch in here would make a sample's gradient depend on how a step is cut up.
         """
+        raise NotImplementedError
 
     def validate(self, network: nn.Module, cases: Sequence[int]) -> list:
         """A row for each of these cases of the validation part: what `scores` needs of it, picklable.
 
         The network is in evaluation mode; gradients are for the learner to switch off.
         """
+        raise NotImplementedError
 
     def scores(self, rows: list) -> dict[str, float | None]:
         """The measure of each thing that is scored, such as a label, from the rows of the whole part.
 
         None where it is undefined, {} without rows. Their mean is what patience follows.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -157,11 +168,16 @@ def fit(
                     losses += of_all_processes
                     fabric.backward(loss_n.mean() / len(parts))
 
-            # Every process has the same gradient by now, and so takes the same step.
+            # Every process has the same gradient by now, and so takes the same step. The norm is None only
+            # where values are clipped in its place.
             norm = fabric.clip_gradients(
                 shared, shared_optimizer, max_norm=settings.gradient_clip, error_if_nonfinite=False
             )
-            watch.gradient(norm.item(), [case_id for part in parts for case_id in part.case_ids], step)
+            watch.gradient(
+                cast(torch.Tensor, norm).item(),
+                [case_id for part in parts for case_id in part.case_ids],
+                step,
+            )
             shared_optimizer.step()
             update_average(ema, network, done, settings.ema_share)
             progress.step(epoch, step, sum(losses) / len(losses))
@@ -214,8 +230,10 @@ def update_average(ema: nn.Module, network: nn.Module, done: int, share: float) 
 
     An average whose reach grows needs no tuning to the number of steps, and forgets the first ones.
     """
-    averaged, current = list(ema.parameters()), list(network.parameters())
-    torch._foreach_lerp_(averaged, current, 1 / (1 + share * done))
+    averaged: list[torch.Tensor] = list(ema.parameters())
+    current: list[torch.Tensor] = list(network.parameters())
+    weight = 1 / (1 + share * done)
+    torch._foreach_lerp_(averaged, current, weight)  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass(frozen=True)
@@ -281,22 +299,22 @@ def out_of_patience(means: Sequence[float | None], patience_epochs: int | None) 
 
 def faults(settings: Settings, hardware: devices.Hardware, train: int, validation: int) -> list[str]:
     """What does not fit together, by the names of params.yaml, for so many cases of the two parts."""
-    found = []
+    faults = []
     shares = hardware.devices * hardware.nodes * settings.accumulate
     if settings.batch_size % shares:
-        found.append(
+        faults.append(
             f"train.batch_size: found {settings.batch_size}, expected a multiple of {shares} (devices x "
             "nodes x accumulate)"
         )
     if settings.patience_epochs is not None and not validation:
-        found.append(
+        faults.append(
             f"train.patience_epochs: found {settings.patience_epochs}, expected null where no case is for "
             "validation"
         )
     samples = train * settings.samples_per_case
     if samples < shares:
-        found.append(
+        faults.append(
             f"train.accumulate: {samples} samples an epoch, expected at least {shares} (devices x nodes x "
             "accumulate)"
         )
-    return found
+    return faults

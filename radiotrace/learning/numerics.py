@@ -30,7 +30,7 @@ def configure(numerics: str, threads: int) -> str:
     torch.use_deterministic_algorithms(True)
     # It would fill each new tensor with NaN, so that a program that reads what it never wrote is found out; 3
     # % of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     capability = torch.backends.cpu.get_cpu_capability()
     if numerics == "portable" and capability != "AVX2":
         raise RuntimeError(f"portable numerics need AVX2, torch uses {capability}")

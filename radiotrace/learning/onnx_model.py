@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from typing import cast
 
 import numpy as np
 import onnx
@@ -42,7 +43,7 @@ def export(
             output_names=["logits"],
             dynamic_shapes=(free,),
         )
-    model = program.model_proto
+    model = cast(torch.onnx.ONNXProgram, program).model_proto  # None only without dynamo
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)

@@ -107,10 +107,10 @@ def load(spec: NetworkSpec, weights: str, sha256: str) -> nn.Module:
         StageError: the weights are of another run.
     """
     content = Path(weights).read_bytes()  # once: what is loaded is what was hashed
-    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+    if (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise StageError(
             f"{weights} was changed after training",
-            [f"SHA-256 found {found}, expected {sha256}"],
+            [f"SHA-256 found {digest}, expected {sha256}"],
             "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.",
         )
     built = architecture.build(spec, seed=0)

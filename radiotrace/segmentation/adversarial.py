@@ -41,13 +41,13 @@ def pgd(
 
     Source: Madry et al. 2018, arXiv:1706.06083.
     """
-    found = image
+    adversarial = image
     if rng is not None:
-        found = image + torch.from_numpy(rng.uniform(-eps, eps, tuple(image.shape))).to(image)
+        adversarial = image + torch.from_numpy(rng.uniform(-eps, eps, tuple(image.shape))).to(image)
     for number in range(1, steps + 1):
-        slope = _gradient(network, found, loss or cross_entropy, reference, number, steps)
-        found = (found + step * slope.sign()).clamp(image - eps, image + eps)
-    return found
+        slope = _gradient(network, adversarial, loss or cross_entropy, reference, number, steps)
+        adversarial = (adversarial + step * slope.sign()).clamp(image - eps, image + eps)
+    return adversarial
 
 
 def segpgd(

@@ -120,14 +120,14 @@ def _resampled(sample, patch_zyx, labels, centre, matrix) -> tuple[torch.Tensor,
     grid = _sampling_grid(centre - low, matrix, patch_zyx, label_zyx.shape)
     # A slice at a time, as if it were a sample of its own: torch shares out only samples among the threads.
     slices = together.expand(patch_zyx[0], -1, -1, -1, -1)
-    found = (
+    sampled = (
         F.grid_sample(slices, grid.movedim(1, 0), "bilinear", "zeros", align_corners=True)[:, :, 0]
         .movedim(0, 1)
         .contiguous()
     )
     n_channels = len(image_czyx)
-    shares = found[n_channels:]
-    return found[:n_channels], torch.cat([1 - shares.sum(0, keepdim=True), shares])
+    shares = sampled[n_channels:]
+    return sampled[:n_channels], torch.cat([1 - shares.sum(0, keepdim=True), shares])
 
 
 def _shares(label_zyx: torch.Tensor, labels: range) -> torch.Tensor:

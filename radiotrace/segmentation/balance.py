@@ -30,7 +30,8 @@ def offsets(cases) -> tuple[list[float], list[float | None]]:
             and for a label that no reference holds. And by which share the predicted volume of each label was
             too large without them, in sum; None for a label that no reference holds.
     """
-    sure, wanted, unsure = 0, 0, []
+    sure = wanted = torch.tensor(0)
+    unsure = []
     for logits, reference in cases:
         labels = len(logits)
         first, second = logits.topk(2, 0).values
@@ -38,10 +39,10 @@ def offsets(cases) -> tuple[list[float], list[float | None]]:
         unsure.append(logits[:, near])
         sure = sure + torch.bincount(logits.argmax(0)[~near], minlength=labels)
         wanted = wanted + torch.bincount(reference.flatten().long(), minlength=labels)
-    logits, found = torch.cat(unsure, 1), torch.zeros(labels)
+    logits, shifts = torch.cat(unsure, 1), torch.zeros(labels)
 
     def given():
-        return sure + torch.bincount((logits + found[:, None]).argmax(0), minlength=labels)
+        return sure + torch.bincount((logits + shifts[:, None]).argmax(0), minlength=labels)
 
     excess = [
         number / true - 1 if true else None
@@ -53,7 +54,7 @@ def offsets(cases) -> tuple[list[float], list[float | None]]:
                 continue
             low, high = -LIMIT, LIMIT
             for _ in range(HALVINGS):
-                found[label] = middle = (low + high) / 2
+                shifts[label] = middle = (low + high) / 2
                 low, high = (low, middle) if given()[label] > wanted[label] else (middle, high)
-            found[label] = low
-    return found.tolist(), excess
+            shifts[label] = low
+    return shifts.tolist(), excess

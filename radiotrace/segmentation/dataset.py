@@ -57,7 +57,7 @@ def read(folder, entry: dict, channels: Sequence[Channel]) -> Sample:
 def foreground(label_zyx: torch.Tensor, case_id: str) -> list[torch.Tensor]:
     """Indices (n, 3) of at most FOREGROUND_VOXELS voxels of each label that occurs, the background left
     out."""
-    found = []
+    boxes = []
     for label in label_zyx.unique():
         if label == 0:
             continue
@@ -67,5 +67,5 @@ def foreground(label_zyx: torch.Tensor, case_id: str) -> list[torch.Tensor]:
                 len(voxels), FOREGROUND_VOXELS, replace=False
             )
             voxels = voxels[np.sort(kept)]
-        found.append(voxels)
-    return found
+        boxes.append(voxels)
+    return boxes

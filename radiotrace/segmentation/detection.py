@@ -2,6 +2,7 @@
 none."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -51,5 +52,5 @@ def objects(reference: np.ndarray, prediction: np.ndarray, overlap_min: float) -
 
 def _covered(mask: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Share of each component of a mask that lies in the other."""
-    labelled, number = ndimage.label(mask, np.ones((3,) * mask.ndim))
+    labelled, number = cast("tuple[np.ndarray, int]", ndimage.label(mask, np.ones((3,) * mask.ndim)))
     return ndimage.mean(other.astype(float), labelled, np.arange(1, number + 1)) if number else np.empty(0)

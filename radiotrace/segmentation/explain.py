@@ -5,10 +5,11 @@ and it depends on the level whose features are asked.
 """
 
 import copy
+from typing import cast
 
 import numpy as np
 import torch
-from monai.visualize import GradCAM
+from monai.visualize.class_activation_maps import GradCAM
 from scipy import ndimage, stats
 
 from radiotrace.segmentation import metrics
@@ -79,40 +80,47 @@ class _Masked(torch.nn.Module):
         return self.network(patch) * self.mask
 
 
-def scaled(found: np.ndarray) -> np.ndarray:
+def scaled(heat: np.ndarray) -> np.ndarray:
     """A map between 0 and 1, its highest value, in steps of 1/255, float32; 0 everywhere where it was so
     before."""
-    highest = found.max()
+    highest = heat.max()
     return (
-        np.round(found / highest * 255).astype(np.float32) / np.float32(255)
+        np.round(heat / highest * 255).astype(np.float32) / np.float32(255)
         if highest > 0
-        else np.zeros(found.shape, np.float32)
+        else np.zeros(heat.shape, np.float32)
     )
 
 
 def focus(
-    found: np.ndarray, mask: np.ndarray, spacing_zyx: tuple[float, float, float], near_mm: float
+    heat: np.ndarray, mask: np.ndarray, spacing_zyx: tuple[float, float, float], near_mm: float
 ) -> tuple[float | None, float | None]:
     """Which share of a map's sum lies in a mask, and which in it or within near_mm of it; None where the sum
     is 0.
 
     Args:
-        found: 0 or more, (z, y, x).
+        heat: 0 or more, (z, y, x).
         mask: bool, one voxel at least.
         spacing_zyx: edges of a voxel, in mm.
     """
-    total, near = found.sum(dtype=float), ndimage.distance_transform_edt(~mask, spacing_zyx) <= near_mm
-    return tuple(float(found[where].sum(dtype=float) / total) if total else None for where in (mask, near))
+    total, near = heat.sum(dtype=float), _distances(mask, spacing_zyx) <= near_mm
+    if not total:
+        return None, None
+    inside, around = (float(heat[where].sum(dtype=float) / total) for where in (mask, near))
+    return inside, around
+
+
+def _distances(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> np.ndarray:
+    """Of each voxel from a mask, in mm; 0 in it."""
+    return cast(np.ndarray, ndimage.distance_transform_edt(~mask, spacing_zyx))
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
     """Spearman's rank correlation of two maps over all voxels; None where one of them is the same
     everywhere."""
-    return (
-        float(stats.spearmanr(one.ravel(), other.ravel()).statistic)
-        if np.ptp(one) and np.ptp(other)
-        else None
-    )
+    if not np.ptp(one) or not np.ptp(other):
+        return None
+    correlation = stats.spearmanr(one.ravel(), other.ravel())
+    return float(correlation.statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def centre(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> tuple[int, ...]:
@@ -154,14 +162,14 @@ def measures(
     def dice_without(voxels):
         return metrics.dice(before, segment(image_czyx.masked_fill(torch.from_numpy(voxels), 0)))
 
-    for number, found in sorted(maps.items()):
-        inside, near = focus(found, mask, spacing_zyx, near_mm)
+    for number, heat in sorted(maps.items()):
+        inside, near = focus(heat, mask, spacing_zyx, near_mm)
         rows.append(
             {
                 "level": number,
                 "mass_inside": inside,
                 "mass_near": near,
-                "dice_without_highest": dice_without(counting_most(found)),
+                "dice_without_highest": dice_without(counting_most(heat)),
             }
         )
     inside, near = focus(np.ones(mask.shape), mask, spacing_zyx, near_mm)
@@ -176,10 +184,10 @@ def measures(
     }
 
 
-def counting_most(found: np.ndarray) -> np.ndarray:
+def counting_most(heat: np.ndarray) -> np.ndarray:
     """The voxels of a map that count most, bool: a share of TAKEN_OUT, or all above 0 where they are
     fewer."""
-    return highest(found, min(int(TAKEN_OUT * found.size), int((found > 0).sum())))
+    return highest(heat, min(int(TAKEN_OUT * heat.size), int((heat > 0).sum())))
 
 
 def highest(values: np.ndarray, number: int) -> np.ndarray:
@@ -191,7 +199,7 @@ def highest(values: np.ndarray, number: int) -> np.ndarray:
 
 def nearest(mask: np.ndarray, spacing_zyx: tuple[float, float, float], number: int) -> np.ndarray:
     """So many voxels nearest to a mask, bool; its own come first."""
-    return highest(-ndimage.distance_transform_edt(~mask, spacing_zyx), number)
+    return highest(-_distances(mask, spacing_zyx), number)
 
 
 def moved(voxels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -67,7 +67,7 @@ def of_channel(image_zyx: np.ndarray, foreground_zyx: np.ndarray) -> dict[str, f
     """
     values = image_zyx.astype(np.float64)
     deviation = noise(values)
-    found = {
+    features = {
         "intensity_mean": float(values.mean()),
         "intensity_sd": float(values.std()),
         "noise_sd": deviation,
@@ -75,19 +75,19 @@ def of_channel(image_zyx: np.ndarray, foreground_zyx: np.ndarray) -> dict[str, f
         if deviation and foreground_zyx.any()
         else None,
     }
-    found |= {
+    features |= {
         f"intensity_p{percent:02d}": float(value)
         for percent, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)
     }
-    return found
+    return features
 
 
 def of_grid(shape_zyx: tuple[int, ...], spacing_zyx: tuple[float, float, float]) -> dict[str, float]:
     """size_x_mm, spacing_x_mm, …: along each axis."""
-    found: dict[str, float] = {}
+    features: dict[str, float] = {}
     for axis, size, spacing in zip("zyx", shape_zyx, spacing_zyx, strict=True):
-        found |= {f"size_{axis}_mm": float(size * spacing), f"spacing_{axis}_mm": float(spacing)}
-    return found
+        features |= {f"size_{axis}_mm": float(size * spacing), f"spacing_{axis}_mm": float(spacing)}
+    return features
 
 
 def of_output(
@@ -143,7 +143,7 @@ def noise(image_zyx: np.ndarray) -> float | None:
     if min(image.shape) < 3:
         return None
     one_value = ndimage.maximum_filter(image, 3) == ndimage.minimum_filter(image, 3)
-    counts = ~ndimage.maximum_filter(one_value, 5)[(slice(1, -1),) * image.ndim]
+    counts = np.logical_not(ndimage.maximum_filter(one_value, 5))[(slice(1, -1),) * image.ndim]
     if not counts.any():
         return None
     differences = image

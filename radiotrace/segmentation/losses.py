@@ -58,6 +58,8 @@ class Loss(torch.nn.Module):
     Source: Lee et al. 2015, arXiv:1409.5185; Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
     """
 
+    class_weights: torch.Tensor
+
     def __init__(self, settings: Settings, labels: int):
         super().__init__()
         self.settings = settings

@@ -62,13 +62,19 @@ def confusion(reference: np.ndarray, prediction: np.ndarray) -> Confusion:
     """
     if reference.shape != prediction.shape:
         raise ValueError(f"shapes differ: {reference.shape} and {prediction.shape}")
-    both, one, other = int((reference & prediction).sum()), int(reference.sum()), int(prediction.sum())
-    return Confusion(both, other - both, one - both, reference.size - one - other + both)
+    both, n_reference, n_prediction = (
+        int((reference & prediction).sum()),
+        int(reference.sum()),
+        int(prediction.sum()),
+    )
+    return Confusion(
+        both, n_prediction - both, n_reference - both, reference.size - n_reference - n_prediction + both
+    )
 
 
 def components(mask: np.ndarray) -> int:
     """Connected components; voxels that share a face, an edge or a corner connect."""
-    return ndimage.label(mask, np.ones((3,) * mask.ndim))[1]
+    return ndimage.label(mask, np.ones((3,) * mask.ndim))[1]  # pyright: ignore[reportIndexIssue]
 
 
 def _share(above: int, below: int) -> float | None:

@@ -11,7 +11,8 @@ def mean_of_all(values: list[float | None]) -> float | None:
     A mean of those that are defined would gain by what is missed: of two labels, the distance of the better
     one stays.
     """
-    return None if None in values or not len(values) else float(np.mean(values))
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined and len(defined) == len(values) else None
 
 
 def macro(case: dict, measure: str) -> float | None:

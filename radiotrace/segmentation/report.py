@@ -13,6 +13,7 @@ from radiotrace.records.metrics import (
     Subgroup,
     Summary,
     Uncertainty,
+    UncertaintyKind,
 )
 from radiotrace.records.robustness import Robustness
 from radiotrace.segmentation import ranking
@@ -51,8 +52,8 @@ def percent(share: float | None, digits: int = 0) -> str:
 def measures(metrics: Metrics) -> list[dict]:
     """Rows of the table of all measures: name, and for each label and their mean the cells of one summary."""
     return [
-        {"name": one.heading, "cells": _cells(metrics.of_measure[name], one.digits)}
-        for name, one in metrics.table().items()
+        {"name": measure.heading, "cells": _cells(metrics.of_measure[name], measure.digits)}
+        for name, measure in metrics.table().items()
     ]
 
 
@@ -74,7 +75,7 @@ def _cells(summaries: Mapping[str, Summary], digits: int) -> list[dict]:
 
 def columns(metrics: Metrics) -> list[Described]:
     """The measures that the table of cases shows."""
-    return [one for one in metrics.table().values() if one.headline]
+    return [measure for measure in metrics.table().values() if measure.headline]
 
 
 def cases(
@@ -96,7 +97,7 @@ def cases(
             "dice": number(ranking.macro(case, "dice")),
             "uncertainty": number(case["uncertainty"][flag_by]["score"]),
             "flagged": {True: "yes", False: "", None: "no limit"}[case["flagged"][flag_by]],
-            "cells": [_cell(case["labels"], one) for one in columns],
+            "cells": [_cell(case["labels"], measure) for measure in columns],
         }
         for case in ranking.ranked(rows)
     ]
@@ -176,7 +177,9 @@ def _volumes(metrics: Metrics) -> list[str]:
 def _proportional(slope: Estimate) -> str:
     """What a slope of the error against the size means for who compares groups."""
     text = f"slope of the error against the size {interval(slope, 2, 'value')}"
-    if slope.ci95_low is None or slope.ci95_low <= 0 <= slope.ci95_high:
+    if slope.value is None or slope.ci95_low is None or slope.ci95_high is None:
+        return text
+    if slope.ci95_low <= 0 <= slope.ci95_high:
         return text
     small, large = ("large", "small") if slope.value < 0 else ("small", "large")
     shown = (
@@ -193,7 +196,7 @@ def _calibration(metrics: Metrics) -> list[str]:
         metrics.calibration.after,
         metrics.decisions.temperature,
     )
-    if after is None:
+    if after is None or temperature is None:
         return [
             f"Expected calibration error: {_errors(before)}; there was no validation part to fit a "
             f"temperature on."
@@ -243,7 +246,7 @@ def worth(row: Uncertainty) -> str:
     return f"{tells}: AUROC {auroc}, rank correlation with Dice {spearman}"
 
 
-def aim(decisions: Decisions, kind: str, row: Uncertainty, brief: bool = False) -> str:
+def aim(decisions: Decisions, kind: UncertaintyKind, row: Uncertainty, brief: bool = False) -> str:
     """What the threshold was meant to flag, what it flags, and why not what was meant.
 
     Args:
@@ -276,7 +279,7 @@ def _why(rule: FlagRule, flagging: Flagging) -> str:
         f"{percent(rule.share_ci95_low, 1)} to "
         f"{percent(rule.share_ci95_high, 1)} (95 % of such parts)"
     )
-    if flagging.surprise >= RARE:
+    if flagging.surprise is not None and flagging.surprise >= RARE:
         return f"{spread}, and so many flags are within chance (p = {number(flagging.surprise, 2)})"
     return (
         f"{spread}, and even so many more are flagged than chance allows (p = "
@@ -306,10 +309,10 @@ def disagreement(row: Uncertainty) -> str:
 
 def hardly(row: Uncertainty) -> bool:
     """Whether the predictions hardly differ: a twentieth of the uncertainty or less is that they do."""
-    return (
-        row.mutual_information_nats is not None
-        and row.mutual_information_nats.value <= 0.05 * row.score_nats.value
-    )
+    differing, whole = row.mutual_information_nats, row.score_nats.value
+    if differing is None or differing.value is None or whole is None:
+        return False
+    return differing.value <= 0.05 * whole
 
 
 def _subgroups(metrics: Metrics) -> list[str]:
@@ -333,10 +336,10 @@ def _subgroups(metrics: Metrics) -> list[str]:
     )
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
-    found = [one for one in tested if one[2].p_adjusted < 0.05]
+    significant = [one for one in tested if one[2].p_adjusted is not None and one[2].p_adjusted < 0.05]
     verdict = (
-        f"{len(found)} of {len(tested)} gaps stand after correction for so many comparisons"
-        if found
+        f"{len(significant)} of {len(tested)} gaps stand after correction for so many comparisons"
+        if significant
         else f"none of {len(tested)} gaps stands after correction for so many comparisons"
     )
     return [
@@ -348,15 +351,19 @@ def _subgroups(metrics: Metrics) -> list[str]:
 def _furthest(tested: list[tuple[str, str, Subgroup]]) -> str:
     """The group furthest below the rest, by the upper end of its interval, which holds together with those
     of all others; "" without one."""
-    with_interval = [one for one in tested if one[2].gap_simultaneous95_high is not None]
+    with_interval = [
+        (row.gap, attribute, group, row)
+        for attribute, group, row in tested
+        if row.gap is not None and row.gap_simultaneous95_high is not None
+    ]
     if not with_interval:
         return " No gap has enough subjects on both sides for an interval."
-    attribute, group, row = min(with_interval, key=lambda one: one[2].gap)
-    if row.gap >= 0:
+    gap, attribute, group, row = min(with_interval, key=lambda compared: compared[0])
+    if gap >= 0:
         return ""
     also = f" (also {', '.join(map(readable, row.also))})" if row.also else ""
     return (
-        f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-row.gap)} "
+        f" Furthest below the rest is {group} of {readable(attribute)}{also}, by {number(-gap)} "
         f"of Dice; its interval, which holds "
         f"together with those of all gaps, goes from {number(row.gap_simultaneous95_low)} to "
         f"{number(row.gap_simultaneous95_high)}."

@@ -4,6 +4,7 @@ Every number has its n and its interval over subjects.
 """
 
 from collections import defaultdict
+from typing import cast
 
 import numpy as np
 
@@ -77,8 +78,8 @@ def _facts(pair: Pair, overlap_min: float) -> dict:
 def _measured(pair: Pair, rightly_empty: bool) -> dict[str, float | int | None]:
     """Every measure of the table."""
     return {
-        one.name: 1.0 if rightly_empty and one.one_where_rightly_empty else one.of(pair)
-        for one in measures.TABLE
+        measure.name: 1.0 if rightly_empty and measure.one_where_rightly_empty else measure.of(pair)
+        for measure in measures.TABLE
     }
 
 
@@ -132,7 +133,7 @@ class Summary:
     def volume_agreement(self) -> dict[str, dict]:
         """Label -> Bland-Altman of the volumes in mm³, the slope of its differences and Lin's concordance
         with their intervals."""
-        found = {}
+        agreement_of = {}
         for name in self.names:
             pairs = {
                 case["case_id"]: (
@@ -145,13 +146,15 @@ class Summary:
             # squares of large volumes that hardly differ would cancel
             centre = float(np.mean(list(pairs.values())))
             sums = {case: agreement.moments(*np.array([pair]).T - centre) for case, pair in pairs.items()}
-            slopes = {case: agreement.slope_sums(*np.array([pair]).T, centre) for case, pair in pairs.items()}
-            found[name] = {
+            slopes = {
+                case: agreement.slope_sums(*np.array([pair]).T, origin=centre) for case, pair in pairs.items()
+            }
+            agreement_of[name] = {
                 "bland_altman_mm3": limits,
                 "slope": self._estimate(slopes, agreement.slope),
                 "concordance": self._estimate(sums, agreement.concordance, rule=intervals.CORRELATION),
             }
-        return found
+        return agreement_of
 
     def detection(self) -> dict[str, dict]:
         """Label -> how many objects there are, were found and were made up, and how many cases have it, with
@@ -161,12 +164,12 @@ class Summary:
         with the label in which any of it is predicted where it is (an object is found); case_specificity, the
         share of those without it in which none is predicted.
         """
-        found = {}
+        detection_of = {}
         for name in self.names:
             rows = {case["case_id"]: case["labels"][name] for case in self.cases}
             with_label = {case_id: row for case_id, row in rows.items() if row["reference_components"]}
             without = {case_id: row for case_id, row in rows.items() if not row["reference_components"]}
-            found[name] = {
+            detection_of[name] = {
                 "n_objects": sum(row["reference_components"] for row in rows.values()),
                 "n_found": sum(row["objects_found"] for row in rows.values()),
                 "n_false_positive": sum(row["objects_false_positive"] for row in rows.values()),
@@ -187,7 +190,7 @@ class Summary:
                     {key: (row["prediction_components"] == 0, 1) for key, row in without.items()}
                 ),
             }
-        return found
+        return detection_of
 
     def _share(self, hits: dict[str, tuple]) -> dict:
         """Share of what is hit, of case -> (hits, of), with its interval over subjects."""
@@ -217,8 +220,8 @@ class Summary:
 
         def error(tallies_by_case, row):
             rows = {
-                case: np.concatenate([one.voxels[row], one.confidence[row] - one.hits[row]])
-                for case, one in tallies_by_case.items()
+                case: np.concatenate([tally.voxels[row], tally.confidence[row] - tally.hits[row]])
+                for case, tally in tallies_by_case.items()
             }
             # No interval: |Σ| of what is 0 in truth is above 0 in every sample, so that none covers.
             return self._estimate(
@@ -228,13 +231,13 @@ class Summary:
             )
 
         def mean(name):
-            rows = {case: (getattr(one, name), one.voxels[0].sum()) for case, one in tallies.items()}
+            rows = {case: (getattr(tally, name), tally.voxels[0].sum()) for case, tally in tallies.items()}
             return self._estimate(rows, lambda sums: _ratio(sums[0], sums[1]), rule=intervals.AMOUNT)
 
         of_case = {
-            case: (calibration.expected_error(one)[0], 1)
-            for case, one in tallies.items()
-            if one.voxels[0].any()
+            case: (calibration.expected_error(case_tally)[0], 1)
+            for case, case_tally in tallies.items()
+            if case_tally.voxels[0].any()
         }
         bins = total.voxels.shape[1]
         return {
@@ -259,7 +262,7 @@ class Summary:
                     "share_right": hits / voxels if voxels else None,
                 }
                 for index, (voxels, confidence, hits) in enumerate(
-                    zip(*(one[0] for one in total.sums()[:3]), strict=True)
+                    zip(*(sums[0] for sums in total.sums()[:3]), strict=True)
                 )
             ],
         }
@@ -296,7 +299,7 @@ class Summary:
         )
         risks, poor = 1 - dice, dice < poor_below
         units = {case["case_id"]: unit for case, unit in zip(known, np.eye(len(known)), strict=True)}
-        with_poor = {case["subject_id"] for case, one in zip(known, poor, strict=True) if one}
+        with_poor = {case["subject_id"] for case, is_poor in zip(known, poor, strict=True) if is_poor}
         strata = {subject: subject in with_poor for subject in self.subject_of.values()}
         risk = intervals.Rule(intervals.LOG, highest=1)
 
@@ -346,14 +349,15 @@ class Summary:
             np.array([case["uncertainty"][kind]["score"] for case in known]),
             np.array([ranking.macro(case, "dice") for case in known]),
         )
-        flagged_of = {
-            case["case_id"]: case["uncertainty"][kind]["score"] > limit.above for case in self.cases
+        above = cast(float, limit.above)  # _threshold makes none without it
+        flagged_of = {case["case_id"]: case["uncertainty"][kind]["score"] > above for case in self.cases}
+        poor_ids = {
+            case["case_id"] for case, case_dice in zip(known, dice, strict=True) if case_dice < poor_below
         }
-        poor_ids = {case["case_id"] for case, one in zip(known, dice, strict=True) if one < poor_below}
         subjects = {self.subject_of[case] for case, flagged in flagged_of.items() if flagged}
         n_subjects = len(set(self.subject_of.values()))
         return {
-            **uncertainty.flagging(scores, dice, limit.above, poor_below),
+            **uncertainty.flagging(scores, dice, above, poor_below),
             "flagged": sum(flagged_of.values()),
             "flagged_share": self._share({case: (flagged, 1) for case, flagged in flagged_of.items()}),
             "caught_share": self._share({case: (flagged_of[case], 1) for case in poor_ids}),
@@ -364,13 +368,13 @@ class Summary:
 
     def subgroups(self, groups: dict[str, dict[str, str]], n_min: int) -> dict[str, dict]:
         """Attribute -> group -> row of subgroups.compare, of the mean Dice of labels."""
-        found = defaultdict(dict)
+        rows_of = defaultdict(dict)
         values = {case["case_id"]: ranking.macro(case, "dice") for case in self.cases}
         for row in subgroups.compare(values, groups, self.subject_of, n_min):
-            found[row["attribute"]][row["group"]] = {
+            rows_of[row["attribute"]][row["group"]] = {
                 key: value for key, value in row.items() if key not in ("attribute", "group")
             }
-        return dict(found)
+        return dict(rows_of)
 
 
 def headline(metrics: Metrics) -> Headline:
@@ -402,13 +406,13 @@ def headline(metrics: Metrics) -> Headline:
     )
 
 
-def _brief_calibration(found: Calibration) -> BriefCalibration:
+def _brief_calibration(full: Calibration) -> BriefCalibration:
     return BriefCalibration(
-        expected_error=found.expected_error.value,
-        brier=found.brier.value,
-        negative_log_likelihood_nats=found.negative_log_likelihood_nats.value,
-        expected_error_of_case=found.expected_error_of_case.value,
-        expected_error_inside=found.expected_error_inside.value,
+        expected_error=full.expected_error.value,
+        brier=full.brier.value,
+        negative_log_likelihood_nats=full.negative_log_likelihood_nats.value,
+        expected_error_of_case=full.expected_error_of_case.value,
+        expected_error_inside=full.expected_error_inside.value,
     )
 
 
@@ -421,7 +425,7 @@ def _added(tallies: dict[str, calibration.Tally]) -> calibration.Tally:
     """The sums of all cases, one at least."""
     return sum(
         tallies.values(),
-        calibration.Tally(*(np.zeros_like(one) for one in next(iter(tallies.values())).sums())),
+        calibration.Tally(*(np.zeros_like(sums) for sums in next(iter(tallies.values())).sums())),
     )
 
 

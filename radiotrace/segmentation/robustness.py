@@ -42,8 +42,8 @@ def summarise(cases: list[dict], criterion_dice: float) -> dict:
             _by_label({case: levels[number] for case, levels in rows.items()})
             for number in range(len(cases[0]["corruptions"][name]))
         ]
-        found = _corruption(clean, severities, about)
-        curve = [dice_clean, *(level["dice"] for level in found["severities"])]
+        curves = _corruption(clean, severities, about)
+        curve = [dice_clean, *(level["dice"] for level in curves["severities"])]
         breaks = {
             bound: {
                 label: breaks_at([dice[label][bound] for dice in curve], criterion_dice) for label in clean
@@ -51,7 +51,7 @@ def summarise(cases: list[dict], criterion_dice: float) -> dict:
             for bound in ("mean", "ci95_low")
         }
         bounded = all(dice[label]["no_interval"] is None for dice in curve for label in clean)
-        return found | {
+        return curves | {
             "breaks_at": breaks["mean"],
             "breaks_at_ci95_low": breaks["ci95_low"] if bounded else None,
         }
@@ -84,13 +84,13 @@ def _corruption(clean: dict, severities: list[dict], about: dict) -> dict:
         clean: label -> case -> Dice.
         severities: five of these.
     """
-    found = [_level(clean, values, about) for values in severities]
+    levels = [_level(clean, values, about) for values in severities]
     over_severities = {
         case: ranking.mean_of_all([values["mean_of_labels"][case] for values in severities])
         for case in clean["mean_of_labels"]
     }
     return {
-        "severities": found,
+        "severities": levels,
         "mean_relative_degradation_percent": relative_degradation(
             clean["mean_of_labels"], over_severities, **about
         ),

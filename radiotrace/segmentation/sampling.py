@@ -17,7 +17,7 @@ SHIFT_VOXELS = 1  # along each axis, at most; as far as the default recipe shift
 
 def generators(seed: int, kind: str, case_id: str, passes: int) -> list[np.random.Generator]:
     """A generator for each pass of one kind over one case; the first ones stay when more are asked for."""
-    return [randomness.generator(seed, f"{kind} {case_id}", one) for one in range(passes)]
+    return [randomness.generator(seed, f"{kind} {case_id}", number) for number in range(passes)]
 
 
 def with_dropout(
@@ -36,10 +36,10 @@ def with_dropout(
     for rng in generators:
         dropout.draw(network, [rng])
         try:
-            found = probabilities(image_czyx, network, recipe, bf16)
+            shares = probabilities(image_czyx, network, recipe, bf16)
         finally:
             dropout.draw(network, None)
-        yield found
+        yield shares
 
 
 def with_augmentation(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from monai.metrics import compute_surface_dice
+from monai.metrics.surface_dice import compute_surface_dice
 from monai.metrics.utils import get_edge_surface_distance
 
 
@@ -39,7 +39,7 @@ class Agreement:
 def compare(
     reference: np.ndarray,
     prediction: np.ndarray,
-    spacing_zyx: tuple[float, float, float],
+    spacing_zyx: tuple[float, ...],
     tolerance_mm: float,
 ) -> Agreement:
     """Distances and agreements of two surfaces, which are searched once for all of them.
@@ -60,13 +60,17 @@ def compare(
         return Agreement(None, None, boundary_f1=agreement, surface_dice=agreement)
     if len(reference) == 1:  # a picture: else every voxel would touch the outside, above and below
         reference, prediction, spacing_zyx = reference[0], prediction[0], spacing_zyx[1:]
-    masks = [torch.from_numpy(np.ascontiguousarray(mask)) for mask in (prediction, reference)]
+    masks = (
+        torch.from_numpy(np.ascontiguousarray(prediction)),
+        torch.from_numpy(np.ascontiguousarray(reference)),
+    )
     with warnings.catch_warnings():
         # of an argument that MONAI passes to itself
         warnings.filterwarnings("ignore", "monai.metrics.utils get_mask_edges", FutureWarning)
         _, distances, _ = get_edge_surface_distance(*masks, spacing=spacing_zyx, symmetric=True)
         surface_dice = compute_surface_dice(
-            *(mask[None, None] for mask in masks),
+            masks[0][None, None],
+            masks[1][None, None],
             [tolerance_mm],
             include_background=True,
             spacing=spacing_zyx,

@@ -78,14 +78,14 @@ def region(reference: np.ndarray, prediction: np.ndarray, margin: int) -> np.nda
     return ndimage.binary_dilation(either, np.ones((3,) * either.ndim), margin) if margin else either
 
 
-def expected_error(found: Tally) -> np.ndarray:
+def expected_error(tally: Tally) -> np.ndarray:
     """Expected calibration error, (1 + labels,): mean over voxels of |mean probability - share that is right|
     of their bin; NaN without voxels.
 
     Source: Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; per label, Kull et al. 2019, arXiv:1910.12656.
     """
     with np.errstate(invalid="ignore"):
-        return np.abs(found.confidence - found.hits).sum(-1) / found.voxels.sum(-1)
+        return np.abs(tally.confidence - tally.hits).sum(-1) / tally.voxels.sum(-1)
 
 
 def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
@@ -110,8 +110,8 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
         return float((special.logsumexp(scaled, 0) - np.take_along_axis(scaled, true[None], 0)[0]).mean())
 
     limits = np.log(TEMPERATURES)
-    found: Any = optimize.minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
-    within = float(found.x)
+    minimum: Any = optimize.minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-6})
+    within = float(minimum.x)
     if len({loss(log_temperature) for log_temperature in (*limits, 0.0)}) == 1:
         return 1.0
     # The search stops where the loss is flat, short of a limit that is as good: of equals the first is taken.

@@ -69,9 +69,9 @@ def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> Paired:
     Source: Hall 1992, J. R. Statist. Soc. B 54:221; Wilcoxon 1945, doi:10.2307/3001968; Pratt 1959,
     doi:10.1080/01621459.1959.10501526; non-inferiority: Piaggio et al. 2012, doi:10.1001/jama.2012.87802.
     """
-    if found := faults(a, b):
+    if broken := faults(a, b):
         raise StageError(
-            "the runs cannot be compared", found, "Compare runs on the same cases with the same label maps."
+            "the runs cannot be compared", broken, "Compare runs on the same cases with the same label maps."
         )
     if metric not in (known := metrics(a, b)):
         raise StageError(f"no metric {metric!r} in both runs", [f"there are {', '.join(known) or 'none'}"])
@@ -107,38 +107,38 @@ def compare(a: dict, b: dict, metric: str, margin: float, aim: Aim) -> Paired:
 
 def faults(a: dict, b: dict) -> list[str]:
     """Why two runs may not be compared; [] where they may."""
-    found = [
+    faults = [
         f"run {name}: {case_id} stands twice" for name, run in (("A", a), ("B", b)) for case_id in _twice(run)
     ]
     for name, run in (("A", a), ("B", b)):
-        found += [f"run {name}: {fault}" for fault in _not_finite(run)]
+        faults += [f"run {name}: {fault}" for fault in _not_finite(run)]
     if a.get("part") != b.get("part"):
-        found.append(f"run A is of part {a.get('part')}, run B of part {b.get('part')}")
+        faults.append(f"run A is of part {a.get('part')}, run B of part {b.get('part')}")
     ours, theirs = _by_id(a), _by_id(b)
     if not ours.keys() & theirs.keys():
-        found.append(f"no case in common: {len(ours)} in run A, {len(theirs)} in run B")
+        faults.append(f"no case in common: {len(ours)} in run A, {len(theirs)} in run B")
     both = sorted(ours.keys() & theirs.keys())
     for case_id in both:
         one, other, first = ours[case_id], theirs[case_id], ours[both[0]]
         if one["subject_id"] != other["subject_id"]:
-            found.append(f"{case_id}: subject {one['subject_id']} in run A, {other['subject_id']} in run B")
+            faults.append(f"{case_id}: subject {one['subject_id']} in run A, {other['subject_id']} in run B")
         if one["labels"].keys() != other["labels"].keys():
-            found.append(
+            faults.append(
                 f"{case_id}: labels {', '.join(one['labels'])} in run A, "
                 f"{', '.join(other['labels'])} in run B"
             )
             continue
         if one["labels"].keys() != first["labels"].keys():
             here, there = (", ".join(case["labels"]) for case in (one, first))
-            found.append(f"{case_id}: labels {here} in both runs, but {there} in {both[0]}")
+            faults.append(f"{case_id}: labels {here} in both runs, but {there} in {both[0]}")
         for name, row in one["labels"].items():
             volumes_mm3 = [side.get(REFERENCE) for side in (row, other["labels"][name])]
             if None in volumes_mm3 or not np.isclose(*volumes_mm3, rtol=1e-6, atol=0):
-                found.append(
+                faults.append(
                     f"{case_id}: reference of {name} {volumes_mm3[0]} mm3 in run A, "
                     f"{volumes_mm3[1]} mm3 in run B"
                 )
-    return found
+    return faults
 
 
 def _not_finite(run: dict) -> list[str]:
@@ -214,8 +214,8 @@ def _wilcoxon_p(differences: np.ndarray) -> float | None:
     """Of the signed-rank test; None where no difference is other than 0."""
     if not differences.any():
         return None
-    found: Any = stats.wilcoxon(differences, zero_method="pratt")
-    return float(found.pvalue)
+    test: Any = stats.wilcoxon(differences, zero_method="pratt")
+    return float(test.pvalue)
 
 
 def _no_verdict(aim: Aim, alone: list[str], interval: intervals.Interval) -> str | None:

@@ -205,9 +205,9 @@ def _shift(kept: dict, values: list[float], n_undefined: int) -> dict:
         with warnings.catch_warnings():
             # scipy then takes the asymptotic one
             warnings.filterwarnings("ignore", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
-            found: Any = stats.ks_2samp(old, new)
+            test: Any = stats.ks_2samp(old, new)
         row |= dict(zip(("psi", "psi_expected"), shift.psi(old, new, kept["deciles"]), strict=True))
-        row |= {"ks": float(found.statistic), "p": float(found.pvalue)}
+        row |= {"ks": float(test.statistic), "p": float(test.pvalue)}
     return row
 
 
@@ -235,8 +235,12 @@ def _flagged(reference: dict, cases: list[dict]) -> dict:
         }
         if values:
             hits = {str(number): (int(value > limit), 1) for number, value in enumerate(values)}
-            found = intervals.proportion(hits, {number: number for number in hits})
-            about |= {"share": found["value"], "ci95_low": found["ci95_low"], "ci95_high": found["ci95_high"]}
+            interval = intervals.proportion(hits, {number: number for number in hits})
+            about |= {
+                "share": interval["value"],
+                "ci95_low": interval["ci95_low"],
+                "ci95_high": interval["ci95_high"],
+            }
         return about
 
     kept = reference["output"][feature]
@@ -244,8 +248,8 @@ def _flagged(reference: dict, cases: list[dict]) -> dict:
     p = None
     if min(old["n"], new["n"]) >= N_MIN:
         table = [[one["flagged"], one["n"] - one["flagged"]] for one in (new, old)]
-        found: Any = stats.fisher_exact(table, alternative="greater")
-        p = float(found.pvalue)
+        test: Any = stats.fisher_exact(table, alternative="greater")
+        p = float(test.pvalue)
     return {**reference["flagging"], "reference": old, "new": new, "p": p}
 
 

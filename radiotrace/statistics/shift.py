@@ -81,7 +81,7 @@ def mmd(
         across = sums.sum(-1) - of_new
         return (total - of_new - 2 * across) / (n * (n - 1)) + of_new / (m * (m - 1)) - 2 * across / (n * m)
 
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (np.arange(n), np.arange(n, n + m)),
         statistic,
         permutation_type="independent",
@@ -91,4 +91,4 @@ def mmd(
         alternative="greater",
         rng=rng,
     )
-    return float(found.statistic), float(found.pvalue)
+    return float(test.statistic), float(test.pvalue)

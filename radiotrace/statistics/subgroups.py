@@ -1,6 +1,7 @@
 """Subgroups: how a metric does in each group of each attribute, and how far it is from that of all others."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,18 +68,20 @@ def compare(
     Source: Bonferroni for the intervals (Dunn 1961, doi:10.1080/01621459.1961.10482090); Benjamini and
     Yekutieli 2001, doi:10.1214/aos/1013699998, for p: both hold for comparisons that depend on each other.
     """
-    found = named_once(groups)
+    compared_groups = named_once(groups)
     sides = {
         group: _Sides(_defined(values, group.inside), _defined(values, group.outside), subject_of)
-        for group in found
+        for group in compared_groups
     }
-    compared = sorted({group.comparison for group in found if sides[group].n_subjects >= n_min}, key=_order)
+    compared = sorted(
+        {group.comparison for group in compared_groups if sides[group].n_subjects >= n_min}, key=_order
+    )
     level = 1 - 0.05 / max(len(compared), 1)
-    p_of = {group.comparison: sides[group].p() for group in found if group.comparison in compared}
+    p_of = {group.comparison: sides[group].p() for group in compared_groups if group.comparison in compared}
     adjusted = stats.false_discovery_control([p_of[one] for one in compared], method="by") if compared else []
     adjusted_of = dict(zip(compared, map(float, adjusted), strict=True))
     rows = []
-    for group in found:
+    for group in compared_groups:
         about = intervals.summary(
             {case: values[case] for case in values if case in group.inside}, subject_of, intervals.SHARE
         )
@@ -112,13 +115,13 @@ def named_once(groups: dict[str, dict[str, str]]) -> list[Group]:
             names[inside, frozenset(group_of) - inside].append(
                 (attribute.startswith("derived_"), attribute, name)
             )
-    found = []
+    named = []
     for (inside, outside), aliases in names.items():
         (_, attribute, name), *others = sorted(aliases)
-        found.append(
+        named.append(
             Group(attribute, name, tuple(f"{one}: {group}" for _, one, group in others), inside, outside)
         )
-    return sorted(found, key=lambda group: (group.attribute, group.name))
+    return sorted(named, key=lambda group: (group.attribute, group.name))
 
 
 def _order(comparison: frozenset) -> list[list[str]]:
@@ -161,12 +164,12 @@ class _Sides:
             self.subject_of,
         )
         strata = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
-        found = intervals.interval(sums, _gap, intervals.Rule(level=level), strata, self.n_subjects)
+        interval = intervals.interval(sums, _gap, intervals.Rule(level=level), strata, self.n_subjects)
         return {
             "gap": float(_gap(sums.sum(1))),
-            "gap_simultaneous95_low": found.low,
-            "gap_simultaneous95_high": found.high,
-            "gap_no_interval": found.no_interval,
+            "gap_simultaneous95_low": interval.low,
+            "gap_simultaneous95_high": interval.high,
+            "gap_no_interval": interval.no_interval,
         }
 
 
@@ -176,7 +179,7 @@ def _gap(totals: np.ndarray) -> np.ndarray:
 
 
 def groups(
-    names: dict[str, dict[str, str]], numbers: dict[str, dict[str, float]]
+    names: dict[str, dict[str, str]], numbers: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, str]]:
     """Attribute -> case -> group, as `compare` takes it.
 
@@ -185,13 +188,13 @@ def groups(
             that are all numbers, such as an age, counts as a number.
         numbers: attribute -> case -> number; cut into terciles.
     """
-    found = {}
+    groups_of = {}
     for attribute, texts in names.items():
         known = {case: text for case, text in texts.items() if text.strip()}
         values = {case: value for case, text in known.items() if (value := _number(text)) is not None}
         as_numbers = len(set(known.values())) > 6 and len(values) == len(known)
-        found[attribute] = terciles(values) if as_numbers else known
-    return found | {attribute: terciles(values) for attribute, values in numbers.items() if values}
+        groups_of[attribute] = terciles(values) if as_numbers else known
+    return groups_of | {attribute: terciles(values) for attribute, values in numbers.items() if values}
 
 
 def _number(text: str) -> float | None:
@@ -209,7 +212,7 @@ def magnitude(value: float) -> str:
     return f"10^{power} to 10^{power + 1}"
 
 
-def terciles(values: dict[str, float]) -> dict[str, str]:
+def terciles(values: Mapping[str, float]) -> dict[str, str]:
     """Case -> "low", "middle" or "high" third of a number; cases of one value stand in one third."""
     limits = np.quantile(list(values.values()), (1 / 3, 2 / 3))
     return {

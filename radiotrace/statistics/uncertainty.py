@@ -150,7 +150,7 @@ def threshold(scores: dict[str, float], subject_of: dict[str, str], share: float
     )
 
 
-def surprise(flagged: int, of: int, found: Threshold) -> float | None:
+def surprise(flagged: int, of: int, threshold: Threshold) -> float | None:
     """Chance that so many new subjects or more lie above a threshold, had they been drawn like those that it
     was set on.
 
@@ -161,10 +161,10 @@ def surprise(flagged: int, of: int, found: Threshold) -> float | None:
         A share, small where the new ones are unlike the old ones or the old ones unlike what they were drawn
         from; None where there is no threshold. Beta-binomial.
     """
-    if found.above is None or found.share_expected is None or not of:
+    if threshold.above is None or threshold.share_expected is None or not of:
         return None
-    above = round(found.share_expected * (found.n_subjects + 1))
-    return float(stats.betabinom.sf(flagged - 1, of, above, found.n_subjects + 1 - above))
+    above = round(threshold.share_expected * (threshold.n_subjects + 1))
+    return float(stats.betabinom.sf(flagged - 1, of, above, threshold.n_subjects + 1 - above))
 
 
 def flagging(

@@ -81,21 +81,21 @@ def observe(
     canonical = volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
     region = calibration.region(truth_zyx, predicted_zyx, settings.calibration_margin_voxels)
-    found = {
+    passes_of_kind = {
         kind: passes_of(kind, case["case_id"], image, network, model, settings) for kind in kinds(settings)
     }
     if others:
-        found[ENSEMBLE] = passes_of_networks(image, [model, *others])
-    who = {key: case[key] for key in ("case_id", "subject_id")}
+        passes_of_kind[ENSEMBLE] = passes_of_networks(image, [model, *others])
+    names = {key: case[key] for key in ("case_id", "subject_id")}
     monitored = {
-        **who,
+        **names,
         "embedding": embedded(),
         "features": features.describe(image, prediction, logits, model.labels, recipe.orientation),
     }
     entry = {
-        **who,
+        **names,
         "labels": labels,
-        "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in found.items()}
+        "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in passes_of_kind.items()}
         | {ITSELF: {"score": monitored["features"]["output"]["entropy"], "mutual_information": None}},
     }
     if decided is None:
@@ -117,7 +117,7 @@ def observe(
             out,
             case["case_id"],
             prediction,
-            {kind: maps(passes, canonical) for kind, passes in found.items()},
+            {kind: maps(passes, canonical) for kind, passes in passes_of_kind.items()},
         )
     inside = calibration.region(truth_zyx, predicted_zyx, 0)
     return {
@@ -146,12 +146,12 @@ def passes_of(
     kind: str, case_id: str, image: Image, network, model: TrainedModel, settings: EvaluateParams
 ) -> uncertainty.Passes:
     """Several predictions of an image, by one of KINDS."""
-    found = uncertainty.Passes()
+    gathered = uncertainty.Passes()
     generators = sampling.generators(settings.seed, kind, case_id, passes(kind, settings))
     _, prepared = windows.prepare(image, model.recipe)
     for probabilities in KINDS[kind](prepared, network, model.recipe, generators, trained.in_bf16(model)):
-        found.add(probabilities)
-    return found
+        gathered.add(probabilities)
+    return gathered
 
 
 def passes_of_networks(image: Image, networks: list[TrainedModel]) -> uncertainty.Passes:
@@ -162,11 +162,11 @@ def passes_of_networks(image: Image, networks: list[TrainedModel]) -> uncertaint
 
     Source: Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
-    found = uncertainty.Passes()
-    for one in networks:
-        _, prepared = windows.prepare(image, one.recipe)
-        found.add(sampling.probabilities(prepared, trained.network(one), one.recipe))
-    return found
+    passes = uncertainty.Passes()
+    for network in networks:
+        _, prepared = windows.prepare(image, network.recipe)
+        passes.add(sampling.probabilities(prepared, trained.network(network), network.recipe))
+    return passes
 
 
 def scores(passes: uncertainty.Passes, predicted: np.ndarray) -> dict:
@@ -211,7 +211,7 @@ def decide(observed: list[dict], settings: EvaluateParams, unseen: set[str] | No
         is in use, and
         flag_rule: what that rests on and is worth. None without enough subjects.
     """
-    entries = [one["entry"] for one in observed]
+    entries = [observation["entry"] for observation in observed]
     subject_of = {entry["case_id"]: entry["subject_id"] for entry in entries}
     entries_of = dict.fromkeys([*kinds(settings), ITSELF], entries)
     if unseen is not None:
@@ -230,7 +230,9 @@ def decide(observed: list[dict], settings: EvaluateParams, unseen: set[str] | No
         "part": "validation",
         "n_cases": len(observed),
         "n_cases_ensemble": None if unseen is None else len(entries_of[ENSEMBLE]),
-        "temperature": calibration.fit_temperature([(one["logits"], one["truth"]) for one in observed])
+        "temperature": calibration.fit_temperature(
+            [(observation["logits"], observation["truth"]) for observation in observed]
+        )
         if observed
         else None,
         "flag_above": {kind: rule.pop("above") for kind, rule in rules.items()},
@@ -247,7 +249,7 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
         dataset: the record.
         observed: of `observe`, for each of them.
     """
-    cases = [one["entry"] for one in observed]
+    cases = [observation["entry"] for observation in observed]
     declared = channels.of_dataset(dataset["dataset"])
     by_name, by_number = {}, {}
     for number, suffix in enumerate(features.suffixes(declared)):
@@ -257,7 +259,8 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
             if case["case_id"] in test
         }
         snr = {
-            one["entry"]["case_id"]: one["monitored"]["features"]["input"][f"snr{suffix}"] for one in observed
+            observation["entry"]["case_id"]: observation["monitored"]["features"]["input"][f"snr{suffix}"]
+            for observation in observed
         }
         by_name |= {
             f"derived_pixel_type{suffix}": {
@@ -298,10 +301,13 @@ def summarise(
         labels: value -> name.
     """
     # as the record has them: who has it alone gets the same summaries
-    cases = records.canonical([one["entry"] for one in observed])
+    cases = records.canonical([observation["entry"] for observation in observed])
     summary = results.Summary(cases, settings.empty_reference)
     tallies, inside = (
-        {when: {one["entry"]["case_id"]: one[name][when] for one in observed} for when in observed[0][name]}
+        {
+            when: {observation["entry"]["case_id"]: observation[name][when] for observation in observed}
+            for when in observed[0][name]
+        }
         for name in ("tally", "tally_inside")
     )
     return {
@@ -312,7 +318,7 @@ def summarise(
         "volume_agreement": summary.volume_agreement(),
         "detection": summary.detection(),
         "calibration": {"after": None}
-        | {when: summary.calibration(found, inside[when], labels) for when, found in tallies.items()},
+        | {when: summary.calibration(of_case, inside[when], labels) for when, of_case in tallies.items()},
         "uncertainty": summary.uncertainties(decided, settings.poor_dice),
         "subgroups": summary.subgroups(groups, settings.subgroup_subjects_min),
         "worst_cases": [
@@ -322,17 +328,17 @@ def summarise(
     }
 
 
-def misfits(made: dict[str, dict]) -> list[str]:
+def misfits(records_by_name: dict[str, dict]) -> list[str]:
     """Where the records cases, metrics and headline do not fit the table of measures, each with its place.
 
     Args:
-        made: name -> record.
+        records_by_name: name -> record.
     """
-    metrics = records.canonical(made["metrics"])
+    metrics = records.canonical(records_by_name["metrics"])
     return [
         *(f"metrics.json: {fault}" for fault in records.faults(metrics, "metrics")),
-        *measure_table.misfits_of_cases(metrics, made["cases"]["cases"]),
-        *measure_table.misfits_of_headline(metrics, made["headline"]),
+        *measure_table.misfits_of_cases(metrics, records_by_name["cases"]["cases"]),
+        *measure_table.misfits_of_headline(metrics, records_by_name["headline"]),
     ]
 
 
@@ -380,7 +386,7 @@ def main(args):
         observed = followed(
             each(observe, test.values(), **common, decided=decided, out=out), len(test), "test"
         )
-        cases = [one["entry"] for one in observed]
+        cases = [observation["entry"] for observation in observed]
         rows_of = {case["case_id"]: case["labels"] for case in cases}
         shown = [
             figure_row(
@@ -398,7 +404,7 @@ def main(args):
         about = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
         summary = {
             **about,
-            "measures": [one.record() for one in measures.TABLE],
+            "measures": [measure.record() for measure in measures.TABLE],
             "methods": methods.texts(settings),
             "surface_tolerance_mm": settings.surface_tolerance_mm,
             "members": [
@@ -406,13 +412,13 @@ def main(args):
             ],
             **summarise(observed, decided, groups_of(test, dataset, observed), labels, settings),
         }
-        made = {
+        written = {
             "cases": {**about, "cases": cases},
             "metrics": summary,
             "headline": results.headline(Metrics.of(summary)).record(),
         }
         # Before the opening is counted: what cannot be written was not shown.
-        if wrong := misfits(made):
+        if wrong := misfits(written):
             raise ValueError("records do not fit the table of measures: " + "; ".join(wrong))
         flagging = (
             None
@@ -422,7 +428,7 @@ def main(args):
         records.write(
             out / "reference.json",
             monitoring.reference(
-                [one["monitored"] for one in held_out + observed],
+                [observation["monitored"] for observation in held_out + observed],
                 train["run_id"],
                 train["weights_sha256"],
                 ["validation", "test"] if held_out else ["test"],
@@ -464,16 +470,16 @@ def main(args):
         )
         for name, content in pictures.items():
             records.write_bytes(metrics_folder / name, content)
-        for name, record in made.items():
+        for name, record in written.items():
             records.write(metrics_folder / f"{name}.json", record, name)
     errors.log(f"evaluate: wrote {args.metrics}/ and {args.out}/")
 
 
-def followed(found, number: int, part: str) -> list:
+def followed(items, number: int, part: str) -> list:
     """The items, with a line of progress for every tenth."""
     kept = []
-    for one in found:
-        kept.append(one)
+    for item in items:
+        kept.append(item)
         if len(kept) % 10 == 0 or len(kept) == number:
             errors.log(f"evaluate: {len(kept)}/{number} {part} cases")
     return kept

@@ -74,15 +74,15 @@ def faults(settings: ExplainParams, labels: dict[str, str], spec: NetworkSpec) -
         spec: of its network.
     """
     names, there = [name for value, name in labels.items() if value != "0"], architecture.levels(spec)
-    found = []
+    faults = []
     if unknown := sorted(set(settings.labels or []) - set(names)):
-        found.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
+        faults.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
     if settings.level not in there:
-        found.append(
+        faults.append(
             f"explain.level: found {settings.level}, expected {there[0]} to {there[-1]} for "
             f"{spec.name} with {len(spec.features)} levels"
         )
-    return found
+    return faults
 
 
 def explain_label(
@@ -116,7 +116,7 @@ def explain_label(
         return (windows.predict(image, model.network, model.recipe).argmax(0) == label).numpy()
 
     maps = {level: activation(model.network, level) for level in architecture.levels(model.spec)}
-    found = explain.measures(
+    measured = explain.measures(
         maps,
         settings.level,
         [activation(other, settings.level) for other in model.others],
@@ -129,7 +129,7 @@ def explain_label(
     )
     whole = np.zeros(mask_zyx.shape, np.float32)
     whole[part] = explain.scaled(maps[settings.level])
-    return found | {
+    return measured | {
         "predicted_voxels": int(mask_zyx.sum()),
         "whole_image": whole[part].shape == whole.shape,
         "window_start_voxels": volumes.to_zyx([side.start for side in part]),
@@ -166,10 +166,10 @@ def explain_case(
             is_label_map=True,
         )
     )
-    said, maps = dict.fromkeys(labels.values()), dict.fromkeys(labels.values())
+    rows, maps = dict.fromkeys(labels.values()), dict.fromkeys(labels.values())
     for value, name in labels.items():
         if (mask := predicted_zyx == int(value)).any():
-            said[name], found = explain_label(
+            rows[name], heat = explain_label(
                 model,
                 image_czyx,
                 mask,
@@ -178,8 +178,8 @@ def explain_case(
                 settings,
                 [*seed, int(value)],
             )
-            maps[name] = mask, found
-    return said, maps, turned
+            maps[name] = mask, heat
+    return rows, maps, turned
 
 
 def method(channels: int) -> str:
@@ -196,8 +196,11 @@ def figure_row(title: str, image: Image, map_zyx: np.ndarray, mask_zyx: np.ndarr
         map_zyx, mask_zyx: arrays on it.
     """
     shown = (image.volume(), on(map_zyx, image.grid), on(mask_zyx.astype(np.uint8), image.grid))
-    turned = [volumes.canonical(one, "LPS", None, is_label_map=True) for one in shown]
-    arrays, spacing_zyx = [volumes.array_zyx(one) for one in turned], volumes.to_zyx(turned[0].GetSpacing())
+    turned = [volumes.canonical(volume, "LPS", None, is_label_map=True) for volume in shown]
+    arrays, spacing_zyx = (
+        [volumes.array_zyx(volume) for volume in turned],
+        volumes.to_zyx(turned[0].GetSpacing()),
+    )
     return {
         "title": title,
         "image_zyx": arrays[0],

@@ -55,13 +55,13 @@ def measure(
     reference_zyx = volumes.array_zyx(label_map)
 
     def scores(changed: Image, movement=None) -> dict:
-        found = predict(changed, movement, network, model.recipe)
+        predicted = predict(changed, movement, network, model.recipe)
         return {
             "dice": metrics.dice_per_label(
-                reference_zyx[found["known"]], found["label_zyx"][found["known"]], model.labels
+                reference_zyx[predicted["known"]], predicted["label_zyx"][predicted["known"]], model.labels
             ),
             "volume_mm3": {
-                name: int((found["moved_zyx"] == int(value)).sum())
+                name: int((predicted["moved_zyx"] == int(value)).sum())
                 * float(np.prod(volumes.to_zyx(image.grid.spacing_mm)))
                 for value, name in model.labels.items()
                 if value != "0"
@@ -88,14 +88,16 @@ def measure(
     return {"corruptions": {part: [corrupted(severity) for severity in corruptions.SEVERITIES]}}
 
 
-def entry(case: dict, found: list[dict]) -> dict:
+def entry(case: dict, results: list[dict]) -> dict:
     """The entry of a case, out of its parts."""
     return {
         "case_id": case["case_id"],
         "subject_id": case["subject_id"],
         ATTACKS: None,
-        **{key: value for part in found for key, value in part.items()},
-        "corruptions": {name: rows for part in found for name, rows in part.get("corruptions", {}).items()},
+        **{key: value for result in results for key, value in result.items()},
+        "corruptions": {
+            name: rows for result in results for name, rows in result.get("corruptions", {}).items()
+        },
     }
 
 
@@ -110,13 +112,13 @@ def predict(changed: Image, movement, network, recipe: Recipe) -> dict[str, np.n
             that was seen.
     """
     prediction, logits = windows.segment(changed, network, recipe)
-    found = volumes.array_zyx(prediction)
+    moved_zyx = volumes.array_zyx(prediction)
     if movement is None:
-        return {"moved_zyx": found, "label_zyx": found, "known": np.ones(found.shape, bool)}
+        return {"moved_zyx": moved_zyx, "label_zyx": moved_zyx, "known": np.ones(moved_zyx.shape, bool)}
     turned = changed.canonical(recipe.orientation, recipe.spacing_mm)
     shares = windows.shares(torch.from_numpy(logits), turned, changed)
     back, known = corruptions.moved_back(np.stack(shares), movement)
-    return {"moved_zyx": found, "label_zyx": np.argmax(back, 0), "known": known}
+    return {"moved_zyx": moved_zyx, "label_zyx": np.argmax(back, 0), "known": known}
 
 
 def attack(
@@ -176,7 +178,7 @@ def main(args):
         # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no
         # processor idle.
         work = {case_id: [SHIFTS, *([ATTACKS] if case_id in attacked else []), *names] for case_id in chosen}
-        found = each(
+        measured = each(
             measure,
             [(test[case_id], part) for case_id in chosen for part in work[case_id]],
             raw=Path(args.data),
@@ -186,7 +188,7 @@ def main(args):
         )
         cases = []
         for case_id in chosen:
-            cases.append(entry(test[case_id], list(islice(found, len(work[case_id])))))
+            cases.append(entry(test[case_id], list(islice(measured, len(work[case_id])))))
             errors.log(f"robustness: {len(cases)}/{len(chosen)} cases")
         cases = records.canonical(cases)  # as the record has them: who has it alone gets the same summaries
         summary = robustness.summarise(cases, settings.criterion_dice)

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-import dvclive
+from dvclive.live import Live
 from safetensors.torch import save
 
 from radiotrace import errors, records
@@ -41,7 +41,7 @@ def shape_faults(settings: TrainParams, step: int) -> list[str]:
     tests/test_numerics.py).
     """
     n_axes = 2 if takes_one_slice(settings) else 3
-    found = [
+    faults = [
         f"train.{name}: found {list(edges)}, expected multiples of {step} from {least * step} on for "
         f"{settings.network} with {len(settings.features)} levels"
         for name, edges, least in (
@@ -51,11 +51,11 @@ def shape_faults(settings: TrainParams, step: int) -> list[str]:
         if any(edge % step or edge < least * step for edge in edges[:n_axes])
     ]
     if takes_one_slice(settings) and settings.window_voxels[2] != 1:
-        found.append(
+        faults.append(
             f"train.window_voxels: found {list(settings.window_voxels)}, expected 1 along z, as "
             "train.patch_voxels has"
         )
-    return found
+    return faults
 
 
 def takes_one_slice(settings: TrainParams) -> bool:
@@ -148,9 +148,7 @@ def faults(settings: TrainParams, dataset: dict, labels: int, cases: dict[str, i
 
 def write_live(folder: Path, history: list[dict]) -> None:
     """The history as dvclive writes it, for `dvc plots` and the editors that read it."""
-    with dvclive.Live(
-        str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False
-    ) as live:
+    with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
         for row in history:
             live.step = row["epoch"]
             live.log_metric("train_loss", row["train_loss"])

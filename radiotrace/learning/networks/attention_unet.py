@@ -3,13 +3,15 @@
 Source: Oktay et al. 2018, arXiv:1804.03999.
 """
 
-from monai.networks.nets import AttentionUnet
+from typing import Any
+
+from monai.networks.nets.attentionunet import AttentionUnet
 from torch import nn
 
 from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec) -> AttentionUnet:
     """MONAI's."""
     strides = [POOLING] * (len(spec.features) - 1)
     return AttentionUnet(
@@ -21,20 +23,20 @@ def build(spec: NetworkSpec) -> nn.Module:
     )
 
 
-def below(network: nn.Module, level: int) -> nn.Module:
+def below(network: AttentionUnet, level: int) -> Any:
     """The layer of a level of the recursion."""
-    layer = network.model[1]
+    layer: Any = network.model[1]
     for _ in range(level):
         layer = layer.submodule[1]
     return layer
 
 
-def lowest(network: nn.Module, levels: int) -> nn.Module:
+def lowest(network: AttentionUnet, levels: int) -> nn.Module:
     """What the last layer but one holds."""
     return below(network, levels - 2).submodule
 
 
-def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+def level(network: AttentionUnet, level: int, levels: int) -> nn.Module:
     """The layer of a level, which gives its features on the way up; or the lowest."""
     return lowest(network, levels) if level == levels - 1 else below(network, level)
 

@@ -3,6 +3,8 @@
 DeepLabv3+ in three dimensions. It interpolates, and so has no transposed convolution to replace.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -26,7 +28,7 @@ class DeepLabV3Plus(nn.Module):
     Source: Chen et al. 2018, arXiv:1802.02611; plain convolutions instead of separable ones.
     """
 
-    def __init__(self, features: list[int], labels: int, image_channels: int = 1):
+    def __init__(self, features: Sequence[int], labels: int, image_channels: int = 1):
         super().__init__()
         strides = [2 if 1 < 2**level <= STRIDE_MAX else 1 for level in range(len(features))]
         dilations = [1 if 2**level <= STRIDE_MAX else 2 for level in range(len(features))]
@@ -49,7 +51,7 @@ class DeepLabV3Plus(nn.Module):
         return double(self.decoder(torch.cat([self.skip(levels[2]), context], 1)))
 
 
-def stride(features: list[int]) -> int:
+def stride(features: Sequence[int]) -> int:
     """By how much the encoder shrinks each axis."""
     return min(STRIDE_MAX, 2 ** (len(features) - 1))
 
@@ -66,7 +68,7 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, dilation: int):
         super().__init__()
         self.body = nn.Sequential(
-            block(inputs, outputs, 3, stride, dilation), *block(outputs, outputs, 3, 1, dilation)[:-1]
+            block(inputs, outputs, 3, stride, dilation), *list(block(outputs, outputs, 3, 1, dilation))[:-1]
         )
         self.around = block(inputs, outputs, 1, stride)[:-1]
 
@@ -108,7 +110,7 @@ def double(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+def level(network: DeepLabV3Plus, level: int, levels: int) -> nn.Module:
     """The decoder has level 1 alone; the lowest is the pyramid, others are of the encoder."""
     if level == network.doublings + 1:
         return network.pyramid

@@ -3,15 +3,15 @@
 Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
 """
 
-from monai.networks.nets import DynUNet
+from monai.networks.nets.dynunet import DynUNet
 from torch import nn
 
 from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec) -> DynUNet:
     """MONAI's, with instance norm and transposed convolutions."""
-    levels, heads = len(spec.features), spec.deep_supervision
+    levels, heads = len(spec.features), spec.deep_supervision or 0
     return DynUNet(
         spatial_dims=3,
         in_channels=spec.image_channels,
@@ -26,12 +26,12 @@ def build(spec: NetworkSpec) -> nn.Module:
     )
 
 
-def lowest(network: nn.Module, levels: int) -> nn.Module:
+def lowest(network: DynUNet, levels: int) -> nn.Module:
     """The bottleneck."""
     return network.bottleneck
 
 
-def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+def level(network: DynUNet, level: int, levels: int) -> nn.Module:
     """On the way up, or the bottleneck."""
     return network.bottleneck if level == levels - 1 else network.upsamples[-1 - level]
 

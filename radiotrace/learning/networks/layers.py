@@ -4,11 +4,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from monai.networks.utils import pixelshuffle
 from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)  # the class that a file of this folder builds
 
 POOLING = 2  # each level after the first halves every axis
 GROUPS = 8  # of group norm
@@ -77,7 +79,7 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(Generic[Network]):
     """A network, as the rest knows it. Each file of this folder has one, as ARCHITECTURE.
 
     Attributes:
@@ -96,9 +98,9 @@ class Architecture:
         faults: features -> what it cannot take of them.
     """
 
-    build: Callable[[NetworkSpec], nn.Module]
-    lowest: Callable[[nn.Module, int], nn.Module]
-    level: Callable[[nn.Module, int, int], nn.Module]
+    build: Callable[[NetworkSpec], Network]
+    lowest: Callable[[Network, int], nn.Module]
+    level: Callable[[Network, int, int], nn.Module]
     first_level: int = 0
     levels_min: int = 2
     heads: int = 0
@@ -129,7 +131,7 @@ class PixelShuffle(nn.Module):
             self.convolution.weight.copy_(
                 transposed.weight.movedim(0, -1).reshape(self.convolution.weight.shape)
             )
-            if transposed.bias is not None:
+            if transposed.bias is not None and self.convolution.bias is not None:
                 self.convolution.bias.copy_(transposed.bias.repeat_interleave(math.prod(kernel)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -7,13 +7,13 @@ Source: Myronenko 2018, arXiv:1810.11654.
 
 from collections.abc import Sequence
 
-from monai.networks.nets import SegResNet
+from monai.networks.nets.segresnet import SegResNet
 from torch import nn
 
 from radiotrace.learning.networks.layers import Architecture, NetworkSpec
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec) -> SegResNet:
     """MONAI's."""
     levels = len(spec.features)
     # "deconv": the gradient of the paper's linear interpolation is not deterministic on a GPU.
@@ -23,8 +23,8 @@ def build(spec: NetworkSpec) -> nn.Module:
         out_channels=spec.labels,
         init_filters=spec.features[0],
         norm="INSTANCE",
-        blocks_down=[1, 2, 2, *[4] * levels][:levels],
-        blocks_up=[1] * (levels - 1),
+        blocks_down=(1, 2, 2, *[4] * levels)[:levels],
+        blocks_up=(1,) * (levels - 1),
         upsample_mode="deconv",
     )
 
@@ -37,12 +37,12 @@ def faults(features: Sequence[int]) -> list[str]:
     return [f"train.features: found {list(features)}, expected {doubled} for segresnet"]
 
 
-def lowest(network: nn.Module, levels: int) -> nn.Module:
+def lowest(network: SegResNet, levels: int) -> nn.Module:
     """The last of the way down."""
     return network.down_layers[-1]
 
 
-def level(network: nn.Module, level: int, levels: int) -> nn.Module:
+def level(network: SegResNet, level: int, levels: int) -> nn.Module:
     """On the way up, or the lowest."""
     return network.down_layers[-1] if level == levels - 1 else network.up_layers[-1 - level]
 

@@ -5,13 +5,15 @@ U-Net with residual units. The first level has half the resolution already, the 
 Source: Kerfoot et al. 2018, doi:10.1007/978-3-030-12029-0_40.
 """
 
-from monai.networks.nets import UNet
+from typing import Any
+
+from monai.networks.nets.unet import UNet
 from torch import nn
 
 from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
 
 
-def build(spec: NetworkSpec) -> nn.Module:
+def build(spec: NetworkSpec) -> UNet:
     """MONAI's, with two residual units a level."""
     strides = [spec.along(POOLING)] * (len(spec.features) - 1)
     return UNet(
@@ -19,16 +21,17 @@ def build(spec: NetworkSpec) -> nn.Module:
         in_channels=spec.image_channels,
         out_channels=spec.labels,
         channels=spec.features,
-        strides=strides,
+        # a list for each level works, too
+        strides=strides,  # pyright: ignore[reportArgumentType]
         kernel_size=spec.along(3),
         up_kernel_size=spec.along(3),
         num_res_units=2,
     )
 
 
-def below(network: nn.Module, level: int) -> nn.Module:
+def below(network: UNet, level: int) -> nn.Module:
     """What a level of the recursion holds."""
-    block = network.model
+    block: Any = network.model
     for _ in range(level):
         block = block[1].submodule
     return block
