@@ -6,7 +6,8 @@ Source: Oktay et al. 2018, arXiv:1804.03999.
 from monai.networks.nets import AttentionUnet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
+from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.records.network import NetworkSpec
 
 
 def build(spec: NetworkSpec) -> nn.Module:

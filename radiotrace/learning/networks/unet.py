@@ -8,7 +8,8 @@ Source: Kerfoot et al. 2018, doi:10.1007/978-3-030-12029-0_40.
 from monai.networks.nets import UNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
+from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.records.network import NetworkSpec
 
 
 def build(spec: NetworkSpec) -> nn.Module:
