@@ -28,6 +28,7 @@ from radiotrace import records
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
 from radiotrace.learning import numerics, trained
+from radiotrace.records.train import TrainingRun
 from radiotrace.segmentation import results
 
 pytestmark = [pytest.mark.timeout(0), pytest.mark.filterwarnings("ignore")]
@@ -42,13 +43,13 @@ CONFUSION = {
 
 @pytest.fixture(scope="module")
 def train():
-    return records.read("build/train/train.json", "train")
+    return TrainingRun.of(records.read("build/train/train.json", "train"))
 
 
 @pytest.fixture(scope="module")
 def pairs(train) -> list[tuple]:
     """Reference and prediction (z, y, x) and spacing of each case."""
-    numerics.configure(train["params"]["numerics"], 1)
+    numerics.configure(train.params.numerics, 1)
     model = trained.TrainedModel.of(train, "build/train/weights.safetensors")
     network = trained.network(model)
     dataset, split = (
@@ -154,7 +155,7 @@ def largest_difference(found: list[dict], others: list[dict], measure: str) -> f
 
 @pytest.fixture(scope="module")
 def measured(pairs, train):
-    return ours(pairs, train["labels"])
+    return ours(pairs, train.labels)
 
 
 @pytest.mark.parametrize(
@@ -173,16 +174,16 @@ def measured(pairs, train):
 )
 def test_values_are_monai_s(measured, pairs, train, measure):
     # it computes in float32
-    assert largest_difference(measured, monai_s(pairs[:40], train["labels"]) + measured[40:], measure) < 1e-4
+    assert largest_difference(measured, monai_s(pairs[:40], train.labels) + measured[40:], measure) < 1e-4
 
 
 @pytest.mark.parametrize(("measure", "tolerance"), [("dice", 1e-6), ("surface_dice", 1e-5)])
 def test_values_are_those_of_surface_distance(measured, pairs, train, measure, tolerance):
-    assert largest_difference(measured, surface_distance_s(pairs, train["labels"]), measure) < tolerance
+    assert largest_difference(measured, surface_distance_s(pairs, train.labels), measure) < tolerance
 
 
 def test_surface_distance_weights_by_area_and_so_finds_other_distances(measured, pairs, train, capsys):
-    others = surface_distance_s(pairs, train["labels"])
+    others = surface_distance_s(pairs, train.labels)
     with capsys.disabled():
         for measure in ("hausdorff95_mm", "average_surface_distance_mm"):
             print(
@@ -201,6 +202,6 @@ def test_time_of_all_cases(benchmark, pairs, train, program):
         "surface-distance": (surface_distance_s, {}),
     }[program]
     benchmark.group = f"{len(pairs)} cases"
-    assert len(benchmark.pedantic(call, (pairs, train["labels"]), options, rounds=3, warmup_rounds=1)) == len(
+    assert len(benchmark.pedantic(call, (pairs, train.labels), options, rounds=3, warmup_rounds=1)) == len(
         pairs
     )

@@ -28,6 +28,7 @@ from radiotrace.imaging import volumes
 from radiotrace.pipeline import params
 from radiotrace.pipeline.study import Study
 from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.train import TrainingRun
 from radiotrace.segmentation import metrics
 
 FOLDER = Path(".benchmarks/nnunet")
@@ -218,12 +219,8 @@ def main() -> None:
     write_raw(entries, labels)
     seconds, ours = train_radiotrace(args.fold)
     theirs, theirs_predictions = train_nnunet(python, args.fold, seconds, settings.threads)
-    trained = records.read(FOLDER / "radiotrace/train/train.json", "train")
-    patches = (
-        len(trained["history"])
-        * (len(trained["cases"]["train"]) // settings.batch_size)
-        * settings.batch_size
-    )
+    trained = TrainingRun.of(records.read(FOLDER / "radiotrace/train/train.json", "train"))
+    patches = len(trained.history) * (len(trained.cases.train) // settings.batch_size) * settings.batch_size
     print(
         "\n| | minutes of training | patches seen | s a patch | Dice, mean | cases "
         "|\n|---|---|---|---|---|---|"

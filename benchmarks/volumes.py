@@ -23,6 +23,7 @@ from radiotrace import records
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
 from radiotrace.learning import trained
+from radiotrace.records.train import TrainingRun
 from radiotrace.statistics import agreement, intervals
 
 SOURCES = {
@@ -151,7 +152,7 @@ def sources_table(cases: list[tuple[str, np.ndarray, np.ndarray]], labels: dict[
     return "\n".join(lines)
 
 
-def balance_table(train: dict, dataset: dict, split: dict) -> str:
+def balance_table(train: TrainingRun, dataset: dict, split: dict) -> str:
     """Bias and slope in every part, with and without the offsets that balance volumes, as Markdown."""
     model = trained.TrainedModel.of(train, "build/train/weights.safetensors")
     network, plain = trained.network(model), dataclasses.replace(model.recipe, logit_offsets=None)
@@ -176,7 +177,7 @@ def balance_table(train: dict, dataset: dict, split: dict) -> str:
                     (logits + offsets).argmax(0).numpy(),
                 )
             )
-        for value, name in ((int(value), name) for value, name in train["labels"].items() if value != "0"):
+        for value, name in ((int(value), name) for value, name in train.labels.items() if value != "0"):
             without, balanced = (_pairs(counted, value, which) for which in (2, 3))
             bias = [f"{100 * (found.error / found.reference).mean():+z.1f}" for found in (without, balanced)]
             lines.append(
@@ -229,7 +230,7 @@ def main() -> None:
     print(shrinkage_table(pairs_of), sources_table(tested, labels), sep="\n\n")
     if args.predict:
         train, split = (
-            records.read("build/train/train.json", "train"),
+            TrainingRun.of(records.read("build/train/train.json", "train")),
             records.read("build/split/split.json", "split"),
         )
         print("", balance_table(train, dataset, split), sep="\n")

@@ -15,8 +15,8 @@ from radiotrace.imaging.image import Image
 from radiotrace.inference import intensity, windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, members
-from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.records import accepted, raw_files
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.segmentation import augmentation, dataset, features, losses, metrics
 from radiotrace.segmentation.augmentation import Settings
@@ -89,14 +89,14 @@ def test_percentiles_by_name_must_name_the_channels():
 
 
 def test_a_recipe_has_its_channels_in_their_order_in_the_record():
-    record = RECIPE.record()
+    record = RECIPE.preprocessing().record()
     assert [row["name"] for row in record["channels"]] == ["T2", "ADC"]
     assert "clip_percentiles" not in record
-    assert Recipe.of(record) == RECIPE
+    assert Recipe.of(RECIPE.preprocessing()) == RECIPE
 
 
 def test_the_record_of_one_channel_says_as_before_how_it_is_normalised():
-    record = dataclasses.replace(RECIPE, channels=phantoms.channels()).record()
+    record = dataclasses.replace(RECIPE, channels=phantoms.channels()).preprocessing().record()
     assert record["clip_percentiles"] == [0.5, 99.5]
     assert "channels" not in record
 
@@ -394,9 +394,9 @@ def test_every_file_of_a_case_is_among_its_raw_files():
 
 
 def test_members_take_the_same_channels_however_they_normalise_them():
-    record = {"labels": {}, "preprocessing": RECIPE.record()}
+    record = {"labels": {}, "preprocessing": RECIPE.preprocessing().record()}
     other = dataclasses.replace(RECIPE, channels=channels.normalised((T2, ADC), [0, 100]))
-    assert members._unlike(record | {"preprocessing": other.record()}, record) == []
+    assert members._unlike(record | {"preprocessing": other.preprocessing().record()}, record) == []
     swapped = dataclasses.replace(RECIPE, channels=TWO[::-1])
-    (fault,) = members._unlike(record | {"preprocessing": swapped.record()}, record)
+    (fault,) = members._unlike(record | {"preprocessing": swapped.preprocessing().record()}, record)
     assert fault == "channels: found ['ADC', 'T2'], expected ['T2', 'ADC']"

@@ -8,7 +8,7 @@ import torch
 
 from radiotrace import records
 from radiotrace.learning import architecture, checkpoints, state
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

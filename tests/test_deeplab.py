@@ -5,7 +5,7 @@ import torch
 
 from radiotrace.learning import architecture
 from radiotrace.learning.networks import deeplabv3plus
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 

@@ -7,7 +7,7 @@ import torch
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, dropout, embedding
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,8 +13,8 @@ import torch
 from radiotrace import records
 from radiotrace.imaging import volumes
 from radiotrace.inference.recipe import Recipe
-from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.learning.trained import TrainedModel
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import methods
 from stages.segmentation import evaluate

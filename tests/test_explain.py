@@ -21,7 +21,7 @@ from radiotrace.imaging import volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, state
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.segmentation import explain, losses, metrics
 from stages.segmentation import explain as explain_stage
@@ -496,7 +496,7 @@ def project(tmp_path_factory):
     save_file(state.of(architecture.build(SPEC, seed=7)), folder / "weights.safetensors")
     train |= {
         "network": SPEC.record(),
-        "preprocessing": RECIPE.record(),
+        "preprocessing": RECIPE.preprocessing().record(),
         "weights_sha256": records.sha256(folder / "weights.safetensors"),
     }
     for name, record in (("train", train), ("dataset", dataset), ("cases", cases)):

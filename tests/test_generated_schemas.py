@@ -10,7 +10,7 @@ import pytest
 
 from radiotrace.commands import schemas
 from radiotrace.records import json_schema, typed
-from radiotrace.records.typed import FURTHER, Record, Rule
+from radiotrace.records.typed import FURTHER, LEFT_OUT, Record, Rule
 from tests import examples
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,6 +156,20 @@ def test_a_union_is_any_of_its_types():
 def test_a_key_that_is_missing_has_the_default_and_is_written_unless_it_is_none():
     row = Row.of({"length_mm": 1, "width_mm": None})
     assert row.record() == {"length_mm": 1, "width_mm": None, "kind": "a"}
+
+
+@dataclass(frozen=True)
+class Several(Record):
+    """There where it is several."""
+
+    several: Annotated[int, Rule(minimum=2), LEFT_OUT] = 1
+
+
+@pytest.mark.parametrize(("several", "record"), [(1, {}), (2, {"several": 2})])
+def test_a_field_that_is_marked_is_left_out_where_it_has_its_default(several, record):
+    assert Several(several).record() == record
+    assert Several.of(record) == Several(several)
+    assert json_schema.of(Several)["properties"]["several"] == {"type": "integer", "minimum": 2}
 
 
 def test_a_further_key_of_the_name_of_a_field_is_a_fault_of_the_program():

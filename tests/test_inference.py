@@ -11,7 +11,7 @@ from radiotrace.imaging import volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from radiotrace.segmentation import metrics
 from tests import phantoms
 

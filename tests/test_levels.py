@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from radiotrace.learning import architecture
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -18,7 +18,8 @@ from radiotrace.imaging import channels, volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, embedding, state, trained
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
+from radiotrace.records.preprocessing import Preprocessing
 from radiotrace.segmentation import features
 from radiotrace.statistics import monitoring
 from tests import phantoms, second_task
@@ -58,7 +59,7 @@ def model(tmp_path_factory, deterministic):
         image = phantom(number)
         with embedding.watch(network, SPEC) as embedded:
             label_map, logits = windows.segment(
-                phantoms.image(image), network, Recipe.of(train["preprocessing"])
+                phantoms.image(image), network, Recipe.of(Preprocessing.of(train["preprocessing"]))
             )
         cases.append(
             {

@@ -11,7 +11,7 @@ from monai.networks.nets import DynUNet
 from radiotrace import records
 from radiotrace.learning import architecture, dropout, state
 from radiotrace.learning.networks import layers
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from radiotrace.segmentation import losses
 
 pytestmark = pytest.mark.usefixtures("deterministic")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from radiotrace.learning import architecture, numerics
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from tests.projects import ROOT
 
 DEFAULT = NetworkSpec("dynunet", (16, 32, 64, 128), 3)

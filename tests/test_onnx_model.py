@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from radiotrace.learning import architecture, onnx_model
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from tests.projects import ROOT
 
 SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)

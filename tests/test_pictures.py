@@ -11,7 +11,7 @@ from radiotrace.imaging.channels import named
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, onnx_model
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.segmentation import augmentation, dataset, features, robustness, sampling, surfaces
 from radiotrace.segmentation.augmentation import Settings

@@ -13,8 +13,8 @@ from radiotrace.imaging import volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, state, trained
-from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import openings, stage
+from radiotrace.records.network import NetworkSpec
 from radiotrace.segmentation import robustness as summaries
 from stages.segmentation import robustness
 from tests import phantoms, projects
@@ -327,7 +327,7 @@ def project(tmp_path_factory):
     save_file(state.of(architecture.build(NETWORK, seed=1)), folder / "weights.safetensors")
     train = example("train", "one_epoch") | {
         "network": NETWORK.record(),
-        "preprocessing": RECIPE.record(),
+        "preprocessing": RECIPE.preprocessing().record(),
         "weights_sha256": records.sha256(folder / "weights.safetensors"),
     }
     for name, record in (("dataset", described), ("split", split), ("train", train)):

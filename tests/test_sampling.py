@@ -7,7 +7,7 @@ import torch
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 from radiotrace.segmentation import sampling
 from tests import phantoms
 

@@ -13,6 +13,7 @@ from radiotrace.evidence.verify import derived
 from radiotrace.imaging import checks, volumes
 from radiotrace.inference.recipe import Recipe
 from radiotrace.pipeline import params
+from radiotrace.records.preprocessing import Preprocessing
 from radiotrace.segmentation.verification import rederive
 from tests import phantoms, pipelines
 
@@ -214,7 +215,7 @@ def test_a_prediction_of_a_picture_is_a_picture_on_its_grid(pictures):
 def test_the_network_of_pictures_takes_a_slice_at_a_time(pictures):
     train = records.read(pictures / "build/train/train.json", "train")
     assert train["network"]["one_slice"] is True
-    assert Recipe.of(train["preprocessing"]).patch_voxels == (16, 20, 1)
+    assert Recipe.of(Preprocessing.of(train["preprocessing"])).patch_voxels == (16, 20, 1)
 
 
 def test_pictures_meet_every_corruption_but_missing_slices(pictures):

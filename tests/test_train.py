@@ -15,8 +15,8 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, order, state
 from radiotrace.learning.fit import fit as learning_fit
-from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import randomness
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, losses

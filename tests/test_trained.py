@@ -1,5 +1,8 @@
 """The trained network: the right weights, in a process that computes as the stage does."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -8,7 +11,9 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, state, trained
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
+from radiotrace.records.preprocessing import Preprocessing
+from radiotrace.records.train import TrainingRun
 
 SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 
@@ -36,9 +41,17 @@ TRAIN = {
 }
 
 
+def run() -> TrainingRun:
+    """The example of a run, as TRAIN has it."""
+    example = Path(__file__).resolve().parent / "schema_cases/train/valid/one_epoch.json"
+    record = json.loads(example.read_text("utf-8"))
+    return TrainingRun.of(record | TRAIN | {"params": record["params"] | TRAIN["params"]})
+
+
 def test_a_model_has_what_the_record_of_its_run_says():
-    model = trained.TrainedModel.of(TRAIN, "weights.safetensors")
-    assert (model.network.record(), model.recipe.record()) == (TRAIN["network"], TRAIN["preprocessing"])
+    model = trained.TrainedModel.of(run(), "weights.safetensors")
+    assert model.network.record() == TRAIN["network"]
+    assert model.recipe.preprocessing().record() == TRAIN["preprocessing"]
     assert (model.weights_sha256, model.labels) == (TRAIN["weights_sha256"], TRAIN["labels"])
     assert (model.numerics, model.precision) == ("portable", "bf16")
 
@@ -50,20 +63,23 @@ def test_heads_that_were_asked_for_are_in_the_record():
 
 def test_offsets_of_the_logits_are_in_the_record_where_there_are_any():
     record = TRAIN["preprocessing"] | {"logit_offsets": [0.0, -0.25]}
-    assert Recipe.of(record).logit_offsets == (0.0, -0.25)
-    assert Recipe.of(record).record() == record
+    recipe = Recipe.of(Preprocessing.of(record))
+    assert recipe.logit_offsets == (0.0, -0.25)
+    assert recipe.preprocessing().record() == record
     del record["logit_offsets"]
-    assert Recipe.of(record).record() == record
+    assert Recipe.of(Preprocessing.of(record)).preprocessing().record() == record
 
 
 def test_a_network_of_an_older_record_has_what_was_usual_then():
-    assert NetworkSpec.of({"name": "dynunet", "features": [4, 8, 8], "labels": 3}) == SPEC
+    network = {"name": "dynunet", "features": [4, 8, 8], "labels": 3}
+    assert records.faults(run().record() | {"network": network}, "train") == []
+    assert NetworkSpec.of(network) == SPEC
     assert (SPEC.norm, SPEC.upsampling, SPEC.dropout) == ("instance", "transposed", 0)
 
 
-def test_a_recipe_with_an_unknown_key_is_refused():
+def test_preprocessing_with_an_unknown_key_is_refused():
     with pytest.raises(TypeError, match="mirrored"):
-        Recipe.of(TRAIN["preprocessing"] | {"mirrored": True})
+        Preprocessing.of(TRAIN["preprocessing"] | {"mirrored": True})
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.learning.members import RECORD, WEIGHTS
 from radiotrace.pipeline import stage, tasks
+from radiotrace.records.train import TrainingRun
 
 NAME_LENGTH = 12  # of a run_id, as logs show it
 
@@ -26,15 +27,15 @@ def members(args) -> None:
         except StageError as error:
             errors.append(error)
             continue
-        name = train["run_id"][:NAME_LENGTH]
+        name = train.run_id[:NAME_LENGTH]
         files |= {f"{name}/{RECORD}": record, f"{name}/{WEIGHTS}": weights}
         rows.append(
             (
                 name,
                 run,
-                str(train["params"]["seed"]),
-                f"{len(train['cases']['train'])} cases",
-                train["network"]["name"],
+                str(train.params.seed),
+                f"{len(train.cases.train)} cases",
+                train.network.name,
             )
         )
     if errors:
@@ -88,19 +89,20 @@ def schema_of_train(args) -> str:
     return task.records[tasks.TRAIN]
 
 
-def _checked(record: bytes, weights: bytes, run: str, schema: str) -> dict:
+def _checked(record: bytes, weights: bytes, run: str, schema: str) -> TrainingRun:
     """The record 'train' of a run, whose weights are those that it states."""
     way_out = "Name a run that this version of Radiotrace has trained."
     try:
-        train = json.loads(record)
+        checked = json.loads(record)
     except ValueError as error:
         raise StageError(f"{run}: {RECORD} is not JSON", [str(error)], way_out) from None
-    if broken := records.faults(train, schema):
+    if broken := records.faults(checked, schema):
         raise StageError(f"{run}: {RECORD} breaks schemas/{schema}.schema.json", broken, way_out)
-    if (digest := hashlib.sha256(weights).hexdigest()) != train["weights_sha256"]:
+    train = TrainingRun.of(checked)
+    if (digest := hashlib.sha256(weights).hexdigest()) != train.weights_sha256:
         raise StageError(
             f"{run}: {WEIGHTS} is of another run",
-            [f"SHA-256 found {digest}, expected {train['weights_sha256']}"],
+            [f"SHA-256 found {digest}, expected {train.weights_sha256}"],
             way_out,
         )
     return train

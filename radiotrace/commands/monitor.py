@@ -10,6 +10,7 @@ from radiotrace.commands import of_task, tables
 from radiotrace.errors import StageError, listed, log
 from radiotrace.imaging import channels
 from radiotrace.imaging.channels import Channel
+from radiotrace.records.train import TrainingRun
 
 TASK = "segmentation"  # whose features of images and label maps are compared
 FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
@@ -49,14 +50,12 @@ def monitor(args) -> int:
     # here, because the other commands need neither scipy nor torch
     from radiotrace.statistics import monitoring
 
-    reference, train = records.read(args.reference, "reference"), records.read(args.train, "train")
-    if reference["weights_sha256"] != train["weights_sha256"]:
+    reference = records.read(args.reference, "reference")
+    train = TrainingRun.of(records.read(args.train, "train"))
+    if reference["weights_sha256"] != train.weights_sha256:
         raise StageError(
             f"{args.reference} is not of the model of {args.train}",
-            [
-                f"SHA-256 of the weights: found {reference['weights_sha256']}, expected "
-                f"{train['weights_sha256']}"
-            ],
+            [f"SHA-256 of the weights: found {reference['weights_sha256']}, expected {train.weights_sha256}"],
             "Name the reference that was written with this model.",
         )
     if not Path(args.weights).is_file():
@@ -64,7 +63,7 @@ def monitor(args) -> int:
             f"{args.weights} is missing",
             way_out="Run 'dvc pull' for the submitted run, or name the weights by --weights.",
         )
-    threads = train["params"]["threads"]
+    threads = train.params.threads
     model = trained.TrainedModel.of(train, args.weights)
     declared = declared_channels(args.channels, model.recipe.channels)
     paths, subject_of, hash_of = inputs(args.new_cases, args.subjects, len(declared))

@@ -17,6 +17,7 @@ from radiotrace.records import (
     metrics,
     robustness,
     split,
+    train,
 )
 from radiotrace.records.sections import whole
 from radiotrace.records.sections.segmentation import whole as segmentation
@@ -33,6 +34,7 @@ TABLE = {
     "params_segmentation": segmentation.SegmentationParams,
     "robustness": robustness.Robustness,
     "split": split.Split,
+    "train": train.TrainingRun,
 }
 
 

@@ -1,6 +1,7 @@
 """Figures: SVG files that are the same bytes every time, each readable without colour and offline."""
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -29,28 +30,32 @@ def svg(figure: Figure) -> bytes:
     return b"\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + b"\n"
 
 
-def training_curve(history: list[dict]) -> bytes:
-    """Loss and, where it was measured, validation Dice of each label against the epoch."""
+def training_curve(losses: Sequence[float], dice_by_label: Mapping[str, Sequence[float | None]]) -> bytes:
+    """Loss and, where it was measured, validation Dice of each label against the epoch.
+
+    Args:
+        losses: of each epoch, from the first one on.
+        dice_by_label: the same of each label; None where it is undefined.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3), layout="constrained")
         loss, dice = figure.subplots(1, 2)
-        epochs = [row["epoch"] for row in history]
-        loss.plot(epochs, [row["train_loss"] for row in history], color="black", marker=".")
+        epochs = list(range(1, len(losses) + 1))
+        loss.plot(epochs, losses, color="black", marker=".")
         loss.set(title="Training loss", xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
         for (name, marker), colour in zip(
-            zip(history[0]["validation_dice"], "osvD^p" * 9, strict=False), _colours(), strict=False
+            zip(dice_by_label, "osvD^p" * 9, strict=False), _colours(), strict=False
         ):
-            values = [row["validation_dice"][name] for row in history]
             dice.plot(
                 epochs,
-                [np.nan if value is None else value for value in values],
+                [np.nan if value is None else value for value in dice_by_label[name]],
                 marker=marker,
                 ms=3,
                 color=colour,
                 label=name,
             )
         dice.set(title="Validation Dice (averaged weights)", xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
-        if history[0]["validation_dice"]:
+        if dice_by_label:
             dice.legend(loc="lower right")
         for axes in (loss, dice):
             axes.grid(alpha=0.3)

@@ -4,11 +4,14 @@ the released file.
 Needs neither torch nor images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from radiotrace.imaging.channels import Channel, named, normalised
+from radiotrace.records.preprocessing import NormalisedChannel, Preprocessing
+from radiotrace.records.train import TrainingRun
+from radiotrace.records.typed import picked, plain
 
 AXES = ["n", "channel", "z", "y", "x"]
 FILE, FORMAT = "model.onnx", "onnx"
@@ -43,65 +46,58 @@ class Recipe:
     logit_offsets: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> "Recipe":
-        """Of "preprocessing" in the record of a run or of a model.
+    def of(cls, preprocessing: Preprocessing) -> "Recipe":
+        """Of the record of a run or of a model.
 
-        Of one channel it has clip_percentiles in the place of "channels", and does not say its name.
+        Of one channel it has clip_percentiles in the place of channels, and does not say its name.
         """
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
-        }
-        if "channels" in record:
-            values["channels"] = tuple(Channel.of(row) for row in record["channels"])
+        if preprocessing.channels is None:
+            channels = normalised((named(None),), preprocessing.clip_percentiles)
         else:
-            values["channels"] = normalised((named(None),), values.pop("clip_percentiles"))
-        return cls(**values)
+            channels = tuple(Channel(**vars(row)) for row in preprocessing.channels)
+        return picked(cls, preprocessing, channels=channels)
 
-    def record(self) -> dict[str, Any]:
-        """As records have it: without logit_offsets where there are none, and with clip_percentiles in the
-        place of one channel."""
-        values = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()
-        }
-        values |= of_channels(values.pop("channels"))
-        if self.logit_offsets is None:
-            del values["logit_offsets"]
-        return values
+    def preprocessing(self) -> Preprocessing:
+        """As records have it: with clip_percentiles in the place of one channel."""
+        said = {"clip_percentiles": None, "channels": None} | of_channels(self.channels)
+        return picked(Preprocessing, self, **said)
 
 
 def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
-    """What "preprocessing" says of channels: of one, how it is normalised and not what it is."""
+    """The fields of Preprocessing that say something of channels: of one, how it is normalised and not what
+    it is."""
     if len(channels) == 1:
-        return {"clip_percentiles": list(channels[0].percentiles)}
-    return {"channels": [channel.record() for channel in channels]}
+        return {"clip_percentiles": channels[0].percentiles}
+    return {"channels": tuple(NormalisedChannel(**vars(channel)) for channel in channels)}
 
 
-def record(train: dict, dataset: dict, p: dict, sha256: str, parity: dict) -> dict:
+def record(train: TrainingRun, dataset: dict, p: dict, sha256: str, parity: dict) -> dict:
     """The record 'model': all but the file's hash and the parity follow from the training run, the data set
     and the parameters.
 
     Args:
-        train, dataset: the records.
+        train: the record.
+        dataset: the record.
         p: the section export of params.yaml.
         sha256: of the released file.
         parity: cases, max_logit_difference, voxels_compared and voxels_different, as the stage export
             measured them.
     """
     return {
-        "run_id": train["run_id"],
+        "run_id": train.run_id,
         "notice": NOTICE,
         "file": FILE,
         "sha256": sha256,
-        "weights_sha256": train["weights_sha256"],
+        "weights_sha256": train.weights_sha256,
         "format": FORMAT,
         "opset": p["opset"],
-        "network": train["network"],
-        "labels": train["labels"],
+        "network": train.network.record(),
+        "labels": plain(train.labels),
         "modality": dataset["dataset"]["modality"],
-        "preprocessing": train["preprocessing"],
+        "preprocessing": train.preprocessing.record(),
         "input": INPUT,
         "output": OUTPUT,
         "parity": {**parity, "tolerance": p["parity_tolerance"]},
         "params": p,
-        "excluded": train["excluded"],
+        "excluded": plain(train.excluded),
     }

@@ -13,14 +13,8 @@ import torch
 from torch import nn
 
 from radiotrace.learning.dropout import ChannelDropout
-from radiotrace.learning.networks.layers import (
-    GROUPS,
-    NORMS,
-    Architecture,
-    NetworkSpec,
-    OneHead,
-    PixelShuffle,
-)
+from radiotrace.learning.networks.layers import GROUPS, NORMS, Architecture, OneHead, PixelShuffle
+from radiotrace.records.network import NetworkSpec
 
 PACKAGE = "radiotrace.learning.networks"
 FOLDER = Path(__file__).resolve().parent / "networks"

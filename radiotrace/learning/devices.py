@@ -14,7 +14,8 @@ from lightning_fabric import Fabric
 from radiotrace.learning import numerics
 
 # number of axes -> memory format; (n, channel, y, x) and (n, channel, z, y, x)
-PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+NumberFormat = Literal["bf16", "fp16", "fp32"]
+PRECISIONS: dict[NumberFormat, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "fp32": "32-true",
     "bf16": "bf16-mixed",
     "fp16": "16-mixed",
@@ -31,7 +32,7 @@ class Hardware:
     nodes: int
     strategy: str
     numerics: str
-    precision: str
+    precision: NumberFormat
     threads: int
 
 
@@ -69,7 +70,7 @@ def name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def number_format(hardware: Hardware) -> str:
+def number_format(hardware: Hardware) -> NumberFormat:
     """What the network multiplies in, "bf16", "fp16" or "fp32": what was asked for, or fp32 where the
     device has not got it."""
     if hardware.numerics == "portable":

@@ -7,7 +7,7 @@ from torch import nn
 
 from radiotrace.learning import architecture
 from radiotrace.learning.dropout import ChannelDropout
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
 
 
 @contextmanager

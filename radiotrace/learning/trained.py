@@ -1,11 +1,9 @@
 """The trained network, as the stages after train take it up: in their own process and in those of workers."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 from torch import nn
@@ -13,7 +11,8 @@ from torch import nn
 from radiotrace.errors import StageError
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, state
-from radiotrace.learning.networks.layers import NetworkSpec
+from radiotrace.records.network import NetworkSpec
+from radiotrace.records.train import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,16 @@ class TrainedModel:
     precision: str
 
     @classmethod
-    def of(cls, train: Mapping[str, Any], weights: str | Path) -> "TrainedModel":
+    def of(cls, train: TrainingRun, weights: str | Path) -> "TrainedModel":
         """Of the record 'train', and the path of the weights."""
         return cls(
-            network=NetworkSpec.of(train["network"]),
-            recipe=Recipe.of(train["preprocessing"]),
-            labels=train["labels"],
+            network=train.network,
+            recipe=Recipe.of(train.preprocessing),
+            labels=dict(train.labels),
             weights=str(weights),
-            weights_sha256=train["weights_sha256"],
-            numerics=train["params"]["numerics"],
-            precision=train["params"]["precision"],
+            weights_sha256=train.weights_sha256,
+            numerics=train.params.numerics,
+            precision=train.params.precision,
         )
 
 

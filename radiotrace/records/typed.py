@@ -28,13 +28,16 @@ class Rule:
 # Marks the field of an object that takes the keys which are no fields: a mapping, and in JSON its entries
 # stand beside the other keys.
 FURTHER = Rule()
+# Marks a field with a default that is written by leaving it out where it has this default.
+LEFT_OUT = Rule()
 
 
 class Record:
     """A dataclass that stands for an object of JSON: a key for each field, in any order.
 
     A field without default is a key that must be there. One with a default may be missing; where the default
-    is None, None is written by leaving the key out, and null is not allowed in its place.
+    is None, None is written by leaving the key out, and null is not allowed in its place. Any default of a
+    field that is marked LEFT_OUT is written so.
     """
 
     @classmethod
@@ -55,7 +58,7 @@ def plain(value: Any) -> Any:
             item = getattr(value, field.name)
             if field is further:
                 beside = plain(item)
-            elif item is not None or field.default is not None:
+            elif not is_left_out(value, field):
                 written[key_of(field)] = plain(item)
         if both := sorted(written.keys() & beside.keys()):
             raise TypeError(f"{type(value).__name__}: {', '.join(both)} stands twice")
@@ -119,6 +122,14 @@ def further_field(kind: type) -> Field | None:
     """The field that takes the keys which are no fields."""
     marked = [field for field in fields(kind) if FURTHER in stripped(types_of(kind)[field.name])[1]]  # pyright: ignore[reportArgumentType]
     return marked[0] if marked else None
+
+
+def is_left_out(value: Any, field: Field) -> bool:
+    """Whether an object is written without a key for this field."""
+    item = getattr(value, field.name)
+    if field.default is None:
+        return item is None
+    return LEFT_OUT in stripped(types_of(type(value))[field.name])[1] and item == field.default
 
 
 def key_of(field: Field) -> str:

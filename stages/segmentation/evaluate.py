@@ -14,6 +14,7 @@ Temperature and thresholds are set on the validation part, before the test part 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from radiotrace.pipeline import openings, parallel, params, runs, stage
 from radiotrace.records import measure_table, raw_files
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
+from radiotrace.records.train import Epoch, TrainingRun
+from radiotrace.records.typed import plain
 from radiotrace.segmentation import features, measures, methods, ranking, results, sampling
 from radiotrace.statistics import calibration, monitoring, subgroups, uncertainty
 
@@ -358,19 +361,24 @@ def figure_row(title: str, image: Image, reference, prediction) -> dict:
     }
 
 
+def dice_by_label(history: Sequence[Epoch]) -> dict[str, list[float | None]]:
+    """Label -> Dice on the validation part after each epoch."""
+    labels = history[0].validation_dice
+    return {name: [row.validation_dice[name] for row in history] for name in labels}
+
+
 def main(args):
     settings = EvaluateParams.of(params.load(args.params, "evaluate", seed=True))
-    train, dataset, split = (
-        records.read(args.train, "train"),
-        records.read(args.dataset, "dataset"),
-        records.read(args.split, "split"),
-    )
+    train = TrainingRun.of(records.read(args.train, "train"))
+    dataset, split = records.read(args.dataset, "dataset"), records.read(args.split, "split")
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
-    labels, raw, metrics_folder = train["labels"], Path(args.data), Path(args.metrics)
+    labels, raw, metrics_folder = dict(train.labels), Path(args.data), Path(args.metrics)
     test, validation = (parts.cases(dataset, split, part) for part in ("test", "validation"))
-    model, runs_beside = TrainedModel.of(train, args.weights), members.read(args.members, train, split)
+    model = TrainedModel.of(train, args.weights)
+    runs_beside = members.read(args.members, train.record(), split)
     others = [
-        TrainedModel.of(one, f"{args.members}/{name}/{members.WEIGHTS}") for name, one in runs_beside.items()
+        TrainedModel.of(TrainingRun.of(one), f"{args.members}/{name}/{members.WEIGHTS}")
+        for name, one in runs_beside.items()
     ]
     unseen = members.strangers(runs_beside, split, "validation") if runs_beside else None
     common = {
@@ -399,9 +407,11 @@ def main(args):
         ]
         pictures = {
             "test_cases.svg": figures.outlines(shown, labels),
-            "training.svg": figures.training_curve(train["history"]),
+            "training.svg": figures.training_curve(
+                [row.train_loss for row in train.history], dice_by_label(train.history)
+            ),
         }
-        about = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
+        about = {"run_id": train.run_id, "part": "test", "excluded": plain(train.excluded)}
         summary = {
             **about,
             "measures": [measure.record() for measure in measures.TABLE],
@@ -429,8 +439,8 @@ def main(args):
             out / "reference.json",
             monitoring.reference(
                 [observation["monitored"] for observation in held_out + observed],
-                train["run_id"],
-                train["weights_sha256"],
+                train.run_id,
+                train.weights_sha256,
                 ["validation", "test"] if held_out else ["test"],
                 settings.seed,
                 flagging,
@@ -461,8 +471,8 @@ def main(args):
         # Counted before a number can be seen.
         openings.add(
             args.openings,
-            train["run_id"],
-            train["weights_sha256"],
+            train.run_id,
+            train.weights_sha256,
             "evaluate",
             list(test),
             records.digest(summary),

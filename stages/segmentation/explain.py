@@ -13,6 +13,7 @@ Stops   when this run has no such label or level as params.yaml asks for
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,11 @@ from radiotrace.imaging.image import Image, on
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
-from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.explain import ExplainParams
+from radiotrace.records.train import TrainingRun
+from radiotrace.records.typed import plain
 from radiotrace.segmentation import explain, ranking
 
 WEIGHTS, PLACES = range(2)  # what is drawn at random
@@ -66,7 +69,7 @@ class Model:
     recipe: Recipe
 
 
-def faults(settings: ExplainParams, labels: dict[str, str], spec: NetworkSpec) -> list[str]:
+def faults(settings: ExplainParams, labels: Mapping[str, str], spec: NetworkSpec) -> list[str]:
     """Where the section explain of params.yaml asks for what a run has not.
 
     Args:
@@ -214,11 +217,12 @@ def figure_row(title: str, image: Image, map_zyx: np.ndarray, mask_zyx: np.ndarr
 def main(args):
     settings = ExplainParams.of(params.load(args.params, "explain", seed=True))
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
-    train, evaluated = records.read(args.train, "train"), records.read(args.cases, "cases")["cases"]
+    train = TrainingRun.of(records.read(args.train, "train"))
+    evaluated = records.read(args.cases, "cases")["cases"]
     dataset = records.read(args.dataset, "dataset")
     described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
-    spec = NetworkSpec.of(train["network"])
-    if found := faults(settings, train["labels"], spec):
+    spec = train.network
+    if found := faults(settings, train.labels, spec):
         raise StageError(
             f"{len(found)} parameters do not fit this run",
             found,
@@ -226,18 +230,18 @@ def main(args):
         )
     labels = {
         value: name
-        for value, name in train["labels"].items()
+        for value, name in train.labels.items()
         if value != "0" and (settings.labels is None or name in settings.labels)
     }
-    numerics.configure(train["params"]["numerics"], settings.threads)
+    numerics.configure(train.params.numerics, settings.threads)
     seeds = (
         np.random.default_rng([settings.seed, WEIGHTS]).integers(2**31, size=settings.repetitions).tolist()
     )
     model = Model(
-        trained.load(spec, args.weights, train["weights_sha256"]),
+        trained.load(spec, args.weights, train.weights_sha256),
         [architecture.build(spec, seed).eval() for seed in seeds],
         spec,
-        Recipe.of(train["preprocessing"]),
+        Recipe.of(train.preprocessing),
     )
     with stage.output_folder(args.out) as out:
         cases, rows = [], []
@@ -272,9 +276,9 @@ def main(args):
             cases.append({"rank": rank, "case_id": case_id, "subject_id": case["subject_id"], "labels": said})
             errors.log(f"explain: {rank} case, {case_id}")
         record = {
-            "run_id": train["run_id"],
+            "run_id": train.run_id,
             "part": "test",
-            "excluded": train["excluded"],
+            "excluded": plain(train.excluded),
             "n_test_cases": len(evaluated),
             "method": method(len(model.recipe.channels)),
             "definitions": explain.DEFINITIONS,
@@ -300,8 +304,8 @@ def main(args):
         # Counted before a picture can be seen.
         openings.add(
             args.openings,
-            train["run_id"],
-            train["weights_sha256"],
+            train.run_id,
+            train.weights_sha256,
             "explain",
             [case["case_id"] for case in evaluated],
             records.digest(record),

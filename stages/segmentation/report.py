@@ -33,6 +33,7 @@ from radiotrace.records import measure_table
 from radiotrace.records.metrics import Calibration, Metrics, Subgroup
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportParams
+from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 from radiotrace.records.values import UncertaintyKind
 from radiotrace.segmentation import ranking, report
@@ -137,7 +138,7 @@ def aims_of(metrics: Metrics) -> list[dict]:
 
 
 def draw_planes(
-    case: dict, entry: dict, labels: dict[str, str], raw: Path, predictions: Path, sizes: PixelsPerMm
+    case: dict, entry: dict, labels: Mapping[str, str], raw: Path, predictions: Path, sizes: PixelsPerMm
 ) -> dict[str, bytes]:
     """Pictures of one case in three planes, of its first channel, by name of the size.
 
@@ -189,8 +190,8 @@ def main(args):
     settings = ReportParams.of(params.load(args.params, "report"))
     sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
     metrics, robustness = Metrics.of(sources["metrics"]), Robustness.of(sources["robustness"])
-    cases, train = sources["cases"]["cases"], sources["train"]
-    run_id = train["run_id"]
+    cases, train = sources["cases"]["cases"], TrainingRun.of(sources["train"])
+    run_id = train.run_id
     if wrong := [
         f"{name}: found {sources[name]['run_id'][:12]}, expected {run_id[:12]}"
         for name in ("metrics", "cases", "robustness", "explain")
@@ -224,7 +225,7 @@ def main(args):
         entry["case_id"]: draw_planes(
             test[entry["case_id"]],
             entry,
-            train["labels"],
+            train.labels,
             Path(args.data),
             Path(args.predictions),
             settings.pixels_per_mm,

@@ -31,6 +31,8 @@ from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, randomness, runs, stage
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
+from radiotrace.records.train import TrainingRun
+from radiotrace.records.typed import plain
 from radiotrace.segmentation import adversarial, figures_robustness, metrics, robustness
 
 SHIFTS, ATTACKS = "shifts", "adversarial"  # what is done to a case beside corrupting it
@@ -159,7 +161,8 @@ def attack(
 
 def main(args):
     settings = RobustnessParams.of(params.load(args.params, "robustness", seed=True))
-    train, dataset = records.read(args.train, "train"), records.read(args.dataset, "dataset")
+    train = TrainingRun.of(records.read(args.train, "train"))
+    dataset = records.read(args.dataset, "dataset")
     model = TrainedModel.of(train, args.weights)
     instructions = numerics.configure(model.numerics, settings.threads)
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
@@ -172,7 +175,7 @@ def main(args):
             f"robustness.corruptions: {', '.join(useless)} cannot befall pictures of one slice",
             way_out="Take it out of params.yaml, then run 'dvc repro'.",
         )
-    head = {"run_id": train["run_id"], "part": "test", "excluded": train["excluded"]}
+    head = {"run_id": train.run_id, "part": "test", "excluded": plain(train.excluded)}
     with stage.output_folder(args.out) as out, parallel.pool(args, settings.threads) as each:
         attacked = parts.spread(chosen, settings.adversarial.cases)
         # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no
@@ -214,8 +217,8 @@ def main(args):
         # Counted before a number can be seen.
         openings.add(
             args.openings,
-            train["run_id"],
-            train["weights_sha256"],
+            train.run_id,
+            train.weights_sha256,
             "robustness",
             list(test),
             records.digest(record),

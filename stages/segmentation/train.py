@@ -10,8 +10,10 @@ Stops   when a loss or a gradient is not finite, when gradients explode, when th
 
 import argparse
 import dataclasses
+import hashlib
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from dvclive.live import Live
@@ -24,9 +26,11 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
-from radiotrace.learning.networks.layers import NetworkSpec
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.split import Split
+from radiotrace.records.train import Epoch, InEffect, LearntCases, TrainingRun
 from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, balance, dataset, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
@@ -146,50 +150,50 @@ def faults(settings: TrainParams, dataset: dict, labels: int, cases: dict[str, i
     ]
 
 
-def write_live(folder: Path, history: list[dict]) -> None:
+def write_live(folder: Path, history: Iterable[Epoch]) -> None:
     """The history as dvclive writes it, for `dvc plots` and the editors that read it."""
     with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
         for row in history:
-            live.step = row["epoch"]
-            live.log_metric("train_loss", row["train_loss"])
-            live.log_metric("learning_rate", row["learning_rate"])
-            for name, value in row["validation_dice"].items():
+            live.step = row.epoch
+            live.log_metric("train_loss", row.train_loss)
+            live.log_metric("learning_rate", row.learning_rate)
+            for name, value in row.validation_dice.items():
                 if value is not None:
                     live.log_metric(f"validation_dice/{name}", value)
 
 
-def write(out: Path, ema, history: list[dict], record: dict) -> None:
-    """The stage's outputs, into a new folder."""
-    tensors = {name: value.contiguous().cpu() for name, value in state.of(ema).items()}
-    records.write_bytes(out / "weights.safetensors", save(tensors))
-    write_live(out / "live", history)
-    epochs = record["params"]["epochs"]
-    records.write(
-        out / "train.json",
-        record
-        | {
-            "weights": sum(parameter.numel() for parameter in ema.parameters()),
-            "weights_sha256": records.sha256(out / "weights.safetensors"),
-            "history": history,
-            "selection": "the averaged weights after the last epoch",
-            "stopped_early": len(history) < epochs,
-        },
-        "train",
-    )
+def entries_of(dataset: dict, split: Split, part: str) -> list[dict]:
+    """The entries of the record 'dataset' whose case is in a part of the split."""
+    return [
+        case
+        for case in dataset["cases"]
+        if case["case_id"] in split.cases and split.cases[case["case_id"]].part == part
+    ]
+
+
+def content_of(network) -> bytes:
+    """The file of a network's weights."""
+    return save({name: value.contiguous().cpu() for name, value in state.of(network).items()})
+
+
+def write(out: Path, weights: bytes, run: TrainingRun) -> None:
+    """The stage's outputs, into a new folder.
+
+    Args:
+        weights: content of the file.
+    """
+    records.write_bytes(out / "weights.safetensors", weights)
+    write_live(out / "live", run.history)
+    records.write(out / "train.json", run.record(), "train")
 
 
 def main(args):
     settings = TrainParams.of(params.load(args.params, "train", seed=True))
     instructions = numerics.configure(settings.numerics, settings.threads)
     described = records.read(args.dataset, "dataset")
-    split = records.read(args.split, "split")
-    labels = split["labels"]
-    entries = {
-        part: [
-            case for case in described["cases"] if split["cases"].get(case["case_id"], {}).get("part") == part
-        ]
-        for part in ("train", "validation")
-    }
+    split = Split.of(records.read(args.split, "split"))
+    labels = dict(split.labels)
+    entries = {part: entries_of(described, split, part) for part in ("train", "validation")}
     if broken := faults(settings, described, len(labels), {part: len(entries[part]) for part in entries}):
         raise StageError("training cannot run as params.yaml says", broken, "Correct params.yaml.")
     hardware = picked(devices.Hardware, settings)
@@ -231,12 +235,8 @@ def main(args):
 
     # Another processor or GPU rounds differently, and may lack a number format: the same run_id then has
     # other weights.
-    in_effect = {
-        "device": devices.name(fabric.device),
-        "instructions": instructions,
-        "number_format": number_format,
-    }
-    key = records.digest({"run_id": run_id, **in_effect})
+    in_effect = InEffect(devices.name(fabric.device), instructions, number_format)
+    key = records.digest({"run_id": run_id, **in_effect.record()})
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     tensorboard = Path(args.tensorboard) / run_id[:12] if settings.tensorboard else None
     try:
@@ -249,22 +249,24 @@ def main(args):
         return
     if settings.balance_volumes:
         recipe = balanced(ema, cases["validation"], labels, recipe, fabric.device, say)
+    weights = content_of(ema)
+    run = TrainingRun(
+        run_id=run_id,
+        network=network_of,
+        weights=sum(parameter.numel() for parameter in ema.parameters()),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        preprocessing=recipe.preprocessing(),
+        labels=labels,
+        params=settings,
+        history=tuple(Epoch.of(row) for row in history),
+        selection="the averaged weights after the last epoch",
+        stopped_early=len(history) < settings.epochs,
+        excluded=split.excluded,
+        cases=LearntCases(tuple(cases["train"].case_ids), tuple(cases["validation"].case_ids)),
+        in_effect=in_effect,
+    )
     with stage.output_folder(args.out) as out:
-        write(
-            out,
-            ema,
-            history,
-            {
-                "run_id": run_id,
-                "network": network_of.record(),
-                "preprocessing": recipe.record(),
-                "labels": labels,
-                "params": settings.record(),
-                "excluded": split["excluded"],
-                "cases": {part: cases[part].case_ids for part in cases},
-                "in_effect": in_effect,
-            },
-        )
+        write(out, weights, run)
         records.write(out / "provenance.json", provenance, "provenance")
     checkpoints.forget(folder)
     say(f"train: wrote {args.out}/")

@@ -8,7 +8,8 @@ from typing import Any
 from monai.networks.nets.attentionunet import AttentionUnet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
+from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.records.network import NetworkSpec
 
 
 def build(spec: NetworkSpec) -> AttentionUnet:

@@ -6,7 +6,8 @@ Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
 from monai.networks.nets.dynunet import DynUNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture, NetworkSpec
+from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.records.network import NetworkSpec
 
 
 def build(spec: NetworkSpec) -> DynUNet:

@@ -1,14 +1,15 @@
 """What the networks share: layers, and what each of them must say of itself."""
 
-import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from monai.networks.utils import pixelshuffle
 from torch import nn
+
+from radiotrace.records.network import NetworkSpec
 
 Network = TypeVar("Network", bound=nn.Module)  # the class that a file of this folder builds
 
@@ -28,54 +29,6 @@ def halved(features: Sequence[int]) -> int:
 def no_faults(features: Sequence[int]) -> list[str]:
     """Of a network that takes any channels."""
     return []
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """A network, but for its weights.
-
-    Attributes:
-        name: a file of this folder.
-        features: channels of each level.
-        labels: their number, with background.
-        norm: "instance" or "group".
-        upsampling: "transposed" or "pixelshuffle".
-        deep_supervision: number of heads below full resolution; None: as many as is usual for the network.
-        dropout: share of the lowest level's channels that dropout.draw takes away.
-        image_channels: of the image that it takes.
-        one_slice: whether it takes a slice at a time: along z it neither pools nor looks beyond a voxel.
-    """
-
-    name: str
-    features: tuple[int, ...]
-    labels: int
-    norm: str = "instance"
-    upsampling: str = "transposed"
-    deep_supervision: int | None = None
-    dropout: float = 0.0
-    image_channels: int = 1
-    one_slice: bool = False
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> "NetworkSpec":
-        """Of the record of a run; those of older versions lack what has a default."""
-        return cls(**{**record, "features": tuple(record["features"])})
-
-    def record(self) -> dict[str, Any]:
-        """As records have it: without deep_supervision where the network decides, and without image_channels
-        and one_slice where it takes volumes of one channel."""
-        values = {**dataclasses.asdict(self), "features": list(self.features)}
-        if self.deep_supervision is None:
-            del values["deep_supervision"]
-        for name, usual in (("image_channels", 1), ("one_slice", False)):
-            if values[name] == usual:
-                del values[name]
-        return values
-
-    def along(self, edge: int) -> int | list[int]:
-        """A kernel or a stride of so many voxels along each axis, z, y, x; of one along z where a slice is
-        taken at a time."""
-        return [1, edge, edge] if self.one_slice else edge
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from monai.networks.nets.segresnet import SegResNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import Architecture, NetworkSpec
+from radiotrace.learning.networks.layers import Architecture
+from radiotrace.records.network import NetworkSpec
 
 
 def build(spec: NetworkSpec) -> SegResNet:

@@ -6,11 +6,12 @@ volumes there, in each later stage.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
-from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.train import TrainingRun
 
 WHAT = "offsets of the logits are those that balance the volumes of the validation part"
 TOLERANCE = 0.01  # of an offset: another processor, or a GPU that trained, rounds otherwise
@@ -33,8 +34,9 @@ def check(clone: Clone) -> Check:
             ("build/split/split.json", "split"),
         )
     )
-    model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
-    settings = TrainParams.of(train["params"])
+    run = TrainingRun.of(train)
+    model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
+    settings = run.params
     network = trained.ready(model, settings.threads, numerics.configure(model.numerics, settings.threads))
     recipe = dataclasses.replace(model.recipe, logit_offsets=None)
     entries = [
@@ -48,13 +50,13 @@ def check(clone: Clone) -> Check:
         made, _ = balance.offsets(
             (windows.predict(sample.image_czyx, network, recipe), sample.label_zyx) for sample in cases
         )
-    result = Check(5, WHAT, unlike(train["preprocessing"].get("logit_offsets"), made))
+    result = Check(5, WHAT, unlike(run.preprocessing.logit_offsets, made))
     if recipe.multiple != (step := architecture.multiple(model.network)):
         result.faults.append(f"train.json: preprocessing.multiple states {recipe.multiple}, found {step}")
     return result
 
 
-def unlike(stated: list[float] | None, made: list[float] | None) -> list[str]:
+def unlike(stated: Sequence[float] | None, made: Sequence[float] | None) -> list[str]:
     """Where offsets are not those that were found again; None where there are none."""
     if stated is None or made is None or len(stated) != len(made):
         return (
@@ -69,5 +71,5 @@ def unlike(stated: list[float] | None, made: list[float] | None) -> list[str]:
     ]
 
 
-def _shown(offsets: list[float] | None) -> str:
+def _shown(offsets: Sequence[float] | None) -> str:
     return "none" if offsets is None else ", ".join(f"{value:+.3f}" for value in offsets)

@@ -11,6 +11,7 @@ from radiotrace.evidence.verify.judged import Judged
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import tasks
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
+from radiotrace.records.train import TrainingRun
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
 TASK = "segmentation"
@@ -65,7 +66,7 @@ def predict_again(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
     found = judged.read(root, tasks.declared(TASK))
-    train = records.read(root / "build/train/train.json", "train")
+    train = TrainingRun.of(records.read(root / "build/train/train.json", "train"))
     from radiotrace.imaging import parts, volumes
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained

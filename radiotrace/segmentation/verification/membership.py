@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.records.train import TrainingRun
 
 if TYPE_CHECKING:  # the command line starts without it
     import numpy as np
@@ -136,8 +137,9 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
             ("build/split/split.json", "split"),
         )
     )
-    model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
-    threads = train["params"]["threads"]
+    run = TrainingRun.of(train)
+    model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
+    threads = run.params.threads
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
     recipe, found = model.recipe, {}
     for part in ("train", "validation", "test"):

@@ -11,13 +11,14 @@ from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
 from radiotrace.inference import recipe
-from radiotrace.records import measure_table
+from radiotrace.records import measure_table, typed
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.records.sections.segmentation.export import ExportParams
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
 from radiotrace.records.sections.segmentation.train import TrainParams
+from radiotrace.records.train import TrainingRun
 
 ROBUSTNESS_CASES, REFERENCE = "build/robustness/cases.json", "build/evaluate/results/reference.json"
 
@@ -43,7 +44,7 @@ def trained(sources: Sources) -> list[str]:
     spec = {
         **sources["dataset"]["canonical"],
         **{key: settings[key] for key in ("patch_voxels", "window_voxels")},
-        **recipe.of_channels(channels.normalised(declared, settings["clip_percentiles"])),
+        **typed.plain(recipe.of_channels(channels.normalised(declared, settings["clip_percentiles"]))),
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"
@@ -72,7 +73,7 @@ def model(sources: Sources) -> list[str]:
         "model.json",
         stated,
         recipe.record(
-            sources.train,
+            TrainingRun.of(sources.train),
             sources["dataset"],
             settings.record(),
             stated["sha256"],

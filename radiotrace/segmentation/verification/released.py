@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.inference import recipe
+from radiotrace.records.preprocessing import Preprocessing
 
 if TYPE_CHECKING:  # the command line starts without it
     import numpy as np
@@ -51,9 +52,10 @@ def check(clone: Clone) -> Check:
         onnx_model.network(content, model["params"]["threads"]),
         parts.cases(dataset, split, "test"),
     )
+    prepared = recipe.Recipe.of(Preprocessing.of(model["preprocessing"]))
     for case in cases:
         image = parts.image(test[case["case_id"]], root / "data")
-        made, _ = windows.segment(image, network, recipe.Recipe.of(model["preprocessing"]))
+        made, _ = windows.segment(image, network, prepared)
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )

@@ -7,17 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from radiotrace.records.preprocessing import Edges, Percentiles
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import AboveZero, Amount, Count, CountFrom1, Seed, Share
 
 NetworkName = Annotated[str, Rule(pattern="^[a-z][a-z0-9_]*$")]
-Percentile = Annotated[float, Rule(minimum=0, maximum=100)]
-Percentiles = tuple[Percentile, Percentile]
 # Name of a channel -> its own.
 PercentilesByChannel = Annotated[Mapping[str, Percentiles], Rule(minProperties=2)]
-# 1 along z: a slice at a time.
-Edge = Annotated[int, Rule(anyOf=[{"const": 1}, {"minimum": 8}])]
-Edges = tuple[Edge, Edge, Edge]
 
 
 @dataclass(frozen=True)
