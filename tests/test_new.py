@@ -14,8 +14,9 @@ from radiotrace.commands import new
 from radiotrace.evidence.design import controls, undecided
 from radiotrace.evidence.verify import workflow
 from radiotrace.imaging import formats
-from radiotrace.pipeline import params, tasks
+from radiotrace.pipeline import params, splits, tasks
 from radiotrace.pipeline.study import Study
+from radiotrace.records.sections.split import Fractions
 from tests import phantoms, second_task
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,9 +79,32 @@ def test_pipeline_of_the_study_is_that_of_the_code(repository, data):
 def test_parameters_of_the_study_are_those_of_the_first_one(repository, data):
     folder = laid_out(repository, data)
     ours, theirs = ROOT / "params.yaml", folder / "params.yaml"
-    assert params.load_yaml(theirs) == params.load_yaml(ours)  # DVC writes null in its own way
+    drafted, usual = params.load_yaml(theirs), params.load_yaml(ours)  # DVC writes null in its own way
+    del drafted["split"]["fractions"], usual["split"]["fractions"]  # which follow the subjects
+    assert drafted == usual
     comments = [line for line in ours.read_text().splitlines() if line.lstrip().startswith("#")]
     assert [line for line in theirs.read_text().splitlines() if line.lstrip().startswith("#")] == comments
+
+
+def test_few_subjects_get_shares_that_leave_no_part_empty():
+    usual, few = Fractions(0.65, 0.1, 0.25), tuple(f"patient{number:02d}" for number in range(10))
+    drafted = {seed: new.shares(few, usual, seed) for seed in range(30)}
+    for seed, fractions in drafted.items():
+        assert set(splits.assign_parts(list(few), fractions, seed).values()) == set(splits.PARTS)
+        kept = set(splits.assign_parts(list(few), usual, seed).values()) == set(splits.PARTS)
+        assert (fractions == usual) == kept
+    assert len(set(drafted.values())) > 1  # some seeds need them
+    many = tuple(f"patient{number:03d}" for number in range(200))
+    assert {new.shares(many, usual, seed) for seed in range(30)} == {usual}
+    assert new.shares(("one", "two"), usual, 1) == usual
+
+
+def test_subjects_are_those_of_the_table_and_cases_where_there_is_none(data, tmp_path):
+    declared = formats.read_declaration(data)
+    table = ["case_id,subject_id", *(f"{case.case_id},all" for case in declared.cases)]
+    assert new.subjects_of(tmp_path, declared) == tuple(sorted(case.case_id for case in declared.cases))
+    (tmp_path / "cases.csv").write_text("\n".join(table))
+    assert new.subjects_of(tmp_path, declared) == ("all",)
 
 
 def test_study_does_not_change_what_the_first_one_depends_on(repository, data):

@@ -20,9 +20,10 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import undecided
 from radiotrace.evidence.verify import workflow
-from radiotrace.pipeline import params, stage, tasks
+from radiotrace.pipeline import params, splits, stage, tasks
 from radiotrace.pipeline.study import NAME, STUDIES, Study, every
 from radiotrace.pipeline.tasks import Task
+from radiotrace.records.sections.split import Fractions
 
 if TYPE_CHECKING:
     from radiotrace.imaging.formats import Dataset
@@ -38,6 +39,8 @@ PICTURE_EDGES_MAX = {"patch_voxels": 160, "window_voxels": 512}
 SUBJECTS = "cases.csv"
 SUBJECTS_DRAFT = "cases.draft.csv"
 TO_DECIDE = undecided.TO_DECIDE
+# Shares of train, validation and test that few subjects may need, so that each part has some of them.
+SHARES_OF_FEW = (Fractions(0.6, 0.2, 0.2), Fractions(0.5, 0.25, 0.25), Fractions(0.4, 0.3, 0.3))
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,14 @@ class Draft:
         organs: names of the labels, without the background.
         task: that is learnt.
         picture_voxels: along x and y, of the first image where it has one slice; None for volumes.
+        subjects: of its cases, sorted.
     """
 
     name: str
     organs: tuple[str, ...]
     task: Task
     picture_voxels: tuple[int, int] | None = None
+    subjects: tuple[str, ...] = ()
 
     @property
     def criteria(self) -> list[str]:
@@ -88,7 +93,7 @@ def new(args) -> None:
         shutil.copytree(args.data, folder / "data", ignore=HIDDEN)
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted:
-            records.write_bytes(folder / "data" / SUBJECTS_DRAFT, subjects(declared))
+            records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
         lay_out(first, study, declared, folder, tasks.declared(args.task))
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
     print("\n".join(said(study, declared, is_drafted)))
@@ -128,13 +133,33 @@ def beginning(task: str, repository: Path) -> Path | None:
     return next(iter([*of_task, *([own] if own.is_file() else [])]), None)
 
 
-def subjects(declared: "Dataset") -> bytes:
+def drafted_subjects(declared: "Dataset") -> bytes:
     """cases.csv in which every case is of a subject of its own, which a person must look at."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("case_id", "subject_id"))
     writer.writerows((case.case_id, case.case_id) for case in declared.cases)
     return text.getvalue().encode()
+
+
+def subjects_of(data: Path, declared: "Dataset") -> tuple[str, ...]:
+    """The subjects of the cases, sorted, as cases.csv has them; each case is one where that is not there, or
+    is broken, which ingest will say."""
+    from radiotrace.imaging import tables  # here, because the other commands need no image library
+
+    path = data / SUBJECTS
+    table = tables.read(path.read_bytes(), SUBJECTS, []) if path.is_file() else None
+    subject_of = table.subject_of if table is not None else {}
+    return tuple(sorted({subject_of.get(case.case_id, case.case_id) for case in declared.cases}))
+
+
+def shares(subjects: tuple[str, ...], usual: Fractions, seed: int) -> Fractions:
+    """The shares of the parts: the usual ones, or the first of SHARES_OF_FEW where these would leave a part
+    without subjects; the usual ones again where each of them would, which split will say."""
+    for fractions in (usual, *SHARES_OF_FEW):
+        if len({*splits.assign_parts(list(subjects), fractions, seed).values()}) == len(splits.PARTS):
+            return fractions
+    return usual
 
 
 def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task: Task) -> None:
@@ -145,7 +170,14 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
         folder: to write into; it becomes that of the study.
     """
     organs = tuple(name for value, name in declared.labels.items() if value != "0")
-    draft = Draft(declared.identity["name"], organs, task, picture_voxels(folder / "data", declared))
+    data = folder / "data"
+    draft = Draft(
+        declared.identity["name"],
+        organs,
+        task,
+        picture_voxels(data, declared),
+        subjects_of(data, declared),
+    )
     start = beginning(task.name, first.repository)
     if start is None:
         raise ValueError(f"nothing to begin a study of {task.name} with, which `refused` says")
@@ -257,7 +289,8 @@ def _null(representer, value):
 
 
 def of_params(content: dict, draft: Draft) -> None:
-    """No case is left out yet, no fold is held out, and pictures go through the network a slice at a time."""
+    """No case is left out yet, no fold is held out, pictures go through the network a slice at a time, and
+    each part has subjects where there are few."""
     if draft.picture_voxels is not None:
         for key in sorted(PICTURE_EDGES_MAX.keys() & content["train"].keys()):  # of a task that cuts patches
             edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
@@ -265,6 +298,8 @@ def of_params(content: dict, draft: Draft) -> None:
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
+    usual = Fractions.of(content["split"]["fractions"])
+    content["split"]["fractions"].update(shares(draft.subjects, usual, content["seed"]).record())
 
 
 def _edge(voxels: int, edge_max: int) -> int:
