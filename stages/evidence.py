@@ -277,9 +277,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         """As ArgumentParser has it; `of_task` has the words that are of no option of every study."""
-        found, rest = self.parse_known_args(args, namespace)
-        found.of_task = rest
-        return found
+        known, rest = self.parse_known_args(args, namespace)
+        known.of_task = rest
+        return known
 
 
 parser = Parser(
@@ -290,7 +290,7 @@ parser = Parser(
     epilog="Beside these: an option for each record that the task declares, and for the provenance of each "
     "of its stages, as dvc.yaml has them.",
 )
-for option, what in {
+for option, description in {
     "task": "what the task of the study declares",
     "manifest": "SHA-256 of every raw file",
     "dataset": "record of the data set",
@@ -309,7 +309,7 @@ for option, what in {
     "readme": "what users are told first",
     "gates": "record of verdicts to write",
 }.items():
-    parser.add_argument(f"--{option}", required=True, help=what)
+    parser.add_argument(f"--{option}", required=True, help=description)
 for name in STAGES:
     parser.add_argument(f"--{name}-provenance", required=True, help=f"what decided the outputs of {name}")
 parser.add_argument("--tools", nargs="+", required=True, help="pins of what tests and clusters need")

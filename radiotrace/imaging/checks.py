@@ -291,7 +291,7 @@ def _duplicates(cases: list[dict]) -> list[Finding]:
         Finding(
             case_id,
             "duplicate_image",
-            f"same voxels as {_some([other for other in group if other != case_id])}",
+            f"same voxels as {_some([other_id for other_id in group if other_id != case_id])}",
             "one id for an image",
             "error",
         )
@@ -330,7 +330,7 @@ def subject_key(subject_id: str) -> tuple:
     ignored: 'Sub-007' and 'sub_7' are one."""
     text = unicodedata.normalize("NFKC", subject_id).casefold()
     return tuple(
-        part.lstrip("0") or "0" if part.isdigit() else part for part in re.findall(r"\d+|[^\W\d_]+", text)
+        piece.lstrip("0") or "0" if piece.isdigit() else piece for piece in re.findall(r"\d+|[^\W\d_]+", text)
     )
 
 

@@ -192,7 +192,7 @@ def foreign(data: bytes) -> str | None:
     """
     if data[128:132] == b"DICM":
         return ". ".join(DICOM)
-    return next((f"{what}. {way_out}" for first, what, way_out in FOREIGN if data.startswith(first)), None)
+    return next((f"{kind}. {way_out}" for first, kind, way_out in FOREIGN if data.startswith(first)), None)
 
 
 def refusal(data: bytes) -> VolumeError:

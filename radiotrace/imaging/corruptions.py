@@ -204,7 +204,7 @@ def _displaced_while_read(image, displacement_mm, axis: int, spacing_zyx):
     cycles_per_mm = np.fft.fftshift(np.fft.fftfreq(edge, spacing_zyx[axis]))
     phases = np.fft.ifftshift(np.exp(-2j * np.pi * cycles_per_mm * displacement_mm))
     spectrum = np.fft.fft(image - _floor(image), axis=axis) * phases.reshape(
-        [-1 if one == axis else 1 for one in range(3)]
+        [-1 if index == axis else 1 for index in range(3)]
     )
     return np.abs(np.fft.ifft(spectrum, axis=axis)) + _floor(image)
 
@@ -230,7 +230,7 @@ def _gibbs(image, strength, spacing_zyx, rng):
     spectrum = np.fft.fftn(image - _floor(image))
     for axis, edge in enumerate(image.shape):
         kept = np.abs(np.fft.fftfreq(edge)) <= (1 - strength) / 2
-        spectrum *= kept.reshape([-1 if one == axis else 1 for one in range(3)])
+        spectrum *= kept.reshape([-1 if index == axis else 1 for index in range(3)])
     return np.abs(np.fft.ifftn(spectrum)) + _floor(image)
 
 
@@ -284,10 +284,10 @@ def _rings(image, strength, spacing_zyx, rng):
     """Each detector element with an error of its own: rings, one voxel wide, around the middle of each
     slice."""
     axis = int(np.argmax(spacing_zyx)) if len(_extended(image)) == 3 else image.shape.index(1)
-    height, width = (one for one in range(3) if one != axis)
+    height, width = (index for index in range(3) if index != axis)
     mm = [
-        (np.arange(image.shape[one]) - (image.shape[one] - 1) / 2) * spacing_zyx[one]
-        for one in (height, width)
+        (np.arange(image.shape[index]) - (image.shape[index] - 1) / 2) * spacing_zyx[index]
+        for index in (height, width)
     ]
     ring = np.rint(np.hypot(mm[0][:, None], mm[1]) / min(spacing_zyx[height], spacing_zyx[width])).astype(int)
     error = strength * rng.standard_normal((image.shape[axis], ring.max() + 1), np.float32)
@@ -299,11 +299,11 @@ def _rotation(image, strength, spacing_zyx, rng):
     about = int(rng.integers(3))
     if len(_extended(image)) < 3:
         about = image.shape.index(1)
-    one, other = (axis for axis in range(3) if axis != about)
+    first, second = (axis for axis in range(3) if axis != about)
     angle = np.deg2rad(strength if rng.random() < 0.5 else -strength)
     turn = np.eye(3)
-    turn[one, one] = turn[other, other] = np.cos(angle)
-    turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
+    turn[first, first] = turn[second, second] = np.cos(angle)
+    turn[first, second], turn[second, first] = -np.sin(angle), np.sin(angle)
     matrix = turn * spacing_zyx[None, :] / spacing_zyx[:, None]
     centre = (np.array(image.shape) - 1) / 2
     return matrix, centre - matrix @ centre

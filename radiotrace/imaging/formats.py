@@ -423,10 +423,10 @@ def _pairs_nnunet(folder: Path, declared: dict, channels: tuple[Channel, ...], f
         faults.append("dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there")
         return {}
     if not decoding.ENDINGS.fullmatch(ending):
-        what, way_out = UNREAD.get(
+        file_kind, way_out = UNREAD.get(
             ending.lower(), ("a format that is not read", "Convert the files to .nii.gz")
         )
-        faults.append(f"dataset.json: file_ending {ending!r}: {what}. {way_out}")
+        faults.append(f"dataset.json: file_ending {ending!r}: {file_kind}. {way_out}")
         return {}
     names_in: dict[str, list[str]] = {}
     for kind in ("imagesTr", "labelsTr"):
@@ -523,19 +523,19 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
                     "A folder of DICOM files becomes one file by conversion, for example with dcm2niix",
                 ].append(path)
             elif not decoding.ENDINGS.search(path):
-                what = UNREAD.get(
+                unread = UNREAD.get(
                     ending,
                     (
                         f"files that end in {ending or 'nothing'}, which is not read",
                         f"Convert them to {decoding.READABLE}",
                     ),
                 )
-                shared[what].append(path)
-    for (what, way_out), paths in shared.items():
+                shared[unread].append(path)
+    for (file_kind, way_out), paths in shared.items():
         faults.append(
-            f"{paths[0]} and {len(paths) - 1} more: {what}. {way_out}"
+            f"{paths[0]} and {len(paths) - 1} more: {file_kind}. {way_out}"
             if len(paths) > 1
-            else f"{paths[0]}: {what}. {way_out}"
+            else f"{paths[0]}: {file_kind}. {way_out}"
         )
     n_files = sum(len(images) + 1 for images, _ in pairs.values())
     return faults + _missing_faults(folder, missing, n_files)

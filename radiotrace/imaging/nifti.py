@@ -170,12 +170,12 @@ def _as_version_1(header, order: ByteOrder) -> bytes:
             f"sizes {_text(header['dim'][1:])}: at most {np.iinfo(np.int16).max} voxels along an axis are "
             f"read"
         )
-    other = np.zeros((), nifti1.header_dtype.newbyteorder(order))
+    converted = np.zeros((), nifti1.header_dtype.newbyteorder(order))
     both = set(nifti1.header_dtype.names or ()) & set(nifti2.header_dtype.names or ())
     for name in both - {"sizeof_hdr", "magic", "vox_offset"}:
-        other[name] = header[name]
-    other["sizeof_hdr"], other["magic"], other["vox_offset"] = 348, b"n+1", 352
-    return other.tobytes()
+        converted[name] = header[name]
+    converted["sizeof_hdr"], converted["magic"], converted["vox_offset"] = 348, b"n+1", 352
+    return converted.tobytes()
 
 
 def placement(data: bytes, read_ras: np.ndarray) -> list[str]:
@@ -262,12 +262,12 @@ def check_right_angles(axes: np.ndarray) -> None:
     if not lengths.all():
         raise VolumeError("an axis has no length")
     cosines = (axes / lengths).T @ (axes / lengths)
-    for one, other in ((0, 1), (0, 2), (1, 2)):
-        angle = math.degrees(math.acos(np.clip(cosines[one, other], -1, 1)))
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        angle = math.degrees(math.acos(np.clip(cosines[first, second], -1, 1)))
         if abs(angle - 90) > 0.1:
             raise VolumeError(
-                f"axes {'xyz'[one]} and {'xyz'[other]} stand at {angle:.4g} degrees, not at right angles (a "
-                f"sheared grid). "
+                f"axes {'xyz'[first]} and {'xyz'[second]} stand at {angle:.4g} degrees, not at right angles "
+                "(a sheared grid). "
                 "Resample the volume, and its label map by nearest neighbour, onto a grid with right angles"
             )
 

@@ -300,9 +300,9 @@ def _fields(lines: list[str], sign: str, name_of) -> dict[str, str]:
     fields: dict[str, str] = {}
     folded: set[str] = set()
     for line in lines:
-        written, found, value = line.partition(sign)
+        written, separator, value = line.partition(sign)
         name = name_of(written.strip())
-        if not found or not name or set(name) & set(":="):
+        if not separator or not name or set(name) & set(":="):
             raise VolumeError(f"the header has a line that is no field: {line[:60]!r}")
         if name.casefold() in folded:
             raise VolumeError(f"the header says {name[:60]!r} twice")

@@ -59,8 +59,8 @@ class Recipe:
 
     def preprocessing(self) -> Preprocessing:
         """As records have it: with clip_percentiles in the place of one channel."""
-        said = {"clip_percentiles": None, "channels": None} | of_channels(self.channels)
-        return picked(Preprocessing, self, **said)
+        channel_fields = {"clip_percentiles": None, "channels": None} | of_channels(self.channels)
+        return picked(Preprocessing, self, **channel_fields)
 
 
 def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:

@@ -123,13 +123,13 @@ def one_pass(
         The patch (c, z, y, x); the part of the image, of its z, y, x, that is in it; and where in the patch
         this part lies.
     """
-    part, inside, added = [], [], []
+    of_image, inside, added = [], [], []
     shape_zyx = image_czyx.shape[1:]
     for edge, size, centre in zip(window(shape_zyx, recipe), shape_zyx, centre_zyx, strict=True):
         kept, before = min(edge, size), max(edge - size, 0) // 2
         start = min(max(round(centre) - edge // 2, 0), size - kept)
-        part.append(slice(start, start + kept))
+        of_image.append(slice(start, start + kept))
         inside.append(slice(before, before + kept))
         added = [before, edge - kept - before, *added]  # torch begins with the last axis
-    cut_out = image_czyx[(slice(None), *part)]
-    return torch.nn.functional.pad(cut_out, added), tuple(part), tuple(inside)
+    cut_out = image_czyx[(slice(None), *of_image)]
+    return torch.nn.functional.pad(cut_out, added), tuple(of_image), tuple(inside)

@@ -54,8 +54,8 @@ def build(spec: NetworkSpec, seed: int) -> nn.Module:
     Group norm has 8 groups, or the greatest common divisor of 8 and the channels: unet's layer of labels and
     attention_unet's gates have channels of their own.
     """
-    if found := faults(spec):
-        raise ValueError("; ".join(found))
+    if broken := faults(spec):
+        raise ValueError("; ".join(broken))
     spec, architecture = _complete(spec), named(spec.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

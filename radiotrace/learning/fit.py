@@ -150,23 +150,23 @@ def fit(
         network.train()
         losses: list[float] = []
         drawn = micro_batches(learner, order, fabric.global_rank, settings.seed, epoch)
-        for step, parts in enumerate(devices.ahead(drawn, fabric.device), 1):
+        for step, of_step in enumerate(devices.ahead(drawn, fabric.device), 1):
             done = (epoch - 1) * steps + step - 1
             rate = learning_rate(done, settings.epochs * steps, settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
 
             optimizer.zero_grad()
-            for number, part in enumerate(parts, 1):
-                dropout.draw(network, part.rngs)
-                batch = moved(part.batch, fabric)
+            for number, micro_batch in enumerate(of_step, 1):
+                dropout.draw(network, micro_batch.rngs)
+                batch = moved(micro_batch.batch, fabric)
                 # Gradients of the processes are summed once a step, with the last micro-batch.
-                with fabric.no_backward_sync(shared, enabled=number < len(parts)):
+                with fabric.no_backward_sync(shared, enabled=number < len(of_step)):
                     loss_n = learner.loss(shared(batch.inputs), batch)
                     of_all_processes = devices.gathered(fabric, loss_n)
-                    watch.loss(of_all_processes, part.case_ids, step)
+                    watch.loss(of_all_processes, micro_batch.case_ids, step)
                     losses += of_all_processes
-                    fabric.backward(loss_n.mean() / len(parts))
+                    fabric.backward(loss_n.mean() / len(of_step))
 
             # Every process has the same gradient by now, and so takes the same step. The norm is None only
             # where values are clipped in its place.
@@ -175,7 +175,7 @@ def fit(
             )
             watch.gradient(
                 cast(torch.Tensor, norm).item(),
-                [case_id for part in parts for case_id in part.case_ids],
+                [case_id for micro_batch in of_step for case_id in micro_batch.case_ids],
                 step,
             )
             shared_optimizer.step()
@@ -256,15 +256,15 @@ def micro_batches(
 ) -> Iterator[list[MicroBatch]]:
     """For each step of an epoch, its micro-batches on one process."""
     for draws in order.epoch(len(learner.case_ids), seed, epoch):
-        parts = []
+        of_step = []
         for number in range(order.accumulate):
             shares = order.shares(draws, number)
             own = shares[process]
             rngs = [draw.generator(seed, epoch, learner.case_ids[draw.case]) for draw in own]
             batch = learner.batch([draw.case for draw in own], rngs)
             case_ids = [learner.case_ids[draw.case] for share in shares for draw in share]
-            parts.append(MicroBatch(case_ids, batch, rngs))
-        yield parts
+            of_step.append(MicroBatch(case_ids, batch, rngs))
+        yield of_step
 
 
 def moved(batch: Batch, fabric: Fabric) -> Batch:

@@ -47,17 +47,21 @@ def read(folder, train: dict, split: dict, schema: str = "train") -> dict[str, d
     members = {name: records.read(folder / name / RECORD, schema) for name in names}
     faults = [
         f"{name}: {fault}"
-        for name, one in members.items()
-        for fault in (*_unlike(one, train), *_seen(one, split), *_changed(one, folder / name / WEIGHTS))
+        for name, member in members.items()
+        for fault in (
+            *_unlike(member, train),
+            *_seen(member, split),
+            *_changed(member, folder / name / WEIGHTS),
+        )
     ]
     of_weights = {"the model itself": train["weights_sha256"]}
-    for name, one in members.items():
+    for name, member in members.items():
         faults += [
-            f"{name}: the same weights as {other}"
-            for other, sha256 in of_weights.items()
-            if sha256 == one["weights_sha256"]
+            f"{name}: the same weights as {other_name}"
+            for other_name, sha256 in of_weights.items()
+            if sha256 == member["weights_sha256"]
         ]
-        of_weights[name] = one["weights_sha256"]
+        of_weights[name] = member["weights_sha256"]
     if faults:
         raise StageError(
             f"{folder}: runs that cannot form an ensemble with run {train['run_id'][:12]}",
@@ -83,8 +87,8 @@ def _unlike(member: dict, train: dict) -> list[str]:
 def _compared(record: dict, key: str):
     """A part of the preprocessing; of channels the names, since each run may normalise in its own way. None
     where there is one channel."""
-    found = record["preprocessing"].get(key)
-    return [row["name"] for row in found] if key == "channels" and found else found
+    setting = record["preprocessing"].get(key)
+    return [row["name"] for row in setting] if key == "channels" and setting else setting
 
 
 def _seen(member: dict, split: dict) -> list[str]:
@@ -99,8 +103,8 @@ def _seen(member: dict, split: dict) -> list[str]:
         if case_id in split["cases"] and split["cases"][case_id]["subject_id"] in test
     ]
     return [
-        f"{what} {len(cases)} cases, expected none: {', '.join(cases[:3])}{', …' if len(cases) > 3 else ''}"
-        for what, cases in (
+        f"{origin} {len(cases)} cases, expected none: {', '.join(cases[:3])}{', …' if len(cases) > 3 else ''}"
+        for origin, cases in (
             ("of the test part's subjects it saw", seen),
             ("of cases that are unknown here it saw", unknown),
         )
@@ -125,7 +129,9 @@ def strangers(members: dict[str, dict], split: dict, part: str) -> set[str]:
         split: the record.
     """
     learnt = {
-        split["cases"][case_id]["subject_id"] for one in members.values() for case_id in one["cases"]["train"]
+        split["cases"][case_id]["subject_id"]
+        for member in members.values()
+        for case_id in member["cases"]["train"]
     }
     return {
         case_id

@@ -56,8 +56,8 @@ def _strip(message) -> None:
         if field.name in ("metadata_props", "doc_string"):
             message.ClearField(field.name)
         elif field.message_type is not None and field.message_type.full_name.startswith("onnx."):
-            for part in value if hasattr(value, "__len__") and not hasattr(value, "ListFields") else [value]:
-                _strip(part)
+            for inner in value if hasattr(value, "__len__") and not hasattr(value, "ListFields") else [value]:
+                _strip(inner)
 
 
 def network(content: bytes, threads: int):

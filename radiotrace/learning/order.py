@@ -60,8 +60,8 @@ class Order:
         size = self.size(cases)
         return [draws[start : start + size] for start in range(0, len(draws) - size + 1, size)]
 
-    def shares(self, draws: list[Draw], part: int) -> list[list[Draw]]:
-        """The micro-batch number `part` of each process."""
+    def shares(self, draws: list[Draw], number: int) -> list[list[Draw]]:
+        """The micro-batch of a number, of each process."""
         size = len(draws) // (self.processes * self.accumulate)
-        firsts = [(process * self.accumulate + part) * size for process in range(self.processes)]
+        firsts = [(process * self.accumulate + number) * size for process in range(self.processes)]
         return [draws[first : first + size] for first in firsts]

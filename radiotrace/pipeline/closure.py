@@ -127,9 +127,9 @@ def _files(
     for module in sorted(modules | {module for module, _ in imports.members}):
         top = module.split(".")[0]
         if top in packages:
-            found = _file_of(module, root)
-            files += found
-            if not found and not root.joinpath(*module.split(".")).is_dir():
+            module_files = _file_of(module, root)
+            files += module_files
+            if not module_files and not root.joinpath(*module.split(".")).is_dir():
                 faults.append(f"imports {module}, which is not there")
         elif _is_first_party(top, root):
             faults.append(f"imports {module}, expected one of {', '.join(packages)}")

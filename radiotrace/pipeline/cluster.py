@@ -113,12 +113,18 @@ def check_processes(client, origin: Origin) -> None:
     first case."""
     find = importlib.util.find_spec
     # it reads tasks too
-    found = {("the scheduler", name): client.run_on_scheduler(find, name) for name in (__package__, "joblib")}
-    found |= {
-        (address, __package__): spec
-        for address, spec in client.run(find, __package__, on_error="ignore").items()
+    module_specs = {
+        ("the scheduler", name): client.run_on_scheduler(find, name) for name in (__package__, "joblib")
     }
-    faults = [f"{where}: cannot import {name}" for (where, name), spec in found.items() if spec is None]
+    module_specs |= {
+        (address, __package__): module_spec
+        for address, module_spec in client.run(find, __package__, on_error="ignore").items()
+    }
+    faults = [
+        f"{where}: cannot import {name}"
+        for (where, name), module_spec in module_specs.items()
+        if module_spec is None
+    ]
     faults = faults or [
         fault for fault in client.run(check_worker, origin, on_error="ignore").values() if fault
     ]

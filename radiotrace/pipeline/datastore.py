@@ -41,18 +41,18 @@ def check(project) -> tuple[int, int]:
     store = project / "datastore" / "files" / "md5"
     objects = sorted(path for path in store.glob("*/*") if path.is_file())
     changed = [
-        f"{path.relative_to(project).as_posix()}: its MD5 is {found}, it was changed"
+        f"{path.relative_to(project).as_posix()}: its MD5 is {md5}, it was changed"
         for path in objects
-        if (found := _md5(path)) != (path.parent.name + path.name).removesuffix(".dir")
+        if (md5 := _md5(path)) != (path.parent.name + path.name).removesuffix(".dir")
     ]
     locked = _locked(project)
-    found, missing = 0, []
+    n_found, missing = 0, []
     for name, digest in sorted(locked.items()):
-        for path, one in _expanded(name, digest, store):
-            if _object(store, one).is_file():
-                found += 1
+        for path, object_digest in _expanded(name, digest, store):
+            if _object(store, object_digest).is_file():
+                n_found += 1
             else:
-                missing.append(f"{path}: locked as {one}, but not in the datastore")
+                missing.append(f"{path}: locked as {object_digest}, but not in the datastore")
     if missing and not changed and not _committed(project / "dvc.lock"):
         raise StageError(
             "the run in this folder is not the committed one, and not in datastore/",
@@ -62,7 +62,7 @@ def check(project) -> tuple[int, int]:
             ],
             ANOTHER_RUN,
         )
-    if not found and not changed and not missing:
+    if not n_found and not changed and not missing:
         changed = ["nothing is locked, so nothing was checked"]
     if changed or missing:
         raise StageError(
@@ -70,7 +70,7 @@ def check(project) -> tuple[int, int]:
             [*_shortened(changed), *_shortened(missing)],
             RESTORE,
         )
-    return len(objects), found
+    return len(objects), n_found
 
 
 def _committed(path: Path) -> bool:
@@ -99,7 +99,7 @@ def _locked(repository: Path) -> dict[str, str]:
     """Output -> hash, of all outputs that are pushed, of every study and of the members of its ensemble."""
     return {
         path if place == "." else f"{place}/{path}": digest
-        for place, folder in ((one.place, one.folder) for one in study.every(repository))
+        for place, folder in ((each_study.place, each_study.folder) for each_study in study.every(repository))
         for path, digest in _locked_in(folder).items()
     }
 

@@ -211,10 +211,10 @@ def _spread(backend: dict, origin, function, cases, **common):
 def _by_reference(function):
     """The function under its importable name: a stage's module is __main__ here, and no worker has it
     under that name."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if function.__module__ != "__main__" or spec is None:
+    main_spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if function.__module__ != "__main__" or main_spec is None:
         return function
-    return getattr(importlib.import_module(spec.name), function.__name__)  # closure: the stage that runs
+    return getattr(importlib.import_module(main_spec.name), function.__name__)  # closure: the stage that runs
 
 
 def _attempt(function, case, common: dict, origin):

@@ -91,5 +91,5 @@ def faults(values) -> list[str]:
 
 def tasks() -> list[str]:
     """The tasks whose parameters are described, sorted."""
-    found = records.SCHEMAS.glob("params_*.schema.json")
-    return sorted(path.name.removeprefix("params_").removesuffix(".schema.json") for path in found)
+    schema_paths = records.SCHEMAS.glob("params_*.schema.json")
+    return sorted(path.name.removeprefix("params_").removesuffix(".schema.json") for path in schema_paths)

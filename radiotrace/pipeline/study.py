@@ -148,7 +148,7 @@ def at(place: str, repository: Path | str = ".") -> Study:
         others = [study.place for study in every(repository)]
         raise StageError(
             f"--study: there is no {plain}/",
-            [f"there is {other}" for other in others],
+            [f"there is {other_place}" for other_place in others],
             f"'python -m radiotrace new {parts[-1]} --data FOLDER' makes it.",
         )
     links = [name for name in (STUDIES, plain) if plain != "." and (repository / name).is_symlink()]
@@ -171,8 +171,8 @@ def enter(place: str) -> Study:
 def every(repository: Path | str) -> list[Study]:
     """The studies of a repository, the first one first, the others by name."""
     repository = Path(repository)
-    found = [path.parent for path in sorted(repository.glob(f"{STUDIES}/*/{PATHS['workflow']}"))]
+    folders = [path.parent for path in sorted(repository.glob(f"{STUDIES}/*/{PATHS['workflow']}"))]
     return [
         Study(repository),
-        *(Study(repository, path.relative_to(repository).as_posix()) for path in found),
+        *(Study(repository, path.relative_to(repository).as_posix()) for path in folders),
     ]

@@ -121,7 +121,7 @@ class Task:
     @property
     def not_part(self) -> dict[str, str]:
         """The analyses of OPTIONAL that are not part of this task."""
-        return {name: what for name, what in OPTIONAL.items() if name not in self.records}
+        return {name: analysis for name, analysis in OPTIONAL.items() if name not in self.records}
 
 
 def place(task: str) -> str:

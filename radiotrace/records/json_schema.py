@@ -33,9 +33,9 @@ def of(kind: type) -> dict[str, Any]:
     Raises:
         TypeError: a type has no place in a record; Attributes names what is no field.
     """
-    made = _Schemas(kind)
+    schemas = _Schemas(kind)
     title = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ").removesuffix(".")
-    return {"$schema": DIALECT, "title": title, **made.definitions(), **made.object(kind)}
+    return {"$schema": DIALECT, "title": title, **schemas.definitions(), **schemas.object(kind)}
 
 
 class _Schemas:
@@ -48,8 +48,8 @@ class _Schemas:
     def __init__(self, kind: type):
         self.times: Counter[type] = Counter()
         self._count(kind)
-        self.shared = [of for of, times in self.times.items() if times > 1]
-        names = [of.__name__ for of in self.shared]
+        self.shared = [record_type for record_type, times in self.times.items() if times > 1]
+        names = [record_type.__name__ for record_type in self.shared]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise TypeError(f"{kind.__name__}: several dataclasses are called {', '.join(twice)}")
 
@@ -78,7 +78,7 @@ class _Schemas:
         """$defs, where there are any."""
         if not self.shared:
             return {}
-        return {"$defs": {of.__name__: self.object(of) for of in self.shared}}
+        return {"$defs": {record_type.__name__: self.object(record_type) for record_type in self.shared}}
 
     def object(self, kind: type) -> dict[str, Any]:
         """The schema of a dataclass."""
@@ -90,8 +90,8 @@ class _Schemas:
             hint = hints[field.name]
             if field.default is None:  # None is written by leaving the key out
                 hint = _without_null(hint)
-            said = {"description": described[field.name]} if field.name in described else {}
-            properties[typed.key_of(field)] = said | self.value(hint)
+            description = {"description": described[field.name]} if field.name in described else {}
+            properties[typed.key_of(field)] = description | self.value(hint)
         schema = {
             "type": "object",
             "properties": properties,
@@ -132,7 +132,12 @@ class _Schemas:
             return {"const": arguments[0]} if len(arguments) == 1 else {"enum": list(arguments)}
         if origin in (Union, types.UnionType):
             typed.alternatives(kind)
-            return {"anyOf": [{"type": "null"} if of is type(None) else self.value(of) for of in arguments]}
+            return {
+                "anyOf": [
+                    {"type": "null"} if alternative is type(None) else self.value(alternative)
+                    for alternative in arguments
+                ]
+            }
         if origin is tuple:
             return self._array(arguments)
         if origin in MAPPINGS:
@@ -144,7 +149,7 @@ class _Schemas:
         items = self.value(arguments[0])
         if arguments[-1] is ...:
             return {"type": "array", "items": items}
-        if any(self.value(of) != items for of in arguments):
+        if any(self.value(item) != items for item in arguments):
             raise TypeError(f"a tuple of {arguments} has no place in a record: its items are unlike")
         return {"type": "array", "items": items, "minItems": len(arguments), "maxItems": len(arguments)}
 
@@ -159,7 +164,7 @@ class _Schemas:
 
 def _without_null(hint: Any) -> Any:
     kind, rules = typed.stripped(hint)
-    others = [of for of in typing.get_args(kind) if of is not type(None)]
+    others = [alternative for alternative in typing.get_args(kind) if alternative is not type(None)]
     bare = Union[tuple(others)]  # noqa: UP007 (of a list)
     return typing.Annotated[(bare, *rules)] if rules else bare
 
@@ -170,22 +175,22 @@ def descriptions(kind: type) -> dict[str, str]:
     Raises:
         TypeError: Attributes names what is no field.
     """
-    said = {}
+    texts = {}
     for base in reversed(kind.__mro__):
         if is_dataclass(base):
-            said |= _attributes(base.__doc__ or "")
-    if unknown := said.keys() - {field.name for field in fields(kind)}:  # pyright: ignore[reportArgumentType]
+            texts |= _attributes(base.__doc__ or "")
+    if unknown := texts.keys() - {field.name for field in fields(kind)}:  # pyright: ignore[reportArgumentType]
         raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}, which its Attributes describe")
-    return said
+    return texts
 
 
 def _attributes(doc: str) -> dict[str, str]:
     """Name -> text, of the section Attributes; 'a, b: text' is of both."""
-    _, found, section = inspect.cleandoc(doc).partition("Attributes:\n")
-    said = {}
-    if found:
+    _, heading, section = inspect.cleandoc(doc).partition("Attributes:\n")
+    texts = {}
+    if heading:
         section = re.split(r"\n(?=\S)", section)[0]
         for entry in re.split(r"\n(?=    \S)", "\n" + section):
             names, _, text = " ".join(entry.split()).partition(": ")
-            said |= {name.strip(): text.removesuffix(".") for name in names.split(",") if text}
-    return said
+            texts |= {name.strip(): text.removesuffix(".") for name in names.split(",") if text}
+    return texts

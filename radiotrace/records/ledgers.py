@@ -13,21 +13,21 @@ def read(path, schema: str) -> list[dict]:
     Raises:
         StageError: names every line that is not of the schema.
     """
-    found, broken = [], []
+    entries, broken = [], []
     for number, line in enumerate(
         Path(path).read_text("utf-8").splitlines() if Path(path).exists() else [], 1
     ):
         try:
-            found.append(records.parse(line))
+            entries.append(records.parse(line))
         except ValueError as error:
             broken.append(f"line {number}: no JSON: {error}")
             continue
-        broken += [f"line {number}: {fault}" for fault in records.faults(found[-1], schema)]
+        broken += [f"line {number}: {fault}" for fault in records.faults(entries[-1], schema)]
     if broken:
         raise StageError(
             f"{path} is broken", broken, f"Restore it with 'git checkout {path}'; lines are only ever added."
         )
-    return found
+    return entries
 
 
 def add(path, lines: list[dict], schema: str) -> None:

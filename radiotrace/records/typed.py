@@ -88,7 +88,7 @@ def from_json(kind: Any, value: Any) -> Any:
         return None if value is None else from_json(alternatives(kind)[shape_of_value(value)], value)
     if origin is tuple:
         kinds = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
-        return tuple(from_json(of, item) for of, item in zip(kinds, value, strict=True))
+        return tuple(from_json(item_kind, item) for item_kind, item in zip(kinds, value, strict=True))
     if origin in (dict, Mapping, _MAPPING):
         return {key: from_json(arguments[1], item) for key, item in value.items()}
     if origin is Literal or kind in (str, int, float, bool, Any):
@@ -157,15 +157,15 @@ def alternatives(kind: Any) -> dict[str, Any]:
         TypeError: two of the types have one shape, so that JSON does not say which is meant. Scalars may
             stand beside each other: they are what they are.
     """
-    found = {}
-    for of in typing.get_args(kind):
-        if of is type(None):
+    kind_of_shape = {}
+    for alternative in typing.get_args(kind):
+        if alternative is type(None):
             continue
-        shape = shape_of_type(of)
-        if shape in found and shape != "scalar":
+        shape = shape_of_type(alternative)
+        if shape in kind_of_shape and shape != "scalar":
             raise TypeError(f"{kind} has no place in a record: JSON does not say which of them it means")
-        found[shape] = Any if shape in found else of
-    return found
+        kind_of_shape[shape] = Any if shape in kind_of_shape else alternative
+    return kind_of_shape
 
 
 def shape_of_type(kind: Any) -> str:

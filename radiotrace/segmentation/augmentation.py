@@ -80,10 +80,10 @@ def _matrix(settings, spacing_zyx, patch_zyx, rng) -> np.ndarray:
     if patch_zyx[0] == 1:
         angles[1:] = 0
     for axis, angle in enumerate(angles):
-        one, other = (index for index in range(3) if index != axis)
+        first, second = (index for index in range(3) if index != axis)
         turn = np.eye(3)
-        turn[one, one] = turn[other, other] = np.cos(angle)
-        turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
+        turn[first, first] = turn[second, second] = np.cos(angle)
+        turn[first, second], turn[second, first] = -np.sin(angle), np.sin(angle)
         matrix = matrix @ turn
     matrix = matrix / rng.uniform(settings.scale_min, settings.scale_max)
     spacing = np.array(spacing_zyx)

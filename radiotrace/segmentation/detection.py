@@ -50,7 +50,9 @@ def objects(reference: np.ndarray, prediction: np.ndarray, overlap_min: float) -
     return Objects(len(there), int(there.sum()), int((~right).sum()))
 
 
-def _covered(mask: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _covered(mask: np.ndarray, other_mask: np.ndarray) -> np.ndarray:
     """Share of each component of a mask that lies in the other."""
     labelled, number = cast("tuple[np.ndarray, int]", ndimage.label(mask, np.ones((3,) * mask.ndim)))
-    return ndimage.mean(other.astype(float), labelled, np.arange(1, number + 1)) if number else np.empty(0)
+    return (
+        ndimage.mean(other_mask.astype(float), labelled, np.arange(1, number + 1)) if number else np.empty(0)
+    )

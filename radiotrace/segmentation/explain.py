@@ -63,10 +63,10 @@ def seg_grad_cam(
     name = next(name for name, module in network.named_modules() if module is layer)
     # A copy, because MONAI leaves its hooks behind; and no scaling, because MONAI's turns maps upside down.
     masked = _Masked(copy.deepcopy(network).requires_grad_(False), torch.from_numpy(mask_zyx))
-    cam = GradCAM(masked, f"network.{name}", postprocessing=lambda found: found)
+    cam = GradCAM(masked, f"network.{name}", postprocessing=lambda heat: heat)
     with torch.enable_grad():
-        found = cam(patch_czyx[None].clone().requires_grad_(), class_idx=label)
-    return found[0, 0].detach().numpy()
+        heat = cam(patch_czyx[None].clone().requires_grad_(), class_idx=label)
+    return heat[0, 0].detach().numpy()
 
 
 class _Masked(torch.nn.Module):
@@ -114,12 +114,12 @@ def _distances(mask: np.ndarray, spacing_zyx: tuple[float, float, float]) -> np.
     return cast(np.ndarray, ndimage.distance_transform_edt(~mask, spacing_zyx))
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:
     """Spearman's rank correlation of two maps over all voxels; None where one of them is the same
     everywhere."""
-    if not np.ptp(one) or not np.ptp(other):
+    if not np.ptp(first) or not np.ptp(second):
         return None
-    correlation = stats.spearmanr(one.ravel(), other.ravel())
+    correlation = stats.spearmanr(first.ravel(), second.ravel())
     return float(correlation.statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -180,7 +180,9 @@ def measures(
         "voxels_taken_out": int(own.sum()),
         "dice_without_nearest": dice_without(nearest(mask, spacing_zyx, int(own.sum()))),
         "dice_without_moved": spread([dice_without(moved(own, rng)) for rng in generators]),
-        "spearman_random_weights": spread([rank_correlation(maps[level], other) for other in others]),
+        "spearman_random_weights": spread(
+            [rank_correlation(maps[level], random_map) for random_map in others]
+        ),
     }
 
 

@@ -47,8 +47,8 @@ def build(settings: Settings, labels: int) -> torch.nn.Module:
     """
     if settings.loss not in NAMES:
         raise ValueError(f"unknown loss {settings.loss!r}")
-    if found := faults(settings, labels):
-        raise ValueError(found[0])
+    if broken := faults(settings, labels):
+        raise ValueError(broken[0])
     return Loss(settings, labels)
 
 

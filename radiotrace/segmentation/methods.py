@@ -20,7 +20,9 @@ def texts(settings: EvaluateParams) -> dict[str, str]:
         settings: the section evaluate of params.yaml, and the seed.
     """
     # as keywords: a measure of the name of another text is an error
-    return dict(**_texts(settings), **{one.name: one.method(vars(settings)) for one in measures.TABLE})
+    return dict(
+        **_texts(settings), **{measure.name: measure.method(vars(settings)) for measure in measures.TABLE}
+    )
 
 
 def _texts(settings: EvaluateParams) -> dict[str, str]:

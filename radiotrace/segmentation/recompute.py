@@ -100,8 +100,8 @@ def _swapped(prediction_zyx: np.ndarray, _, values: list[int]) -> np.ndarray:
     All of the data set count, so that a case in which one was not predicted is faulty too.
     """
     swapped = prediction_zyx.copy()
-    for value, other in zip(values, reversed(values), strict=True):
-        swapped[prediction_zyx == value] = other
+    for value, opposite in zip(values, reversed(values), strict=True):
+        swapped[prediction_zyx == value] = opposite
     return swapped
 
 

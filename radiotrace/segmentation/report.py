@@ -36,9 +36,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return "undefined" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
-def interval(row: Mean | Estimate, digits: int = 3, of: str = "mean") -> str:
+def interval(row: Mean | Estimate, digits: int = 3, key: str = "mean") -> str:
     """A mean, or another number of a row, with its 95 % interval, or with the reason why it has none."""
-    value = number(getattr(row, of), digits)
+    value = number(getattr(row, key), digits)
     if row.ci95_low is None:
         return f"{value} (no interval{f': {row.no_interval}' if row.no_interval else ''})"
     return f"{value} ({number(row.ci95_low, digits)} to {number(row.ci95_high, digits)})"
@@ -321,7 +321,7 @@ def _subgroups(metrics: Metrics) -> list[str]:
         for attribute, groups in metrics.subgroups.items()
         for group, row in groups.items()
     ]
-    tested = [one for one in rows if one[2].gap is not None]
+    tested = [entry for entry in rows if entry[2].gap is not None]
     small = sum(row.insufficient_n for _, _, row in rows)
     # one that coincides with another
     named = set(metrics.subgroups) | {name.split(": ")[0] for _, _, row in rows for name in row.also}
@@ -336,7 +336,9 @@ def _subgroups(metrics: Metrics) -> list[str]:
     )
     if not tested:
         return [f"{known} No subgroup is large enough to be compared."]
-    significant = [one for one in tested if one[2].p_adjusted is not None and one[2].p_adjusted < 0.05]
+    significant = [
+        entry for entry in tested if entry[2].p_adjusted is not None and entry[2].p_adjusted < 0.05
+    ]
     verdict = (
         f"{len(significant)} of {len(tested)} gaps stand after correction for so many comparisons"
         if significant

@@ -148,7 +148,10 @@ def _level(clean: dict, values: dict, about: dict) -> dict:
 
 def _dice(values: dict, about: dict) -> dict:
     left_out = ("median", "sd", "min", "max")
-    summaries = {label: intervals.summary(of, rule=intervals.SHARE, **about) for label, of in values.items()}
+    summaries = {
+        label: intervals.summary(dice_of_case, rule=intervals.SHARE, **about)
+        for label, dice_of_case in values.items()
+    }
     return {
         label: {key: value for key, value in row.items() if key not in left_out}
         for label, row in summaries.items()

@@ -60,12 +60,12 @@ def with_augmentation(
         before = np.minimum(rng.integers(0, 2 * SHIFT_VOXELS, 3, endpoint=True), ground)
         # torch wants the last axis first
         edges = zip(before[::-1], ground[::-1], strict=True)
-        padding = [int(edge) for one, both in edges for edge in (one, both - one)]
+        padding = [int(edge) for low, both in edges for edge in (low, both - low)]
         varied = augmentation.vary_intensity(image_czyx, 1.0, rng)
-        found = probabilities(torch.nn.functional.pad(varied, padding), network, recipe, bf16)
+        shares = probabilities(torch.nn.functional.pad(varied, padding), network, recipe, bf16)
         shape_zyx = image_czyx.shape[1:]
-        inside = (slice(one, one + edge) for one, edge in zip(before, shape_zyx, strict=True))
-        yield found[(slice(None), *inside)]
+        inside = (slice(start, start + edge) for start, edge in zip(before, shape_zyx, strict=True))
+        yield shares[(slice(None), *inside)]
 
 
 def probabilities(image_czyx: torch.Tensor, network, recipe: Recipe, bf16: bool = False) -> np.ndarray:

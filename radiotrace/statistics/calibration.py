@@ -31,7 +31,7 @@ class Tally:
     nll: float
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(*(one + two for one, two in zip(self.sums(), other.sums(), strict=True)))
+        return Tally(*(own + added for own, added in zip(self.sums(), other.sums(), strict=True)))
 
     def sums(self) -> tuple:
         return self.voxels, self.confidence, self.hits, self.brier, self.nll
@@ -102,8 +102,8 @@ def fit_temperature(cases: list[tuple[np.ndarray, np.ndarray]]) -> float:
 
     Source: Guo et al. 2017, arXiv:1706.04599.
     """
-    logits = np.concatenate([one for one, _ in cases], 1).astype(np.float64)
-    true = np.concatenate([one for _, one in cases]).astype(int)
+    logits = np.concatenate([case_logits for case_logits, _ in cases], 1).astype(np.float64)
+    true = np.concatenate([case_labels for _, case_labels in cases]).astype(int)
 
     def loss(log_temperature):
         scaled = logits / np.exp(log_temperature)

@@ -119,20 +119,22 @@ def faults(a: dict, b: dict) -> list[str]:
         faults.append(f"no case in common: {len(ours)} in run A, {len(theirs)} in run B")
     both = sorted(ours.keys() & theirs.keys())
     for case_id in both:
-        one, other, first = ours[case_id], theirs[case_id], ours[both[0]]
-        if one["subject_id"] != other["subject_id"]:
-            faults.append(f"{case_id}: subject {one['subject_id']} in run A, {other['subject_id']} in run B")
-        if one["labels"].keys() != other["labels"].keys():
+        our_case, their_case, first = ours[case_id], theirs[case_id], ours[both[0]]
+        if our_case["subject_id"] != their_case["subject_id"]:
             faults.append(
-                f"{case_id}: labels {', '.join(one['labels'])} in run A, "
-                f"{', '.join(other['labels'])} in run B"
+                f"{case_id}: subject {our_case['subject_id']} in run A, {their_case['subject_id']} in run B"
+            )
+        if our_case["labels"].keys() != their_case["labels"].keys():
+            faults.append(
+                f"{case_id}: labels {', '.join(our_case['labels'])} in run A, "
+                f"{', '.join(their_case['labels'])} in run B"
             )
             continue
-        if one["labels"].keys() != first["labels"].keys():
-            here, there = (", ".join(case["labels"]) for case in (one, first))
+        if our_case["labels"].keys() != first["labels"].keys():
+            here, there = (", ".join(case["labels"]) for case in (our_case, first))
             faults.append(f"{case_id}: labels {here} in both runs, but {there} in {both[0]}")
-        for name, row in one["labels"].items():
-            volumes_mm3 = [side.get(REFERENCE) for side in (row, other["labels"][name])]
+        for name, row in our_case["labels"].items():
+            volumes_mm3 = [side.get(REFERENCE) for side in (row, their_case["labels"][name])]
             if None in volumes_mm3 or not np.isclose(*volumes_mm3, rtol=1e-6, atol=0):
                 faults.append(
                     f"{case_id}: reference of {name} {volumes_mm3[0]} mm3 in run A, "

@@ -60,15 +60,15 @@ def table(*measures: Measure) -> tuple[Measure, ...]:
         ValueError: a name stands twice or cannot be a key, or a measure is of no kind that there is; names
             every fault.
     """
-    names = [one.name for one in measures]
+    names = [measure.name for measure in measures]
     faults = [f"{name} stands twice" for name in sorted(set(names)) if names.count(name) > 1]
-    for one in measures:
-        if not NAME.fullmatch(one.name):
-            faults.append(f"{one.name!r}: expected small letters, digits and _, and a letter first")
-        if one.kind not in BOUNDS:
-            faults.append(f"{one.name}: kind {one.kind}, expected one of {', '.join(BOUNDS)}")
-        if one.one_where_rightly_empty and one.kind != "share":
-            faults.append(f"{one.name}: kind {one.kind} is 1 where nothing is there, expected share")
+    for measure in measures:
+        if not NAME.fullmatch(measure.name):
+            faults.append(f"{measure.name!r}: expected small letters, digits and _, and a letter first")
+        if measure.kind not in BOUNDS:
+            faults.append(f"{measure.name}: kind {measure.kind}, expected one of {', '.join(BOUNDS)}")
+        if measure.one_where_rightly_empty and measure.kind != "share":
+            faults.append(f"{measure.name}: kind {measure.kind} is 1 where nothing is there, expected share")
     if faults:
         raise ValueError("table of measures: " + "; ".join(faults))
     return measures

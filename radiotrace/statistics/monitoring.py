@@ -247,7 +247,7 @@ def _flagged(reference: dict, cases: list[dict]) -> dict:
     old, new = side(kept["values"], kept["n_undefined"]), side(*_values(cases, "output", feature))
     p = None
     if min(old["n"], new["n"]) >= N_MIN:
-        table = [[one["flagged"], one["n"] - one["flagged"]] for one in (new, old)]
+        table = [[counts["flagged"], counts["n"] - counts["flagged"]] for counts in (new, old)]
         test: Any = stats.fisher_exact(table, alternative="greater")
         p = float(test.pvalue)
     return {**reference["flagging"], "reference": old, "new": new, "p": p}

@@ -78,7 +78,11 @@ def compare(
     )
     level = 1 - 0.05 / max(len(compared), 1)
     p_of = {group.comparison: sides[group].p() for group in compared_groups if group.comparison in compared}
-    adjusted = stats.false_discovery_control([p_of[one] for one in compared], method="by") if compared else []
+    adjusted = (
+        stats.false_discovery_control([p_of[comparison] for comparison in compared], method="by")
+        if compared
+        else []
+    )
     adjusted_of = dict(zip(compared, map(float, adjusted), strict=True))
     rows = []
     for group in compared_groups:
@@ -119,7 +123,13 @@ def named_once(groups: dict[str, dict[str, str]]) -> list[Group]:
     for (inside, outside), aliases in names.items():
         (_, attribute, name), *others = sorted(aliases)
         named.append(
-            Group(attribute, name, tuple(f"{one}: {group}" for _, one, group in others), inside, outside)
+            Group(
+                attribute,
+                name,
+                tuple(f"{other_attribute}: {group}" for _, other_attribute, group in others),
+                inside,
+                outside,
+            )
         )
     return sorted(named, key=lambda group: (group.attribute, group.name))
 

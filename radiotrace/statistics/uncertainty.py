@@ -150,21 +150,21 @@ def threshold(scores: dict[str, float], subject_of: dict[str, str], share: float
     )
 
 
-def surprise(flagged: int, of: int, threshold: Threshold) -> float | None:
+def surprise(flagged: int, n_subjects: int, threshold: Threshold) -> float | None:
     """Chance that so many new subjects or more lie above a threshold, had they been drawn like those that it
     was set on.
 
     Args:
-        flagged, of: subjects.
+        flagged, n_subjects: of them, those that lie above it, and all.
 
     Returns:
         A share, small where the new ones are unlike the old ones or the old ones unlike what they were drawn
         from; None where there is no threshold. Beta-binomial.
     """
-    if threshold.above is None or threshold.share_expected is None or not of:
+    if threshold.above is None or threshold.share_expected is None or not n_subjects:
         return None
     above = round(threshold.share_expected * (threshold.n_subjects + 1))
-    return float(stats.betabinom.sf(flagged - 1, of, above, threshold.n_subjects + 1 - above))
+    return float(stats.betabinom.sf(flagged - 1, n_subjects, above, threshold.n_subjects + 1 - above))
 
 
 def flagging(

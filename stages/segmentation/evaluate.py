@@ -192,8 +192,8 @@ def maps(passes: uncertainty.Passes, like) -> dict:
 def written(out: Path, case_id: str, prediction, maps_of: dict[str, dict]) -> dict:
     """Writes the volumes of one case; what its entry says of them."""
     volumes.write(prediction, out / "predictions" / f"{case_id}.nii.gz")
-    for kind, found in maps_of.items():
-        for name, volume in found.items():
+    for kind, volume_of in maps_of.items():
+        for name, volume in volume_of.items():
             volumes.write(volume, out / "uncertainty" / f"{case_id}.{kind}.{name}.nii.gz")
     return {
         "prediction": f"{case_id}.nii.gz",
@@ -377,8 +377,8 @@ def main(args):
     model = TrainedModel.of(train, args.weights)
     runs_beside = members.read(args.members, train.record(), split)
     others = [
-        TrainedModel.of(TrainingRun.of(one), f"{args.members}/{name}/{members.WEIGHTS}")
-        for name, one in runs_beside.items()
+        TrainedModel.of(TrainingRun.of(member), f"{args.members}/{name}/{members.WEIGHTS}")
+        for name, member in runs_beside.items()
     ]
     unseen = members.strangers(runs_beside, split, "validation") if runs_beside else None
     common = {
@@ -418,7 +418,7 @@ def main(args):
             "methods": methods.texts(settings),
             "surface_tolerance_mm": settings.surface_tolerance_mm,
             "members": [
-                {key: one[key] for key in ("run_id", "weights_sha256")} for one in runs_beside.values()
+                {key: member[key] for key in ("run_id", "weights_sha256")} for member in runs_beside.values()
             ],
             **summarise(observed, decided, groups_of(test, dataset, observed), labels, settings),
         }

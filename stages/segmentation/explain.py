@@ -106,9 +106,11 @@ def explain_label(
         settings: the section explain of params.yaml, and the seed.
         seed: of the random places.
     """
-    patch, part, inside = windows.one_pass(image_czyx, model.recipe, explain.centre(mask_zyx, spacing_zyx))
+    patch, of_image, inside = windows.one_pass(
+        image_czyx, model.recipe, explain.centre(mask_zyx, spacing_zyx)
+    )
     on_patch = np.zeros(patch.shape[1:], bool)
-    on_patch[inside] = mask_zyx[part]
+    on_patch[inside] = mask_zyx[of_image]
 
     def activation(network, level):
         return explain.seg_grad_cam(
@@ -122,21 +124,21 @@ def explain_label(
     measured = explain.measures(
         maps,
         settings.level,
-        [activation(other, settings.level) for other in model.others],
-        mask_zyx[part],
+        [activation(random_network, settings.level) for random_network in model.others],
+        mask_zyx[of_image],
         spacing_zyx,
         settings.near_mm,
-        image_czyx[(slice(None), *part)],
+        image_czyx[(slice(None), *of_image)],
         segment,
         [np.random.default_rng([*seed, number]) for number in range(settings.repetitions)],
     )
     whole = np.zeros(mask_zyx.shape, np.float32)
-    whole[part] = explain.scaled(maps[settings.level])
+    whole[of_image] = explain.scaled(maps[settings.level])
     return measured | {
         "predicted_voxels": int(mask_zyx.sum()),
-        "whole_image": whole[part].shape == whole.shape,
-        "window_start_voxels": volumes.to_zyx([side.start for side in part]),
-        "window_voxels": volumes.to_zyx(whole[part].shape),
+        "whole_image": whole[of_image].shape == whole.shape,
+        "window_start_voxels": volumes.to_zyx([side.start for side in of_image]),
+        "window_voxels": volumes.to_zyx(whole[of_image].shape),
     }, whole
 
 
@@ -222,10 +224,10 @@ def main(args):
     dataset = records.read(args.dataset, "dataset")
     described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
     spec = train.network
-    if found := faults(settings, train.labels, spec):
+    if broken := faults(settings, train.labels, spec):
         raise StageError(
-            f"{len(found)} parameters do not fit this run",
-            found,
+            f"{len(broken)} parameters do not fit this run",
+            broken,
             "Correct params.yaml, then run 'dvc repro'.",
         )
     labels = {
@@ -253,7 +255,7 @@ def main(args):
             if case["case_id"] == chosen[rank]
         ]:
             case_id = case["case_id"]
-            said, maps, image = explain_case(
+            entry_of, maps, image = explain_case(
                 model,
                 parts.image({"channels": described[case_id]}, Path(args.data)),
                 volumes.read_canonical(
@@ -271,9 +273,11 @@ def main(args):
                     continue
                 path = Path("maps") / f"{case_id}_{value}.nii.gz"
                 volumes.write(on(maps[name][1], image.grid), out / path)
-                said[name] |= {"map": path.as_posix(), "map_sha256": records.sha256(out / path)}
+                entry_of[name] |= {"map": path.as_posix(), "map_sha256": records.sha256(out / path)}
                 rows.append(figure_row(title, image, *maps[name][::-1]))
-            cases.append({"rank": rank, "case_id": case_id, "subject_id": case["subject_id"], "labels": said})
+            cases.append(
+                {"rank": rank, "case_id": case_id, "subject_id": case["subject_id"], "labels": entry_of}
+            )
             errors.log(f"explain: {rank} case, {case_id}")
         record = {
             "run_id": train.run_id,
@@ -285,8 +289,8 @@ def main(args):
             "level": settings.level,
             "near_mm": settings.near_mm,
             "repetitions": settings.repetitions,
-            "n_maps": sum(one is not None for case in cases for one in case["labels"].values()),
-            "n_undefined": sum(one is None for case in cases for one in case["labels"].values()),
+            "n_maps": sum(entry is not None for case in cases for entry in case["labels"].values()),
+            "n_undefined": sum(entry is None for case in cases for entry in case["labels"].values()),
             "cases": cases,
         }
         records.write(out / "explain.json", record, "explain")

@@ -43,15 +43,15 @@ STEPS_REACH = 2.5
 def measure(
     work: tuple[dict, str], raw: Path, model: TrainedModel, settings: RobustnessParams, instructions: str
 ) -> dict:
-    """A part of the entry of a case in the record 'robustness_cases'.
+    """A piece of the entry of a case in the record 'robustness_cases'.
 
     Args:
-        work: a case of parts.cases; and which part: a corruption, SHIFTS (and the image as it is), or
-            ATTACKS.
+        work: a case of parts.cases; and which piece of its entry: a corruption, SHIFTS (and the image as
+            it is), or ATTACKS.
         settings: the section robustness of params.yaml, and the seed.
         instructions: what numerics.configure says on the machine that runs the stage.
     """
-    case, part = work
+    case, piece = work
     network = trained.ready(model, settings.threads, instructions)
     image, label_map = parts.image(case, raw), parts.label_map(case, raw)
     reference_zyx = volumes.array_zyx(label_map)
@@ -71,8 +71,8 @@ def measure(
         }
 
     def corrupted(severity):
-        rng = randomness.generator(settings.seed, f"{part}\n{case['case_id']}")
-        return scores(*corruptions.apply_to_channels(part, severity, image, rng))["dice"]
+        rng = randomness.generator(settings.seed, f"{piece}\n{case['case_id']}")
+        return scores(*corruptions.apply_to_channels(piece, severity, image, rng))["dice"]
 
     def shifted(shift_voxels):
         movement = (np.eye(3), -np.array(volumes.to_zyx(shift_voxels), float))
@@ -80,14 +80,14 @@ def measure(
         changed = image.with_values(np.stack(values_czyx))
         return {"shift_voxels": shift_voxels, **scores(changed, movement)}
 
-    if part == ATTACKS:
+    if piece == ATTACKS:
         return {ATTACKS: attack(case["case_id"], image, label_map, network, model, settings)}
-    if part == SHIFTS:
+    if piece == SHIFTS:
         clean = scores(image.with_values(image.values_czyx.astype(np.float32)))
         chosen = robustness.shifts_of(image.grid.size_voxels)
         shifts = [{"shift_voxels": (0, 0, 0), **clean}, *map(shifted, chosen)]
         return {"clean": clean["dice"], SHIFTS: shifts, "repeatability": robustness.repeatability(shifts)}
-    return {"corruptions": {part: [corrupted(severity) for severity in corruptions.SEVERITIES]}}
+    return {"corruptions": {piece: [corrupted(severity) for severity in corruptions.SEVERITIES]}}
 
 
 def entry(case: dict, results: list[dict]) -> dict:
@@ -141,7 +141,7 @@ def attack(
         prediction = windows.predict(attacked[0], network, recipe).argmax(0).numpy()
         return metrics.dice_per_label(reference, prediction, model.labels)
 
-    def of(name, eps):
+    def attack_of(name, eps):
         rng, step = randomness.generator(settings.seed, f"{name}\n{case_id}"), STEPS_REACH * eps / steps
         return {
             "noise": lambda: adversarial.noise(image, eps, rng),
@@ -153,7 +153,7 @@ def attack(
     return {
         "clean": dice(image),
         "attacks": {
-            name: [{"eps_sd": eps, "dice": dice(of(name, eps))} for eps in settings.adversarial.eps_sd]
+            name: [{"eps_sd": eps, "dice": dice(attack_of(name, eps))} for eps in settings.adversarial.eps_sd]
             for name in ("noise", "fgsm", "pgd", "segpgd")
         },
     }
@@ -183,7 +183,7 @@ def main(args):
         work = {case_id: [SHIFTS, *([ATTACKS] if case_id in attacked else []), *names] for case_id in chosen}
         measured = each(
             measure,
-            [(test[case_id], part) for case_id in chosen for part in work[case_id]],
+            [(test[case_id], piece) for case_id in chosen for piece in work[case_id]],
             raw=Path(args.data),
             model=model,
             settings=settings,

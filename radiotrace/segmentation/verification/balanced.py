@@ -45,29 +45,29 @@ def check(clone: Clone) -> Check:
         if split["cases"].get(case["case_id"], {}).get("part") == "validation"
     ]
     cases = learner.cases(Path(root) / "build/ingest/volumes", entries, recipe.channels, 0)
-    made = None
+    offsets = None
     if settings.balance_volumes and entries:
-        made, _ = balance.offsets(
+        offsets, _ = balance.offsets(
             (windows.predict(sample.image_czyx, network, recipe), sample.label_zyx) for sample in cases
         )
-    result = Check(5, WHAT, unlike(run.preprocessing.logit_offsets, made))
+    result = Check(5, WHAT, unlike(run.preprocessing.logit_offsets, offsets))
     if recipe.multiple != (step := architecture.multiple(model.network)):
         result.faults.append(f"train.json: preprocessing.multiple states {recipe.multiple}, found {step}")
     return result
 
 
-def unlike(stated: Sequence[float] | None, made: Sequence[float] | None) -> list[str]:
+def unlike(stated: Sequence[float] | None, remade: Sequence[float] | None) -> list[str]:
     """Where offsets are not those that were found again; None where there are none."""
-    if stated is None or made is None or len(stated) != len(made):
+    if stated is None or remade is None or len(stated) != len(remade):
         return (
             []
-            if stated == made
-            else [f"train.json: logit_offsets state {_shown(stated)}, found {_shown(made)}"]
+            if stated == remade
+            else [f"train.json: logit_offsets state {_shown(stated)}, found {_shown(remade)}"]
         )
     return [
-        f"train.json: logit_offsets of label {label} state {one:+.3f}, found {other:+.3f}"
-        for label, (one, other) in enumerate(zip(stated, made, strict=True))
-        if not abs(one - other) <= TOLERANCE
+        f"train.json: logit_offsets of label {label} state {stated_offset:+.3f}, found {remade_offset:+.3f}"
+        for label, (stated_offset, remade_offset) in enumerate(zip(stated, remade, strict=True))
+        if not abs(stated_offset - remade_offset) <= TOLERANCE
     ]
 
 

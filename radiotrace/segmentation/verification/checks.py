@@ -20,19 +20,19 @@ DERIVED, OPENED = rederive.DERIVED, rederive.OPENED
 
 def measure_again(clone: Clone) -> Check:
     """Level 4: each case's measures and all summaries, made again from label maps."""
-    found = judged.read(clone.root, tasks.declared(TASK))
+    run = judged.read(clone.root, tasks.declared(TASK))
     from radiotrace.segmentation import recompute  # here, because it imports torch
 
-    made = _entries(found, None)
+    entries = _entries(run, None)
     faults = []
-    for case, again in zip(found.cases, made, strict=True):
+    for case, again in zip(run.cases, entries, strict=True):
         faults += differences.compared(f"metrics/cases.json: {case['case_id']}", case, again)
     # From the measures as they are recorded, as evaluate does it: rounding moves the last digit of an
     # interval.
-    settings = EvaluateParams.of(found.params)
-    summaries = recompute.summaries(records.canonical(made), found.metrics["decisions"], settings)
+    settings = EvaluateParams.of(run.params)
+    summaries = recompute.summaries(records.canonical(entries), run.metrics["decisions"], settings)
     for name, value in summaries.items():
-        stated = found.metrics.get(name)
+        stated = run.metrics.get(name)
         faults += differences.compared(f"metrics/metrics.json: {name}", stated, value)
     return Check(
         4,
@@ -58,26 +58,26 @@ def under(run: Judged, fault: str) -> dict:
     """The record 'metrics' under a seeded fault of the predictions, as far as it follows from its cases."""
     from radiotrace.segmentation import recompute  # here, because it imports torch
 
-    made = _entries(run, fault)
-    return run.metrics | recompute.summaries(made, run.metrics["decisions"], EvaluateParams.of(run.params))
+    entries = _entries(run, fault)
+    return run.metrics | recompute.summaries(entries, run.metrics["decisions"], EvaluateParams.of(run.params))
 
 
 def predict_again(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
-    found = judged.read(root, tasks.declared(TASK))
+    run = judged.read(root, tasks.declared(TASK))
     train = TrainingRun.of(records.read(root / "build/train/train.json", "train"))
     from radiotrace.imaging import parts, volumes
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained
 
     model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
-    threads = found.params["threads"]
+    threads = run.params["threads"]
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
-    test, faults = parts.cases(found.dataset, found.split, "test"), []
-    for case in found.cases:
-        stored = volumes.read_canonical(found.predictions / case["prediction"], case["prediction_sha256"])
-        again, _ = windows.segment(parts.image(test[case["case_id"]], found.data), network, model.recipe)
+    test, faults = parts.cases(run.dataset, run.split, "test"), []
+    for case in run.cases:
+        stored = volumes.read_canonical(run.predictions / case["prediction"], case["prediction_sha256"])
+        again, _ = windows.segment(parts.image(test[case["case_id"]], run.data), network, model.recipe)
         stored_zyx, again_zyx = volumes.array_zyx(stored), volumes.array_zyx(again)
         n_differing = "all"
         if stored_zyx.shape == again_zyx.shape:

@@ -43,8 +43,8 @@ class Comparison:
     p: float | None
 
     def __str__(self) -> str:
-        said = "too few subjects" if self.p is None else f"p {self.p:.2g}"
-        return f"{self.lower} lower than {self.than}: {said} ({self.n[0]} and {self.n[1]} subjects)"
+        significance = "too few subjects" if self.p is None else f"p {self.p:.2g}"
+        return f"{self.lower} lower than {self.than}: {significance} ({self.n[0]} and {self.n[1]} subjects)"
 
 
 def compared(losses: dict[str, dict[str, float]], lower: str, than: str) -> Comparison:
@@ -53,13 +53,13 @@ def compared(losses: dict[str, dict[str, float]], lower: str, than: str) -> Comp
     Args:
         losses: part -> subject -> mean loss.
     """
-    one, other = (list(losses.get(part, {}).values()) for part in (lower, than))
+    lower_losses, than_losses = (list(losses.get(part, {}).values()) for part in (lower, than))
     p = None
-    if min(len(one), len(other)) >= SUBJECTS:
+    if min(len(lower_losses), len(than_losses)) >= SUBJECTS:
         from scipy import stats  # here, as numpy below: the command line starts without them
 
-        p = float(stats.mannwhitneyu(one, other, alternative="less").pvalue)
-    return Comparison(lower, than, (len(one), len(other)), p)
+        p = float(stats.mannwhitneyu(lower_losses, than_losses, alternative="less").pvalue)
+    return Comparison(lower, than, (len(lower_losses), len(than_losses)), p)
 
 
 def judged(losses: dict[str, dict[str, float]]) -> tuple[list[str], list[str]]:
@@ -84,13 +84,13 @@ def judged(losses: dict[str, dict[str, float]]) -> tuple[list[str], list[str]]:
         warned.append(
             f"{known}, but train is not lower than test: the test part looks like what it has learnt"
         )
-    said = [f"{comparison}" for comparison in (*against, known) if comparison.p is None]
+    undecided = [f"{comparison}" for comparison in (*against, known) if comparison.p is None]
     if known.p is not None and not _is_lower(known):
-        said.append(
+        undecided.append(
             f"{known}: it does not know its training cases better either, so that this rule has "
             f"little power here"
         )
-    return warned, said
+    return warned, undecided
 
 
 def _is_lower(comparison: Comparison) -> bool:
@@ -103,16 +103,18 @@ def check(clone: Clone) -> Check:
     import numpy as np
 
     losses = losses_of(clone)
-    warned, said = judged(losses)
+    warned, undecided = judged(losses)
     means = ", ".join(
-        f"{part} {np.mean(list(of.values())):.4f} ({len(of)} subjects)" for part, of in losses.items() if of
+        f"{part} {np.mean(list(of_subject.values())):.4f} ({len(of_subject)} subjects)"
+        for part, of_subject in losses.items()
+        if of_subject
     )
     return Check(
         5,
         WHAT,
-        skipped=[f"cannot say: {line}" for line in said],
+        skipped=[f"cannot say: {line}" for line in undecided],
         warned=[f"{line} ({RULE}; mean losses: {means})" for line in warned],
-        looked=bool(warned) or not said,
+        looked=bool(warned) or not undecided,
     )
 
 
@@ -141,7 +143,7 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
     model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
     threads = run.params.threads
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
-    recipe, found = model.recipe, {}
+    recipe, losses = model.recipe, {}
     for part in ("train", "validation", "test"):
         of_subject: dict[str, list[float]] = {}
         for case in parts.cases(dataset, split, part).values():
@@ -151,8 +153,8 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
                 volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
             )
             of_subject.setdefault(case["subject_id"], []).append(loss(logits, truth))
-        found[part] = {subject: float(np.mean(values)) for subject, values in sorted(of_subject.items())}
-    return found
+        losses[part] = {subject: float(np.mean(values)) for subject, values in sorted(of_subject.items())}
+    return losses
 
 
 def loss(logits: np.ndarray, truth_zyx: np.ndarray) -> float:

@@ -33,13 +33,13 @@ def trained(sources: Sources) -> list[str]:
     data set and its parameters."""
     train, settings = sources.train, TrainParams.of(sources.params("train")).record()
     stated = {key: train[key] for key in ("cases", "labels", "excluded", "params")}
-    made = {
+    derived = {
         "cases": {part: sources.part(part) for part in train["cases"]},
         "labels": sources["split"]["labels"],
         "excluded": sources["split"]["excluded"],
         "params": settings,
     }
-    faults = differences.compared(TRAIN, stated, made)
+    faults = differences.compared(TRAIN, stated, derived)
     declared = channels.of_dataset(sources["dataset"]["dataset"])
     spec = {
         **sources["dataset"]["canonical"],
@@ -121,12 +121,12 @@ def metrics(sources: Sources) -> list[str]:
 
     settings = EvaluateParams.of(sources.params("evaluate"))
     stated, rows = sources["metrics"], sources["cases"]["cases"]
-    table = {"measures": [one.record() for one in measures.TABLE]}
+    table = {"measures": [measure.record() for measure in measures.TABLE]}
     wrong = differences.compared("metrics.json", stated["measures"], table["measures"], "/measures")
     if wrong := wrong + measure_table.misfits_of_cases(table, rows):
         return wrong  # nothing can be made of them
-    made = recompute.summaries(rows, stated["decisions"], settings)
-    made |= {
+    derived = recompute.summaries(rows, stated["decisions"], settings)
+    derived |= {
         "methods": methods.texts(settings),
         "n_cases": len(rows),
         "n_subjects": len({row["subject_id"] for row in rows}),
@@ -135,7 +135,7 @@ def metrics(sources: Sources) -> list[str]:
         "run_id": sources.train["run_id"],
         "excluded": sources.train["excluded"],
     }
-    faults = differences.compared("metrics.json", {key: stated.get(key) for key in made}, made)
+    faults = differences.compared("metrics.json", {key: stated.get(key) for key in derived}, derived)
     decided = {"part": "validation", "n_cases": len(sources.part("validation"))}
     return faults + differences.compared(
         "metrics.json", {key: stated["decisions"][key] for key in decided}, decided, "/decisions"
@@ -159,13 +159,13 @@ def robustness(sources: Sources) -> list[str]:
 
     settings = RobustnessParams.of(sources.params("robustness"))
     rows, stated = robustness_cases(sources), sources["robustness"]
-    made = robust.summarise(rows, settings.criterion_dice)
-    for name, row in made["corruptions"].items():
+    derived = robust.summarise(rows, settings.criterion_dice)
+    for name, row in derived["corruptions"].items():
         row |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
     steps = ("steps", "step_per_eps")
-    made["adversarial"] |= {key: stated["adversarial"][key] for key in steps}
-    made |= {"run_id": sources.train["run_id"], "part": "test", "excluded": sources.train["excluded"]}
-    faults = differences.compared("robustness.json", stated, made)
+    derived["adversarial"] |= {key: stated["adversarial"][key] for key in steps}
+    derived |= {"run_id": sources.train["run_id"], "part": "test", "excluded": sources.train["excluded"]}
+    faults = differences.compared("robustness.json", stated, derived)
     faults += differences.compared(
         "robustness.json", stated["adversarial"]["steps"], settings.adversarial.steps, "/adversarial/steps"
     )
@@ -196,7 +196,7 @@ def explain(sources: Sources) -> list[str]:
     stated, rows = sources["explain"], sources["cases"]["cases"]
     chosen = ranking.worst_median_best(rows)
     labels = [label for case in stated["cases"] for label in case["labels"].values()]
-    made = {
+    derived = {
         "cases": [(rank, chosen[rank]) for rank in ("worst", "median")],
         "definitions": explaining.DEFINITIONS,
         "n_test_cases": len(rows),
@@ -208,10 +208,10 @@ def explain(sources: Sources) -> list[str]:
         **{key: getattr(settings, key) for key in ("level", "near_mm", "repetitions")},
     }
     facts = {
-        **{key: stated[key] for key in made},
+        **{key: stated[key] for key in derived},
         "cases": [[case["rank"], case["case_id"]] for case in stated["cases"]],
     }
-    faults = differences.compared("explain.json", facts, made)
+    faults = differences.compared("explain.json", facts, derived)
     folder = sources.clone.root / "build/explain"
     for label in labels:
         if (
@@ -235,7 +235,7 @@ def reference(sources: Sources) -> list[str]:
     held_out = [name for part in ("validation", "test") for name in sources.part(part)]
     parts = [part for part in ("test", "validation") if sources.part(part)]
     limit = decided["prediction"]
-    made = {
+    derived = {
         "run_id": sources.train["run_id"],
         "weights_sha256": sources.train["weights_sha256"],
         "parts": parts,
@@ -245,7 +245,7 @@ def reference(sources: Sources) -> list[str]:
         "flagging": None if limit is None else {"feature": "entropy", "above": limit},
         "how": {key: monitoring.HOW[key] for key in ("subjects", "psi")},
     }
-    faults = differences.compared(REFERENCE, {key: stated[key] for key in made}, made)
+    faults = differences.compared(REFERENCE, {key: stated[key] for key in derived}, derived)
     for group in monitoring.GROUPS:
         for name, row in stated[group].items():
             counted = {

@@ -55,11 +55,11 @@ def check(clone: Clone) -> Check:
     prepared = recipe.Recipe.of(Preprocessing.of(model["preprocessing"]))
     for case in cases:
         image = parts.image(test[case["case_id"]], root / "data")
-        made, _ = windows.segment(image, network, prepared)
+        predicted, _ = windows.segment(image, network, prepared)
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )
-        result.faults += unlike(case["case_id"], volumes.array_zyx(stored), volumes.array_zyx(made))
+        result.faults += unlike(case["case_id"], volumes.array_zyx(stored), volumes.array_zyx(predicted))
     return result
 
 
