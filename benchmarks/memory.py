@@ -7,6 +7,7 @@ name each of 50 cases many times: a volume is read again for each name, as those
 """
 
 import argparse
+import dataclasses
 import resource
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from radiotrace import records
 from radiotrace.imaging import channels, volumes
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, learner
@@ -23,13 +25,13 @@ from radiotrace.segmentation import augmentation, learner
 def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
     """Cases drawn from, and the peak of this process's resident memory in 10^6 bytes."""
     settings = TrainParams.of(params.load("params.yaml", "train", seed=True))
-    described = records.read("build/ingest/dataset.json", "dataset")
+    described = Dataset.of(records.read("build/ingest/dataset.json", "dataset"))
     entries = [
-        case | {"case_id": f"{case['case_id']}-{copy}"}
+        dataclasses.replace(case, case_id=f"{case.case_id}-{copy}")
         for copy in range(times)
-        for case in described["cases"][:50]
+        for case in described.cases[:50]
     ]
-    declared = channels.of_dataset(described["dataset"])
+    declared = channels.of_dataset(described.dataset)
     normalised = channels.normalised(declared, settings.clip_percentiles)
     cases = learner.cases("build/ingest/volumes", entries, normalised, cache_mb)
     patch_zyx = volumes.to_zyx(settings.patch_voxels)
@@ -40,7 +42,7 @@ def peak_mb(times: int, cache_mb: float) -> tuple[int, float]:
             augmentation.draw_patch(
                 cases[draw.case],
                 patch_zyx,
-                len(described["dataset"]["labels"]),
+                len(described.dataset.labels),
                 variation,
                 draw.generator(0, 1, cases.case_ids[draw.case]),
             )

@@ -28,6 +28,7 @@ from radiotrace import records
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
 from radiotrace.learning import numerics, trained
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.train import TrainingRun
 from radiotrace.segmentation import results
 
@@ -59,7 +60,7 @@ def pairs(train) -> list[tuple]:
     for case in (
         case
         for part in ("train", "validation", "test")
-        for case in parts.cases(dataset, split, part).values()
+        for case in parts.cases(Dataset.of(dataset), split, part).values()
     ):
         image, reference = parts.image(case, Path("data")), parts.label_map(case, Path("data"))
         prediction, _ = windows.segment(image, network, model.recipe)

@@ -22,6 +22,7 @@ from radiotrace import records
 from radiotrace.inference import windows
 from radiotrace.learning import architecture
 from radiotrace.pipeline import params
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.segmentation import learner
 from stages.segmentation.train import network_spec, recipe_of
@@ -33,14 +34,12 @@ EPOCHS = 12  # enough to tell networks apart, in a third of the time of benchmar
 
 def seconds_per_case(settings: TrainParams, number: int = 20) -> float:
     """Median seconds that inference takes for a case of the example, in float32 as in evaluate."""
-    described = records.read("build/ingest/dataset.json", "dataset")
-    spec = network_spec(settings, len(described["dataset"]["labels"]))
+    described = Dataset.of(records.read("build/ingest/dataset.json", "dataset"))
+    spec = network_spec(settings, len(described.dataset.labels))
     network = architecture.build(spec, settings.seed).eval()
     recipe = recipe_of(settings, described, spec)
     cases, found = (
-        learner.cases(
-            "build/ingest/volumes", described["cases"][:number], recipe.channels, settings.cache_mb
-        ),
+        learner.cases("build/ingest/volumes", described.cases[:number], recipe.channels, settings.cache_mb),
         [],
     )
     for sample in cases:

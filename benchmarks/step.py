@@ -21,6 +21,7 @@ from radiotrace import records
 from radiotrace.learning import architecture, devices, dropout, fit, numerics
 from radiotrace.learning.order import Order
 from radiotrace.pipeline import params
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, learner, losses
@@ -36,8 +37,8 @@ def timings(settings: TrainParams, steps: int, warm_up: int = 5) -> dict[str, li
     Args:
         settings: the section train of params.yaml, and the seed.
     """
-    described = records.read("build/ingest/dataset.json", "dataset")
-    labels = described["dataset"]["labels"]
+    described = Dataset.of(records.read("build/ingest/dataset.json", "dataset"))
+    labels = dict(described.dataset.labels)
     numerics.configure(settings.numerics, settings.threads)
     of_fit = fit_settings(settings)
     fabric = devices.launch(picked(devices.Hardware, settings, devices=1, nodes=1))
@@ -46,7 +47,7 @@ def timings(settings: TrainParams, steps: int, warm_up: int = 5) -> dict[str, li
     ema = copy.deepcopy(network)
     optimizer = fit.optimizer_of(network, of_fit)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
-    entries = described["cases"][: (steps + warm_up) * settings.batch_size]
+    entries = described.cases[: (steps + warm_up) * settings.batch_size]
     recipe = recipe_of(settings, described, spec)
     cases = learner.cases("build/ingest/volumes", entries, recipe.channels, settings.cache_mb)
     for index in range(len(cases)):

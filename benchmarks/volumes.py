@@ -23,6 +23,7 @@ from radiotrace import records
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import windows
 from radiotrace.learning import trained
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.train import TrainingRun
 from radiotrace.statistics import agreement, intervals
 
@@ -163,7 +164,7 @@ def balance_table(train: TrainingRun, dataset: dict, split: dict) -> str:
     ]
     for part in ("train", "validation", "test"):
         counted = []
-        for case in parts.cases(dataset, split, part).values():
+        for case in parts.cases(Dataset.of(dataset), split, part).values():
             image, reference = parts.image(case, Path("data")), parts.label_map(case, Path("data"))
             reference_zyx = volumes.array_zyx(
                 volumes.canonical(reference, plain.orientation, plain.spacing_mm, is_label_map=True)

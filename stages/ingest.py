@@ -10,24 +10,39 @@ A damaged image does not stop it: it is recorded, so that validate can list it a
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from radiotrace import errors, records
 from radiotrace.imaging import content, decoding, formats, headers, identity, image, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
-from radiotrace.records import merkle, raw_files
+from radiotrace.records import merkle
+from radiotrace.records.dataset import (
+    CanonicalGrid,
+    Case,
+    Dataset,
+    DeclaredChannel,
+    FileGrid,
+    Identity,
+    ImageFile,
+    Intensity,
+    LabelMapFile,
+    file_hashes,
+)
 from radiotrace.records.sections.ingest import IngestParams
 
+# The file of a channel, or that of a label map.
+Found = TypeVar("Found", ImageFile, LabelMapFile)
 
-def describe_image(array_zyx: np.ndarray) -> dict:
+
+def describe_image(array_zyx: np.ndarray) -> Intensity:
     """Range, mean, SD and percentiles of the finite voxels; all null when there is none."""
     finite = array_zyx[np.isfinite(array_zyx)].astype(np.float64)
     names = ("min", "p0_5", "median", "p99_5", "max", "mean", "sd")
     if not finite.size:
-        return {"intensity": dict.fromkeys(names)}
+        return Intensity(**dict.fromkeys(names))
     peak = np.abs(finite).max() or 1.0  # scaled, because the square of a large value is beyond float64
     unit = peak if peak > 1e150 else 1.0  # the same for differences, where they need it
     values = [
@@ -35,19 +50,17 @@ def describe_image(array_zyx: np.ndarray) -> dict:
         peak * (finite / peak).mean(),
         peak * (finite / peak).std(),
     ]
-    return {"intensity": {name: float(value) for name, value in zip(names, values, strict=True)}}
+    return Intensity(**{name: float(value) for name, value in zip(names, values, strict=True)})
 
 
-def describe_label_map(array_zyx: np.ndarray, spacing_mm) -> dict:
+def describe_label_map(array_zyx: np.ndarray, spacing_mm) -> dict[str, float]:
     """Volume of each value that occurs, background left out."""
     values, counts = np.unique(array_zyx[np.isfinite(array_zyx)], return_counts=True)
     voxel_mm3 = float(np.prod(spacing_mm))
     return {
-        "label_volumes_mm3": {
-            _plain(value): int(count) * voxel_mm3
-            for value, count in zip(values, counts, strict=True)
-            if value != 0
-        }
+        _plain(value): int(count) * voxel_mm3
+        for value, count in zip(values, counts, strict=True)
+        if value != 0
     }
 
 
@@ -68,12 +81,12 @@ def compact(volume, array_zyx: np.ndarray):
 def bring_in(
     raw: Path,
     path: str,
-    is_label_map: bool,
+    kind: type[Found],
     settings: IngestParams,
     out: Path,
     volume_path: str,
-    like: dict | None = None,
-) -> dict:
+    like: FileGrid | None = None,
+) -> Found:
     """Writes one file's canonical volume and returns its description; a fault takes the place of what is
     unknown.
 
@@ -85,89 +98,99 @@ def bring_in(
             grid before it is turned, so that the channels of a case stay on one. validate refuses a case
             whose channels lie apart.
     """
-    source = {
+    try:
+        file_content = content.read(raw / path)
+    except content.VolumeError as error:
+        return faulty(path, records.sha256(raw / path), str(error), kind)
+    sha256 = file_content.sha256
+    try:
+        headers.check_unit(file_content.data)
+        decoded = decoding.decode(file_content.data, path)
+    except content.VolumeError as error:
+        return faulty(path, sha256, errors.shown_short(str(error)), kind)
+    original = decoded.volume
+    if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
+        size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
+        fault = f"{original.GetDimension()}-D ({size}), {values} value(s) a voxel"
+        return faulty(path, sha256, fault, kind)
+    if "complex" in original.GetPixelIDTypeAsString():
+        fault = f"holds values of type {original.GetPixelIDTypeAsString()}"
+        return faulty(path, sha256, fault, kind)
+    laid = original
+    if like is not None and like.size_voxels == original.GetSize():
+        laid = image.on(volumes.array_zyx(original), image.Grid.of_record(like.record()))
+    try:
+        volume = volumes.canonical(laid, settings.orientation, settings.spacing_mm, kind is LabelMapFile)
+    except content.VolumeError as error:
+        return faulty(path, sha256, str(error), kind)
+    array = volumes.array_zyx(volume)
+    file = out / "volumes" / volume_path
+    volumes.write(compact(volume, array) if kind is LabelMapFile else volume, file)
+    found: dict[str, Any] = {
         "path": path,
-        "sha256": None,
+        "sha256": sha256,
         "fault": None,
+        "grid": FileGrid.of(volumes.grid(original)),
+        "pixel_type": original.GetPixelIDTypeAsString(),
+        "volume": volume_path,
+        "volume_sha256": records.sha256(file),
+        "voxels_sha256": identity.voxels_sha256(volume),
+        "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
+        "identifying_text": tuple(headers.identifying_text(original, decoded.free_text)),
+        "warnings": tuple(decoded.warnings) or None,
+    }
+    if kind is LabelMapFile:
+        found["label_volumes_mm3"] = describe_label_map(array, volume.GetSpacing())
+    else:
+        found["intensity"] = describe_image(array)
+    return kind(**found)
+
+
+def faulty(path: str, sha256: str, fault: str, kind: type[Found]) -> Found:
+    """What is known of a file that cannot be read."""
+    found: dict[str, Any] = {
+        "path": path,
+        "sha256": sha256,
+        "fault": fault,
         "grid": None,
         "pixel_type": None,
         "volume": None,
         "volume_sha256": None,
         "voxels_sha256": None,
         "non_finite_voxels": None,
-        "identifying_text": [],
+        "identifying_text": (),
     }
-    source |= {"label_volumes_mm3": None} if is_label_map else {"intensity": None}
-    try:
-        file_content = content.read(raw / path)
-    except content.VolumeError as error:
-        return source | {"sha256": records.sha256(raw / path), "fault": str(error)}
-    source["sha256"] = file_content.sha256
-    try:
-        headers.check_unit(file_content.data)
-        decoded = decoding.decode(file_content.data, path)
-    except content.VolumeError as error:
-        return source | {"fault": errors.shown_short(str(error))}
-    original = decoded.volume
-    if original.GetDimension() != 3 or original.GetNumberOfComponentsPerPixel() != 1:
-        size, values = " x ".join(map(str, original.GetSize())), original.GetNumberOfComponentsPerPixel()
-        return source | {"fault": f"{original.GetDimension()}-D ({size}), {values} value(s) a voxel"}
-    if "complex" in original.GetPixelIDTypeAsString():
-        return source | {"fault": f"holds values of type {original.GetPixelIDTypeAsString()}"}
-    laid = original
-    if like is not None and like["size_voxels"] == list(original.GetSize()):
-        laid = image.on(volumes.array_zyx(original), image.Grid.of_record(like))
-    try:
-        volume = volumes.canonical(laid, settings.orientation, settings.spacing_mm, is_label_map)
-    except content.VolumeError as error:
-        return source | {"fault": str(error)}
-    array = volumes.array_zyx(volume)
-    describe = describe_label_map(array, volume.GetSpacing()) if is_label_map else describe_image(array)
-    file = out / "volumes" / volume_path
-    volumes.write(compact(volume, array) if is_label_map else volume, file)
-    return (
-        source
-        | describe
-        | {
-            "grid": volumes.grid(original),
-            "pixel_type": original.GetPixelIDTypeAsString(),
-            "volume": volume_path,
-            "volume_sha256": records.sha256(file),
-            "voxels_sha256": identity.voxels_sha256(volume),
-            "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
-            "identifying_text": headers.identifying_text(original, decoded.free_text),
-        }
-        | ({"warnings": list(decoded.warnings)} if decoded.warnings else {})
+    found["label_volumes_mm3" if kind is LabelMapFile else "intensity"] = None
+    return kind(**found)
+
+
+def bring_in_case(case: formats.Case, raw: Path, settings: IngestParams, out: Path) -> Case:
+    """Writes the canonical volumes of a case, and returns its entry of the record 'dataset'. Several channels
+    are named as nnU-Net names them, _0000 and on."""
+    case_id, paths = case.case_id, case.images
+    suffixes = [""] if len(paths) == 1 else [f"_{number:04d}" for number in range(len(paths))]
+    names = [f"images/{case_id}{suffix}.nii.gz" for suffix in suffixes]
+    first = bring_in(raw, paths[0], ImageFile, settings, out, names[0])
+    further = [
+        bring_in(raw, path, ImageFile, settings, out, name, first.grid)
+        for path, name in zip(paths[1:], names[1:], strict=True)
+    ]
+    label_map = bring_in(raw, case.label_map, LabelMapFile, settings, out, f"label_maps/{case_id}.nii.gz")
+    return Case(
+        case_id=case_id,
+        subject_id=case.subject_id,
+        attributes=case.attributes,
+        image=first,
+        label_map=label_map,
+        further_channels=tuple(further) or None,
     )
 
 
-def bring_in_case(case: dict, raw: Path, settings: IngestParams, out: Path) -> dict:
-    """Writes the canonical volumes of a case, a formats.Case as a dict, and returns its entry of the record
-    'dataset'. Several channels are named as nnU-Net names them, _0000 and on."""
-    case_id, paths = case["case_id"], case["images"]
-    suffixes = [""] if len(paths) == 1 else [f"_{number:04d}" for number in range(len(paths))]
-    names = [f"images/{case_id}{suffix}.nii.gz" for suffix in suffixes]
-    first = bring_in(raw, paths[0], False, settings, out, names[0])
-    further = [
-        bring_in(raw, path, False, settings, out, name, first["grid"])
-        for path, name in zip(paths[1:], names[1:], strict=True)
-    ]
-    label_map = bring_in(raw, case["label_map"], True, settings, out, f"label_maps/{case_id}.nii.gz")
-    return {
-        "case_id": case_id,
-        "subject_id": case["subject_id"],
-        "attributes": case["attributes"],
-        raw_files.IMAGE: first,
-        **({raw_files.FURTHER: further} if further else {}),
-        raw_files.LABEL_MAP: label_map,
-    }
-
-
-def declared_channels(dataset: formats.Dataset) -> dict:
+def declared_channels(dataset: formats.Dataset) -> tuple[DeclaredChannel, ...] | None:
     """What the record says of several channels; of one, its modality says all."""
     if len(dataset.channels) == 1:
-        return {}
-    return {"channels": [channel.record() for channel in dataset.channels]}
+        return None
+    return tuple(DeclaredChannel.of(channel.record()) for channel in dataset.channels)
 
 
 def main(args):
@@ -179,28 +202,28 @@ def main(args):
         for note in dataset.notes:
             errors.log(f"ingest: {note}")
         for number, case in enumerate(
-            each(bring_in_case, map(asdict, dataset.cases), raw=Path(args.data), settings=settings, out=out),
+            each(bring_in_case, dataset.cases, raw=Path(args.data), settings=settings, out=out),
             1,
         ):
             cases.append(case)
             if number % 50 == 0 or number == len(dataset.cases):
                 errors.log(f"ingest: {number}/{len(dataset.cases)} cases")
-        files = raw_files.hashes(cases)
+        files = file_hashes(cases)
         identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
         records.write(
             out / "dataset.json",
-            {
-                "dataset": dataset.identity
-                | declared_channels(dataset)
-                | {
-                    "labels": dataset.labels,
-                    "cases": len(cases),
-                    "root_sha256": merkle.root(files),
-                    "subjects": len({case["subject_id"] for case in cases}),
-                },
-                "canonical": {"orientation": settings.orientation, "spacing_mm": settings.spacing_mm},
-                "cases": cases,
-            },
+            Dataset(
+                Identity(
+                    **dataset.identity,
+                    labels=dataset.labels,
+                    cases=len(cases),
+                    subjects=len({case.subject_id for case in cases}),
+                    root_sha256=merkle.root(files),
+                    channels=declared_channels(dataset),
+                ),
+                CanonicalGrid(settings.orientation, settings.spacing_mm),
+                tuple(cases),
+            ).record(),
             "dataset",
         )
         records.write(

@@ -10,6 +10,7 @@ Stops   on any finding of severity error, with all findings; when no case is lef
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from radiotrace.errors import StageError
 from radiotrace.imaging import channels, checks, volumes
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import accepted
+from radiotrace.records.dataset import Case, Dataset, known
 from radiotrace.records.findings import Findings, Passed
 from radiotrace.records.sections.validate import ValidateParams
 
@@ -35,8 +37,8 @@ WAY_OUT = (
 
 
 def check_case(
-    case: dict,
-    labels: dict,
+    case: Case,
+    labels: Mapping[str, str],
     limits: ValidateParams,
     folder: Path,
     declared: tuple[channels.Channel, ...],
@@ -50,9 +52,9 @@ def check_case(
     """
     findings = checks.case_findings(case, labels, limits, declared)
     if not any(finding.severity == "error" for finding in findings):
-        source = case["label_map"]
-        label_map = volumes.read_canonical(folder / source["volume"], source["volume_sha256"])
-        findings += checks.label_map_findings(case["case_id"], volumes.array_zyx(label_map), labels, limits)
+        source = case.label_map
+        label_map = volumes.read_canonical(folder / known(source.volume), known(source.volume_sha256))
+        findings += checks.label_map_findings(case.case_id, volumes.array_zyx(label_map), labels, limits)
     return findings
 
 
@@ -86,11 +88,9 @@ def way_out(findings: list[checks.Finding]) -> str:
 
 def main(args):
     limits = ValidateParams.of(params.load(args.params, "validate"))
-    dataset = records.read(args.dataset, "dataset")
+    dataset = Dataset.of(records.read(args.dataset, "dataset"))
     excluded = accepted.excluded(limits.exclude)
-    if unknown := sorted(
-        {entry.case_id for entry in excluded} - {case["case_id"] for case in dataset["cases"]}
-    ):
+    if unknown := sorted({entry.case_id for entry in excluded} - {case.case_id for case in dataset.cases}):
         raise StageError(
             f"{len(unknown)} excluded cases are not in the data set",
             unknown,
@@ -99,10 +99,10 @@ def main(args):
     cases = accepted.cases(dataset, limits.exclude)
     if not cases:
         raise StageError(
-            f"0 cases to check: {len(dataset['cases'])} in the data set, {len(excluded)} excluded",
+            f"0 cases to check: {len(dataset.cases)} in the data set, {len(excluded)} excluded",
             way_out="Correct validate.exclude in params.yaml, or add cases.",
         )
-    labels, declared = dataset["dataset"]["labels"], channels.of_dataset(dataset["dataset"])
+    labels, declared = dataset.dataset.labels, channels.of_dataset(dataset.dataset)
     with parallel.pool(args) as each:
         of_cases = each(
             check_case, cases, labels=labels, limits=limits, folder=Path(args.volumes), declared=declared

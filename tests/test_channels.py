@@ -16,6 +16,7 @@ from radiotrace.inference import intensity, windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, members
 from radiotrace.records import accepted, raw_files
+from radiotrace.records.dataset import Case, file_hashes
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.segmentation import augmentation, dataset, features, losses, metrics
@@ -309,6 +310,9 @@ def source(number: int) -> dict:
         "sha256": f"{number:064x}",
         "voxels_sha256": f"{number:064x}",
         "fault": None,
+        "pixel_type": "32-bit float",
+        "volume": f"{number}.nii.gz",
+        "volume_sha256": f"{number:064x}",
         "grid": copy.deepcopy(GRID),
         "non_finite_voxels": 0,
         "identifying_text": [],
@@ -316,18 +320,23 @@ def source(number: int) -> dict:
     }
 
 
-def case(number: int = 0, **of_second) -> dict:
+def case(number: int = 0, **of_second) -> Case:
     """An entry of two channels, with changes to the second."""
-    return {
-        "case_id": f"case_{number}",
-        "subject_id": f"S{number}",
-        raw_files.IMAGE: source(10 * number + 1),
-        raw_files.FURTHER: [source(10 * number + 2) | of_second],
-        raw_files.LABEL_MAP: source(10 * number + 3) | {"label_volumes_mm3": {"1": 5.0}},
-    }
+    label_map = source(10 * number + 3) | {"label_volumes_mm3": {"1": 5.0}}
+    del label_map["intensity"]
+    return Case.of(
+        {
+            "case_id": f"case_{number}",
+            "subject_id": f"S{number}",
+            "attributes": {},
+            raw_files.IMAGE: source(10 * number + 1),
+            raw_files.FURTHER: [source(10 * number + 2) | of_second],
+            raw_files.LABEL_MAP: label_map,
+        }
+    )
 
 
-def findings(of_case: dict) -> list[checks.Finding]:
+def findings(of_case: Case) -> list[checks.Finding]:
     return checks.case_findings(of_case, LABELS, LIMITS, (T2, ADC))
 
 
@@ -386,11 +395,12 @@ def test_two_cases_that_share_any_channel_are_duplicates():
 def test_the_digest_of_an_image_is_of_all_its_channels():
     one, other = case(), case(voxels_sha256=f"{7:064x}")
     assert accepted.voxels_sha256(one) != accepted.voxels_sha256(other)
-    assert accepted.voxels_sha256({raw_files.IMAGE: source(1)}) == f"{1:064x}"
+    assert accepted.voxels_sha256(dataclasses.replace(one, further_channels=None)) == f"{1:064x}"
 
 
 def test_every_file_of_a_case_is_among_its_raw_files():
-    assert list(raw_files.hashes([case()])) == ["1.nii.gz", "2.nii.gz", "3.nii.gz"]
+    files = ["1.nii.gz", "2.nii.gz", "3.nii.gz"]
+    assert list(raw_files.hashes([case().record()])) == list(file_hashes([case()])) == files
 
 
 def test_members_take_the_same_channels_however_they_normalise_them():

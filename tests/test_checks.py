@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from radiotrace.imaging import checks
+from radiotrace.records.dataset import Case
 from radiotrace.records.sections.validate import ValidateParams
 from tests import phantoms
 
@@ -37,6 +38,9 @@ def clean(number: int = 0) -> dict:
     source = {
         "path": f"{number}.nii.gz",
         "fault": None,
+        "pixel_type": "32-bit float",
+        "volume": f"{number}.nii.gz",
+        "volume_sha256": f"{number:064x}",
         "grid": copy.deepcopy(GRID),
         "non_finite_voxels": 0,
         "identifying_text": [],
@@ -44,6 +48,7 @@ def clean(number: int = 0) -> dict:
     return {
         "case_id": f"case_{number:02d}",
         "subject_id": f"S{number}",
+        "attributes": {},
         "image": copy.deepcopy(source)
         | {"intensity": dict(INTENSITY), "voxels_sha256": f"{number:064x}", "sha256": f"{number:064x}"},
         "label_map": copy.deepcopy(source)
@@ -70,7 +75,7 @@ def names(findings) -> list[tuple[str, str]]:
 
 
 def of_case(case: dict, **limits):
-    return checks.case_findings(case, LABELS, replace(LIMITS, **limits))
+    return checks.case_findings(Case.of(case), LABELS, replace(LIMITS, **limits))
 
 
 # One case
@@ -272,7 +277,7 @@ def cases(count: int = 12) -> list[dict]:
 
 
 def of_set(made, **limits):
-    return checks.set_findings(made, LABELS, replace(LIMITS, **limits))
+    return checks.set_findings([Case.of(case) for case in made], LABELS, replace(LIMITS, **limits))
 
 
 def test_a_clean_set_gives_nothing():

@@ -1,5 +1,7 @@
 """dataset and learner: what is in a batch, and that (seed, epoch) alone decides it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from radiotrace.learning.cases import Cases
 from radiotrace.learning.order import Order
 from radiotrace.segmentation import augmentation, dataset, learner
 from radiotrace.segmentation.learner import SegmentationLearner
-from tests import phantoms
+from tests import entries, phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -64,12 +66,12 @@ def patches(*args, **options) -> dict[str, bytes]:
 @pytest.fixture
 def stored(tmp_path):
     """A folder of canonical volumes and the entry of its one case."""
-    entry = {"case_id": "phantom"}
+    found = {}
     for kind, volume in zip(("image", "label_map"), phantoms.pair(5), strict=True):
         path = tmp_path / f"{kind}.nii.gz"
         volumes.write(volume, path)
-        entry[kind] = {"volume": path.name, "volume_sha256": records.sha256(path)}
-    return tmp_path, entry
+        found[kind] = {"volume": path.name, "volume_sha256": records.sha256(path)}
+    return tmp_path, entries.case("phantom", **found)
 
 
 def test_an_epoch_has_every_case_once():
@@ -207,7 +209,7 @@ def cache(stored, cases: float) -> Cases[dataset.Sample]:
     folder, entry = stored
     one = dataset.read(folder, entry, phantoms.channels()).bytes
     return learner.cases(
-        folder, [entry | {"case_id": name} for name in "abc"], phantoms.channels(), cases * one / 1e6
+        folder, [replace(entry, case_id=name) for name in "abc"], phantoms.channels(), cases * one / 1e6
     )
 
 

@@ -18,7 +18,7 @@ from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import methods
 from stages.segmentation import evaluate
-from tests import phantoms, projects
+from tests import entries, phantoms, projects
 from tests.test_results import CASES
 
 SETTINGS = EvaluateParams(
@@ -130,13 +130,14 @@ def test_groups_are_the_attributes_and_what_every_image_has():
         case_id: {"attributes": {"site": site}}
         for case_id, site in (("a", "north"), ("b", ""), ("c", "south"))
     }
-    dataset = {
-        "dataset": {"modality": "MRI"},
-        "cases": [
-            {"case_id": case_id, "image": {"pixel_type": "float", "intensity": {"p99_5": scale}}}
+    dataset = entries.dataset(
+        *(
+            entries.case(
+                case_id, image={"pixel_type": "float", "intensity": entries.INTENSITY | {"p99_5": scale}}
+            )
             for case_id, scale in (("a", 255.0), ("b", 99.0), ("c", 1e5), ("d", 1.0))
-        ],
-    }
+        )
+    )
     observed = [
         {"entry": one, "monitored": {"features": {"input": {"snr": snr}}}}
         for one, snr in zip(CASES, (20, None, 10), strict=True)

@@ -17,6 +17,7 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import identity, volumes
 from radiotrace.pipeline import stage
+from radiotrace.records.dataset import ImageFile, LabelMapFile
 from radiotrace.records.sections.ingest import IngestParams
 from stages import ingest
 from tests import phantoms, projects
@@ -29,7 +30,7 @@ SETTINGS = IngestParams(orientation="LPS", spacing_mm=None, missing_words=(), ba
 
 # 0..200 in steps of 1: percentile p is 2p, variance (201² - 1)/12 = 3366.67
 def test_intensities_of_0_to_200():
-    found = ingest.describe_image(np.arange(201.0).reshape(1, 3, 67))["intensity"]
+    found = ingest.describe_image(np.arange(201.0).reshape(1, 3, 67)).record()
     assert found == pytest.approx(
         {
             "min": 0,
@@ -50,7 +51,7 @@ def test_intensities_leave_out_voxels_that_are_not_finite():
 
 
 def test_intensities_without_a_finite_voxel_are_null():
-    assert set(ingest.describe_image(np.full((2, 3, 4), np.nan))["intensity"].values()) == {None}
+    assert set(ingest.describe_image(np.full((2, 3, 4), np.nan)).record().values()) == {None}
 
 
 def test_intensities_do_not_depend_on_the_pixel_type():
@@ -61,23 +62,23 @@ def test_intensities_do_not_depend_on_the_pixel_type():
 # 5 and 3 voxels of 0.5 · 2 · 3 = 3 mm³; background is no label
 def test_label_volumes_are_voxels_times_their_size():
     array = np.array([[[0] * 4 + [1] * 5 + [7] * 3]], np.uint8)
-    assert ingest.describe_label_map(array, (0.5, 2.0, 3.0)) == {"label_volumes_mm3": {"1": 15.0, "7": 9.0}}
+    assert ingest.describe_label_map(array, (0.5, 2.0, 3.0)) == {"1": 15.0, "7": 9.0}
 
 
 def test_label_volumes_of_the_phantom():
-    found = ingest.describe_label_map(phantoms.label_array(), phantoms.SPACING_XYZ)["label_volumes_mm3"]
+    found = ingest.describe_label_map(phantoms.label_array(), phantoms.SPACING_XYZ)
     assert found == pytest.approx({str(value): volume for value, volume in phantoms.VOLUMES_MM3.items()})
 
 
 def test_labels_that_are_no_small_integers_keep_their_value():
     found = ingest.describe_label_map(np.array([[[0, 0.5, -1, 300, np.nan]]]), (1, 1, 1))
-    assert found == {"label_volumes_mm3": {"-1": 1.0, "0.5": 1.0, "300": 1.0}}
+    assert found == {"-1": 1.0, "0.5": 1.0, "300": 1.0}
 
 
 # as an interpolation leaves it; it must not pass for a known label
 def test_a_label_that_is_almost_1_is_not_1():
     array = np.array([[[0, 1, 1, np.nextafter(np.float32(1), np.float32(2))]]], np.float32)
-    found = ingest.describe_label_map(array, (1, 1, 1))["label_volumes_mm3"]
+    found = ingest.describe_label_map(array, (1, 1, 1))
     assert (found["1"], len(found)) == (2.0, 2)
 
 
@@ -109,7 +110,8 @@ def test_compact_keeps_the_grid():
 
 
 def bring_in(folder: Path, name: str, is_label_map=False, settings=SETTINGS) -> dict:
-    return ingest.bring_in(folder, name, is_label_map, settings, folder / "out", "volume.nii.gz")
+    kind = LabelMapFile if is_label_map else ImageFile
+    return ingest.bring_in(folder, name, kind, settings, folder / "out", "volume.nii.gz").record()
 
 
 FOUR_D = sitk.JoinSeries([phantoms.pair(0)[0]] * 3)

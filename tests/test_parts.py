@@ -7,20 +7,20 @@ import pytest
 
 from radiotrace import records
 from radiotrace.imaging import parts, volumes
-from tests import phantoms
+from tests import entries, phantoms
 
-DATASET = {
-    "dataset": {"modality": "T1"},
-    "cases": [
-        {
-            "case_id": case_id,
-            "attributes": {"site": "north"},
-            "image": {"path": f"imagesTr/{case_id}.nii.gz", "sha256": "1" * 64, "pixel_type": "float"},
-            "label_map": {"path": f"labelsTr/{case_id}.nii.gz", "sha256": "2" * 64, "pixel_type": "float"},
-        }
+DATASET = entries.dataset(
+    *(
+        entries.case(
+            case_id,
+            attributes={"site": "north"},
+            image={"path": f"imagesTr/{case_id}.nii.gz", "sha256": "1" * 64},
+            label_map={"path": f"labelsTr/{case_id}.nii.gz", "sha256": "2" * 64},
+        )
         for case_id in "cab"
-    ],
-}
+    ),
+    modality="T1",
+)
 TEN = list("abcdefghij")
 SPLIT = {
     "cases": {
@@ -76,8 +76,9 @@ def test_an_image_has_the_voxels_of_each_file_in_the_order_of_its_channels(tmp_p
 
 @pytest.mark.parametrize(("sizes", "expected"), [("11", True), ("19", False)])
 def test_pictures_are_data_sets_whose_images_all_have_one_slice(sizes, expected):
-    cases = [{"image": {"grid": {"size_voxels": [20, 30, int(edge)]}}} for edge in sizes]
-    assert parts.are_pictures({"cases": cases}) == expected
+    grids = [entries.GRID | {"size_voxels": [20, 30, int(edge)]} for edge in sizes]
+    cases = (entries.case(image={"grid": grid}) for grid in grids)
+    assert parts.are_pictures(entries.dataset(*cases)) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from radiotrace.imaging.channels import named
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, onnx_model
+from radiotrace.records.dataset import Case
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.segmentation import augmentation, dataset, features, robustness, sampling, surfaces
 from radiotrace.segmentation.augmentation import Settings
 from stages.segmentation import train
-from tests import phantoms
+from tests import entries, phantoms
 from tests.test_train import SETTINGS
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -194,7 +195,7 @@ def test_one_slice_is_along_z_in_patch_and_window(patch, window, names):
 
 
 def test_pictures_need_a_patch_of_one_slice():
-    described = {"cases": [{"image": {"grid": {"size_voxels": [18, 22, 1]}}}]}
+    described = entries.dataset(entries.case(image={"grid": entries.GRID | {"size_voxels": [18, 22, 1]}}))
     (fault,) = train.slice_faults(dataclasses.replace(SETTINGS, patch_voxels=(16, 20, 12)), described)
     assert fault.endswith("the images have one slice")
     assert train.slice_faults(dataclasses.replace(SETTINGS, patch_voxels=(16, 20, 1)), described) == []
@@ -218,20 +219,10 @@ LIMITS = ValidateParams(
 )
 
 
-def sized(number: int, *size_voxels) -> dict:
-    """What checks of the set look at of a case."""
-    intensity = {"sd": 1.0, "mean": 2.0, "p0_5": 0.0, "p99_5": 4.0}
-    return {
-        "case_id": f"case_{number}",
-        "subject_id": f"S{number}",
-        "image": {
-            "fault": None,
-            "grid": {"size_voxels": list(size_voxels)},
-            "voxels_sha256": str(number),
-            "intensity": intensity,
-        },
-        "label_map": {"fault": None, "label_volumes_mm3": {}},
-    }
+def sized(number: int, *size_voxels) -> Case:
+    """A case of an image of its own, of this size."""
+    grid = entries.GRID | {"size_voxels": list(size_voxels)}
+    return entries.case(f"case_{number}", image={"grid": grid, "voxels_sha256": f"{number:064x}"})
 
 
 def test_a_picture_among_volumes_is_an_error():

@@ -9,7 +9,7 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import recompute, results
-from tests import phantoms
+from tests import entries, phantoms
 
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 SETTINGS = EvaluateParams(
@@ -32,7 +32,7 @@ SHIFTS = {"p_01": (0, 0, 0), "p_02": (1, 0, 0), "p_03": (0, 0, 0)}
 @pytest.fixture
 def part(tmp_path):
     """Three test cases and one of training, of which each prediction is the reference, shifted."""
-    dataset, cases = {"dataset": {"modality": "MRI"}, "cases": []}, []
+    described, cases = [], []
     for number, (case_id, shift) in enumerate({**SHIFTS, "p_04": (0, 0, 0)}.items()):
         reference, prediction = (
             phantoms.label_array((number - 1, 0, 0)),
@@ -41,13 +41,11 @@ def part(tmp_path):
         for folder, array in (("raw", reference), ("predictions", prediction)):
             (tmp_path / folder).mkdir(exist_ok=True)
             sitk.WriteImage(phantoms.volume(array), str(tmp_path / folder / f"{case_id}.nii.gz"))
-        described = {
+        file = {
             "path": f"{case_id}.nii.gz",
             "sha256": records.sha256(tmp_path / "raw" / f"{case_id}.nii.gz"),
         }
-        dataset["cases"].append(
-            {"case_id": case_id, "attributes": {}, "image": described, "label_map": described}
-        )
+        described.append(entries.case(case_id, image=file, label_map=file))
         if case_id in SHIFTS:
             cases.append(
                 {
@@ -61,16 +59,16 @@ def part(tmp_path):
             )
     split = {
         "cases": {
-            case["case_id"]: {
-                "part": "test" if case["case_id"] in SHIFTS else "train",
-                "subject_id": f"s_{case['case_id']}",
+            case.case_id: {
+                "part": "test" if case.case_id in SHIFTS else "train",
+                "subject_id": f"s_{case.case_id}",
             }
-            for case in dataset["cases"]
+            for case in described
         }
     }
     return {
         "cases": cases,
-        "dataset": dataset,
+        "dataset": entries.dataset(*described),
         "split": split,
         "labels": LABELS,
         "raw": tmp_path / "raw",

@@ -12,6 +12,7 @@ from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging import checks, identity
 from radiotrace.pipeline import stage
+from radiotrace.records.dataset import Case
 from radiotrace.records.sections.validate import ValidateParams
 from stages import ingest, validate
 from tests import phantoms, projects
@@ -353,7 +354,7 @@ LIMITS = ValidateParams(
 
 def check_case(prepared, number: int, folder="nowhere") -> list[checks.Finding]:
     case = records.read(prepared / "spoilt/build/ingest/dataset.json", "dataset")["cases"][number]
-    return validate.check_case(case, LABELS, LIMITS, Path(folder), checks.ONE_CHANNEL)
+    return validate.check_case(Case.of(case), LABELS, LIMITS, Path(folder), checks.ONE_CHANNEL)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 6, 7])

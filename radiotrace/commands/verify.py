@@ -136,12 +136,6 @@ def the_clone(args) -> Clone:
     """Where everything lies that is looked at."""
     place = study.at(args.study, args.project).place
     root = Path(args.project) / place
-    if links := [path for path in (root, root.parent) if place != "." and path.is_symlink()]:
-        raise StageError(
-            f"--study {place} leads elsewhere",
-            [f"{path} is a symbolic link, expected a folder" for path in links],
-            "Verify the clone in which the study lies.",
-        )
     return Clone(root, root / args.evidence, root / args.signatures, root / args.keys, place)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from radiotrace.records.dataset import Identity
+
 # what data sets call MRI, and what such names begin with
 MRI_NAMES = ("MR", "T1", "T2", "FLAIR", "PD", "DWI", "ADC")
 
@@ -57,15 +59,15 @@ def named(name: str | None) -> Channel:
     return Channel(name, "MRI" if upper.startswith(MRI_NAMES) else "other")
 
 
-def of_dataset(about: Mapping[str, Any]) -> tuple[Channel, ...]:
+def of_dataset(about: Identity) -> tuple[Channel, ...]:
     """The channels of a data set, in their order.
 
     Args:
         about: the part 'dataset' of the record 'dataset', which lists channels where there are several.
     """
-    if "channels" in about:
-        return tuple(Channel.of(row) for row in about["channels"])
-    return (named(about["modality"]),)
+    if about.channels is None:
+        return (named(about.modality),)
+    return tuple(Channel(row.name, row.modality) for row in about.channels)
 
 
 def percentile_faults(channels: Sequence[Channel], asked) -> list[str]:

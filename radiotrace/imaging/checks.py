@@ -6,7 +6,7 @@ Each gives findings; none stops: the stage does, with all of them.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from radiotrace.imaging import volumes
 from radiotrace.imaging.channels import Channel, named, of_dataset
-from radiotrace.records import raw_files
+from radiotrace.records.dataset import Case, Identity, ImageFile, Intensity, SourceFile, known
 from radiotrace.records.sections.validate import ValidateParams
 
 ONE_CHANNEL = (named(None),)
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 
 def case_findings(
-    case: dict, labels: dict[str, str], limits: ValidateParams, channels: Sequence[Channel] = ONE_CHANNEL
+    case: Case, labels: Mapping[str, str], limits: ValidateParams, channels: Sequence[Channel] = ONE_CHANNEL
 ) -> list[Finding]:
     """Checks of one case that need its record only, not its voxels.
 
@@ -43,60 +43,60 @@ def case_findings(
         limits: the section validate of params.yaml.
         channels: of the data set.
     """
-    case_id, findings = case["case_id"], []
+    case_id, findings = case.case_id, []
 
     def add(check, found, expected, severity="error"):
         findings.append(Finding(case_id, check, found, expected, severity))
 
     images = named_images(case, channels)
-    for name, source in [*images.items(), ("label map", case["label_map"])]:
-        if source["fault"]:
-            add("readable", f"{name}: {source['fault']}", "a readable 3-D volume")
+    for name, source in [*images.items(), ("label map", case.label_map)]:
+        if source.fault:
+            add("readable", f"{name}: {source.fault}", "a readable 3-D volume")
             continue
-        for text in source["identifying_text"]:
+        for text in source.identifying_text:
             add("header", f"{name} {text}", "no identifying text")
-        for text in source.get("warnings", ()):
+        for text in source.warnings or ():
             add("placement", f"{name}: {text}", "one place and side in the world", "warning")
-        if source["non_finite_voxels"]:
-            add(
-                "finite", f"{name}: {source['non_finite_voxels']} voxels are NaN or infinite", "finite values"
-            )
-    if any(source["fault"] for source in raw_files.sources(case)):
+        if source.non_finite_voxels:
+            add("finite", f"{name}: {source.non_finite_voxels} voxels are NaN or infinite", "finite values")
+    if any(source.fault for source in case.sources):
         return findings
     for name, source in images.items():
         of_channel = f"{name}: " if len(images) > 1 else ""
-        if any(source[key] == case["label_map"][key] for key in ("sha256", "voxels_sha256")):
+        if source.sha256 == case.label_map.sha256 or source.voxels_sha256 == case.label_map.voxels_sha256:
             add(
                 "label_map_is_image",
                 f"{name} and label map are the same",
                 "a label map that was drawn on the image",
             )
-        lowest, highest = (source["intensity"][key] for key in ("min", "max"))
-        if lowest is not None and lowest == highest:
+        lowest, highest = known(source.intensity).min, known(source.intensity).max
+        if lowest is None or highest is None:
+            continue
+        if lowest == highest:
             add("not_constant", f"{of_channel}every voxel is {lowest:g}", "at least two values")
-        if lowest is not None and (largest := max(abs(lowest), abs(highest))) > FLOAT32_MAX:
+        if (largest := max(abs(lowest), abs(highest))) > FLOAT32_MAX:
             add(
                 "range",
                 f"{of_channel}values as large as {largest:g}",
                 f"at most {FLOAT32_MAX:g}, as float32 holds them",
             )
-    image = case["image"]
     findings += _apart(case_id, images, limits)
+    grid = known(case.image.grid)
     low, high = limits.size_voxels_min, limits.size_voxels_max
     # one slice is a picture: whether all cases are pictures, set_findings says
-    if not all(low <= size <= high or size == 1 for size in image["grid"]["size_voxels"]):
-        add("size", _xyz(image["grid"]["size_voxels"]) + " voxels", f"{low} to {high}")
+    if not all(low <= size <= high or size == 1 for size in grid.size_voxels):
+        add("size", _xyz(grid.size_voxels) + " voxels", f"{low} to {high}")
     low, high = limits.spacing_mm_min, limits.spacing_mm_max
-    if not all(low <= spacing <= high for spacing in image["grid"]["spacing_mm"]):
-        add("spacing", _xyz(image["grid"]["spacing_mm"]) + " mm", f"{low:g} to {high:g} mm")
+    if not all(low <= spacing <= high for spacing in grid.spacing_mm):
+        add("spacing", _xyz(grid.spacing_mm) + " mm", f"{low:g} to {high:g} mm")
     for name, of_image, of_label_map in volumes.grid_faults(
-        image["grid"],
-        case["label_map"]["grid"],
+        _grid(case.image),
+        _grid(case.label_map),
         limits.grid_tolerance_mm,
         limits.grid_tolerance_direction,
     ):
         add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
-    volumes_mm3 = case["label_map"]["label_volumes_mm3"]
+    volumes_mm3 = known(case.label_map.label_volumes_mm3)
     if unknown := sorted(volumes_mm3.keys() - labels.keys(), key=float):
         add("labels_known", f"label map has {_some(unknown)}", f"only {', '.join(labels)}")
     for value, name in labels.items():
@@ -110,22 +110,27 @@ def case_findings(
     return findings
 
 
-def named_images(case: dict, channels: Sequence[Channel]) -> dict[str, dict]:
+def named_images(case: Case, channels: Sequence[Channel]) -> dict[str, ImageFile]:
     """What ingest found in the file of each channel, by the words of a finding: "image", or "channel NAME"
     where there are several."""
-    sources = raw_files.images(case)
+    sources = case.images
     if len(sources) == 1:
         return {"image": sources[0]}
     return {f"channel {channel.name}": source for channel, source in zip(channels, sources, strict=True)}
 
 
-def _apart(case_id: str, images: dict[str, dict], limits: ValidateParams) -> list[Finding]:
+def _grid(source: SourceFile) -> dict:
+    """Of a file without fault, as volumes.grid_faults takes it."""
+    return known(source.grid).record()
+
+
+def _apart(case_id: str, images: dict[str, ImageFile], limits: ValidateParams) -> list[Finding]:
     """Channels of a case that lie on another grid than the first, or have the voxels of an earlier one."""
     findings, name_of = [], {}
     (first_name, first), *_ = images.items()
     for name, source in images.items():
         faults = volumes.grid_faults(
-            source["grid"], first["grid"], limits.grid_tolerance_mm, limits.grid_tolerance_direction
+            _grid(source), _grid(first), limits.grid_tolerance_mm, limits.grid_tolerance_direction
         )
         findings += [
             Finding(
@@ -137,7 +142,7 @@ def _apart(case_id: str, images: dict[str, dict], limits: ValidateParams) -> lis
             )
             for key, found, expected in faults
         ]
-        earlier = name_of.setdefault(source["voxels_sha256"], name)
+        earlier = name_of.setdefault(source.voxels_sha256, name)
         if earlier != name:
             findings.append(
                 Finding(
@@ -152,7 +157,7 @@ def _apart(case_id: str, images: dict[str, dict], limits: ValidateParams) -> lis
 
 
 def label_map_findings(
-    case_id: str, label_zyx: np.ndarray, labels: dict[str, str], limits: ValidateParams
+    case_id: str, label_zyx: np.ndarray, labels: Mapping[str, str], limits: ValidateParams
 ) -> list[Finding]:
     """Checks of one label map's shape: touching the border, connected components (faces, edges and corners
     connect); and the axis of the slice, where a picture has one."""
@@ -205,8 +210,8 @@ def _slice_findings(case_id: str, shape_zyx: tuple[int, ...]) -> list[Finding]:
 
 
 def set_findings(
-    cases: list[dict],
-    labels: dict[str, str],
+    cases: Sequence[Case],
+    labels: Mapping[str, str],
     limits: ValidateParams,
     channels: Sequence[Channel] = ONE_CHANNEL,
 ) -> list[Finding]:
@@ -216,15 +221,15 @@ def set_findings(
         cases: entries of the record 'dataset'.
         channels: of the data set.
     """
-    cases = [case for case in cases if not any(source["fault"] for source in raw_files.sources(case))]
+    cases = [case for case in cases if not any(source.fault for source in case.sources)]
     findings = _duplicates(cases) + _spellings(cases) + _strays(cases, limits)
     for number, channel in enumerate(channels):
-        of_channel = {case["case_id"]: raw_files.images(case)[number]["intensity"] for case in cases}
+        of_channel = {case.case_id: known(case.images[number].intensity) for case in cases}
         name = f"channel {channel.name}: " if len(channels) > 1 else ""
         findings += _intensity_outliers(of_channel, name, limits.outlier_mad)
     for value, name in labels.items():
         sizes = (
-            {case["case_id"]: case["label_map"]["label_volumes_mm3"].get(value, 0) for case in cases}
+            {case.case_id: known(case.label_map.label_volumes_mm3).get(value, 0) for case in cases}
             if value != "0"
             else {}
         )
@@ -235,7 +240,7 @@ def set_findings(
     return findings
 
 
-def of_records(dataset: dict, cases: list[dict], limits: ValidateParams) -> list[Finding]:
+def of_records(dataset: Identity, cases: Sequence[Case], limits: ValidateParams) -> list[Finding]:
     """All that can be found of cases without their voxels: of each, then of the set.
 
     Args:
@@ -243,17 +248,18 @@ def of_records(dataset: dict, cases: list[dict], limits: ValidateParams) -> list
         cases: entries of that record.
         limits: the section validate of params.yaml.
     """
-    labels, channels, findings = dataset["labels"], of_dataset(dataset), []
+    labels, channels, findings = dataset.labels, of_dataset(dataset), []
     for case in cases:
         findings += case_findings(case, labels, limits, channels)
     return findings + set_findings(cases, labels, limits, channels)
 
 
-def _intensity_outliers(intensities: dict[str, dict], name: str, limit: float) -> list[Finding]:
+def _intensity_outliers(intensities: Mapping[str, Intensity], name: str, limit: float) -> list[Finding]:
     """Of one channel; ratios, because MRI has no unit: the same scanner may store 100 or 100,000."""
-    variation = {case_id: of["sd"] / abs(of["mean"]) for case_id, of in intensities.items() if of["mean"]}
+    # of an image all are null, or none is
+    variation = {case_id: known(of.sd) / abs(of.mean) for case_id, of in intensities.items() if of.mean}
     spread = {
-        case_id: (of["p99_5"] - of["p0_5"]) / of["sd"] for case_id, of in intensities.items() if of["sd"]
+        case_id: (known(of.p99_5) - known(of.p0_5)) / of.sd for case_id, of in intensities.items() if of.sd
     }
     return [
         Finding(case_id, check, name + found, expected, "warning")
@@ -262,31 +268,31 @@ def _intensity_outliers(intensities: dict[str, dict], name: str, limit: float) -
     ]
 
 
-def _strays(cases: list[dict], limits: ValidateParams) -> list[Finding]:
+def _strays(cases: Sequence[Case], limits: ValidateParams) -> list[Finding]:
     """Pictures of one slice among volumes."""
-    thin = [case["case_id"] for case in cases if 1 in case["image"]["grid"]["size_voxels"]]
+    thin = [case.case_id for case in cases if 1 in known(case.image.grid).size_voxels]
     if len(thin) == len(cases):
         return []
     low, high = limits.size_voxels_min, limits.size_voxels_max
     return [
         Finding(
-            case["case_id"],
+            case.case_id,
             "size",
-            _xyz(case["image"]["grid"]["size_voxels"]) + " voxels",
+            _xyz(known(case.image.grid).size_voxels) + " voxels",
             f"{low} to {high}; a picture of one slice only where all cases are pictures",
             "error",
         )
         for case in cases
-        if case["case_id"] in thin
+        if case.case_id in thin
     ]
 
 
-def _duplicates(cases: list[dict]) -> list[Finding]:
+def _duplicates(cases: Sequence[Case]) -> list[Finding]:
     """Cases that share the voxels of any channel."""
     groups = defaultdict(list)
     for case in cases:
-        for digest in dict.fromkeys(source["voxels_sha256"] for source in raw_files.images(case)):
-            groups[digest].append(case["case_id"])
+        for digest in dict.fromkeys(source.voxels_sha256 for source in case.images):
+            groups[digest].append(case.case_id)
     return [
         Finding(
             case_id,
@@ -306,10 +312,10 @@ def _some(names: list[str], n_max: int = 5) -> str:
     return ", ".join(names[:n_max]) + (f" and {len(names) - n_max} more" if len(names) > n_max else "")
 
 
-def _spellings(cases: list[dict]) -> list[Finding]:
+def _spellings(cases: Sequence[Case]) -> list[Finding]:
     groups = defaultdict(lambda: defaultdict(list))
     for case in cases:
-        groups[subject_key(case["subject_id"])][case["subject_id"]].append(case["case_id"])
+        groups[subject_key(case.subject_id)][case.subject_id].append(case.case_id)
     return [
         Finding(
             case_id,

@@ -7,10 +7,10 @@ import SimpleITK as sitk
 
 from radiotrace.imaging import channels, volumes
 from radiotrace.imaging.image import Image
-from radiotrace.records import raw_files
+from radiotrace.records.dataset import Case, Dataset, SourceFile
 
 
-def cases(dataset: dict, split: dict, part: str) -> dict[str, dict]:
+def cases(dataset: Dataset, split: dict, part: str) -> dict[str, dict]:
     """The cases of a part, sorted: case_id -> case_id, subject_id, attributes, and path and sha256 of each
     channel of the image, with what the channel is, and of label_map.
 
@@ -18,36 +18,33 @@ def cases(dataset: dict, split: dict, part: str) -> dict[str, dict]:
         dataset, split: the records.
         part: "train", "validation" or "test".
     """
-    described = {case["case_id"]: case for case in dataset["cases"]}
+    described = {case.case_id: case for case in dataset.cases}
     return {
         case_id: {
             "case_id": case_id,
             "subject_id": row["subject_id"],
-            "attributes": described[case_id]["attributes"],
+            "attributes": dict(described[case_id].attributes),
             "channels": described_channels(dataset, described[case_id]),
-            "label_map": _file(described[case_id]["label_map"]),
+            "label_map": _file(described[case_id].label_map),
         }
         for case_id, row in sorted(split["cases"].items())
         if row["part"] == part
     }
 
 
-def described_channels(dataset: dict, entry: dict) -> list[dict]:
+def described_channels(dataset: Dataset, entry: Case) -> list[dict]:
     """What each channel of a case is, and its file: name, modality, path, sha256.
 
     Args:
         dataset: the record.
         entry: of a case in it.
     """
-    declared = channels.of_dataset(dataset["dataset"])
-    return [
-        channel.record() | _file(source)
-        for channel, source in zip(declared, raw_files.images(entry), strict=True)
-    ]
+    declared = channels.of_dataset(dataset.dataset)
+    return [channel.record() | _file(source) for channel, source in zip(declared, entry.images, strict=True)]
 
 
-def _file(source: dict) -> dict:
-    return {key: source[key] for key in ("path", "sha256")}
+def _file(source: SourceFile) -> dict:
+    return {"path": source.path, "sha256": source.sha256}
 
 
 def image(case: dict, raw: Path) -> Image:
@@ -66,10 +63,10 @@ def label_map(case: dict, raw: Path) -> sitk.Image:
     return volumes.read_canonical(raw / case["label_map"]["path"], case["label_map"]["sha256"])
 
 
-def are_pictures(dataset: dict) -> bool:
+def are_pictures(dataset: Dataset) -> bool:
     """Whether all images of the record 'dataset' have one slice; those that were not read do not count."""
-    grids = [case["image"]["grid"] for case in dataset["cases"] if case["image"]["grid"] is not None]
-    return bool(grids) and all(1 in grid["size_voxels"] for grid in grids)
+    grids = [case.image.grid for case in dataset.cases if case.image.grid is not None]
+    return bool(grids) and all(1 in grid.size_voxels for grid in grids)
 
 
 def spread(case_ids: list[str], count: int) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radiotrace.imaging.channels import Channel, named, normalised
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.preprocessing import NormalisedChannel, Preprocessing
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked, plain
@@ -71,7 +72,7 @@ def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     return {"channels": tuple(NormalisedChannel(**vars(channel)) for channel in channels)}
 
 
-def record(train: TrainingRun, dataset: dict, p: dict, sha256: str, parity: dict) -> dict:
+def record(train: TrainingRun, dataset: Dataset, p: dict, sha256: str, parity: dict) -> dict:
     """The record 'model': all but the file's hash and the parity follow from the training run, the data set
     and the parameters.
 
@@ -93,7 +94,7 @@ def record(train: TrainingRun, dataset: dict, p: dict, sha256: str, parity: dict
         "opset": p["opset"],
         "network": train.network.record(),
         "labels": plain(train.labels),
-        "modality": dataset["dataset"]["modality"],
+        "modality": dataset.dataset.modality,
         "preprocessing": train.preprocessing.record(),
         "input": INPUT,
         "output": OUTPUT,

@@ -2,11 +2,11 @@
 derives it again."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from radiotrace.records import raw_files
+from radiotrace.records.dataset import Case, Dataset, known
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import CaseId, Exclusion, Labels, Sha256, SubjectId
 
@@ -48,25 +48,24 @@ def excluded(exclude: Iterable[Exclusion]) -> tuple[Exclusion, ...]:
     return tuple(by_case[case_id] for case_id in sorted(by_case))
 
 
-def cases(dataset: Mapping[str, Any], exclude: Iterable[Exclusion]) -> list[dict]:
+def cases(dataset: Dataset, exclude: Iterable[Exclusion]) -> list[Case]:
     """The entries of the record 'dataset' that nobody left out."""
     left_out = {entry.case_id for entry in exclude}
-    return [case for case in dataset["cases"] if case["case_id"] not in left_out]
+    return [case for case in dataset.cases if case.case_id not in left_out]
 
 
-def voxels_sha256(case: dict) -> str:
+def voxels_sha256(case: Case) -> str:
     """Of the voxels of an image: of its one channel, or the SHA-256 of digests, a line each, of several."""
-    digests = [source["voxels_sha256"] for source in raw_files.images(case)]
+    digests = [known(source.voxels_sha256) for source in case.images]
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def of_dataset(dataset: Mapping[str, Any], exclude: Iterable[Exclusion]) -> Accepted:
+def of_dataset(dataset: Dataset, exclude: Iterable[Exclusion]) -> Accepted:
     """Of a data set in which no case fails."""
     exclude = tuple(exclude)
     rows = tuple(
-        AcceptedCase(case["case_id"], case["subject_id"], voxels_sha256(case))
-        for case in cases(dataset, exclude)
+        AcceptedCase(case.case_id, case.subject_id, voxels_sha256(case)) for case in cases(dataset, exclude)
     )
-    return Accepted(labels=dataset["dataset"]["labels"], excluded=excluded(exclude), cases=rows)
+    return Accepted(labels=dataset.dataset.labels, excluded=excluded(exclude), cases=rows)

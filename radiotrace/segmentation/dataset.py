@@ -12,7 +12,7 @@ from radiotrace.imaging.channels import Channel
 from radiotrace.imaging.image import Image
 from radiotrace.inference import intensity
 from radiotrace.pipeline import randomness
-from radiotrace.records import raw_files
+from radiotrace.records.dataset import Case, known
 
 FOREGROUND = 3  # a purpose that randomness is drawn for, beside those of learning.order
 # kept of each label to centre patches on, as nnU-Net does; more would only cost memory
@@ -34,22 +34,22 @@ class Sample:
         return sum(tensor.nbytes for tensor in (self.image_czyx, self.label_zyx, *self.foreground))
 
 
-def read(folder, entry: dict, channels: Sequence[Channel]) -> Sample:
+def read(folder, entry: Case, channels: Sequence[Channel]) -> Sample:
     """Reads and normalises one case, an entry of the record 'dataset'.
 
     Args:
         channels: of the recipe, as many as the case has.
     """
     *of_channels, label_map = (
-        volumes.read_canonical(Path(folder) / source["volume"], source["volume_sha256"])
-        for source in raw_files.sources(entry)
+        volumes.read_canonical(Path(folder) / known(source.volume), known(source.volume_sha256))
+        for source in entry.sources
     )
     image, label = Image.of(of_channels, channels), torch.from_numpy(volumes.array_zyx(label_map))
     return Sample(
-        entry["case_id"],
+        entry.case_id,
         torch.from_numpy(intensity.normalise_channels(image.values_czyx, channels)),
         label,
-        foreground(label, entry["case_id"]),
+        foreground(label, entry.case_id),
         volumes.to_zyx(image.grid.spacing_mm),
     )
 

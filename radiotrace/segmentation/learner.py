@@ -16,11 +16,12 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning.cases import Cases
 from radiotrace.learning.fit import Batch
+from radiotrace.records.dataset import Case
 from radiotrace.segmentation import augmentation, dataset, metrics
 from radiotrace.segmentation.dataset import Sample
 
 
-def cases(folder, entries: list[dict], channels: Sequence[Channel], cache_mb: float) -> Cases[Sample]:
+def cases(folder, entries: Sequence[Case], channels: Sequence[Channel], cache_mb: float) -> Cases[Sample]:
     """The cases of a part.
 
     Args:
@@ -33,7 +34,7 @@ def cases(folder, entries: list[dict], channels: Sequence[Channel], cache_mb: fl
     def sample(index: int) -> Sample:
         return dataset.read(folder, entries[index], channels)
 
-    return Cases([entry["case_id"] for entry in entries], sample, cache_mb)
+    return Cases([entry.case_id for entry in entries], sample, cache_mb)
 
 
 @dataclass(frozen=True)

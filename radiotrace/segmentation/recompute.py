@@ -8,13 +8,14 @@ from scipy import ndimage
 
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.segmentation import ranking, results
 
 
 def entries(
     cases: list[dict],
-    dataset: dict,
+    dataset: Dataset,
     split: dict,
     labels: dict[str, str],
     raw: Path,

@@ -28,7 +28,8 @@ from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs, stage
-from radiotrace.records import measure_table, raw_files
+from radiotrace.records import measure_table
+from radiotrace.records.dataset import Dataset, known
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.train import Epoch, TrainingRun
@@ -244,7 +245,7 @@ def decide(observed: list[dict], settings: EvaluateParams, unseen: set[str] | No
     }
 
 
-def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict[str, str]]:
+def groups_of(test: dict, dataset: Dataset, observed: list[dict]) -> dict[str, dict[str, str]]:
     """The groups of each test case: by the attributes of cases.csv, and by what every image has.
 
     Args:
@@ -253,24 +254,19 @@ def groups_of(test: dict, dataset: dict, observed: list[dict]) -> dict[str, dict
         observed: of `observe`, for each of them.
     """
     cases = [observation["entry"] for observation in observed]
-    declared = channels.of_dataset(dataset["dataset"])
+    declared = channels.of_dataset(dataset.dataset)
     by_name, by_number = {}, {}
     for number, suffix in enumerate(features.suffixes(declared)):
-        images = {
-            case["case_id"]: raw_files.images(case)[number]
-            for case in dataset["cases"]
-            if case["case_id"] in test
-        }
+        images = {case.case_id: case.images[number] for case in dataset.cases if case.case_id in test}
         snr = {
             observation["entry"]["case_id"]: observation["monitored"]["features"]["input"][f"snr{suffix}"]
             for observation in observed
         }
         by_name |= {
-            f"derived_pixel_type{suffix}": {
-                case_id: image["pixel_type"] for case_id, image in images.items()
-            },
+            f"derived_pixel_type{suffix}": {case_id: image.pixel_type for case_id, image in images.items()},
             f"derived_intensity_scale{suffix}": {
-                case_id: subgroups.magnitude(image["intensity"]["p99_5"]) for case_id, image in images.items()
+                case_id: subgroups.magnitude(known(known(image.intensity).p99_5))
+                for case_id, image in images.items()
             },
         }
         by_number[f"derived_snr{suffix}"] = {
@@ -370,7 +366,8 @@ def dice_by_label(history: Sequence[Epoch]) -> dict[str, list[float | None]]:
 def main(args):
     settings = EvaluateParams.of(params.load(args.params, "evaluate", seed=True))
     train = TrainingRun.of(records.read(args.train, "train"))
-    dataset, split = records.read(args.dataset, "dataset"), records.read(args.split, "split")
+    dataset = Dataset.of(records.read(args.dataset, "dataset"))
+    split = records.read(args.split, "split")
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     labels, raw, metrics_folder = dict(train.labels), Path(args.data), Path(args.metrics)
     test, validation = (parts.cases(dataset, split, part) for part in ("test", "validation"))

@@ -29,6 +29,7 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.records.train import TrainingRun
@@ -221,8 +222,8 @@ def main(args):
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     train = TrainingRun.of(records.read(args.train, "train"))
     evaluated = records.read(args.cases, "cases")["cases"]
-    dataset = records.read(args.dataset, "dataset")
-    described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
+    dataset = Dataset.of(records.read(args.dataset, "dataset"))
+    described = {case.case_id: parts.described_channels(dataset, case) for case in dataset.cases}
     spec = train.network
     if broken := faults(settings, train.labels, spec):
         raise StageError(

@@ -21,6 +21,7 @@ from radiotrace.imaging import parts, volumes
 from radiotrace.inference import recipe, windows
 from radiotrace.learning import architecture, numerics, onnx_model, state
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.export import ExportParams
 from radiotrace.records.train import TrainingRun
 
@@ -28,9 +29,9 @@ from radiotrace.records.train import TrainingRun
 def main(args):
     settings = ExportParams.of(params.load(args.params, "export"))
     train = TrainingRun.of(records.read(args.train, "train"))
-    dataset = records.read(args.dataset, "dataset")
+    dataset = Dataset.of(records.read(args.dataset, "dataset"))
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
-    described = {case["case_id"]: parts.described_channels(dataset, case) for case in dataset["cases"]}
+    described = {case.case_id: parts.described_channels(dataset, case) for case in dataset.cases}
     numerics.configure(train.params.numerics, settings.threads)
     spec, prepared = train.network, recipe.Recipe.of(train.preprocessing)
     network = architecture.build(spec, seed=0)

@@ -30,6 +30,7 @@ from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records import measure_table
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Calibration, Metrics, Subgroup
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportParams
@@ -190,6 +191,7 @@ def main(args):
     settings = ReportParams.of(params.load(args.params, "report"))
     sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
     metrics, robustness = Metrics.of(sources["metrics"]), Robustness.of(sources["robustness"])
+    dataset = Dataset.of(sources["dataset"])
     cases, train = sources["cases"]["cases"], TrainingRun.of(sources["train"])
     run_id = train.run_id
     if wrong := [
@@ -207,7 +209,7 @@ def main(args):
         )
     if wrong := measure_table.misfits_of_cases(sources["metrics"], cases):
         raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
-    test = parts.cases(sources["dataset"], sources["split"], "test")
+    test = parts.cases(dataset, sources["split"], "test")
     opened = openings.read(args.openings)
     acceptance = requirements.acceptance(
         requirements.load(args.design),
@@ -248,7 +250,7 @@ def main(args):
     content = page(
         Path(args.template).read_text("utf-8"),
         run_id=run_id,
-        dataset=sources["dataset"]["dataset"],
+        dataset=dataset.dataset,
         metrics=metrics,
         acceptance=acceptance,
         robustness=robustness,

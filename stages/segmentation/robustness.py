@@ -30,6 +30,7 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, randomness, runs, stage
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import plain
@@ -162,14 +163,14 @@ def attack(
 def main(args):
     settings = RobustnessParams.of(params.load(args.params, "robustness", seed=True))
     train = TrainingRun.of(records.read(args.train, "train"))
-    dataset = records.read(args.dataset, "dataset")
+    dataset = Dataset.of(records.read(args.dataset, "dataset"))
     model = TrainedModel.of(train, args.weights)
     instructions = numerics.configure(model.numerics, settings.threads)
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     test = parts.cases(dataset, records.read(args.split, "split"), "test")
     chosen = parts.spread(list(test), settings.cases)
     one_slice = parts.are_pictures(dataset)
-    names = settings.corruptions or corruptions.names(channels.of_dataset(dataset["dataset"]), one_slice)
+    names = settings.corruptions or corruptions.names(channels.of_dataset(dataset.dataset), one_slice)
     if useless := sorted(set(names) & set(corruptions.NEEDS_SLICES)) if one_slice else []:
         raise StageError(
             f"robustness.corruptions: {', '.join(useless)} cannot befall pictures of one slice",

@@ -27,6 +27,7 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
 from radiotrace.pipeline import params, runs, stage
+from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.split import Split
@@ -67,7 +68,7 @@ def takes_one_slice(settings: TrainParams) -> bool:
     return settings.patch_voxels[2] == 1
 
 
-def slice_faults(settings: TrainParams, dataset: dict) -> list[str]:
+def slice_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
     """Pictures of one slice, for which a patch has more."""
     if takes_one_slice(settings) or not parts.are_pictures(dataset):
         return []
@@ -111,16 +112,15 @@ def network_spec(settings: TrainParams, labels: int, image_channels: int = 1) ->
     )
 
 
-def recipe_of(settings: TrainParams, dataset: dict, spec: NetworkSpec) -> Recipe:
+def recipe_of(settings: TrainParams, dataset: Dataset, spec: NetworkSpec) -> Recipe:
     """How images are prepared for this network; `dataset` is the record."""
-    declared, canonical = channels.of_dataset(dataset["dataset"]), dataset["canonical"]
+    declared, canonical = channels.of_dataset(dataset.dataset), dataset.canonical
     multiple = architecture.multiple(spec)
-    spacing_mm = canonical["spacing_mm"]
     return picked(
         Recipe,
         settings,
-        orientation=canonical["orientation"],
-        spacing_mm=None if spacing_mm is None else tuple(spacing_mm),
+        orientation=canonical.orientation,
+        spacing_mm=canonical.spacing_mm,
         channels=channels.normalised(declared, settings.clip_percentiles),
         multiple=multiple,
         logit_offsets=None,
@@ -132,10 +132,10 @@ def fit_settings(settings: TrainParams) -> fit.Settings:
     return picked(fit.Settings, settings, samples_per_case=settings.patches_per_case)
 
 
-def faults(settings: TrainParams, dataset: dict, labels: int, cases: dict[str, int]) -> list[str]:
+def faults(settings: TrainParams, dataset: Dataset, labels: int, cases: dict[str, int]) -> list[str]:
     """What of the section train does not fit together, the data set, the labels, this machine, or the numbers
     of cases of the parts."""
-    declared = channels.of_dataset(dataset["dataset"])
+    declared = channels.of_dataset(dataset.dataset)
     spec, hardware = network_spec(settings, labels, len(declared)), picked(devices.Hardware, settings)
     of_network = architecture.faults(spec)
     if not of_network:
@@ -162,12 +162,12 @@ def write_live(folder: Path, history: Iterable[Epoch]) -> None:
                     live.log_metric(f"validation_dice/{name}", value)
 
 
-def entries_of(dataset: dict, split: Split, part: str) -> list[dict]:
+def entries_of(dataset: Dataset, split: Split, part: str) -> list[Case]:
     """The entries of the record 'dataset' whose case is in a part of the split."""
     return [
         case
-        for case in dataset["cases"]
-        if case["case_id"] in split.cases and split.cases[case["case_id"]].part == part
+        for case in dataset.cases
+        if case.case_id in split.cases and split.cases[case.case_id].part == part
     ]
 
 
@@ -190,7 +190,7 @@ def write(out: Path, weights: bytes, run: TrainingRun) -> None:
 def main(args):
     settings = TrainParams.of(params.load(args.params, "train", seed=True))
     instructions = numerics.configure(settings.numerics, settings.threads)
-    described = records.read(args.dataset, "dataset")
+    described = Dataset.of(records.read(args.dataset, "dataset"))
     split = Split.of(records.read(args.split, "split"))
     labels = dict(split.labels)
     entries = {part: entries_of(described, split, part) for part in ("train", "validation")}
@@ -201,7 +201,7 @@ def main(args):
     fabric = devices.launch(hardware)
     say = errors.log if fabric.is_global_zero else (lambda line: None)
 
-    network_of = network_spec(settings, len(labels), len(channels.of_dataset(described["dataset"])))
+    network_of = network_spec(settings, len(labels), len(channels.of_dataset(described.dataset)))
     inputs, choice = [args.dataset, args.split], architecture.choice(network_of)
     provenance = runs.provenance(__file__, settings.record(), args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)

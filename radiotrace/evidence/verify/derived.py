@@ -22,6 +22,7 @@ from radiotrace.pipeline import pins, splits
 from radiotrace.pipeline.tasks import Task
 from radiotrace.records import accepted, ledgers
 from radiotrace.records.accepted import Accepted
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.split import SplitParams
 from radiotrace.records.sections.validate import ValidateParams
 
@@ -80,12 +81,12 @@ def accepted_cases(sources: Sources, checks) -> list[str]:
         checks: radiotrace.imaging.checks, handed in, because nothing of evidence/ imports images.
     """
     limits = ValidateParams.of(sources.params("validate"))
-    dataset, found = sources["dataset"], sources["findings"]
+    dataset, found = Dataset.of(sources["dataset"]), sources["findings"]
     kept = accepted.cases(dataset, limits.exclude)
     faults = differences.compared(
         "accepted.json", sources["accepted"], accepted.of_dataset(dataset, limits.exclude).record()
     )
-    made = [finding._asdict() for finding in checks.of_records(dataset["dataset"], kept, limits)]
+    made = [finding._asdict() for finding in checks.of_records(dataset.dataset, kept, limits)]
     keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.train import TrainingRun
 
 WHAT = "offsets of the logits are those that balance the volumes of the validation part"
@@ -41,8 +42,8 @@ def check(clone: Clone) -> Check:
     recipe = dataclasses.replace(model.recipe, logit_offsets=None)
     entries = [
         case
-        for case in described["cases"]
-        if split["cases"].get(case["case_id"], {}).get("part") == "validation"
+        for case in Dataset.of(described).cases
+        if split["cases"].get(case.case_id, {}).get("part") == "validation"
     ]
     cases = learner.cases(Path(root) / "build/ingest/volumes", entries, recipe.channels, 0)
     offsets = None

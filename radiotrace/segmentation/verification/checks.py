@@ -10,6 +10,7 @@ from radiotrace.evidence.verify import believed, differences, judged
 from radiotrace.evidence.verify.judged import Judged
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import tasks
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.train import TrainingRun
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
@@ -49,7 +50,14 @@ def _entries(run: Judged, fault: str | None) -> list[dict]:
     labels, settings = run.split["labels"], EvaluateParams.of(run.params)
     return list(
         recompute.entries(
-            run.cases, run.dataset, run.split, labels, run.data, run.predictions, settings, fault
+            run.cases,
+            Dataset.of(run.dataset),
+            run.split,
+            labels,
+            run.data,
+            run.predictions,
+            settings,
+            fault,
         )
     )
 
@@ -74,7 +82,7 @@ def predict_again(clone: Clone) -> list[str]:
     model = trained.TrainedModel.of(train, root / "build/train/weights.safetensors")
     threads = run.params["threads"]
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
-    test, faults = parts.cases(run.dataset, run.split, "test"), []
+    test, faults = parts.cases(Dataset.of(run.dataset), run.split, "test"), []
     for case in run.cases:
         stored = volumes.read_canonical(run.predictions / case["prediction"], case["prediction_sha256"])
         again, _ = windows.segment(parts.image(test[case["case_id"]], run.data), network, model.recipe)

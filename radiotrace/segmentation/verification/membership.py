@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.train import TrainingRun
 
 if TYPE_CHECKING:  # the command line starts without it
@@ -146,7 +147,7 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
     recipe, losses = model.recipe, {}
     for part in ("train", "validation", "test"):
         of_subject: dict[str, list[float]] = {}
-        for case in parts.cases(dataset, split, part).values():
+        for case in parts.cases(Dataset.of(dataset), split, part).values():
             image, reference = parts.image(case, root / "data"), parts.label_map(case, root / "data")
             _, logits = windows.segment(image, network, recipe)
             truth = volumes.array_zyx(

@@ -12,6 +12,7 @@ from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
 from radiotrace.inference import recipe
 from radiotrace.records import measure_table, typed
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.sections.segmentation.explain import ExplainParams
@@ -40,7 +41,7 @@ def trained(sources: Sources) -> list[str]:
         "params": settings,
     }
     faults = differences.compared(TRAIN, stated, derived)
-    declared = channels.of_dataset(sources["dataset"]["dataset"])
+    declared = channels.of_dataset(Dataset.of(sources["dataset"]).dataset)
     spec = {
         **sources["dataset"]["canonical"],
         **{key: settings[key] for key in ("patch_voxels", "window_voxels")},
@@ -74,7 +75,7 @@ def model(sources: Sources) -> list[str]:
         stated,
         recipe.record(
             TrainingRun.of(sources.train),
-            sources["dataset"],
+            Dataset.of(sources["dataset"]),
             settings.record(),
             stated["sha256"],
             {"cases": chosen, **measured},
@@ -171,8 +172,8 @@ def robustness(sources: Sources) -> list[str]:
     )
     chosen = parts.spread(sources.part("test"), settings.cases)
     faults += differences.compared(ROBUSTNESS_CASES, [row["case_id"] for row in rows], chosen, "/cases")
-    dataset = sources["dataset"]
-    declared = channels.of_dataset(dataset["dataset"])
+    dataset = Dataset.of(sources["dataset"])
+    declared = channels.of_dataset(dataset.dataset)
     names = settings.corruptions or corruptions.names(declared, parts.are_pictures(dataset))
     for row in rows:
         faults += differences.compared(

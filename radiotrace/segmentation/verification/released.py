@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.inference import recipe
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.preprocessing import Preprocessing
 
 if TYPE_CHECKING:  # the command line starts without it
@@ -50,7 +51,7 @@ def check(clone: Clone) -> Check:
         return result
     network, test = (
         onnx_model.network(content, model["params"]["threads"]),
-        parts.cases(dataset, split, "test"),
+        parts.cases(Dataset.of(dataset), split, "test"),
     )
     prepared = recipe.Recipe.of(Preprocessing.of(model["preprocessing"]))
     for case in cases:
