@@ -358,3 +358,17 @@ def test_hook_of_a_delivered_git_folder_is_not_run(clone, tmp_path):
 def test_clone_without_a_bundle_is_refused_and_links_are_told_all_the_same(clone):
     shutil.rmtree(clone.evidence)
     assert "manifest.json is missing" in closed_world.check(clone).faults[0]
+
+
+# `dvc repro --all-pipelines` and people would run or import what lies there
+def test_files_of_a_folder_that_is_no_study_are_found(clone):
+    for name in ("params.yaml", "dvc.lock", "data.dvc", "members/m.dvc", ".gitignore"):
+        path = clone.root / "studies/x" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("wdir: ../..\nouts: [{path: data, md5: 0}]\n")
+    git(clone.root, "add", "-A", "-f")
+    faults = closed_world.check(clone).faults
+    assert "studies/x/params.yaml: of no study, since studies/x/ has no dvc.yaml" in faults
+    assert "studies/x/.gitignore: of no study, since studies/x/ has no dvc.yaml" in faults
+    assert "studies/x/data.dvc: says wdir; expected hashes alone" in faults
+    assert "studies/x/members/m.dvc: says wdir; expected hashes alone" in faults

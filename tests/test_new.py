@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,7 +164,7 @@ def test_subjects_that_are_not_told_are_drafted_under_another_name(
 def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_made(repository, tmp_path, capsys):
     assert command.main(["new", "Big Liver", "--task", "magic", "--data", str(tmp_path / "nowhere")]) == 1
     said = capsys.readouterr().err
-    assert "3 faults" in said
+    assert "no study was made" in said
     assert "NAME: found 'Big Liver', expected small letters" in said
     assert "--task: found magic, expected one of segmentation" in said
     assert "nowhere is no folder" in said
@@ -263,3 +264,45 @@ def test_drafts_of_another_task_speak_of_what_it_predicts(repository, data, monk
     (repository / "drafted.yaml").write_text(text)
     assert records.faults(params.load_yaml(repository / "drafted.yaml"), name) == []
     assert [word for word in ("label map", "outline", "segment", "voxels add up") if word in text] == []
+
+
+def test_data_with_links_and_what_is_no_file_are_refused_and_each_is_named(
+    repository, data, tmp_path_factory, capsys
+):
+    bad = shutil.copytree(data, tmp_path_factory.mktemp("bad") / "data")
+    (bad / "host").symlink_to("/etc/hostname")
+    (bad / "imagesTr/loop").symlink_to(bad)
+    os.mkfifo(bad / "pipe")
+    assert command.main(["new", "liver", "--data", str(bad)]) == 1
+    said = capsys.readouterr().err
+    assert f"{bad}/host is a link, expected a file" in said
+    assert f"{bad}/imagesTr/loop is a link, expected a file" in said
+    assert f"{bad}/pipe is neither file nor folder" in said
+    assert not (repository / "studies").exists()
+
+
+def test_studies_that_lead_elsewhere_are_refused(repository, data, tmp_path_factory, capsys):
+    (repository / "studies").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    assert command.main(["new", "liver", "--data", str(data)]) == 1
+    assert "studies is a link, expected a folder" in capsys.readouterr().err
+
+
+def test_a_link_in_the_place_of_the_study_is_there_already(repository, data, capsys):
+    (repository / "studies").mkdir()
+    (repository / "studies/liver").symlink_to("nowhere")
+    assert command.main(["new", "liver", "--data", str(data)]) == 1
+    assert "studies/liver/ is there already; it has no dvc.yaml" in capsys.readouterr().err
+
+
+def test_a_study_is_laid_out_from_the_root_alone(repository, data, capsys):
+    folder = laid_out(repository, data)
+    assert command.main(["--study", "studies/liver", "new", "lung", "--data", str(data)]) == 1
+    assert "this is not the root of the repository" in capsys.readouterr().err
+    assert not (folder / "studies").exists()
+
+
+def test_a_study_beside_it_whose_parameters_are_broken_is_no_hindrance(repository, data):
+    folder = laid_out(repository, data)
+    (folder / "params.yaml").write_text("- a list\n")
+    assert new.beginning("segmentation", repository) == repository / "params.yaml"
+    assert new.beginning("magic", repository) is None

@@ -142,3 +142,12 @@ def test_of_this_repository_a_test_of_sums_does_not_reach_the_networks():
     found = scope.Scopes(ROOT, now, now).of("tests/test_statistics.py")
     assert "radiotrace/statistics/intervals.py" in found
     assert not any(path.startswith("radiotrace/learning/") for path in found)
+
+
+@pytest.mark.parametrize(
+    ("test", "schema"),
+    [("tests/test_params.py", "params_segmentation"), ("tests/test_tasks.py", "metrics")],
+)
+def test_of_this_repository_schemas_that_are_named_in_parts_or_by_a_task_are_in_the_scope(test, schema):
+    now = tests.tree(ROOT, (*tests.CODE, *tests.TESTS))
+    assert f"schemas/{schema}.schema.json" in scope.Scopes(ROOT, now, now).of(test)

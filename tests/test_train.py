@@ -22,7 +22,7 @@ from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, losses
 from radiotrace.segmentation.learner import SegmentationLearner
 from stages.segmentation import train
-from tests import phantoms
+from tests import entries, phantoms
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -36,7 +36,7 @@ RECIPE = Recipe(
     window_voxels=(32, 32, 32),
     multiple=4,
 )
-DATASET = {"dataset": {"modality": "MRI"}, "cases": []}
+DATASET = entries.dataset()
 SETTINGS = TrainParams.of(
     {
         "seed": 0,

@@ -8,6 +8,7 @@ with the words TO DECIDE, or a stand-in for a date or an address, each of which 
 import csv
 import io
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +77,14 @@ class Draft:
 def new(args) -> None:
     """Lays out a study of own data in studies/NAME/."""
     repository = Path.cwd()
+    if args.study.up or not (repository / "stages").is_dir():
+        raise StageError(
+            "no study was made: this is not the root of the repository",
+            way_out="Start it there, without --study.",
+        )
     first, study = Study(repository), Study(repository, f"{STUDIES}/{args.name}")
     if faults := refused(args, study):
-        raise StageError(
-            f"no study was made: {len(faults)} faults", faults, "Correct them, and run it again."
-        )
+        raise StageError("no study was made", faults, "Correct this, and run it again.")
     from radiotrace.imaging import formats  # here, because the other commands need no image library
 
     declared = formats.read_declaration(args.data)
@@ -90,7 +94,7 @@ def new(args) -> None:
             way_out="Give the data set a name there: whatever is written for these data repeats it.",
         )
     with stage.output_folder(study.folder) as folder:
-        shutil.copytree(args.data, folder / "data", ignore=HIDDEN)
+        shutil.copytree(args.data, folder / "data", ignore=HIDDEN, copy_function=shutil.copyfile)
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted:
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
@@ -104,8 +108,12 @@ def refused(args, study: Study) -> list[str]:
     faults = []
     if not NAME.fullmatch(args.name):
         faults.append(f"NAME: found {args.name!a}, expected small letters, digits, '_' and '-'")
-    elif study.folder.exists():
-        faults.append(f"{study.place}/ is there already")
+    elif study.folder.exists() or study.folder.is_symlink():
+        is_whole = study.path("workflow").is_file()
+        half = "" if is_whole else "; it has no dvc.yaml: take it away where nothing of it is yours"
+        faults.append(f"{study.place}/ is there already{half}")
+    if (study.repository / STUDIES).is_symlink():
+        faults.append(f"{STUDIES} is a link, expected a folder")
     if args.task not in tasks.known():
         faults.append(f"--task: found {args.task}, expected one of {', '.join(tasks.known())}")
     elif beginning(args.task, study.repository) is None:
@@ -113,7 +121,26 @@ def refused(args, study: Study) -> list[str]:
     if not Path(args.data).is_dir():
         faults.append(f"--data: {args.data} is no folder")
     elif study.folder.is_relative_to(Path(args.data).resolve()):
-        faults.append(f"--data: {args.data} holds this repository")
+        faults.append(f"--data: {args.data} holds {STUDIES}/, where the study would be")
+    else:
+        faults += not_files(Path(args.data))
+    return faults
+
+
+def not_files(data: Path) -> list[str]:
+    """What lies in a folder of data and cannot be copied into a study: links, which may lead anywhere, what
+    is neither file nor folder, and what this user may not read."""
+    faults = []
+    for folder, folders, files in os.walk(data, onerror=lambda error: faults.append(f"--data: {error}")):
+        hidden = HIDDEN(folder, [*folders, *files])
+        folders[:] = sorted(set(folders) - hidden)
+        for path in (Path(folder) / name for name in sorted({*folders, *files} - hidden)):
+            if path.is_symlink():
+                faults.append(f"--data: {path} is a link, expected a file; copy what it leads to")
+            elif not (path.is_dir() or path.is_file()):
+                faults.append(f"--data: {path} is neither file nor folder")
+            elif not os.access(path, os.R_OK):
+                faults.append(f"--data: {path} cannot be read by this user")
     return faults
 
 
@@ -128,9 +155,14 @@ def beginning(task: str, repository: Path) -> Path | None:
     None where there is neither.
     """
     own = repository / parameters_of(task)
-    found = [study.path("params") for study in every(repository)]
-    of_task = [path for path in found if params.load_yaml(path).get("task") == task]
-    return next(iter([*of_task, *([own] if own.is_file() else [])]), None)
+    paths = [*(study.path("params") for study in every(repository)), own]
+    return next((path for path in paths if path.is_file() and _task_of(path) == task), None)
+
+
+def _task_of(path: Path) -> str | None:
+    """The task that a params.yaml names; None where it is no mapping, which its own study will say."""
+    values = params.load_yaml(path)
+    return values.get("task") if isinstance(values, dict) else None
 
 
 def drafted_subjects(declared: "Dataset") -> bytes:

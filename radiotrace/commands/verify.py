@@ -49,6 +49,16 @@ NAMES = {
 }
 SHOWN = 12  # faults of one check
 WIDTH = 400  # characters of one line
+# What records of any shape make of code that reads them; RecursionError is a RuntimeError.
+OF_STRANGERS = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
 BY_HAND = Path(levels.__file__).with_name("by_hand.sh")
 
 
@@ -109,8 +119,8 @@ def of_level(level: int, clone: Clone) -> list[tuple]:
     if level in OF_TASK:
         try:
             checks += of_task.verification(workflow.task_of(clone.study)).LEVELS.get(level, ())
-        except (StageError, OSError, AttributeError) as error:
-            fault = str(error).splitlines()[0]
+        except (StageError, *OF_STRANGERS) as error:
+            fault = (str(error).splitlines() or [type(error).__name__])[0]
             checks.append((OF_TASK[level], lambda _: [fault]))
     return checks + list(LAST.get(level, ()))
 
@@ -146,7 +156,7 @@ def task_of(clone: Clone) -> Task | None:
     """
     try:
         return workflow.task_of(clone.study)
-    except (StageError, OSError):
+    except (StageError, *OF_STRANGERS):
         return None
 
 
@@ -222,16 +232,7 @@ def attempt(level: int, claim: str, function, *places) -> list[Check]:
         answer: Any = function(*places)
     except StageError as error:
         answer = [error.headline, *error.findings]
-    # RecursionError is a RuntimeError
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as error:
+    except OF_STRANGERS as error:
         answer = [f"cannot be looked at: {type(error).__name__}: {error}"]
     answer = answer if isinstance(answer, list) else [answer]
     if answer and all(isinstance(check, Check) for check in answer):

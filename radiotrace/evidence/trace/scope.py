@@ -2,18 +2,19 @@
 
 From the source alone, and on the wide side: what a file of tests imports, however indirectly; what any stage
 or command imports, where it starts processes or imports by a value; the files and folders that its texts
-name; the schemas that the code of all this names; what lies beside that code and is none; the pins
-of what it imports.
+name; the schemas that the code of all this names, or tasks declare; what lies beside that code and is none;
+the pins of what it imports.
 """
 
 import ast
+import re
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
 
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import pin_files, tests
-from radiotrace.pipeline import closure, dvcfile
+from radiotrace.pipeline import closure, dvcfile, tasks
 
 PACKAGES = ("radiotrace", "stages", "tests", "benchmarks")
 ENTRIES = ("radiotrace/__main__.py", "radiotrace/pipeline/isolated.py")  # and every script below stages/
@@ -22,6 +23,7 @@ OF_TASKS = ("radiotrace/*/verification/checks.py", "radiotrace/*/measures.py")
 SHARED = ("tests/conftest.py", "tests/requirement_plugin.py")
 ALWAYS = ("pyproject.toml",)
 STARTED = ("dvc.yaml",)  # what processes read
+DECLARATIONS = "radiotrace/pipeline/tasks.py"  # which reads what a task declares
 OF_CODE = ("radiotrace", "stages")  # a folder whose modules count where something reaches them
 PROCESSES = frozenset({"subprocess", "multiprocessing", "runpy", "pexpect"})
 
@@ -49,7 +51,8 @@ class Scopes:
         now: the same as the files are.
 
     Where code chooses a module by the name of a parameter, those count that there were when the tests ran,
-    and the one that params.yaml names: another that was added since is none that anything would run.
+    and the one that params.yaml names: another that was added since is none that anything would run. So it is
+    with schemas that code names in part, or a task declares: those of a task that was added bear on nothing.
     """
 
     def __init__(self, root, then: dict[str, str], now: dict[str, str]):
@@ -130,11 +133,22 @@ class Scopes:
             files = pin_files.RUNTIME
         return set(files) & self.paths
 
+    @cached_property
+    def _schemas_of_tasks(self) -> set[str]:
+        """The schemas that the declarations of tasks name."""
+        declared = [path for path in self.now if fnmatchcase(path, f"stages/*/{tasks.FILE}")]
+        words = {word for path in declared for word in re.findall(r"\w+", self._text(path))}
+        return {f"schemas/{word}.schema.json" for word in words} & self.then.keys()
+
     def _beside(self, scope: set[str]) -> set[str]:
         """The schemas that code names, and what lies beside it and is none, such as templates."""
         code = [path for path in scope if path.endswith(".py") and path in self.now]
         literals = frozenset().union(*(texts(self._text(path)) for path in code))
+        starts = tuple(f"schemas/{name}" for name in literals if name.endswith("_"))  # as f"params_{task}"
         schemas = {f"schemas/{name}.schema.json" for name in literals} & self.paths
+        schemas |= {path for path in self.then if path.startswith(starts)}
+        if DECLARATIONS in code:
+            schemas |= self._schemas_of_tasks
         folders = {path.rpartition("/")[0] for path in code if path.split("/")[0] in OF_CODE}
         neighbours = {
             path

@@ -23,7 +23,7 @@ from radiotrace.evidence.trace import pin_files, tests
 from radiotrace.evidence.verify import workflow
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, params
-from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study, every
+from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study
 
 # What runs leave behind. Nothing of it may be in git: a checkpoint there would be taken for one's own, and
 # forged ones are.
@@ -152,11 +152,13 @@ def check(clone: Clone) -> Check:
     delivered = [name for name in names if files.tracked is None or name in files.tracked]
     inside = study.in_repository(clone.evidence.name)
     other_studies = sorted(_others(names, study))
-    faults = []
+    known, faults = {None, ".", study.place, *other_studies}, []
     for name in names:
+        owner = owner_of(name, study)
+        if owner not in known and name in delivered and not _is_state(name):
+            faults.append(f"{name}: of no study, since {owner}/ has no dvc.yaml")
         if not name.startswith(f"{inside}/"):
-            is_of_another = owner_of(name, study) in other_studies
-            faults += _faults(name, files, vouched, name in delivered, is_of_another)
+            faults += _faults(name, files, vouched, name in delivered, owner in other_studies)
     checked = Check(
         3,
         claim,
@@ -172,7 +174,10 @@ def check(clone: Clone) -> Check:
         believed=list(BELIEVED),
     )
     if files.tracked is None:
-        checked.skipped.append("git cannot tell what is tracked here: every file counts as delivered")
+        checked.skipped.append(
+            "git cannot tell what is tracked here: every file counts as delivered, but for what runs leave "
+            f"behind, which was not looked at: {', '.join(STATE)}"
+        )
     if other_studies:
         checked.skipped.append(
             f"other studies are proved by themselves: {', '.join(other_studies)} (verify --study)"
@@ -421,8 +426,9 @@ def _locks(root: Path) -> list[str]:
     """*.dvc names data by hash, and nothing else: with a command, or with a place to import from, DVC
     would follow it."""
     faults = []
-    folders = [folder for study in every(root) for folder in (study.folder, study.path("members"))]
-    for path in sorted(path for folder in folders for path in folder.glob("*.dvc")):
+    places = (".", f"{STUDIES}/*")  # of every study, and of what only looks like one
+    patterns = [f"{folder}/*.dvc" for place in places for folder in (place, f"{place}/{PATHS['members']}")]
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         name = path.relative_to(root).as_posix()
         if path.is_dir():
             continue  # DVC's own folder
