@@ -160,6 +160,27 @@ def test_a_call_that_runs_what_is_not_known_before_is_an_error(tmp_path, call):
 
 
 @pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "from importlib import import_module as f\nf(x)",
+            "line 1: from importlib import import_module as f",
+        ),
+        ("import importlib as i\ni.import_module(x)", "line 1: import importlib as i"),
+        ("getattr(importlib, 'import_module')(x)", "line 1: importlib"),
+        ("import builtins\nbuiltins.exec(x)", "line 1: import builtins"),
+        ("run = exec\nrun(x)", "line 1: exec"),
+        ("run = importlib.import_module\nrun(x)", "line 1: importlib.import_module"),
+        ("SourceFileLoader('x', x).load_module()", "line 1: SourceFileLoader('x', x).load_module"),
+        ("from pkgutil import resolve_name\nresolve_name(x)", "line 1: from pkgutil import resolve_name"),
+        ("from runpy import *", "line 1: from runpy import *"),
+    ],
+)
+def test_another_way_to_such_a_call_is_an_error_too(tmp_path, script, said):
+    assert f"stages/one.py: {said}: not known before it runs" in refusals(tmp_path, script)
+
+
+@pytest.mark.parametrize(
     "script",
     [
         "importlib.import_module(name)  # closure: the stage itself",

@@ -899,3 +899,29 @@ def test_hidden_files_of_macos_are_one_fault_a_folder(nnunet):
         == "imagesTr/ has 3 hidden files, such as ._phantom_00_0000.nii.gz, as macOS leaves them behind. "
         "Remove them"
     )
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("imagesTr/a\0b.nii.gz", "characters that are not seen"),
+        ("/etc/passwd.nii.gz", "leaves the data folder"),
+        ("imagesTr/=cmd|x.nii.gz", "a case id has letters"),
+        ("imagesTr/gone.nii.gz", "is missing"),
+    ],
+)
+def test_names_of_files_are_looked_at_before_a_study_is_made_of_them(msd, image, said):
+    declared = json.loads((msd / "dataset.json").read_text())
+    declared["training"][0]["image"] = image
+    (msd / "dataset.json").write_text(json.dumps(declared))
+    with pytest.raises(StageError) as caught:
+        formats.read_declaration(msd)
+    assert [fault for fault in caught.value.findings if said in fault]
+
+
+def test_number_of_a_channel_has_digits_of_ascii_and_few(nnunet):
+    declared = json.loads((nnunet / "dataset.json").read_text())
+    declared["channel_names"] = {"9" * 5000: "T1"}
+    (nnunet / "dataset.json").write_text(json.dumps(declared))
+    assert formats.read_dataset(nnunet).identity["modality"] == "T1"
+    assert formats.CHANNEL_NUMBER.search("case_\u0660\u0660\u0660\u0661") is None

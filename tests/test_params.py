@@ -69,6 +69,20 @@ def test_line_that_is_not_yaml_is_named(tmp_path):
         params.load(tmp_path / "params.yaml", "train")
 
 
+@pytest.mark.parametrize(
+    "value", ["2026-99-99", "9" * 5000, "!!int foo", "!!float foo", "!!bool foo", "[" * 2000]
+)
+def test_value_that_cannot_be_is_a_fault_of_the_file(tmp_path, value):
+    (tmp_path / "params.yaml").write_text(f"seed: {value}\n")
+    with pytest.raises(StageError, match=r"params.yaml is not YAML"):
+        params.load_yaml(tmp_path / "params.yaml")
+
+
+def test_folder_in_the_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(StageError, match="is a folder, expected a file"):
+        params.load_yaml(tmp_path)
+
+
 @pytest.mark.requirement("SRS-SEC-2")
 def test_misspelt_key_is_named(edited):
     path = edited()

@@ -192,3 +192,53 @@ def test_key_that_stands_twice_in_a_line_of_a_ledger_is_refused(tmp_path):
     (tmp_path / "test_openings.jsonl").write_text('{"run_id": "a", "run_id": "b"}\n')
     with pytest.raises(StageError, match="line 1: no JSON: 'run_id' stands twice"):
         ledgers.read(tmp_path / "test_openings.jsonl", "opening")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[" * 100_000, "nested too deeply"), ('{"a": "\\ud800"}', "a lone surrogate")],
+)
+def test_text_that_no_reader_could_use_is_no_json(tmp_path, text, said):
+    (tmp_path / "epochs.json").write_text(text)
+    with pytest.raises(StageError, match=f"is not JSON: .*{said}"):
+        records.read(tmp_path / "epochs.json", "epochs")
+
+
+def test_both_halves_of_a_character_are_one():
+    assert records.parse(r'"\ud83e\uddea"') == "\N{TEST TUBE}"
+
+
+def test_folder_in_the_place_of_a_record_is_named(tmp_path):
+    with pytest.raises(StageError, match="is a folder, expected a file"):
+        records.read(tmp_path, "epochs")
+
+
+def test_ledger_that_is_no_text_is_broken(tmp_path):
+    (tmp_path / "reviews.jsonl").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(StageError, match="line 1: no JSON") as caught:
+        ledgers.read(tmp_path / "reviews.jsonl", "review")
+    assert "is broken" in caught.value.headline
+
+
+def test_no_pattern_lets_a_line_break_at_the_end_pass():
+    def patterns(node):
+        if isinstance(node, dict):
+            yield from [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+            yield from (pattern for value in node.values() for pattern in patterns(value))
+        elif isinstance(node, list):
+            yield from (pattern for value in node for pattern in patterns(value))
+
+    case = {"case_id": "a", "subject_id": "b", "voxels_sha256": "0" * 64}
+    accepted = {"labels": {"0": "ground", "1": "a"}, "excluded": [], "cases": [case]}
+    assert records.faults(accepted, "accepted") == []
+    for key in ("case_id", "voxels_sha256"):
+        broken = accepted | {"cases": [case | {key: f"{case[key]}\n"}]}
+        assert [fault.split(":")[0] for fault in records.faults(broken, "accepted")] == [f"cases[0].{key}"]
+    ended = {
+        pattern
+        for path in records.SCHEMAS.glob("*.json")
+        for pattern in patterns(json.loads(path.read_text()))
+    }
+    assert [
+        pattern for pattern in sorted(ended) if pattern.endswith("$") and not records.END.search(pattern)
+    ] == []

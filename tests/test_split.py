@@ -15,6 +15,7 @@ from radiotrace.pipeline import splits
 from radiotrace.records.accepted import Accepted, AcceptedCase
 from radiotrace.records.sections.split import Fractions, SplitParams
 from radiotrace.records.split import Leakage, PartCount, PartCounts
+from radiotrace.records.values import Exclusion
 from stages import split
 from tests import projects
 
@@ -512,3 +513,19 @@ def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_lear
 def test_the_ids_of_the_hippocampus_are_260_and_sorted():
     assert len(hippocampus()) == 260
     assert all(one < other for one, other in pairwise(hippocampus()))
+
+
+def test_a_record_that_contradicts_itself_is_refused_with_all_that_does():
+    cases = twins(40)
+    accepted = Accepted(
+        labels={"0": "ground", "1": "left", "2": "left"},
+        excluded=(Exclusion(cases[1].case_id, "blurred"),),
+        cases=(*cases, replace(cases[0], subject_id="another")),
+    )
+    with pytest.raises(StageError, match="contradicts itself") as caught:
+        splits.of_accepted(accepted, PARAMS)
+    assert caught.value.findings == [
+        "case_000: stands 2 times among cases",
+        "case_001: stands among cases and among excluded",
+        "labels: 2 are called left",
+    ]

@@ -23,7 +23,8 @@ LABEL_LENGTH_MAX = 64
 LABELS_MAX = 256  # label maps are stored as bytes
 CHANNELS_MAX = 16
 CHANNEL_NAME = re.compile(r"[^\W_][\w .()+-]*(?<! )")  # no comma: lists of channels have it between them
-CHANNEL_NUMBER = re.compile(r"_(\d{4})$")
+CHANNEL_NUMBER = re.compile(r"_([0-9]{4})$")
+CHANNEL_DIGITS = 4
 RESERVED = ("mean_of_labels",)  # stands beside the labels in the records
 PLAIN_PATH = re.compile(r"(?!.*\.\.)[^\\:]+")  # as the schemas of the records have it
 JSON_BYTES_MAX = 2**27
@@ -101,16 +102,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     csv_bytes, table = _cases_csv(folder, faults)
     if not pairs and not faults:
         raise StageError(f"0 cases in {folder}/", way_out=WAY_OUT)
-    for case_id in sorted(pairs):
-        if not CASE_ID.fullmatch(case_id):
-            faults.append(f"{case_id!r}: a case id has letters, digits, '.', '_' and '-' only")
-        elif len(case_id) > CASE_ID_LENGTH_MAX:
-            faults.append(
-                f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because "
-                f"files are named after it"
-            )
-    faults += _same_when_folded(pairs)
-    faults += _file_faults(folder, pairs)
+    faults += _case_faults(folder, pairs)
     groups_of: dict[str, dict[str, str]] = {}
     if table is not None:
         faults += [
@@ -141,13 +133,14 @@ def read_declaration(folder) -> Dataset:
     """What dataset.json alone declares; no subject is known of any case.
 
     Raises:
-        StageError: names every fault found in dataset.json.
+        StageError: names every fault found in dataset.json, and in the names of files.
     """
     folder = Path(folder)
     faults: list[str] = []
     identity, labels, channels, pairs = _declared(folder, _dataset_json_bytes(folder), faults)
     if not pairs and not faults:
         faults.append("0 cases")
+    faults += _case_faults(folder, pairs)
     if faults:
         raise StageError(f"{len(faults)} faults in {folder}/dataset.json", faults, WAY_OUT)
     cases = [Case(case_id, *pairs[case_id]) for case_id in sorted(pairs)]
@@ -261,7 +254,8 @@ def _modalities(declared: dict) -> list:
 
 def _number(key: str) -> tuple[int, str]:
     """To sort channels by: "10" comes after "9", and what is no number last."""
-    return (int(key), key) if key.isascii() and key.isdigit() else (CHANNELS_MAX, key)
+    is_number = key.isascii() and key.isdigit() and len(key) <= CHANNEL_DIGITS
+    return (int(key), key) if is_number else (CHANNELS_MAX, key)
 
 
 def _channels(declared: dict, faults: list[str]) -> tuple[Channel, ...]:
@@ -472,6 +466,20 @@ def _pairs_nnunet(folder: Path, declared: dict, channels: tuple[Channel, ...], f
         )
         for case_id in sorted(cases | set(names_in["labelsTr"]))
     }
+
+
+def _case_faults(folder: Path, pairs: Pairs) -> list[str]:
+    """What is wrong with case ids and with the files that are named."""
+    faults = []
+    for case_id in sorted(pairs):
+        if not CASE_ID.fullmatch(case_id):
+            faults.append(f"{case_id!a}: a case id has letters, digits, '.', '_' and '-' only")
+        elif len(case_id) > CASE_ID_LENGTH_MAX:
+            faults.append(
+                f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because "
+                f"files are named after it"
+            )
+    return [*faults, *_same_when_folded(pairs), *_file_faults(folder, pairs)]
 
 
 def _same_when_folded(pairs: dict) -> list[str]:

@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,10 @@ DYNAMIC = (
     "runpy.run_module",
     "runpy.run_path",
 )
+RUNNERS = frozenset({"__import__", "eval", "exec", "import_module"})  # where they are called by their names
+LOADERS = frozenset({"importlib", "runpy", "pkgutil", "builtins"})  # modules that have such calls
+# of LOADERS or of what they give: they too run or give code by a value, and nothing here follows them
+RUN_CODE = frozenset({"exec_module", "load_module", "resolve_name", "iter_modules", "walk_packages"})
 # Above or beside such a call: why nothing is reached by it that the closure has not.
 DECLARED = re.compile(r"# closure: \S")
 
@@ -175,8 +179,10 @@ def _is_first_party(top: str, root: Path) -> bool:
 @cache  # of several scripts, the closures share most files
 def imports_of(text: str, package: tuple[str, ...]) -> Imports:
     """What a source imports that lies in a package; relative imports are resolved."""
-    modules, members, chosen, unclear = set(), set(), set(), []
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    modules, members, chosen = set(), set(), set()
+    unclear = [(node.lineno, ast.unparse(node)) for node in _evasions(tree) if not _is_declared(text, node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -198,6 +204,41 @@ def imports_of(text: str, package: tuple[str, ...]) -> Imports:
     return Imports(frozenset(modules), frozenset(members), frozenset(chosen), tuple(unclear))
 
 
+def _evasions(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
+    """Where code gets at what runs code by another way than a call of DYNAMIC under its own name."""
+    callers = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            tops = [(alias, alias.name.split(".")[0]) for alias in node.names]
+            is_evasive = any(top in LOADERS and (alias.asname or top == "builtins") for alias, top in tops)
+        elif isinstance(node, ast.ImportFrom):
+            of_loader = (node.module or "").split(".")[0] in LOADERS
+            running = {
+                *RUNNERS,
+                *RUN_CODE,
+                "reload",
+                "spec_from_file_location",
+                "run_module",
+                "run_path",
+                "*",
+            }
+            is_evasive = of_loader and any(
+                alias.name in running and (alias.asname or alias.name != "import_module")
+                for alias in node.names
+            )
+        elif isinstance(node, ast.Name):
+            is_evasive = (node.id in RUNNERS and id(node) not in callers) or (
+                node.id in LOADERS and id(node) not in bases
+            )
+        elif isinstance(node, ast.Attribute):
+            is_evasive = node.attr in RUN_CODE or (ast.unparse(node) in DYNAMIC and id(node) not in callers)
+        else:
+            continue
+        if is_evasive:
+            yield node
+
+
 def _package_of_choice(name) -> str | None:
     """The package of f"package.{name}"; None for anything else."""
     if not isinstance(name, ast.JoinedStr) or len(name.values) != 2:
@@ -209,7 +250,7 @@ def _package_of_choice(name) -> str | None:
     return prefix[:-1] if isinstance(prefix, str) and prefix.endswith(".") else None
 
 
-def _is_declared(text: str, node: ast.Call) -> bool:
+def _is_declared(text: str, node: ast.expr | ast.stmt) -> bool:
     """Whether a comment beside a call, or on the line above it, says why nothing else is reached."""
     lines = range(node.lineno - 1, (node.end_lineno or node.lineno) + 1)
     return any(line in lines and DECLARED.match(comment) for line, comment in _comments(text))

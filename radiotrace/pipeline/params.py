@@ -19,7 +19,10 @@ def load_yaml(path):
         return YAML(typ="safe", pure=True).load(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         raise StageError(f"{path} is missing", way_out=f"Restore it with 'git checkout {path}'.") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        raise StageError(f"{path} is a folder, expected a file") from None
+    # of the library: a date that there is not, a number of 5,000 digits, !!int of a word; nested too deeply
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:
         lines = [
             line.strip()
             for line in str(error).splitlines()

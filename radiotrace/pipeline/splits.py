@@ -2,7 +2,7 @@
 who derives it again."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -147,13 +147,31 @@ def _subjects(number: int) -> str:
     return f"{number} subject{'s' * (number != 1)}"
 
 
+def contradictions(accepted: Accepted) -> list[str]:
+    """What no schema can say: a case that stands twice, or is left out, too; labels of one name."""
+    times = Counter(case.case_id for case in accepted.cases)
+    left_out = {exclusion.case_id for exclusion in accepted.excluded}
+    names = Counter(accepted.labels.values())
+    return [
+        *(f"{case_id}: stands {n} times among cases" for case_id, n in sorted(times.items()) if n > 1),
+        *(f"{case_id}: stands among cases and among excluded" for case_id in sorted(times.keys() & left_out)),
+        *(f"labels: {n} are called {name}" for name, n in sorted(names.items()) if n > 1),
+    ]
+
+
 def of_accepted(accepted: Accepted, settings: SplitParams) -> Split:
     """The split of accepted cases.
 
     Raises:
-        StageError: the parameters contradict each other, a part would be empty, or two parts share a subject
-            or an identical image.
+        StageError: the record contradicts itself, the parameters contradict each other, a part would be
+            empty, or two parts share a subject or an identical image.
     """
+    if contradicting := contradictions(accepted):
+        raise StageError(
+            "the record of accepted cases contradicts itself",
+            contradicting,
+            "Run 'dvc checkout' to restore the file, or 'dvc repro' to make it again.",
+        )
     if settings.parts_seed is not None:
         settings = replace(settings, seed=settings.parts_seed)
     cases, fractions = accepted.cases, settings.fractions

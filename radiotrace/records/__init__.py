@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from radiotrace.errors import StageError
 _PACKAGE = Path(__file__).resolve().parents[1]
 # the first where it was installed from a wheel
 SCHEMAS = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"
+
+END = re.compile(r"(?<!\\)\$$")  # of a pattern, that means the end of the text
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # the escape of half a character
 
 
 def canonical(value: Any) -> Any:
@@ -84,8 +88,15 @@ def _is_row(row) -> bool:
     return isinstance(row, dict) and all(isinstance(row.get(key), str) for key in ("name", "kind"))
 
 
+def _pattern(validator, pattern, text, _):
+    """Keyword 'pattern' as JSON Schema means it, after ECMA-262: '$' is the end of the text; Python takes it
+    for the place before a last line break, too."""
+    if isinstance(text, str) and not re.search(END.sub(r"\\Z", pattern), text):
+        yield jsonschema.ValidationError(f"{text!r} does not match {pattern!r}")
+
+
 _Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator, validators={"tabled": _tabled}, type_checker=_TYPES
+    jsonschema.Draft202012Validator, validators={"pattern": _pattern, "tabled": _tabled}, type_checker=_TYPES
 )
 
 
@@ -155,6 +166,8 @@ def read(path, schema: str):
         raise StageError(
             f"{path} is missing", way_out="Run 'dvc repro', or 'dvc pull' for the submitted run."
         ) from None
+    except IsADirectoryError:
+        raise StageError(f"{path} is a folder, expected a file", way_out=_REMAKE) from None
     except ValueError as error:
         raise StageError(f"{path} is not JSON: {error}", way_out=_REMAKE) from None
     if broken := faults(record, schema):
@@ -169,9 +182,19 @@ def parse(text: str):
     """The JSON value in a text.
 
     Raises:
-        ValueError: it is not JSON, holds a NaN, or has a key twice, of which readers take one or the other.
+        ValueError: it is not JSON, is nested too deeply, holds a NaN or half a character, or has a key twice,
+            of which readers take one or the other.
     """
-    return json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
+    try:
+        record = json.loads(text, object_pairs_hook=_each_key_once, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if SURROGATE.search(text):
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half a character, a lone surrogate") from None
+    return record
 
 
 def _each_key_once(pairs: list[tuple]) -> dict:

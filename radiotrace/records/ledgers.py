@@ -14,11 +14,9 @@ def read(path, schema: str) -> list[dict]:
         StageError: names every line that is not of the schema.
     """
     entries, broken = [], []
-    for number, line in enumerate(
-        Path(path).read_text("utf-8").splitlines() if Path(path).exists() else [], 1
-    ):
+    for number, line in enumerate(Path(path).read_bytes().splitlines() if Path(path).exists() else [], 1):
         try:
-            entries.append(records.parse(line))
+            entries.append(records.parse(line.decode("utf-8")))
         except ValueError as error:
             broken.append(f"line {number}: no JSON: {error}")
             continue
