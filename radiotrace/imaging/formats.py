@@ -473,7 +473,7 @@ def _case_faults(folder: Path, pairs: Pairs) -> list[str]:
     faults = []
     for case_id in sorted(pairs):
         if not CASE_ID.fullmatch(case_id):
-            faults.append(f"{case_id!a}: a case id has letters, digits, '.', '_' and '-' only")
+            faults.append(f"{case_id!r}: a case id has letters, digits, '.', '_' and '-' only")
         elif len(case_id) > CASE_ID_LENGTH_MAX:
             faults.append(
                 f"{case_id}: a case id of {len(case_id)} characters; at most {CASE_ID_LENGTH_MAX}, because "
