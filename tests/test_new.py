@@ -306,3 +306,10 @@ def test_a_study_beside_it_whose_parameters_are_broken_is_no_hindrance(repositor
     (folder / "params.yaml").write_text("- a list\n")
     assert new.beginning("segmentation", repository) == repository / "params.yaml"
     assert new.beginning("magic", repository) is None
+
+
+def test_a_table_of_subjects_that_ingest_would_refuse_is_told(repository, data, tmp_path_factory, capsys):
+    bad = shutil.copytree(data, tmp_path_factory.mktemp("bad") / "data")
+    (bad / "cases.csv").write_bytes(b"\xff\xfe\0")
+    laid_out(repository, bad)
+    assert "cases.csv" in capsys.readouterr().out.split("came along", 1)[1].split("make manifest")[0]

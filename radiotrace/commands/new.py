@@ -185,6 +185,17 @@ def subjects_of(data: Path, declared: "Dataset") -> tuple[str, ...]:
     return tuple(sorted({subject_of.get(case.case_id, case.case_id) for case in declared.cases}))
 
 
+def faults_of_subjects(data: Path) -> list[str]:
+    """What is wrong with a cases.csv that came along; ingest refuses it."""
+    from radiotrace.imaging import tables  # here, because the other commands need no image library
+
+    faults: list[str] = []
+    path = data / SUBJECTS
+    if path.is_file():
+        tables.read(path.read_bytes(), SUBJECTS, faults)
+    return faults
+
+
 def shares(subjects: tuple[str, ...], usual: Fractions, seed: int) -> Fractions:
     """The shares of the parts: the usual ones, or the first of SHARES_OF_FEW where these would leave a part
     without subjects; the usual ones again where each of them would, which split will say."""
@@ -387,6 +398,7 @@ def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
         lines.append(
             f"  1. {place}/data/{SUBJECTS} came along: look whether it says which images are of one person"
         )
+    lines += [f"     {fault}" for fault in faults_of_subjects(study.path("data"))]
     return [
         *lines,
         f"  2. make manifest STUDY={place}    accepts the files as they are",

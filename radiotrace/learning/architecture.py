@@ -1,8 +1,8 @@
 """Architecture: a network by its name, with the norms, the upsampling and the dropout that are asked for.
 
 Each network is a file of networks/, and is imported when it is asked for: code of one is no dependency of a
-run of another. Whoever adds one adds its file, its name to the schema of params.yaml, and a line to the
-comment there.
+run of another. Whoever adds one adds its file, its name to records/sections/segmentation/whole.py, and a line
+to the comment in params.yaml.
 """
 
 import dataclasses
@@ -41,9 +41,8 @@ def build(spec: NetworkSpec, seed: int) -> nn.Module:
     """A freshly initialised network.
 
     Takes (n, image_channels, z, y, x); every axis a multiple of `multiple(spec)`, or z == 1 where it takes a
-    slice at a time. Gives logits (n, labels, z, y, x) in
-    evaluation mode, and (n, heads, labels, z, y, x), all at full resolution, in training mode. A sample's
-    logits do not depend on the others.
+    slice at a time. Gives logits (n, labels, z, y, x) in evaluation mode, and (n, heads, labels, z, y, x), all
+    at full resolution, in training mode. A sample's logits do not depend on the others.
 
     Args:
         seed: decides the initial weights.

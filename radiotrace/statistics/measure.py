@@ -1,7 +1,8 @@
 """A measure: what a task computes of a case, and all that anybody prints, checks or concludes of it.
 
 A task has one table of them, such as radiotrace/segmentation/measures.py. Whoever adds a measure adds an
-entry there, and nothing else: records, report, methods, model card and bills take it from the table.
+entry there, and the function that computes it: records, report, methods, model card and bills take it from
+the table.
 """
 
 import re
