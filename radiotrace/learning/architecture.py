@@ -41,8 +41,8 @@ def build(spec: NetworkSpec, seed: int) -> nn.Module:
     """A freshly initialised network.
 
     Takes (n, image_channels, z, y, x); every axis a multiple of `multiple(spec)`, or z == 1 where it takes a
-    slice at a time. Gives logits (n, labels, z, y, x) in evaluation mode, and (n, heads, labels, z, y, x), all
-    at full resolution, in training mode. A sample's logits do not depend on the others.
+    slice at a time. Gives logits (n, labels, z, y, x) in evaluation mode, and (n, heads, labels, z, y, x),
+    all at full resolution, in training mode. A sample's logits do not depend on the others.
 
     Args:
         seed: decides the initial weights.
