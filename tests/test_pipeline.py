@@ -223,10 +223,8 @@ def test_imports_go_one_way():
             wrong += [
                 f"{path.relative_to(ROOT)}: {name}"
                 for name in imported
-                if (name.split(".")[0] in allowed
-                and name.split(".")[0] not in may)
-                or (package == "stages"
-                and name.startswith("radiotrace.commands"))
+                if (name.split(".")[0] in allowed and name.split(".")[0] not in may)
+                or (package == "stages" and name.startswith("radiotrace.commands"))
             ]
             wing = path.relative_to(ROOT).parts[1].removesuffix(".py") if package == "radiotrace" else None
             if wing in wings:
