@@ -751,11 +751,13 @@ def written_content(rows: dict) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # for all attacks on the content, which its fixture tries
 def test_nothing_is_found_in_the_content_of_a_release_that_nobody_touched(content_found):
     assert content_found[0] == []
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # where it runs alone
 @pytest.mark.requirement("SRS-EVI-5")
 def test_attacks_on_the_content_are_found_by_level_3_or_where_it_needs_the_network_by_level_5(content_found):
     levels_of = {name: level for name, (level, _) in content_found[1].items()}
@@ -774,6 +776,7 @@ def test_what_no_level_below_6_finds_is_named_in_the_last_lines():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # for all other attacks, which its fixture tries
 def test_release_that_nobody_touched_holds(table):
     assert table[0] == {"1": [], "2": [], "signed": [], "3": []}
 

@@ -155,10 +155,12 @@ def check(clone: Clone) -> Check:
     known, faults = {None, ".", study.place, *other_studies}, []
     for name in names:
         owner = owner_of(name, study)
-        if owner not in known and name in delivered and not _is_state(name):
-            faults.append(f"{name}: of no study, since {owner}/ has no dvc.yaml")
+        of_file = []
         if not name.startswith(f"{inside}/"):
-            faults += _faults(name, files, vouched, name in delivered, owner in other_studies)
+            of_file = _faults(name, files, vouched, name in delivered, owner in other_studies)
+        if not of_file and owner not in known and name in delivered and not _is_state(name):
+            of_file = [f"{name}: of no study, since {owner}/ has no dvc.yaml"]
+        faults += of_file
     checked = Check(
         3,
         claim,
