@@ -13,6 +13,7 @@ from radiotrace.evidence.pages import model_card as card_page
 from radiotrace.evidence.pages.elements import Records
 from radiotrace.evidence.verify import levels
 from radiotrace.records import measure_table
+from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
@@ -143,7 +144,7 @@ def page(metrics: Metrics, rows: list[dict]) -> str:
     content = report_stage.page(
         template,
         run_id=metrics.run_id,
-        dataset=example("dataset", "one_case")["dataset"],
+        dataset=Dataset.of(example("dataset", "one_case")).dataset,
         metrics=metrics,
         acceptance=example("acceptance", "met"),
         robustness=Robustness.of(example("robustness", "defined_and_not")),

@@ -37,11 +37,11 @@ def schema_text() -> str:
 def open_names(task: str) -> list[str]:
     """Keys, joined by points, that lead to each summary that has an interval in the metrics of a task."""
     schema = records.schema(tasks.declared(task).records[METRICS])
-    measures = [measure.name for measure in of_task.measures(task).TABLE]
-    paths = set()
-    for keys in _below(schema, schema, ()):
-        # a key that is open at the top of the record is a measure
-        paths |= {(name, *keys[1:]) for name in measures} if keys[0] == ANY else {keys}
+    # a key that is open at the top of the record is a measure, whose values are as its kind has them
+    paths = {keys for keys in _below(schema, schema, ()) if keys[0] != ANY}
+    for measure in of_task.measures(task).TABLE:
+        kind = schema["tabled"]["kinds"][measure.kind]
+        paths |= {(measure.name, *keys) for keys in _below(kind, schema, ())}
     return [".".join(keys) for keys in sorted(paths)]
 
 
