@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from radiotrace import records
+from radiotrace.errors import StageError
 from radiotrace.pipeline import pins, runs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,3 +100,10 @@ def test_provenance_names_the_stage_and_its_inputs(tmp_path, monkeypatch):
     Path("accepted.json").write_text("{}")
     found = runs.provenance(ROOT / "stages/split.py", PARAMS, ["requirements.txt"], ["accepted.json"])
     assert (found["stage"], list(found["inputs"])) == ("split", ["accepted.json"])
+
+
+def test_absolute_path_of_an_input_is_refused(tmp_path):
+    with pytest.raises(StageError, match="1 paths on the command line are absolute"):
+        runs.provenance(
+            ROOT / "stages/split.py", PARAMS, ["requirements.txt"], ["params.yaml", tmp_path / "accepted.json"]
+        )

@@ -87,7 +87,7 @@ def test_fault_that_a_user_can_mend_exits_1_with_its_message_only(run, capsys):
 
 
 @pytest.mark.requirement("SRS-UI-1")
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG])
+@pytest.mark.parametrize("number", stage.MENDABLE)
 def test_file_that_cannot_be_written_exits_1_and_is_named(run, capsys, number):
     assert run(raising(OSError(number, os.strerror(number), "build/split.partial"))) == 1
     assert capsys.readouterr().err.startswith(
@@ -98,6 +98,17 @@ def test_file_that_cannot_be_written_exits_1_and_is_named(run, capsys, number):
 def test_full_disk_without_a_file_name_exits_1(run, capsys):  # as write() reports it
     assert run(raising(OSError(errno.ENOSPC, "No space left on device"))) == 1
     assert "No space left on device while writing an output" in capsys.readouterr().err
+
+
+def test_file_in_place_of_the_folder_of_outputs_exits_1(run, capsys, tmp_path):
+    (tmp_path / "build").write_text("")
+
+    def main(_args):
+        with stage.output_folder(tmp_path / "build/split"):
+            pass
+
+    assert run(main) == 1
+    assert capsys.readouterr().err.startswith("split: Not a directory while writing ")
 
 
 def test_interrupt_exits_1(run, capsys):

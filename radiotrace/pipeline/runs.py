@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from radiotrace import records
+from radiotrace.errors import StageError
 from radiotrace.pipeline import pins, study
 from radiotrace.pipeline.closure import ROOT, code_closure
 
@@ -27,7 +28,16 @@ def provenance(
 
     Returns:
         A record of schema 'provenance'. Its digest does not change with machine, path or clock.
+
+    Raises:
+        StageError: an input's path is absolute, so that the record would say where the study lies.
     """
+    if absolute := [str(path) for path in inputs if Path(path).is_absolute()]:
+        raise StageError(
+            f"{len(absolute)} paths on the command line are absolute",
+            absolute,
+            "Name them as dvc.yaml does, relative to the folder of the study.",
+        )
     return {
         "stage": Path(script).stem,
         "code": {path: records.sha256(ROOT / path) for path in code_closure([script], choices=choices)},

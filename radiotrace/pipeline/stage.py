@@ -13,6 +13,17 @@ from pathlib import Path
 from radiotrace import errors
 from radiotrace.pipeline import pins, study
 
+# Errors of a file system that a user can mend: full, not permitted, or a file stands where a folder belongs.
+MENDABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+)
+
 
 def run(main, parser, argv=None) -> int:
     """Runs a stage's main(args) and returns its exit status.
@@ -41,12 +52,13 @@ def run(main, parser, argv=None) -> int:
         errors.log(f"{parser.prog}: {error}")
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG):
+        if error.errno not in MENDABLE:
             raise
         where = error.filename or "an output"
         errors.log(
             f"{parser.prog}: {error.strerror} while writing {where}\n"
-            "Nothing was changed. Make room or permit writing, then run 'dvc repro'."
+            "Nothing was changed. Make room, permit writing or take away what is in the way, then run 'dvc "
+            "repro'."
         )
         return 1
     except KeyboardInterrupt:
