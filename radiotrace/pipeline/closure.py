@@ -97,9 +97,16 @@ def walk(
     packages: Sequence[str],
     root: Path | str,
     choices: Mapping[str, Sequence[str]] | None = None,
+    known: dict[Path, tuple[list[Path], list[str]]] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """As code_closure, and instead of an error what cannot be followed: files, faults."""
+    """As code_closure, and instead of an error what cannot be followed: files, faults.
+
+    Args:
+        known: what earlier walks with the same packages, root and choices, on the same files, saw; this one
+            adds what it sees.
+    """
     root, choices = Path(root).resolve(), choices or {}
+    known = {} if known is None else known
     seen, faults = set(), []
     todo = [(root / script).resolve().relative_to(root) for script in roots]
     while todo:
@@ -107,14 +114,22 @@ def walk(
         if path in seen:
             continue
         seen.add(path)
-        todo += [
-            parent / "__init__.py" for parent in path.parents if (root / parent / "__init__.py").is_file()
-        ]
-        imports = imports_of((root / path).read_text("utf-8"), path.parent.parts)
-        files, unfollowed = _files(imports, tuple(packages), root, choices)
+        if path not in known:
+            known[path] = _next(path, tuple(packages), root, choices)
+        files, unfollowed = known[path]
         todo += files
         faults += [f"{path.as_posix()}: {fault}" for fault in unfollowed]
     return sorted(path.as_posix() for path in seen), sorted(faults)
+
+
+def _next(
+    path: Path, packages: tuple[str, ...], root: Path, choices: Mapping
+) -> tuple[list[Path], list[str]]:
+    """The files that Python runs with one file, relative to root, and what cannot be followed."""
+    above = [parent / "__init__.py" for parent in path.parents if (root / parent / "__init__.py").is_file()]
+    imports = imports_of((root / path).read_text("utf-8"), path.parent.parts)
+    files, unfollowed = _files(imports, packages, root, choices)
+    return above + files, unfollowed
 
 
 def _files(

@@ -8,9 +8,10 @@ the pins of what it imports.
 
 import ast
 import re
+from collections import defaultdict
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from radiotrace.errors import StageError
 from radiotrace.evidence.trace import pin_files, tests
@@ -62,6 +63,8 @@ class Scopes:
             counting = {*_modules(package, then), *_chosen(self.root, name)}
             self.choices[package] = sorted(counting & set(_modules(package, now)))
         self.paths = then.keys() | now.keys()
+        # of one file each; scopes share most of theirs
+        self._walked, self._foreign, self._pins_of = {}, {}, {}
 
     def changed(self, test_file: str) -> list[str]:
         """Every file in the scope of a file of tests that is not the one on which the tests ran."""
@@ -91,7 +94,7 @@ class Scopes:
 
     def _walk(self, roots: list[str]) -> tuple[set[str], bool]:
         """The files that roots import, of benchmarks/ only known ones; and whether an import is unclear."""
-        files, faults = closure.walk(roots, PACKAGES, self.root, self.choices)
+        files, faults = closure.walk(roots, PACKAGES, self.root, self.choices, self._walked)
         counting = {path for path in files if not path.startswith("benchmarks/") or path in self.paths}
         return counting, bool(faults)
 
@@ -116,22 +119,38 @@ class Scopes:
                 if path in self.paths:
                     files.add(path)
                     continue
-                inside = {file for file in self.paths if file.startswith(f"{path}/")}
-                if path.split("/")[0] not in OF_CODE:
-                    files |= inside
-                elif inside:
-                    files |= self._reach
+                if path not in self._inside:
+                    continue
+                is_of_code = path.split("/")[0] in OF_CODE
+                files |= self._reach if is_of_code else self._inside[path]
         return files
+
+    @cached_property
+    def _inside(self) -> dict[str, set[str]]:
+        """Folder -> the files in it and below."""
+        files_of = defaultdict(set)
+        for path in self.paths:
+            for folder in list(PurePosixPath(path).parents)[:-1]:  # the last is "."
+                files_of[folder.as_posix()].add(path)
+        return dict(files_of)
 
     def _pins(self, scope: set[str]) -> set[str]:
         """The files of pins that the code of a scope reaches; all that the pipeline needs, where a module is
         of none."""
         code = [path for path in scope if path.endswith(".py") and path in self.now]
+        for path in code:
+            if path not in self._foreign:
+                self._foreign[path] = closure.foreign([path], self.root)
+        modules = frozenset(module for path in code for module in self._foreign[path])
+        if modules not in self._pins_of:
+            self._pins_of[modules] = self._pin_files(modules)
+        return self._pins_of[modules] & self.paths
+
+    def _pin_files(self, modules: frozenset[str]) -> set[str]:
         try:
-            files = pin_files.reached(closure.foreign(code, self.root), self.root, left_out=())
+            return set(pin_files.reached(dict.fromkeys(modules, ()), self.root, left_out=()))
         except StageError:
-            files = pin_files.RUNTIME
-        return set(files) & self.paths
+            return set(pin_files.RUNTIME)
 
     @cached_property
     def _schemas_of_tasks(self) -> set[str]:
