@@ -1,5 +1,4 @@
-"""The recipe: how an image becomes what a network takes, and back; and the record 'model', which says so of
-the released file.
+"""The recipe: how an image becomes what a network takes, and back.
 
 Needs neither torch nor images.
 """
@@ -9,16 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from radiotrace.imaging.channels import Channel, named, normalised
-from radiotrace.records.dataset import Dataset
 from radiotrace.records.preprocessing import NormalisedChannel, Preprocessing
-from radiotrace.records.train import TrainingRun
-from radiotrace.records.typed import picked, plain
-
-AXES = ["n", "channel", "z", "y", "x"]
-FILE, FORMAT = "model.onnx", "onnx"
-NOTICE = "Research software; not for diagnosis."
-INPUT = {"name": "image", "type": "float32", "axes": AXES}
-OUTPUT = {"name": "logits", "type": "float32", "axes": AXES}
+from radiotrace.records.typed import picked
 
 
 @dataclass(frozen=True)
@@ -70,35 +61,3 @@ def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     if len(channels) == 1:
         return {"clip_percentiles": channels[0].percentiles}
     return {"channels": tuple(NormalisedChannel(**vars(channel)) for channel in channels)}
-
-
-def record(train: TrainingRun, dataset: Dataset, p: dict, sha256: str, parity: dict) -> dict:
-    """The record 'model': all but the file's hash and the parity follow from the training run, the data set
-    and the parameters.
-
-    Args:
-        train: the record.
-        dataset: the record.
-        p: the section export of params.yaml.
-        sha256: of the released file.
-        parity: cases, max_logit_difference, voxels_compared and voxels_different, as the stage export
-            measured them.
-    """
-    return {
-        "run_id": train.run_id,
-        "notice": NOTICE,
-        "file": FILE,
-        "sha256": sha256,
-        "weights_sha256": train.weights_sha256,
-        "format": FORMAT,
-        "opset": p["opset"],
-        "network": train.network.record(),
-        "labels": plain(train.labels),
-        "modality": dataset.dataset.modality,
-        "preprocessing": train.preprocessing.record(),
-        "input": INPUT,
-        "output": OUTPUT,
-        "parity": {**parity, "tolerance": p["parity_tolerance"]},
-        "params": p,
-        "excluded": plain(train.excluded),
-    }

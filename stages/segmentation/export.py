@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
-from radiotrace.inference import recipe, windows
+from radiotrace.inference import model_record, recipe, windows
 from radiotrace.learning import architecture, numerics, onnx_model, state
 from radiotrace.pipeline import params, runs, stage
 from radiotrace.records.dataset import Dataset
+from radiotrace.records.model import Parity
 from radiotrace.records.sections.segmentation.export import ExportParams
 from radiotrace.records.train import TrainingRun
 
@@ -66,18 +67,12 @@ def main(args):
         )
 
     with stage.output_folder(args.out) as out:
-        records.write_bytes(out / recipe.FILE, content)
-        parity = {
-            "cases": parity_cases,
-            "max_logit_difference": largest,
-            "voxels_compared": compared,
-            "voxels_different": different,
-        }
-        records.write(
-            out / "model.json",
-            recipe.record(train, dataset, settings.record(), records.sha256(out / recipe.FILE), parity),
-            "model",
+        records.write_bytes(out / model_record.FILE, content)
+        parity = Parity(tuple(parity_cases), settings.parity_tolerance, largest, compared, different)
+        model = model_record.released(
+            train, dataset, settings, records.sha256(out / model_record.FILE), parity
         )
+        records.write(out / "model.json", model.record(), "model")
         records.write(
             out / "provenance.json",
             runs.provenance(

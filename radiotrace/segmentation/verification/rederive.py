@@ -6,14 +6,17 @@ Needs neither torch nor images; what needs them is made again at level 4 (checks
 (remade.py, released.py).
 """
 
+from dataclasses import replace
+
 from radiotrace import records
 from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
-from radiotrace.inference import recipe
+from radiotrace.inference import model_record, recipe
 from radiotrace.records import measure_table, typed
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
+from radiotrace.records.model import ReleasedModel
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.records.sections.segmentation.export import ExportParams
@@ -65,30 +68,24 @@ def model(sources: Sources) -> list[str]:
     set and parameters."""
     from radiotrace.imaging import parts  # here, because it reads images elsewhere
 
-    stated, settings = sources["model"], ExportParams.of(sources.params("export"))
-    measured = {
-        key: stated["parity"][key] for key in ("max_logit_difference", "voxels_compared", "voxels_different")
-    }
+    stated, settings = ReleasedModel.of(sources["model"]), ExportParams.of(sources.params("export"))
     chosen = parts.spread([case["case_id"] for case in sources["cases"]["cases"]], settings.parity_cases)
-    faults = differences.compared(
-        "model.json",
-        stated,
-        recipe.record(
-            TrainingRun.of(sources.train),
-            Dataset.of(sources["dataset"]),
-            settings.record(),
-            stated["sha256"],
-            {"cases": chosen, **measured},
-        ),
+    derived = model_record.released(
+        TrainingRun.of(sources.train),
+        Dataset.of(sources["dataset"]),
+        settings,
+        stated.sha256,
+        replace(stated.parity, cases=tuple(chosen), tolerance=settings.parity_tolerance),
     )
-    if not measured["max_logit_difference"] <= settings.parity_tolerance:
+    faults = differences.compared("model.json", sources["model"], derived.record())
+    if not stated.parity.max_logit_difference <= settings.parity_tolerance:
         faults.append(
             f"model.json: the largest difference of a logit is "
-            f"{measured['max_logit_difference']:g}, beyond its tolerance"
+            f"{stated.parity.max_logit_difference:g}, beyond its tolerance"
         )
-    file = sources.clone.root / "build/export" / recipe.FILE
-    if file.is_file() and records.sha256(file) != stated["sha256"]:
-        faults.append(f"model.json: {recipe.FILE} has another SHA-256")
+    file = sources.clone.root / "build/export" / model_record.FILE
+    if file.is_file() and records.sha256(file) != stated.sha256:
+        faults.append(f"model.json: {model_record.FILE} has another SHA-256")
     return faults
 
 

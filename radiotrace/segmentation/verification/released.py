@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
-from radiotrace.inference import recipe
+from radiotrace.inference import model_record, recipe
 from radiotrace.records.dataset import Dataset
-from radiotrace.records.preprocessing import Preprocessing
+from radiotrace.records.model import ReleasedModel
 
 if TYPE_CHECKING:  # the command line starts without it
     import numpy as np
@@ -34,26 +34,26 @@ def check(clone: Clone) -> Check:
     from radiotrace.learning import onnx_model
 
     root = clone.root
-    model = records.read(root / "build/export/model.json", "model")
+    model = ReleasedModel.of(records.read(root / "build/export/model.json", "model"))
     dataset, split = (
         records.read(root / path, name)
         for path, name in (("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split"))
     )
     cases = records.read(root / "metrics/cases.json", "cases")["cases"]
-    content = (root / "build/export" / recipe.FILE).read_bytes()
+    content = (root / "build/export" / model_record.FILE).read_bytes()
     result = Check(5, WHAT, interface(content))
-    if model["labels"] != split["labels"]:
+    if model.labels != split["labels"]:
         result.faults.append(
-            f"model.json: labels are {json.dumps(model['labels'])}, those of the cases are "
+            f"model.json: labels are {json.dumps(model.labels)}, those of the cases are "
             f"{json.dumps(split['labels'])}"
         )
     if result.faults:
         return result
     network, test = (
-        onnx_model.network(content, model["params"]["threads"]),
+        onnx_model.network(content, model.params.threads),
         parts.cases(Dataset.of(dataset), split, "test"),
     )
-    prepared = recipe.Recipe.of(Preprocessing.of(model["preprocessing"]))
+    prepared = recipe.Recipe.of(model.preprocessing)
     for case in cases:
         image = parts.image(test[case["case_id"]], root / "data")
         predicted, _ = windows.segment(image, network, prepared)
@@ -87,9 +87,9 @@ def interface(content: bytes) -> list[str]:
         "input": [value.name for value in model.graph.input],
         "output": [value.name for value in model.graph.output],
     }
-    expected = {"input": [recipe.INPUT["name"]], "output": [recipe.OUTPUT["name"]]}
+    expected = {"input": [model_record.INPUT.name], "output": [model_record.OUTPUT.name]}
     faults = [
-        f"{recipe.FILE}: {kind}s are {', '.join(found[kind])}, expected {', '.join(expected[kind])}"
+        f"{model_record.FILE}: {kind}s are {', '.join(found[kind])}, expected {', '.join(expected[kind])}"
         for kind in found
         if found[kind] != expected[kind]
     ]
@@ -97,9 +97,11 @@ def interface(content: bytes) -> list[str]:
         tensor.name for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL
     ]
     faults += (
-        [f"{recipe.FILE}: {len(outside)} tensors lie in other files, such as {outside[0]}"] if outside else []
+        [f"{model_record.FILE}: {len(outside)} tensors lie in other files, such as {outside[0]}"]
+        if outside
+        else []
     )
     domains = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
     return faults + (
-        [f"{recipe.FILE}: operators of {', '.join(domains)}, which are not of ONNX"] if domains else []
+        [f"{model_record.FILE}: operators of {', '.join(domains)}, which are not of ONNX"] if domains else []
     )
