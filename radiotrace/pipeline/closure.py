@@ -30,6 +30,7 @@ DYNAMIC = (
     "runpy.run_module",
     "runpy.run_path",
 )
+LAST_OF_DYNAMIC = frozenset(call.rpartition(".")[2] for call in DYNAMIC)
 RUNNERS = frozenset({"__import__", "eval", "exec", "import_module"})  # where they are called by their names
 LOADERS = frozenset({"importlib", "runpy", "pkgutil", "builtins"})  # modules that have such calls
 # of LOADERS or of what they give: they too run or give code by a value, and nothing here follows them
@@ -194,17 +195,17 @@ def _is_first_party(top: str, root: Path) -> bool:
 @cache  # of several scripts, the closures share most files
 def imports_of(text: str, package: tuple[str, ...]) -> Imports:
     """What a source imports that lies in a package; relative imports are resolved."""
-    tree = ast.parse(text)
+    nodes = list(ast.walk(ast.parse(text)))
     modules, members, chosen = set(), set(), set()
-    unclear = [(node.lineno, ast.unparse(node)) for node in _evasions(tree) if not _is_declared(text, node)]
-    for node in ast.walk(tree):
+    unclear = [(node.lineno, ast.unparse(node)) for node in _evasions(nodes) if not _is_declared(text, node)]
+    for node in nodes:
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*above, *([node.module] if node.module else [])])
             members |= {(module, alias.name) for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in DYNAMIC:
+        elif isinstance(node, ast.Call) and _is_dynamic(node.func):
             name = node.args[0] if node.args else None
             if (
                 isinstance(name, ast.Constant)
@@ -219,11 +220,17 @@ def imports_of(text: str, package: tuple[str, ...]) -> Imports:
     return Imports(frozenset(modules), frozenset(members), frozenset(chosen), tuple(unclear))
 
 
-def _evasions(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
+def _is_dynamic(function: ast.expr) -> bool:
+    """Whether an expression is one of DYNAMIC."""
+    last = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
+    return last in LAST_OF_DYNAMIC and ast.unparse(function) in DYNAMIC
+
+
+def _evasions(nodes: Sequence[ast.AST]) -> Iterator[ast.expr | ast.stmt]:
     """Where code gets at what runs code by another way than a call of DYNAMIC under its own name."""
-    callers = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    bases = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+    callers = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
         if isinstance(node, ast.Import):
             tops = [(alias, alias.name.split(".")[0]) for alias in node.names]
             is_evasive = any(top in LOADERS and (alias.asname or top == "builtins") for alias, top in tops)
@@ -247,7 +254,7 @@ def _evasions(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
                 node.id in LOADERS and id(node) not in bases
             )
         elif isinstance(node, ast.Attribute):
-            is_evasive = node.attr in RUN_CODE or (ast.unparse(node) in DYNAMIC and id(node) not in callers)
+            is_evasive = node.attr in RUN_CODE or (_is_dynamic(node) and id(node) not in callers)
         else:
             continue
         if is_evasive:

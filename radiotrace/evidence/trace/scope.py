@@ -83,11 +83,14 @@ class Scopes:
         seen, unclear = self._walk([test_file])
         own = [path for path in seen if path.startswith("tests/")]
         scope = {*seen, *self._shared, *(path for path in ALWAYS if path in self.paths)}
-        if unclear or any(starts_processes(self._text(path)) for path in own):
+        if unclear or any(self._starts_processes(path) for path in own):
             scope |= self._reach | {path for path in STARTED if path in self.paths}
         for path in own:
             scope |= self._named(texts(self._text(path)))
         return scope | self._beside(scope) | self._pins(scope)
+
+    def _starts_processes(self, path: str) -> bool:
+        return starts_processes(self._text(path), Path(path).parent.parts)
 
     def _text(self, path: str) -> str:
         return (self.root / path).read_text("utf-8")
@@ -210,8 +213,8 @@ def texts(text: str) -> frozenset[str]:
 
 
 @cache
-def starts_processes(text: str) -> bool:
-    """Whether a source imports what starts other processes."""
-    imports = closure.imports_of(text, ())
+def starts_processes(text: str, package: tuple[str, ...]) -> bool:
+    """Whether a source, which lies in a package, imports what starts other processes."""
+    imports = closure.imports_of(text, package)
     modules = [*imports.modules, *(module for module, _ in imports.members)]
     return not PROCESSES.isdisjoint(module.split(".")[0] for module in modules)
