@@ -2,7 +2,10 @@
 seen with."""
 
 import argparse
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,6 +212,17 @@ def test_a_fault_that_a_test_notices_is_red_and_one_that_none_notices_is_green(
         "SRS-UI-1": {"verdict": "red", "red": ["tests/test_sums.py::test_double"], "kind": "assertion"},
         "SRS-UI-2": {"verdict": "green", "red": [], "kind": None},
     }
+
+
+def test_code_that_is_put_in_place_within_a_second_and_of_the_same_size_is_what_runs(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    said = []
+    for text in ("print(1)", "print(2)", "print(1)"):
+        command.put(tmp_path / "said.py", text)
+        os.utime(tmp_path / "said.py", (0, 0))
+        words = [sys.executable, "-c", "import said"]
+        said.append(subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    assert said == ["1\n", "2\n", "1\n"]
 
 
 def test_a_fault_under_which_no_test_can_be_collected_proves_nothing(repository, monkeypatch, tmp_path):

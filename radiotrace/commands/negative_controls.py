@@ -206,17 +206,16 @@ def of_code(
     faulted = folder / control["file"]
     text = faulted.read_text("utf-8")
     verdicts = {}
-    faulted.write_text(negative_controls.apply(control, text), "utf-8")
+    put(faulted, negative_controls.apply(control, text))
     stands = importable(folder, control["file"])
-    faulted.write_text(text, "utf-8")
     for requirement_id in files_of:
-        faulted.write_text(negative_controls.apply(control, text), "utf-8")
+        put(faulted, negative_controls.apply(control, text))
         status, red = outcomes(
             folder, "-m", "not slow", "--requirement", requirement_id, *files_of[requirement_id]
         )
         if not red:  # only then the slow ones: most faults are noticed within seconds
             status, red = outcomes(folder, "--requirement", requirement_id, *files_of[requirement_id])
-        faulted.write_text(text, "utf-8")
+        put(faulted, text)
         if status == 1 and red:
             test, kind = next(iter(red.items()))
             status, still = outcomes(folder, test)
@@ -232,6 +231,17 @@ def of_code(
         log(f"negative-controls: {control['id']}: {requirement_id} is {verdicts[requirement_id]['verdict']}")
     shutil.rmtree(folder)
     return control["id"], verdicts
+
+
+def put(file: Path, text: str) -> None:
+    """Writes a file of code, and takes away what Python compiled of it before.
+
+    Python takes that for the file's own where the size is the same and so is the second in which it was
+    written.
+    """
+    file.write_text(text, "utf-8")
+    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):
+        compiled.unlink()
 
 
 def importable(folder: Path, file: str) -> bool:
