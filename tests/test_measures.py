@@ -56,7 +56,7 @@ def entry(number: int) -> dict:
         "case_id": f"p_{number:02d}",
         "subject_id": f"of_{number:02d}",
         "labels": results.compare(reference, prediction, LABELS, ISOTROPIC, 1, 0.5),
-        "uncertainty": {"dropout": {"score": 0.1, "mutual_information": 0.01}},
+        "uncertainty": {"dropout": {"score": 0.1, "entropy": 0.05, "mutual_information": 0.01}},
         "flagged": {"dropout": False},
         "prediction": f"p_{number:02d}.nii.gz",
         "prediction_sha256": "b" * 64,

@@ -250,7 +250,7 @@ def test_from_two_seeds_to_an_ensemble_in_the_evidence(reproduced, tmp_path):
     metrics = json.loads((folder / "metrics/metrics.json").read_text())
     [member] = metrics["members"]
     assert metrics["decisions"]["n_cases_ensemble"] == metrics["decisions"]["n_cases"] > 0
-    assert metrics["uncertainty"]["ensemble"]["score_nats"]["value"] > 0
+    assert metrics["uncertainty"]["ensemble"]["score"]["value"] > 0
     # below 9 subjects of the validation part there is no threshold
     assert metrics["uncertainty"]["ensemble"]["flag_above"] is None
     # the model is still the one

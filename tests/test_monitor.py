@@ -71,14 +71,14 @@ def model(tmp_path_factory, deterministic):
                 ),
             }
         )
-    entropy = np.median([case["features"]["output"]["entropy"] for case in cases])
+    entropy = np.median([case["features"]["output"]["expected_dice_loss"] for case in cases])
     reference = monitoring.reference(
         cases,
         "a" * 64,
         train["weights_sha256"],
         ["validation"],
         0,
-        {"feature": "entropy", "above": float(entropy)},
+        {"feature": "expected_dice_loss", "above": float(entropy)},
     )
     records.write(folder / "reference.json", reference, "reference")
     return folder
@@ -168,7 +168,7 @@ def test_flagged_cases_are_named_on_the_terminal(run):
     out = run("new", out="found.json")[1]
     number = records.read("found.json", "monitoring")["flagged"]["new"]["flagged"]
     assert 0 < number < 12
-    assert f"{number} of 12 cases go to an expert (entropy above" in out
+    assert f"{number} of 12 cases go to an expert (expected_dice_loss above" in out
     assert sum(line.startswith("  case_1") for line in out.splitlines()) == number
 
 

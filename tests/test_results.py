@@ -48,7 +48,9 @@ def case(case_id: str, anterior, posterior, subject_id=None, score=0.1) -> dict:
         "case_id": case_id,
         "subject_id": subject_id or case_id,
         "labels": {"anterior": row(*anterior), "posterior": row(*posterior)},
-        "uncertainty": {"dropout": {"score": score, "mutual_information": score / 10}},
+        "uncertainty": {
+            "dropout": {"score": score, "entropy": score / 2, "mutual_information": score / 10}
+        },
         "flagged": {"dropout": score > 0.15},
         "prediction": f"{case_id}.nii.gz",
         "prediction_sha256": "b" * 64,
@@ -551,17 +553,17 @@ def test_a_score_that_misleads():
     )
 
 
-# scores .1 .2 .3, a tenth of which they disagree about
+# scores .1 .2 .3, half of it as entropy, and a tenth of which they disagree about
 def test_passes_that_agree_are_told_by_their_mutual_information(summary):
     found = summary.uncertainty("dropout", 0.6, None)
-    assert (found["score_nats"]["value"], found["mutual_information_nats"]["value"]) == pytest.approx(
-        (0.2, 0.02)
-    )
+    names = ("score", "entropy_nats", "mutual_information_nats")
+    assert [found[name]["value"] for name in names] == pytest.approx([0.2, 0.1, 0.02])
 
 
 def test_one_prediction_has_nothing_to_disagree_with():
     cases = [
-        one | {"uncertainty": {"prediction": {"score": 0.1, "mutual_information": None}}} for one in CASES
+        one | {"uncertainty": {"prediction": {"score": 0.1, "entropy": 0.1, "mutual_information": None}}}
+        for one in CASES
     ]
     assert results.Summary(cases).uncertainty("prediction", 0.6, None)["mutual_information_nats"] is None
 

@@ -528,7 +528,7 @@ def later_reference(record):
     """What later cases are compared with is spread wider, so that nothing alarms."""
     from radiotrace.statistics import shift
 
-    row = record["output"]["entropy"]
+    row = record["output"]["expected_dice_loss"]
     row["values"] = [value * 2 for value in row["values"]]
     row["deciles"] = shift.deciles(row["values"])
 
@@ -623,7 +623,7 @@ CONTENT = {
     "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_14")), None),
     "explanations: a share raised": (content(EXPLAIN, lambda record: _raise_share(record)), ("explain",)),
     "reference: limit of flagging made up": (
-        content(REFERENCE, to("flagging", {"feature": "entropy", "above": 9.0})),
+        content(REFERENCE, to("flagging", {"feature": "expected_dice_loss", "above": 9.0})),
         None,
     ),
     "reference: a distribution widened": (content(REFERENCE, later_reference), ("evaluate",)),

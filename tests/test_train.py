@@ -402,10 +402,12 @@ def test_every_loss_trains(tmp_path, name):
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
-def test_volumes_are_balanced_on_the_validation_part():
+@pytest.mark.parametrize(("validation", "training"), [("de", "f"), ("", "ab")])
+def test_volumes_are_balanced_over_both_parts(validation, training):
     network, said = architecture.build(NETWORK, 0).eval(), []
-    cases = phantoms.Cases("de")
-    spec = train.balanced(network, cases, LABELS, RECIPE, "cpu", said.append)
+    parts = {"validation": phantoms.Cases(validation), "train": phantoms.Cases(training)}
+    cases = [*parts["validation"], *parts["train"]]
+    spec = train.balanced(network, parts, LABELS, RECIPE, "cpu", said.append)
     before, after = (
         sum(
             torch.bincount(windows.predict(sample.image_czyx, network, one).argmax(0).flatten(), minlength=3)
@@ -416,7 +418,7 @@ def test_volumes_are_balanced_on_the_validation_part():
     wanted = sum(torch.bincount(sample.label_zyx.flatten().long(), minlength=3) for sample in cases)
     assert (after - wanted)[1:].abs().sum() < (before - wanted)[1:].abs().sum()
     assert [line.split(" in sum")[0] for line in said if "warning" not in line] == [
-        f"train: validation volume of {name} {int(before[value]) / int(wanted[value]) - 1:+.1%}"
+        f"train: volume of {name} {int(before[value]) / int(wanted[value]) - 1:+.1%}"
         for value, name in ((1, "anterior"), (2, "posterior"))
     ]
 
@@ -424,13 +426,8 @@ def test_volumes_are_balanced_on_the_validation_part():
 def test_volumes_that_no_offset_balances_are_told(monkeypatch):
     said = []
     monkeypatch.setattr(train.balance, "offsets", lambda cases: ([0.0, -0.9998, 0.5], [None, 0.3, 0.1]))
-    train.balanced(None, phantoms.Cases("de"), LABELS, RECIPE, "cpu", said.append)
+    parts = {"validation": phantoms.Cases("de"), "train": phantoms.Cases("")}
+    train.balanced(None, parts, LABELS, RECIPE, "cpu", said.append)
     assert [line.split(":")[1] for line in said if "may be shifted" in line] == [" warning"]
     assert "logits of anterior" in said[1]
 
-
-def test_without_a_validation_part_nothing_is_balanced():
-    assert (
-        train.balanced(architecture.build(NETWORK, 0), phantoms.Cases(""), LABELS, RECIPE, "cpu", print)
-        is RECIPE
-    )

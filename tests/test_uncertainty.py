@@ -50,10 +50,29 @@ def test_certainty_has_no_entropy():
     assert uncertainty.entropy(np.array([[1.0], [0.0]])).item() == 0
 
 
-def test_the_score_is_the_mean_over_the_region():
+def test_a_map_has_its_mean_over_the_region():
     maps, region = np.array([1.0, 3.0, 100.0]), np.array([True, True, False])
-    assert uncertainty.case_score(maps, region) == 2
-    assert uncertainty.case_score(maps, np.zeros(3, bool)) == 0
+    assert uncertainty.mean_inside(maps, region) == 2
+    assert uncertainty.mean_inside(maps, np.zeros(3, bool)) == 0
+
+
+# label 1: 2 * (0.9 + 0.6) / (0.9 + 0.6 + 0.2 + 2); label 2: 2 * 0.8 / (0.8 + 0.1 + 1)
+def test_the_score_is_one_minus_the_dice_that_probabilities_expect():
+    of_1, of_2 = [0.9, 0.6, 0.2, 0.0], [0.0, 0.1, 0.0, 0.8]
+    background = [1 - one - other for one, other in zip(of_1, of_2, strict=True)]
+    found = uncertainty.expected_dice_loss(np.array([background, of_1, of_2]), np.array([1, 1, 0, 2]))
+    assert found == pytest.approx(1 - (3 / 3.7 + 1.6 / 1.9) / 2)
+
+
+def test_a_label_that_is_not_predicted_does_not_count():
+    shares = np.array([[0.4, 0.6], [0.6, 0.1], [0.0, 0.3]])
+    assert uncertainty.expected_dice_loss(shares, np.array([1, 0])) == pytest.approx(1 - 1.2 / 1.7)
+    assert uncertainty.expected_dice_loss(shares, np.array([0, 0])) == 0
+
+
+def test_one_who_is_sure_expects_no_loss():
+    shares = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    assert uncertainty.expected_dice_loss(shares, np.array([0, 1, 1])) == 0
 
 
 DICE = np.array([0.9, 0.5, 0.8, 0.7])

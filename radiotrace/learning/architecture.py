@@ -13,7 +13,14 @@ import torch
 from torch import nn
 
 from radiotrace.learning.dropout import ChannelDropout
-from radiotrace.learning.networks.layers import GROUPS, NORMS, Architecture, OneHead, PixelShuffle
+from radiotrace.learning.networks.layers import (
+    GROUPS,
+    NORMS,
+    Architecture,
+    Convolution,
+    OneHead,
+    PixelShuffle,
+)
 from radiotrace.records.network import NetworkSpec
 
 PACKAGE = "radiotrace.learning.networks"
@@ -64,6 +71,7 @@ def build(spec: NetworkSpec, seed: int) -> nn.Module:
         _replace(network, norms, lambda old: NORMS[spec.norm](old.num_features))
         if spec.upsampling == "pixelshuffle":
             _replace(network, nn.ConvTranspose3d, PixelShuffle)
+        _replace(network, nn.Conv3d, Convolution.of)
         if spec.dropout:
             lowest = architecture.lowest(network, len(spec.features))
             dropout = ChannelDropout(spec.features[-1], spec.dropout)

@@ -22,6 +22,7 @@ from torch import nn
 
 from radiotrace import errors, records
 from radiotrace.learning import checkpoints, devices, dropout
+from radiotrace.learning.curves import Curves
 from radiotrace.learning.order import Order
 from radiotrace.learning.progress import Progress
 from radiotrace.learning.watch import Watch
@@ -112,7 +113,12 @@ class Settings:
 
 
 def fit(
-    learner: Learner, settings: Settings, fabric: Fabric, folder: Path, tensorboard: Path | None = None
+    learner: Learner,
+    settings: Settings,
+    fabric: Fabric,
+    folder: Path,
+    tensorboard: Path | None = None,
+    live: Path | None = None,
 ) -> tuple[nn.Module, list[dict]]:
     """Trains the network, from the start or from where an earlier process was stopped.
 
@@ -120,6 +126,7 @@ def fit(
         fabric: of devices.launch; its processes run this side by side and share each step's samples.
         folder: of this run's checkpoints, and of no other's.
         tensorboard: folder of event files; None for none.
+        live: folder of the curves of the run, made anew; None for none.
 
     Returns:
         The network with its averaged weights, in evaluation mode, and the history: a dict for each epoch.
@@ -139,7 +146,9 @@ def fit(
     order = Order(settings.batch_size, fabric.world_size, settings.accumulate, settings.samples_per_case)
     steps = order.steps(len(learner.case_ids))
     scored = f"validation_{learner.measure}"
-    progress = Progress(settings.epochs, steps, len(history), tensorboard, shown=fabric.is_global_zero)
+    speaks = fabric.is_global_zero
+    curves = Curves(live, history, learner.measure) if live and speaks else None
+    progress = Progress(settings.epochs, steps, len(history), tensorboard, speaks, curves)
     shared, shared_optimizer = fabric.setup(network, optimizer)
 
     while len(history) < settings.epochs and not out_of_patience(

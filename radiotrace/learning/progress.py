@@ -1,11 +1,12 @@
 """Progress: what the person waiting sees, in the terminal and in TensorBoard.
 
-Nothing of it is an output of the stage.
+Nothing of it is an output of the stage but the curves.
 """
 
 import time
 
 from radiotrace import errors
+from radiotrace.learning.curves import Curves
 
 EVERY_S = 20  # a line at least so often, on machines and data where an epoch takes long
 # of an epoch, for charts
@@ -20,9 +21,13 @@ class Progress:
         done: epochs that an earlier process has done.
         tensorboard: folder of event files; None for none.
         shown: whether this process speaks; of several, one does.
+        curves: of the run; None for none.
     """
 
-    def __init__(self, epochs: int, steps: int, done: int, tensorboard, shown: bool):
+    def __init__(
+        self, epochs: int, steps: int, done: int, tensorboard, shown: bool, curves: Curves | None = None
+    ):
+        self.curves = curves
         self.epochs, self.steps, self.done, self.shown = epochs, steps, done, shown
         self.started = self.last = time.monotonic()
         self.writer = None
@@ -43,6 +48,8 @@ class Progress:
         scores = {name: value for name, value in row[f"validation_{measure}"].items() if value is not None}
         shown = [f"  validation {measure} {name} {value:.3f}" for name, value in scores.items()]
         self._say(row["epoch"], f"loss {row['train_loss']:.3f}{''.join(shown)}", row["epoch"] * self.steps)
+        if self.curves:
+            self.curves.epoch(row)
         if self.writer:
             values = {name: row[name] for name in NUMBERS}
             values |= {f"validation_{measure}/{name}": value for name, value in scores.items()}

@@ -98,6 +98,7 @@ class Task:
         paths: name of an option -> path in the study; those of every study are study.PATHS.
         records: record of a stage of the task -> its schema. All but 'train' go into the bundle as they are.
         vouched: further files of which the bundle states the hash.
+        curves: folder of tables over steps, which `dvc plots` draws; None for none.
         plots: charts that `dvc plots` shows, and that the bundle vouches for, too.
         approach: what the bill of the model says that it does.
         criterion: what 'new' drafts for each label; texts: and of design/ besides.
@@ -108,6 +109,7 @@ class Task:
     paths: Mapping[str, str]
     records: Mapping[str, str]
     vouched: tuple[str, ...]
+    curves: str | None
     plots: tuple[str, ...]
     approach: str
     criterion: Criterion
@@ -179,6 +181,7 @@ def read(path: Path) -> Task:
         paths=values["paths"],
         records=values["records"],
         vouched=tuple(values["vouched"].split()),
+        curves=values.get("curves"),
         plots=tuple(values["plots"].split()),
         approach=values["approach"],
         criterion=Criterion(**values["criterion"]),

@@ -40,14 +40,16 @@ class LabelRow(Record):
 
 @dataclass(frozen=True)
 class Scores(Record):
-    """How unsure the network was, in nats.
+    """How unsure the network was of a case.
 
     Attributes:
-        score: mean entropy.
-        mutual_information: null of one prediction.
+        score: 1 - the Dice that its probabilities expect, by mean over the labels that are predicted.
+        entropy: in nats, mean over the voxels that are predicted to be of a label.
+        mutual_information: in nats, likewise; null of one prediction.
     """
 
-    score: Amount
+    score: Share
+    entropy: Amount
     mutual_information: Amount | None
 
 

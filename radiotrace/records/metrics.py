@@ -239,9 +239,10 @@ class Uncertainty(Record):
     poor_below_dice: Share
     n_poor: Count
     risk_coverage: tuple[Share, ...]
-    flag_above: Amount | None
+    flag_above: Share | None
     flagging: Flagging | None
-    score_nats: AmountEstimate
+    score: ShareEstimate
+    entropy_nats: AmountEstimate
     mutual_information_nats: AmountEstimate | None
 
 

@@ -5,12 +5,32 @@ trained on it makes everything a little too large: Bertels et al. 2019, arXiv:19
 question are few and uncertain; giving them back costs hardly any Dice.
 """
 
+from collections.abc import Iterator
+
 import torch
 
+from radiotrace.learning.cases import Cases
+from radiotrace.segmentation.dataset import Sample
+
+LEARNT_MAX = 200  # cases that the network has learnt from, of a larger part spread evenly over it
 LIMIT = 1.0  # of an offset: what needs more is no matter of balance
 ROUNDS = 5  # over the labels, each of which takes voxels from the others
 HALVINGS = 12
 STEP = 2 * LIMIT / 2**HALVINGS
+
+
+def among(held_out: Cases[Sample], learnt: Cases[Sample]) -> Iterator[Sample]:
+    """The cases over which volumes are balanced: all that were held out, then LEARNT_MAX at most of those that
+    the network has learnt from.
+
+    The few cases of a validation part are off by chance, by more than what a network that has seen its cases
+    errs on them: an offset is one number for each label, and hardly to be learnt by heart. Where nothing is
+    held out, as in a fold of a cross-validation, those that were learnt from are all there is.
+    """
+    yield from held_out
+    number = min(len(learnt), LEARNT_MAX)
+    for index in range(number):
+        yield learnt[index * len(learnt) // number]
 
 
 def is_at_limit(offset: float) -> bool:

@@ -10,11 +10,10 @@ from radiotrace.imaging import volumes
 from radiotrace.imaging.channels import Channel
 from radiotrace.imaging.image import Image
 from radiotrace.segmentation import overlap
-from radiotrace.statistics import calibration, uncertainty
+from radiotrace.statistics import uncertainty
 
 PERCENTILES = (5, 50, 95)
 SPACING_DIGITS = 4  # of mm: NIfTI keeps 0.9 as 0.899999976, NRRD as it is, and that is no shift
-BORDER = 1  # voxels around the predicted labels within which the prediction's entropy counts
 
 
 def describe(
@@ -104,19 +103,17 @@ def of_output(
     Returns:
         volume_mm3.NAME and components.NAME of each label but the background; components as
         overlap.components.
-        entropy: mean entropy of the probabilities, in nats, over the voxels where a label wins and those
-            within BORDER voxels of them; 0 where none wins.
+        expected_dice_loss: of the probabilities, as uncertainty.expected_dice_loss; 0 where no label wins.
     """
     masks = {name: label_zyx == int(value) for value, name in labels.items() if value != "0"}
-    winner = logits.argmax(0)
-    entropy = uncertainty.entropy(special.softmax(logits.astype(np.float64), 0))
+    probabilities = special.softmax(logits.astype(np.float64), 0)
     return {
         **{
             f"volume_mm3.{name}": int(mask.sum()) * float(np.prod(spacing_zyx))
             for name, mask in masks.items()
         },
         **{f"components.{name}": float(overlap.components(mask)) for name, mask in masks.items()},
-        "entropy": uncertainty.case_score(entropy, calibration.region(winner, winner, BORDER)),
+        uncertainty.SCORE: uncertainty.expected_dice_loss(probabilities, logits.argmax(0)),
     }
 
 

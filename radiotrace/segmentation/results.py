@@ -289,8 +289,8 @@ class Summary:
         Returns:
             aurc, with aurc_best of scores that know the Dice and aurc_random of scores that know nothing;
             spearman, with the Dice; auroc, of poor cases: each with its interval; the risk-coverage curve, of
-            risk 1 - Dice; score_nats and mutual_information_nats, means over cases, the latter None where one
-            prediction is all there is; and flagging. Cases without a Dice are counted and left out.
+            risk 1 - Dice; score, entropy_nats and mutual_information_nats, means over cases, the last None
+            where one prediction is all there is; and flagging. Cases without a Dice are counted and left out.
         """
         known = [case for case in self.cases if ranking.macro(case, "dice") is not None]
         scores, dice = (
@@ -316,8 +316,9 @@ class Summary:
                 lambda rows: uncertainty.spearman(scores[rows], dice[rows]), intervals.RANK_CORRELATION
             ),
             "auroc": number(lambda rows: uncertainty.auroc(scores[rows], poor[rows]), intervals.AREA, strata),
-            "score_nats": self._mean_nats(kind, "score"),
-            "mutual_information_nats": self._mean_nats(kind, "mutual_information"),
+            "score": self._mean_score(kind, "score", intervals.SHARE),
+            "entropy_nats": self._mean_score(kind, "entropy", intervals.AMOUNT),
+            "mutual_information_nats": self._mean_score(kind, "mutual_information", intervals.AMOUNT),
             "poor_below_dice": poor_below,
             "n_poor": int(poor.sum()),
             "risk_coverage": uncertainty.risk_coverage(scores, risks).tolist(),
@@ -325,7 +326,7 @@ class Summary:
             "flagging": None if limit is None else self._flagging(known, kind, limit, poor_below),
         }
 
-    def _mean_nats(self, kind: str, name: str) -> dict | None:
+    def _mean_score(self, kind: str, name: str, rule: intervals.Rule) -> dict | None:
         """Mean over cases of a number of their uncertainty; None where they have none."""
         values = {case["case_id"]: case["uncertainty"][kind][name] for case in self.cases}
         if None in values.values():
@@ -333,7 +334,7 @@ class Summary:
         return self._estimate(
             {case: (value, 1) for case, value in values.items()},
             lambda sums: _ratio(sums[0], sums[1]),
-            rule=intervals.AMOUNT,
+            rule=rule,
         )
 
     def _flagging(self, known: list[dict], kind: str, limit: Threshold, poor_below: float) -> dict:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from scipy import special
 
 from radiotrace import errors, records
 from radiotrace.drawing import figures
@@ -90,6 +91,8 @@ def observe(
     }
     if others:
         passes_of_kind[ENSEMBLE] = passes_of_networks(image, [model, *others])
+    passes_of_kind[ITSELF] = uncertainty.Passes()
+    passes_of_kind[ITSELF].add(special.softmax(logits.astype(np.float64), 0))
     names = {key: case[key] for key in ("case_id", "subject_id")}
     monitored = {
         **names,
@@ -99,8 +102,7 @@ def observe(
     entry = {
         **names,
         "labels": labels,
-        "uncertainty": {kind: scores(passes, predicted_zyx > 0) for kind, passes in passes_of_kind.items()}
-        | {ITSELF: {"score": monitored["features"]["output"]["entropy"], "mutual_information": None}},
+        "uncertainty": {kind: scores(passes, predicted_zyx) for kind, passes in passes_of_kind.items()},
     }
     if decided is None:
         return {
@@ -121,7 +123,7 @@ def observe(
             out,
             case["case_id"],
             prediction,
-            {kind: maps(passes, canonical) for kind, passes in passes_of_kind.items()},
+            {kind: maps(passes, canonical) for kind, passes in passes_of_kind.items() if kind != ITSELF},
         )
     inside = calibration.region(truth_zyx, predicted_zyx, 0)
     return {
@@ -173,12 +175,15 @@ def passes_of_networks(image: Image, networks: list[TrainedModel]) -> uncertaint
     return passes
 
 
-def scores(passes: uncertainty.Passes, predicted: np.ndarray) -> dict:
-    """The uncertainty of a case: means over the voxels that are predicted to be of a label; the score is
-    that of the entropy."""
+def scores(passes: uncertainty.Passes, predicted_zyx: np.ndarray) -> dict:
+    """The uncertainty of a case: the score, of the mean probabilities; entropy and mutual information over the
+    voxels that are predicted to be of a label, the latter None of one prediction."""
+    inside = predicted_zyx > 0
+    disagreement = uncertainty.mean_inside(passes.mutual_information, inside) if passes.number > 1 else None
     return {
-        "score": uncertainty.case_score(passes.entropy, predicted),
-        "mutual_information": uncertainty.case_score(passes.mutual_information, predicted),
+        "score": uncertainty.expected_dice_loss(np.asarray(passes.mean), predicted_zyx),
+        "entropy": uncertainty.mean_inside(passes.entropy, inside),
+        "mutual_information": disagreement,
     }
 
 
@@ -430,7 +435,7 @@ def main(args):
         flagging = (
             None
             if decided["flag_above"][ITSELF] is None
-            else {"feature": "entropy", "above": decided["flag_above"][ITSELF]}
+            else {"feature": uncertainty.SCORE, "above": decided["flag_above"][ITSELF]}
         )
         records.write(
             out / "reference.json",

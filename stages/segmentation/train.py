@@ -1,7 +1,8 @@
 """train: fits the network to the train part and follows it on the validation part.
 
 Reads   build/ingest/dataset.json, build/ingest/volumes/, build/split/split.json
-Writes  build/train/: weights.safetensors, train.json, live/ (dvclive), provenance.json
+Writes  build/train/: weights.safetensors, train.json, provenance.json
+        build/live/: the curves, after each epoch, as dvclive writes them
 State   .checkpoints/<key>/: the state after each epoch, for a run that is killed; removed when the run ends
         execution/tensorboard/<run_id>/: event files, which hold clock times and so are no output
 Params  seed, train.*
@@ -13,10 +14,8 @@ import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from dvclive.live import Live
 from safetensors.torch import save
 
 from radiotrace import errors, records
@@ -78,24 +77,29 @@ def slice_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
     ]
 
 
-def balanced(ema, cases: Cases[dataset.Sample], labels: dict, recipe: Recipe, device, say) -> Recipe:
-    """The recipe, with offsets of the logits that make the predicted volumes of the validation part right in
-    sum; without such a part, as it is."""
-    if not len(cases):
-        return recipe
+def balanced(
+    ema, cases: dict[str, Cases[dataset.Sample]], labels: dict, recipe: Recipe, device, say
+) -> Recipe:
+    """The recipe, with offsets of the logits that make predicted volumes right in sum over the cases that
+    balance.among takes.
+
+    Args:
+        cases: of the parts train and validation.
+    """
     offsets, excess = balance.offsets(
-        (windows.predict(sample.image_czyx, ema, recipe, device), sample.label_zyx) for sample in cases
+        (windows.predict(sample.image_czyx, ema, recipe, device), sample.label_zyx)
+        for sample in balance.among(cases["validation"], cases["train"])
     )
     for value, name in labels.items():
         if value != "0" and excess[int(value)] is not None:
             say(
-                f"train: validation volume of {name} {excess[int(value)]:+.1%} in sum; its logits shifted by "
+                f"train: volume of {name} {excess[int(value)]:+.1%} in sum; its logits shifted by "
                 f"{offsets[int(value)]:+.3f}"
             )
             if balance.is_at_limit(offsets[int(value)]):
                 say(
                     f"train: warning: that is as far as logits of {name} may be shifted, and its volume is "
-                    "not balanced: the validation part is too small for it, or the network has not learnt it"
+                    "not balanced: the parts are too small for it, or the network has not learnt it"
                 )
     return dataclasses.replace(recipe, logit_offsets=tuple(offsets))
 
@@ -150,18 +154,6 @@ def faults(settings: TrainParams, dataset: Dataset, labels: int, cases: dict[str
     ]
 
 
-def write_live(folder: Path, history: Iterable[Epoch]) -> None:
-    """The history as dvclive writes it, for `dvc plots` and the editors that read it."""
-    with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
-        for row in history:
-            live.step = row.epoch
-            live.log_metric("train_loss", row.train_loss)
-            live.log_metric("learning_rate", row.learning_rate)
-            for name, value in row.validation_dice.items():
-                if value is not None:
-                    live.log_metric(f"validation_dice/{name}", value)
-
-
 def entries_of(dataset: Dataset, split: Split, part: str) -> list[Case]:
     """The entries of the record 'dataset' whose case is in a part of the split."""
     return [
@@ -183,7 +175,6 @@ def write(out: Path, weights: bytes, run: TrainingRun) -> None:
         weights: content of the file.
     """
     records.write_bytes(out / "weights.safetensors", weights)
-    write_live(out / "live", run.history)
     records.write(out / "train.json", run.record(), "train")
 
 
@@ -240,7 +231,7 @@ def main(args):
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     tensorboard = Path(args.tensorboard) / run_id[:12] if settings.tensorboard else None
     try:
-        ema, history = fit.fit(segmenter, fit_settings(settings), fabric, folder, tensorboard)
+        ema, history = fit.fit(segmenter, fit_settings(settings), fabric, folder, tensorboard, Path(args.live))
     except StageError:
         if fabric.is_global_zero:
             raise
@@ -248,7 +239,8 @@ def main(args):
     if not fabric.is_global_zero:
         return
     if settings.balance_volumes:
-        recipe = balanced(ema, cases["validation"], labels, recipe, fabric.device, say)
+        say("train: predicting the cases over which volumes are balanced")
+        recipe = balanced(ema, cases, labels, recipe, fabric.device, say)
     weights = content_of(ema)
     run = TrainingRun(
         run_id=run_id,
@@ -282,6 +274,7 @@ parser.add_argument(
     "--checkpoints", required=True, help="folder of resumable states; RADIOTRACE_CHECKPOINTS overrides it"
 )
 parser.add_argument("--tensorboard", required=True, help="folder of TensorBoard's event files")
+parser.add_argument("--live", required=True, help="folder of the curves, written anew")
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

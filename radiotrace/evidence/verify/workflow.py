@@ -352,6 +352,11 @@ _CALLS = (
 )
 
 
+def plots(task: Task) -> list:
+    """What 'dvc plots' shows: the charts, and the curves over steps."""
+    return [*task.plots, *([{task.curves: {"x": "step"}}] if task.curves else [])]
+
+
 def check(study: Study) -> Check:
     """Level 3: dvc.yaml says what the code would write."""
     what = "dvc.yaml runs the stages as the code has them, and nothing else"
@@ -363,9 +368,10 @@ def check(study: Study) -> Check:
     if not isinstance(said, dict) or not isinstance(said.get("stages"), dict):
         return Check(3, what, [f"{WORKFLOW}: found no stages"])
     faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
-    if said.get("plots", []) != list(task.plots):
+    if said.get("plots", []) != plots(task):
         faults.append(
-            f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/"
+            f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/ and the "
+            "curves of training"
         )
     if said.keys() & {"stages"} and list(said["stages"]) != list(wanted):
         faults.append(
@@ -464,8 +470,10 @@ def written(study: Study) -> str:
         for key in ("deps", "params", "outs", "metrics"):
             if key in entry:
                 lines += [f"    {key}:", *(line for item in entry[key] for line in _item(item))]
-    if task.plots:
+    if task.plots or task.curves:
         lines += ["", "plots:", *(f"- {path}" for path in task.plots)]
+    if task.curves:
+        lines += [f"- {task.curves}:", "    x: step"]
     return head + "\n".join([*lines, "", tail])
 
 

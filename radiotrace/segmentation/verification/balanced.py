@@ -1,5 +1,5 @@
 """Balanced: what preprocessing the record of training states, beside what it took from records, follows from
-network and validation part.
+the network and the cases that were not held back for the test.
 
 The offsets of the logits move every volume that is measured. Who sets them by the test part gets better
 volumes there, in each later stage.
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
-from radiotrace.records.dataset import Dataset
+from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.train import TrainingRun
 
-WHAT = "offsets of the logits are those that balance the volumes of the validation part"
+WHAT = "offsets of the logits are those that balance volumes over the validation part and cases of the train part"
 TOLERANCE = 0.01  # of an offset: another processor, or a GPU that trained, rounds otherwise
 
 
@@ -26,7 +26,7 @@ def check(clone: Clone) -> Check:
     from radiotrace.learning import architecture, numerics, trained
     from radiotrace.segmentation import balance, learner
 
-    root = clone.root
+    root = Path(clone.root)
     train, described, split = (
         records.read(root / path, name)
         for path, name in (
@@ -35,26 +35,32 @@ def check(clone: Clone) -> Check:
             ("build/split/split.json", "split"),
         )
     )
-    run = TrainingRun.of(train)
+    run, dataset = TrainingRun.of(train), Dataset.of(described)
     model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
     settings = run.params
     network = trained.ready(model, settings.threads, numerics.configure(model.numerics, settings.threads))
     recipe = dataclasses.replace(model.recipe, logit_offsets=None)
-    entries = [
-        case
-        for case in Dataset.of(described).cases
-        if split["cases"].get(case.case_id, {}).get("part") == "validation"
-    ]
-    cases = learner.cases(Path(root) / "build/ingest/volumes", entries, recipe.channels, 0)
+    cases = {
+        part: learner.cases(root / "build/ingest/volumes", entries_of(dataset, split, part), recipe.channels, 0)
+        for part in ("train", "validation")
+    }
     offsets = None
-    if settings.balance_volumes and entries:
+    if settings.balance_volumes:
         offsets, _ = balance.offsets(
-            (windows.predict(sample.image_czyx, network, recipe), sample.label_zyx) for sample in cases
+            (windows.predict(sample.image_czyx, network, recipe), sample.label_zyx)
+            for sample in balance.among(cases["validation"], cases["train"])
         )
     result = Check(5, WHAT, unlike(run.preprocessing.logit_offsets, offsets))
     if recipe.multiple != (step := architecture.multiple(model.network)):
         result.faults.append(f"train.json: preprocessing.multiple states {recipe.multiple}, found {step}")
     return result
+
+
+def entries_of(dataset: Dataset, split: dict, part: str) -> list[Case]:
+    """The entries of the cases of a part."""
+    return [
+        case for case in dataset.cases if split["cases"].get(case.case_id, {}).get("part") == part
+    ]
 
 
 def unlike(stated: Sequence[float] | None, remade: Sequence[float] | None) -> list[str]:

@@ -224,7 +224,7 @@ def explain(sources: Sources) -> list[str]:
 def reference(sources: Sources) -> list[str]:
     """What of the reference for monitoring stands in other records: whose it is, of how many, and the
     limit of flagging."""
-    from radiotrace.statistics import monitoring, shift
+    from radiotrace.statistics import monitoring, shift, uncertainty
 
     stated, decided = (
         records.read(sources.clone.root / REFERENCE, "reference"),
@@ -240,7 +240,7 @@ def reference(sources: Sources) -> list[str]:
         "seed": sources.params("evaluate")["seed"],
         "n_cases": len(held_out),
         "n_subjects": len({sources["split"]["cases"][name]["subject_id"] for name in held_out}),
-        "flagging": None if limit is None else {"feature": "entropy", "above": limit},
+        "flagging": None if limit is None else {"feature": uncertainty.SCORE, "above": limit},
         "how": {key: monitoring.HOW[key] for key in ("subjects", "psi")},
     }
     faults = differences.compared(REFERENCE, {key: stated[key] for key in derived}, derived)
