@@ -18,6 +18,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 import numpy as np
 
 from radiotrace import errors, records
@@ -27,7 +32,7 @@ from radiotrace.imaging.image import Image
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.learning.trained import TrainedModel
-from radiotrace.pipeline import openings, parallel, params, runs, stage
+from radiotrace.pipeline import openings, parallel, params, runs
 from radiotrace.records import measure_table
 from radiotrace.records.dataset import Dataset, known
 from radiotrace.records.metrics import Metrics

@@ -16,6 +16,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 from dvclive.live import Live
 from safetensors.torch import save
 
@@ -26,7 +31,7 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
-from radiotrace.pipeline import params, runs, stage
+from radiotrace.pipeline import params, runs
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.train import TrainParams
