@@ -1,9 +1,12 @@
 # Everyday commands, of the first study; those that say so take STUDY=studies/NAME for another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help run pull verify trace review test after-run verification negative-controls release browser lint check deps diff manifest install clean
+.PHONY: help repository run pull verify trace review test after-run verification negative-controls release browser lint check experiments diff deps manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
 BASE ?= main
+HEAD ?= HEAD
+PICTURES ?=
+EXPERIMENTS ?=
 STUDY ?= .
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_SITE_CACHE_DIR ?= $(CURDIR)/.dvc/tmp/site
@@ -14,19 +17,23 @@ COMPILE = .venv/bin/python -m compileall -q -j 0 -x '/tests?/' .venv/lib > /dev/
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
-	@echo; echo "run, pull, verify, trace, review and manifest take STUDY=studies/NAME; 'python -m radiotrace new' lays out such a study of your own data"
+	@echo; echo "run, pull, verify, trace, review, experiments and manifest take STUDY=studies/NAME; 'python -m radiotrace new' lays out such a study of your own data"
 
-run: .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
+repository:
+	@test -e .git || { echo "this is no git repository (a ZIP, perhaps), and everything here is looked up in one: take 'git clone' instead; or, without its history, 'git init -b main && git add -A && git commit -m start'" >&2; exit 1; }
+	@git rev-parse -q --verify HEAD > /dev/null 2>&1 || { git rev-parse -q --verify HEAD; echo "git does not read this repository: where it is another user's, run: git config --global --add safe.directory '$(CURDIR)'; where it has no commit yet: git add -A && git commit -m start" >&2; exit 1; }
+
+run: repository .venv/runtime ## pull the data set, run all ten stages (those that changed, in a clone that has run before), print the results
 	@cd '$(STUDY)' && dvc pull --quiet data.dvc || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
 	@test -z '$(MEMBERS)' || dvc pull --quiet $(MEMBERS)
 	cd '$(STUDY)' && dvc repro $(if $(wildcard $(STUDY)/build),,--force)
 	@echo; $(RADIOTRACE) results
 
-pull: .venv/runtime ## bring the data, the submitted model and every output; run nothing
+pull: repository .venv/runtime ## bring the data, the submitted model and every output; run nothing
 	cd '$(STUDY)' && dvc pull
 	@echo; $(RADIOTRACE) results
 
-verify: .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'
+verify: repository .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'
 	python -I radiotrace/__main__.py --study '$(STUDY)' verify
 
 trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirement, a risk, a test, a file, a case, a subject
@@ -36,7 +43,7 @@ trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirem
 review: .venv/runtime ## a page of all items of software/design/ and the study's design/ that wait for review, with what changed; it says how to sign them
 	@$(RADIOTRACE) review --all
 
-test: .venv/dev browser ## the whole test suite; what it came to goes to execution/
+test: repository .venv/dev browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
 
 after-run: .venv/dev browser ## 'make run', then 'make test', where a run does not give our bytes: in a clone of HEAD, with a short run and the fast tests
@@ -63,16 +70,23 @@ lint: .venv/dev ## ruff (rules and layout), types of radiotrace and stages, and 
 	basedpyright
 	actionlint
 
-check: .venv/runtime ## dvc.lock of every study fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
+check: repository .venv/runtime ## dvc.lock of every study fits the code and the parameters, the datastore holds what is locked, the last tests are those of the evidence
 	@said=$$(dvc repro --dry --allow-missing --all-pipelines) || { echo "$$said"; exit 1; }; echo "$$said" | sed '/^>/d'; \
 	  if echo "$$said" | grep -q '^Running stage'; then echo "dvc.lock does not fit the code, the parameters or design/: 'dvc repro'" >&2; exit 1; fi
 	python -m radiotrace datastore
 	@test ! -f execution/tests.json || cmp execution/tests.json software/verification/tests.json \
 	  || { echo "the tests came to something else than software/verification/tests.json says: 'make verification', then 'dvc repro evidence'" >&2; exit 1; }
 
-diff: .venv/runtime ## metrics and parameters against another revision (BASE=main), as Markdown
-	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff $(BASE) --md
-	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff $(BASE) --md
+experiments: repository .venv/runtime ## experiments of this commit, with what differs among them: parameters, means, verdicts; 'dvc exp show' has all 500 columns. EXPERIMENTS=--all-commits
+	@cd '$(STUDY)' && dvc exp show --md --only-changed --drop 'ci95|n_undefined|observed|threshold|run_id|^(calibration|subgroup|uncertainty|hausdorff|surface|volume_)|/|\.py$$' $(EXPERIMENTS)
+
+diff: repository .venv/runtime ## another revision (BASE=main) against this folder, as Markdown: metrics, parameters, case by case; with PICTURES=address of the repository on the web, its test cases
+	@git rev-parse -q --verify '$(BASE)^{commit}' > /dev/null || { echo "make diff: there is no $(BASE) in this clone: 'git fetch origin $(BASE):$(BASE)', or name another revision, as BASE=origin/main" >&2; exit 1; }
+	@printf '### Metrics against %s\n\n' '$(BASE)'; dvc metrics diff '$(BASE)' --md
+	@printf '\n### Parameters against %s\n\n' '$(BASE)'; dvc params diff '$(BASE)' --md
+	@printf '\n### Case by case\n\n```\n'; python -m radiotrace compare '$(BASE)' workspace 2>&1 || true; printf '```\n'
+	@test -z '$(PICTURES)' || printf '\n### Test cases: worst, median, best\n\n| %s | here |\n|---|---|\n| ![before](%s) | ![here](%s) |\n' '$(BASE)' \
+	  "$(PICTURES)/blob/$$(git rev-parse '$(BASE)')/metrics/test_cases.svg?raw=true" "$(PICTURES)/blob/$$(git rev-parse '$(HEAD)')/metrics/test_cases.svg?raw=true"
 
 deps: .venv/runtime ## write what follows from the code: commands, deps and outs into the dvc.yaml of each study, schemas of dataclasses and names of measures into schemas/; after a change of imports, of records or of measures
 	python -m radiotrace.commands.schemas
@@ -90,6 +104,7 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@$(PIP) -r requirements.txt
 	@$(COMPILE)
+	@printf '#!/bin/sh\n# In the root of a clone, what "python -m radiotrace" does.\nexec "$$(dirname "$$0")/python" -m radiotrace "$$@"\n' > .venv/bin/radiotrace && chmod +x .venv/bin/radiotrace
 	@touch $@
 
 .venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt

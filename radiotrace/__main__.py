@@ -13,11 +13,13 @@ if __name__ == "__main__" and (sys.flags.isolated or not {"verify", "sign"}.isdi
     os.execv(sys.executable, [sys.executable, "-I", "-B", isolated, "radiotrace", *sys.argv[1:]])  # noqa: S606
 
 import argparse
+import difflib
 import importlib.metadata
+import re
 import tomllib
 from pathlib import Path
 
-from radiotrace import records
+from radiotrace import errors, records
 from radiotrace.commands import (
     baseline,
     compare,
@@ -114,8 +116,29 @@ def script() -> int:
     return main()
 
 
+class Parser(argparse.ArgumentParser):
+    """Offers, for a command that there is not, those that resemble it."""
+
+    def error(self, message: str):
+        """Prints the fault with what is close to it and how to see all, and ends with exit status 2."""
+        unknown = re.search(
+            r"argument COMMAND: invalid choice: '(?P<given>.*)' \(choose from (?P<choices>.*)\)", message
+        )
+        if unknown:
+            choices = re.findall(r"'([^']*)'", unknown["choices"])
+            close = difflib.get_close_matches(unknown["given"], choices, n=3, cutoff=0.5)
+            offered = f"; is it {' or '.join(close)}?" if close else ""
+            message = f"there is no {unknown['given']}{offered}"
+        self.exit(
+            2,
+            errors.shown(f"{self.prog}: {message}")
+            + f"\n'python -m {self.prog} --help' lists what there is.\n",
+        )
+
+
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(prog="radiotrace", description=__doc__)
+    errors.for_any_terminal()
+    parser = Parser(prog="radiotrace", description=__doc__)
     parser.add_argument(
         "--study",
         default=".",
@@ -149,7 +172,11 @@ def main(argv=None) -> int:
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.set_defaults(function=function)
         options(command)
-    args = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    args = parser.parse_args(words)
     try:
         if args.function is not verify.run:  # which looks into a clone from outside
             args.study = study.enter(args.study)
@@ -159,6 +186,9 @@ def main(argv=None) -> int:
         return args.function(args) or 0
     except StageError as error:
         print(f"radiotrace: {of_study.with_study(str(error), _place(args.study))}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # who reads has seen enough: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 

@@ -1,5 +1,6 @@
 """Errors that a user can mend, and the log. Below everything: imports nothing of this project."""
 
+import io
 import sys
 
 LINES_MAX = 100  # of a list that is printed
@@ -55,3 +56,11 @@ class StageError(Exception):
 def log(message: str) -> None:
     """A line for the person waiting, on stderr, shown at once."""
     print("\n".join(map(shown, message.split("\n"))), file=sys.stderr, flush=True)
+
+
+def for_any_terminal() -> None:
+    """Lets what is printed reach every terminal: a letter that its encoding lacks comes out as \\xfc is, and
+    ends nothing. Called where a command or a stage starts."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a test may have put something else there
+            stream.reconfigure(errors="backslashreplace")

@@ -58,6 +58,12 @@ def test_volumes_are_right_in_sum_over_cases_and_labels():
     assert offsets[2] - offsets[0] == pytest.approx(-0.6, abs=0.02)
 
 
+def test_all_that_was_held_out_counts_and_a_share_of_what_was_learnt_from(monkeypatch):
+    monkeypatch.setattr(balance, "LEARNT_MAX", 3)
+    assert list(balance.among(["a", "b"], list(range(9)))) == ["a", "b", 0, 3, 6]
+    assert list(balance.among([], [5, 6])) == [5, 6]
+
+
 def test_an_offset_does_not_pass_the_limit():
     assert balance.offsets([case([5, 5, 5], [1, 0, 0])])[0][1] == pytest.approx(-balance.LIMIT, abs=0.001)
 

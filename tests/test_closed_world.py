@@ -92,6 +92,29 @@ def test_clone_whose_every_file_is_listed_holds(clone):
     assert "verify starts none of them" in checked.believed[0]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "SECURITY.md",
+        "STYLE.md",
+        ".github/pull_request_template.md",
+        "docs/use.md",
+    ],
+)
+def test_texts_that_no_program_reads_need_nobody_to_vouch_for_them(clone, name):
+    assert put(clone, name) == []
+
+
+@pytest.mark.requirement("SRS-EVI-7")
+@pytest.mark.parametrize("name", ["CITATION.cff.py", "docs/CITATION.cff", "SECURITY.txt", ".github/x.md"])
+def test_what_is_only_named_like_such_a_text_is_found(clone, name):
+    assert [fault.split(": ")[0] for fault in put(clone, name)] == [name]
+
+
 @pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize(
     "name",

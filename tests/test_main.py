@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -119,10 +120,61 @@ def test_datastore_without_a_lock_fails(here, capsys):
     assert "nothing is locked" in capsys.readouterr().err
 
 
-def test_command_must_be_named(capsys):
+def test_alone_it_lists_the_commands_each_with_what_it_does(capsys):
+    assert main([]) == 2
+    listed = capsys.readouterr().err
+    assert "COMMAND" in listed
+    for name in ("results", "compare", "new", "trace", "verify"):
+        assert re.search(rf"^    {name} +\S", listed, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("verfy", "verify"), ("mebers", "members"), ("Trace", "trace")])
+def test_a_misspelt_command_gets_those_that_resemble_it(capsys, typed, meant):
     with pytest.raises(SystemExit, match="2"):
-        main([])
-    assert "COMMAND" in capsys.readouterr().err
+        main([typed])
+    said = f"radiotrace: there is no {typed}; is it {meant}?\n"
+    way_out = "'python -m radiotrace --help' lists what there is.\n"
+    assert capsys.readouterr() == ("", said + way_out)
+
+
+def test_what_resembles_no_command_is_refused_without_a_guess(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["xyzzy"])
+    assert capsys.readouterr().err.startswith("radiotrace: there is no xyzzy\n")
+
+
+def test_letters_that_a_terminal_lacks_end_no_command(tmp_path):
+    place = tmp_path / "Müller"
+    place.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "radiotrace", "datastore", "--project", place],
+        cwd=ROOT,
+        capture_output=True,
+        env={"PYTHONIOENCODING": "ascii", "PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 1
+    assert r"M\xfcller" in done.stderr.decode("ascii")
+    done = subprocess.run(
+        [sys.executable, "-m", "radiotrace", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        env={"PYTHONIOENCODING": "iso-8859-1", "PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 0
+    line = "print('\u2026 \u03b1')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"from radiotrace import errors; errors.for_any_terminal(); {line}"],
+        cwd=ROOT,
+        capture_output=True,
+        env={"PYTHONIOENCODING": "iso-8859-1", "PATH": os.environ["PATH"]},
+    )
+    assert done.stdout == b"\\u2026 \\u03b1\n"
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback():
+    command = f"'{sys.executable}' -m radiotrace trace RC-1 | true"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)  # noqa: S602
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.requirement("SRS-UI-1")

@@ -51,7 +51,12 @@ def site(rng, size: int, shift=0.0, subjects=None) -> list[dict]:
 
 def reference_of(cases, **changes) -> dict:
     return monitoring.reference(
-        cases, SHA, SHA, ["validation"], 0, **{"flagging": {"feature": "expected_dice_loss", "above": 1.0}} | changes
+        cases,
+        SHA,
+        SHA,
+        ["validation"],
+        0,
+        **{"flagging": {"feature": "expected_dice_loss", "above": 1.0}} | changes,
     )
 
 

@@ -224,16 +224,51 @@ def test_a_sample_does_not_depend_on_the_batch(name, norm, image):
 
 @every_network
 @pytest.mark.parametrize(
-    ("norm", "layer"), [("instance", torch.nn.InstanceNorm3d), ("group", torch.nn.GroupNorm)]
+    ("norm", "layer"), [("instance", layers.InstanceNorm), ("group", torch.nn.GroupNorm)]
 )
 def test_every_norm_is_the_one_asked_for_and_has_weights(name, norm, layer):
-    layers = [
+    norms = [
         one
         for one in architecture.build(spec(name, norm=norm), seed=0).modules()
         if type(one).__name__.endswith(("Norm", "Norm3d"))
     ]
-    assert {type(one) for one in layers} == {layer}
-    assert all(one.weight is not None for one in layers)
+    assert {type(one) for one in norms} == {layer}
+    assert all(one.weight is not None for one in norms)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_instance_norm_is_that_of_torch_and_keeps_the_layout(samples):
+    rng = torch.Generator().manual_seed(2)
+    x = torch.randn(samples, 8, 6, 5, 4, generator=rng).to(memory_format=torch.channels_last_3d)
+    norm, expected = layers.InstanceNorm(8), torch.nn.InstanceNorm3d(8, affine=True)
+    with torch.no_grad():
+        for one in (norm, expected):
+            one.weight.copy_(torch.arange(8.0))
+            one.bias.fill_(0.5)
+    assert torch.allclose(norm(x), expected(x), rtol=0, atol=1e-5)
+    assert norm(x).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_convolutions_and_their_gradients_are_those_of_torch(samples):
+    rng = torch.Generator().manual_seed(3)
+    x = torch.randn(samples, 4, 6, 5, 7, generator=rng, requires_grad=True)
+    plain = torch.nn.Conv3d(4, 8, 3, stride=2, padding=1)
+    ours = layers.Convolution.of(plain)
+    assert ours.weight is plain.weight
+    gradients = []
+    for convolution in (plain, ours):
+        out = convolution(x)
+        gradients.append((out, *torch.autograd.grad(out.square().sum(), [x, plain.weight, plain.bias])))
+    for expected, found in zip(*gradients, strict=True):
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@every_network
+def test_no_convolution_is_left_to_a_plain_loop(name):
+    kinds = {type(one) for one in architecture.build(spec(name), seed=0).modules()}
+    assert layers.Convolution in kinds
+    assert torch.nn.Conv3d not in kinds
 
 
 @every_network

@@ -80,7 +80,7 @@ def test_pipeline_of_the_study_is_that_of_the_code(repository, data):
 def test_parameters_of_the_study_are_those_of_the_first_one(repository, data):
     folder = laid_out(repository, data)
     ours, theirs = ROOT / "params.yaml", folder / "params.yaml"
-    drafted, usual = params.load_yaml(theirs), params.load_yaml(ours)  # DVC writes null in its own way
+    drafted, usual = params.load_yaml(theirs), params.load_yaml(ours)
     del drafted["split"]["fractions"], usual["split"]["fractions"]  # which follow the subjects
     assert drafted == usual
     comments = [line for line in ours.read_text().splitlines() if line.lstrip().startswith("#")]

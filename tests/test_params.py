@@ -1,11 +1,13 @@
 """params.yaml: read as DVC reads it, and every mistake named in the first second."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from radiotrace.errors import StageError
 from radiotrace.pipeline import params
+from tests import projects
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -145,3 +147,26 @@ def test_a_section_that_no_task_and_no_study_has_is_named(edited):
     path = edited()
     path.write_text(path.read_text("utf-8") + "trian: {}\n", "utf-8")
     assert findings(path) == ["record: Additional properties are not allowed ('trian' was unexpected)"]
+
+
+# Files that people write and DVC writes again
+
+
+@pytest.mark.slow
+def test_an_experiment_with_set_param_changes_one_line_and_keeps_every_comment(tmp_path):
+    text = (ROOT / "params.yaml").read_text("utf-8")
+    (tmp_path / "params.yaml").write_text(text, "utf-8")
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {cmd: exit 0, params: [train.epochs]}}\n")
+    projects.run(tmp_path, "git", "init", "-q", "-b", "main")
+    projects.run(tmp_path, "dvc", "init", "-q")
+    projects.commit(tmp_path, "a pipeline")
+    for epochs in (1, 2):  # a second time, when DVC has written the file once
+        projects.run(tmp_path, "dvc", "exp", "run", "-q", "-S", f"train.epochs={epochs}")
+        expected = text.replace("\n  epochs: 28\n", f"\n  epochs: {epochs}\n")
+        assert (tmp_path / "params.yaml").read_text("utf-8") == expected
+
+
+def test_no_comment_stands_right_below_a_list():  # which 'dvc exp run -S' would lose
+    lines = (ROOT / "params.yaml").read_text("utf-8").splitlines()
+    below = [after for line, after in itertools.pairwise(lines) if line.lstrip().startswith("- ")]
+    assert [line for line in below if line.lstrip().startswith("#")] == []

@@ -48,9 +48,7 @@ def case(case_id: str, anterior, posterior, subject_id=None, score=0.1) -> dict:
         "case_id": case_id,
         "subject_id": subject_id or case_id,
         "labels": {"anterior": row(*anterior), "posterior": row(*posterior)},
-        "uncertainty": {
-            "dropout": {"score": score, "entropy": score / 2, "mutual_information": score / 10}
-        },
+        "uncertainty": {"dropout": {"score": score, "entropy": score / 2, "mutual_information": score / 10}},
         "flagged": {"dropout": score > 0.15},
         "prediction": f"{case_id}.nii.gz",
         "prediction_sha256": "b" * 64,

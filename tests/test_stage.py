@@ -5,12 +5,18 @@ import errno
 import importlib.metadata
 import os
 import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from radiotrace import errors
 from radiotrace.errors import StageError
 from radiotrace.pipeline import pins, stage
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -113,7 +119,13 @@ def test_file_in_place_of_the_folder_of_outputs_exits_1(run, capsys, tmp_path):
 
 def test_interrupt_exits_1(run, capsys):
     assert run(raising(KeyboardInterrupt())) == 1
-    assert capsys.readouterr().err.startswith("split: interrupted")
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "split: interrupted. 'dvc repro' runs this stage again; training goes on after the last "
+    )
+    assert "begins anew where there is none" in said
+    assert "nothing was changed" not in said  # DVC has taken earlier outputs away
+    assert "come back with 'dvc checkout'" in said
 
 
 @pytest.mark.parametrize(
@@ -124,6 +136,31 @@ def test_fault_of_the_program_shows_its_traceback(run, error):
     with pytest.raises(type(error)) as caught:
         run(raising(error))
     assert caught.value is error
+
+
+# Before torch, whose import takes seconds
+
+
+OF_TORCH = ["train", "evaluate", "robustness", "explain", "export"]
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_a_wrong_parameter_is_said_before_torch_is_imported(tmp_path, name):
+    text = (ROOT / "params.yaml").read_text("utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("  epochs:", "  epoch:"), "utf-8")
+    words = ["-X", "importtime", "-m", f"stages.segmentation.{name}", "--params", tmp_path / "params.yaml"]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert said[0] == f"{name}: {tmp_path}/params.yaml breaks its schemas, schemas/params*.schema.json"
+    assert "  train: Additional properties are not allowed ('epoch' was unexpected)" in said
+    assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
+
+
+def test_parameters_that_hold_or_that_there_are_not_end_nothing_early(tmp_path):
+    stage.check_parameters(["train.py", "--params", str(ROOT / "params.yaml"), "--other", "x"])
+    stage.check_parameters(["train.py", "--params", str(tmp_path / "params.yaml")])
+    stage.check_parameters(["train.py"])
 
 
 @pytest.mark.requirement("SRS-SEC-3")

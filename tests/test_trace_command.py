@@ -8,7 +8,7 @@ import pytest
 from radiotrace.commands import trace
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import controls
-from radiotrace.evidence.trace import lineage, links
+from radiotrace.evidence.trace import hashes, lineage, links
 from radiotrace.pipeline import params
 from radiotrace.pipeline.study import Study
 from tests import projects, submitted
@@ -289,6 +289,48 @@ def test_what_is_unknown_gets_names_that_are_close(asked, thing, offered):
     with pytest.raises(StageError, match="nothing of this name is in the evidence") as error:
         asked(thing)
     assert offered in error.value.findings
+
+
+@pytest.mark.parametrize("digits", [8, 12, 64])
+def test_a_hash_or_its_beginning_leads_to_the_file_and_the_records_that_name_it(asked, bundle, digits):
+    digest = next(
+        one["sha256"] for one in bundle["manifest.json"]["files"] if one["path"] == "build/export/model.onnx"
+    )
+    found = asked(digest[:digits].upper())
+    assert ("manifest.json", "/files/build/export/model.onnx/sha256") in found[digest]
+    assert found["file"][0] == ("path", "build/export/model.onnx")
+    assert found["made by"] == [("export",)]
+
+
+def test_the_id_of_a_run_leads_to_the_records_of_it(asked, bundle):
+    run_id = bundle["run.json"]["run_id"]
+    assert ("metrics.json", "/run_id") in asked(run_id[:10])[run_id]
+
+
+def test_a_hash_of_dvc_is_found_in_the_lock(asked):
+    lock = params.load_yaml(submitted.folder() / "dvc.lock")
+    out = next(one for one in lock["stages"]["split"]["outs"] if one["hash"] == "md5")
+    digest = out["md5"].removesuffix(".dir")
+    assert ("dvc.lock", f"/stages/split/outs/{out['path']}/md5") in asked(digest)[digest]
+
+
+def test_a_file_that_lies_elsewhere_is_known_by_its_hash(asked, tmp_path):
+    source = submitted.folder() / "radiotrace/imaging/volumes.py"
+    (tmp_path / "copy").write_bytes(source.read_bytes())
+    assert asked(str(tmp_path / "copy"))["file"][0] == ("path", "radiotrace/imaging/volumes.py")
+
+
+def test_a_beginning_of_two_hashes_gives_both_and_no_file():
+    records = {"a.json": {"files": [{"path": "x", "md5": "0" * 32}, {"sha256": "0" * 9 + "1" * 55}]}}
+    assert hashes.tables(hashes.places(records, "0" * 8)) == [
+        ("0" * 32, [("a.json", "/files/x/md5")]),
+        ("0" * 9 + "1" * 55, [("a.json", "/files/1/sha256")]),
+    ]
+
+
+@pytest.mark.parametrize("text", ["0123456", "0123456g", "hippocampus_001", ""])
+def test_fewer_than_8_digits_are_no_hash(text):
+    assert hashes.digits(text) is None
 
 
 def test_what_resembles_nothing_gets_no_names(asked):

@@ -430,4 +430,3 @@ def test_volumes_that_no_offset_balances_are_told(monkeypatch):
     train.balanced(None, parts, LABELS, RECIPE, "cpu", said.append)
     assert [line.split(":")[1] for line in said if "may be shifted" in line] == [" warning"]
     assert "logits of anterior" in said[1]
-

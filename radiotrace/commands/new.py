@@ -320,15 +320,10 @@ def adapted(source: Path, target: Path, change, draft: Draft) -> None:
     yaml, text = YAML(), io.StringIO()
     yaml.width = 4096
     yaml.preserve_quotes = True
-    yaml.representer.add_representer(type(None), _null)
     content = yaml.load(source.read_text("utf-8"))
     change(content, draft)
     yaml.dump(content, text)
     records.write_bytes(target, text.getvalue().encode())
-
-
-def _null(representer, value):
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def of_params(content: dict, draft: Draft) -> None:

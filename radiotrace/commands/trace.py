@@ -1,5 +1,5 @@
-"""trace: everything that hangs together with a requirement, a risk, a test, a clause, a file, a case or a
-subject."""
+"""trace: everything that hangs together with a requirement, a risk, a test, a clause, a file, a hash, a case
+or a subject."""
 
 import difflib
 import json
@@ -9,8 +9,8 @@ from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
-from radiotrace.evidence.trace import lineage, links
-from radiotrace.pipeline import dvcfile
+from radiotrace.evidence.trace import hashes, lineage, links
+from radiotrace.pipeline import dvcfile, params
 from radiotrace.pipeline.study import Study, named
 from radiotrace.records import raw_files
 
@@ -90,13 +90,40 @@ def answer(bundle: dict[str, dict], workflow: dict, study: Study, name: str) -> 
     for path in (relative(name, study), f"{lineage.DATA}/{name}"):
         if path in files:
             return lineage.of_file(bundle, workflow, path, sha256_of(study.located(path)))
+    if found := of_hash(bundle, workflow, study, name):
+        return found
     of_cases = {case[key] for case in bundle["dataset.json"]["cases"] for key in ("case_id", "subject_id")}
     names = [*known, *files, *of_cases]
     raise StageError(
         f"{name}: nothing of this name is in the evidence",
         close(name, names),
-        "Give an id, a test, a clause, the path of a file, a case or a subject.",
+        "Give an id, a test, a clause, the path of a file, a case, a subject, or 8 or more digits of a hash.",
     )
+
+
+def of_hash(bundle: dict[str, dict], workflow: dict, study: Study, name: str) -> list:
+    """The tables of a hash, or of a file that lies elsewhere, by its own: where the hash stands, and what is
+    known of the one file that has it; [] where it stands nowhere.
+
+    Args:
+        name: the hash, its first 8 digits or more, or the path of a file.
+    """
+    beginning = hashes.digits(name) or sha256_of(Path(name))
+    if beginning is None:
+        return []
+    lock = study.path("lock")
+    places = hashes.places(
+        bundle | ({"dvc.lock": params.load_yaml(lock)} if lock.is_file() else {}), beginning
+    )
+    files = [
+        path
+        for path, digests in lineage.known_files(bundle).items()
+        if not places.keys().isdisjoint(digests.values())
+    ]
+    if len(files) != 1:
+        return hashes.tables(places)
+    now = sha256_of(study.located(files[0]))
+    return [*hashes.tables(places), *lineage.of_file(bundle, workflow, files[0], now)]
 
 
 def close(unknown: str, names: list[str]) -> list[str]:
@@ -144,11 +171,12 @@ def options(parser) -> None:
     """The command's arguments."""
     parser.add_argument(
         "thing",
-        metavar="ID|FILE|CASE|SUBJECT",
+        metavar="ID|FILE|HASH|CASE|SUBJECT",
         help="such as SRS-SEG-1, UN-1, RC-15, "
         "HAZ-1, NC-SEG-1, ANO-1, "
         "iec62304@2006+A1-2015:5.2.2, tests/test_split.py::test_twins_are_in_one_part, "
-        "radiotrace/pipeline/stage.py, a case, a subject",
+        "radiotrace/pipeline/stage.py, a case, a subject, 8 or more digits of a SHA-256 or MD5, a file "
+        "that lies elsewhere",
     )
     parser.add_argument("--evidence", default="evidence", help="folder of the bundle; default: evidence")
     parser.add_argument(

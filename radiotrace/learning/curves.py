@@ -15,7 +15,7 @@ NUMBERS = ("train_loss", "learning_rate")  # of an epoch, beside its scores
 
 
 class Curves:
-    """plots/metrics/NAME.tsv for each number of the history: columns step, which is the epoch, and the number.
+    """plots/metrics/NAME.tsv for each number of the history, with columns step (the epoch) and the number.
 
     Args:
         folder: made anew.

@@ -1,6 +1,7 @@
 """How a stage runs: its environment is checked, its faults become one message, its outputs appear whole or
 not at all."""
 
+import argparse
 import errno
 import importlib.metadata
 import os
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from radiotrace import errors
-from radiotrace.pipeline import pins, study
+from radiotrace.pipeline import params, pins, study
 
 # Errors of a file system that a user can mend: full, not permitted, or a file stands where a folder belongs.
 MENDABLE = (
@@ -22,6 +23,11 @@ MENDABLE = (
     errno.EROFS,
     errno.EISDIR,
     errno.ENOTDIR,
+)
+# Of a stage that did not end. Not "nothing was changed": DVC removes outputs before it starts a stage.
+NOT_WRITTEN = (
+    "Its outputs are not there, or not whole. Earlier ones, which DVC takes away before a stage, come back "
+    "with 'dvc checkout'."
 )
 
 
@@ -42,6 +48,7 @@ def run(main, parser, argv=None) -> int:
         help="files of pins, which are enforced, with those that they name; relative ones are below the root "
         "of the code",
     )
+    errors.for_any_terminal()
     args = parser.parse_args(argv)
     try:
         args.study = study.enter(args.study)
@@ -57,14 +64,38 @@ def run(main, parser, argv=None) -> int:
         where = error.filename or "an output"
         errors.log(
             f"{parser.prog}: {error.strerror} while writing {where}\n"
-            "Nothing was changed. Make room, permit writing or take away what is in the way, then run 'dvc "
-            "repro'."
+            f"Make room, permit writing or take away what is in the way, then run 'dvc repro'. {NOT_WRITTEN}"
         )
         return 1
     except KeyboardInterrupt:
-        errors.log(f"{parser.prog}: interrupted; nothing was changed. 'dvc repro' goes on from here.")
+        errors.log(
+            f"{parser.prog}: interrupted. 'dvc repro' runs this stage again; training goes on after the last "
+            f"epoch that it finished, and begins anew where there is none.\n{NOT_WRITTEN}"
+        )
         return 1
     return 0
+
+
+def check_parameters(argv: list[str]) -> None:
+    """Ends the process with exit status 1 where params.yaml breaks its schemas; called by a stage whose
+    imports take seconds, before them.
+
+    Args:
+        argv: path and arguments of the stage. What else is wrong with them, or with the study, `run` says.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--study", default=".")
+    parser.add_argument("--params")
+    args = parser.parse_known_args(argv[1:])[0]
+    path = Path(args.study, args.params or "")
+    if not path.is_file():
+        return
+    try:
+        params.read(path)
+    except errors.StageError as error:
+        errors.for_any_terminal()
+        errors.log(f"{Path(argv[0]).stem}: {error}")
+        sys.exit(1)
 
 
 def check_environment(requirements: Iterable[Path | str]) -> None:

@@ -20,8 +20,8 @@ STEP = 2 * LIMIT / 2**HALVINGS
 
 
 def among(held_out: Cases[Sample], learnt: Cases[Sample]) -> Iterator[Sample]:
-    """The cases over which volumes are balanced: all that were held out, then LEARNT_MAX at most of those that
-    the network has learnt from.
+    """The cases over which volumes are balanced: all that were held out, then LEARNT_MAX at most of those
+    that the network has learnt from.
 
     The few cases of a validation part are off by chance, by more than what a network that has seen its cases
     errs on them: an offset is one number for each label, and hardly to be learnt by heart. Where nothing is

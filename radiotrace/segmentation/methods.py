@@ -62,9 +62,9 @@ def _texts(settings: EvaluateParams) -> dict[str, str]:
         "brier: sum over labels of (probability - truth)^2, by mean; after: logits divided by "
         "the "
         "temperature (Guo et al. 2017, arXiv:1706.04599)",
-        "uncertainty": "score: 1 - the Dice that the probabilities expect of the prediction, mean of the labels "
-        "that are predicted (soft Dice confidence, Borges et al. 2024, arXiv:2402.10665); entropy_nats: mean over "
-        "the voxels that are predicted to be of a label. dropout: "
+        "uncertainty": "score: 1 - the Dice that the probabilities expect of the prediction, mean of the "
+        "labels that are predicted (soft Dice confidence, Borges et al. 2024, arXiv:2402.10665); "
+        "entropy_nats: mean over the voxels that are predicted to be of a label. dropout: "
         f"{settings.dropout_passes} passes (Gal and Ghahramani 2016, arXiv:1506.02142); "
         f"augmentation: {settings.augmentation_passes} passes "
         "(Wang et al. 2019, doi:10.1016/j.neucom.2019.01.103); ensemble: this model and those "

@@ -8,6 +8,7 @@ from scipy import special, stats
 
 SCORE = "expected_dice_loss"  # what a case is flagged by, as a feature of a single prediction is called
 
+
 class Passes:
     """Predictions of one case, added one at a time; memory does not grow with their number.
 

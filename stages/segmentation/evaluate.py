@@ -18,6 +18,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 import numpy as np
 from scipy import special
 
@@ -28,7 +33,7 @@ from radiotrace.imaging.image import Image
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.learning.trained import TrainedModel
-from radiotrace.pipeline import openings, parallel, params, runs, stage
+from radiotrace.pipeline import openings, parallel, params, runs
 from radiotrace.records import measure_table
 from radiotrace.records.dataset import Dataset, known
 from radiotrace.records.metrics import Metrics
@@ -176,8 +181,8 @@ def passes_of_networks(image: Image, networks: list[TrainedModel]) -> uncertaint
 
 
 def scores(passes: uncertainty.Passes, predicted_zyx: np.ndarray) -> dict:
-    """The uncertainty of a case: the score, of the mean probabilities; entropy and mutual information over the
-    voxels that are predicted to be of a label, the latter None of one prediction."""
+    """The uncertainty of a case: the score, of the mean probabilities; entropy and mutual information over
+    the voxels that are predicted to be of a label, the latter None of one prediction."""
     inside = predicted_zyx > 0
     disagreement = uncertainty.mean_inside(passes.mutual_information, inside) if passes.number > 1 else None
     return {

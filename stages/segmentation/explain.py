@@ -17,6 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 import numpy as np
 import torch
 
@@ -28,7 +33,7 @@ from radiotrace.imaging.image import Image, on
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
-from radiotrace.pipeline import openings, params, runs, stage
+from radiotrace.pipeline import openings, params, runs
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.explain import ExplainParams

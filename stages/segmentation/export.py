@@ -12,6 +12,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 import numpy as np
 from safetensors.torch import load_file
 
@@ -20,7 +25,7 @@ from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import model_record, recipe, windows
 from radiotrace.learning import architecture, numerics, onnx_model, state
-from radiotrace.pipeline import params, runs, stage
+from radiotrace.pipeline import params, runs
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.model import Parity
 from radiotrace.records.sections.segmentation.export import ExportParams

@@ -18,6 +18,11 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 import numpy as np
 import torch
 
@@ -29,7 +34,7 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.trained import TrainedModel
-from radiotrace.pipeline import openings, parallel, params, randomness, runs, stage
+from radiotrace.pipeline import openings, parallel, params, randomness, runs
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
 from radiotrace.records.train import TrainingRun

@@ -16,6 +16,11 @@ import os
 import sys
 from pathlib import Path
 
+from radiotrace.pipeline import stage
+
+if __name__ == "__main__":
+    stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
+
 from safetensors.torch import save
 
 from radiotrace import errors, records
@@ -25,7 +30,7 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
-from radiotrace.pipeline import params, runs, stage
+from radiotrace.pipeline import params, runs
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.train import TrainParams
@@ -231,7 +236,9 @@ def main(args):
     folder = Path(os.environ.get("RADIOTRACE_CHECKPOINTS") or args.checkpoints) / key
     tensorboard = Path(args.tensorboard) / run_id[:12] if settings.tensorboard else None
     try:
-        ema, history = fit.fit(segmenter, fit_settings(settings), fabric, folder, tensorboard, Path(args.live))
+        ema, history = fit.fit(
+            segmenter, fit_settings(settings), fabric, folder, tensorboard, Path(args.live)
+        )
     except StageError:
         if fabric.is_global_zero:
             raise

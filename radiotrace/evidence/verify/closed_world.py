@@ -57,8 +57,9 @@ LISTED = {
 LISTED_ONCE = {
     r"datastore/files/md5/[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?": "each is named by its MD5, and what is pulled "
     "from there has a SHA-256 elsewhere",
-    r"CHANGELOG\.md|LICENSE|STYLE\.md|docs/([a-z0-9_-]+/)*[A-Za-z0-9_-]+\.(md|png|svg)": "text; no program "
-    "reads it",
+    r"CHANGELOG\.md|CITATION\.cff|CONTRIBUTING\.md|LICENSE|SECURITY\.md|STYLE\.md"
+    r"|\.github/pull_request_template\.md|docs/([a-z0-9_-]+/)*[A-Za-z0-9_-]+\.(md|png|svg)": "text; "
+    "no program reads it",
     r"requirements/[a-z]+\.txt": "the bundle has those of the pipeline; the lines of all are read below",
     r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage "
     "imports them, no record is theirs",
@@ -113,6 +114,7 @@ PIN = re.compile(
 DVC = {
     "core": {"analytics": "false", "check_update": "false", "autostage": "false", "remote": None},
     "plots": {"html_template": "plots.html"},
+    "studio": {"offline": "true"},
 }
 BUILD = (("requires", ["setuptools"]), ("build-backend", "setuptools.build_meta"))
 STORE, URL = "datastore", "../datastore"
@@ -120,7 +122,8 @@ BELIEVED = (
     "Makefile, .ci/ and .github/: verify starts none of them",
     "README.md: it has its SHA-256, but its words and figures are held against no record; 'make "
     "test' does that",
-    "benchmarks/, docs/, CHANGELOG.md, STYLE.md, LICENSE: no part of the proof",
+    "benchmarks/, docs/, CHANGELOG.md, CITATION.cff, CONTRIBUTING.md, SECURITY.md, STYLE.md, LICENSE: no "
+    "part of the proof",
     "tests/, software/verification/ and verification/: what tests do, and what they and seeded faults came "
     "to; 'make verification' runs them again",
 )

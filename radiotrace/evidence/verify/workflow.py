@@ -370,8 +370,8 @@ def check(study: Study) -> Check:
     faults = [f"{WORKFLOW}: {key}: the code has no such key" for key in map(str, said) if key not in KEYS]
     if said.get("plots", []) != plots(task):
         faults.append(
-            f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/ and the "
-            "curves of training"
+            f"{WORKFLOW}: plots: found {str(said.get('plots'))[:80]}, expected the charts of metrics/ and "
+            "the curves of training"
         )
     if said.keys() & {"stages"} and list(said["stages"]) != list(wanted):
         faults.append(

@@ -14,7 +14,7 @@ from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.train import TrainingRun
 
-WHAT = "offsets of the logits are those that balance volumes over the validation part and cases of the train part"
+WHAT = "offsets of the logits are those that balance volumes over validation and train cases"
 TOLERANCE = 0.01  # of an offset: another processor, or a GPU that trained, rounds otherwise
 
 
@@ -41,7 +41,9 @@ def check(clone: Clone) -> Check:
     network = trained.ready(model, settings.threads, numerics.configure(model.numerics, settings.threads))
     recipe = dataclasses.replace(model.recipe, logit_offsets=None)
     cases = {
-        part: learner.cases(root / "build/ingest/volumes", entries_of(dataset, split, part), recipe.channels, 0)
+        part: learner.cases(
+            root / "build/ingest/volumes", entries_of(dataset, split, part), recipe.channels, 0
+        )
         for part in ("train", "validation")
     }
     offsets = None
@@ -58,9 +60,7 @@ def check(clone: Clone) -> Check:
 
 def entries_of(dataset: Dataset, split: dict, part: str) -> list[Case]:
     """The entries of the cases of a part."""
-    return [
-        case for case in dataset.cases if split["cases"].get(case.case_id, {}).get("part") == part
-    ]
+    return [case for case in dataset.cases if split["cases"].get(case.case_id, {}).get("part") == part]
 
 
 def unlike(stated: Sequence[float] | None, remade: Sequence[float] | None) -> list[str]:
