@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
 from radiotrace.commands import metric_names
 from tests import projects, test_stale
@@ -164,6 +165,26 @@ def test_plots_are_pictures_that_open_offline(project):
     assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 10
     projects.run(project, "dvc", "plots", "diff", "HEAD", "--out", "dvc_plots")
     assert "<img" in (project / "dvc_plots/index.html").read_text()
+
+
+def test_the_lines_of_python_in_docs_use_label_an_image_as_the_evaluation_does(project):
+    text = (projects.ROOT / "docs/use.md").read_text("utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    case = json.loads((project / "metrics/cases.json").read_text())["cases"][0]
+    image = next(
+        one
+        for one in json.loads((project / "build/ingest/dataset.json").read_text())["cases"]
+        if one["case_id"] == case["case_id"]
+    )["image"]["path"]
+    of_example = "data/imagesTr/hippocampus_015.nii.gz"
+    assert of_example in code
+    projects.run(project, "python", "-c", code.replace(of_example, f"data/{image}"))
+    made = sitk.ReadImage(project / "label_map.nii.gz")
+    stored = sitk.ReadImage(project / "build/evaluate/results/predictions" / case["prediction"])
+    assert made.GetSize() == stored.GetSize()
+    assert made.GetOrigin() == pytest.approx(stored.GetOrigin())
+    different = sitk.GetArrayFromImage(made) != sitk.GetArrayFromImage(stored)
+    assert different.mean() <= 1e-4  # ties, as ONNX Runtime and torch round
 
 
 def test_raw_data_that_differ_from_the_manifest_are_refused_and_accepted_on_purpose(project):

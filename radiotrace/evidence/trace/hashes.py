@@ -4,7 +4,7 @@ Like lineage.py, an answer is a list of tables; called by the command trace, for
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 SHOWN = 20  # places of one hash; code stands in many records
 _ASKED = re.compile(r"[0-9a-f]{8,128}")
@@ -20,7 +20,7 @@ def digits(name: str) -> str | None:
     return bare if _ASKED.fullmatch(bare) else None
 
 
-def places(records: dict[str, object], beginning: str) -> dict[str, list[tuple[str, str]]]:
+def places(records: Mapping[str, object], beginning: str) -> dict[str, list[tuple[str, str]]]:
     """Each hash that begins so -> where it stands: the record, and the place in it.
 
     Args:
