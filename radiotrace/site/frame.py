@@ -3,6 +3,7 @@
 Pages of the site are put into it; pages that a run left are taken as they are, and get it at their beginning.
 """
 
+import html
 import posixpath
 import re
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def adopted(path: str, text: str, title: Markup, crumbs, leads: dict[str, str], 
     """
 
     def address(match: re.Match) -> str:
-        target = match[2].replace("&amp;", "&").replace("&#39;", "'").replace("&#34;", '"')
+        target = html.unescape(match[2])
         if not target or target.startswith("#") or ELSEWHERE.match(target):
             return match[0]
         file, mark, fragment = target.partition("#")

@@ -6,6 +6,7 @@ page's path before it, and a script sees only its page.
 """
 
 import base64
+import html
 import json
 import mimetypes
 import posixpath
@@ -110,7 +111,7 @@ def _own(body: str, page: Page, site: Site, paths: frozenset[str]) -> str:
             return f'{match[1]}"#{prefix}{target[1:]}"' if len(target) > 1 else match[0]
         if frame.ELSEWHERE.match(target) or not target:
             return match[0]
-        file, _, fragment = target.partition("#")
+        file, _, fragment = html.unescape(target).partition("#")
         path = _located(page, file)
         if path in paths:
             place = quote(path, safe=record_pages.SAFE) + (f"{MARK}{fragment}" if fragment else "")
@@ -118,7 +119,7 @@ def _own(body: str, page: Page, site: Site, paths: frozenset[str]) -> str:
         return f'{match[1]}"{_data(site.files[path], path)}"' if path in site.files else match[0]
 
     def shown(match: re.Match) -> str:
-        path = _located(page, match[2])
+        path = _located(page, html.unescape(match[2]))
         return f'{match[1]}"{_data(site.files[path], path)}"' if path in site.files else match[0]
 
     def tag(match: re.Match) -> str:
@@ -133,8 +134,7 @@ def _own(body: str, page: Page, site: Site, paths: frozenset[str]) -> str:
 
 def _located(page: Page, file: str) -> str:
     """Path in the site of what a page calls so."""
-    plain = unquote(file.replace("&#39;", "'").replace("&amp;", "&"))
-    return posixpath.normpath(posixpath.join(posixpath.dirname(page.path), plain))
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page.path), unquote(file)))
 
 
 def _data(content: bytes, path: str) -> str:
