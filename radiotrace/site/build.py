@@ -180,7 +180,7 @@ def _report(left: Left, titles: dict[str, str]) -> list[Page]:
         if not name.endswith(".html"):
             continue
         path = f"report/{name}"
-        crumbs = [SUMMARY]
+        crumbs: list[tuple[str, Markup]] = [SUMMARY]
         if path != REPORT:
             crumbs.append((REPORT if REPORT in titles else "", Markup("Report and cases")))
         title = escape(titles[path])

@@ -111,7 +111,7 @@ def chart(runs: Sequence[History], measure: str) -> bytes:
     drawn = []
     for run in runs:
         scores = {label: [_number(_score(run, row, label)) for row in run.rows] for label in run.labels}
-        epochs = [row.get("epoch") for row in run.rows]
+        epochs: list[Any] = [row.get("epoch") for row in run.rows]
         are_numbers = all(isinstance(epoch, int) and abs(epoch) < 10**9 for epoch in epochs)
         drawn.append(
             curves.Curve(

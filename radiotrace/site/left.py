@@ -65,7 +65,7 @@ class Left:
 
     def value(self, path: str, *keys, default=None):
         """The value at a place of a record; the default where there is none."""
-        value = self.records[path].value if path in self.records else default
+        value: Any = self.records[path].value if path in self.records else default
         for key in keys:
             try:
                 value = value[key]
