@@ -32,6 +32,7 @@ from radiotrace.commands import (
     results,
     review,
     sign,
+    site,
     trace,
     verify,
 )
@@ -166,6 +167,7 @@ def main(argv=None) -> int:
         ("negative-controls", negative_controls.run, negative_controls.options),
         ("release", release.release, release.options),
         ("sign", sign.sign, sign.options),
+        ("site", site.site, site.options),
         ("trace", trace.trace, trace.options),
         ("verify", verify.run, verify.options),
     ):

@@ -204,6 +204,7 @@ WINGS = {
     "drawing": "statistics",
     "learning": "errors records pipeline imaging statistics inference",
     "evidence": "errors records pipeline",
+    "site": "errors records pipeline statistics drawing evidence",
     "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",
 }
 

@@ -1,0 +1,374 @@
+"""The site: pages of what a run left, whose links resolve, and which say what is missing."""
+
+import argparse
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from radiotrace.commands import site as command
+from radiotrace.errors import StageError
+from radiotrace.site import build, curves, left, record_pages, single
+
+BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
+RUN = "ab12" * 16
+HOSTILE = '<script>alert("x")</script> & \' é'
+SUMMARY = {"mean": 0.8125, "ci95_low": 0.75, "ci95_high": 0.875, "no_interval": None}
+RECORDS = {
+    "metrics/metrics.json": {
+        "run_id": RUN,
+        "part": "test",
+        "n_cases": 3,
+        "n_subjects": 2,
+        "measures": [{"name": "dice", "title": "Dice", "better": "larger"}],
+        "dice": {HOSTILE: SUMMARY, "mean_of_labels": SUMMARY},
+        "worst_cases": [{"case_id": "case_2", "dice": 0.25}, {"case_id": HOSTILE, "dice": 0.5}],
+        "subgroups": {
+            "site": {
+                "a/b~c %41": {
+                    "gap": -0.125,
+                    "gap_simultaneous95_low": None,
+                    "gap_no_interval": "fewer than 10 subjects",
+                }
+            }
+        },
+    },
+    "metrics/cases.json": {
+        "run_id": RUN,
+        "cases": [{"case_id": f"case_{n}", "labels": {"x": {"dice": n / 256}}} for n in range(200)],
+    },
+    "metrics/gates.json": {
+        "run_id": RUN,
+        "n_requirements": 5,
+        "n_verified": 3,
+        "release_blocked": True,
+        "requirements": {},
+    },
+    "build/train/train.json": {
+        "run_id": RUN,
+        "params": {"epochs": 2, "loss": HOSTILE},
+        "history": [
+            {
+                "epoch": 1,
+                "train_loss": 1.5,
+                "learning_rate": 0.5,
+                "validation_dice": {HOSTILE: None, "x": 0.25},
+            },
+            {
+                "epoch": 2,
+                "train_loss": 0.5,
+                "learning_rate": 0.25,
+                "validation_dice": {HOSTILE: 0.5, "x": 0.75},
+            },
+        ],
+    },
+}
+INTENDED_USE = """
+name: Phantom study
+notice: Research software; not for diagnosis.
+population: {evaluated_on: Three cubes., unknown: [age, sex]}
+limits: [Known of cubes alone.]
+must_not_be_used: ['For spheres.']
+"""
+EVIDENCE = {
+    "acceptance.json": {
+        "run_id": RUN,
+        "results": [
+            {
+                "requirement": "SRS-SEG-1",
+                "title": "Dice of cubes",
+                "observed": 0.75,
+                "op": ">=",
+                "threshold": 0.9,
+                "verdict": "not met",
+            }
+        ],
+    },
+    "traceability.json": {
+        "run_id": RUN,
+        "release_blocked": True,
+        "gaps": [{"item": "SRS-SEG-1", "gap": "not verified: criterion not met"}],
+        "stale": [],
+        "a b%": {"x": 1},
+    },
+}
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>T</title>
+<style>body { color: #222 } h1 { margin: 0 }</style></head>
+<body><header><h1>{title}</h1></header>{body}</body></html>
+"""
+VERIFICATION = (
+    '<h2 id="SRS-SEG-1">SRS-SEG-1</h2><p><a href="acceptance.json#/results/0/observed">0.75</a> '
+    '<a href="traceability.json#/a%20b%/x">1</a> <a href="nowhere.json#/x">gone</a></p>'
+)
+CASE = (
+    '<p><a href="../index.html#cases">Report</a> <output id="shown">no</output><img alt="" src="dot.svg"></p>'
+    "<script>document.getElementById('shown').textContent = 'yes';</script>"
+)
+DOT = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><rect width="4" height="4"/></svg>'
+
+
+def page(title: str, body: str) -> str:
+    return PAGE.replace("{title}", title).replace("{body}", body)
+
+
+def study(folder: Path, whole: bool = True) -> Path:
+    """A study in which a run left what is above."""
+    for name, record in RECORDS.items():
+        write(folder / name, json.dumps(record))
+    if whole:
+        write(folder / "design/intended_use.yaml", INTENDED_USE)
+        for name, record in EVIDENCE.items():
+            write(folder / "evidence" / name, json.dumps(record))
+        write(folder / "evidence/verification.html", page("Verification", VERIFICATION))
+        write(folder / "evidence/note.md", HOSTILE)
+        link = '<h2 id="cases">Cases</h2><a href="cases/case_2.html">case_2</a>'
+        write(folder / "build/report/index.html", page("Report", link))
+        write(folder / "build/report/cases/case_2.html", page("Case 2", CASE))
+        (folder / "build/report/cases/dot.svg").write_bytes(DOT)
+    return folder
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
+def made(folder: Path) -> dict[str, str]:
+    """Path in the site -> text of each page."""
+    content = build.site(left.read(folder)).content()
+    return {path: text.decode() for path, text in content.items() if path.endswith(".html")}
+
+
+def unresolved(pages: dict[str, str]) -> list[str]:
+    """Links that lead nowhere."""
+    ids = {
+        path: {html.unescape(name) for name in re.findall(r'\sid="([^"]*)"', text)}
+        for path, text in pages.items()
+    }
+    wrong = []
+    for path, text in pages.items():
+        for address in map(html.unescape, re.findall(r'<a\b[^>]*?\shref="([^"]*)"', text)):
+            file, _, fragment = address.partition("#")
+            target = (Path("/") / path).parent / unquote(file) if file else Path("/") / path
+            name = Path(*target.parts[1:]).as_posix() if ".." not in target.parts else _flat(target)
+            if name not in pages or (fragment and fragment not in ids[name]):
+                wrong.append(f"{path}: {address}")
+    return wrong
+
+
+def _flat(target: Path) -> str:
+    parts: list[str] = []
+    for part in target.parts[1:]:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def test_every_link_leads_to_a_page_and_an_anchor_of_the_site(tmp_path):
+    pages = made(study(tmp_path))
+    assert unresolved(pages) == []
+    # a link of the evidence to a value leads to the page of its record, also where a key is not plain
+    verification = pages["evidence/verification.html"]
+    assert 'href="../records/evidence/acceptance.json.html#/results/0/observed"' in verification
+    assert 'href="../records/evidence/traceability.json.html#/a%20b%25/x"' in verification
+    assert 'data-not-in-the-site="nowhere.json#/x"' in verification
+
+
+def test_every_value_of_a_record_has_its_pointer_as_an_anchor():
+    value = {"a/b": [1, {"c~d": None}], "e f": {"": "x"}}
+    ids = re.findall(r'id="([^"]*)"', record_pages.tree(value))
+    assert ids == ["/a~1b", "/a~1b/0", "/a~1b/1", "/a~1b/1/c~0d", "/e%20f", "/e%20f/"]
+    assert [record_pages.quoted(place) for place in record_pages.anchors(value)] == ids
+
+
+def test_the_summary_answers_in_values_that_lead_to_their_records(tmp_path):
+    text = made(study(tmp_path))["index.html"]
+    assert 'href="records/metrics/metrics.json.html#/dice/mean_of_labels/mean">0.8125</a>' in text
+    assert '<a href="report/cases/case_2.html">case_2</a>' in text
+    for words in (
+        "Three cubes.",
+        "age, sex",
+        "For spheres.",
+        "Known of cubes alone.",
+        "The release is blocked.",
+    ):
+        assert words in text
+    assert 'href="evidence/verification.html#SRS-SEG-1">SRS-SEG-1</a>' in text
+    assert 'href="records/metrics/gates.json.html#/n_verified">3</a>' in text
+
+
+def test_names_and_texts_are_escaped_on_every_page(tmp_path):
+    folder = study(tmp_path)
+    content = build.site(left.read(folder))
+    for text in (*made(folder).values(), single.single(content).decode()):
+        assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in made(folder)["index.html"]
+
+
+def test_what_is_missing_is_said(tmp_path):
+    text = made(study(tmp_path, whole=False))["index.html"]
+    for words in (
+        "build/report/index.html",
+        "build/report/cases/",
+        "evidence/, which",
+        "design/intended_use.yaml",
+    ):
+        assert words in text
+    assert "Report and cases: not there yet" in text
+    assert "there is no evidence yet" in text
+    assert "The evidence is not signed." in text
+
+
+def test_records_of_another_run_are_named(tmp_path):
+    folder = study(tmp_path)
+    write(folder / "metrics/robustness.json", json.dumps({"run_id": "cd34" * 16}))
+    text = made(folder)["index.html"]
+    assert "of another run than the rest" in text
+    assert 'href="records/metrics/robustness.json.html#/run_id">metrics/robustness.json</a>' in text
+
+
+def test_without_a_run_there_is_one_error_with_the_way_out(tmp_path):
+    with pytest.raises(StageError, match="there is no run to make a site of") as error:
+        left.read(tmp_path)
+    assert "dvc pull" in error.value.way_out
+
+
+def test_files_that_cannot_be_read_are_all_named(tmp_path):
+    folder = study(tmp_path)
+    write(folder / "metrics/gates.json", "{")
+    write(folder / "evidence/traceability.json", "[" * 200 + "]" * 200)
+    write(folder / "evidence/verification.html", "cut off")
+    with pytest.raises(StageError) as error:
+        left.read(folder)
+    named = [fault.split(":")[0] for fault in error.value.findings]
+    assert named == ["metrics/gates.json", "evidence/traceability.json", "evidence/verification.html"]
+
+
+def test_two_studies_at_two_places_give_the_same_bytes(tmp_path):
+    sites = [build.site(left.read(study(tmp_path / name))) for name in ("a", "b/c")]
+    assert sites[0].content() == sites[1].content()
+    assert single.single(sites[0]) == single.single(sites[1])
+
+
+def test_another_run_stands_on_the_same_axes_with_what_differs(tmp_path):
+    found = left.read(study(tmp_path))
+    record = json.loads(json.dumps(RECORDS["build/train/train.json"])) | {"run_id": "other"}
+    record["params"]["epochs"] = 3
+    other = curves.history("main", "build/train/train.json", record, "c0ffee")
+    text = build.site(found, [other]).content()["curves.html"].decode()
+    assert "of commit <code>c0ffee</code>" in text
+    assert re.search(r"<td>epochs</td><td>2</td><td>3</td>", text)
+    assert curves.chart([curves.of_left(found), other], "dice") != curves.chart([other], "dice")
+    assert "main, first to last of 2 epochs: training loss 1.5 to 0.5" in text
+
+
+def test_a_folder_has_the_pages_of_the_last_run_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(study(tmp_path))
+    args = argparse.Namespace(against=[], single=False)
+    command.site(args)
+    assert (tmp_path / "build/site/evidence/verification.html").is_file()
+    shutil.rmtree(tmp_path / "evidence")
+    command.site(args)
+    assert not (tmp_path / "build/site/evidence").exists()
+    assert "not there yet: evidence/" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "build").iterdir()) == ["report", "site", "train"]
+
+
+def test_the_site_is_no_record_of_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(study(tmp_path))
+    command.site(argparse.Namespace(against=[], single=False))
+    first = build.site(left.read(tmp_path)).content()
+    write(tmp_path / "build/site/more.json", "{}")
+    assert build.site(left.read(tmp_path)).content() == first
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A browser's page, the folder of a site and its single file, what was asked for, and what went wrong."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert browser, "no browser; install Chromium or Chrome, or run 'make browser'"
+    folder = study(tmp_path_factory.mktemp("study"))
+    site = build.site(left.read(folder))
+    for name, content in site.content().items():
+        (folder / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "site" / name).write_bytes(content)
+    (folder / "site.html").write_bytes(single.single(site))
+    requests, errors = [], []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        shown = chromium.new_page(viewport={"width": 1280, "height": 900})
+        shown.on("request", lambda request: requests.append(request.url))
+        shown.on("pageerror", lambda error: errors.append(str(error)))
+        shown.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
+        )
+        yield shown, folder, requests, errors
+        chromium.close()
+
+
+@pytest.mark.slow
+def test_no_page_asks_for_anything_elsewhere_or_is_wider_than_its_window(opened):
+    shown, folder, requests, errors = opened
+    requests.clear()
+    for path in (*sorted((folder / "site").rglob("*.html")), folder / "site.html"):
+        shown.goto(path.as_uri(), wait_until="load")
+        for width in (1280, 390):
+            shown.set_viewport_size({"width": width, "height": 900})
+            assert shown.evaluate("document.documentElement.scrollWidth") <= width, (path.name, width)
+    home = (folder / "site").as_uri()
+    assert [url for url in requests if not url.startswith((home, "data:"))] == []
+    assert errors == []
+
+
+@pytest.mark.slow
+def test_the_first_key_leads_past_the_navigation_of_every_kind_of_page(opened):
+    shown, folder, _, _ = opened
+    for name in ("index.html", "report/cases/case_2.html", "evidence/verification.html"):
+        shown.goto((folder / "site" / name).as_uri())
+        shown.keyboard.press("Tab")
+        assert shown.evaluate("document.activeElement.className") == "rt-skip"
+        assert shown.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+        shown.keyboard.press("Enter")
+        assert shown.evaluate("document.activeElement.id") == "rt-content"
+
+
+@pytest.mark.slow
+def test_a_link_into_a_folded_record_opens_it(opened):
+    shown, folder, _, _ = opened
+    path = folder / "site/records/metrics/cases.json.html"
+    shown.goto(path.as_uri())
+    assert not shown.evaluate("document.querySelector('details').open")
+    shown.goto(f"{path.as_uri()}#/cases/150/labels/x/dice")
+    assert shown.evaluate("document.querySelector('details').open")
+    assert shown.evaluate("document.querySelector(':target').checkVisibility()")
+
+
+@pytest.mark.slow
+def test_one_file_shows_a_page_at_a_time_whose_links_and_scripts_work(opened):
+    shown, folder, _, errors = opened
+    shown.goto("about:blank")
+    shown.goto((folder / "site.html").as_uri())
+    visible = """[...document.querySelectorAll(".page")].filter((page) => page.checkVisibility())
+        .map((page) => page.id)"""
+    assert shown.evaluate(visible) == ["index.html"]
+    shown.click(".shown a:has-text('case_2')")
+    assert shown.evaluate(visible) == ["report/cases/case_2.html"]
+    assert shown.inner_text(".shown output") == "yes"
+    shown.click(".shown a:has-text('Report')")
+    assert shown.evaluate(visible) == ["report/index.html"]
+    wrong = """[...document.querySelectorAll('a[href^="#"]')]
+        .map((link) => link.getAttribute("href").slice(1)).filter((id) => !document.getElementById(id))"""
+    assert shown.evaluate(wrong) == []
+    assert errors == []
