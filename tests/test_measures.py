@@ -141,7 +141,7 @@ def page(metrics: Metrics, rows: list[dict]) -> str:
     charts = ("distribution", "bland_altman", "calibration", "uncertainty", "risk_coverage", "subgroups")
     drawn = dict.fromkeys((*charts, "envelope", "explanations", "training"), b"")
     template = (projects.ROOT / "stages/segmentation/report.html").read_text("utf-8")
-    content = report_stage.page(
+    content = report_stage.filled(
         template,
         run_id=metrics.run_id,
         dataset=Dataset.of(example("dataset", "one_case")).dataset,
@@ -165,6 +165,7 @@ def page(metrics: Metrics, rows: list[dict]) -> str:
         kinds=report.KINDS,
         flag_by="dropout",
         pictures=drawn,
+        narrow={},
         colours=("red", "blue"),
         calibration_rows=report_stage.CALIBRATION,
         at=lambda text, *place: text,

@@ -69,13 +69,16 @@ CALIBRATION = (
 )
 
 
-def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict[str, bytes]:
+def draw_charts(
+    metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind, layout: charts.Layout = charts.WIDE
+) -> dict[str, bytes]:
     """The charts, as SVG, by name.
 
     Args:
         metrics: the record.
         cases: entries of the record 'cases'.
         flag_by: the kind of uncertainty to show.
+        layout: the room that each has.
     """
     calibration, summary = metrics.calibration, metrics.uncertainty[flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
@@ -91,12 +94,13 @@ def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -
             case_id: (row["reference_mm3"], row["prediction_mm3"]) for case_id, row in measured.items()
         }
     return {
-        "distribution": charts.distribution(dice_of, "Dice", lower_is_worse=True),
-        "bland_altman": charts.bland_altman(volumes_of),
+        "distribution": charts.distribution(dice_of, "Dice", lower_is_worse=True, layout=layout),
+        "bland_altman": charts.bland_altman(volumes_of, layout),
         "calibration": charts.reliability(
             reliability(calibration.before),
             reliability(calibration.after),
             metrics.decisions.temperature,
+            layout,
         ),
         "uncertainty": charts.uncertainty_scatter(
             scores,
@@ -104,17 +108,20 @@ def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -
             summary.flag_above,
             summary.poor_below_dice,
             [case["case_id"] for case in defined],
+            layout,
         ),
         "risk_coverage": charts.risk_coverage(
             np.array(summary.risk_coverage),
             uncertainty.risk_coverage(risks, risks),
             summary.aurc_random.value,
             None if flagged is None else 1 - flagged,
+            layout,
         ),
         "subgroups": charts.forest(
             groups(metrics.subgroups),
             "Dice, mean of labels",
             picked(charts.Spread, metrics.of_measure["dice"][report.MACRO]),
+            layout,
         ),
     }
 
@@ -214,19 +221,9 @@ def filled(template: str, **values) -> bytes:
         "percent": report.percent,
         "readable": report.readable,
         "png": lambda content: uri(content, "png"),
+        "svg": lambda content: uri(content, "svg+xml"),
     }
     return environment.from_string(template).render(evidence=EVIDENCE, **values).encode()
-
-
-def page(template: str, **values) -> bytes:
-    """The page of the whole test part."""
-
-    def chart(name: str, caption: str) -> Markup:
-        return Markup('<figure><img src="{}" alt="{}"><figcaption>{}</figcaption></figure>').format(
-            uri(values["pictures"][name], "svg+xml"), caption, caption
-        )
-
-    return filled(template, chart=chart, **values)
 
 
 def of_case(templates: Mapping[str, str], case: case_pages.CasePage, stack: slices.Stack, **values) -> bytes:
@@ -331,7 +328,7 @@ def main(args):
         {name: (Path(getattr(args, name)).as_posix(), sources[name]) for name in ("metrics", "robustness")}
     )
     is_draft = intended_use["status"] == "draft"
-    content = page(
+    content = filled(
         templates["template"],
         style=Markup(templates["style"]),  # noqa: S704 - a file of this repository
         run_id=run_id,
@@ -355,6 +352,7 @@ def main(args):
         kinds=report.KINDS,
         flag_by=flag_by,
         pictures=pictures | given,
+        narrow=draw_charts(metrics, cases, flag_by, charts.NARROW),
         colours=(figures.REFERENCE, figures.PREDICTION),
         calibration_rows=CALIBRATION,
         at=quotes.link,
