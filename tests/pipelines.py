@@ -27,6 +27,7 @@ STAGES = {
     "report": report,
     "export": export,
 }
+TEMPLATES = "stages/segmentation"
 
 
 def lay_out(folder: Path, **sections) -> Path:
@@ -34,9 +35,9 @@ def lay_out(folder: Path, **sections) -> Path:
     shutil.copytree(projects.ROOT / "design", folder / "design")
     (folder / "design/test_openings.jsonl").write_text("")
     (folder / "members").mkdir()
-    template = "stages/segmentation/report.html"
-    (folder / template).parent.mkdir(parents=True)
-    shutil.copy(projects.ROOT / template, folder / template)
+    (folder / TEMPLATES).mkdir(parents=True)
+    for name in ("report.html", "case.html", "report.css", "case.js"):
+        shutil.copy(projects.ROOT / TEMPLATES / name, folder / TEMPLATES / name)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(projects.ROOT / name, folder / name)
     projects.set_params(folder, **projects.TINY)

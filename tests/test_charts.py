@@ -84,7 +84,19 @@ ONE = {
     ),
     "distribution": lambda: charts.distribution({"anterior": {"case_00": 0.5}}, "Dice", True),
 }
-KINDS = {"many": DRAWN, "none": NOTHING, "one": ONE}
+NARROWED = {
+    "reliability": lambda: charts.reliability(
+        rows((0, None, None), (30, 0.6, 0.5)), rows((0, None, None), (5, 0.7, 0.8)), layout=charts.NARROW
+    ),
+    "bland_altman": lambda: charts.bland_altman(VOLUMES, charts.NARROW),
+    "forest": lambda: charts.forest(compared(), "Dice", summary(), charts.NARROW),
+    "risk_coverage": lambda: charts.risk_coverage(SCORES, SCORES, 0.17, 0.9, charts.NARROW),
+    "uncertainty_scatter": lambda: charts.uncertainty_scatter(
+        SCORES, np.array(list(DICE.values())), 0.25, 0.75, NAMES, charts.NARROW
+    ),
+    "distribution": lambda: charts.distribution({"anterior": DICE}, "Dice", True, charts.NARROW),
+}
+KINDS = {"many": DRAWN, "none": NOTHING, "one": ONE, "narrow": NARROWED}
 
 
 @functools.cache
@@ -111,6 +123,18 @@ def test_a_chart_is_the_same_bytes_twice_and_small(name):
     content = drawn("many", name)
     assert content == DRAWN[name]()
     assert len(content) < 80_000
+
+
+@every_chart
+def test_a_narrow_chart_fits_a_telephone(name):
+    width = float(ElementTree.fromstring(drawn("narrow", name)).get("width").removesuffix("pt"))  # noqa: S314 - as above
+    assert width <= 4.2 * 72  # inches in points
+
+
+def test_diagrams_stand_below_each_other_where_a_chart_is_narrow():
+    wide, narrow = (ElementTree.fromstring(drawn(kind, "reliability")) for kind in ("many", "narrow"))  # noqa: S314
+    heights = [float(one.get("height").removesuffix("pt")) for one in (wide, narrow)]
+    assert heights[1] > 1.5 * heights[0]
 
 
 @every_chart
@@ -296,11 +320,11 @@ def test_a_distribution_names_the_five_worst(lower_is_worse, expected):
 
 def test_names_that_are_long_take_two_lines_at_most():
     axes = Figure().subplots()
-    charts._strip(axes, 0, {str(number) * 60: float(number) for number in range(5)}, True)
+    charts._strip(axes, 0, {str(number) * 60: float(number) for number in range(5)}, True, charts.WIDE)
     [text] = axes.texts
     lines = text.get_text().split("\n")
     assert len(lines) == 2
-    assert max(map(len, lines)) <= charts.WIDTH
+    assert max(map(len, lines)) <= charts.WIDE.letters
     assert lines[-1].endswith("…")
 
 

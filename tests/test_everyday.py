@@ -77,7 +77,8 @@ def test_a_new_measure_is_one_entry_of_the_table_and_trains_nothing(project):
     metrics = json.loads((project / "metrics/metrics.json").read_text())
     assert metrics["volume_ratio"]["anterior"]["n_cases"] == len(cases)
     assert metrics["measures"][-1]["title"] == "Volume ratio"
-    assert '<th rowspan="3">Volume ratio</th>' in (project / "build/evaluate/report.html").read_text()
+    page = (project / "build/report/index.html").read_text()
+    assert '<th scope="rowgroup" rowspan="3">Volume ratio</th>' in page
     assert "mean volume_ratio" in (project / "evidence/mlbom.cdx.json").read_text()
 
 

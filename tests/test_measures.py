@@ -17,7 +17,7 @@ from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
-from radiotrace.segmentation import measures, methods, report, results
+from radiotrace.segmentation import case_pages, in_short, measures, methods, report, results
 from radiotrace.segmentation.verification import rederive
 from radiotrace.statistics import intervals, measure
 from radiotrace.statistics.measure import Measure
@@ -141,26 +141,35 @@ def page(metrics: Metrics, rows: list[dict]) -> str:
     charts = ("distribution", "bland_altman", "calibration", "uncertainty", "risk_coverage", "subgroups")
     drawn = dict.fromkeys((*charts, "envelope", "explanations", "training"), b"")
     template = (projects.ROOT / "stages/segmentation/report.html").read_text("utf-8")
-    content = report_stage.page(
+    content = report_stage.filled(
         template,
         run_id=metrics.run_id,
         dataset=Dataset.of(example("dataset", "one_case")).dataset,
         metrics=metrics,
         acceptance=example("acceptance", "met"),
         robustness=Robustness.of(example("robustness", "defined_and_not")),
+        style="",
+        state=in_short.State(is_good=True, text="All criteria are met."),
+        short=[],
+        is_draft=False,
         findings=[],
         measures=report.measures(metrics),
         aims=[],
         kept=report_stage.agreement.kept,
         columns=report.columns(metrics),
         cases=rows,
+        files=case_pages.file_names([row["case_id"] for row in rows]),
+        page_hashes={},
         worst=[],
         labels=["anterior", "posterior"],
         kinds=report.KINDS,
         flag_by="dropout",
         pictures=drawn,
+        narrow={},
         colours=("red", "blue"),
         calibration_rows=report_stage.CALIBRATION,
+        at=lambda text, *place: text,
+        quotes=list,
         object_overlap_min=0.1,
         calibration_margin_voxels=3,
         poor_dice=0.8,

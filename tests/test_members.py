@@ -260,4 +260,4 @@ def test_from_two_seeds_to_an_ensemble_in_the_evidence(reproduced, tmp_path):
         for row in json.loads((folder / "evidence/manifest.json").read_text())["files"]
     }
     assert vouched[f"members/{member['run_id'][:12]}/weights.safetensors"] == member["weights_sha256"]
-    assert "Deep ensemble" in (folder / "build/evaluate/report.html").read_text().replace("deep", "Deep")
+    assert "Deep ensemble" in (folder / "build/report/index.html").read_text().replace("deep", "Deep")

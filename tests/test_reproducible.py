@@ -44,7 +44,7 @@ def test_all_stages_left_their_outputs(reproduced):
         "build/split/split.json",
         "build/train/weights.safetensors",
         "build/explain/explain.json",
-        "build/evaluate/report.html",
+        "build/report/index.html",
         "build/export/model.onnx",
         "metrics/metrics.json",
         "metrics/robustness.json",

@@ -130,8 +130,20 @@ def test_explanations_say_that_channels_are_not_told_apart(two_channels):
 
 
 def test_the_page_says_which_channel_its_pictures_show(two_channels):
-    page = (two_channels / "build/evaluate/report.html").read_text("utf-8")
+    page = (two_channels / "build/report/index.html").read_text("utf-8")
     assert "Pictures show the channel T2, the first of 2." in page
+    pages = list((two_channels / "build/report/cases").glob("*.html"))
+    assert (
+        len(pages) == page.count('<a href="cases/') / 2
+    )  # of ten or fewer cases, each is among the worst, too
+    assert all("Channel shown: T2, the first of 2." in one.read_text("utf-8") for one in pages)
+
+
+def test_the_page_of_a_picture_has_its_one_slice(pictures):
+    [first, *_] = sorted((pictures / "build/report/cases").glob("*.html"))
+    text = first.read_text("utf-8")
+    assert text.count("<figure") == 1
+    assert "slice 1 of 1" in text
 
 
 def test_channels_that_were_swapped_after_training_are_refused(two_channels, capsys):

@@ -181,7 +181,7 @@ SOURCES = {
     ),
     "provenance of training: a parameter": edit("build/train/provenance.json", "/params/epochs", 300),
     "history of training: an epoch removed": edit("build/train/train.json", "/history/0", None),
-    "report.html: a word": replaced("build/evaluate/report.html", "</title>", " </title>"),
+    "report: a word": replaced("build/report/index.html", "</title>", " </title>"),
     "chart: one bit": flipped("metrics/bland_altman.svg"),
     "gates.json: verdict": edit("metrics/gates.json", "/requirements/SRS-SEG-1/verdict", "met"),
     "data.sha256: a digest": bytewise("data.sha256", lambda old: b"0" * 64 + old[64:]),

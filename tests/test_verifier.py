@@ -224,6 +224,9 @@ def test_hash_of_the_verifier_is_of_every_file_of_its_code(tmp_path):
     }
     assert {
         "radiotrace/records/__init__.py",
+        "stages/segmentation/case.html",
+        "stages/segmentation/case.js",
+        "stages/segmentation/report.css",
         "stages/segmentation/report.html",
         "stages/segmentation/workflow.yaml",
         "schemas/gates.schema.json",

@@ -61,7 +61,7 @@ def results(args) -> None:
         print(f"in {args.study.place}/:")
     proof = with_study("the proof; 'make verify' looks at it", args.study.place)
     print(
-        "build/evaluate/report.html  start here: verdicts, measures, pictures    metrics/metrics.json  "
+        "build/report/index.html     start here: verdicts, measures, pictures    metrics/metrics.json  "
         "every number\n"
         "build/export/model.onnx     the model                                   metrics/cases.json    "
         "each test case\n"

@@ -21,7 +21,24 @@ MARKED, PLAIN, GREY = "#d95f02", "#1b6ca8", "0.55"
 DOT, SQUARE = {"color": PLAIN, "marker": "o"}, {"color": MARKED, "marker": "s"}
 NAMED = 5  # worst cases
 DRAWN_POINTS = 300  # more than so many become pixels, to keep the file small
-WIDTH = 100  # characters of small text on a line
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The room that a chart has.
+
+    Attributes:
+        width: inches; letters: of small text on a line.
+        is_narrow: panels stand below each other, and what stands beside a chart below it.
+    """
+
+    width: float
+    letters: int
+    is_narrow: bool
+
+
+WIDE = Layout(8, 100, is_narrow=False)  # a page, on a screen or of paper
+NARROW = Layout(4.2, 52, is_narrow=True)  # a telephone
 
 
 @dataclass(frozen=True)
@@ -66,7 +83,9 @@ class Group(Spread):
     also: tuple[str, ...]
 
 
-def reliability(before: Sequence[Bar], after: Sequence[Bar], temperature: float | None = None) -> bytes:
+def reliability(
+    before: Sequence[Bar], after: Sequence[Bar], temperature: float | None = None, layout: Layout = WIDE
+) -> bytes:
     """Reliability diagrams before and after temperature scaling, with the voxels of each bin below.
 
     Args:
@@ -74,8 +93,8 @@ def reliability(before: Sequence[Bar], after: Sequence[Bar], temperature: float 
         temperature: for the title.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 5.4), layout="constrained")
-        grid = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
+        grid = _panels(layout)
+        figure = grid[0, 0].figure
         most = max((row.voxels for row in (*before, *after)), default=0) or 10
         scaled = "after temperature scaling" + ("" if temperature is None else f", T = {temperature:.3g}")
         for (diagram, counts), rows, title in zip(
@@ -112,6 +131,15 @@ def reliability(before: Sequence[Bar], after: Sequence[Bar], temperature: float 
         return svg(figure)
 
 
+def _panels(layout: Layout) -> np.ndarray:
+    """Axes of two reliability diagrams, each with its counts below, as columns of an array."""
+    if not layout.is_narrow:
+        figure = Figure(figsize=(layout.width, 5.4), layout="constrained")
+        return figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
+    figure = Figure(figsize=(layout.width, 9.6), layout="constrained")
+    return figure.subplots(4, 1, sharex=True, height_ratios=(3, 1, 3, 1)).reshape(2, 2).T
+
+
 def bins(tally: calibration.Tally, row: int = 0) -> list[Bar]:
     """What `reliability` draws.
 
@@ -130,7 +158,7 @@ def bins(tally: calibration.Tally, row: int = 0) -> list[Bar]:
     ]
 
 
-def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> bytes:
+def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]], layout: Layout = WIDE) -> bytes:
     """Difference of two volumes against their mean: bias, limits of agreement, the line that fits, and the
     names of the cases furthest off.
 
@@ -140,7 +168,7 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
     Source: Bland and Altman 1999, doi:10.1177/096228029900800204.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 3.6 * len(volumes_mm3)), layout="constrained")
+        figure = Figure(figsize=(layout.width, 3.6 * len(volumes_mm3)), layout="constrained")
         for axes, (label, of_case) in zip(
             figure.subplots(len(volumes_mm3), squeeze=False)[:, 0], volumes_mm3.items(), strict=True
         ):
@@ -166,7 +194,7 @@ def bland_altman(volumes_mm3: dict[str, dict[str, tuple[float, float]]]) -> byte
             if not of_case:
                 axes.set(xlim=(0, 1), ylim=(-1, 1))
             axes.set(title=_titled(label, len(of_case)), ylabel="prediction − reference, mm³")
-            _name(axes, "mean of reference and prediction, mm³", "furthest off", list(of_case), worst)
+            _name(axes, "mean of reference and prediction, mm³", "furthest off", list(of_case), worst, layout)
         return svg(figure)
 
 
@@ -188,7 +216,7 @@ def _fitted(axes, reference: np.ndarray, prediction: np.ndarray) -> None:
         axes.legend(loc="upper right", fontsize=8, frameon=False)
 
 
-def forest(rows: Sequence[Group], measure: str, overall: Spread) -> bytes:
+def forest(rows: Sequence[Group], measure: str, overall: Spread, layout: Layout = WIDE) -> bytes:
     """Mean of a measure in each group of each attribute with its 95 % interval, beside that of all cases, and
     the gap to the other cases.
 
@@ -199,7 +227,8 @@ def forest(rows: Sequence[Group], measure: str, overall: Spread) -> bytes:
     """
     with matplotlib.rc_context(STYLE):
         places, ticks = _places(rows), {}
-        figure = Figure(figsize=(8, 1.3 + 0.27 * (max(places, default=0) + 1)), layout="constrained")
+        height = 1.3 + (0.42 if layout.is_narrow else 0.27) * (max(places, default=0) + 1)
+        figure = Figure(figsize=(layout.width, height), layout="constrained")
         axes = figure.subplots()
         if overall.mean is not None:
             axes.axvline(overall.mean, color="black", lw=1, ls="--")
@@ -211,16 +240,16 @@ def forest(rows: Sequence[Group], measure: str, overall: Spread) -> bytes:
             colour = GREY if row.insufficient_n else "black"
             also = "".join(f"\n= {name}" for name in row.also)
             ticks[place] = f"{row.group}    {row.n_cases} / {row.n_subjects}{also}", colour
-            axes.text(1.02, place, _gap_text(row), color=colour, **_beside(axes))
+            axes.text(*_gap_at(place, layout), _gap_text(row, layout), color=colour, **_beside(axes))
             _interval(axes, place, row, colour)
-        axes.text(1.02, 0, "gap to the others (all at once)" if rows else "no groups", **_beside(axes))
+        heading = "gap to the others (all at once)" if rows else "no groups"
+        axes.text(*_gap_at(0, layout), heading, **_beside(axes))
         axes.set_yticks(list(ticks), [text for text, _ in ticks.values()])
         for tick, (_, colour) in zip(axes.get_yticklabels(), ticks.values(), strict=True):
             tick.set(color=colour, fontsize=8)
         axes.set_ylim(max(places, default=0) + 0.6, -0.6)
-        axes.set_xlabel(
-            f"{measure}, 95 % intervals, cases / subjects; dashed: all, {_mean_text(overall)}", fontsize=8
-        )
+        label = f"{measure}, 95 % intervals, cases / subjects; dashed: all, {_mean_text(overall)}"
+        axes.set_xlabel("\n".join(textwrap.wrap(label, layout.letters + 30)), fontsize=8)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", alpha=0.3)
         return svg(figure)
@@ -250,11 +279,19 @@ def _beside(axes) -> dict:
     return {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8}
 
 
-def _gap_text(row: Group) -> str:
+def _gap_at(place: int, layout: Layout) -> tuple[float, float]:
+    """Where the gap of a row stands: beside it, or below its interval."""
+    return (0.02, place + 0.42) if layout.is_narrow else (1.02, place)
+
+
+def _gap_text(row: Group, layout: Layout = WIDE) -> str:
     if row.insufficient_n:
         return "too few subjects"
     low, high = row.gap_simultaneous95_low, row.gap_simultaneous95_high
-    interval = f"no interval: {row.gap_no_interval}" if low is None else f"{low:+.3f} to {high:+.3f}"
+    if low is not None:
+        interval = f"{low:+.3f} to {high:+.3f}"
+    else:
+        interval = "no interval" if layout.is_narrow else f"no interval: {row.gap_no_interval}"
     return _minus(f"{row.gap:+.3f} ({interval})")
 
 
@@ -268,7 +305,13 @@ def _mean_text(summary: Spread) -> str:
     return f"{summary.mean:.3f} ({interval}), n = {summary.n_cases} / {summary.n_subjects}"
 
 
-def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kept: float | None) -> bytes:
+def risk_coverage(
+    curve: np.ndarray,
+    best: np.ndarray,
+    random: float | None,
+    kept: float | None,
+    layout: Layout = WIDE,
+) -> bytes:
     """Mean risk of the cases that are kept against their share, when the most uncertain are set aside; its
     mean is the AURC.
 
@@ -279,7 +322,7 @@ def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kep
         kept: share of the cases that the threshold keeps; None: there is no threshold.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 3.6), layout="constrained")
+        figure = Figure(figsize=(layout.width, 3.6), layout="constrained")
         axes = figure.subplots()
         share = np.arange(1, len(curve) + 1) / max(len(curve), 1)
         if random is not None:
@@ -302,13 +345,18 @@ def risk_coverage(curve: np.ndarray, best: np.ndarray, random: float | None, kep
             xlabel="share of cases kept, the surest first",
             ylabel="mean of 1 − Dice of the cases kept",
         )
-        _legend(axes)
+        _legend(axes, layout)
         axes.grid(alpha=0.3)
         return svg(figure)
 
 
 def uncertainty_scatter(
-    scores: np.ndarray, dice: np.ndarray, limit: float | None, poor_below: float, names: list[str]
+    scores: np.ndarray,
+    dice: np.ndarray,
+    limit: float | None,
+    poor_below: float,
+    names: list[str],
+    layout: Layout = WIDE,
 ) -> bytes:
     """Dice against the uncertainty of a case, with the cases that go to an expert marked, and the worst
     named.
@@ -320,7 +368,7 @@ def uncertainty_scatter(
         names: (n,), of the cases.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 4.2), layout="constrained")
+        figure = Figure(figsize=(layout.width, 4.2), layout="constrained")
         axes = figure.subplots()
         scores, dice = np.asarray(scores, float), np.asarray(dice, float)
         flagged, worst = scores > (np.inf if limit is None else limit), _first(-dice)
@@ -339,13 +387,18 @@ def uncertainty_scatter(
         if limit is not None:
             axes.axvline(limit, color=MARKED, lw=1, ls="-.", label=f"threshold {limit:.3g}")
         axes.set(title=_titled("uncertainty and error", len(scores)), ylabel="mean Dice of the labels")
-        _name(axes, "uncertainty of the case", "worst", names, worst)
-        _legend(axes)
+        _name(axes, "uncertainty of the case", "worst", names, worst, layout)
+        _legend(axes, layout)
         axes.grid(alpha=0.3)
         return svg(figure)
 
 
-def distribution(values: dict[str, dict[str, float | None]], measure: str, lower_is_worse: bool) -> bytes:
+def distribution(
+    values: dict[str, dict[str, float | None]],
+    measure: str,
+    lower_is_worse: bool,
+    layout: Layout = WIDE,
+) -> bytes:
     """All cases of each label as points over a box from quartile to quartile, with the worst named.
 
     Args:
@@ -354,10 +407,13 @@ def distribution(values: dict[str, dict[str, float | None]], measure: str, lower
         lower_is_worse: as of Dice; else higher ones are, as of distances.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 0.9 + 0.75 * len(values)), layout="constrained")
+        figure = Figure(
+            figsize=(layout.width, 0.9 + (1.1 if layout.is_narrow else 0.75) * len(values)),
+            layout="constrained",
+        )
         axes = figure.subplots()
         for place, of_case in enumerate(values.values()):
-            _strip(axes, place, of_case, lower_is_worse)
+            _strip(axes, place, of_case, lower_is_worse, layout)
         axes.set_yticks(range(len(values)), [_counts_of(label, of_case) for label, of_case in values.items()])
         axes.set(xlabel=measure, ylim=(len(values) - 0.4, -0.45))
         axes.tick_params(axis="y", length=0)
@@ -365,7 +421,7 @@ def distribution(values: dict[str, dict[str, float | None]], measure: str, lower
         return svg(figure)
 
 
-def _strip(axes, place: int, of_case: dict[str, float | None], lower_is_worse: bool) -> None:
+def _strip(axes, place: int, of_case: dict[str, float | None], lower_is_worse: bool, layout: Layout) -> None:
     """The points of one label, its box, and the names of its worst cases below."""
     defined = {name: value for name, value in of_case.items() if value is not None}
     if not defined:
@@ -387,9 +443,8 @@ def _strip(axes, place: int, of_case: dict[str, float | None], lower_is_worse: b
     )
     # spread evenly, and the same every time
     _points(axes, values, place + 0.4 * ((np.arange(len(values)) * 0.618) % 1 - 0.5), worst)
-    lines = textwrap.wrap(
-        f"worst: {', '.join(list(defined)[index] for index in worst)}", WIDTH, max_lines=2, placeholder=" …"
-    )
+    text = f"worst: {', '.join(list(defined)[index] for index in worst)}"
+    lines = textwrap.wrap(text, layout.letters, max_lines=2, placeholder=" …")
     axes.text(
         0.005, place + 0.3, "\n".join(lines), transform=axes.get_yaxis_transform(), fontsize=7, va="top"
     )
@@ -421,13 +476,15 @@ def _first(badness: np.ndarray) -> list[int]:
     return np.argsort(-badness, kind="stable")[:NAMED].tolist()
 
 
-def _name(axes, label: str, heading: str, names: list[str], worst: list[int]) -> None:
+def _name(axes, label: str, heading: str, names: list[str], worst: list[int], layout: Layout = WIDE) -> None:
     """The label of the x axis, and below it the names of the numbered points."""
     names_text = f"{heading}: " + ", ".join(
         f"{number} {names[index]}" for number, index in enumerate(worst, 1)
     )
     axes.set_xlabel(
-        "\n".join([label, *(textwrap.wrap(names_text, WIDTH) if worst else [])]), loc="left", fontsize=8
+        "\n".join([label, *(textwrap.wrap(names_text, layout.letters) if worst else [])]),
+        loc="left",
+        fontsize=8,
     )
 
 
@@ -454,5 +511,8 @@ def _titled(title: str, n: int) -> str:
     return f"{title}, n = {n} {'case' if n == 1 else 'cases'}" if n else f"{title}: no case"
 
 
-def _legend(axes) -> None:
+def _legend(axes, layout: Layout = WIDE) -> None:
+    if layout.is_narrow:
+        axes.figure.legend(loc="outside lower left", fontsize=8, frameon=False)
+        return
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=8, frameon=False, borderaxespad=0)

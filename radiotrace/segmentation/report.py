@@ -50,9 +50,14 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 
 def measures(metrics: Metrics) -> list[dict]:
-    """Rows of the table of all measures: name, and for each label and their mean the cells of one summary."""
+    """Rows of the table of all measures: key in the record, name, and for each label and their mean the cells
+    of one summary."""
     return [
-        {"name": measure.heading, "cells": _cells(metrics.of_measure[name], measure.digits)}
+        {
+            "key": name,
+            "name": measure.heading,
+            "cells": _cells(metrics.of_measure[name], measure.digits),
+        }
         for name, measure in metrics.table().items()
     ]
 

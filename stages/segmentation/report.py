@@ -1,20 +1,24 @@
-"""report: one page that says how good the model is and where it fails, and the charts on it.
+"""report: pages that say how good the model is and where it fails, one for each test case; and charts.
 
 Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and
         explain, their figures,
-        build/evaluate/results/predictions/, design/requirements.yaml, design/reviews.jsonl,
-        design/test_openings.jsonl, stages/segmentation/report.html
-Writes  build/evaluate/report.html, which opens offline; build/report/provenance.json
+        build/evaluate/results/predictions/, design/requirements.yaml, design/intended_use.yaml,
+        design/reviews.jsonl, design/test_openings.jsonl,
+        stages/segmentation/: report.html, case.html, report.css, case.js
+Writes  build/report/: index.html, and cases/ with a page for each test case, which open offline;
+        provenance.json
         metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg,
         subgroups.svg
 Params  report.*
-Computes no new number: every figure on the page is in a record.
+Computes no new number: every figure on the pages is in a record.
 """
 
 import argparse
 import base64
+import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
@@ -23,11 +27,11 @@ import numpy as np
 from markupsafe import Markup
 
 from radiotrace import errors, records
-from radiotrace.drawing import charts, figures, thumbnails
+from radiotrace.drawing import charts, figures, slices, thumbnails
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.design import requirements, reviews
-from radiotrace.imaging import parts, volumes
+from radiotrace.imaging import channels, parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records import measure_table
 from radiotrace.records.dataset import Dataset
@@ -37,10 +41,21 @@ from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportP
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 from radiotrace.records.values import UncertaintyKind
-from radiotrace.segmentation import ranking, report
+from radiotrace.segmentation import case_pages, in_short, ranking, report
+from radiotrace.segmentation.quotes import Quotes
 from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
+TEMPLATES = ("template", "case_template", "style", "script")
+# Pages of the evidence, which the last stage writes after this one: name -> title.
+EVIDENCE = {
+    "model_card": "Model card",
+    "verification": "Verification",
+    "traceability": "Traceability",
+    "risks": "Risks",
+    "compliance": "Standards",
+    "sbom": "Bill of materials",
+}
 CALIBRATION = (
     ("expected calibration error, pooled over all these voxels", 4, attrgetter("expected_error")),
     (
@@ -54,13 +69,16 @@ CALIBRATION = (
 )
 
 
-def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -> dict[str, bytes]:
+def draw_charts(
+    metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind, layout: charts.Layout = charts.WIDE
+) -> dict[str, bytes]:
     """The charts, as SVG, by name.
 
     Args:
         metrics: the record.
         cases: entries of the record 'cases'.
         flag_by: the kind of uncertainty to show.
+        layout: the room that each has.
     """
     calibration, summary = metrics.calibration, metrics.uncertainty[flag_by]
     defined = [case for case in cases if ranking.macro(case, "dice") is not None]
@@ -76,12 +94,13 @@ def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -
             case_id: (row["reference_mm3"], row["prediction_mm3"]) for case_id, row in measured.items()
         }
     return {
-        "distribution": charts.distribution(dice_of, "Dice", lower_is_worse=True),
-        "bland_altman": charts.bland_altman(volumes_of),
+        "distribution": charts.distribution(dice_of, "Dice", lower_is_worse=True, layout=layout),
+        "bland_altman": charts.bland_altman(volumes_of, layout),
         "calibration": charts.reliability(
             reliability(calibration.before),
             reliability(calibration.after),
             metrics.decisions.temperature,
+            layout,
         ),
         "uncertainty": charts.uncertainty_scatter(
             scores,
@@ -89,17 +108,20 @@ def draw_charts(metrics: Metrics, cases: list[dict], flag_by: UncertaintyKind) -
             summary.flag_above,
             summary.poor_below_dice,
             [case["case_id"] for case in defined],
+            layout,
         ),
         "risk_coverage": charts.risk_coverage(
             np.array(summary.risk_coverage),
             uncertainty.risk_coverage(risks, risks),
             summary.aurc_random.value,
             None if flagged is None else 1 - flagged,
+            layout,
         ),
         "subgroups": charts.forest(
             groups(metrics.subgroups),
             "Dice, mean of labels",
             picked(charts.Spread, metrics.of_measure["dice"][report.MACRO]),
+            layout,
         ),
     }
 
@@ -138,17 +160,33 @@ def aims_of(metrics: Metrics) -> list[dict]:
     ]
 
 
-def draw_planes(
-    case: dict, entry: dict, labels: Mapping[str, str], raw: Path, predictions: Path, sizes: PixelsPerMm
-) -> dict[str, bytes]:
-    """Pictures of one case in three planes, of its first channel, by name of the size.
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one case.
+
+    Attributes:
+        small, large: in three planes, as PNG: for a row of a table, and for a closer look.
+        stack: every slice.
+    """
+
+    small: bytes
+    large: bytes
+    stack: slices.Stack
+
+
+def draw_case(
+    case: dict, entry: dict, labels: Mapping[str, str], folders: tuple[Path, Path], sizes: PixelsPerMm
+) -> Pictures:
+    """Pictures of one case, of its first channel.
 
     Args:
         case: of parts.cases.
         entry: of the record 'cases'.
         labels: value -> name.
-        sizes: of the pictures.
+        folders: of raw data, and of predictions.
+        sizes: of the pictures in three planes.
     """
+    raw, predictions = folders
     prediction = volumes.read_canonical(predictions / entry["prediction"], entry["prediction_sha256"])
     first_channel = parts.image(case, raw).volume()
     turned = [
@@ -156,24 +194,24 @@ def draw_planes(
         for volume in (first_channel, parts.label_map(case, raw), prediction)
     ]
     image, reference, predicted = map(volumes.array_zyx, turned)
-    outlines = [(reference == int(value), predicted == int(value)) for value in labels if value != "0"]
-    return {
-        name: thumbnails.planes(image, outlines, volumes.to_zyx(turned[0].GetSpacing()), scale)
-        for name, scale in vars(sizes).items()
-    }
+    values = {name: int(value) for value, name in labels.items() if value != "0"}
+    # in the order of the record, for the page names them so
+    outlines = [(reference == values[name], predicted == values[name]) for name in entry["labels"]]
+    spacing = volumes.to_zyx(turned[0].GetSpacing())
+    return Pictures(
+        thumbnails.planes(image, outlines, spacing, sizes.small),
+        thumbnails.planes(image, outlines, spacing, sizes.large),
+        slices.stack(image, outlines, spacing),
+    )
 
 
-def page(template: str, **values) -> bytes:
-    """The page. Text is escaped; a name that the template asks for and nobody gives is an error."""
+def uri(content: bytes, kind: str) -> str:
+    """A picture as part of a page."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
-    def uri(content: bytes, kind: str) -> str:
-        return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
-    def chart(name: str, caption: str) -> Markup:
-        return Markup('<figure><img src="{}" alt="{}"><figcaption>{}</figcaption></figure>').format(
-            uri(values["pictures"][name], "svg+xml"), caption, caption
-        )
-
+def filled(template: str, **values) -> bytes:
+    """A page. Text is escaped; a name that the template asks for and nobody gives is an error."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
@@ -183,8 +221,45 @@ def page(template: str, **values) -> bytes:
         "percent": report.percent,
         "readable": report.readable,
         "png": lambda content: uri(content, "png"),
+        "svg": lambda content: uri(content, "svg+xml"),
     }
-    return environment.from_string(template).render(chart=chart, **values).encode()
+    return environment.from_string(template).render(evidence=EVIDENCE, **values).encode()
+
+
+def of_case(templates: Mapping[str, str], case: case_pages.CasePage, stack: slices.Stack, **values) -> bytes:
+    """The page of one case.
+
+    Args:
+        templates: texts of case_template, style and script.
+    """
+    return filled(
+        templates["case_template"],
+        case=case,
+        stack=stack,
+        style=Markup(templates["style"]),  # noqa: S704 - a file of this repository
+        script=Markup(templates["script"]),  # noqa: S704
+        **values,
+    )
+
+
+def unreviewed(design: dict, reviewed: Sequence[dict]) -> list[str]:
+    """Criteria that nobody reviewed as they stand."""
+    judged = [entry for entry in design["requirements"] if "acceptance" in entry]
+    return [
+        entry["id"] for entry in judged if reviews.status(entry["id"], entry, list(reviewed)) != "reviewed"
+    ]
+
+
+def load_intended_use(path) -> dict:
+    """The intended use, as people wrote it.
+
+    Raises:
+        StageError: the file breaks its schema; names every fault.
+    """
+    record = params.load_yaml(path)
+    if broken := records.faults(record, "intended_use"):
+        raise StageError(f"{path} breaks schemas/intended_use.schema.json", broken, f"Correct {path}.")
+    return record
 
 
 def main(args):
@@ -210,63 +285,78 @@ def main(args):
     if wrong := measure_table.misfits_of_cases(sources["metrics"], cases):
         raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
     test = parts.cases(dataset, sources["split"], "test")
-    opened = openings.read(args.openings)
+    opened, reviewed = openings.read(args.openings), reviews.read(args.reviews)
+    design, intended_use = requirements.load(args.design), load_intended_use(args.intended_use)
     acceptance = requirements.acceptance(
-        requirements.load(args.design),
-        sources["metrics"],
-        reviews.read(args.reviews),
-        opened,
-        contents.test_part(run_id, opened),
+        design, sources["metrics"], reviewed, opened, contents.test_part(run_id, opened)
     )
     seen = contents.openings(run_id, opened)
     pictures = draw_charts(metrics, cases, flag_by)
     given = {
         name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")
     }
+    folders = Path(args.data), Path(args.predictions)
     shown = {
-        entry["case_id"]: draw_planes(
-            test[entry["case_id"]],
-            entry,
-            train.labels,
-            Path(args.data),
-            Path(args.predictions),
-            settings.pixels_per_mm,
+        entry["case_id"]: draw_case(
+            test[entry["case_id"]], entry, train.labels, folders, settings.pixels_per_mm
         )
         for entry in cases
     }
+    templates = {name: Path(getattr(args, name)).read_text("utf-8") for name in TEMPLATES}
+    pages = case_pages.pages(cases, metrics, channels.of_dataset(dataset.dataset), flag_by)
+    files = case_pages.file_names(list(pages))
+    page_by_file = {
+        files[case_id]: of_case(
+            templates, words, shown[case_id].stack, run_id=run_id, dataset=dataset.dataset
+        )
+        for case_id, words in pages.items()
+    }
     columns = report.columns(metrics)
-    small = {case_id: pair["small"] for case_id, pair in shown.items()}
+    small = {case_id: pictures_of.small for case_id, pictures_of in shown.items()}
     rows = report.cases(cases, columns, flag_by, small)
     entries = {entry["case_id"]: entry for entry in cases}
     worst = [
         row
         | {
-            "picture": shown[row["case_id"]]["large"],
+            "picture": shown[row["case_id"]].large,
             "text": ranking.dice_text(entries[row["case_id"]]["labels"]),
         }
         for row in rows[:10]
     ]
     evaluated = records.read(args.evaluate_provenance, "provenance")["params"]
-    content = page(
-        Path(args.template).read_text("utf-8"),
+    quotes = Quotes(
+        {name: (Path(getattr(args, name)).as_posix(), sources[name]) for name in ("metrics", "robustness")}
+    )
+    is_draft = intended_use["status"] == "draft"
+    content = filled(
+        templates["template"],
+        style=Markup(templates["style"]),  # noqa: S704 - a file of this repository
         run_id=run_id,
         dataset=dataset.dataset,
         metrics=metrics,
         acceptance=acceptance,
         robustness=robustness,
+        state=in_short.state(acceptance, unreviewed(design, reviewed), is_draft),
+        short=in_short.sentences(metrics, dataset.dataset, intended_use, flag_by),
+        is_draft=is_draft,
         findings=report.findings(metrics, acceptance, robustness, seen["n_models"]),
         measures=report.measures(metrics),
         aims=aims_of(metrics),
         kept=agreement.kept,
         columns=columns,
         cases=rows,
+        files=files,
+        page_hashes={name: hashlib.sha256(text).hexdigest() for name, text in sorted(page_by_file.items())},
         worst=worst,
         labels=list(cases[0]["labels"]),
         kinds=report.KINDS,
         flag_by=flag_by,
         pictures=pictures | given,
+        narrow=draw_charts(metrics, cases, flag_by, charts.NARROW),
         colours=(figures.REFERENCE, figures.PREDICTION),
         calibration_rows=CALIBRATION,
+        at=quotes.link,
+        quotes=quotes.all,
         **{
             name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice")
         },
@@ -275,30 +365,35 @@ def main(args):
             for name in ("metrics", "cases", "robustness", "explain")
         },
     )
-    records.write_bytes(args.out, content)
+    out = Path(args.out)
+    for name, text in page_by_file.items():
+        records.write_bytes(out / "cases" / name, text)
+    records.write_bytes(out / "index.html", content)
     for name, picture in pictures.items():
         records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", picture)
     records.write(
-        args.provenance,
+        out / "provenance.json",
         runs.provenance(
             __file__,
             settings.record(),
             args.requirements,
             [
-                args.template,
                 args.design,
+                args.intended_use,
                 args.reviews,
                 args.openings,
                 args.evaluate_provenance,
                 args.envelope,
                 args.explanations,
                 args.training,
+                *(getattr(args, name) for name in TEMPLATES),
                 *(getattr(args, name) for name in RECORDS),
             ],
         ),
         "provenance",
     )
-    errors.log(f"report: wrote {args.out}, {len(content) / 1e6:.1f} MB")
+    megabytes = (len(content) + sum(map(len, page_by_file.values()))) / 1e6
+    errors.log(f"report: wrote {out}/index.html and {len(page_by_file)} pages of cases, {megabytes:.1f} MB")
 
 
 parser = argparse.ArgumentParser(
@@ -321,9 +416,12 @@ for option, meaning in {
     "design": "requirements.yaml",
     "reviews": "what of the design was reviewed",
     "openings": "ledger of what the test part was shown to",
+    "intended-use": "intended_use.yaml",
     "template": "the page",
-    "out": "page to write",
-    "provenance": "record to write",
+    "case-template": "the page of a case",
+    "style": "sheet of both",
+    "script": "viewer of a case",
+    "out": "folder of the pages and of the record of what decided them",
     "metrics-folder": "folder of the small files that git keeps",
 }.items():
     parser.add_argument(f"--{option}", required=True, help=meaning)

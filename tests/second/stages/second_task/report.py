@@ -1,7 +1,7 @@
 """report: one page that says how good the model is.
 
 Reads   metrics/metrics.json
-Writes  build/evaluate/report.html, build/report/provenance.json
+Writes  build/report/index.html, build/report/provenance.json
 Params  report.*
 """
 
