@@ -92,7 +92,7 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@$(COMPILE)
 	@touch $@
 
-.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt
+.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt requirements/dicom.txt
 	@$(PIP) -r requirements/dev.txt
 	@$(COMPILE)
 	@touch $@
