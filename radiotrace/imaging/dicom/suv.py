@@ -146,6 +146,8 @@ def _time(date: str, time: str) -> datetime | None:
 
     Offsets from UTC are not looked at: all times of a file have the same.
     """
+    if not time:
+        return None  # a date alone would be midnight
     text = f"{date}{time}".split("+")[0].split("-")[0].strip()
     whole, _, fraction = text.partition(".")
     try:
