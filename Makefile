@@ -107,7 +107,7 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@printf '#!/bin/sh\n# In the root of a clone, what "python -m radiotrace" does.\nexec "$$(dirname "$$0")/python" -m radiotrace "$$@"\n' > .venv/bin/radiotrace && chmod +x .venv/bin/radiotrace
 	@touch $@
 
-.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt
+.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt requirements/dicom.txt
 	@$(PIP) -r requirements/dev.txt
 	@$(COMPILE)
 	@touch $@

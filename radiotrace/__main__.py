@@ -23,6 +23,7 @@ from radiotrace import errors, records
 from radiotrace.commands import (
     baseline,
     compare,
+    from_dicom,
     members,
     monitor,
     negative_controls,
@@ -159,6 +160,7 @@ def main(argv=None) -> int:
             command.add_argument(option, default=default, help=f"default: {default or 'this one'}")
     for name, function, options in (
         ("new", new.new, new.options),
+        ("from-dicom", from_dicom.from_dicom, from_dicom.options),
         ("monitor", monitor.monitor, monitor.options),
         ("compare", compare.compare, compare.options),
         ("members", members.members, members.options),

@@ -24,7 +24,7 @@ RUNTIME = (
     "requirements/inference.txt",
     "requirements/learning.txt",
 )
-TOOLS = ("requirements/cluster.txt", "requirements/dev.txt")
+TOOLS = ("requirements/cluster.txt", "requirements/dev.txt", "requirements/dicom.txt")
 # Stages import from these, and no byte of an output is decided there: the files say why.
 WITHOUT_RESULT = ("requirements/cluster.txt", "requirements/dvc.txt")
 

@@ -1,0 +1,620 @@
+"""Conversion: a tree of mixed DICOM files to a folder in the layout of the Medical Segmentation Decathlon.
+
+A case is a volume of one series. What reaches the folder is voxels, their place, label names that the caller
+chose, and hashes; no text, no UID and no date of a header.
+"""
+
+import csv
+import hashlib
+import hmac
+import importlib.metadata
+import io
+import json
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from radiotrace import records
+from radiotrace.errors import StageError, log
+from radiotrace.imaging import content, image, tables, volumes
+from radiotrace.imaging.dicom import headers, pixels, segmentations, stacks, structures, suv
+from radiotrace.imaging.dicom.child import Child, Limits, Refused
+from radiotrace.imaging.dicom.headers import Instance
+from radiotrace.imaging.dicom.stacks import Stack
+from radiotrace.records.conversion import (
+    Choices,
+    Conversion,
+    ConvertedCase,
+    LabelSource,
+    LeftOut,
+    Suv,
+)
+from radiotrace.records.dataset import FileGrid
+
+SOFTWARE = ("gdcm", "pydicom", "pyjpegls", "pylibjpeg-openjpeg", "pylibjpeg-rle", "simpleitk", "pillow")
+MODALITIES = {"CT": "CT", "MR": "MRI", "PT": "PET"}
+NAME_DIGITS = 12
+PROGRESS = 500  # files
+RECORD = "conversion.json"
+WAY_OUT = (
+    "Correct or take away what is named and run it again; --skip-faulty writes the rest, and lists what was "
+    "left out in conversion.json."
+)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label to write.
+
+    Attributes:
+        name: that goes into dataset.json.
+        sources: names of segments or regions that it is made of, however they are spaced or capitalised.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a tree; the record's Choices say what each means.
+
+    Attributes:
+        name, licence: of the data set, for dataset.json.
+        key: that hashes are made under; b"" for none.
+        modality: of DICOM; None where the tree has but one.
+        description: that SeriesDescription must fit.
+    """
+
+    name: str
+    labels: tuple[Label, ...]
+    licence: str | None = None
+    subject_rule: Literal["hash", "keep"] = "hash"
+    key: bytes = b""
+    modality: str | None = None
+    description: re.Pattern | None = None
+    several: Literal["refuse", "first", "each"] = "refuse"
+    unlabelled: Literal["leave-out", "keep"] = "leave-out"
+    overlap: Literal["refuse", "last"] = "refuse"
+    between_slices: Literal["refuse", "nearest"] = "refuse"
+    fraction: float | None = None
+    suv: Literal["bw"] | None = None
+    skip_faulty: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass
+class Findings:
+    """What a conversion has left out so far, and why."""
+
+    left_out: list[LeftOut] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def faulty(self, series: str | None, place: str, n_files: int, found: Sequence[str]) -> None:
+        """Notes faults of a series, or of files that belong to none.
+
+        Args:
+            place: where in the tree it lies, for the message; the record does not have it.
+        """
+        self.left_out.append(LeftOut(series, n_files, "faulty", tuple(found)))
+        named = f"series {series} ({place})" if series else place
+        self.faults += [f"{named}: {finding}" for finding in found]
+
+
+def convert(tree: Path, folder: Path, request: Request, reader: Child | None = None) -> Conversion:
+    """Fills an empty folder with imagesTr/, labelsTr/, dataset.json, cases.csv and conversion.json.
+
+    The same files give the same bytes, whatever they are called and wherever they lie.
+
+    Args:
+        reader: a process that reads and goes on afterwards; by default one of its own.
+
+    Raises:
+        StageError: names every fault that was found; the folder is then not fit for use. Under
+            `skip_faulty`, only where no case is left.
+    """
+    findings = Findings()
+    with nullcontext(reader) if reader else Child(request.limits) as child:
+        instances, not_dicom = _read(tree, request, child, findings)
+        chosen = _choose(instances, request, findings)
+        cases: list[ConvertedCase] = []
+        for number, series in enumerate(chosen, 1):
+            cases += _converted(series, tree, folder, request, child, findings)
+            log(f"from-dicom: {number}/{len(chosen)} series")
+    if findings.faults and not request.skip_faulty:
+        n_series = sum(entry.reason == "faulty" for entry in findings.left_out)
+        raise StageError(
+            f"nothing was written: {len(findings.faults)} faults in {n_series} series or files",
+            findings.faults,
+            WAY_OUT,
+        )
+    if not cases:
+        raise StageError(
+            "nothing was written: 0 cases are left", [*findings.faults, *_summed(findings.left_out)], WAY_OUT
+        )
+    cases.sort(key=lambda case: case.case_id)
+    made = Conversion(
+        choices=_choices(request, instances),
+        software={name: importlib.metadata.version(_package(name)) for name in SOFTWARE},
+        cases=tuple(cases),
+        left_out=tuple(sorted(findings.left_out, key=_order)),
+        not_dicom=not_dicom,
+        passed_over=dict(sorted(Counter(one.class_name for one in instances if one.kind == "other").items())),
+    )
+    _write_tables(folder, request, made)
+    records.write(folder / RECORD, made.record(), "conversion")
+    return made
+
+
+def _package(name: str) -> str:
+    return {"gdcm": "python-gdcm"}.get(name, name)
+
+
+def _order(entry: LeftOut) -> tuple:
+    return entry.series or "", entry.reason, entry.files, entry.findings
+
+
+def _summed(left_out: Sequence[LeftOut]) -> list[str]:
+    """How many series were left out for each reason other than a fault."""
+    reasons = Counter(entry.reason for entry in left_out if entry.reason != "faulty")
+    return [f"{count} series left out: {reason}" for reason, count in sorted(reasons.items())]
+
+
+def _read(tree: Path, request: Request, child: Child, findings: Findings) -> tuple[list[Instance], int]:
+    """Headers of all DICOM files, sorted by what they hold, each SOPInstanceUID as often as it is there; and
+    how many files are none."""
+    paths, faults = headers.files_below(tree)
+    for fault in faults:
+        findings.faulty(None, fault.split(": ", 1)[0], 1, [fault.split(": ", 1)[-1]])
+    instances, not_dicom = [], 0
+    for number, path in enumerate(paths, 1):
+        try:
+            instance = child.call(headers.read, str(tree), path, request.limits)
+        except Refused as refused:
+            findings.faulty(None, path, 1, [str(refused)])
+            continue
+        if instance is None:
+            not_dicom += 1
+        else:
+            instances.append(instance)
+        if number % PROGRESS == 0:
+            log(f"from-dicom: {number}/{len(paths)} headers")
+    if not instances:
+        raise StageError(
+            f"nothing was written: 0 DICOM files in {len(paths)} files of {tree}", findings.faults, WAY_OUT
+        )
+    return sorted(instances, key=lambda one: (one.series, one.sop_instance, one.bytes_sha256)), not_dicom
+
+
+@dataclass(frozen=True)
+class Series:
+    """Images of one SeriesInstanceUID, and the label objects that were drawn on them.
+
+    Attributes:
+        name: its hash.
+        place: path of its first file by name, for messages.
+        copies: files that were there more than once.
+        labelled_by: segmentations and structure sets that have a wanted label.
+    """
+
+    name: str
+    place: str
+    instances: tuple[Instance, ...]
+    copies: int
+    labelled_by: tuple[Instance, ...]
+
+
+def _choose(instances: Sequence[Instance], request: Request, findings: Findings) -> list[Series]:
+    """The series that become cases, sorted by name; what is left out for another reason is noted."""
+    images = [one for one in instances if one.kind == "image"]
+    objects = _once([one for one in instances if one.kind in ("segmentation", "structures")])[0]
+    modality = _modality(images, request)
+    if request.labels == () and request.unlabelled == "leave-out":
+        raise _no_labels(objects)
+    wanted = {_plain(source) for label in request.labels for source in label.sources}
+    labels_of: dict[str, list[Instance]] = defaultdict(list)
+    n_of_series = Counter(one.series for one in images)
+    for one in objects:
+        if not wanted & {_plain(structure.name) for structure in one.structures}:
+            continue
+        refers_to = [uid for uid in one.refers_to if uid in n_of_series]
+        refers_to = refers_to or _of_frame(one, images)
+        if not refers_to:
+            findings.faulty(
+                _hashed("series", one.series, request.key),
+                one.path,
+                1,
+                ["has wanted labels, but the series that it was drawn on is not in the tree; expected both"],
+            )
+        for uid in refers_to:
+            labels_of[uid].append(one)
+    of_series: dict[str, list[Instance]] = defaultdict(list)
+    for one in images:
+        of_series[one.series].append(one)
+    chosen = []
+    for uid, members in of_series.items():
+        name = _hashed("series", uid, request.key)
+        reason = _left_out(members, bool(labels_of[uid]), modality, request)
+        if reason:
+            findings.left_out.append(LeftOut(name, len(members), reason, ()))
+            continue
+        once, copies, faults = _once(members)
+        place = min(one.path for one in members)
+        if faults:
+            findings.faulty(name, place, len(members), faults)
+        else:
+            chosen.append(Series(name, place, tuple(once), copies, tuple(labels_of[uid])))
+    return sorted(chosen, key=lambda series: series.name)
+
+
+def _left_out(members: Sequence[Instance], is_labelled: bool, modality: str, request: Request):
+    """Why a series is none that is wanted; None where it is one."""
+    if any(one.modality != modality for one in members):
+        return "other modality"
+    if request.description and not any(request.description.search(one.description) for one in members):
+        return "other description"
+    if all(stacks.LOCALISER in plane.image_type for one in members for plane in one.planes):
+        return "localiser"
+    return None if is_labelled or request.unlabelled == "keep" else "unlabelled"
+
+
+def _once(members: Sequence[Instance]) -> tuple[list[Instance], int, list[str]]:
+    """Each SOPInstanceUID once, how many files were copies, and faults where copies differ."""
+    of_uid: dict[str, list[Instance]] = defaultdict(list)
+    for one in members:
+        of_uid[one.sop_instance].append(one)
+    differing = sum(len({one.bytes_sha256 for one in same}) > 1 for same in of_uid.values())
+    faults = []
+    if differing:
+        faults.append(
+            f"{differing} SOPInstanceUIDs stand in several files that differ; expected one file for each. "
+            f"Take away all but one"
+        )
+    first = [min(same, key=lambda one: one.path) for same in of_uid.values()]
+    return first, len(members) - len(first), faults
+
+
+def _modality(images: Sequence[Instance], request: Request) -> str:
+    """The modality of the images that are wanted.
+
+    Raises:
+        StageError: there are several, and none was chosen, or none of the one that was.
+    """
+    of_series = Counter({(one.modality, one.series) for one in images})
+    found = Counter(modality for modality, _ in of_series)
+    said = ", ".join(f"{modality or 'none'} ({count} series)" for modality, count in sorted(found.items()))
+    if request.modality is not None and request.modality in found:
+        return request.modality
+    if request.modality is None and len(found) == 1 and next(iter(found)).isalnum():
+        return next(iter(found))
+    raise StageError(
+        f"nothing was written: modality: found {said or 'no images'}, expected {request.modality or 'one'}",
+        way_out="Choose with --modality.",
+    )
+
+
+def _no_labels(objects: Sequence[Instance]) -> StageError:
+    """Nobody has said which labels are wanted: says which there are."""
+    names = Counter(structure.name for one in objects for structure in one.structures)
+    return StageError(
+        "nothing was written: nobody has said which labels are wanted; names of headers are not copied",
+        [f"{name!r}: in {count} segmentations or structure sets" for name, count in sorted(names.items())]
+        or ["found no segmentation and no structure set; expected DICOM SEG or RTSTRUCT in the tree"],
+        "Choose with --label NAME=NAME_IN_DICOM[,NAME_IN_DICOM], once for each label in the order of their "
+        "values; or write images alone with --unlabelled keep.",
+    )
+
+
+def _of_frame(one: Instance, images: Sequence[Instance]) -> list[str]:
+    """Series that share the frame of reference of a label object, where it names none; sorted."""
+    if one.refers_to:
+        return []
+    frames = {structure.frame_of_reference for structure in one.structures} | {one.frame_of_reference}
+    return sorted({other.series for other in images if other.frame_of_reference in frames - {""}})
+
+
+def _converted(
+    series: Series, tree: Path, folder: Path, request: Request, child: Child, findings: Findings
+) -> list[ConvertedCase]:
+    """The cases of a series, written; [] where it has faults, which are noted, or where one before had some
+    and nothing will be kept."""
+    n_files = len(series.instances) + series.copies
+    faults = [fault for fault in sorted({pixels.fault(one) or "" for one in series.instances}) if fault]
+    subject, subject_faults = _subject(series.instances, request)
+    faults += subject_faults
+    is_split = request.several != "refuse"
+    found = stacks.of_series(series.instances, split_interleaved=is_split)
+    faults += found.faults
+    chosen = found.stacks
+    if len(chosen) > 1 and not is_split:
+        names = sorted({name for stack in chosen for name in stack.told_apart_by})
+        faults.append(
+            f"{len(chosen)} volumes, told apart by {', '.join(names)}; expected one. Choose with --several"
+        )
+    if request.several == "first":
+        chosen = chosen[:1]
+    if not chosen and not faults:
+        faults.append("0 planes that are no localiser")
+    if faults:
+        findings.faulty(series.name, series.place, n_files, faults)
+        return []
+    cases, misfits = [], []
+    for number, stack in enumerate(chosen, 1):
+        case_id = f"case_{series.name}" + (f"_{number}" if len(chosen) > 1 else "")
+        try:
+            cases.append(_case(case_id, subject, series, stack, tree, folder, request, child))
+        except _Misfit as misfit:
+            misfits.append(str(misfit))
+        except (Refused, ValueError) as error:
+            findings.faulty(series.name, series.place, n_files, [str(error)])
+            return []
+    if not cases:  # labels may have been drawn on one of several volumes
+        findings.faulty(series.name, series.place, n_files, sorted(set(misfits)))
+    return cases
+
+
+class _Misfit(Exception):
+    """Labels do not fit a volume."""
+
+
+def _subject(instances: Sequence[Instance], request: Request) -> tuple[str, list[str]]:
+    """Whose images these are, as it may be written, and faults.
+
+    IssuerOfPatientID is not looked at: two people of one id are taken for one, and stand in one part.
+    """
+    ids = {_plain(one.patient_id) for one in instances}
+    if len(ids) != 1:
+        return "", [f"{len(ids)} PatientIDs in one series; expected one"]
+    if ids == {""}:
+        return "", ["PatientID is empty, so that nobody knows whose image it is; write one into the files"]
+    if request.subject_rule == "hash":
+        return f"P{_hashed('subject', ids.pop(), request.key)}", []
+    kept = tables.plain(instances[0].patient_id)
+    reason = tables.text_fault(kept)
+    return kept, [f"PatientID {reason}; expected a text that a table can have"] if reason else []
+
+
+def _case(
+    case_id: str,
+    subject: str,
+    series: Series,
+    stack: Stack,
+    tree: Path,
+    folder: Path,
+    request: Request,
+    child: Child,
+) -> ConvertedCase:
+    """Writes image and label map of one volume.
+
+    Raises:
+        Refused, ValueError: of its pixels, or its SUV.
+        _Misfit: labels do not fit it.
+    """
+    content_bytes = float(np.prod(stack.grid.size_voxels)) * 4
+    if content_bytes > content.DECODED_BYTES_MAX:
+        raise ValueError(
+            f"{' x '.join(map(str, stack.grid.size_voxels))} voxels, {content_bytes:.0f} bytes; expected at "
+            f"most {content.DECODED_BYTES_MAX}"
+        )
+    of_path = {one.path: one for one in series.instances}
+    owners = [of_path[plane.path] for plane in stack.planes]
+    stored: dict[str, np.ndarray] = {}
+    decoders = set()
+    for one in owners:
+        if one.path not in stored:
+            try:
+                stored[one.path], decoder = child.call(pixels.stored, str(tree), one, request.limits)
+            except Refused as refused:
+                raise Refused(f"a file of it {refused}") from None
+            decoders.add(decoder)
+    frames = [stored[plane.path][plane.frame] for plane in stack.planes]
+    values_zyx = pixels.values_zyx(frames, stack.planes, owners)
+    factor = None
+    if request.suv and owners[0].modality == "PT":
+        factor = _suv(owners)
+        values_zyx = (values_zyx * factor.factor).astype(np.float32)
+    if not np.isfinite(values_zyx).all():
+        raise ValueError("values are not finite once slope and intercept are applied")
+    labels, label_map = _labels(series, stack, owners[0], tree, request, child)
+    kind = "Tr" if label_map is not None else "Ts"
+    image_path = f"images{kind}/{case_id}.nii.gz"
+    volumes.write(image.on(values_zyx, stack.grid), folder / image_path)
+    case = ConvertedCase(
+        case_id=case_id,
+        subject_id=subject,
+        series=series.name,
+        image=image_path,
+        slices=len(stack.planes),
+        grid=FileGrid.of(stack.grid.record()),
+        pixels_sha256=_digest([_digest_of(frame) for frame in frames]),
+        gap_deviation=stack.gap_deviation,
+        told_apart_by=stack.told_apart_by,
+        copies=series.copies,
+        decoders=tuple(sorted(decoders)),
+        is_lossy=any(map(pixels.is_lossy, owners)),
+        is_rescaled=any((plane.slope, plane.intercept) != (1.0, 0.0) for plane in stack.planes),
+        is_turned_over=owners[0].photometric == "MONOCHROME1",
+        labels=tuple(labels),
+        suv=factor,
+    )
+    if label_map is None:
+        return case
+    path = f"labelsTr/{case_id}.nii.gz"
+    volumes.write(image.on(label_map, stack.grid), folder / path)
+    return replace(case, label_map=path)
+
+
+def _suv(owners: Sequence[Instance]) -> Suv:
+    try:
+        factor = suv.of_series([one.pet for one in owners if one.pet is not None])
+    except ValueError as error:
+        raise ValueError(f"SUV: {error}") from None
+    return Suv(factor.factor, factor.units, factor.decayed_to, factor.is_next_day)
+
+
+def _labels(
+    series: Series, stack: Stack, owner: Instance, tree: Path, request: Request, child: Child
+) -> tuple[list[LabelSource], np.ndarray | None]:
+    """The label map of a volume, uint8, (z, y, x), and where its labels come from; None without any.
+
+    Raises:
+        _Misfit: names everything that does not fit.
+    """
+    made, faults = [], []
+    masks: dict[int, np.ndarray] = {}
+    for one in series.labelled_by:
+        for value, label in enumerate(request.labels, 1):
+            sources = {_plain(source) for source in label.sources}
+            of_label = [item for item in one.structures if _plain(item.name) in sources]
+            if not of_label:
+                continue
+            read = _from_segmentation if one.kind == "segmentation" else _from_structures
+            try:
+                mask, source = read(one, of_label, value, stack, owner, tree, request, child)
+            except (Refused, ValueError) as error:
+                faults.append(f"label {label.name}: {error}")
+                continue
+            if value in masks and not np.array_equal(masks[value], mask):
+                faults.append(
+                    f"label {label.name}: stands in several segmentations or structure sets, which differ; "
+                    f"expected one. Take all but one out of the tree"
+                )
+            masks.setdefault(value, mask)
+            made.append(source)
+    if not faults and masks:
+        label_map, overlapping = _combined(masks)
+        if not overlapping or request.overlap == "last":
+            return sorted(made, key=lambda source: (source.value, source.pixels_sha256)), label_map
+        faults.append(
+            f"{overlapping} voxels are of several labels; expected one. Choose with --overlap last, which "
+            f"lets labels that were named later lie on top"
+        )
+    if faults:
+        raise _Misfit("; ".join(faults))
+    return [], None
+
+
+def _combined(masks: Mapping[int, np.ndarray]) -> tuple[np.ndarray, int]:
+    """Labels in one map, later ones on top, and how many voxels are of several."""
+    label_map = np.zeros(next(iter(masks.values())).shape, np.uint8)
+    overlapping = 0
+    for value in sorted(masks):
+        overlapping += int((label_map[masks[value]] != 0).sum())
+        label_map[masks[value]] = value
+    return label_map, overlapping
+
+
+def _from_segmentation(one, of_label, value, stack, owner, tree, request, child):
+    """The mask of a label, and where it comes from.
+
+    Raises:
+        Refused, ValueError: with a finding.
+    """
+    if one.frame_of_reference and owner.frame_of_reference not in ("", one.frame_of_reference):
+        raise ValueError("was drawn in another frame of reference than that of the image")
+    if one.syntax not in pixels.DECODERS and one.syntax != headers.DEFLATED:
+        raise ValueError(f"pixels are stored in transfer syntax {one.syntax}, which is not read")
+    stored, _ = child.call(pixels.stored, str(tree), one, request.limits)
+    masks = [segmentations.mask(stored, one, item.number, stack.grid, request.fraction) for item in of_label]
+    mask = np.logical_or.reduce(masks)
+    return mask, LabelSource("SEG", value, _digest([_digest_of(stored)]), *_size(mask, stack))
+
+
+def _from_structures(one, of_label, value, stack, owner, tree, request, child):
+    """As _from_segmentation."""
+    frames = {item.frame_of_reference for item in of_label} - {""}
+    if owner.frame_of_reference and frames - {owner.frame_of_reference}:
+        raise ValueError("was drawn in another frame of reference than that of the image")
+    contours = child.call(structures.contours, str(tree), one.path, request.limits)
+    made = [
+        structures.mask(contours.get(item.number, []), stack.grid, request.between_slices)
+        for item in of_label
+    ]
+    corners = [points for item in of_label for _, points in contours.get(item.number, [])]
+    mask = np.logical_or.reduce([one_mask.voxels_zyx for one_mask in made])
+    return mask, LabelSource(
+        "RTSTRUCT",
+        value,
+        _digest([hashlib.sha256(points.astype("<f8").tobytes()).hexdigest() for points in corners]),
+        *_size(mask, stack),
+        contours=sum(one_mask.contours for one_mask in made),
+        contours_mm3=sum(one_mask.contours_mm3 for one_mask in made),
+        empty_slices=sum(one_mask.empty_slices for one_mask in made),
+    )
+
+
+def _size(mask: np.ndarray, stack: Stack) -> tuple[int, float]:
+    """Voxels and mm³ of a mask."""
+    return int(mask.sum()), float(mask.sum() * np.prod(stack.grid.spacing_mm))
+
+
+def _write_tables(folder: Path, request: Request, made: Conversion) -> None:
+    """dataset.json and cases.csv."""
+    labelled = [case for case in made.cases if case.label_map is not None]
+    others = [case for case in made.cases if case.label_map is None]
+    modality = made.choices.modality
+    declared = {
+        "name": request.name,
+        "modality": {"0": MODALITIES.get(modality, modality)},
+        "labels": dict(made.choices.labels),
+        "numTraining": len(labelled),
+        "training": [{"image": f"./{case.image}", "label": f"./{case.label_map}"} for case in labelled],
+        "numTest": len(others),
+        "test": [f"./{case.image}" for case in others],
+    }
+    if request.licence:
+        declared["licence"] = request.licence
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case_id", "subject_id"))
+    writer.writerows((case.case_id, case.subject_id) for case in labelled)
+    whole = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
+    records.write_bytes(folder / "dataset.json", whole.encode())
+    records.write_bytes(folder / "cases.csv", text.getvalue().encode())
+
+
+def _choices(request: Request, instances: Sequence[Instance]) -> Choices:
+    images = [one for one in instances if one.kind == "image"]
+    return Choices(
+        subject_rule=request.subject_rule,
+        is_keyed=bool(request.key),
+        modality=_modality(images, request),
+        is_chosen_by_description=request.description is not None,
+        several=request.several,
+        unlabelled=request.unlabelled,
+        overlap=request.overlap,
+        between_slices=request.between_slices,
+        labels={"0": "background"}
+        | {str(value): label.name for value, label in enumerate(request.labels, 1)},
+        skips_faulty=request.skip_faulty,
+        fraction=request.fraction,
+        suv=request.suv,
+    )
+
+
+def _plain(text: str) -> str:
+    """A text without what spellings of one id or name differ in: space, capitals, forms of Unicode."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _hashed(kind: str, text: str, key: bytes) -> str:
+    """A short stable name; under a key nobody else can find which text it stands for by trying."""
+    message = f"{kind}\0{text}".encode()
+    digest = hmac.new(key, message, "sha256") if key else hashlib.sha256(message)
+    return digest.hexdigest()[:NAME_DIGITS]
+
+
+def _digest_of(array: np.ndarray) -> str:
+    """SHA-256 of shape and values, whatever bits they were stored in."""
+    return hashlib.sha256(repr(array.shape).encode() + array.astype("<i8").tobytes()).hexdigest()
+
+
+def _digest(digests: Sequence[str]) -> str:
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
