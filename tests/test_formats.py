@@ -388,7 +388,8 @@ def test_a_folder_is_no_image(msd):
     (msd / "imagesTr/phantom_01.nii.gz").mkdir()
     assert faults(msd) == [
         "imagesTr/phantom_01.nii.gz: folders, not files. "
-        "Convert a tree of DICOM with 'python -m radiotrace from-dicom' (docs/data.md)"
+        "A folder of DICOM files becomes one file by conversion, for example with "
+        "dcm2niix"
     ]
 
 
@@ -697,7 +698,7 @@ def test_nnunet_of_pictures_is_one_fault(nnunet):
     [
         (".png", "a picture, one slice each"),
         (".hdr", "a pair .hdr and .img"),
-        (".dcm", "from-dicom"),
+        (".dcm", "dcm2niix"),
         (".mgz", "mri_convert"),
         (".xyz", "files that end in .xyz"),
     ],

@@ -182,10 +182,7 @@ FOREIGN = (
     (b"ObjectType", "MetaImage", "Let its name end in .mha"),
     (b"\x1f\x8b", "compressed with gzip", "Let its name end in .nii.gz where it is NIfTI"),
 )
-DICOM = (
-    "a DICOM file",
-    "Convert the tree that it lies in with 'python -m radiotrace from-dicom' (docs/data.md)",
-)
+DICOM = ("a DICOM file", "Convert its series to NIfTI, for example with dcm2niix")
 
 
 def foreign(data: bytes) -> str | None:
