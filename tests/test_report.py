@@ -185,7 +185,7 @@ def test_a_threshold_that_could_not_be_set_says_how_many_subjects_it_takes(metri
 @pytest.mark.parametrize(("disagreed", "hardly"), [(0.0005, True), (0.05, False)])
 def test_predictions_that_hardly_differ_are_said_to(metrics, disagreed, hardly):
     row = metrics["uncertainty"]["dropout"]
-    row["score_nats"]["value"], row["mutual_information_nats"]["value"] = 0.11, disagreed
+    row["entropy_nats"]["value"], row["mutual_information_nats"]["value"] = 0.11, disagreed
     assert report.hardly(Uncertainty.of(row)) is hardly
     assert report.disagreement(Uncertainty.of(row)) == f"{disagreed:.4f} of 0.110"
 

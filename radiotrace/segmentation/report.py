@@ -309,12 +309,12 @@ def disagreement(row: Uncertainty) -> str:
     """How much of an uncertainty is that several predictions differ; "" of one prediction."""
     if row.mutual_information_nats is None:
         return ""
-    return f"{number(row.mutual_information_nats.value, 4)} of {number(row.score_nats.value, 3)}"
+    return f"{number(row.mutual_information_nats.value, 4)} of {number(row.entropy_nats.value, 3)}"
 
 
 def hardly(row: Uncertainty) -> bool:
     """Whether the predictions hardly differ: a twentieth of the uncertainty or less is that they do."""
-    differing, whole = row.mutual_information_nats, row.score_nats.value
+    differing, whole = row.mutual_information_nats, row.entropy_nats.value
     if differing is None or differing.value is None or whole is None:
         return False
     return differing.value <= 0.05 * whole
