@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from radiotrace.records.dataset import Identity
 from radiotrace.records.metrics import Metrics
+from radiotrace.records.values import UncertaintyKind
 from radiotrace.segmentation.report import KINDS, MACRO, number
 
 OPEN = "TO DECIDE"  # how a text begins that nobody has written yet
@@ -61,7 +62,9 @@ def state(acceptance: dict, unreviewed: Sequence[str], is_draft: bool) -> State:
     return State(not (missed or late or open_texts), f"{text}.")
 
 
-def sentences(metrics: Metrics, dataset: Identity, intended_use: dict, flag_by: str) -> list[Sentence]:
+def sentences(
+    metrics: Metrics, dataset: Identity, intended_use: dict, flag_by: UncertaintyKind
+) -> list[Sentence]:
     """How good, where it fails, on whom, and what not to use it for.
 
     Args:
@@ -88,7 +91,7 @@ def _how_good(metrics: Metrics) -> str:
     )
 
 
-def _where_it_fails(metrics: Metrics, flag_by: str) -> str:
+def _where_it_fails(metrics: Metrics, flag_by: UncertaintyKind) -> str:
     worst = metrics.worst_cases[0]
     return (
         f"The worst case, {worst.case_id}, has a Dice of {number(worst.dice, 2)}{_volume(metrics)}; and the "
@@ -115,7 +118,7 @@ def _volume(metrics: Metrics) -> str:
     return text
 
 
-def _finds(metrics: Metrics, flag_by: str) -> str:
+def _finds(metrics: Metrics, flag_by: UncertaintyKind) -> str:
     low = metrics.uncertainty[flag_by].auroc.ci95_low
     return "finds" if low is not None and low > 0.5 else "has not been shown to find"
 
