@@ -138,6 +138,7 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
         split=folder / "split/split.json",
         checkpoints=folder / "checkpoints",
         tensorboard=folder / "tensorboard",
+        live=folder / "live",
         out=folder / "train",
     )
     stage(

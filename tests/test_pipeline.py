@@ -174,7 +174,7 @@ def test_every_path_of_the_command_is_a_dep_or_an_out(name):
         # a folder that others may write to as well: each file in it is an out
         elif value in parents(outs(stage)):
             assert option in ("--metrics", "--metrics-folder")
-        elif option in ("--out", "--gates", "--provenance"):
+        elif option in ("--out", "--gates", "--live", "--provenance"):
             assert value in outs(stage)
         else:
             assert value in stage["deps"]

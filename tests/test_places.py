@@ -2,6 +2,7 @@
 environment."""
 
 import http.server
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from radiotrace.pipeline import stage
 from tests import projects
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,3 +128,28 @@ def test_every_text_is_read_as_utf_8_whatever_the_locale():
     command = [ruff, "check", "--isolated", "--preview", "--select", "PLW1514", "radiotrace", "stages"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+# Before torch, whose import takes seconds
+
+
+OF_TORCH = ["train", "evaluate", "robustness", "explain", "export"]
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_a_wrong_parameter_is_said_before_torch_is_imported(tmp_path, name):
+    text = (ROOT / "params.yaml").read_text("utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("  epochs:", "  epoch:"), "utf-8")
+    words = ["-X", "importtime", "-m", f"stages.segmentation.{name}", "--params", tmp_path / "params.yaml"]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert said[0] == f"{name}: {tmp_path}/params.yaml breaks its schemas, schemas/params*.schema.json"
+    assert "  train: Additional properties are not allowed ('epoch' was unexpected)" in said
+    assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
+
+
+def test_parameters_that_hold_or_that_there_are_not_end_nothing_early(tmp_path):
+    stage.check_parameters(["train.py", "--params", str(ROOT / "params.yaml"), "--other", "x"])
+    stage.check_parameters(["train.py", "--params", str(tmp_path / "params.yaml")])
+    stage.check_parameters(["train.py"])

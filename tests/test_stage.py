@@ -5,18 +5,12 @@ import errno
 import importlib.metadata
 import os
 import pickle
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from radiotrace import errors
 from radiotrace.errors import StageError
 from radiotrace.pipeline import pins, stage
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -136,31 +130,6 @@ def test_fault_of_the_program_shows_its_traceback(run, error):
     with pytest.raises(type(error)) as caught:
         run(raising(error))
     assert caught.value is error
-
-
-# Before torch, whose import takes seconds
-
-
-OF_TORCH = ["train", "evaluate", "robustness", "explain", "export"]
-
-
-@pytest.mark.parametrize("name", OF_TORCH)
-def test_a_wrong_parameter_is_said_before_torch_is_imported(tmp_path, name):
-    text = (ROOT / "params.yaml").read_text("utf-8")
-    (tmp_path / "params.yaml").write_text(text.replace("  epochs:", "  epoch:"), "utf-8")
-    words = ["-X", "importtime", "-m", f"stages.segmentation.{name}", "--params", tmp_path / "params.yaml"]
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
-    assert said[0] == f"{name}: {tmp_path}/params.yaml breaks its schemas, schemas/params*.schema.json"
-    assert "  train: Additional properties are not allowed ('epoch' was unexpected)" in said
-    assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
-
-
-def test_parameters_that_hold_or_that_there_are_not_end_nothing_early(tmp_path):
-    stage.check_parameters(["train.py", "--params", str(ROOT / "params.yaml"), "--other", "x"])
-    stage.check_parameters(["train.py", "--params", str(tmp_path / "params.yaml")])
-    stage.check_parameters(["train.py"])
 
 
 @pytest.mark.requirement("SRS-SEC-3")
