@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -157,12 +158,15 @@ def test_a_queued_sweep_over_two_values_shows_both(project):
     assert len({row["dice.anterior.mean"] for row in swept}) == 2
 
 
-def test_plots_are_pictures_that_open_offline(project):
+def test_plots_are_pictures_that_open_offline_and_curves_that_need_the_scripts_of_vega(project):
     projects.run(project, "dvc", "plots", "show", "--out", "dvc_plots")
     page = (project / "dvc_plots/index.html").read_text()
     assert page.count("<img") == 10
-    assert "http://" not in page
-    assert "https://" not in page
+    scripts = re.findall(r'<script[^>]* src="https://[^"]*/(vega[a-z-]*)@[0-9.]+">', page)
+    assert scripts == ["vega", "vega-lite", "vega-embed"]
+    assert not re.search(r'<(img|link)[^>]*(src|href)="https?://', page)
+    for name in ("train_loss", "validation_dice/anterior"):
+        assert f"build/live/plots/metrics/{name}.tsv" in page
     assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 10
     projects.run(project, "dvc", "plots", "diff", "HEAD", "--out", "dvc_plots")
     assert "<img" in (project / "dvc_plots/index.html").read_text()
