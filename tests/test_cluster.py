@@ -48,6 +48,8 @@ STAGES = {  # inputs are those of the run in one process, because provenance.jso
         ".checkpoints",
         "--tensorboard",
         "{out}/tensorboard",
+        "--live",
+        "{out}/live",
         "--out",
         "{out}/train",
     ],

@@ -27,7 +27,7 @@ WORKFLOW = {
         "train": {
             "cmd": "python -m stages.segmentation.train",
             "deps": ["build/split/split.json"],
-            "outs": ["build/train", "build/tried.json"],
+            "outs": ["build/live", "build/train", "build/tried.json"],
         },
         "evidence": {
             "cmd": "python -m stages.evidence",
@@ -270,7 +270,6 @@ def test_inputs_and_outputs_of_every_action_of_the_example_have_a_hash(example):
     files = {identifier for identifier in seen if "File" in types(entities[identifier])}
     assert len(files) > 40  # the walk saw something
     assert {identifier for identifier in files if "sha256" not in entities[identifier]} <= {
-        "../build/live",  # a folder; dvc.lock has its hash
         "../metrics/gates.json",
         "manifest.json",
         "SHA256SUMS",
@@ -301,6 +300,7 @@ def test_run_reads_what_no_stage_made_and_results_in_all_that_one_did():
     action = by_id(made())["#run"]
     assert ids(action["object"]) == ["../data.sha256", "../data/", "../requirements/core.txt"]
     assert set(ids(action["result"])) == {
+        "../build/live/",
         "../build/split/split.json",
         "../build/train/train.json",
         "../build/tried.json",
@@ -311,8 +311,15 @@ def test_run_reads_what_no_stage_made_and_results_in_all_that_one_did():
 
 def test_output_without_a_known_hash_says_so():
     entity = by_id(made())["../build/tried.json"]
+    assert entity["@type"] == "File"
     assert "sha256" not in entity
     assert "does not list it" in entity["description"]
+
+
+def test_folder_without_a_known_file_is_a_data_set_and_says_so():
+    entity = by_id(made())["../build/live/"]
+    assert entity["@type"] == "Dataset"
+    assert "does not list its files" in entity["description"]
 
 
 def test_file_that_lists_the_crate_has_no_hash_and_says_why():

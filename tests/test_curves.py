@@ -37,6 +37,19 @@ def test_a_run_that_goes_on_has_the_bytes_of_one_that_was_not_stopped(tmp_path):
     ]
 
 
+def test_curves_of_an_earlier_run_stay_until_an_epoch_is_done(tmp_path):
+    Curves(tmp_path / "live", [], "dice").epoch(row(1, 0.9, 0.25))
+    curves = Curves(tmp_path / "live", [], "dice")
+    assert read(tmp_path / "live", "train_loss") == "step\ttrain_loss\n1\t0.9\n"
+    curves.epoch(row(1, 0.75, 0.5))
+    assert read(tmp_path / "live", "train_loss") == "step\ttrain_loss\n1\t0.75\n"
+
+
+def test_a_run_that_goes_on_after_its_last_epoch_has_its_curves(tmp_path):
+    Curves(tmp_path / "live", [row(1, 0.9, 0.25), row(2, 0.75, 0.5)], "dice")
+    assert read(tmp_path / "live", "train_loss") == "step\ttrain_loss\n1\t0.9\n2\t0.75\n"
+
+
 def test_a_score_that_is_undefined_has_no_row(tmp_path):
     curves = Curves(tmp_path, [], "dice")
     curves.epoch(row(1, 0.9, None))

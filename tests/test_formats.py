@@ -388,8 +388,7 @@ def test_a_folder_is_no_image(msd):
     (msd / "imagesTr/phantom_01.nii.gz").mkdir()
     assert faults(msd) == [
         "imagesTr/phantom_01.nii.gz: folders, not files. "
-        "A folder of DICOM files becomes one file by conversion, for example with "
-        "dcm2niix"
+        "A folder of DICOM files becomes one file with 'python -m radiotrace from-dicom'"
     ]
 
 
@@ -698,7 +697,7 @@ def test_nnunet_of_pictures_is_one_fault(nnunet):
     [
         (".png", "a picture, one slice each"),
         (".hdr", "a pair .hdr and .img"),
-        (".dcm", "dcm2niix"),
+        (".dcm", "radiotrace from-dicom"),
         (".mgz", "mri_convert"),
         (".xyz", "files that end in .xyz"),
     ],
@@ -746,7 +745,7 @@ def test_a_folder_of_dicom_without_dataset_json_is_named(tmp_path):
     with pytest.raises(StageError) as error:
         formats.read_dataset(tmp_path)
     assert "a DICOM file" in error.value.headline
-    assert "dcm2niix" in error.value.way_out
+    assert "radiotrace from-dicom" in error.value.way_out
 
 
 @pytest.mark.parametrize("cases", [IDS[:1], IDS], ids=["one", "all"])

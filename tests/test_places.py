@@ -2,8 +2,10 @@
 environment."""
 
 import http.server
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +23,10 @@ GUARDED = ("run", "pull", "verify", "test", "check", "diff", "experiments")
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """make in a folder, as if the environment had been installed."""
     command = ["make", "-o", ".venv/runtime", "-o", ".venv/dev", "-o", "browser", *words]
-    surroundings = projects.environment(folder) | environment
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of the make that runs the tests
+    surroundings = {
+        name: value for name, value in projects.environment(folder).items() if name not in outer
+    } | environment
     return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
 
 
@@ -149,6 +154,27 @@ def test_a_wrong_parameter_is_said_before_torch_is_imported(tmp_path, name):
     assert not re.search(r"\| +torch$", done.stderr, re.MULTILINE)
 
 
+def test_an_interrupt_while_torch_is_imported_is_one_message(tmp_path):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, "-m", "stages.segmentation.train", "--params", "params.yaml"]
+    surroundings = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("train: interrupted. 'dvc repro' runs this stage again")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def handler_of_interrupts():
+    earlier = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.mark.usefixtures("handler_of_interrupts")
 def test_parameters_that_hold_or_that_there_are_not_end_nothing_early(tmp_path):
     stage.check_parameters(["train.py", "--params", str(ROOT / "params.yaml"), "--other", "x"])
     stage.check_parameters(["train.py", "--params", str(tmp_path / "params.yaml")])

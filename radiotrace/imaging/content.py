@@ -182,7 +182,7 @@ FOREIGN = (
     (b"ObjectType", "MetaImage", "Let its name end in .mha"),
     (b"\x1f\x8b", "compressed with gzip", "Let its name end in .nii.gz where it is NIfTI"),
 )
-DICOM = ("a DICOM file", "Convert its series to NIfTI, for example with dcm2niix")
+DICOM = ("a DICOM file", "Convert its series to NIfTI with 'python -m radiotrace from-dicom'")
 
 
 def foreign(data: bytes) -> str | None:

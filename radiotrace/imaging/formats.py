@@ -528,7 +528,7 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
             elif stat.S_ISDIR(mode):
                 shared[
                     "folders, not files",
-                    "A folder of DICOM files becomes one file by conversion, for example with dcm2niix",
+                    "A folder of DICOM files becomes one file with 'python -m radiotrace from-dicom'",
                 ].append(path)
             elif not decoding.ENDINGS.search(path):
                 unread = UNREAD.get(

@@ -18,20 +18,23 @@ class Curves:
     """plots/metrics/NAME.tsv for each number of the history, with columns step (the epoch) and the number.
 
     Args:
-        folder: made anew.
+        folder: made anew with the first epoch that is done; what a run before it left stays until then.
         history: epochs that an earlier process has done.
         measure: of the scores.
     """
 
     def __init__(self, folder: Path, history: Iterable[Mapping[str, Any]], measure: str):
         self.folder, self.scored = Path(folder), f"validation_{measure}"
-        shutil.rmtree(folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.begun = False
         for row in history:
             self.epoch(row)
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Adds a row of the history. A score that is undefined has no row."""
+        if not self.begun:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            self.begun = True
         numbers = {name: row[name] for name in NUMBERS}
         numbers |= {f"{self.scored}/{name}": score for name, score in row[self.scored].items()}
         for name, number in numbers.items():

@@ -126,7 +126,7 @@ def fit(
         fabric: of devices.launch; its processes run this side by side and share each step's samples.
         folder: of this run's checkpoints, and of no other's.
         tensorboard: folder of event files; None for none.
-        live: folder of the curves of the run, made anew; None for none.
+        live: folder of the curves of the run, made anew with its first epoch; None for none.
 
     Returns:
         The network with its averaged weights, in evaluation mode, and the history: a dict for each epoch.

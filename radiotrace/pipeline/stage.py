@@ -6,6 +6,7 @@ import errno
 import importlib.metadata
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ def run(main, parser, argv=None) -> int:
         "of the code",
     )
     errors.for_any_terminal()
+    if signal.getsignal(signal.SIGINT) is end_at_an_interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     args = parser.parse_args(argv)
     try:
         args.study = study.enter(args.study)
@@ -68,21 +71,34 @@ def run(main, parser, argv=None) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        errors.log(
-            f"{parser.prog}: interrupted. 'dvc repro' runs this stage again; training goes on after the last "
-            f"epoch that it finished, and begins anew where there is none.\n{NOT_WRITTEN}"
-        )
+        errors.log(interrupted(parser.prog))
         return 1
     return 0
 
 
+def interrupted(name: str) -> str:
+    """What is said of a stage of that name after an interrupt."""
+    return (
+        f"{name}: interrupted. 'dvc repro' runs this stage again; training goes on after the last epoch that "
+        f"it finished, and begins anew where there is none.\n{NOT_WRITTEN}"
+    )
+
+
+def end_at_an_interrupt(_signal, _frame) -> None:
+    """The handler of an interrupt while modules are imported: libraries may catch KeyboardInterrupt there."""
+    errors.log(interrupted(Path(sys.argv[0]).stem))
+    os._exit(1)
+
+
 def check_parameters(argv: list[str]) -> None:
     """Ends the process with exit status 1 where params.yaml breaks its schemas; called by a stage whose
-    imports take seconds, before them.
+    imports take seconds, before them. Until `run`, an interrupt ends the process likewise.
 
     Args:
         argv: path and arguments of the stage. What else is wrong with them, or with the study, `run` says.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end_at_an_interrupt)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--study", default=".")
     parser.add_argument("--params")

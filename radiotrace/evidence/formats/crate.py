@@ -8,6 +8,7 @@ document is the same for every run of the same inputs.
 
 import json
 import re
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from radiotrace.evidence.formats import provenance
@@ -144,20 +145,23 @@ def _refs(identifiers) -> list[dict]:
 
 
 def _results(stage: str, rows: dict[str, dict], made: dict[str, list[str]]) -> list[str]:
-    """Known files that a stage made, sorted. An output without a known file stands for itself."""
+    """Known files that a stage made, sorted. An output without a known file stands for itself, a folder with
+    a slash."""
     results = []
     for out in made[stage]:
         known = [path for path in rows if provenance.is_made(path, {stage: [out]})]
-        results += known or [out]
+        results += known or [out if PurePosixPath(out).suffix else f"{out}/"]
     return sorted(set(results))
 
 
 def _unlisted(path: str) -> dict:
+    is_folder = path.endswith("/")
     return {
         "@id": _id(path),
-        "@type": "File",
+        "@type": "Dataset" if is_folder else "File",
         "name": path,
-        "description": "This bundle does not list it by SHA-256.",
+        "description": f"This bundle does not list {'its files' if is_folder else 'it'} by SHA-256; "
+        "dvc.lock has its MD5.",
     }
 
 
