@@ -13,6 +13,8 @@ from radiotrace.inspection.look import Look
 
 DATASET, SUBJECTS, BIDS = "dataset.json", "cases.csv", "dataset_description.json"
 DEEPEST = 2  # folders below, in which a dataset.json is looked for
+KEYS = {"training", "channel_names", "file_ending", "labels"}  # of a data set's dataset.json
+TABLE_BYTES_MAX = 2**25
 LABEL_KINDS = ("segmentation", "structures")
 
 
@@ -46,7 +48,10 @@ def of(found: Look, path: str) -> Layout:
         if PurePosixPath(one.path).name == DATASET and len(PurePosixPath(one.path).parts) <= DEEPEST + 1
     ]
     if declared and found.root == Path(path):
-        return _declared(found, path, min(declared, key=lambda one: (one.count("/"), one)))
+        at = min(declared, key=lambda one: (one.count("/"), one))
+        keys = _keys(found.root / at)
+        if keys is None or keys & KEYS:
+            return _declared(found, path, at, keys or set())
     n_dicom, n_images = len(found.of(kinds.DICOM)), len(found.of(*kinds.IMAGES))
     volumes = found.of(*kinds.VOLUMES, *kinds.UNREAD)
     if n_dicom and 2 * n_dicom >= n_images:
@@ -62,49 +67,43 @@ def of(found: Look, path: str) -> Layout:
     return Layout("none", "no file is an image", ("There is nothing to learn from here.",))
 
 
-def _declared(found: Look, path: str, at: str) -> Layout:
+def _declared(found: Look, path: str, at: str, keys: set[str]) -> Layout:
     """Of a folder with a dataset.json, which `new` reads as it is read here."""
     below = PurePosixPath(at).parent.as_posix()
     folder = path if below == "." else f"{path.rstrip('/')}/{below}"
-    keys = _keys(Path(folder) / DATASET)
     name = "Medical Segmentation Decathlon" if "training" in keys else "nnU-Net"
-    if not keys & {"training", "channel_names", "file_ending", "labels"}:
-        name = "a dataset.json of another kind"
-    why = f"{at} has " + (
-        ", ".join(sorted(keys & {"training", "channel_names", "file_ending", "labels"}))
-        or "neither labels nor training"
-    )
+    why = f"{at} has {', '.join(sorted(keys & KEYS))}"
+    if not keys:
+        name, why = "a broken dataset.json", at
     command = f"python -m radiotrace new NAME --data {shlex.quote(folder)}"
     subjects = _subjects(Path(folder) / SUBJECTS)
-    whose = (
-        () if subjects is not None else ("It drafts cases.csv; say there which images are of one person.",)
-    )
     try:
         dataset = formats.read_declaration(folder)
     except StageError as error:
-        lines = [error.headline, *error.findings]
-        lines = [line.replace(f"{folder}/", "") for line in lines]
-        return Layout(
-            name, why, ("Correct dataset.json as told above, then:", command), tuple(lines), subjects
-        )
-    why = f"{why}; {len(dataset.cases)} cases, labels {', '.join(dataset.labels.values())}"
-    return Layout(name, why, (command, *whose), (), subjects)
+        problems = [line.replace(f"{folder}/", "") for line in (error.headline, *error.findings)]
+        steps = ("Correct what is told of it above; then:", command)
+        return Layout(name, why, steps, tuple(problems), subjects)
+    steps = [command]
+    if subjects is None:
+        steps.append("It drafts cases.csv; say there which images are of one person.")
+    labels = ", ".join(dataset.labels.values())
+    return Layout(name, f"{why}; {len(dataset.cases)} cases, labels {labels}", tuple(steps), (), subjects)
 
 
-def _keys(path: Path) -> set[str]:
-    """Of an object in a JSON file; none where it is none."""
+def _keys(path: Path) -> set[str] | None:
+    """Of an object in a JSON file; None where it is none."""
     try:
         if path.stat().st_size > formats.JSON_BYTES_MAX:
-            return set()
+            return None
         declared = json.loads(path.read_bytes().decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
-        return set()
-    return set(declared) if isinstance(declared, dict) else set()
+        return None
+    return set(declared) if isinstance(declared, dict) else None
 
 
 def _subjects(path: Path) -> int | None:
     """How many subjects a cases.csv names; None where there is none."""
-    if not path.is_file() or path.is_symlink():
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > TABLE_BYTES_MAX:
         return None
     table = tables.read(path.read_bytes(), SUBJECTS, [])
     return len(set(table.subject_of.values())) if table is not None else None
@@ -114,8 +113,8 @@ def _dicom(found: Look, path: str) -> Layout:
     n_dicom = len(found.of(kinds.DICOM))
     why = f"{n_dicom} of {len(found.seen)} files are DICOM"
     if not found.with_dicom:
-        steps = ("Headers of DICOM need pydicom, which is not installed; in the root of the repository:",)
-        return Layout("DICOM", why, (*steps, "python -m pip install -r requirements/dicom.txt"))
+        reason = "Headers of DICOM need pydicom, which is not installed; in the root of the repository:"
+        return Layout("DICOM", why, (reason, "python -m pip install -r requirements/dicom.txt"))
     if not found.series:
         return Layout("DICOM", why, ("No file of them is an image from which a volume could be made.",))
     labels = [one for one in found.instances if one.kind in LABEL_KINDS]

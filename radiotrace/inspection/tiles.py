@@ -16,6 +16,7 @@ from radiotrace.imaging.content import VolumeError
 from radiotrace.imaging.dicom.child import Limits, Refused
 
 EDGE = 160  # pixels
+FLAT = 4  # times fewer slices than along the next axis
 DARKEST, BRIGHTEST = 1, 99.5  # percentiles that are black and white
 
 
@@ -46,12 +47,20 @@ def of_volume(root: str, path: str) -> Tile:
         return Tile(_fitted(_grey(volumes.array_zyx(volume)), rows_mm, columns_mm))
     volume = volumes.canonical(volume, "LPS", None, is_label_map=False)
     array, spacing = volumes.array_zyx(volume), volumes.to_zyx(volume.GetSpacing())
-    axis = slices.scanned_along(array.shape, spacing)
+    axis = _across(array.shape, spacing)
     middle = np.take(array, array.shape[axis] // 2, axis)
     if slices.PLANES[axis].head_up:
         middle = middle[::-1]
     rows_mm, columns_mm = (spacing[dimension] for dimension in range(3) if dimension != axis)
     return Tile(_fitted(_grey(middle), rows_mm, columns_mm))
+
+
+def _across(shape_zyx: tuple[int, ...], spacing_zyx: tuple[float, ...]) -> int:
+    """The axis across which a volume is cut: of the fewest slices where it is flat, else as in reports."""
+    fewest = int(np.argmin(shape_zyx))
+    if shape_zyx[fewest] * FLAT < sorted(shape_zyx)[1]:
+        return fewest
+    return slices.scanned_along(shape_zyx, spacing_zyx)
 
 
 def _first_of_last_axis(volume: sitk.Image) -> sitk.Image:

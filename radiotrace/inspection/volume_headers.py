@@ -88,8 +88,9 @@ def _inflated(head: bytes) -> bytes | None:
         return None
 
 
-def _nifti_size(raw: bytes) -> tuple[int, str] | None:
-    for order in "<>":
+def _nifti_size(raw: bytes) -> tuple[int, nifti.ByteOrder] | None:
+    orders: tuple[nifti.ByteOrder, ...] = ("<", ">")
+    for order in orders:
         number = int(np.frombuffer(raw[:4].ljust(4, b"\0"), f"{order}i4")[0])
         if number in nifti.DTYPES:
             return number, order
