@@ -35,7 +35,7 @@ def section(lines: list[str], name: str) -> str:
     start = next(number for number, line in enumerate(lines) if line.startswith(name))
     rest = lines[start + 1 :]
     ended = next((number for number, line in enumerate(rest) if line[:1].strip()), len(rest))
-    return " ".join(" ".join(lines[start : start + 1 + ended]).split())
+    return " ".join(" ".join(lines[start : start + 1 + ended]).split()).replace("\\ ", "")
 
 
 def seen_of(path: Path):
@@ -99,7 +99,7 @@ def test_dicom_has_its_faults_named_with_the_series(dicom_screen):
 
 
 def test_dicom_goes_on_with_from_dicom(dicom_tree, dicom_screen):
-    said = section(dicom_screen, "Next").replace("\\ ", "")
+    said = section(dicom_screen, "Next")
     assert said.startswith(
         f"Next python -m radiotrace from-dicom {dicom_tree} --out FOLDER --name NAME --modality CT "
         "--unlabelled keep"
@@ -115,8 +115,9 @@ def test_nothing_that_identifies_anybody_is_printed_not_even_from_a_path(dicom_t
 
 def test_a_series_of_two_orientations_is_told(tmp_path):
     files = dicoms.slices()
-    for data in files[:3]:
+    for number, data in enumerate(files[:3]):
         data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        data.ImagePositionPatient = [0, 0, 2 * number]
     dicoms.write(tmp_path, files)
     found = look.at(tmp_path)
     assert [one.volumes for one in found.series] == [2]

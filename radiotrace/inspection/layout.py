@@ -15,6 +15,7 @@ DATASET, SUBJECTS, BIDS = "dataset.json", "cases.csv", "dataset_description.json
 DEEPEST = 2  # folders below, in which a dataset.json is looked for
 KEYS = {"training", "channel_names", "file_ending", "labels"}  # of a data set's dataset.json
 TABLE_BYTES_MAX = 2**25
+UNLABELLED = "No name says that a file is a label map: somebody must outline what is to be learnt."
 LABEL_KINDS = ("segmentation", "structures")
 
 
@@ -163,7 +164,7 @@ def _volumes(found: Look) -> Layout:
     if unread := found.of(*kinds.UNREAD):
         steps.append(_way_out(unread[0].path))
     if not labels:
-        steps.append("No name says that a file is a label map: somebody must outline what is to be learnt.")
+        steps.append(UNLABELLED)
     if any(len(one.shapes[0].size) > 3 for one in images if one.shapes):
         steps.append(
             "Write each channel of a 4-D file as a file of its own: CASE_0000.nii.gz, CASE_0001.nii.gz …"
@@ -185,6 +186,8 @@ def _others(found: Look) -> Layout:
     kind = min(counts, key=lambda name: (-counts[name], name))
     one = next(one for one in found.seen if one.kind == kind)
     steps = [_way_out(one.path)]
+    if not any(roles.is_label(one.path) for one in found.of(*kinds.IMAGES)):
+        steps.append(UNLABELLED)
     if kind in kinds.PICTURES:
         steps.append(
             "A picture becomes a volume of one slice, .nii.gz, with the size of a pixel in mm (docs/data.md, "

@@ -23,7 +23,7 @@ COMPRESSED_HEADER_BYTES = 2**16
 ARRAYS_MAX = 64  # of one npz
 LARGEST_EDGE = 2**20
 PNG_END, JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
-MODES = {"1": "1 bit", "L": "grey", "P": "palette", "RGB": "RGB", "RGBA": "RGBA"}
+MODES = {"1": "1 bit", "L": "grey", "P": "palette", "I;16": "grey, 16 bits", "I;16B": "grey, 16 bits"}
 # DICOM's own attributes that say who is shown, or when; a path may repeat them.
 IDENTIFYING = (
     "PatientID",
@@ -172,19 +172,30 @@ def _dicom(place: Path, entry: Entry, limits: Limits, identities: set[str], prob
     from radiotrace.imaging.dicom import headers  # here, because it needs pydicom
 
     header = headers.dataset(place, limits, with_pixels=False)
+    start = _end_of_header(header)
     for key in IDENTIFYING:
         _add_words(str(header.get(key) or ""), identities)
     if "SOPClassUID" not in header:
         return None  # a DICOMDIR
     instance = headers.described(header, entry.path, "", limits)
-    if instance.kind in ("image", "segmentation") and instance.syntax in UNCOMPRESSED:
+    if instance.kind in ("image", "segmentation") and instance.syntax in UNCOMPRESSED and header.filename:
         n_frames = max(len(instance.planes), 1)
         n_bits = instance.rows * instance.columns * instance.samples * n_frames * instance.bits_allocated
-        if entry.size < n_bits // 8:
-            problems.append(f"cut: {entry.size} bytes, the header declares {n_bits // 8} of pixels")
+        if entry.size < start + n_bits // 8:
+            found, expected = max(entry.size - start, 0), n_bits // 8
+            problems.append(f"cut: {found} bytes of pixels, the header declares {expected}")
     return instance
 
 
+def _end_of_header(header) -> int:
+    """Where the last element before the pixels ends; 0 where that is not known."""
+    last = header.get_item(max(header.keys())) if len(header) else None
+    where, length = getattr(last, "value_tell", 0), getattr(last, "length", 0)
+    is_known = isinstance(where, int) and isinstance(length, int) and length < UNDEFINED
+    return where + length if is_known else 0
+
+
+UNDEFINED = 0xFFFFFFFF  # a length
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
