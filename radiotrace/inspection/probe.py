@@ -26,17 +26,17 @@ PNG_END, JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
 MODES = {"1": "1 bit", "L": "grey", "P": "palette", "I;16": "grey, 16 bits", "I;16B": "grey, 16 bits"}
 # DICOM's own attributes that say who is shown, or when; a path may repeat them.
 IDENTIFYING = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "AccessionNumber",
-    "StudyID",
-    "StudyDate",
-    "SeriesDate",
-    "AcquisitionDate",
-    "ContentDate",
-    "InstitutionName",
-    "ReferringPhysicianName",
+    0x00100020,  # PatientID
+    0x00100010,  # PatientName
+    0x00100030,  # PatientBirthDate
+    0x00080050,  # AccessionNumber
+    0x00200010,  # StudyID
+    0x00080020,  # StudyDate
+    0x00080021,  # SeriesDate
+    0x00080022,  # AcquisitionDate
+    0x00080023,  # ContentDate
+    0x00080080,  # InstitutionName
+    0x00080090,  # ReferringPhysicianName
 )
 WORD_LETTERS_MIN = 2
 
@@ -68,7 +68,9 @@ def _one(root: str, entry: Entry, limits: Limits, with_dicom: bool, identities: 
     instance = None
     try:
         if kind == kinds.DICOM:
-            instance = _dicom(place, entry, limits, identities, problems) if with_dicom else None
+            if with_dicom:
+                is_deflated = DEFLATED in head[: kinds.HEAD_BYTES]
+                instance = _dicom(place, entry, limits, is_deflated, identities, problems)
         elif kind in kinds.VOLUMES:
             shape, problems = _volume(place, kind, head, tail, entry.size)
             shapes = (shape,) if shape else ()
@@ -168,13 +170,23 @@ def _array(file) -> Shape:
     return Shape(tuple(shape), values=dtype.name)
 
 
-def _dicom(place: Path, entry: Entry, limits: Limits, identities: set[str], problems: list[str]):
-    from radiotrace.imaging.dicom import headers  # here, because it needs pydicom
+def _dicom(
+    place: Path, entry: Entry, limits: Limits, is_deflated: bool, identities: set[str], problems: list[str]
+):
+    import pydicom  # here, because it need not be there
+    from pydicom import config
 
-    header = headers.dataset(place, limits, with_pixels=False)
+    from radiotrace.imaging.dicom import headers
+
+    config.settings.reading_validation_mode = config.IGNORE  # it takes half of the time, and only warns
+    header = None
+    if not is_deflated:
+        header = pydicom.dcmread(place, stop_before_pixels=True, force=True)
+    if header is None or "TransferSyntaxUID" not in header.file_meta:
+        header = headers.dataset(place, limits, with_pixels=False)
     start = _end_of_header(header)
-    for key in IDENTIFYING:
-        _add_words(str(header.get(key) or ""), identities)
+    for tag in IDENTIFYING:
+        _add_words(_text(header, tag), identities)
     if "SOPClassUID" not in header:
         return None  # a DICOMDIR
     instance = headers.described(header, entry.path, "", limits)
@@ -189,13 +201,25 @@ def _dicom(place: Path, entry: Entry, limits: Limits, identities: set[str], prob
 
 def _end_of_header(header) -> int:
     """Where the last element before the pixels ends; 0 where that is not known."""
-    last = header.get_item(max(header.keys())) if len(header) else None
+    tags = list(header.keys())
+    last = header.get_item(tags[-1]) if tags else None
     where, length = getattr(last, "value_tell", 0), getattr(last, "length", 0)
     is_known = isinstance(where, int) and isinstance(length, int) and length < UNDEFINED
     return where + length if is_known else 0
 
 
+def _text(header, tag: int) -> str:
+    """A value as text, converted no further than need be."""
+    if tag not in header:
+        return ""
+    value = header.get_item(tag).value
+    if isinstance(value, bytes) and value.isascii():
+        return value.decode("ascii").strip(" \0")
+    return str(header[tag].value or "")
+
+
 UNDEFINED = 0xFFFFFFFF  # a length
+DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
