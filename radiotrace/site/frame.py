@@ -36,11 +36,6 @@ HREF = re.compile(r'(\s)href="([^"]*)"')
 ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
 BODY = re.compile(r"<body\b[^>]*>(.*)</body>", re.DOTALL | re.IGNORECASE)
 HEAD = re.compile(r"</head>", re.IGNORECASE)
-# Wide tables of pages scroll by themselves: who has no mouse gets to them by the Tab key.
-SCROLLS = '<div class="scroll">'
-REACHED = '<div class="scroll" tabindex="0" role="group" aria-label="Table, which may scroll">'
-# The one header without words in the pages of the evidence is of a column whose cells are titles.
-NO_HEADER, HEADED = "<th></th>", "<td></td>"
 
 
 @dataclass(frozen=True)
@@ -175,10 +170,9 @@ def adopted(path: str, text: str, title: Markup, crumbs, leads: dict[str, str], 
     def tag(match: re.Match) -> str:
         return HREF.sub(address, match[0]) if match[0].startswith("<a ") else match[0]
 
-    whole = text.replace(SCROLLS, REACHED).replace(NO_HEADER, HEADED)
-    match = BODY.search(whole)
+    match = BODY.search(text)
     if match is None:
         raise ValueError(f"{path} has no body")
-    body = TAG.sub(tag, whole[match.start(1) : match.end(1)])
-    whole = f"{whole[: match.start(1)]}{body}{whole[match.end(1) :]}"
+    body = TAG.sub(tag, text[match.start(1) : match.end(1)])
+    whole = f"{text[: match.start(1)]}{body}{text[match.end(1) :]}"
     return Page(path, title, Markup(body), tuple(crumbs), whole)  # noqa: S704 - a page as it is
