@@ -230,8 +230,8 @@ def test_where_it_fails_is_a_few_lines_and_the_rest_is_folded(tmp_path):
     found = left.read(folder)
     assert lines_of(found, "Where does it fail?") == [
         f"It did worst on case_2 (0.25), {HOSTILE} (0.5), by Dice.",
-        "In a single case the volume of b is off by 6.5 % on average, up or down; large ones tend to come out "
-        "too small, and small ones too large.",
+        "In a single case the volume of b is off by 6.5 % on average, up or down; large ones tend to come "
+        "out too small, and small ones too large.",
         "It was not shown to notice by itself which cases it got wrong: a case that it does not flag may be "
         "wrong too.",
         "It was shown to reach 1 of 3 goals. 1 more does not count: it was decided on only after the test "
