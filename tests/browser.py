@@ -12,12 +12,13 @@ from playwright.sync_api import Page, sync_playwright
 # Width of A4 between the margins of a document's pages, in CSS pixels: 182 and 269 mm.
 PORTRAIT, LANDSCAPE = 688, 1017
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
-# What lies right of a sheet of paper, or is cut off by what it lies in; the innermost one of each.
+# What lies right of a sheet of paper, or is cut off by what it lies in.
 CUT_OFF = """(width) => [...document.querySelectorAll("body *")].filter((one) => {
     if (!one.checkVisibility() || one.closest("svg") && one.tagName !== "svg") return false;
     const box = one.getBoundingClientRect(), look = getComputedStyle(one);
     const clips = look.overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1;
-    return box.width > 0 && (box.right > width + 1 || clips) && !one.matches("pre");
+    // a line of text may end in a space that hangs over
+    return box.width > 0 && look.display !== "inline" && (box.right > width + 1 || clips);
   }).map((one) => one.outerHTML.slice(0, 90))"""
 
 

@@ -36,6 +36,8 @@ HREF = re.compile(r'(\s)href="([^"]*)"')
 ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
 BODY = re.compile(r"<body\b[^>]*>(.*)</body>", re.DOTALL | re.IGNORECASE)
 HEAD = re.compile(r"</head>", re.IGNORECASE)
+MAIN = re.compile(r"<main\b[^>]*>")
+SKIP = re.compile(r'<a class="skip"[^>]*>[^<]*</a>')
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,13 @@ class Frame:
 
 
 def in_main(body: str) -> str:
-    """A body, as the main part of its page, to which the way past the navigation leads."""
-    if re.search(r"<main\b", body):
-        return f'<span id="rt-content" tabindex="-1"></span>{body}'
+    """A body, as the main part of its page, to which the way past the navigation leads.
+
+    A page that has a main part of its own has a way to it, too, which would be a second one here.
+    """
+    if match := MAIN.search(body):
+        start = SKIP.sub("", body[: match.end()])
+        return f'{start}<span id="rt-content" tabindex="-1"></span>{body[match.end() :]}'
     return f'<main id="rt-content" tabindex="-1">{body}</main>'
 
 
