@@ -27,6 +27,7 @@ from radiotrace.evidence.design import (
     written_for,
 )
 from radiotrace.evidence.design.controls import SOFTWARE, STUDY
+from radiotrace.evidence.pages import release_status
 from radiotrace.evidence.trace import matrix, scope, tests
 from radiotrace.learning import members
 from radiotrace.pipeline import dvcfile, openings, params, runs, stage, study, tasks
@@ -265,11 +266,8 @@ def said(out, traced: dict, n_models: int, misfits: list[dict]) -> None:
     errors.log(
         f"evidence: {n_models} model{'s were' if n_models != 1 else ' was'} shown this test part so far"
     )
-    errors.log(
-        f"evidence: wrote {out}/, {sum(row['status'] == 'verified' for row in rows.values())} of "
-        f"{len(rows)} requirements verified, "
-        f"release {'blocked' if traced['release_blocked'] else 'not blocked'}"
-    )
+    errors.log(f"evidence: {release_status.sentence(traced)}")
+    errors.log(f"evidence: wrote {out}/")
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,6 +1,7 @@
 """A real browser for pages, and the checks of axe-core on how accessible they are."""
 
 import importlib.util
+import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,31 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+# Width of A4 between the margins of a document's pages, in CSS pixels: 182 and 269 mm.
+PORTRAIT, LANDSCAPE = 688, 1017
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
+# What lies right of a sheet of paper, or is cut off by what it lies in.
+CUT_OFF = """(width) => [...document.querySelectorAll("body *")].filter((one) => {
+    if (!one.checkVisibility() || one.closest("svg") && one.tagName !== "svg") return false;
+    const box = one.getBoundingClientRect(), look = getComputedStyle(one);
+    const clips = look.overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1;
+    // a line of text may end in a space that hangs over
+    return box.width > 0 && look.display !== "inline" && (box.right > width + 1 || clips);
+  }).map((one) => one.outerHTML.slice(0, 90))"""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A page as it is printed.
+
+    Attributes:
+        cut_off: what is wider than the paper, the beginning of its HTML; not_hidden: what is there and should
+            not be.
+    """
+
+    n_sheets: int
+    cut_off: list[str]
+    not_hidden: list[str]
 
 
 @dataclass
@@ -30,6 +55,22 @@ class Opened:
         """Pixels by which the page is wider than a window of this width."""
         self.page.set_viewport_size({"width": width, "height": 900})
         return self.page.evaluate("document.documentElement.scrollWidth") - width
+
+    def on_paper(self, width: int, hidden: str) -> Paper:
+        """The page on paper of this width, in CSS pixels.
+
+        Args:
+            hidden: a selector of what is for screens alone.
+        """
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(media="print")
+        cut_off = self.page.evaluate(CUT_OFF, width)
+        not_hidden = self.page.eval_on_selector_all(
+            hidden, "all => all.filter(one => one.checkVisibility()).map(one => one.outerHTML.slice(0, 90))"
+        )
+        self.page.emulate_media(media="screen")
+        pdf = self.page.pdf(prefer_css_page_size=True)
+        return Paper(len(re.findall(rb"/Type /Page\b(?!s)", pdf)), cut_off, not_hidden)
 
 
 @contextmanager

@@ -7,20 +7,17 @@ import copy
 import html
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from radiotrace.evidence.design import compliance, controls
-from radiotrace.evidence.pages import documents, elements
+from radiotrace.evidence.pages import documents, elements, release_status
 from radiotrace.evidence.pages import model_card as model_card_page
-from tests import projects, submitted
+from tests import browser, projects, submitted
 
 NAMES = {"traceability", "verification", "risks", "sbom", "model_card", "compliance"}
-BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
 VOID = {"meta", "link", "br"}
 
 
@@ -288,29 +285,69 @@ def test_a_release_that_is_blocked_is_said_at_the_top_of_every_document(bundle, 
     free = documents.render(verified(bundle))
     for name in rendered:
         first = "<h2" if name.endswith(".html") else "\n## "
-        assert "Release blocked:" in blocked[name].split(first)[0]
-        assert "Release not blocked." in free[name].split(first)[0]
-        assert "Release blocked:" not in free[name].split(first)[0]
+        assert "The release is blocked:" in blocked[name].split(first)[0]
+        assert "Nothing blocks the release:" in free[name].split(first)[0]
+        assert "is blocked" not in free[name].split(first)[0]
 
 
-def test_what_blocks_the_release_is_counted(bundle):
-    free = verified(bundle)
-    free["traceability.json"]["release_blocked"] = True
-    free["traceability.json"]["requirements"]["SRS-SEG-1"]["status"] = "not verified"
-    n = len(free["traceability.json"]["requirements"])
-    assert [span.text for span in documents.why_blocked(elements.Records(free))] == [
-        f"1 of {n} requirements are not verified",
-        "0 gaps in all",
+def test_every_document_says_the_sentence_that_the_command_line_says(bundle):
+    waiting = {"SRS-SEG-1": "suspect"}
+    gaps = [
+        {"item": "SRS-SEG-1", "gap": "not verified: a test failed"},
+        {"item": "HAZ-1", "gap": "residual risk is not acceptable: high"},
+        {"item": "HAZ-2", "gap": "residual risk is not acceptable: high"},
     ]
+    mixed = verified(bundle)
+    mixed["traceability.json"] |= {"release_blocked": True, "gaps": gaps, "unreviewed": waiting}
+    for made in (mixed, verified(bundle)):
+        sentence = release_status.sentence(made["traceability.json"])
+        for name, text in documents.render(made).items():
+            if name.endswith(".html"):
+                assert sentence in " ".join("".join(Page(text).texts).split()), name
+            else:
+                assert sentence in re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text.replace("**", "")), name
 
 
-def test_a_release_that_a_gap_alone_blocks_is_blocked(bundle):
-    found = verified(bundle)
-    found["traceability.json"] |= {
-        "release_blocked": True,
-        "gaps": [{"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}],
-    }
-    assert [span.text for span in documents.why_blocked(elements.Records(found))] == ["1 gap in all"]
+def traced(**values) -> dict:
+    """A record 'traceability' as far as a sentence on it goes."""
+    free = {"release_blocked": True, "requirements": {}, "gaps": [], "stale": []}
+    return free | values
+
+
+def test_what_blocks_the_release_is_counted():
+    rows = {"SRS-A-1": {"status": "not verified"}, "SRS-A-2": {"status": "verified"}}
+    gaps = [
+        "not verified: a test failed",
+        "residual risk is not acceptable: high",
+        "residual risk is not acceptable: medium",
+        "the item is suspect",
+        "they ran in part only: 'make verification'",
+        "no requirement meets this need",
+    ]
+    record = traced(requirements=rows, gaps=[{"item": "X", "gap": gap} for gap in gaps], stale=["tests/a.py"])
+    assert release_status.sentence(record) == (
+        "The release is blocked: 1 of 2 requirements is not verified, 2 risks are not acceptable, the tests "
+        "did not run as a whole, 1 file changed after the tests ran, 1 item is not reviewed and 1 other gap "
+        "is open."
+    )
+    assert release_status.gaps_in_words(record) == "all 6 gaps"
+
+
+def test_a_release_that_a_risk_alone_blocks_is_blocked_by_it():
+    gap = {"item": "HAZ-1", "gap": "residual risk is not acceptable: high"}
+    assert release_status.sentence(traced(gaps=[gap])) == "The release is blocked: 1 risk is not acceptable."
+
+
+def test_a_release_that_is_blocked_without_a_reason_is_not_called_free():
+    assert release_status.sentence(traced()) == "The release is blocked: no reason is given."
+
+
+def test_a_release_that_nothing_blocks_is_left_to_people():
+    rows = {"SRS-A-1": {"status": "verified"}, "SRS-A-2": {"status": "verified"}}
+    assert release_status.sentence(traced(release_blocked=False, requirements=rows)) == (
+        "Nothing blocks the release: all 2 requirements are verified. Whether to release is for people to "
+        "decide."
+    )
 
 
 def test_drafts_are_named_until_they_are_approved(bundle):
@@ -436,39 +473,78 @@ def test_documents_stay_small(rendered, bundle):
 
 
 @pytest.fixture(scope="module")
-def opened(rendered, tmp_path_factory):
-    """A function that opens a document in a browser: the page, what it asked for, and what went wrong."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, "no browser; install Chromium or Chrome, or run 'make browser'"
-    folder = tmp_path_factory.mktemp("documents")
+def folder(rendered, tmp_path_factory):
+    """Every document as a file."""
+    made = tmp_path_factory.mktemp("documents")
     for name, text in rendered.items():
-        (folder / name).write_text(text, "utf-8")
-    requests, errors = [], []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
-        page = chromium.new_page(viewport={"width": 1280, "height": 900})
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
-        )
-        yield page, folder, requests, errors
-        chromium.close()
+        (made / name).write_text(text, "utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def shown(folder):
+    """A browser with one of them."""
+    with browser.opened(folder / "traceability.html") as opened:
+        yield opened
 
 
 @pytest.mark.slow
-def test_a_browser_shows_every_document_at_every_width_and_asks_for_nothing(opened):
-    page, folder, requests, errors = opened
+def test_a_browser_shows_every_document_at_every_width_and_asks_for_nothing(shown, folder):
     for path in sorted(folder.glob("*.html")):
-        requests.clear()
-        page.goto(path.as_uri(), wait_until="load")
-        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
-        for width in (1280, 800, 390):
-            page.set_viewport_size({"width": width, "height": 900})
-            # wide tables scroll by themselves
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path.name, width)
-    assert errors == []
+        shown.requests.clear()
+        shown.page.goto(path.as_uri(), wait_until="load")
+        assert [url for url in shown.requests if not url.startswith("data:")] == [path.as_uri()]
+        # wide tables scroll by themselves
+        assert [shown.overflow(width) for width in (1280, 800, 390)] == [0, 0, 0], path.name
+    assert shown.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_document_is_accessible(shown, folder, name):
+    shown.page.set_viewport_size({"width": 1280, "height": 900})
+    shown.page.goto((folder / f"{name}.html").as_uri(), wait_until="load")
+    assert shown.misfits() == []
+
+
+@pytest.mark.slow
+def test_on_a_phone_a_row_of_a_wide_table_is_a_block_whose_cells_say_what_they_are(shown, folder):
+    page = shown.page
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto((folder / "risks.html").as_uri(), wait_until="load")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.stack td')].every((one) => one.getBoundingClientRect().right <= 390)"
+    )
+    label = "getComputedStyle(document.querySelector('#HAZ-1 td:nth-child(2)'), '::before').content"
+    assert page.evaluate(label) == '"situation and harm: "'
+    assert shown.misfits() == []
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.evaluate(label) == "none"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_on_paper_every_column_of_a_document_is_there_and_no_navigation(shown, folder, name):
+    shown.page.goto((folder / f"{name}.html").as_uri(), wait_until="load")
+    is_wide = "A4 landscape" in (folder / f"{name}.html").read_text("utf-8")
+    paper = shown.on_paper(browser.LANDSCAPE if is_wide else browser.PORTRAIT, hidden="nav, .skip")
+    assert paper.cut_off == []
+    assert paper.not_hidden == []
+    assert paper.n_sheets > 1
+
+
+@pytest.mark.slow
+def test_the_first_key_leads_to_the_document_and_the_next_ones_to_what_scrolls(shown, folder):
+    page = shown.page
+    page.goto((folder / "traceability.html").as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().top") >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "document"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "scroll"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
 def told_on_the_card(entry: dict) -> str:

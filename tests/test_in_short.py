@@ -36,8 +36,8 @@ def test_a_release_that_is_blocked_is_said_with_its_drafts_in_the_same_line():
     state = in_short.state(record("acceptance", "cannot_say"), ["SRS-SEG-1"], is_draft=True)
     assert not state.is_good
     assert state.text == (
-        "Release blocked: of 1 performance criteria 1 are missed or undecided. Draft: not reviewed as they "
-        "stand: SRS-SEG-1; the intended use is a draft that nobody approved."
+        "The release is blocked: 1 of 1 performance criteria are missed or undecided. Draft: not reviewed as "
+        "they stand: SRS-SEG-1; the intended use is a draft that nobody approved."
     )
 
 
@@ -57,8 +57,8 @@ def test_a_criterion_met_after_the_fact_blocks():
     acceptance = record("acceptance", "met")
     acceptance["results"][0]["verdict"] = "post-hoc"
     state = in_short.state(acceptance, [], is_draft=False)
-    assert state.text.startswith(
-        "Release blocked: of 1 performance criteria 0 are missed or undecided, and 1"
+    assert state.text == (
+        "The release is blocked: 1 of 1 performance criteria are met only after the fact (post-hoc)."
     )
 
 

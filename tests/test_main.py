@@ -49,8 +49,8 @@ def test_results_show_mean_bound_and_verdict(here, capsys):
 
 def test_results_of_a_run_that_meets_everything(here, capsys):
     said = results(here, capsys, "met", release_blocked=False)
-    assert f"run {'a' * 12}, all criteria met; " in said
-    assert said.split("requirements verified, ")[1].startswith("release not blocked\nbuild/")
+    assert f"run {'a' * 12}, all criteria met\nNothing blocks the release: " in said
+    assert "Whether to release is for people to decide.\nbuild/" in said
 
 
 def test_results_of_a_run_that_does_not(here, capsys):
@@ -59,9 +59,9 @@ def test_results_of_a_run_that_does_not(here, capsys):
         for number in range(7)
     ]
     said = results(here, capsys, "cannot_say", release_blocked=True, gaps=gaps)
-    assert f"run {'a' * 12}, not all criteria met" in said
-    assert "release blocked\n  SRS-X-0: not verified: nobody ran it\n" in said
-    assert "  … and 2 more in evidence/traceability.json\n" in said
+    assert f"run {'a' * 12}, not all criteria met\nThe release is blocked: " in said
+    assert ".\n  SRS-X-0: not verified: nobody ran it\n" in said
+    assert "  … and 2 more in evidence/traceability.html, under Gaps\n" in said
 
 
 def test_results_call_undefined_what_is_undefined(here, capsys):

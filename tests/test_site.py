@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from radiotrace.commands import site as command
 from radiotrace.errors import StageError
-from radiotrace.site import build, curves, left, record_pages, single
+from radiotrace.evidence.pages import documents, release_status
+from radiotrace.site import build, curves, left, record_pages, single, summary
+from tests import browser, submitted
 
-BROWSERS = ("chromium", "google-chrome", "chromium-browser", "google-chrome-stable")
 RUN = "ab12" * 16
 HOSTILE = '<script>alert("x")</script> & \' é'
 SUMMARY = {"mean": 0.8125, "ci95_low": 0.75, "ci95_high": 0.875, "no_interval": None}
@@ -86,12 +86,15 @@ EVIDENCE = {
                 "op": ">=",
                 "threshold": 0.9,
                 "verdict": "not met",
-            }
+            },
+            {"requirement": "SRS-SEG-2", "title": "Dice of spheres", "verdict": "met"},
+            {"requirement": "SRS-SEG-3", "title": "Dice of cones", "verdict": "post-hoc"},
         ],
     },
     "traceability.json": {
         "run_id": RUN,
         "release_blocked": True,
+        "requirements": {"SRS-SEG-1": {"status": "not verified"}, "SRS-SEG-2": {"status": "verified"}},
         "gaps": [{"item": "SRS-SEG-1", "gap": "not verified: criterion not met"}],
         "stale": [],
         "a b%": {"x": 1},
@@ -198,11 +201,73 @@ def test_the_summary_answers_in_values_that_lead_to_their_records(tmp_path):
         "age, sex",
         "For spheres.",
         "Known of cubes alone.",
-        "The release is blocked.",
+        "The release is blocked: 1 of 2 requirements is not verified.",
     ):
         assert words in text
     assert 'href="evidence/verification.html#SRS-SEG-1">SRS-SEG-1</a>' in text
     assert 'href="records/metrics/gates.json.html#/n_verified">3</a>' in text
+
+
+def lines_of(left_here: left.Left, question: str) -> list[str]:
+    """Items of the answer to a clinician's question that stand open, as text."""
+    answers = dict(summary.of(left_here, "index.html", []).answers)
+    shown = re.sub(r"<details>.*?</details>", "", str(answers[question]), flags=re.DOTALL)
+    return [html.unescape(re.sub(r"<[^>]*>", "", item)) for item in re.findall(r"<li>(.*?)</li>", shown)]
+
+
+def test_where_it_fails_is_a_few_lines_and_the_rest_is_folded(tmp_path):
+    metrics = RECORDS["metrics/metrics.json"] | {
+        "volume_error_absolute_percent": {
+            "mean_of_labels": {"mean": 9.0},
+            "a": {"mean": 4.0},
+            "b": {"mean": 6.5},
+        },
+        "volume_agreement": {"b": {"slope": {"ci95_low": -0.5, "ci95_high": -0.125}}},
+        "uncertainty": {"dropout": {"auroc": {"ci95_low": 0.5}}},
+    }
+    folder = study(tmp_path)
+    write(folder / "metrics/metrics.json", json.dumps(metrics))
+    found = left.read(folder)
+    assert lines_of(found, "Where does it fail?") == [
+        f"It did worst on case_2 (0.25), {HOSTILE} (0.5), by Dice.",
+        "In a single case the volume of b is off by 6.5 % on average, up or down; large ones tend to come "
+        "out too small, and small ones too large.",
+        "It was not shown to notice by itself which cases it got wrong: a case that it does not flag may be "
+        "wrong too.",
+        "It was shown to reach 1 of 3 goals. 1 more does not count: it was decided on only after the test "
+        "cases had been looked at.",
+    ]
+    text = str(dict(summary.of(found, "index.html", []).answers)["Where does it fail?"])
+    assert "<summary>Known limits (1)</summary><ul><li>Known of cubes alone.</li></ul>" in text
+    assert "<li>Dice of cubes: not reached</li><li>Dice of cones: decided on too late (post-hoc)</li>" in text
+
+
+def test_an_uncertainty_that_finds_poor_cases_is_no_failure(tmp_path):
+    metrics = RECORDS["metrics/metrics.json"] | {"uncertainty": {"dropout": {"auroc": {"ci95_low": 0.51}}}}
+    folder = study(tmp_path)
+    write(folder / "metrics/metrics.json", json.dumps(metrics))
+    assert not any("notice by itself" in line for line in lines_of(left.read(folder), "Where does it fail?"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"), [(-0.25, 0.125, "which may be chance"), (-0.25, -0.125, "more than chance")]
+)
+def test_a_gap_of_a_group_is_told_with_what_chance_may_do(tmp_path, low, high, words):
+    group = {"gap": -0.125, "gap_simultaneous95_low": low, "gap_simultaneous95_high": high}
+    metrics = RECORDS["metrics/metrics.json"] | {"subgroups": {"site": {"a": group}}}
+    folder = study(tmp_path)
+    write(folder / "metrics/metrics.json", json.dumps(metrics))
+    assert words in str(
+        dict(summary.of(left.read(folder), "index.html", []).answers)["On whom is that known?"]
+    )
+
+
+def test_the_summary_says_of_the_release_what_the_documents_say():
+    found = left.Left(
+        {summary.TRACED: left.Record(summary.TRACED, submitted.json_of("evidence/traceability.json"), "")}
+    )
+    made = summary.of(found, "index.html", [])
+    assert made.status == release_status.sentence(submitted.json_of("evidence/traceability.json"))
 
 
 def test_names_and_texts_are_escaped_on_every_page(tmp_path):
@@ -294,28 +359,28 @@ def test_the_site_is_no_record_of_itself(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def chromium(tmp_path_factory):
+    """The browser of this file: there can be only one at a time."""
+    blank = tmp_path_factory.mktemp("blank") / "blank.html"
+    write(blank, page("Nothing yet", ""))
+    with browser.opened(blank) as shown:
+        yield shown
+
+
+@pytest.fixture(scope="module")
+def opened(chromium, tmp_path_factory):
     """A browser's page, the folder of a site and its single file, what was asked for, and what went wrong."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, "no browser; install Chromium or Chrome, or run 'make browser'"
     folder = study(tmp_path_factory.mktemp("study"))
     site = build.site(left.read(folder))
-    for name, content in site.content().items():
-        (folder / "site" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "site" / name).write_bytes(content)
+    written(site, folder / "site")
     (folder / "site.html").write_bytes(single.single(site))
-    requests, errors = [], []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
-        shown = chromium.new_page(viewport={"width": 1280, "height": 900})
-        shown.on("request", lambda request: requests.append(request.url))
-        shown.on("pageerror", lambda error: errors.append(str(error)))
-        shown.on(
-            "console",
-            lambda message: errors.append(message.text) if message.type in ("error", "warning") else None,
-        )
-        yield shown, folder, requests, errors
-        chromium.close()
+    return chromium.page, folder, chromium.requests, chromium.errors
+
+
+def written(site: build.Site, folder: Path) -> None:
+    for name, content in site.content().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 @pytest.mark.slow
@@ -372,3 +437,106 @@ def test_one_file_shows_a_page_at_a_time_whose_links_and_scripts_work(opened):
         .map((link) => link.getAttribute("href").slice(1)).filter((id) => !document.getElementById(id))"""
     assert shown.evaluate(wrong) == []
     assert errors == []
+
+
+# The submitted run in a browser, its documents as this code renders them
+
+
+@pytest.fixture(scope="module")
+def of_run(chromium, tmp_path_factory):
+    """A browser, and the folder of the site."""
+    folder = tmp_path_factory.mktemp("submitted")
+    for name in ("metrics", "evidence", "design"):
+        shutil.copytree(submitted.folder() / name, folder / name)
+    for name, stored in submitted.stored().items():
+        if name.startswith("build/report/") or name == left.TRAIN:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(stored, folder / name)
+    records = {
+        path.name: json.loads(path.read_text("utf-8")) for path in (folder / "evidence").glob("*.json")
+    }
+    for name, text in documents.render(records).items():
+        write(folder / "evidence" / name, text)
+    written(build.site(left.read(folder)), folder / "site")
+    return chromium, folder / "site"
+
+
+CASE_PAGE = "report/cases/hippocampus_330.html"
+OF_EACH_KIND = (
+    "index.html",
+    "curves.html",
+    "report/index.html",
+    CASE_PAGE,
+    "evidence/traceability.html",
+    "evidence/risks.html",
+    "records/index.html",
+    "records/metrics/metrics.json.html",
+)
+FOR_SCREENS = ".rt-links, .rt-crumbs, .rt-skip, nav, .skip, .controls"
+
+
+# axe takes half a minute for the matrix, which tests/test_documents.py has: the frame is the same
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in OF_EACH_KIND if "traceability" not in name])
+def test_a_page_of_each_kind_is_accessible(of_run, name):
+    shown, folder = of_run
+    shown.page.set_viewport_size({"width": 1280, "height": 900})
+    shown.page.goto((folder / name).as_uri(), wait_until="load")
+    assert shown.misfits() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["index.html", "curves.html", CASE_PAGE, "evidence/risks.html"])
+def test_a_page_is_accessible_on_a_phone(of_run, name):
+    shown, folder = of_run
+    shown.page.set_viewport_size({"width": 390, "height": 900})
+    shown.page.goto((folder / name).as_uri(), wait_until="load")
+    assert shown.misfits() == []
+
+
+@pytest.mark.slow
+def test_no_page_of_a_run_is_wider_than_its_window(of_run):
+    shown, folder = of_run
+    pages = sorted(path for path in folder.rglob("*.html") if path.parent.name != "cases")
+    for path in (*pages, folder / CASE_PAGE):
+        shown.page.goto(path.as_uri(), wait_until="load")
+        assert [shown.overflow(width) for width in (1280, 390)] == [0, 0], path.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_on_paper_nothing_is_cut_off_and_there_is_no_navigation(of_run, name):
+    shown, folder = of_run
+    shown.page.goto((folder / name).as_uri(), wait_until="load")
+    is_wide = "A4 landscape" in (folder / name).read_text("utf-8")
+    paper = shown.on_paper(browser.LANDSCAPE if is_wide else browser.PORTRAIT, hidden=FOR_SCREENS)
+    assert paper.cut_off == []
+    assert paper.not_hidden == []
+    assert paper.n_sheets > 0
+
+
+@pytest.mark.slow
+def test_what_is_folded_on_the_summary_is_on_paper(of_run):
+    shown, folder = of_run
+    shown.page.goto((folder / "index.html").as_uri())
+    limit = shown.page.locator(".answers details li").first
+    assert not limit.is_visible()
+    shown.page.emulate_media(media="print")
+    is_printed = limit.evaluate("one => one.getBoundingClientRect().height > 0")
+    shown.page.emulate_media(media="screen")
+    assert is_printed
+
+
+@pytest.mark.slow
+def test_slices_of_a_case_are_stepped_by_key_in_the_site_too(of_run):
+    shown, folder = of_run
+    page = shown.page
+    page.goto((folder / CASE_PAGE).as_uri())
+    before = page.inner_text("#place")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "rt-skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
+    after = page.inner_text("#place")
+    assert before != after
+    assert page.locator(".slice:visible figcaption").all_inner_texts() == [after]

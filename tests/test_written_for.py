@@ -101,7 +101,7 @@ def test_the_documents_say_at_their_top_that_design_is_of_other_data():
         "gaps": [{"item": "risks", "gap": f"{written_for.ANOTHER}: design/risks.yaml"}],
     }
     reasons = [span.text for span in documents.why_blocked(documents.Records(found))]
-    assert "design/ was written for another data set: 1 contradiction" in reasons
+    assert "design/ was written for another data set (1 contradiction)" in reasons
 
 
 TWO = {"channels": [{"name": "T2", "modality": "MRI"}, {"name": "ADC", "modality": "MRI"}]}

@@ -6,6 +6,7 @@ from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.commands.of_study import from_root, with_study
 from radiotrace.evidence.design import written_for
+from radiotrace.evidence.pages import release_status
 
 SHOWN = 5  # reasons
 
@@ -30,11 +31,9 @@ def results(args) -> None:
         for result in acceptance["results"]
     ]
     print(tables.aligned(rows))
-    statuses = [row["status"] for row in traced["requirements"].values()]
     print(
-        f"\nrun {acceptance['run_id'][:12]}, {'all' if acceptance['all_met'] else 'not all'} criteria met; "
-        f"{statuses.count('verified')} of {len(statuses)} requirements verified, "
-        f"release {'blocked' if traced['release_blocked'] else 'not blocked'}"
+        f"\nrun {acceptance['run_id'][:12]}, {'all' if acceptance['all_met'] else 'not all'} criteria met\n"
+        f"{release_status.sentence(traced)}"
     )
     gaps = traced["gaps"] if traced["release_blocked"] else []
     waiting = [
@@ -50,8 +49,8 @@ def results(args) -> None:
     for gap in gaps[:SHOWN]:
         print(with_study(f"  {gap['item']}: {gap['gap'].split(';')[0]}", args.study.place))
     if len(gaps) > SHOWN:
-        where = from_root(f"{args.evidence}/traceability.json", args.study)
-        print(f"  … and {len(gaps) - SHOWN} more in {where}")
+        where = from_root(f"{args.evidence}/traceability.html", args.study)
+        print(f"  … and {len(gaps) - SHOWN} more in {where}, under Gaps")
     if acceptance["excluded"]:
         print(
             f"{len(acceptance['excluded'])} cases were excluded: "

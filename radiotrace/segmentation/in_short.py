@@ -48,10 +48,13 @@ def state(acceptance: dict, unreviewed: Sequence[str], is_draft: bool) -> State:
     missed = [row["requirement"] for row in results if row["verdict"] not in ("met", "post-hoc")]
     late = [row["requirement"] for row in results if row["verdict"] == "post-hoc"]
     if missed or late:
-        text = (
-            f"Release blocked: of {len(results)} performance criteria {len(missed)} are missed or undecided"
-        )
-        text += f", and {len(late)} met only after the fact (post-hoc)" if late else ""
+        reasons = []
+        if missed:
+            reasons.append(f"{len(missed)} of {len(results)} performance criteria are missed or undecided")
+        if late:
+            of_all = "" if missed else f" of {len(results)} performance criteria"
+            reasons.append(f"{len(late)}{of_all} are met only after the fact (post-hoc)")
+        text = f"The release is blocked: {' and '.join(reasons)}"
     else:
         text = f"All {len(results)} performance criteria are met"
     open_texts = [f"not reviewed as they stand: {', '.join(unreviewed)}"] if unreviewed else []

@@ -36,11 +36,8 @@ HREF = re.compile(r'(\s)href="([^"]*)"')
 ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
 BODY = re.compile(r"<body\b[^>]*>(.*)</body>", re.DOTALL | re.IGNORECASE)
 HEAD = re.compile(r"</head>", re.IGNORECASE)
-# Wide tables of pages scroll by themselves: who has no mouse gets to them by the Tab key.
-SCROLLS = '<div class="scroll">'
-REACHED = '<div class="scroll" tabindex="0" role="group" aria-label="Table, which may scroll">'
-# The one header without words in the pages of the evidence is of a column whose cells are titles.
-NO_HEADER, HEADED = "<th></th>", "<td></td>"
+MAIN = re.compile(r"<main\b[^>]*>")
+SKIP = re.compile(r'<a class="skip"[^>]*>[^<]*</a>')
 
 
 @dataclass(frozen=True)
@@ -133,9 +130,13 @@ class Frame:
 
 
 def in_main(body: str) -> str:
-    """A body, as the main part of its page, to which the way past the navigation leads."""
-    if re.search(r"<main\b", body):
-        return f'<span id="rt-content" tabindex="-1"></span>{body}'
+    """A body, as the main part of its page, to which the way past the navigation leads.
+
+    A page that has a main part of its own has a way to it, too, which would be a second one here.
+    """
+    if match := MAIN.search(body):
+        start = SKIP.sub("", body[: match.end()])
+        return f'{start}<span id="rt-content" tabindex="-1"></span>{body[match.end() :]}'
     return f'<main id="rt-content" tabindex="-1">{body}</main>'
 
 
@@ -175,10 +176,9 @@ def adopted(path: str, text: str, title: Markup, crumbs, leads: dict[str, str], 
     def tag(match: re.Match) -> str:
         return HREF.sub(address, match[0]) if match[0].startswith("<a ") else match[0]
 
-    whole = text.replace(SCROLLS, REACHED).replace(NO_HEADER, HEADED)
-    match = BODY.search(whole)
+    match = BODY.search(text)
     if match is None:
         raise ValueError(f"{path} has no body")
-    body = TAG.sub(tag, whole[match.start(1) : match.end(1)])
-    whole = f"{whole[: match.start(1)]}{body}{whole[match.end(1) :]}"
+    body = TAG.sub(tag, text[match.start(1) : match.end(1)])
+    whole = f"{text[: match.start(1)]}{body}{text[match.end(1) :]}"
     return Page(path, title, Markup(body), tuple(crumbs), whole)  # noqa: S704 - a page as it is

@@ -1,7 +1,8 @@
 """The summary: what a clinician, an engineer and a reviewer ask of a run, answered from its records.
 
-Every value on it leads to its place in a record, and is what stands there: nothing is computed, only what is
-lowest among values of a record is picked. What a run did not leave is said where it would stand.
+Every value on it leads to its place in a record, and is what stands there: nothing is computed; what is
+lowest among values of a record is picked, and verdicts are counted. What a run did not leave is said where it
+would stand.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from radiotrace.evidence.pages.elements import in_words
+from radiotrace.evidence.pages import release_status
+from radiotrace.evidence.pages.elements import count_of, in_words
 from radiotrace.evidence.verify import believed
 from radiotrace.site import frame, record_pages
 from radiotrace.site.left import METRICS, TRAIN, Left
@@ -20,6 +22,7 @@ ACCEPTANCE, TRACED = "evidence/acceptance.json", "evidence/traceability.json"
 ROBUSTNESS, GATES = "metrics/robustness.json", "metrics/gates.json"
 SIGNED = "signatures/provenance.dsse.json"
 WORST = 3  # cases that a sentence names
+OFF = "volume_error_absolute_percent"
 # Of the section of train, what a reader looks for first; a task that has them not is shown without.
 RECIPE = (
     "loss",
@@ -33,6 +36,12 @@ RECIPE = (
 )
 COMPUTE = ("threads", "devices", "nodes", "precision", "numerics")
 GOOD = ("met", "verified")
+# Verdicts for who has not read what they are called.
+IN_WORDS = {
+    "not met": "not reached",
+    "post-hoc": "decided on too late (post-hoc)",
+    "cannot say": "cannot be said",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,8 @@ class Summary:
     """What the page shows; each is HTML.
 
     Attributes:
-        answers: (question, answer) for a clinician; facts: (name, value) for an engineer, for a reviewer.
+        answers: (question, answer) for a clinician.
+        blocked: whether the release is; None where no record says so. status: the same as a sentence.
     """
 
     answers: list[tuple[str, Markup]]
@@ -51,6 +61,7 @@ class Summary:
     corruptions: list[list[Markup]]
     labels: list[str]
     blocked: bool | None
+    status: str
     reasons: list[list[Markup]]
     criteria: list[list[Markup]]
     verified: list[tuple[str, Markup]]
@@ -106,7 +117,7 @@ def joined(pieces: Sequence[Any], separator: str = ", ") -> Markup:
 def of(left: Left, page: str, pages: Sequence[str]) -> Summary:
     """The summary of what a run left."""
     told = Told(left, page, pages)
-    blocked = left.value(TRACED, "release_blocked", default=left.value(GATES, "release_blocked"))
+    blocked, status = _release(left)
     return Summary(
         answers=[
             ("How good is it?", _how_good(told)),
@@ -120,7 +131,8 @@ def of(left: Left, page: str, pages: Sequence[str]) -> Summary:
         worst=_worst(told),
         corruptions=_corruptions(told),
         labels=_labels(left),
-        blocked=blocked if isinstance(blocked, bool) else None,
+        blocked=blocked,
+        status=clean(status),
         reasons=_reasons(told),
         criteria=_criteria(told),
         verified=_verified(told),
@@ -152,6 +164,23 @@ def _bullets(items: Sequence[Markup]) -> Markup:
     return Markup("<ul>{}</ul>").format(joined([Markup("<li>{}</li>").format(item) for item in items], ""))
 
 
+def _release(left: Left) -> tuple[bool | None, str]:
+    """Whether the release is blocked, and the sentence that says so everywhere."""
+    blocked = left.value(TRACED, "release_blocked", default=left.value(GATES, "release_blocked"))
+    if not isinstance(blocked, bool):
+        return None, "Whether the release is blocked is not known: there is no evidence yet."
+    if TRACED not in left.records:
+        return blocked, f"{release_status.BLOCKED if blocked else release_status.FREE}."
+    rows = _dict(left.value(TRACED, "requirements"))
+    traced = {
+        "release_blocked": blocked,
+        "requirements": {name: {"status": _dict(row).get("status")} for name, row in rows.items()},
+        "gaps": [{"gap": str(_dict(row).get("gap"))} for row in _list(left.value(TRACED, "gaps"))],
+        "stale": _list(left.value(TRACED, "stale")),
+    }
+    return blocked, release_status.sentence(traced)
+
+
 # For a clinician
 
 
@@ -175,15 +204,31 @@ def _how_good(told: Told) -> Markup:
         return Markup("Not known: the run has no metrics yet.")
     parts = []
     for label in labels:
-        words = "mean of labels" if label == "mean_of_labels" else label
-        parts.append(Markup("{} {} ({})").format(words, *_mean(told, name, label)))
-    return Markup("{} of the {} part, {} cases of {} subjects: {}.").format(
-        title,
-        told.value(METRICS, "part"),
+        words = "over all labels" if label == "mean_of_labels" else f"for {label}"
+        mean, interval = _mean(told, name, label)
+        parts.append(Markup("{} {} ({})").format(mean, words, interval))
+    return Markup("On {} cases of {} subjects of the {} part, the mean {} is {}.{}").format(
         told.value(METRICS, "n_cases"),
         told.value(METRICS, "n_subjects"),
+        told.value(METRICS, "part"),
+        title,
         joined(parts, "; "),
+        _scale(told.left),
     )
+
+
+def _scale(left: Left) -> Markup:
+    """What the ends of the first measure mean, for who has never met it."""
+    row = _dict(left.value(METRICS, "measures", 0))
+    text = ""
+    if row.get("name") == "dice":
+        text = " 1 is the same outline as the reference, 0 none in common."
+    elif row.get("better") in ("larger", "smaller"):
+        text = f" {str(row['better']).capitalize()} is better."
+    means = _dict(left.value(METRICS, _measure(left)[0])).values()
+    if any(_dict(mean).get("ci95_low") is not None for mean in means):
+        text += " The interval says how far chance may have moved a mean."
+    return Markup(text)  # noqa: S704 - nothing of it is from a record but two known words
 
 
 def _mean(told: Told, name: str, label: str) -> tuple[Markup, Markup]:
@@ -196,35 +241,106 @@ def _mean(told: Told, name: str, label: str) -> tuple[Markup, Markup]:
 
 
 def _fails(told: Told) -> Markup:
+    """A few lines; what stands behind them is folded."""
+    told_first = [_worst_ones(told), _volumes(told), _unnoticed(told), _goals(told)]
+    return _bullets([line for line in told_first if line]) + _more(told)
+
+
+def _worst_ones(told: Told) -> Markup:
     name, title = _measure(told.left)
-    worst = _list(told.left.value(METRICS, "worst_cases"))[:WORST]
-    cases = [
-        Markup("{} ({})").format(
-            told.case(clean(row.get("case_id"))), told.value(METRICS, "worst_cases", number, name)
-        )
-        for number, row in enumerate(worst)
-        if isinstance(row, dict)
-    ]
-    sentence = Markup("Worst {}: {}. ").format(title, joined(cases)) if cases else Markup("")
-    missed = []
+    cases = []
+    for number, row in enumerate(_list(told.left.value(METRICS, "worst_cases"))[:WORST]):
+        if isinstance(row, dict):
+            score = told.value(METRICS, "worst_cases", number, name)
+            cases.append(Markup("{} ({})").format(told.case(clean(row.get("case_id"))), score))
+    if not cases:
+        return Markup("")
+    return Markup("It did worst on {}, by {}.").format(joined(cases), title)
+
+
+def _volumes(told: Told) -> Markup:
+    """The label whose volume is furthest off; "" of a task that measures no volumes."""
+    errors = {}
+    for label, row in _dict(told.left.value(METRICS, OFF)).items():
+        mean = _dict(row).get("mean")
+        if label != "mean_of_labels" and isinstance(mean, (int, float)):
+            errors[label] = mean
+    if not errors:
+        return Markup("")
+    label = max(errors, key=lambda name: (errors[name], name))
+    slope = _dict(told.left.value(METRICS, "volume_agreement", label, "slope"))
+    low, high = slope.get("ci95_low"), slope.get("ci95_high")
+    tends = ""
+    if isinstance(high, (int, float)) and high < 0:
+        tends = "large ones tend to come out too small, and small ones too large"
+    elif isinstance(low, (int, float)) and low > 0:
+        tends = "large ones tend to come out too large, and small ones too small"
+    end = Markup("")
+    if tends:
+        end = Markup("; {}").format(told.value(METRICS, "volume_agreement", label, "slope", text=tends))
+    return Markup("In a single case the volume of {} is off by {} % on average, up or down{}.").format(
+        clean(label), told.value(METRICS, OFF, label, "mean"), end
+    )
+
+
+def _unnoticed(told: Told) -> Markup:
+    """That no kind of uncertainty was shown to find poor cases; "" where one was, or none was tried."""
+    kinds = _dict(told.left.value(METRICS, "uncertainty"))
+    bounds = [_dict(_dict(row).get("auroc")).get("ci95_low") for row in kinds.values()]
+    if not bounds or any(isinstance(low, (int, float)) and low > 0.5 for low in bounds):
+        return Markup("")
+    text = "It was not shown to notice by itself which cases it got wrong"
+    return Markup("{}: a case that it does not flag may be wrong too.").format(
+        told.value(METRICS, "uncertainty", text=text)
+    )
+
+
+def _verdicts(told: Told) -> list[tuple[int, str, str]]:
+    """Position, title and verdict of each criterion."""
+    rows = []
     for number, row in enumerate(_list(told.left.value(ACCEPTANCE, "results"))):
-        if isinstance(row, dict) and row.get("verdict") != "met":
-            missed.append(
-                Markup("{}: {}").format(
-                    clean(row.get("title")), told.value(ACCEPTANCE, "results", number, "verdict")
-                )
-            )
+        if isinstance(row, dict):
+            rows.append((number, str(row.get("title")), str(row.get("verdict"))))
+    return rows
+
+
+def _goals(told: Told) -> Markup:
+    """How many criteria are met, and how many of the rest only look so."""
+    verdicts = [verdict for _, _, verdict in _verdicts(told)]
     if ACCEPTANCE not in told.left.records:
-        sentence += Markup("Whether criteria are met is not known: there is no evidence yet.")
-    elif missed:
-        sentence += Markup("Criteria not shown to be met: {}.").format(joined(missed, "; "))
-    else:
-        sentence += Markup("All criteria are met.")
-    limits = [
-        told.value(INTENDED, "limits", number)
-        for number in range(len(_list(told.left.value(INTENDED, "limits"))))
-    ]
-    return sentence + _bullets(limits)
+        return Markup("Whether it reached its goals is not known: there is no evidence yet.")
+    if not verdicts:
+        return Markup("No goal was set for it.")
+    goals = told.value(ACCEPTANCE, "results", text=count_of(len(verdicts), "goal"))
+    text = Markup("It was shown to reach {} of {}.").format(verdicts.count("met"), goals)
+    if n_late := verdicts.count("post-hoc"):
+        does = "does not count: it was" if n_late == 1 else "do not count: they were"
+        text += Markup(" {} more {} decided on only after the test cases had been looked at.").format(
+            n_late, does
+        )
+    return text
+
+
+def _more(told: Told) -> Markup:
+    """Each criterion that is not met, and the limits that people wrote, folded."""
+    missed = []
+    for number, title, verdict in _verdicts(told):
+        if verdict != "met":
+            words = IN_WORDS.get(verdict, verdict)
+            link = told.value(ACCEPTANCE, "results", number, "verdict", text=words)
+            missed.append(Markup("{}: {}").format(clean(title), link))
+    n_limits = len(_list(told.left.value(INTENDED, "limits")))
+    limits = [told.value(INTENDED, "limits", number) for number in range(n_limits)]
+    parts = Markup("")
+    if limits:
+        parts += _folded(f"Known limits ({n_limits})", limits)
+    if missed:
+        parts += _folded(f"Goals that it was not shown to reach ({len(missed)})", missed)
+    return parts
+
+
+def _folded(title: str, items: Sequence[Markup]) -> Markup:
+    return Markup("<details><summary>{}</summary>{}</details>").format(title, _bullets(items))
 
 
 def _whom(told: Told) -> Markup:
@@ -234,31 +350,37 @@ def _whom(told: Told) -> Markup:
     lowest = _furthest(told.left)
     if lowest is None:
         return sentence + Markup("No group could be compared with the others.")
-    attribute, group = lowest
+    is_worse, attribute, group = lowest
+    if not is_worse:
+        return sentence + Markup("No group that was compared does worse than the others.")
     place = ("subgroups", attribute, group)
-    gap = Markup("Of the groups compared, {} of {} is furthest on the worse side, by {} of {}").format(
+    gap = Markup(
+        "Of the groups that were compared, {} of {} does worst: its {} differs from the others' by {}"
+    ).format(
         clean(group),
         clean(attribute.replace("_", " ")),
-        told.value(METRICS, *place, "gap"),
         _measure(told.left)[1],
+        told.value(METRICS, *place, "gap"),
     )
-    if told.left.value(METRICS, *place, "gap_simultaneous95_low") is None:
-        return (
-            sentence
-            + gap
-            + Markup(" (no interval: {}).").format(told.value(METRICS, *place, "gap_no_interval"))
+    return sentence + gap + Markup(" ({}).").format(_chance(told, place))
+
+
+def _chance(told: Told, place: tuple[str, ...]) -> Markup:
+    """Whether a gap may be chance, by the interval that holds together with those of all others."""
+    bounds = [told.left.value(METRICS, *place, f"gap_simultaneous95_{end}") for end in ("low", "high")]
+    if not all(isinstance(bound, (int, float)) for bound in bounds):
+        return Markup("whether by chance is not known: {}").format(
+            told.value(METRICS, *place, "gap_no_interval")
         )
-    return (
-        sentence
-        + gap
-        + Markup(" (interval that holds for all gaps together: {} to {}).").format(
-            *(told.value(METRICS, *place, f"gap_simultaneous95_{end}") for end in ("low", "high"))
-        )
+    words = "which may be chance" if bounds[0] <= 0 <= bounds[1] else "which is more than chance"
+    return Markup("{}: interval {} to {}").format(
+        words, *(told.value(METRICS, *place, f"gap_simultaneous95_{end}") for end in ("low", "high"))
     )
 
 
-def _furthest(left: Left) -> tuple[str, str] | None:
-    """Attribute and group with the worst gap to the others; None where no gap is known."""
+def _furthest(left: Left) -> tuple[bool, str, str] | None:
+    """The worst gap of a group to the others: whether it is one to the worse, attribute and group; None where
+    no gap is known."""
     smaller_is_better = left.value(METRICS, "measures", 0, "better") == "smaller"
     gaps = []
     for attribute, groups in _dict(left.value(METRICS, "subgroups")).items():
@@ -266,7 +388,10 @@ def _furthest(left: Left) -> tuple[str, str] | None:
             gap = _dict(row).get("gap")
             if isinstance(gap, (int, float)):
                 gaps.append((-gap if smaller_is_better else gap, attribute, group))
-    return min(gaps)[1:] if gaps else None
+    if not gaps:
+        return None
+    gap, attribute, group = min(gaps)
+    return gap < 0, attribute, group
 
 
 def _not_for(told: Told) -> Markup:

@@ -13,9 +13,16 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from radiotrace.evidence.design import written_for
-from radiotrace.evidence.pages import compliance, model_card, risks, sbom, traceability, verification
-from radiotrace.evidence.pages.elements import Page, Records, Span, count_of, lines
+from radiotrace.evidence.pages import (
+    compliance,
+    model_card,
+    release_status,
+    risks,
+    sbom,
+    traceability,
+    verification,
+)
+from radiotrace.evidence.pages.elements import Page, Records, Span, lines
 from radiotrace.records import jcs
 
 CHAPTERS = (traceability, verification, risks, sbom, model_card, compliance)
@@ -55,7 +62,11 @@ def render(bundle: dict[str, dict]) -> dict[str, str]:
                 page=page,
                 pages=pages,
                 run_id=records["run"]["run_id"],
+                is_blocked=records["traceability"]["release_blocked"],
                 blocked=why_blocked(records),
+                gaps=release_status.gaps_in_words(records["traceability"]),
+                status=release_status,
+                verified=release_status.verified(records["traceability"]),
                 drafts=drafts(bundle),
                 cell=lambda content, page=page, as_text=as_text: as_text(content, page.name, page_by_id),
             )
@@ -76,34 +87,8 @@ def pages_by_id(pages: list[Page]) -> dict[str, str]:
 
 def why_blocked(records: Records) -> list[Span]:
     """What speaks against a release, a phrase each; [] where it is not blocked."""
-    traced = records["traceability"]
-    if not traced["release_blocked"]:
-        return []
-    reasons = []
-    for kind, noun in (("requirements", "requirements"), ("user_needs", "user needs")):
-        if n_missing := sum(row["status"] != "verified" for row in traced[kind].values()):
-            text = f"{n_missing} of {len(traced[kind])} {noun} are not verified"
-            reasons.append(records.tell(text, "traceability", kind))
-    if misfits := [gap for gap in traced["gaps"] if gap["gap"].startswith(written_for.ANOTHER)]:
-        reasons.append(
-            records.tell(
-                f"design/ was written for another data set: {count_of(len(misfits), 'contradiction')}",
-                "traceability",
-                "gaps",
-            )
-        )
-    if not records["tests"]["whole"]:
-        reasons.append(records.tell("the tests did not run as a whole", "tests", "whole"))
-    reasons += [
-        records.tell(f"{len(traced[key])} {noun}", "traceability", key)
-        for key, noun in (
-            ("stale", "files changed since the tests ran"),
-            ("unreviewed", "items are not reviewed as they stand"),
-        )
-        if traced[key]
-    ]
-    # a hazard, or a need, may be the only one
-    return [*reasons, records.tell(f"{count_of(len(traced['gaps']), 'gap')} in all", "traceability", "gaps")]
+    causes = release_status.causes(records["traceability"])
+    return [records.tell(cause.text, "traceability", cause.key) for cause in causes]
 
 
 def drafts(bundle: dict[str, dict]) -> list[Span]:

@@ -1,5 +1,5 @@
 """The traceability matrix: from each need to the verdicts on its requirements, and back from tests,
-controls and clauses. Gaps are rows."""
+controls and clauses. Gaps are rows of a table of their own."""
 
 from radiotrace.evidence.pages.elements import (
     Page,
@@ -21,7 +21,7 @@ def page(records: Records) -> Page:
         "traceability",
         "Traceability matrix",
         "From needs to requirements, risk controls, tests, negative controls and criteria, and back; of the "
-        "software, and of this study. What is missing is a row.",
+        "software, and of this study. What is missing is listed under Gaps.",
         [
             Section("needs", "User needs", (_needs(records),)),
             Section("matrix", "From requirements to verdicts", (_matrix(records),)),
