@@ -24,6 +24,7 @@ from radiotrace.commands import (
     baseline,
     compare,
     from_dicom,
+    inspect,
     members,
     monitor,
     negative_controls,
@@ -159,6 +160,7 @@ def main(argv=None) -> int:
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default or 'this one'}")
     for name, function, options in (
+        ("inspect", inspect.inspect, inspect.options),
         ("new", new.new, new.options),
         ("from-dicom", from_dicom.from_dicom, from_dicom.options),
         ("monitor", monitor.monitor, monitor.options),

@@ -202,6 +202,7 @@ WINGS = {
     "imaging": "errors records pipeline",
     "inference": "errors records imaging",
     "drawing": "statistics",
+    "inspection": "errors records imaging drawing",
     "learning": "errors records pipeline imaging statistics inference",
     "evidence": "errors records pipeline",
     "site": "errors records pipeline statistics drawing evidence",

@@ -164,7 +164,7 @@ def read(root: str, path: str, limits: Limits) -> Instance | None:
         return None  # a DICOMDIR, or no DICOM after all
     with open(place, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return _instance(header, path, digest, limits)
+    return described(header, path, digest, limits)
 
 
 def dataset(place: Path, limits: Limits, with_pixels: bool) -> FileDataset:
@@ -194,7 +194,15 @@ def dataset(place: Path, limits: Limits, with_pixels: bool) -> FileDataset:
     return FileDataset("", whole, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
 
 
-def _instance(header: FileDataset, path: str, digest: str, limits: Limits) -> Instance:
+def described(header: FileDataset, path: str, digest: str, limits: Limits) -> Instance:
+    """What a data set says, so far as it is kept.
+
+    Args:
+        digest: SHA-256 of the file; "" where nobody asks for it.
+
+    Raises:
+        Refused: it cannot be used.
+    """
     sop_class = UID(header.SOPClassUID)
     modality = _text(header, "Modality")
     kind = "other"
