@@ -207,7 +207,18 @@ def test_a_sheet_of_slices_stands_without_a_script_and_on_paper(path, medium):
     with browser.opened(path, java_script=medium == "print") as shown:
         shown.page.emulate_media(media=medium)
         assert shown.page.locator(".slice:visible").count() == slices.SHEET
+        for source in ("reference", "prediction"):
+            assert shown.page.locator(f".slice:visible path.{source}:visible").count() > 0
         assert not shown.page.is_visible(".controls")
+
+
+@pytest.mark.slow
+def test_on_paper_nothing_is_cut_off_and_nothing_is_for_screens(path):
+    with browser.opened(path) as shown:
+        paper = shown.on_paper(browser.PORTRAIT, hidden="nav, .skip, .controls")
+        assert paper.cut_off == []
+        assert paper.not_hidden == []
+        assert paper.n_sheets > 0
 
 
 @pytest.mark.slow

@@ -76,6 +76,22 @@ def dicom_tree(tmp_path_factory) -> Path:
     return tree
 
 
+def test_words_of_a_header_are_hidden_in_folders_of_volumes_and_on_the_sheet(tmp_path, capsys):
+    files = dicoms.slices()
+    with dicoms.quiet():
+        for data in files:
+            data.Modality = "<b>Secret"
+    dicoms.write(tmp_path / "data/dicom", files)
+    (tmp_path / f"data/{dicoms.PATIENT}").mkdir()
+    sitk.WriteImage(volume(), str(tmp_path / f"data/{dicoms.PATIENT}/a.nii.gz"))
+    text = "\n".join(inspected(tmp_path / "data", capsys, "--sheet", str(tmp_path / "sheet.html")))
+    assert "[name]/" in text
+    assert SECRETS.search(text) is None
+    page = (tmp_path / "sheet.html").read_text()
+    assert "DICOM ?" in page
+    assert SECRETS.search(re.sub(r"base64,[^\"]*", "", page)) is None
+
+
 @pytest.fixture(scope="module")
 def dicom_screen(dicom_tree) -> list[str]:
     found = look.at(dicom_tree)

@@ -1,6 +1,7 @@
 """Layout: which layout a folder looks like, why, and the command to go on with."""
 
 import json
+import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from radiotrace.inspection.look import Look
 
 DATASET, SUBJECTS, BIDS = "dataset.json", "cases.csv", "dataset_description.json"
 DEEPEST = 2  # folders below, in which a dataset.json is looked for
+PLAIN_MODALITY = re.compile(r"[A-Z0-9]{2,8}")
 KEYS = {"training", "channel_names", "file_ending", "labels"}  # of a data set's dataset.json
 TABLE_BYTES_MAX = 2**25
 UNLABELLED = "No name says that a file is a label map: somebody must outline what is to be learnt."
@@ -125,7 +127,9 @@ def _dicom(found: Look, path: str) -> Layout:
     words = ["python -m radiotrace from-dicom", shlex.quote(path), "--out FOLDER --name NAME"]
     if len({one.modality for one in found.series}) > 1:
         chosen = min(modalities, key=lambda name: (-modalities[name], name))
-        words.append(f"--modality {shlex.quote(chosen)}" if chosen.isalnum() else "--modality MODALITY")
+        words.append(
+            f"--modality {shlex.quote(chosen)}" if PLAIN_MODALITY.fullmatch(chosen) else "--modality MODALITY"
+        )
     steps: list[str] = []
     if n_structures := sum(len(one.structures) for one in labels):
         words.append("--label NAME=DICOM")

@@ -38,7 +38,7 @@ class Look:
         copies: files of the same bytes, each a tuple of paths.
         alike: how many files may be copies and were not compared, as they are too large together.
         repeated: paths of DICOM files whose SOPInstanceUID another file has, with other bytes.
-        identities: words that say who is shown, in small letters.
+        identities: values of headers that say who is shown, or when.
         with_dicom: whether DICOM headers were read.
     """
 

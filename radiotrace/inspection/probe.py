@@ -23,7 +23,7 @@ COMPRESSED_HEADER_BYTES = 2**16
 ARRAYS_MAX = 64  # of one npz
 LARGEST_EDGE = 2**20
 PNG_END, JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
-MODES = {"1": "1 bit", "L": "grey", "P": "palette", "I;16": "grey, 16 bits", "I;16B": "grey, 16 bits"}
+MODES = {"1": "1 bit", "L": "grey", "P": "palette", "I;16": "grey, 16 bit", "I;16B": "grey, 16 bit"}
 # DICOM's own attributes that say who is shown, or when; a path may repeat them.
 IDENTIFYING = (
     0x00100020,  # PatientID
@@ -35,10 +35,8 @@ IDENTIFYING = (
     0x00080021,  # SeriesDate
     0x00080022,  # AcquisitionDate
     0x00080023,  # ContentDate
-    0x00080080,  # InstitutionName
     0x00080090,  # ReferringPhysicianName
 )
-WORD_LETTERS_MIN = 2
 
 
 def read(root: str, entries: Sequence[Entry], limits: Limits, with_dicom: bool) -> Batch:
@@ -186,7 +184,8 @@ def _dicom(
         header = headers.dataset(place, limits, with_pixels=False)
     start = _end_of_header(header)
     for tag in IDENTIFYING:
-        _add_words(_text(header, tag), identities)
+        if value := _text(header, tag):
+            identities.add(value)
     if "SOPClassUID" not in header:
         return None  # a DICOMDIR
     instance = headers.described(header, entry.path, "", limits)
@@ -221,11 +220,3 @@ def _text(header, tag: int) -> str:
 UNDEFINED = 0xFFFFFFFF  # a length
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-
-
-def _add_words(text: str, identities: set[str]) -> None:
-    """A value, and its parts: a path may have a name without its first name."""
-    for word in (text, *text.replace("^", " ").replace("_", " ").replace("=", " ").split()):
-        plain = word.strip().casefold()
-        if len(plain) >= WORD_LETTERS_MIN:
-            identities.add(plain)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from radiotrace.errors import shown
-from radiotrace.inspection import kinds, roles
-from radiotrace.inspection.layout import Layout
+from radiotrace.inspection import identities, kinds, roles
+from radiotrace.inspection.layout import PLAIN_MODALITY, Layout
 from radiotrace.inspection.look import Look
 from radiotrace.inspection.seen import Seen, Shape
 from radiotrace.inspection.series import SeriesSeen
@@ -20,24 +20,23 @@ from radiotrace.inspection.series import SeriesSeen
 WIDTH = 100
 HEAD = 11  # columns of the name of a section
 PATH_LETTERS = 120
-VALUES_LETTERS = 17
+VALUES_LETTERS = 13
 ROWS_MAX = 12
 PROBLEMS_MAX = 16
 NAMED_MAX = 2  # paths that one problem names
-CONTAINED_LETTERS = 4  # of a word that is looked for anywhere in a name; a shorter one must be all of it
+CONTAINED_LETTERS = 4  # of a value that is looked for anywhere in a name; a shorter one must be a word of it
 ENDINGS_MAX = 6
 KIB = 1024
 NUMBERS = re.compile(r"\d+(\.\d+)?")
-PLAIN_MODALITY = re.compile(r"[A-Z0-9]{2,8}")
 
 
 class Paths:
     """Paths as they may be printed."""
 
     def __init__(self, found: Look):
-        self._identities = found.identities
-        self._short = {word for word in self._identities if len(word) < CONTAINED_LETTERS}
-        self._long = sorted(self._identities - self._short)
+        plain = {identities.plain(value) for value in found.identities}
+        self._values = sorted(value for value in plain if len(value) >= CONTAINED_LETTERS)
+        self._words = identities.words(found.identities) | plain
         self._children: dict[str, list[str]] = {}
         self._paths = [entry.path for entry in found.tree.entries]
 
@@ -50,10 +49,15 @@ class Paths:
         ]
         return _short("/".join(said), letters)
 
+    def bare(self, pattern: str) -> str:
+        """A folder of several, as roles.groups names it, likewise."""
+        return shown("/".join("[name]" if self._identifies(part) else part for part in pattern.split("/")))
+
     def _identifies(self, part: str) -> bool:
-        plain = part.casefold()
-        bare = kinds.stem(plain)
-        return plain in self._short or bare in self._short or any(word in plain for word in self._long)
+        bare = identities.plain(part)
+        return not self._words.isdisjoint(identities.words([part])) or any(
+            value in bare for value in self._values
+        )
 
     def _number(self, folder: str, part: str) -> int:
         if folder not in self._children:
@@ -85,8 +89,8 @@ def lines(found: Look, layout: Layout, is_all: bool = False) -> list[str]:
     if found.of(kinds.DICOM):
         made += _section("DICOM", _dicom(found))
         made += _series(found.series, paths, rows_max)
-    made += _section("Volumes", _groups(found.of(*kinds.VOLUMES), "volumes"))
-    made += _section("Pictures", _groups(found.of(*kinds.PICTURES), "pictures"))
+    made += _section("Volumes", _groups(found.of(*kinds.VOLUMES), "volumes", paths))
+    made += _section("Pictures", _groups(found.of(*kinds.PICTURES), "pictures", paths))
     made += _section("Arrays", _arrays(found.of(*kinds.ARRAYS), paths, rows_max))
     made += _section("Problems", _problems(found, layout, paths, is_all))
     made += _section("Next", list(layout.steps))
@@ -175,7 +179,7 @@ def _dicom(found: Look) -> list[str]:
     studies = {one.study for one in found.instances}
     by_modality: dict[str, list[SeriesSeen]] = defaultdict(list)
     for one in found.series:
-        by_modality[_modality(one)].append(one)
+        by_modality[modality(one)].append(one)
     parts = [
         f"{name} {_many(len(members), 'series')} of {_range([one.planes for one in members])} slices"
         for name, members in sorted(by_modality.items())
@@ -200,7 +204,8 @@ def _dicom(found: Look) -> list[str]:
     return texts
 
 
-def _modality(one: SeriesSeen) -> str:
+def modality(one: SeriesSeen) -> str:
+    """As DICOM has it; "?" where it is no such word."""
     return one.modality if PLAIN_MODALITY.fullmatch(one.modality) else "?"
 
 
@@ -217,7 +222,7 @@ def _series(series: Sequence[SeriesSeen], paths: Paths, rows_max: int) -> list[s
     for one in series[:rows_max]:
         size = " x ".join(str(count) for count in one.size)
         row = (
-            f"{_uid(one.series):6} {_uid(one.study):6} {_modality(one):4} {one.text_letters:4} {size:>15}  "
+            f"{_uid(one.series):6} {_uid(one.study):6} {modality(one):4} {one.text_letters:4} {size:>15}  "
             f"{_mm(one.spacing_mm):20} {_geometry(one):9} "
         )
         folder = PurePosixPath(paths.shown(one.path, WIDTH)).parent.as_posix()
@@ -244,19 +249,19 @@ def _mm(spacing: Sequence[float]) -> str:
     return " x ".join(f"{length:.3g}" for length in spacing)
 
 
-def _groups(files: Sequence[Seen], word: str) -> list[str]:
+def _groups(files: Sequence[Seen], word: str, paths: Paths) -> list[str]:
     """A row for each sort of files, and what their names say of labels."""
     if not files:
         return []
-    header = f" {'files':>6}         {'folder, end of name':23} {'size':22} {'spacing mm':17} values"
+    header = f" {'files':>6}         {'folder, end of name':19} {'size':22} {'spacing mm':17} values"
     rows, notes = [], []
     for group in roles.groups(files):
         shapes = [one.shapes[0] for one in group.files if one.shapes]
         role = "labels" if group.is_label else ""
-        name = _short(shown(group.name), 23)
+        name = _short(paths.bare(group.name), 19)
         columns = f"{_sizes(shapes):22} {_spacings(shapes):17} {_values(shapes)}"
-        rows.append(f" {len(group.files):6,} {role:7} {name:23} {columns}")
-        notes += _notes(group, shapes)
+        rows.append(f" {len(group.files):6,} {role:7} {name:19} {columns}")
+        notes += _notes(group, shapes, _short(paths.bare(group.name), 30))
     labels = [one for one in files if roles.is_label(one.path)]
     if labels:
         pairs = f"{roles.paired(files):,} bear the name of an image"
@@ -268,15 +273,15 @@ def _groups(files: Sequence[Seen], word: str) -> list[str]:
     return [header, *rows, *notes]
 
 
-def _notes(group: roles.Group, shapes: Sequence[Shape]) -> list[str]:
+def _notes(group: roles.Group, shapes: Sequence[Shape], name: str) -> list[str]:
     notes = []
     spacings = {tuple(f"{length:.3g}" for length in shape.spacing_mm) for shape in shapes}
     if len(spacings) > 1:
-        notes.append(f"{_short(shown(group.name), 30)}: {len(spacings)} different spacings")
+        notes.append(f"{name}: {len(spacings)} different spacings")
     if n_deep := sum(len(shape.size) > 3 for shape in shapes):
-        notes.append(f"{_short(shown(group.name), 30)}: {n_deep} have more than three axes")
+        notes.append(f"{name}: {n_deep} have more than three axes")
     if group.is_label and (n_float := sum(shape.values.startswith("float") for shape in shapes)):
-        notes.append(f"{_short(shown(group.name), 30)}: {n_float} label maps have values of floating point")
+        notes.append(f"{name}: {n_float} label maps have values of floating point")
     return notes
 
 
@@ -347,7 +352,7 @@ def _problems(found: Look, layout: Layout, paths: Paths, is_all: bool) -> list[s
 
 
 def _problem(alike: Sequence[tuple[str, str]], is_all: bool) -> str:
-    text, places = alike[0][0], [where for _, where in alike if where]
+    text, places = alike[0][0], list(dict.fromkeys(where for _, where in alike if where))
     named = places if is_all else places[:NAMED_MAX]
     more = f" and {len(places) - len(named):,} more" if len(places) > len(named) else ""
     count = f"{len(alike):,} x " if len(alike) > 1 else ""

@@ -50,7 +50,7 @@ class Batch:
     """Of several files.
 
     Attributes:
-        identities: words that headers have for who is shown and when; never printed, but looked for in paths.
+        identities: values of headers that say who is shown, or when; never printed, but looked for in paths.
     """
 
     seen: tuple[Seen, ...] = ()

@@ -18,7 +18,7 @@ from radiotrace.imaging.dicom.child import Limits, Refused
 from radiotrace.inspection import kinds, roles
 from radiotrace.inspection.crew import Crew
 from radiotrace.inspection.look import Look
-from radiotrace.inspection.screen import WIDTH, Paths
+from radiotrace.inspection.screen import WIDTH, Paths, modality
 from radiotrace.inspection.tiles import EDGE, Tile
 
 CASES_MAX = 48
@@ -92,7 +92,7 @@ def cases_of(found: Look) -> list[Case]:
             )
     for series in found.series:
         if series.shown is not None:
-            caption = _caption(f"DICOM {series.modality}", series.size, series.spacing_mm)
+            caption = _caption(f"DICOM {modality(series)}", series.size, series.spacing_mm)
             cases.append(Case(series.path, caption, ("of_dicom", root, *series.shown, LIMITS)))
     return sorted(cases, key=lambda case: case.path)
 
