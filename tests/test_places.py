@@ -161,7 +161,14 @@ def test_an_interrupt_while_torch_is_imported_is_one_message(tmp_path):
     )
     command = [sys.executable, "-m", "stages.segmentation.train", "--params", "params.yaml"]
     surroundings = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - ignored under nohup
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("train: interrupted. 'dvc repro' runs this stage again")
     assert "Traceback" not in done.stderr
