@@ -167,7 +167,7 @@ def test_an_interrupt_while_torch_is_imported_is_one_message(tmp_path):
         env=surroundings,
         capture_output=True,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - ignored under nohup
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert done.returncode == 1
     assert done.stderr.startswith("train: interrupted. 'dvc repro' runs this stage again")
