@@ -367,12 +367,12 @@ def _whom(told: Told) -> Markup:
 
 def _chance(told: Told, place: tuple[str, ...]) -> Markup:
     """Whether a gap may be chance, by the interval that holds together with those of all others."""
-    bounds = [told.left.value(METRICS, *place, f"gap_simultaneous95_{end}") for end in ("low", "high")]
-    if not all(isinstance(bound, (int, float)) for bound in bounds):
+    low, high = (told.left.value(METRICS, *place, f"gap_simultaneous95_{end}") for end in ("low", "high"))
+    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
         return Markup("whether by chance is not known: {}").format(
             told.value(METRICS, *place, "gap_no_interval")
         )
-    words = "which may be chance" if bounds[0] <= 0 <= bounds[1] else "which is more than chance"
+    words = "which may be chance" if low <= 0 <= high else "which is more than chance"
     return Markup("{}: interval {} to {}").format(
         words, *(told.value(METRICS, *place, f"gap_simultaneous95_{end}") for end in ("low", "high"))
     )
