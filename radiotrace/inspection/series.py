@@ -5,7 +5,7 @@ Runs in a process of its own, as a hostile series may have any number of kinds o
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from radiotrace.imaging.dicom import pixels, stacks
 from radiotrace.imaging.dicom.headers import Instance
@@ -71,25 +71,23 @@ def described(instances: Sequence[Instance]) -> SeriesSeen:
         size, spacing = stack.grid.size_voxels, stack.grid.spacing_mm
         middle = stack.planes[len(stack.planes) // 2]
         chosen = next(one for one in once if one.path == middle.path), middle.frame
-    return SeriesSeen(
-        series=first.series,
-        study=first.study,
-        modality=first.modality,
-        text_letters=len(first.description),
-        files=len(once),
-        planes=len(planes),
+    return replace(
+        _of_headers(once, tuple(faults)),
         size=tuple(size),
         spacing_mm=tuple(spacing),
         volumes=len(found.stacks),
         localisers=found.localisers,
-        faults=tuple(faults),
-        path=first.path,
         shown=chosen if pixels.fault(chosen[0]) is None else None,
     )
 
 
 def unknown(instances: Sequence[Instance], reason: str) -> SeriesSeen:
     """Of a series that no process could describe."""
+    return _of_headers(instances, (reason,))
+
+
+def _of_headers(instances: Sequence[Instance], faults: tuple[str, ...]) -> SeriesSeen:
+    """What headers say without a look at how planes lie: no volume."""
     first = instances[0]
     return SeriesSeen(
         series=first.series,
@@ -102,7 +100,7 @@ def unknown(instances: Sequence[Instance], reason: str) -> SeriesSeen:
         spacing_mm=(),
         volumes=0,
         localisers=0,
-        faults=(reason,),
+        faults=faults,
         path=first.path,
         shown=None,
     )
