@@ -82,8 +82,9 @@ def test_one_pair_of_percentiles_holds_for_all_channels():
 
 
 def test_percentiles_by_name_must_name_the_channels():
-    assert channels.percentile_faults((T2, ADC), {"ADC": [0, 100], "T2": [0, 100]}) == []
-    (fault,) = channels.percentile_faults((T2, ADC), {"T2": [0, 100], "DWI": [0, 100]})
+    parameter, alike = "train.clip_percentiles", "two numbers"
+    assert channels.faults_of_names((T2, ADC), parameter, {"ADC": [0, 100], "T2": [0, 100]}, alike) == []
+    (fault,) = channels.faults_of_names((T2, ADC), parameter, {"T2": [0, 100], "DWI": [0, 100]}, alike)
     assert fault.startswith(
         "train.clip_percentiles: found T2, DWI, expected the channels of the data set, T2, ADC"
     )

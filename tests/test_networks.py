@@ -168,7 +168,8 @@ def test_dropout_is_of_the_lowest_level(name, image):
     [layer] = [module for module in network.modules() if isinstance(module, dropout.ChannelDropout)]
     layer.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
     network(torch.zeros(1, 1, 32, 48, 64))
-    assert seen == [(1, 64, *(edge // architecture.multiple(spec(name, levels=4)) for edge in (32, 48, 64)))]
+    steps = architecture.multiple(spec(name, levels=4))
+    assert seen == [(1, 64, *(edge // step for edge, step in zip((32, 48, 64), steps, strict=True)))]
 
 
 @every_network
@@ -288,13 +289,14 @@ def test_the_lowest_level_is_smaller_by_the_multiple(name):
         if isinstance(layer, torch.nn.Conv3d):
             layer.register_forward_hook(lambda layer, inputs, output: edges.append(tuple(output.shape[2:])))
     with torch.no_grad():
-        network(torch.zeros(1, 1, *(architecture.multiple(asked) * edge for edge in (2, 3, 4))))
+        edges_zyx = (step * edge for step, edge in zip(architecture.multiple(asked), (2, 3, 4), strict=True))
+        network(torch.zeros(1, 1, *edges_zyx))
     assert min(edges) == (2, 3, 4)
 
 
 @pytest.mark.parametrize(("levels", "expected"), [(3, 4), (4, 8), (5, 16)])
 def test_each_level_but_the_first_halves(levels, expected):
-    assert architecture.multiple(spec("dynunet", levels)) == expected
+    assert architecture.multiple(spec("dynunet", levels)) == (expected,) * 3
 
 
 @pytest.mark.parametrize("name", SHUFFLES)
@@ -459,3 +461,70 @@ def test_a_name_that_leads_elsewhere_is_refused():
 def test_params_yaml_may_name_every_network_and_no_other():
     schema = json.loads((records.SCHEMAS / "params_segmentation.schema.json").read_text("utf-8"))
     assert sorted(schema["properties"]["train"]["properties"]["network"]["enum"]) == list(architecture.NAMES)
+
+
+# Strides and kernels of an axis
+
+FLAT_BELOW = {"strides": ((2, 2, 1), (2, 2, 2)), "kernels": ((3, 3, 1), (3, 3, 1), (3, 3, 3))}
+
+
+def test_strides_halve_the_axes_that_they_say():
+    asked = spec("dynunet", **FLAT_BELOW)
+    assert architecture.multiple(asked) == (2, 4, 4)
+    network = architecture.build(asked, seed=0)
+    shapes = []
+    architecture.lowest(network, asked).register_forward_hook(
+        lambda _module, _inputs, output: shapes.append(tuple(output.shape[2:]))
+    )
+    assert network.eval()(torch.zeros(1, 1, 6, 16, 20)).shape == (1, 3, 6, 16, 20)
+    assert shapes == [(3, 4, 5)]
+
+
+def test_a_kernel_of_one_along_an_axis_does_not_look_along_it():
+    asked = spec("dynunet", strides=((2, 2, 1), (2, 2, 1)), kernels=((3, 3, 1),) * 3)
+    network = architecture.build(asked, seed=0).eval()
+    image = torch.randn(1, 1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv3d)]
+    kernels = {module.kernel_size[0] for module in convolutions}
+    assert kernels == {1}
+    assert network(image).shape == (1, 3, 3, 16, 16)
+
+
+def test_usual_strides_and_kernels_are_those_that_nobody_says():
+    said = spec("dynunet", strides=((2, 2, 2),) * 2, kernels=((3, 3, 3),) * 3)
+    one, other = (state.of(architecture.build(asked, seed=0)) for asked in (spec("dynunet"), said))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_unet_takes_strides_and_no_kernels():
+    asked = spec("unet", strides=((2, 2, 1), (2, 2, 2)))
+    network = architecture.build(asked, seed=0).eval()
+    assert network(torch.zeros(1, 1, 6, 16, 20)).shape == (1, 3, 6, 16, 20)
+    assert architecture.faults(dataclasses.replace(asked, kernels=((3, 3, 3),) * 3)) == [
+        "train.network: found unet, expected one of dynunet for train.kernels"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "fault"),
+    [
+        ("segresnet", {"strides": ((2, 2, 1), (2, 2, 2))}, "expected one of dynunet, unet for train.strides"),
+        ("dynunet", {"strides": ((2, 2, 2),)}, "train.strides: found 1, expected 2 for 3 levels"),
+        ("dynunet", {"kernels": ((3, 3, 3),)}, "train.kernels: found 1, expected 3 for 3 levels"),
+        ("dynunet", {"strides": ((1, 1, 1), (2, 2, 2))}, "expected that each level halves an axis"),
+        (
+            "dynunet",
+            {"strides": ((2, 2, 2), (2, 2, 2)), "one_slice": True},
+            "train.strides: expected 1 along z everywhere for patches of one slice",
+        ),
+        (
+            "dynunet",
+            {"strides": ((2, 2, 1), (2, 2, 2)), "upsampling": "pixelshuffle"},
+            "train.upsampling: found pixelshuffle, expected transposed for train.strides",
+        ),
+    ],
+)
+def test_strides_and_kernels_that_do_not_fit_are_faults(name, changes, fault):
+    (found,) = architecture.faults(spec(name, **changes))
+    assert fault in found

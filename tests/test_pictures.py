@@ -110,7 +110,7 @@ def test_one_slice_has_the_same_gradient_in_bf16(shape, kind):
 def test_the_released_file_of_one_slice_computes_what_torch_computes():
     spec = dataclasses.replace(SPEC, image_channels=2)
     network = architecture.build(spec, seed=0).eval()
-    content = onnx_model.export(network, 4, 20, channels=2, one_slice=True)
+    content = onnx_model.export(network, (1, 4, 4), 20, channels=2, one_slice=True)
     image = noise(2, 2, 1, 20, 24)
     with torch.no_grad():
         assert torch.allclose(onnx_model.network(content, 1)(image), network(image), atol=1e-4)

@@ -204,6 +204,7 @@ WINGS = {
     "drawing": "statistics",
     "inspection": "errors records imaging drawing",
     "learning": "errors records pipeline imaging statistics inference",
+    "planning": "errors records pipeline imaging learning",
     "evidence": "errors records pipeline",
     "site": "errors records pipeline statistics drawing evidence",
     "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",

@@ -9,18 +9,24 @@ import pytest
 from radiotrace import __main__ as command_line
 from radiotrace import records
 from radiotrace.evidence.formats import croissant
-from radiotrace.evidence.verify import derived
+from radiotrace.evidence.verify import derived, levels
 from radiotrace.imaging import checks, volumes
 from radiotrace.inference.recipe import Recipe
 from radiotrace.pipeline import params
 from radiotrace.records.preprocessing import Preprocessing
-from radiotrace.segmentation.verification import rederive
+from radiotrace.segmentation.verification import balanced, rederive
 from tests import phantoms, pipelines
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deterministic")]
 
 PICTURES = {"patch_voxels": [16, 20, 1], "window_voxels": [32, 32, 1]}
 CLIPPED = {"T2": [0, 100], "ADC": [0.5, 99.5]}
+THICK = {
+    "strides": [[2, 2, 1], [2, 2, 2]],
+    "kernels": [[3, 3, 1], [3, 3, 3], [3, 3, 3]],
+    "patch_voxels": [16, 20, 8],
+    "normalise_by": "labels",
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +49,18 @@ def pictures(tmp_path_factory):
     return folder
 
 
-STUDIES = pytest.mark.parametrize("study", ["two_channels", "pictures"])
+@pytest.fixture(scope="module")
+def thick(tmp_path_factory):
+    """A folder in which all stages have run with a network that halves x and y before z, on images that are
+    normalised by the labelled voxels."""
+    folder = tmp_path_factory.mktemp("thick")
+    phantoms.write_dataset(folder / "data", 10)
+    pipelines.lay_out(folder, train=THICK)
+    assert pipelines.run(folder, *pipelines.STAGES) == [0] * len(pipelines.STAGES)
+    return folder
+
+
+STUDIES = pytest.mark.parametrize("study", ["two_channels", "pictures", "thick"])
 
 
 class Sources:
@@ -241,3 +258,36 @@ def test_a_patch_of_several_slices_is_refused_for_pictures(tmp_path, capsys):
     phantoms.write_pictures(tmp_path / "data", 10)
     said = stopped(pipelines.lay_out(tmp_path), capsys, "ingest", "validate", "split", "train")
     assert "train.patch_voxels: found [16, 20, 12], expected 1 along z" in said
+
+
+# Thick slices
+
+
+def test_the_released_model_says_how_images_are_normalised_and_what_edges_are_multiples_of(thick):
+    model = records.read(thick / "build/export/model.json", "model")["preprocessing"]
+    assert model["multiple"] == [4, 4, 2]
+    assert model["intensities"].keys() == {"low", "high", "mean", "sd"}
+    network = records.read(thick / "build/train/train.json", "train")["network"]
+    assert (network["strides"], network["kernels"]) == (THICK["strides"], THICK["kernels"])
+
+
+@pytest.mark.parametrize("name", ["low", "mean"])
+def test_intensities_that_the_train_part_does_not_have_are_found(thick, name):
+    path = thick / "build/train/train.json"
+    before = path.read_bytes()
+    assert balanced.check(levels.Clone(thick)).faults == []
+    record = records.read(path, "train")
+    record["preprocessing"]["intensities"][name] += 1
+    path.chmod(0o644)
+    records.write(path, record, "train")
+    try:
+        faults = balanced.check(levels.Clone(thick)).faults
+    finally:
+        path.write_bytes(before)
+    assert any("intensities of channel" in fault for fault in faults)
+
+
+def test_intensities_that_are_missing_are_found(thick):
+    sources = Sources(thick)
+    del sources.train["preprocessing"]["intensities"]
+    assert any("normalised by" in fault for fault in rederive.trained(sources))

@@ -44,6 +44,8 @@ SETTINGS = TrainParams.of(
         "features": [4, 8, 8],
         "norm": "instance",
         "upsampling": "transposed",
+        "strides": None,
+        "kernels": None,
         "deep_supervision": None,
         "dropout": 0.25,
         "loss": "dice_ce",
@@ -55,6 +57,7 @@ SETTINGS = TrainParams.of(
         "patch_voxels": [16, 20, 12],
         "window_voxels": [32, 32, 32],
         "clip_percentiles": [0.5, 99.5],
+        "normalise_by": "image",
         "epochs": 2,
         "patience_epochs": None,
         "zero_epochs": 10,
@@ -136,7 +139,7 @@ def broken_fit(tmp_path, monkeypatch):
 
 def faults(patch, window=(16, 16, 16)) -> list[str]:
     settings = replace(SETTINGS, patch_voxels=patch, window_voxels=window, features=(4, 8, 8, 8))
-    return train.shape_faults(settings, 8)
+    return train.shape_faults(settings, (8, 8, 8))
 
 
 @pytest.mark.parametrize("patch", [(24, 24, 24), (40, 56, 40)])

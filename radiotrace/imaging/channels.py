@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from radiotrace.records.dataset import Identity
+from radiotrace.records.preprocessing import Intensities
 
 # what data sets call MRI, and what such names begin with
 MRI_NAMES = ("MR", "T1", "T2", "FLAIR", "PD", "DWI", "ADC")
@@ -24,17 +25,25 @@ class Channel:
         modality: "MRI", "CT" or "other".
         clip_percentiles: how it is normalised: lower and upper, in 0..100, that its intensities are clipped
             to, before they are brought to mean 0 and SD 1. None where no run has said so yet.
+        intensities: those of the labelled voxels that a run has learnt from, by which every image is
+            normalised; None where each is by its own.
     """
 
     name: str | None
     modality: str
     clip_percentiles: tuple[float, float] | None = None
+    intensities: Intensities | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Channel":
         """Of an entry of "channels" in a record."""
-        clip = record.get("clip_percentiles")
-        return cls(record["name"], record["modality"], None if clip is None else tuple(clip))
+        clip, found = record.get("clip_percentiles"), record.get("intensities")
+        return cls(
+            record["name"],
+            record["modality"],
+            None if clip is None else tuple(clip),
+            None if found is None else Intensities.of(found),
+        )
 
     @property
     def percentiles(self) -> tuple[float, float]:
@@ -48,6 +57,8 @@ class Channel:
         values: dict[str, Any] = {"name": self.name, "modality": self.modality}
         if self.clip_percentiles is not None:
             values["clip_percentiles"] = list(self.clip_percentiles)
+        if self.intensities is not None:
+            values["intensities"] = self.intensities.record()
         return values
 
 
@@ -70,26 +81,41 @@ def of_dataset(about: Identity) -> tuple[Channel, ...]:
     return tuple(Channel(row.name, row.modality) for row in about.channels)
 
 
-def percentile_faults(channels: Sequence[Channel], asked) -> list[str]:
-    """Where train.clip_percentiles does not fit the channels.
+def faults_of_names(channels: Sequence[Channel], parameter: str, asked, alike: str) -> list[str]:
+    """Where a parameter that may say something of each channel does not fit the channels.
 
     Args:
-        asked: a pair for all of them, or name -> pair.
+        asked: a value for all of them, or name -> value.
+        alike: what a value for all of them is.
     """
     names = [channel.name for channel in channels]
     if not isinstance(asked, Mapping) or sorted(asked) == sorted(map(str, names)):
         return []
     return [
-        f"train.clip_percentiles: found {', '.join(asked)}, expected the channels of the data set, "
-        f"{', '.join(map(str, names))}; or two numbers for all of them"
+        f"{parameter}: found {', '.join(asked)}, expected the channels of the data set, "
+        f"{', '.join(map(str, names))}; or {alike} for all of them"
     ]
 
 
-def normalised(channels: Sequence[Channel], asked) -> tuple[Channel, ...]:
-    """The channels with the percentiles that train.clip_percentiles asks for; see `percentile_faults`."""
-    if not isinstance(asked, Mapping):
-        return tuple(replace(channel, clip_percentiles=tuple(asked)) for channel in channels)
-    return tuple(replace(channel, clip_percentiles=tuple(asked[channel.name])) for channel in channels)
+def of_each(channels: Sequence[Channel], asked) -> list[Any]:
+    """What a parameter asks of each channel; see `faults_of_names`."""
+    return [asked[channel.name] if isinstance(asked, Mapping) else asked for channel in channels]
+
+
+def normalised(
+    channels: Sequence[Channel], percentiles, intensities: Sequence[Intensities | None] | None = None
+) -> tuple[Channel, ...]:
+    """The channels, with how each is normalised.
+
+    Args:
+        percentiles: train.clip_percentiles.
+        intensities: of each channel; None where all are normalised by each image's own.
+    """
+    found = intensities or [None] * len(channels)
+    return tuple(
+        replace(channel, clip_percentiles=tuple(clip), intensities=of_labels)
+        for channel, clip, of_labels in zip(channels, of_each(channels, percentiles), found, strict=True)
+    )
 
 
 def unlike(found: Sequence[Channel], expected: Sequence[Channel]) -> list[str]:

@@ -6,18 +6,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from radiotrace.imaging.channels import Channel
+from radiotrace.records.preprocessing import Intensities
 
 
-def normalise(array_zyx: np.ndarray, clip_percentiles: tuple[float, float]) -> np.ndarray:
-    """Clips to two percentiles of the volume, then shifts and scales to mean 0 and SD 1.
+def normalise(
+    array_zyx: np.ndarray, clip_percentiles: tuple[float, float], intensities: Intensities | None = None
+) -> np.ndarray:
+    """Clips to two percentiles of the volume, then shifts and scales to mean 0 and SD 1; where intensities
+    are given, by these in the place of the volume's own.
 
     Args:
         array_zyx: any real type, finite.
         clip_percentiles: lower and upper, in 0..100.
 
     Returns:
-        float32, same shape; all zeros for a constant volume.
+        float32, same shape; all zeros for a constant volume that is normalised by its own.
     """
+    if intensities:
+        clipped = np.clip(array_zyx.astype(np.float64), intensities.low, intensities.high)
+        return ((clipped - intensities.mean) / intensities.sd).astype(np.float32)
     values = array_zyx.astype(np.float64)  # float64: scales up to 1e6 lose digits in float32 sums
     values = np.clip(values, *np.percentile(values, clip_percentiles))
     if values.min() == values.max():  # their mean may differ from them in the last digit, and their SD from 0
@@ -26,10 +33,10 @@ def normalise(array_zyx: np.ndarray, clip_percentiles: tuple[float, float]) -> n
 
 
 def normalise_channels(values_czyx: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
-    """Each channel by itself, as its clip_percentiles say: (c, z, y, x) float32."""
+    """Each channel by itself, as it says: (c, z, y, x) float32."""
     return np.stack(
         [
-            normalise(array_zyx, channel.percentiles)
+            normalise(array_zyx, channel.percentiles, channel.intensities)
             for array_zyx, channel in zip(values_czyx, channels, strict=True)
         ]
     )

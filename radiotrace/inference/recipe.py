@@ -25,7 +25,8 @@ class Recipe:
         patch_voxels: edges of what the network was trained on, and the least that goes through it; 1 along z
             where it takes a slice at a time.
         window_voxels: largest edges that go through it in one pass.
-        multiple: what every edge but that of one slice must be a multiple of.
+        multiple: what every edge but that of one slice must be a multiple of; three numbers along x, y, z
+            where they differ.
         logit_offsets: of each label, background first, that balance volumes; None where the run had none.
     """
 
@@ -34,8 +35,16 @@ class Recipe:
     channels: tuple[Channel, ...]
     patch_voxels: tuple[int, int, int]
     window_voxels: tuple[int, int, int]
-    multiple: int
+    multiple: int | tuple[int, int, int]
     logit_offsets: tuple[float, ...] | None = None
+
+    @property
+    def multiple_zyx(self) -> tuple[int, int, int]:
+        """What each edge must be a multiple of, z, y, x."""
+        if isinstance(self.multiple, int):
+            return self.multiple, self.multiple, self.multiple
+        x, y, z = self.multiple
+        return z, y, x
 
     @classmethod
     def of(cls, preprocessing: Preprocessing) -> "Recipe":
@@ -44,20 +53,27 @@ class Recipe:
         Of one channel it has clip_percentiles in the place of channels, and does not say its name.
         """
         if preprocessing.channels is None:
-            channels = normalised((named(None),), preprocessing.clip_percentiles)
+            channels = normalised((named(None),), preprocessing.clip_percentiles, [preprocessing.intensities])
         else:
             channels = tuple(Channel(**vars(row)) for row in preprocessing.channels)
         return picked(cls, preprocessing, channels=channels)
 
     def preprocessing(self) -> Preprocessing:
         """As records have it: with clip_percentiles in the place of one channel."""
-        channel_fields = {"clip_percentiles": None, "channels": None} | of_channels(self.channels)
+        nothing = {"clip_percentiles": None, "intensities": None, "channels": None}
+        channel_fields = nothing | of_channels(self.channels)
         return picked(Preprocessing, self, **channel_fields)
+
+
+def multiple_of(zyx: tuple[int, int, int]) -> int | tuple[int, int, int]:
+    """As a recipe has it, of what each edge must be a multiple of, z, y, x."""
+    z, y, x = zyx
+    return z if x == y == z else (x, y, z)
 
 
 def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     """The fields of Preprocessing that say something of channels: of one, how it is normalised and not what
     it is."""
     if len(channels) == 1:
-        return {"clip_percentiles": channels[0].percentiles}
+        return {"clip_percentiles": channels[0].percentiles, "intensities": channels[0].intensities}
     return {"channels": tuple(NormalisedChannel(**vars(channel)) for channel in channels)}

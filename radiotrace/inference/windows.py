@@ -97,13 +97,13 @@ def window(shape_zyx, recipe: Recipe) -> list[int]:
     training: norms over a sample then see as much of the empty ground around a small image as they have
     learnt from. A network that takes a slice at a time gets one.
     """
-    step = recipe.multiple
     return [
         1 if patch == 1 else max(patch, min(limit, -(-edge // step) * step))
-        for limit, patch, edge in zip(
+        for limit, patch, edge, step in zip(
             volumes.to_zyx(recipe.window_voxels),
             volumes.to_zyx(recipe.patch_voxels),
             shape_zyx,
+            recipe.multiple_zyx,
             strict=True,
         )
     ]

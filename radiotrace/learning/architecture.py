@@ -47,9 +47,10 @@ def named(name: str) -> Architecture:
 def build(spec: NetworkSpec, seed: int) -> nn.Module:
     """A freshly initialised network.
 
-    Takes (n, image_channels, z, y, x); every axis a multiple of `multiple(spec)`, or z == 1 where it takes a
-    slice at a time. Gives logits (n, labels, z, y, x) in evaluation mode, and (n, heads, labels, z, y, x),
-    all at full resolution, in training mode. A sample's logits do not depend on the others.
+    Takes (n, image_channels, z, y, x); every axis a multiple of what `multiple(spec)` says, and z == 1 where
+    it takes a slice at a time. Gives logits (n, labels, z, y, x) in evaluation mode, and
+    (n, heads, labels, z, y, x), all at full resolution, in training mode. A sample's logits do not depend on
+    the others.
 
     Args:
         seed: decides the initial weights.
@@ -96,8 +97,7 @@ def faults(spec: NetworkSpec) -> list[str]:
         faults.append(f"train.features: found {listed}, expected multiples of {GROUPS} for norm group")
     if spec.upsampling != "transposed" and not architecture.shuffles:
         faults.append(f"train.upsampling: found {spec.upsampling}, expected transposed for {name}")
-    if spec.one_slice:
-        faults += _one_slice_faults(spec, architecture)
+    faults += _axis_faults(spec, architecture)
     heads_max = architecture.heads_max(levels)
     if spec.deep_supervision is not None and spec.deep_supervision > heads_max:
         most = f"{heads_max} at most for {levels} levels" if architecture.heads else f"0 for {name}"
@@ -105,26 +105,39 @@ def faults(spec: NetworkSpec) -> list[str]:
     return faults
 
 
-def _one_slice_faults(spec: NetworkSpec, architecture: Architecture) -> list[str]:
-    """What a network that takes a slice at a time cannot have."""
-    faults = []
-    if not architecture.takes_one_slice:
-        able = ", ".join(name for name in NAMES if named(name).takes_one_slice)
-        faults.append(
-            f"train.network: found {spec.name}, expected one of {able} for patches of one slice "
-            "(train.patch_voxels)"
-        )
-    if spec.upsampling != "transposed":
-        faults.append(
-            f"train.upsampling: found {spec.upsampling}, expected transposed for patches of one slice"
-        )
+def _axis_faults(spec: NetworkSpec, architecture: Architecture) -> list[str]:
+    """What a network that does not treat every axis alike cannot have."""
+    faults, levels = [], len(spec.features)
+    asking = {
+        "patches of one slice (train.patch_voxels)": (spec.one_slice, "takes_strides"),
+        "train.strides": (spec.strides is not None, "takes_strides"),
+        "train.kernels": (spec.kernels is not None, "takes_kernels"),
+    }
+    asked = [what for what, (is_asked, _) in asking.items() if is_asked]
+    for what in asked:
+        takes = asking[what][1]
+        if not getattr(architecture, takes):
+            able = ", ".join(name for name in NAMES if getattr(named(name), takes))
+            faults.append(f"train.network: found {spec.name}, expected one of {able} for {what}")
+    if asked and spec.upsampling != "transposed":
+        faults.append(f"train.upsampling: found {spec.upsampling}, expected transposed for {asked[0]}")
+    for name, found, expected in (("strides", spec.strides, levels - 1), ("kernels", spec.kernels, levels)):
+        if found is not None and len(found) != expected:
+            faults.append(
+                f"train.{name}: found {len(found)}, expected {expected} for {levels} levels"
+                + (": one for each level after the first" if name == "strides" else "")
+            )
+        if found is not None and spec.one_slice and any(edges[2] != 1 for edges in found):
+            faults.append(f"train.{name}: expected 1 along z everywhere for patches of one slice")
+    if any(set(strides) == {1} for strides in spec.strides or ()):
+        faults.append("train.strides: found 1, 1, 1, expected that each level halves an axis at least")
     return faults
 
 
-def multiple(spec: NetworkSpec) -> int:
-    """What each axis of an input must be a multiple of, in voxels: by how much the lowest level is smaller.
-    Not z of one slice."""
-    return named(spec.name).multiple(spec.features)
+def multiple(spec: NetworkSpec) -> tuple[int, int, int]:
+    """What each axis of an input must be a multiple of, in voxels, z, y, x: by how much the lowest level is
+    smaller."""
+    return named(spec.name).multiple(spec)
 
 
 def body(network: nn.Module) -> nn.Module:
@@ -138,9 +151,12 @@ def lowest(network: nn.Module, spec: NetworkSpec) -> nn.Module:
 
 
 def levels(spec: NetworkSpec) -> range:
-    """The levels that a network has features of: level n has 1/2^n of the full resolution along every
-    axis."""
-    return range(named(spec.name).first_level, multiple(spec).bit_length())
+    """The levels that a network has features of. Each halves every axis of the one before, or those that its
+    strides say."""
+    architecture = named(spec.name)
+    if spec.strides is not None:
+        return range(architecture.first_level, len(spec.features))
+    return range(architecture.first_level, max(multiple(spec)).bit_length())
 
 
 def level(network: nn.Module, spec: NetworkSpec, number: int) -> nn.Module:

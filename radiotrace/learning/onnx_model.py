@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -11,18 +12,22 @@ import torch
 
 
 def export(
-    network: torch.nn.Module, multiple: int, opset: int, channels: int = 1, one_slice: bool = False
+    network: torch.nn.Module,
+    multiple_zyx: Sequence[int],
+    opset: int,
+    channels: int = 1,
+    one_slice: bool = False,
 ) -> bytes:
     """The network in evaluation mode as ONNX, with free n, z, y, x.
 
     Two exports of the same weights are the same bytes, wherever the repository lies.
 
     Args:
-        multiple: what z, y, x must be multiples of.
+        multiple_zyx: what z, y, x must be multiples of.
         channels: of the images that it takes.
         one_slice: whether it takes a slice at a time; z is 1 then, and not free.
     """
-    edges = [multiple * number for number in (2, 3, 4)]
+    edges = [step * number for step, number in zip(multiple_zyx, (2, 3, 4), strict=True)]
     free = dict.fromkeys((0, 2, 3, 4), torch.export.Dim.DYNAMIC)
     if one_slice:
         edges[0] = 1

@@ -14,17 +14,36 @@ Percentiles = tuple[Percentile, Percentile]
 # 1 along z: a slice at a time.
 Edge = Annotated[int, Rule(anyOf=[{"const": 1}, {"minimum": 8}])]
 Edges = tuple[Edge, Edge, Edge]
+# What an edge must be a multiple of; three along x, y, z where they differ.
+Multiple = CountFrom1 | tuple[CountFrom1, CountFrom1, CountFrom1]
 ChannelName = Annotated[str, Rule(minLength=1, maxLength=64)]
 Modality = Literal["MRI", "CT", "other"]
 
 
 @dataclass(frozen=True)
+class Intensities(Record):
+    """What a channel has in the labelled voxels of the cases that a network has learnt from.
+
+    Attributes:
+        low, high: percentiles, to which every image is clipped.
+        mean, sd: after that; every image is shifted and scaled by them.
+    """
+
+    low: float
+    high: float
+    mean: float
+    sd: Annotated[float, Rule(exclusiveMinimum=0)]
+
+
+@dataclass(frozen=True)
 class NormalisedChannel(Record):
-    """A channel, and how it is normalised."""
+    """A channel, and how it is normalised: by percentiles, mean and SD of each image, or where intensities
+    are there, by these."""
 
     name: ChannelName
     modality: Modality
     clip_percentiles: Percentiles
+    intensities: Intensities | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,7 @@ class Preprocessing(Record):
     Attributes:
         spacing_mm: of the grid that the network sees; null keeps that of each image.
         clip_percentiles: of the one channel.
+        intensities: of the one channel, there where it is normalised by them.
         channels: in the order in which the network takes them, and how each is normalised; there where there
             are several, in the place of clip_percentiles.
         logit_offsets: of each label, background first; there where volumes were balanced.
@@ -45,7 +65,8 @@ class Preprocessing(Record):
     spacing_mm: SpacingMm | None
     patch_voxels: Edges
     window_voxels: Edges
-    multiple: CountFrom1
+    multiple: Multiple
     clip_percentiles: Percentiles | None = None
+    intensities: Intensities | None = None
     channels: Annotated[tuple[NormalisedChannel, ...], Rule(minItems=2, maxItems=16)] | None = None
     logit_offsets: Annotated[tuple[float, ...], Rule(minItems=2)] | None = None

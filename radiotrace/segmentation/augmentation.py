@@ -18,7 +18,7 @@ class Settings:
     """How much a patch is varied: train.augmentation of params.yaml, where each value is explained."""
 
     affine_share: float
-    rotation_degrees: float
+    rotation_degrees: float | tuple[float, float, float]
     scale_min: float
     scale_max: float
     shift_voxels: float
@@ -76,7 +76,8 @@ def _centre(sample, patch_zyx, settings, rng) -> np.ndarray:
 def _matrix(settings, spacing_zyx, patch_zyx, rng) -> np.ndarray:
     """Linear map from patch offsets to image offsets, both in voxels: a rotation and a scaling in mm."""
     matrix = np.eye(3)
-    angles = np.deg2rad(rng.uniform(-1, 1, 3) * settings.rotation_degrees)
+    most = settings.rotation_degrees
+    angles = np.deg2rad(rng.uniform(-1, 1, 3) * (volumes.to_zyx(most) if isinstance(most, tuple) else most))
     if patch_zyx[0] == 1:
         angles[1:] = 0
     for axis, angle in enumerate(angles):

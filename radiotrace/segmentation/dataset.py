@@ -40,11 +40,8 @@ def read(folder, entry: Case, channels: Sequence[Channel]) -> Sample:
     Args:
         channels: of the recipe, as many as the case has.
     """
-    *of_channels, label_map = (
-        volumes.read_canonical(Path(folder) / known(source.volume), known(source.volume_sha256))
-        for source in entry.sources
-    )
-    image, label = Image.of(of_channels, channels), torch.from_numpy(volumes.array_zyx(label_map))
+    image, label_zyx = read_volumes(folder, entry, channels)
+    label = torch.from_numpy(label_zyx)
     return Sample(
         entry.case_id,
         torch.from_numpy(intensity.normalise_channels(image.values_czyx, channels)),
@@ -52,6 +49,15 @@ def read(folder, entry: Case, channels: Sequence[Channel]) -> Sample:
         foreground(label, entry.case_id),
         volumes.to_zyx(image.grid.spacing_mm),
     )
+
+
+def read_volumes(folder, entry: Case, channels: Sequence[Channel]) -> tuple[Image, np.ndarray]:
+    """The image of a case, its intensities as they are, and its label map (z, y, x)."""
+    *of_channels, label_map = (
+        volumes.read_canonical(Path(folder) / known(source.volume), known(source.volume_sha256))
+        for source in entry.sources
+    )
+    return Image.of(of_channels, channels), volumes.array_zyx(label_map)
 
 
 def foreground(label_zyx: torch.Tensor, case_id: str) -> list[torch.Tensor]:

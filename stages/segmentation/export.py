@@ -43,7 +43,7 @@ def main(args):
     network = architecture.build(spec, seed=0)
     state.load(network, load_file(args.weights))
     content = onnx_model.export(
-        network, prepared.multiple, settings.opset, spec.image_channels, spec.one_slice
+        network, prepared.multiple_zyx, settings.opset, spec.image_channels, spec.one_slice
     )
     exported = onnx_model.network(content, settings.threads)
 

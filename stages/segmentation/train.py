@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from radiotrace.pipeline import stage
@@ -27,38 +28,46 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, parts
 from radiotrace.inference import windows
-from radiotrace.inference.recipe import Recipe
+from radiotrace.inference.recipe import Recipe, multiple_of
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
 from radiotrace.pipeline import params, runs
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.network import NetworkSpec
+from radiotrace.records.preprocessing import Intensities
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.split import Split
 from radiotrace.records.train import Epoch, InEffect, LearntCases, TrainingRun
 from radiotrace.records.typed import picked
-from radiotrace.segmentation import augmentation, balance, dataset, learner, losses
+from radiotrace.segmentation import augmentation, balance, dataset, intensities, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
 
 
-def shape_faults(settings: TrainParams, step: int) -> list[str]:
-    """What a network that halves every axis cannot take: patch and window must be multiples of `step`; or of
-    one slice, both of them.
+def shape_faults(settings: TrainParams, multiple_zyx: tuple[int, int, int]) -> list[str]:
+    """What a network that halves axes cannot take: patch and window must be multiples of this; or of one
+    slice, both of them.
 
     Two voxels must be left at the lowest level, or instance norm has nothing to normalise; three in training,
     because oneDNN's bf16 weight gradient of a convolution over two is wrong (torch 2.13, measured in
     tests/test_numerics.py).
     """
-    n_axes = 2 if takes_one_slice(settings) else 3
-    faults = [
-        f"train.{name}: found {list(edges)}, expected multiples of {step} from {least * step} on for "
-        f"{settings.network} with {len(settings.features)} levels"
-        for name, edges, least in (
-            ("patch_voxels", settings.patch_voxels, 3),
-            ("window_voxels", settings.window_voxels, 2),
-        )
-        if any(edge % step or edge < least * step for edge in edges[:n_axes])
-    ]
+    steps = multiple_zyx[::-1][: 2 if takes_one_slice(settings) else 3]
+    faults = []
+    for name, edges, least in (
+        ("patch_voxels", settings.patch_voxels, 3),
+        ("window_voxels", settings.window_voxels, 2),
+    ):
+        if any(edge % step or edge < least * step for edge, step in zip(edges, steps, strict=False)):
+            alike = len(set(steps)) == 1
+            multiples, from_on = (
+                ", ".join(str(factor * step) for step in (steps[:1] if alike else steps))
+                for factor in (1, least)
+            )
+            faults.append(
+                f"train.{name}: found {list(edges)}, expected multiples of {multiples}"
+                f"{'' if alike else ' along x, y, z'} from {from_on} on for "
+                f"{settings.network} with {len(settings.features)} levels"
+            )
     if takes_one_slice(settings) and settings.window_voxels[2] != 1:
         faults.append(
             f"train.window_voxels: found {list(settings.window_voxels)}, expected 1 along z, as "
@@ -121,17 +130,23 @@ def network_spec(settings: TrainParams, labels: int, image_channels: int = 1) ->
     )
 
 
-def recipe_of(settings: TrainParams, dataset: Dataset, spec: NetworkSpec) -> Recipe:
-    """How images are prepared for this network; `dataset` is the record."""
+def recipe_of(
+    settings: TrainParams, dataset: Dataset, spec: NetworkSpec, found: Sequence[Intensities | None]
+) -> Recipe:
+    """How images are prepared for this network; `dataset` is the record.
+
+    Args:
+        found: intensities of the labelled voxels, of each channel that is normalised by them.
+    """
     declared, canonical = channels.of_dataset(dataset.dataset), dataset.canonical
-    multiple = architecture.multiple(spec)
+    multiple_zyx = architecture.multiple(spec)
     return picked(
         Recipe,
         settings,
         orientation=canonical.orientation,
         spacing_mm=canonical.spacing_mm,
-        channels=channels.normalised(declared, settings.clip_percentiles),
-        multiple=multiple,
+        channels=channels.normalised(declared, settings.clip_percentiles, found),
+        multiple=multiple_of(multiple_zyx),
         logit_offsets=None,
     )
 
@@ -152,7 +167,10 @@ def faults(settings: TrainParams, dataset: Dataset, labels: int, cases: dict[str
     return [
         *of_network,
         *slice_faults(settings, dataset),
-        *channels.percentile_faults(declared, settings.clip_percentiles),
+        *channels.faults_of_names(
+            declared, "train.clip_percentiles", settings.clip_percentiles, "two numbers"
+        ),
+        *channels.faults_of_names(declared, "train.normalise_by", settings.normalise_by, "image or labels"),
         *losses.faults(picked(losses.Settings, settings), labels),
         *devices.faults(hardware),
         *fit.faults(fit_settings(settings), hardware, cases["train"], cases["validation"]),
@@ -202,7 +220,18 @@ def main(args):
     provenance = runs.provenance(__file__, settings.record(), args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)
     network = architecture.build(network_of, settings.seed)
-    recipe = recipe_of(settings, described, network_of)
+    recipe = recipe_of(
+        settings,
+        described,
+        network_of,
+        intensities.of_labels(
+            args.volumes,
+            entries["train"],
+            channels.of_dataset(described.dataset),
+            settings.normalise_by,
+            settings.clip_percentiles,
+        ),
+    )
     cases = {
         part: learner.cases(args.volumes, entries[part], recipe.channels, settings.cache_mb)
         for part in entries

@@ -122,5 +122,5 @@ ARCHITECTURE = Architecture(
     lowest=lambda network, levels: network.encoder[-1],
     level=level,
     levels_min=3,
-    multiple=stride,
+    multiple=lambda spec: (stride(spec.features),) * 3,
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from monai.networks.utils import pixelshuffle
@@ -14,7 +15,7 @@ from radiotrace.records.network import NetworkSpec
 
 Network = TypeVar("Network", bound=nn.Module)  # the class that a file of this folder builds
 
-POOLING = 2  # each level after the first halves every axis
+POOLING = 2  # each level after the first halves every axis, unless its strides say otherwise
 GROUPS = 8  # of group norm
 
 
@@ -91,9 +92,11 @@ NORMS = {
 }
 
 
-def halved(features: Sequence[int]) -> int:
-    """By how much the lowest level is smaller where every level after the first halves each axis."""
-    return POOLING ** (len(features) - 1)
+def by_strides(spec: NetworkSpec) -> tuple[int, int, int]:
+    """By how much the lowest level is smaller, along z, y, x."""
+    strides = np.array([spec.stride_zyx(level) for level in range(len(spec.features))])
+    z, y, x = strides.prod(axis=0).tolist()
+    return z, y, x
 
 
 def no_faults(features: Sequence[int]) -> list[str]:
@@ -116,8 +119,9 @@ class Architecture(Generic[Network]):
         heads: heads of deep supervision where the spec does not say; heads_max: number of levels -> most that
             it can.
         shuffles: whether it may upsample by pixelshuffle.
-        takes_one_slice: whether it can be built for a slice at a time.
-        multiple: features -> what each axis of an input must be a multiple of, in voxels.
+        takes_strides: whether each level may have strides of its own, and it a slice at a time.
+        takes_kernels: whether each level may have kernels of its own.
+        multiple: spec -> what each axis of an input must be a multiple of, in voxels, z, y, x.
         faults: features -> what it cannot take of them.
     """
 
@@ -129,8 +133,9 @@ class Architecture(Generic[Network]):
     heads: int = 0
     heads_max: Callable[[int], int] = lambda levels: 0
     shuffles: bool = False
-    takes_one_slice: bool = False
-    multiple: Callable[[Sequence[int]], int] = halved
+    takes_strides: bool = False
+    takes_kernels: bool = False
+    multiple: Callable[[NetworkSpec], tuple[int, int, int]] = by_strides
     faults: Callable[[Sequence[int]], list[str]] = no_faults
 
 

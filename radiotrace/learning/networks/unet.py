@@ -10,13 +10,13 @@ from typing import Any
 from monai.networks.nets.unet import UNet
 from torch import nn
 
-from radiotrace.learning.networks.layers import POOLING, Architecture
+from radiotrace.learning.networks.layers import Architecture
 from radiotrace.records.network import NetworkSpec
 
 
 def build(spec: NetworkSpec) -> UNet:
     """MONAI's, with two residual units a level."""
-    strides = [spec.along(POOLING)] * (len(spec.features) - 1)
+    strides = [spec.stride_zyx(level) for level in range(1, len(spec.features))]
     return UNet(
         spatial_dims=3,
         in_channels=spec.image_channels,
@@ -24,8 +24,8 @@ def build(spec: NetworkSpec) -> UNet:
         channels=spec.features,
         # a list for each level works, too
         strides=strides,  # pyright: ignore[reportArgumentType]
-        kernel_size=spec.along(3),
-        up_kernel_size=spec.along(3),
+        kernel_size=spec.kernel_zyx(0),
+        up_kernel_size=spec.kernel_zyx(0),
         num_res_units=2,
     )
 
@@ -43,5 +43,5 @@ ARCHITECTURE = Architecture(
     lowest=lambda network, levels: below(network, levels - 1),
     level=lambda network, level, levels: below(network, level),
     first_level=1,
-    takes_one_slice=True,
+    takes_strides=True,
 )

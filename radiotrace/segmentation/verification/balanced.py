@@ -11,6 +11,8 @@ from pathlib import Path
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.imaging import channels
+from radiotrace.inference.recipe import multiple_of
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.train import TrainingRun
 
@@ -24,7 +26,7 @@ def check(clone: Clone) -> Check:
 
     # here, because they take seconds to import
     from radiotrace.learning import architecture, numerics, trained
-    from radiotrace.segmentation import balance, learner
+    from radiotrace.segmentation import balance, intensities, learner
 
     root = Path(clone.root)
     train, described, split = (
@@ -38,6 +40,13 @@ def check(clone: Clone) -> Check:
     run, dataset = TrainingRun.of(train), Dataset.of(described)
     model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
     settings = run.params
+    found = intensities.of_labels(
+        root / "build/ingest/volumes",
+        entries_of(dataset, split, "train"),
+        channels.of_dataset(dataset.dataset),
+        settings.normalise_by,
+        settings.clip_percentiles,
+    )
     network = trained.ready(model, settings.threads, numerics.configure(model.numerics, settings.threads))
     recipe = dataclasses.replace(model.recipe, logit_offsets=None)
     cases = {
@@ -53,8 +62,16 @@ def check(clone: Clone) -> Check:
             for sample in balance.among(cases["validation"], cases["train"])
         )
     result = Check(5, WHAT, unlike(run.preprocessing.logit_offsets, offsets))
-    if recipe.multiple != (step := architecture.multiple(model.network)):
-        result.faults.append(f"train.json: preprocessing.multiple states {recipe.multiple}, found {step}")
+    if recipe.multiple_zyx != (step := architecture.multiple(model.network)):
+        result.faults.append(
+            f"train.json: preprocessing.multiple states {recipe.multiple}, found {multiple_of(step)}"
+        )
+    for channel, remade in zip(recipe.channels, found, strict=True):
+        if channel.intensities != remade:
+            result.faults.append(
+                f"train.json: intensities of channel {channel.name or 1} state {channel.intensities}, found "
+                f"{remade}"
+            )
     return result
 
 

@@ -36,6 +36,7 @@ def trained(sources: Sources) -> list[str]:
     """What the record of training says of its cases, labels and recipe: they are those of the split, the
     data set and its parameters."""
     train, settings = sources.train, TrainParams.of(sources.params("train")).record()
+    run = TrainingRun.of(train)
     stated = {key: train[key] for key in ("cases", "labels", "excluded", "params")}
     derived = {
         "cases": {part: sources.part(part) for part in train["cases"]},
@@ -45,10 +46,18 @@ def trained(sources: Sources) -> list[str]:
     }
     faults = differences.compared(TRAIN, stated, derived)
     declared = channels.of_dataset(Dataset.of(sources["dataset"]).dataset)
+    # what intensities are is found again at level 5 (remade.py); here, that they are there where asked for
+    found = [channel.intensities for channel in recipe.Recipe.of(run.preprocessing).channels]
+    faults += differences.compared(
+        TRAIN,
+        ["image" if each is None else "labels" for each in found],
+        channels.of_each(declared, settings["normalise_by"]),
+        "/preprocessing, normalised by",
+    )
     spec = {
         **sources["dataset"]["canonical"],
         **{key: settings[key] for key in ("patch_voxels", "window_voxels")},
-        **typed.plain(recipe.of_channels(channels.normalised(declared, settings["clip_percentiles"]))),
+        **typed.plain(recipe.of_channels(channels.normalised(declared, settings["clip_percentiles"], found))),
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"
@@ -56,7 +65,12 @@ def trained(sources: Sources) -> list[str]:
     network = {"name": settings["network"], "labels": len(train["labels"])} | {
         key: settings[key] for key in ("features", "norm", "upsampling", "dropout")
     }
-    of_data = {"image_channels": (len(declared), 1), "one_slice": (settings["patch_voxels"][2] == 1, False)}
+    of_data = {
+        "image_channels": (len(declared), 1),
+        "one_slice": (settings["patch_voxels"][2] == 1, False),
+        "strides": (settings["strides"], None),
+        "kernels": (settings["kernels"], None),
+    }
     network |= {key: None if value == usual else value for key, (value, usual) in of_data.items()}
     return faults + differences.compared(
         TRAIN, {key: train["network"].get(key) for key in network}, network, "/network"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from radiotrace.records.network import Kernels, Strides
 from radiotrace.records.preprocessing import Edges, Percentiles
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import AboveZero, Amount, Count, CountFrom1, Seed, Share
@@ -14,6 +15,12 @@ from radiotrace.records.values import AboveZero, Amount, Count, CountFrom1, Seed
 NetworkName = Annotated[str, Rule(pattern="^[a-z][a-z0-9_]*$")]
 # Name of a channel -> its own.
 PercentilesByChannel = Annotated[Mapping[str, Percentiles], Rule(minProperties=2)]
+# Whose percentiles, mean and SD an image is normalised by: its own, or those of labelled voxels.
+NormaliseBy = Literal["image", "labels"]
+NormaliseByChannel = Annotated[Mapping[str, NormaliseBy], Rule(minProperties=2)]
+
+
+Degrees = Annotated[float, Rule(minimum=0, maximum=180)]
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class AugmentationSection(Record):
     """How samples are varied."""
 
     affine_share: Share
-    rotation_degrees: Annotated[float, Rule(minimum=0, maximum=180)]
+    rotation_degrees: Degrees | tuple[Degrees, Degrees, Degrees]
     scale_min: Annotated[float, Rule(exclusiveMinimum=0, maximum=1)]
     scale_max: Annotated[float, Rule(minimum=1)]
     shift_voxels: Amount
@@ -38,6 +45,8 @@ class TrainSection(Record):
     features: Annotated[tuple[Annotated[int, Rule(minimum=4)], ...], Rule(minItems=3, maxItems=7)]
     norm: Literal["instance", "group"]
     upsampling: Literal["transposed", "pixelshuffle"]
+    strides: Annotated[tuple[Strides, ...], Rule(minItems=2, maxItems=6)] | None
+    kernels: Annotated[tuple[Kernels, ...], Rule(minItems=3, maxItems=7)] | None
     deep_supervision: Count | None
     dropout: Annotated[float, Rule(minimum=0, exclusiveMaximum=1)]
     loss: Literal["dice_ce", "dice_focal", "tversky", "focal_tversky"]
@@ -49,6 +58,7 @@ class TrainSection(Record):
     patch_voxels: Edges
     window_voxels: Edges
     clip_percentiles: Percentiles | PercentilesByChannel
+    normalise_by: NormaliseBy | NormaliseByChannel
     epochs: CountFrom1
     patience_epochs: CountFrom1 | None
     zero_epochs: CountFrom1
