@@ -18,6 +18,8 @@ import jinja2
 from ruamel.yaml import YAML
 
 from radiotrace import records
+from radiotrace.commands import own_data
+from radiotrace.commands.own_data import HIDDEN
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import undecided
 from radiotrace.evidence.verify import workflow
@@ -33,7 +35,6 @@ DRAFTS = Path(__file__).with_name("drafts")
 DRAFTED = ("intended_use", "dataset_card", "requirements", "statistical_plan")
 IGNORED = "/data\n/build/\n/.checkpoints/\n/dvc_plots/\n/execution/\n*.partial\n"
 LEDGERS = ("test_openings.jsonl", "reviews.jsonl")
-HIDDEN = shutil.ignore_patterns(".*", "__MACOSX", "Thumbs.db")
 KNOWN_MODALITIES = ("MRI", "CT")
 EDGE_STEP = 8  # voxels, of the first study's network
 PICTURE_EDGES_MAX = {"patch_voxels": 160, "window_voxels": 512}
@@ -83,24 +84,27 @@ def new(args) -> None:
             way_out="Start it there, without --study.",
         )
     first, study = Study(repository), Study(repository, f"{STUDIES}/{args.name}")
-    if faults := refused(args, study):
+    faults = refused(args, study)
+    data = own_data.looked_at(args) if Path(args.data).is_dir() else None
+    faults += data.faults if data is not None else ()
+    if faults or data is None:
         raise StageError("no study was made", faults, "Correct this, and run it again.")
     from radiotrace.imaging import formats  # here, because the other commands need no image library
 
-    declared = formats.read_declaration(args.data)
-    if not declared.identity["name"]:
+    if data.listing is None and not formats.read_declaration(data.root).identity["name"]:
         raise StageError(
             f"no study was made: {args.data}/dataset.json has no name",
             way_out="Give the data set a name there: whatever is written for these data repeats it.",
         )
     with stage.output_folder(study.folder) as folder:
-        shutil.copytree(args.data, folder / "data", ignore=HIDDEN, copy_function=shutil.copyfile)
+        data.lay_out(folder / "data")
+        declared = formats.read_declaration(folder / "data")
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
-        if is_drafted:
+        if is_drafted and not (folder / "data" / SUBJECTS_DRAFT).is_file():
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
         lay_out(first, study, declared, folder, tasks.declared(args.task))
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
-    print("\n".join(said(study, declared, is_drafted)))
+    print("\n".join([*data.said(), *said(study, declared, is_drafted)]))
 
 
 def refused(args, study: Study) -> list[str]:
@@ -411,5 +415,9 @@ def options(parser) -> None:
     parser.add_argument("name", metavar="NAME", help="of the study: small letters, digits, '_' and '-'")
     parser.add_argument("--task", default="segmentation", help="what is learnt; default: %(default)s")
     parser.add_argument(
-        "--data", required=True, metavar="FOLDER", help="with dataset.json, as README says; it is copied"
+        "--data",
+        required=True,
+        metavar="FOLDER",
+        help="with dataset.json, which is copied; or of another layout (docs/data.md), which is converted",
     )
+    own_data.options(parser)

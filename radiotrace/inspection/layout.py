@@ -1,6 +1,5 @@
 """Layout: which layout a folder looks like, why, and the command to go on with."""
 
-import json
 import re
 import shlex
 from collections import Counter
@@ -9,14 +8,14 @@ from pathlib import Path, PurePosixPath
 
 from radiotrace.errors import StageError
 from radiotrace.imaging import formats, tables
+from radiotrace.imaging.layouts import listing, which
 from radiotrace.inspection import kinds, roles
 from radiotrace.inspection.look import Look
 
-DATASET, SUBJECTS, BIDS = "dataset.json", "cases.csv", "dataset_description.json"
+DATASET, SUBJECTS, BIDS = which.DATASET, which.SUBJECTS, "dataset_description.json"
 DEEPEST = 2  # folders below, in which a dataset.json is looked for
 PLAIN_MODALITY = re.compile(r"[A-Z0-9]{2,8}")
-KEYS = {"training", "channel_names", "file_ending", "labels"}  # of a data set's dataset.json
-TABLE_BYTES_MAX = 2**25
+KEYS = which.KEYS
 UNLABELLED = "No name says that a file is a label map: somebody must outline what is to be learnt."
 LABEL_KINDS = ("segmentation", "structures")
 
@@ -59,6 +58,10 @@ def of(found: Look, path: str) -> Layout:
     volumes = found.of(*kinds.VOLUMES, *kinds.UNREAD)
     if n_dicom and 2 * n_dicom >= n_images:
         return _dicom(found, path)
+    if found.root == Path(path):
+        of_folder = which.of(found.root, [one.path for one in found.seen])
+        if of_folder.kind in which.CONVERTED:
+            return _converted(found, path, of_folder)
     if volumes and len(volumes) >= len(found.of(*kinds.PICTURES)):
         return _volumes(found)
     if n_images:
@@ -78,6 +81,9 @@ def _declared(found: Look, path: str, at: str, keys: set[str]) -> Layout:
     why = f"{at} has {', '.join(sorted(keys & KEYS))}"
     if not keys:
         name, why = "a broken dataset.json", at
+    of_folder = which.of(Path(folder), _below(found, below))
+    if of_folder.kind == which.FOUR_D:
+        return _converted(found, folder, of_folder)
     command = f"python -m radiotrace new NAME --data {shlex.quote(folder)}"
     subjects = _subjects(Path(folder) / SUBJECTS)
     try:
@@ -93,20 +99,49 @@ def _declared(found: Look, path: str, at: str, keys: set[str]) -> Layout:
     return Layout(name, f"{why}; {len(dataset.cases)} cases, labels {labels}", tuple(steps), (), subjects)
 
 
+def _below(found: Look, folder: str) -> list[str]:
+    """Paths of files, as they are named from a folder."""
+    if folder == ".":
+        return [one.path for one in found.seen]
+    start = f"{folder}/"
+    return [one.path.removeprefix(start) for one in found.seen if one.path.startswith(start)]
+
+
 def _keys(path: Path) -> set[str] | None:
     """Of an object in a JSON file; None where it is none."""
-    try:
-        if path.stat().st_size > formats.JSON_BYTES_MAX:
-            return None
-        declared = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return set(declared) if isinstance(declared, dict) else None
+    declared = which.declared_by(path.parent)
+    return set(declared) if declared is not None else None
+
+
+def _converted(found: Look, path: str, of_folder: which.Layout) -> Layout:
+    """Of a folder that `new` converts; what the files do not say, its options do."""
+    root = Path(path)
+    paths = _below(found, "." if root == found.root else root.relative_to(found.root).as_posix())
+    listed = listing.of(root, paths, of_folder, listing.Asked(name=root.name))
+    of_table = _subjects(root / SUBJECTS) if of_folder.kind in (which.TABLE, which.FOUR_D) else None
+    subjects = of_table or len({source.subject_id for source in listed.sources} - {""}) or None
+    steps: list[str] = []
+    if listed.faults and not listed.sources:
+        steps.append("Nothing of it can be learnt from as it is, as is told above.")
+        return Layout(of_folder.name, of_folder.why, tuple(steps), tuple(listed.faults), subjects)
+    if listed.faults:
+        steps.append("Correct what is told of it above; then:")
+    steps.append(" ".join(("python -m radiotrace new NAME --data", shlex.quote(path), *of_folder.options)))
+    if "--label NAME=VALUE" in of_folder.options:
+        steps.append(
+            "It converts the data. --label stands once for each label, with its value in the label maps; "
+            "without it, they are named label_1 and on."
+        )
+    if "--pixel-mm MM" in of_folder.options:
+        steps.append("--pixel-mm is how large a pixel is; without it, what the tags of the files say.")
+    if subjects is None:
+        steps.append("It drafts cases.csv; say there which images are of one person.")
+    return Layout(of_folder.name, of_folder.why, tuple(steps), tuple(listed.faults), subjects)
 
 
 def _subjects(path: Path) -> int | None:
     """How many subjects a cases.csv names; None where there is none."""
-    if not path.is_file() or path.is_symlink() or path.stat().st_size > TABLE_BYTES_MAX:
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > which.TABLE_BYTES_MAX:
         return None
     table = tables.read(path.read_bytes(), SUBJECTS, [])
     return len(set(table.subject_of.values())) if table is not None else None

@@ -10,35 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from radiotrace.imaging.formats import CHANNEL_NUMBER
+from radiotrace.imaging.layouts import names
+from radiotrace.imaging.layouts.names import LABEL_WORDS
 from radiotrace.inspection import kinds
 from radiotrace.inspection.seen import Seen
 
-LABEL_WORDS = frozenset(
-    [
-        "label",
-        "labels",
-        "labelstr",
-        "labelsts",
-        "labelsval",
-        "seg",
-        "segs",
-        "segm",
-        "segmentation",
-        "segmentations",
-        "mask",
-        "masks",
-        "gt",
-        "groundtruth",
-        "annotation",
-        "annotations",
-        "dseg",
-        "lesionseg",
-        "labelmap",
-        "labelmaps",
-        "manual",
-    ]
-)
-BREAKS = re.compile(r"[^A-Za-z0-9]+")
 DIGITS = re.compile(r"\d+")
 SUFFIX = re.compile(r"_([A-Za-z][A-Za-z0-9]{0,15})$")
 SUFFIX_SHARE = 0.2  # of the files of a folder, that end in one word
@@ -63,8 +39,7 @@ class Group:
 
 def is_label(path: str) -> bool:
     """Whether a word of a path says that it holds labels."""
-    parts = (*PurePosixPath(path).parent.parts, kinds.stem(path))
-    return any(word in LABEL_WORDS for part in parts for word in BREAKS.split(part.lower()))
+    return names.is_label(path, kinds.stem(path))
 
 
 def channel(path: str) -> str | None:

@@ -1,0 +1,178 @@
+"""Writing: the cases that were checked, in the layout that ingest reads. The same bytes every time.
+
+A volume of three axes is copied as it is; everything else is written as NIfTI. sources.csv says of each file
+that was written which one it comes from, with its SHA-256, and what was done to it.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from radiotrace import records
+from radiotrace.errors import StageError, log
+from radiotrace.imaging import content, decoding, image, volumes
+from radiotrace.imaging.content import VolumeError
+from radiotrace.imaging.image import Grid
+from radiotrace.imaging.layouts import which
+from radiotrace.imaging.layouts.checking import PROGRESS, Checked, Facts
+from radiotrace.imaging.layouts.listing import Asked, Listing
+from radiotrace.imaging.layouts.reading import Reader
+
+ENDING = ".nii.gz"
+SOURCES = "sources.csv"
+DRAFT = "cases.draft.csv"
+IDENTITY = ("description", "reference", "citation", "licence", "license", "release", "version")
+COPIED = "copied as it is"
+
+
+def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Asked) -> None:
+    """Lays out a folder of data.
+
+    Args:
+        out: a folder, empty or not there; dataset.json, cases.csv (or its draft), sources.csv, imagesTr/ and
+            labelsTr/ are written to it.
+
+    Raises:
+        StageError: a file is no longer what was checked.
+    """
+    reader = Reader(root, asked.pixel_mm, asked.is_grey)
+    rows: list[tuple[str, str, str, str]] = []
+    training = []
+    for number, facts in enumerate(checked.facts, 1):
+        try:
+            images, first = _write_images(reader, root, out, facts, checked, rows)
+            label_map = _write_label_map(reader, root, out, facts, checked, first, rows)
+        except VolumeError as error:
+            raise StageError(
+                f"{facts.source.case_id}: a file is no longer what was checked", [str(error)], "Run it again."
+            ) from None
+        training.append({"image": f"./{images[0]}", "label": f"./{label_map}"})
+        if number % PROGRESS == 0:
+            log(f"new: {number} of {len(checked.facts)} cases written")
+    declared = _declaration(listing, checked, asked, training)
+    text = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
+    records.write_bytes(out / which.DATASET, text.encode())
+    _write_subjects(out, checked.facts)
+    records.write_bytes(out / SOURCES, _table(("file", "source", "sha256", "done"), sorted(rows)))
+
+
+def _write_images(
+    reader: Reader, root: Path, out: Path, facts: Facts, checked: Checked, rows: list
+) -> tuple[list[str], sitk.Image]:
+    """The paths of the images of a case, and the first channel."""
+    source, n_channels = facts.source, len(checked.channels)
+    paths: list[str] = []
+    first = None
+    for path in source.images:
+        read = reader.image(path, _sha256(facts, path))
+        channels = read.channels
+        done = list(read.done)
+        if len(source.images) == 1 and len(channels) == 1 < n_channels:
+            channels = channels * n_channels  # grey among pictures of colour
+            done.append("grey repeated")
+        first = first if first is not None else channels[0]
+        ending = decoding.ENDINGS.search(path)
+        ending = ending[0].lower() if ending else ""
+        is_copied = read.is_as_it_was and (n_channels == 1 or ending == ENDING)
+        for channel in channels:
+            number = f"_{len(paths):04d}" if n_channels > 1 else ""
+            paths.append(f"imagesTr/{source.case_id}{number}{ending if is_copied else ENDING}")
+            if is_copied:
+                _copy(root / path, out / paths[-1], read.sha256)
+            else:
+                volumes.write(channel, out / paths[-1])
+            said = COPIED if is_copied else "; ".join((*done, "written as NIfTI"))
+            rows.append((paths[-1], path, read.sha256, said))
+    if first is None:
+        raise ValueError(f"{source.case_id} has no image")
+    return paths, first
+
+
+def _write_label_map(
+    reader: Reader, root: Path, out: Path, facts: Facts, checked: Checked, first: sitk.Image, rows: list
+) -> str:
+    source = facts.source
+    read = reader.read(source.label_map, _sha256(facts, source.label_map))
+    label_map = read.channels[0]
+    ending = decoding.ENDINGS.search(source.label_map)
+    ending = ending[0].lower() if ending else ""
+    moved = {value: checked.new_value[value] for value in facts.values if value}
+    is_whole = "integer" in label_map.GetPixelIDTypeAsString()
+    is_same = read.is_as_it_was and is_whole and all(old == new for old, new in moved.items())
+    if is_same and (len(checked.channels) == 1 or ending == ENDING):
+        path = f"labelsTr/{source.case_id}{ending}"
+        _copy(root / source.label_map, out / path, read.sha256)
+        rows.append((path, source.label_map, read.sha256, COPIED))
+        return path
+    path = f"labelsTr/{source.case_id}{ENDING}"
+    mapped = _mapped(volumes.array_zyx(label_map), facts.values, checked.new_value)
+    grid = Grid.of(first if read.colours else label_map)  # tags of a label picture may say another size
+    volumes.write(image.on(mapped, grid), out / path)
+    changed = [f"{old} to {new}" for old, new in moved.items() if old != new]
+    said = "; ".join((*read.done, *changed, "written as NIfTI"))
+    rows.append((path, source.label_map, read.sha256, said))
+    return path
+
+
+def _mapped(values_zyx: np.ndarray, values: Sequence[int], new_value: dict[int, int]) -> np.ndarray:
+    """A label map with other numbers, uint8."""
+    numbers = np.array([new_value[value] if value else 0 for value in values], np.uint8)
+    return numbers[np.searchsorted(np.array(values), values_zyx)]
+
+
+def _sha256(facts: Facts, path: str) -> str | None:
+    """That a file must have; None of one image of a file of arrays."""
+    return None if ":" in path else facts.sha256[path]
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    read = content.read(source)
+    if read.sha256 != sha256:
+        raise VolumeError(f"{source.name} was changed while it was read")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(read.data)
+
+
+def _declaration(
+    listing: Listing, checked: Checked, asked: Asked, training: list[dict[str, str]]
+) -> dict[str, Any]:
+    """dataset.json, in MSD's layout for one channel, in nnU-Net's for several."""
+    known = listing.declared
+    declared: dict[str, Any] = {"name": known.get("name") or asked.name}
+    declared |= {key: known[key] for key in IDENTITY if known.get(key)}
+    if asked.licence:
+        declared["licence"] = asked.licence
+    names = {str(number): name for number, name in enumerate(checked.channels)}
+    of_value = {0: "background", **checked.labels}
+    if len(checked.channels) == 1:
+        labels = {str(value): name for value, name in of_value.items()}
+        return declared | {"modality": names, "labels": labels, "training": training}
+    labels = {name: value for value, name in of_value.items()}
+    return declared | {"channel_names": names, "labels": labels, "file_ending": ENDING}
+
+
+def _write_subjects(out: Path, facts: Sequence[Facts]) -> None:
+    """cases.csv; where nobody says whose the images are, a draft with every case a subject of its own."""
+    is_known = all(one.source.subject_id for one in facts)
+    columns = sorted({column for one in facts for column in one.source.attributes})
+    rows = []
+    for one in facts:
+        source = one.source
+        subject = source.subject_id if is_known else source.case_id
+        rows.append((source.case_id, subject, *(source.attributes.get(column, "") for column in columns)))
+    table = _table(("case_id", "subject_id", *columns), rows)
+    records.write_bytes(out / (which.SUBJECTS if is_known else DRAFT), table)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
