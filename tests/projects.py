@@ -50,7 +50,7 @@ def run(folder, *command, check=True, **variables) -> subprocess.CompletedProces
         env={**environment(folder), **variables},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # against hanging alone: a slow machine takes six minutes for two queued experiments
     )
     if check and done.returncode:
         raise AssertionError(

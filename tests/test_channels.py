@@ -323,6 +323,11 @@ def source(number: int) -> dict:
 
 def case(number: int = 0, **of_second) -> Case:
     """An entry of two channels, with changes to the second."""
+    return case_of(number, source(10 * number + 1), source(10 * number + 2) | of_second)
+
+
+def case_of(number: int, *images: dict) -> Case:
+    """An entry of a channel for each image."""
     label_map = source(10 * number + 3) | {"label_volumes_mm3": {"1": 5.0}}
     del label_map["intensity"]
     return Case.of(
@@ -330,8 +335,8 @@ def case(number: int = 0, **of_second) -> Case:
             "case_id": f"case_{number}",
             "subject_id": f"S{number}",
             "attributes": {},
-            raw_files.IMAGE: source(10 * number + 1),
-            raw_files.FURTHER: [source(10 * number + 2) | of_second],
+            raw_files.IMAGE: images[0],
+            raw_files.FURTHER: list(images[1:]),
             raw_files.LABEL_MAP: label_map,
         }
     )
@@ -375,6 +380,23 @@ def test_two_good_channels_give_nothing():
 def test_a_finding_says_which_channel_is_at_fault(change, check, found):
     rows = [(finding.check, finding.found, finding.severity) for finding in findings(case(**change))]
     assert rows == [(check, found, "error")]
+
+
+@pytest.mark.requirement("SRS-DATA-8")
+@pytest.mark.parametrize(
+    ("names", "hashes", "n_findings"),
+    [
+        (("red", "green", "blue"), "111", 0),
+        (("red", "green", "blue"), "112", 1),
+        (("T1", "T2", "ADC"), "111", 2),
+        (("blue", "green", "red"), "111", 2),
+    ],
+)
+def test_three_equal_channels_are_a_grey_picture_where_they_are_its_colours(names, hashes, n_findings):
+    of_channels = [Channel(name, "other") for name in names]
+    images = [source(number) | {"voxels_sha256": digit * 64} for number, digit in enumerate(hashes)]
+    found = checks.case_findings(case_of(9, *images), LABELS, LIMITS, of_channels)
+    assert [one.check for one in found] == ["channel_twice"] * n_findings
 
 
 @pytest.mark.requirement("SRS-DATA-8")

@@ -13,6 +13,8 @@ from radiotrace.records.preprocessing import Intensities
 
 # what data sets call MRI, and what such names begin with
 MRI_NAMES = ("MR", "T1", "T2", "FLAIR", "PD", "DWI", "ADC")
+# the channels of a picture of colour; all three are equal where it shows nothing but grey
+COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)

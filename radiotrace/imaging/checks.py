@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from radiotrace.imaging import volumes
-from radiotrace.imaging.channels import Channel, named, of_dataset
+from radiotrace.imaging.channels import COLOURS, Channel, named, of_dataset
 from radiotrace.records.dataset import Case, Identity, ImageFile, Intensity, SourceFile, known
 from radiotrace.records.sections.validate import ValidateParams
 
@@ -80,7 +80,7 @@ def case_findings(
                 f"{of_channel}values as large as {largest:g}",
                 f"at most {FLOAT32_MAX:g}, as float32 holds them",
             )
-    findings += _apart(case_id, images, limits)
+    findings += _apart(case_id, images, tuple(channel.name for channel in channels), limits)
     grid = known(case.image.grid)
     low, high = limits.size_voxels_min, limits.size_voxels_max
     # one slice is a picture: whether all cases are pictures, set_findings says
@@ -124,10 +124,16 @@ def _grid(source: SourceFile) -> dict:
     return known(source.grid).record()
 
 
-def _apart(case_id: str, images: dict[str, ImageFile], limits: ValidateParams) -> list[Finding]:
-    """Channels of a case that lie on another grid than the first, or have the voxels of an earlier one."""
+def _apart(
+    case_id: str, images: dict[str, ImageFile], names: tuple[str | None, ...], limits: ValidateParams
+) -> list[Finding]:
+    """Channels of a case that lie on another grid than the first, or have the voxels of an earlier one.
+
+    A picture of colour that shows nothing but grey may have the same voxels three times.
+    """
     findings, name_of = [], {}
     (first_name, first), *_ = images.items()
+    is_grey = names == COLOURS and len({source.voxels_sha256 for source in images.values()}) == 1
     for name, source in images.items():
         faults = volumes.grid_faults(
             _grid(source), _grid(first), limits.grid_tolerance_mm, limits.grid_tolerance_direction
@@ -143,7 +149,7 @@ def _apart(case_id: str, images: dict[str, ImageFile], limits: ValidateParams) -
             for key, found, expected in faults
         ]
         earlier = name_of.setdefault(source.voxels_sha256, name)
-        if earlier != name:
+        if earlier != name and not is_grey:
             findings.append(
                 Finding(
                     case_id,

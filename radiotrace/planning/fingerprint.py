@@ -19,6 +19,12 @@ from radiotrace.records.dataset import Case, Dataset, FileGrid, known
 Axes = tuple[float, float, float]
 
 
+def of_axes(values: np.ndarray) -> Axes:
+    """As plain numbers."""
+    x, y, z = values.tolist()
+    return x, y, z
+
+
 @dataclass(frozen=True)
 class LabelOfCase:
     """A label in a case.
@@ -173,8 +179,9 @@ def of_label(mask_zyx: np.ndarray, spacing_mm: Sequence[float]) -> LabelOfCase:
     nearest = spacing[:2] if is_flat else spacing
     return LabelOfCase(
         len(where_xyz),
-        *(tuple((edge * spacing).tolist()) for edge in (low, high)),
-        tuple(((where_xyz.mean(0) + 0.5) / size).tolist()),
+        of_axes(low * spacing),
+        of_axes(high * spacing),
+        of_axes((where_xyz.mean(0) + 0.5) / size),
         2 * float(sitk.GetArrayViewFromImage(distance).max()) + float(nearest.min()),
         components.GetObjectCount(),
     )

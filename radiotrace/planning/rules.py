@@ -13,7 +13,7 @@ import numpy as np
 
 from radiotrace.planning import cost
 from radiotrace.planning.fingerprint import Axes, Fingerprint
-from radiotrace.records.network import NetworkSpec
+from radiotrace.records.network import Kernel, Kernels, NetworkSpec
 
 AXES = "xyz"
 # Operations a second, of a convolution network on two cores in float32 and in bf16, and on a GPU; measured
@@ -169,11 +169,16 @@ def shape_at(found: Fingerprint, spacing: np.ndarray, why: str) -> Shape:
     sizes = found.over_cases(lambda case: np.array(case.size) * np.array(case.spacing_mm) / spacing)
     sizes = np.where(found.over_cases(lambda case: case.size) == 1, 1, sizes)
     boxes = found.over_cases(lambda case: box_mm(case) / spacing)
-    size, box = (
-        tuple(max(1, math.ceil(edge - 1e-6)) for edge in np.median(edges, 0)) for edges in (sizes, boxes)
-    )
-    rounded = tuple(float(f"{edge:.4g}") for edge in spacing)
-    return Shape(rounded, size, tuple(map(min, box, size)), why)
+    x, y, z = (float(f"{edge:.4g}") for edge in spacing)
+    size = whole_voxels(np.median(sizes, 0))
+    box = whole_voxels(np.minimum(np.median(boxes, 0), size))
+    return Shape((x, y, z), size, box, why)
+
+
+def whole_voxels(edges: np.ndarray) -> tuple[int, int, int]:
+    """Edges rounded up, one voxel at least."""
+    x, y, z = (max(1, math.ceil(edge - 1e-6)) for edge in edges)
+    return x, y, z
 
 
 def box_mm(case) -> np.ndarray:
@@ -268,9 +273,10 @@ def spec_of(found: Fingerprint, planned: Plan) -> NetworkSpec:
     )
 
 
-def kernel_at(spacing: np.ndarray) -> tuple[int, int, int]:
+def kernel_at(spacing: np.ndarray) -> Kernels:
     """Edges of a kernel on voxels of these lengths."""
-    x, y, z = (3 if edge < 2 * spacing.min() else 1 for edge in spacing)
+    of_edges: list[Kernel] = [3 if edge < 2 * spacing.min() else 1 for edge in spacing]
+    x, y, z = of_edges
     return x, y, z
 
 
@@ -394,17 +400,16 @@ def of_intensities(found: Fingerprint, guesses: list[str]) -> list[Choice]:
                 f"channel {channel.name or 1} is taken for values without a unit: nobody says what it is"
             )
         by[channel.name] = "labels" if has_unit else "image"
-    alike = len(set(by.values())) == 1
-    value = next(iter(by.values())) if alike else by
+    used = sorted(set(by.values()))
     reasons = {
         "image": "values without a unit: each image by its own",
         "labels": "values with a unit: a tissue has the same in every image",
     }
+    why = reasons[used[0]] if len(used) == 1 else "each channel by what it measures"
+    value = used[0] if len(used) == 1 else by
     return [
         Choice("train", "clip_percentiles", [0.5, 99.5], "nnU-Net's"),
-        Choice(
-            "train", "normalise_by", value, reasons[value] if alike else "each channel by what it measures"
-        ),
+        Choice("train", "normalise_by", value, why),
     ]
 
 

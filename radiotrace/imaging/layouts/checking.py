@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from radiotrace.errors import log
 from radiotrace.imaging import formats, volumes
+from radiotrace.imaging.channels import COLOURS
 from radiotrace.imaging.content import VolumeError
 from radiotrace.imaging.layouts import reading
 from radiotrace.imaging.layouts.listing import Asked, Listing, Source
@@ -256,15 +257,12 @@ def _name_channels(listing: Listing, asked: Asked, seen: _Seen, made: Checked) -
     counts = Counter(facts.n_channels for facts in made.facts)
     n_channels = max(counts)
     is_colour = pictures == len(made.facts) and seen.colours["colour"] > 0
-    if is_colour and set(counts) == {1, len(reading.COLOURS)}:
+    if is_colour and set(counts) == {1, len(COLOURS)}:
         made.notes.append(
-            f"{counts[1]} pictures are grey, {counts[len(reading.COLOURS)]} of colour: the grey of the "
+            f"{counts[1]} pictures are grey, {counts[len(COLOURS)]} of colour: the grey of the "
             "former stands in each of the three channels"
         )
-        made.undecided.append(
-            "whether colour is needed: validate refuses a channel that has the voxels of another one, as "
-            "repeated grey has. --colour grey brings all pictures to grey"
-        )
+        made.undecided.append("whether colour is needed: --colour grey brings all pictures to grey")
     elif len(counts) > 1:
         usual = min(counts, key=lambda count: (-counts[count], count))
         made.faults += [
@@ -291,7 +289,7 @@ def _name_channels(listing: Listing, asked: Asked, seen: _Seen, made: Checked) -
     if given:
         made.channels = given
     elif is_colour:
-        made.channels = reading.COLOURS
+        made.channels = COLOURS
     elif pictures:
         made.channels = ("grey",)
     else:

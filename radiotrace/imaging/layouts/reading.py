@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from radiotrace.imaging import content, image, volumes
+from radiotrace.imaging.channels import COLOURS
 from radiotrace.imaging.content import VolumeError
 from radiotrace.imaging.image import Grid
 from radiotrace.imaging.layouts import names
@@ -20,7 +21,6 @@ from radiotrace.imaging.layouts import names
 ARRAY_BYTES_MAX = 2**31
 ARRAYS_MAX = 64
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-COLOURS = ("red", "green", "blue")
 SLICE_MM = 1.0
 UNKNOWN, OF_TAGS, ASKED = "unknown", "tags", "asked"  # where the size of a pixel comes from
 

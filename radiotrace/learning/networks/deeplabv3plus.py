@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from radiotrace.learning.networks.layers import Architecture
+from radiotrace.records.network import NetworkSpec
 
 STRIDE_MAX = 8  # of the encoder: 40 voxels leave 5
 # a kernel of 3 with dilation 3 spans 7 voxels; the paper's 6, 12 and 18 would see padding alone
@@ -117,10 +118,16 @@ def level(network: DeepLabV3Plus, level: int, levels: int) -> nn.Module:
     return network.decoder[1] if level == 1 else network.encoder[level]
 
 
+def multiple(spec: NetworkSpec) -> tuple[int, int, int]:
+    """The encoder's stride, along each axis."""
+    edge = stride(spec.features)
+    return edge, edge, edge
+
+
 ARCHITECTURE = Architecture(
     build=lambda spec: DeepLabV3Plus(spec.features, spec.labels, spec.image_channels),
     lowest=lambda network, levels: network.encoder[-1],
     level=level,
     levels_min=3,
-    multiple=lambda spec: (stride(spec.features),) * 3,
+    multiple=multiple,
 )

@@ -17,8 +17,8 @@ class Network(DynUNet):
 
     def get_upsamples(self) -> nn.ModuleList:
         return self.get_module_list(
-            self.filters[1:][::-1],
-            self.filters[:-1][::-1],
+            list(self.filters[1:][::-1]),
+            list(self.filters[:-1][::-1]),
             self.kernel_size[:-1][::-1],
             self.strides[1:][::-1],
             UnetUpBlock,  # pyright: ignore[reportArgumentType]
