@@ -62,6 +62,7 @@ def at(volume: sitk.Image, x, y, z) -> float:
 # Geometry
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_every_voxel_comes_out_where_it_lies_in_the_world(tmp_path):
     made, folder = converted(dicoms.write(tmp_path / "tree", dicoms.slices()), tmp_path)
     volume = only_image(made, folder)
@@ -73,6 +74,7 @@ def test_every_voxel_comes_out_where_it_lies_in_the_world(tmp_path):
         np.testing.assert_allclose(found, dicoms.world(x, y, z), atol=1e-4)  # NIfTI holds float32
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_slope_and_intercept_of_each_slice_are_applied(tmp_path):
     files = dicoms.slices()
     for z, data in enumerate(files):
@@ -84,6 +86,7 @@ def test_slope_and_intercept_of_each_slice_are_applied(tmp_path):
     assert made.cases[0].is_rescaled
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_whole_values_stay_whole(tmp_path):
     files = dicoms.slices()
     for data in files:
@@ -93,6 +96,7 @@ def test_whole_values_stay_whole(tmp_path):
     assert (volume.GetPixelID(), at(volume, 3, 2, 4)) == (sitk.sitkInt16, 423 - 1024)
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_same_files_give_same_bytes_whatever_they_are_called(tmp_path):
     files = [*dicoms.slices(), *dicoms.slices(series=2), *dicoms.slices(study=2, patient="other")]
     first = dicoms.write(tmp_path / "a", files)
@@ -110,6 +114,7 @@ def test_same_files_give_same_bytes_whatever_they_are_called(tmp_path):
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_a_copy_of_a_file_counts_once(tmp_path):
     files = dicoms.slices()
     tree = dicoms.write(tmp_path / "tree", [*files, files[2]])
@@ -227,6 +232,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 @pytest.mark.parametrize("change", FAULTS, ids=lambda change: change.__name__)
 def test_a_fault_is_refused_with_its_reason(change, tmp_path):
     files = dicoms.slices()
@@ -259,6 +265,7 @@ def test_time_points_become_cases_of_their_own_where_that_is_asked(tmp_path):
     assert len({case.subject_id for case in made.cases}) == 1
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_interleaved_acquisitions_are_cut_where_that_is_asked(tmp_path):
     files = dicoms.slices()
     interleaved(files)
@@ -266,6 +273,7 @@ def test_interleaved_acquisitions_are_cut_where_that_is_asked(tmp_path):
     assert (made.cases[0].slices, made.cases[0].grid.spacing_mm[2]) == (3, pytest.approx(3.4))
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_a_localiser_in_the_series_is_no_slice(tmp_path):
     files = dicoms.slices()
     extra = dicoms.slices(series=1)[0]
@@ -276,6 +284,7 @@ def test_a_localiser_in_the_series_is_no_slice(tmp_path):
     assert made.cases[0].slices == 6
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_monochrome1_is_turned_over(tmp_path):
     values = dicoms.values_zyx().astype(np.uint16)
     files = dicoms.slices(values, modality="MR")
@@ -296,6 +305,7 @@ def test_bits_above_those_that_are_stored_do_not_count(tmp_path):
     assert at(only_image(made, folder), 3, 2, 4) == 423
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_negative_values_of_12_bits_keep_their_sign(tmp_path):
     values = dicoms.values_zyx() - 500
     files = dicoms.slices((values & 0x0FFF).astype(np.int16))

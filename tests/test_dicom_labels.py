@@ -65,6 +65,7 @@ def expected() -> np.ndarray:
 # Segmentations: written by highdicom
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
 def test_a_segmentation_comes_out_voxel_for_voxel(kind, tmp_path):
     files = dicoms.slices()
@@ -74,6 +75,7 @@ def test_a_segmentation_comes_out_voxel_for_voxel(kind, tmp_path):
     assert [source.voxels for source in made.cases[0].labels] == [24, 20]
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 def test_the_order_of_the_sources_of_a_segmentation_does_not_matter(tmp_path):
     files = dicoms.slices()
     turned = {name: mask[::-1] for name, mask in masks().items()}
@@ -88,6 +90,7 @@ def test_several_segments_may_make_one_label(tmp_path):
     np.testing.assert_array_equal(label_map, expected() > 0)
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 def test_labels_that_overlap_are_refused_or_the_last_one_lies_on_top(tmp_path):
     files = dicoms.slices()
     drawn = masks()
@@ -108,6 +111,7 @@ def test_a_fractional_segmentation_needs_a_threshold(fraction, voxels, tmp_path)
     assert made.cases[0].labels[0].voxels == voxels
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 def test_a_segmentation_beside_the_grid_is_refused(tmp_path):
     files = dicoms.slices()
     drawn = dicoms.segmentation(files, masks())
@@ -128,6 +132,7 @@ def test_a_segmentation_without_its_images_is_a_fault(tmp_path):
 # Structure sets
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 def test_contours_become_the_voxels_whose_centres_they_enclose(tmp_path):
     files = dicoms.slices()
     square = [(0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5)]  # centres 1 to 4 and 1 to 3
@@ -151,6 +156,7 @@ def box(x0, y0, x1, y1, z=0.0) -> np.ndarray:
     return np.array([(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)], float)
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 def test_an_inner_contour_is_a_hole():  # 8 x 8 less 4 x 4
     made = drawn(box(0.5, 0.5, 8.5, 8.5), box(2.5, 2.5, 6.5, 6.5))
     assert made.voxels_zyx.sum() == 64 - 16
@@ -178,6 +184,7 @@ def test_slices_between_contours_without_one_are_counted():
     assert drawn(box(0.5, 0.5, 2.5, 2.5), box(0.5, 0.5, 2.5, 2.5, z=4)).empty_slices == 1
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 @pytest.mark.parametrize(
     ("contours", "reason"),
     [
@@ -200,6 +207,7 @@ def test_contours_between_slices_go_to_the_nearest_where_that_is_asked():
         drawn(box(0.5, 0.5, 2.5, 2.5, z=0.8), box(0.5, 0.5, 2.5, 2.5), between="nearest")
 
 
+@pytest.mark.requirement("SRS-DATA-10")
 def test_structures_of_another_frame_of_reference_are_refused(tmp_path):
     files = dicoms.slices()
     drawn_on = dicoms.structures(files, {"one": [dicoms.polygon(1, [(0, 0), (3, 0), (3, 3)])]})
@@ -241,6 +249,7 @@ def voxels(made, tmp_path) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / made.cases[0].image)))
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_frames_of_a_multi_frame_file_are_stacked_by_their_places(tmp_path):
     made, _ = convert([enhanced()], tmp_path, labels=(), unlabelled="keep")
     np.testing.assert_array_equal(voxels(made, tmp_path), dicoms.values_zyx() - 5)
@@ -375,11 +384,13 @@ def factor(**changes) -> suv.Factor:
     return suv.of_series([dataclasses.replace(PET, **changes)])
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_suv_is_by_weight_and_dose_that_is_left_at_the_time_of_the_series():
     assert factor().factor == pytest.approx(4e-4, rel=1e-12)
     assert factor().decayed_to == "series"
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 @pytest.mark.parametrize(
     ("changes", "value", "decayed_to"),
     [
@@ -397,11 +408,13 @@ def test_suv_by_what_the_header_says(changes, value, decayed_to):
     assert (found.factor, found.decayed_to) == (pytest.approx(value, rel=1e-12), decayed_to)
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_suv_over_midnight_adds_a_day():
     found = factor(start_time="233000", series_time="013000", acquisition_time="013000")
     assert (found.factor, found.is_next_day) == (pytest.approx(4e-4, rel=1e-12), True)
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -419,6 +432,7 @@ def test_suv_is_refused_where_it_would_be_a_guess(changes, reason):
         factor(**changes)
 
 
+@pytest.mark.requirement("SRS-DATA-11")
 def test_pet_is_written_as_suv(tmp_path):
     files = dicoms.slices(modality="PT")
     for z, data in enumerate(files):

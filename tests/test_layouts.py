@@ -127,6 +127,7 @@ def flat(tmp_path) -> Path:
     return root
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_a_table_names_files_subjects_and_attributes(table, tmp_path):
     data = converted(table, tmp_path / "out", labels=(("anterior", 1), ("posterior", 2)), modality=("CT",))
     assert data.labels == {"0": "background", "1": "anterior", "2": "posterior"}
@@ -140,6 +141,7 @@ def test_a_table_names_files_subjects_and_attributes(table, tmp_path):
     assert [case.subject_id for case in whole.cases] == ["p1", "p1", "p2"]
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_a_volume_of_three_axes_is_copied_byte_for_byte(table, tmp_path):
     converted(table, tmp_path / "out")
     rows = {row["file"]: row for row in sources(tmp_path / "out")}
@@ -167,6 +169,7 @@ def test_a_table_of_several_channels_has_a_file_for_each(tmp_path):
     assert np.array_equal(array_of(tmp_path / "out", "imagesTr/c1_0001.nii.gz"), expected)
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_everything_that_is_wrong_with_a_table_is_said_at_once(table, tmp_path):
     write_volume(table / "drawn/1.nii.gz", phantoms.label_array()[:-1])
     strange = phantoms.label_array()
@@ -274,6 +277,7 @@ def test_msd_of_three_axes_stays_what_it_was(tmp_path):
     assert checked_of_kind(tmp_path / "nnunet") == which.NATIVE
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_two_folders_are_paired_by_name_and_subjects_are_drafted(two_folders, tmp_path):
     seen, _, checked, _ = checked_of(two_folders)
     assert (seen.name, seen.why) == (
@@ -301,6 +305,7 @@ def test_labels_and_channels_that_nobody_names_are_to_decide(two_folders, tmp_pa
     assert ["label_1 (value 1), label_2 (value 2)" in text for text in checked.undecided] == [False, True]
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_values_with_gaps_are_brought_to_consecutive_ones(two_folders, tmp_path):
     for path in (two_folders / "labels").iterdir():
         array = volumes.array_zyx(volumes.read(path))
@@ -312,19 +317,23 @@ def test_values_with_gaps_are_brought_to_consecutive_ones(two_folders, tmp_path)
     assert "values of label maps were brought from 4 to 1, 9 to 2" in said
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_a_label_that_no_map_holds_is_refused(two_folders):
     said = faults_of(two_folders, labels=(("a", 1), ("b", 2), ("c", 3)))
     assert said == "--label c=3: no label map holds 3; found 1, 2"
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_files_without_partner_and_with_two_are_named(two_folders):
     write_volume(two_folders / "images/alone.nii.gz", phantoms.label_array())
     write_volume(two_folders / "labels/lost.nii.gz", phantoms.label_array())
     write_volume(two_folders / "images/a0.nrrd", phantoms.label_array())
+    write_volume(two_folders / "labels/a1.nrrd", phantoms.label_array())
     said = faults_of(two_folders)
     assert "images/alone.nii.gz: no label map has its name" in said
     assert "labels/lost.nii.gz: no image has its name" in said
     assert "a0: images/a0.nii.gz and images/a0.nrrd have one name" in said
+    assert "a1: 2 label maps, labels/a1.nii.gz and labels/a1.nrrd; expected one" in said
 
 
 def test_nnunet_without_its_dataset_json_is_two_folders_of_channels(tmp_path):
@@ -337,6 +346,7 @@ def test_nnunet_without_its_dataset_json_is_two_folders_of_channels(tmp_path):
     assert data.cases[0].images == ("imagesTr/phantom_00_0000.nii.gz", "imagesTr/phantom_00_0001.nii.gz")
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 def test_bids_has_subjects_sessions_and_derivatives(tmp_path):
     root = tmp_path / "bids"
     for subject, session in (("01", "1"), ("01", "2"), ("02", "1")):
@@ -457,6 +467,7 @@ def test_colours_are_brought_to_grey_where_that_is_asked_for(flat, tmp_path):
     assert (made.dtype, set(made.ravel().tolist())) == (np.uint8, {18})  # 2.99 + 11.74 + 3.42 = 18.15
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -595,6 +606,7 @@ def test_arrays_that_would_be_unpickled_or_are_too_large_are_refused(tmp_path, m
     assert "no file of arrays can be read" in faults_of(tmp_path)
 
 
+@pytest.mark.requirement("SRS-DATA-12")
 @pytest.mark.parametrize("name", ["table", "two_folders", "flat"])
 def test_a_folder_becomes_the_same_bytes_twice(name, tmp_path, request):
     root = request.getfixturevalue(name)

@@ -30,6 +30,7 @@ def plan(*words: str) -> int:
     return command_line.main(["plan", *words])
 
 
+@pytest.mark.requirement("SRS-SPLIT-4")
 def test_it_shows_what_would_change_and_writes_nothing(study, capsys):
     before = (study / "params.yaml").read_bytes()
     assert plan("--minutes", "1") == 0
@@ -40,6 +41,7 @@ def test_it_shows_what_would_change_and_writes_nothing(study, capsys):
     assert (study / "params.yaml").read_bytes() == before
 
 
+@pytest.mark.requirement("SRS-SPLIT-4")
 def test_written_it_holds_and_planned_again_it_is_the_same(study, capsys):
     assert plan("--minutes", "1", "--write") == 0
     assert params.read(study / "params.yaml")["train"]["network"] == "dynunet"
@@ -56,6 +58,7 @@ def test_the_planned_study_trains(study, capsys):
     assert pipelines.run(study, "ingest", "validate", "split", "train") == [0] * 4
 
 
+@pytest.mark.requirement("SRS-SPLIT-4")
 def test_it_looks_at_the_train_part_alone(study, capsys):
     plan("--minutes", "1")
     cases = records.read(study / "build/split/split.json", "split")["cases"].values()

@@ -249,6 +249,7 @@ def test_the_rarer_the_labels_the_more_patches_are_centred_on_them(labelled, sha
 # Written
 
 
+@pytest.mark.requirement("SRS-SPLIT-4")
 def test_the_same_fingerprint_gives_the_same_plan():
     assert rules.plan(thick(), BUDGET) == rules.plan(thick(), BUDGET)
 
