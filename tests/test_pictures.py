@@ -191,7 +191,7 @@ def test_no_slice_is_added_around_a_picture_at_test_time():
 )
 def test_one_slice_is_along_z_in_patch_and_window(patch, window, names):
     settings = dataclasses.replace(SETTINGS, patch_voxels=patch, window_voxels=window)
-    assert [fault.split(":")[0] for fault in train.shape_faults(settings, 4)] == names
+    assert [fault.split(":")[0] for fault in train.shape_faults(settings, (4, 4, 4))] == names
 
 
 def test_pictures_need_a_patch_of_one_slice():
