@@ -14,12 +14,15 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
+import SimpleITK as sitk
+
 from radiotrace import errors, records
 from radiotrace.errors import StageError
-from radiotrace.imaging import channels, checks, volumes
+from radiotrace.imaging import channels, checks, suspicions, volumes
+from radiotrace.imaging.suspicions import Look
 from radiotrace.pipeline import parallel, params, runs, stage
 from radiotrace.records import accepted
-from radiotrace.records.dataset import Case, Dataset, known
+from radiotrace.records.dataset import Case, Dataset, SourceFile, known
 from radiotrace.records.findings import Findings, Passed
 from radiotrace.records.sections.validate import ValidateParams
 
@@ -42,8 +45,9 @@ def check_case(
     limits: ValidateParams,
     folder: Path,
     declared: tuple[channels.Channel, ...],
-) -> list[checks.Finding]:
-    """Findings of one case. Its label map is read where its record alone has no error.
+) -> tuple[list[checks.Finding], Look | None]:
+    """Findings of one case, and what is compared with other cases. Its volumes are read where its record
+    alone has no error.
 
     Args:
         case: an entry of the record 'dataset'.
@@ -51,11 +55,24 @@ def check_case(
         declared: the channels of the data set.
     """
     findings = checks.case_findings(case, labels, limits, declared)
-    if not any(finding.severity == "error" for finding in findings):
-        source = case.label_map
-        label_map = volumes.read_canonical(folder / known(source.volume), known(source.volume_sha256))
-        findings += checks.label_map_findings(case.case_id, volumes.array_zyx(label_map), labels, limits)
-    return findings
+    if any(finding.severity == "error" for finding in findings):
+        return findings, None
+    label_map = read(case.label_map, folder)
+    label_zyx = volumes.array_zyx(label_map)
+    findings += checks.label_map_findings(case.case_id, label_zyx, labels, limits)
+    if any(finding.severity == "error" for finding in findings):
+        return findings, None
+    images = {
+        name: volumes.array_zyx(read(source, folder))
+        for name, source in checks.named_images(case, declared).items()
+    }
+    spacing_zyx = volumes.to_zyx(label_map.GetSpacing())
+    return findings, suspicions.look(case.case_id, case.subject_id, images, label_zyx, spacing_zyx)
+
+
+def read(source: SourceFile, folder: Path) -> sitk.Image:
+    """The canonical volume that was made of a file."""
+    return volumes.read_canonical(folder / known(source.volume), known(source.volume_sha256))
 
 
 def in_order(findings) -> list[checks.Finding]:
@@ -108,7 +125,10 @@ def main(args):
             check_case, cases, labels=labels, limits=limits, folder=Path(args.volumes), declared=declared
         )
         of_set = checks.set_findings(cases, labels, limits, declared)
-        findings = in_order([*of_set, *chain.from_iterable(of_cases)])
+        found, looks = zip(*of_cases, strict=True)
+    names = {int(value): name for value, name in labels.items() if value != "0"}
+    seen = suspicions.across([look for look in looks if look is not None], names)
+    findings = in_order([*of_set, *seen, *chain.from_iterable(found)])
     failed = {finding.case_id for finding in findings if finding.severity == "error"}
     if failed:
         raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), way_out(findings))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from radiotrace.imaging import checks
+from radiotrace.imaging.channels import Channel
 from radiotrace.records.dataset import Case
 from radiotrace.records.sections.validate import ValidateParams
 from tests import phantoms
@@ -183,6 +184,18 @@ def test_a_damaged_image_does_not_hide_the_text_in_the_header_of_its_label_map()
 
 
 @pytest.mark.requirement("SRS-DATA-2")
+@pytest.mark.requirement("SRS-DATA-13")
+@pytest.mark.parametrize(
+    ("modality", "low", "expected"),
+    [("CT", -1000.0, []), ("CT", 0.0, ["modality"]), ("MRI", 0.0, []), ("MRI", -1000.0, ["modality"])],
+)
+def test_values_of_a_ct_among_mri_and_the_other_way_round(modality, low, expected):
+    case = clean()
+    case["image"]["intensity"] |= {"min": low, "p0_5": low}
+    found = checks.case_findings(Case.of(case), LABELS, LIMITS, (Channel(None, modality),))
+    assert names(found) == [(check, "warning") for check in expected]
+
+
 def test_an_image_of_nothing_but_nan_is_a_finding():  # its range is null
     case = broken("image", non_finite_voxels=18 * 22 * 14, intensity=dict.fromkeys(INTENSITY))
     assert ("finite", "error") in names(of_case(case))

@@ -19,6 +19,7 @@ from radiotrace.records.sections.validate import ValidateParams
 
 ONE_CHANNEL = (named(None),)
 
+IN_AIR_HU = -500  # below it lies air in CT, and nothing in MRI
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
 
 
@@ -61,7 +62,7 @@ def case_findings(
             add("finite", f"{name}: {source.non_finite_voxels} voxels are NaN or infinite", "finite values")
     if any(source.fault for source in case.sources):
         return findings
-    for name, source in images.items():
+    for (name, source), channel in zip(images.items(), channels, strict=True):
         of_channel = f"{name}: " if len(images) > 1 else ""
         if source.sha256 == case.label_map.sha256 or source.voxels_sha256 == case.label_map.voxels_sha256:
             add(
@@ -69,9 +70,24 @@ def case_findings(
                 f"{name} and label map are the same",
                 "a label map that was drawn on the image",
             )
-        lowest, highest = known(source.intensity).min, known(source.intensity).max
+        intensity = known(source.intensity)
+        lowest, highest = intensity.min, intensity.max
         if lowest is None or highest is None:
             continue
+        if channel.modality == "CT" and lowest >= 0:
+            add(
+                "modality",
+                f"{of_channel}declared CT, no value below 0",
+                "such values, as air has; was the intercept left out?",
+                "warning",
+            )
+        if channel.modality == "MRI" and known(intensity.p0_5) <= IN_AIR_HU:
+            add(
+                "modality",
+                f"{of_channel}declared MRI, lowest values about {intensity.p0_5:g}",
+                f"more than {IN_AIR_HU}; is it a CT?",
+                "warning",
+            )
         if lowest == highest:
             add("not_constant", f"{of_channel}every voxel is {lowest:g}", "at least two values")
         if (largest := max(abs(lowest), abs(highest))) > FLOAT32_MAX:

@@ -6,6 +6,18 @@ from typing import Literal
 from radiotrace.records.typed import Record
 from radiotrace.records.values import CaseId, Count, CountFrom1, Exclusion, Text
 
+# checks that need voxels: their findings cannot be made again from records
+OF_VOXELS = (
+    "clipped",
+    "empty_slices",
+    "label_border",
+    "label_components",
+    "label_order",
+    "mirrored",
+    "near_duplicate",
+    "repeated_slices",
+)
+
 
 @dataclass(frozen=True)
 class Passed(Record):

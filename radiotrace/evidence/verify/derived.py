@@ -20,13 +20,12 @@ from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import pins, splits
 from radiotrace.pipeline.tasks import Task
-from radiotrace.records import accepted, ledgers
+from radiotrace.records import accepted, findings, ledgers
 from radiotrace.records.accepted import Accepted
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.split import SplitParams
 from radiotrace.records.sections.validate import ValidateParams
 
-VOXEL_CHECKS = ("label_border", "label_components")  # findings that no record can show
 TRAIN = "build/train/train.json"
 BUNDLED = (
     "dataset",
@@ -87,7 +86,7 @@ def accepted_cases(sources: Sources, checks) -> list[str]:
         "accepted.json", sources["accepted"], accepted.of_dataset(dataset, limits.exclude).record()
     )
     made = [finding._asdict() for finding in checks.of_records(dataset.dataset, kept, limits)]
-    keys = [records.dumps(row) for row in found["findings"] if row["check"] not in VOXEL_CHECKS]
+    keys = [records.dumps(row) for row in found["findings"] if row["check"] not in findings.OF_VOXELS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"
         for row in made
