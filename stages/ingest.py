@@ -126,6 +126,7 @@ def bring_in(
     array = volumes.array_zyx(volume)
     file = out / "volumes" / volume_path
     volumes.write(compact(volume, array) if kind is LabelMapFile else volume, file)
+    free_text = decoded.free_text | headers.analyze_text(file_content.data)
     found: dict[str, Any] = {
         "path": path,
         "sha256": sha256,
@@ -136,7 +137,7 @@ def bring_in(
         "volume_sha256": records.sha256(file),
         "voxels_sha256": identity.voxels_sha256(volume),
         "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
-        "identifying_text": tuple(headers.identifying_text(original, decoded.free_text)),
+        "identifying_text": tuple(headers.identifying_text(original, free_text)),
         "warnings": tuple(decoded.warnings) or None,
     }
     if kind is LabelMapFile:

@@ -97,14 +97,14 @@ def new(args) -> None:
             way_out="Give the data set a name there: whatever is written for these data repeats it.",
         )
     with stage.output_folder(study.folder) as folder:
-        data.lay_out(folder / "data")
+        cleaned = data.lay_out(folder / "data")
         declared = formats.read_declaration(folder / "data")
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted and not (folder / "data" / SUBJECTS_DRAFT).is_file():
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
         lay_out(first, study, declared, folder, tasks.declared(args.task))
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
-    print("\n".join([*data.said(), *said(study, declared, is_drafted)]))
+    print("\n".join([*data.said(), *cleaned, *said(study, declared, is_drafted)]))
 
 
 def refused(args, study: Study) -> list[str]:

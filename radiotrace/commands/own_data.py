@@ -45,17 +45,29 @@ class OwnData:
     checked: "Checked | None" = None
     faults: tuple[str, ...] = ()
 
-    def lay_out(self, out: Path) -> None:
-        """Copies or converts the data to a new folder."""
+    def lay_out(self, out: Path) -> list[str]:
+        """Copies or converts the data to a new folder; gives what is said of that."""
         if self.listing is None or self.checked is None:
             shutil.copytree(self.root, out, ignore=HIDDEN, copy_function=shutil.copyfile)
-            return
+            return self._cleaned(out) if self.asked.is_cleaned else []
         from radiotrace.imaging.layouts import (
             writing,
         )  # here, because the other commands need no image library
 
         out.mkdir()
         writing.write(self.root, out, self.listing, self.checked, self.asked)
+        return []
+
+    @staticmethod
+    def _cleaned(out: Path) -> list[str]:
+        from radiotrace.imaging.layouts import cleaning  # here, because most data need none
+
+        done = cleaning.clean(out)
+        return [
+            f"Cleaned: {done.volumes} volumes were written anew without the free text of their headers; "
+            f"{done.identified} had some that may say who somebody is. {done.left_behind} files that "
+            "dataset.json does not name were left behind"
+        ]
 
     def said(self) -> list[str]:
         """What was seen and done, for a terminal."""
@@ -139,6 +151,7 @@ def _asked(args, faults: list[str]) -> "Asked":
         modality=_modality(args.modality, faults),
         pixel_mm=_pixel_mm(args.pixel_mm, faults),
         is_grey=args.colour == "grey",
+        is_cleaned=args.clean,
     )
 
 
@@ -226,6 +239,12 @@ def options(parser) -> None:
         choices=("keep", "grey"),
         default="keep",
         help="keep the colours of pictures as three channels (default), or bring all to grey",
+    )
+    parser.add_argument(
+        "--clean",
+        action="store_true",
+        help="write each volume anew, without the free text of its header, and leave behind what "
+        "dataset.json does not name",
     )
     parser.add_argument("--name", dest="title", metavar="TITLE", help="of the data set; default: NAME")
     parser.add_argument("--licence", help="of the data set")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from radiotrace.errors import StageError
-from radiotrace.imaging import content, decoding, links, tables
+from radiotrace.imaging import content, decoding, identifying, links, tables
 from radiotrace.imaging.channels import Channel, named
 
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -122,11 +122,26 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
         Case(case_id, *pairs[case_id], table.subject_of[case_id], groups_of[case_id])
         for case_id in sorted(pairs)
     ]
+    notes += _identities(cases)
     hashes = {
         name: hashlib.sha256(data).hexdigest()
         for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))
     }
     return Dataset(identity, labels, channels, cases, hashes, tuple(notes))
+
+
+def _identities(cases: list[Case]) -> list[str]:
+    """Ids that look like what says who a person is: records and pages repeat them."""
+    found = Counter(
+        (of, kind)
+        for case in cases
+        for of, text in (("case_id", case.case_id), ("subject_id", case.subject_id))
+        for kind in identifying.kinds(text)
+    )
+    return [
+        f"{count} of {len(cases)} cases have a {of} that holds {kind}: records and pages repeat it; rename it"
+        for (of, kind), count in sorted(found.items())
+    ]
 
 
 def read_declaration(folder) -> Dataset:

@@ -2,15 +2,17 @@
 than mm. The text is never kept."""
 
 import re
+import zlib
 
 import SimpleITK as sitk
 
+from radiotrace.imaging import identifying
 from radiotrace.imaging.content import VolumeError
 
 # Keys of free text, by format: NIfTI, NRRD/MetaImage comments, DICOM-derived dictionaries.
 FREE_TEXT = re.compile(
     r"descrip"
-    r"|aux_file|intent_name|db_name|ITK_FileNotes|comment|name|id|birth|date|\d{4}\|\d{4}",
+    r"|aux_file|intent_name|db_name|data_type|ITK_FileNotes|comment|name|id|birth|date|\d{4}\|\d{4}",
     re.IGNORECASE,
 )
 TECHNICAL = re.compile(
@@ -21,28 +23,10 @@ TECHNICAL = re.compile(
 # acquisition.
 SOFTWARE = re.compile(r"\b\d{1,9}(\.\d{1,9}){2,5}:[0-9a-f]{8}\b|\bTime=\d{1,9}\.\d+")
 
-# Every repetition is bounded or begins at a word, so that a megabyte of one letter takes no longer than other
-# text.
-IDENTIFYING = {
-    "a person's name": re.compile(
-        r"[A-Za-z]{2}\^[A-Za-z]|\b(name|patient)\b *[:=_-] *[A-Za-z]{2,}|\b(?-i:Mr|Mrs|Ms|Dr)\b[. "
-        r"]+[A-Za-z]{2,}",
-        re.IGNORECASE,
-    ),
-    "a date": re.compile(
-        r"\b(19"
-        r"|20)\d{2}[-/.]?(0[1-9]"
-        r"|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])\b|\b\d{1,2}[-/.]\d{1,2}[-/.](19|20)\d{2}\b"
-    ),
-    "a number of six digits or more": re.compile(r"\d{6,}"),
-    "a mark of identity (DOB, MRN, SSN)": re.compile(r"\b(dob|mrn|ssn|date of birth|birth)\b", re.IGNORECASE),
-}
-
-
 # Programs write numbers, dates and ids of their own into extensions of NIfTI, and file names have them: only
 # a name or a mark is a sign there.
 ALWAYS_TEXT = ("content", "extension", "gzip")
-IN_EXTENSIONS = ("a person's name", "a mark of identity (DOB, MRN, SSN)")
+IN_EXTENSIONS = (identifying.NAME, identifying.MARK)
 
 # NRRD and MetaImage name the unit of their lengths; no reader of ours or ITK's converts it.
 HEADER_BYTES_MAX = 2**20
@@ -77,6 +61,24 @@ def check_unit(data: bytes) -> None:
         )
 
 
+# Texts of ANALYZE that NIfTI-1 kept, and no reader reports: from byte, to byte of a header of this size.
+ANALYZE_TEXT = {"data_type": (4, 14), "db_name": (14, 32)}
+NIFTI_1_BYTES = (348).to_bytes(4, "little"), (348).to_bytes(4, "big")
+
+
+def analyze_text(data: bytes) -> dict[str, str]:
+    """Texts in the header of a NIfTI-1 file, compressed or not, that decoding does not give; {} of others."""
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = zlib.decompressobj(47).decompress(data, 348)
+        except zlib.error:
+            return {}
+    if data[:4] not in NIFTI_1_BYTES:
+        return {}
+    texts = {name: data[begin:end].split(b"\0")[0] for name, (begin, end) in ANALYZE_TEXT.items()}
+    return {name: text.decode("utf-8", "replace") for name, text in texts.items() if text}
+
+
 def identifying_text(volume: sitk.Image, free_text: dict[str, str] | None = None) -> list[str]:
     """What in a volume's header may identify somebody, such as "descrip: a date"; sorted; [] when nothing
     does.
@@ -92,7 +94,7 @@ def identifying_text(volume: sitk.Image, free_text: dict[str, str] | None = None
     for place, text in texts.items():
         if place not in ALWAYS_TEXT and (TECHNICAL.fullmatch(place) or not FREE_TEXT.search(place)):
             continue
-        kinds = IN_EXTENSIONS if place in ("extension", "gzip") else IDENTIFYING
+        kinds = IN_EXTENSIONS if place in ("extension", "gzip") else identifying.PATTERNS
         bare = SOFTWARE.sub("", text)
-        identified |= {f"{place}: {kind}" for kind in kinds if IDENTIFYING[kind].search(bare)}
+        identified |= {f"{place}: {kind}" for kind in kinds if identifying.PATTERNS[kind].search(bare)}
     return sorted(identified)

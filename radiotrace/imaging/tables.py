@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from radiotrace.imaging import identifying
+
 KEYS = ("case_id", "subject_id")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)  # of a site or a class; 1E2 is a code
@@ -77,7 +79,31 @@ def read(data: bytes, name: str, faults: list[str]) -> Table | None:
     except csv.Error as error:
         faults.append(f"{name}: {error}")
         return None
+    faults += _identities(table, first, name)
     return table
+
+
+def _identities(table: Table, columns: list[str], name: str) -> list[str]:
+    """Columns that say who somebody is, whose text is not repeated."""
+    faults = []
+    for column in columns:
+        if column in KEYS:
+            continue
+        if identifying.is_column(column):
+            faults.append(
+                f"{name}: column {column!r} is called as what says who a person is. Take it away; keep what "
+                "cases are compared by, such as an age in years"
+            )
+            continue
+        found = Counter(
+            kind for row in table.attributes_of.values() for kind in identifying.kinds(row.get(column, ""))
+        )
+        faults += [
+            f"{name}: column {column!r}: {count} cells hold {kind}, which may say who a person is. Write "
+            "what cases are compared by, such as a year"
+            for kind, count in sorted(found.items())
+        ]
+    return faults
 
 
 def _columns_are_good(columns: list[str], name: str, faults: list[str]) -> bool:

@@ -25,6 +25,7 @@ class Asked:
         modality: a name for each channel.
         pixel_mm: along x and y, of pictures.
         is_grey: whether pictures of colour are brought to grey.
+        is_cleaned: whether no file is copied as it is, so that no header's text comes along.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Asked:
     modality: tuple[str, ...] = ()
     pixel_mm: tuple[float, float] | None = None
     is_grey: bool = False
+    is_cleaned: bool = False
 
 
 @dataclass(frozen=True)

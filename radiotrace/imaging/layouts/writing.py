@@ -46,8 +46,8 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
     training = []
     for number, facts in enumerate(checked.facts, 1):
         try:
-            images, first = _write_images(reader, root, out, facts, checked, rows)
-            label_map = _write_label_map(reader, root, out, facts, checked, first, rows)
+            images, first = _write_images(reader, root, out, facts, checked, asked.is_cleaned, rows)
+            label_map = _write_label_map(reader, root, out, facts, checked, asked.is_cleaned, first, rows)
         except VolumeError as error:
             raise StageError(
                 f"{facts.source.case_id}: a file is no longer what was checked", [str(error)], "Run it again."
@@ -63,7 +63,7 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
 
 
 def _write_images(
-    reader: Reader, root: Path, out: Path, facts: Facts, checked: Checked, rows: list
+    reader: Reader, root: Path, out: Path, facts: Facts, checked: Checked, is_cleaned: bool, rows: list
 ) -> tuple[list[str], sitk.Image]:
     """The paths of the images of a case, and the first channel."""
     source, n_channels = facts.source, len(checked.channels)
@@ -79,7 +79,7 @@ def _write_images(
         first = first if first is not None else channels[0]
         ending = decoding.ENDINGS.search(path)
         ending = ending[0].lower() if ending else ""
-        is_copied = read.is_as_it_was and (n_channels == 1 or ending == ENDING)
+        is_copied = read.is_as_it_was and not is_cleaned and (n_channels == 1 or ending == ENDING)
         for channel in channels:
             number = f"_{len(paths):04d}" if n_channels > 1 else ""
             paths.append(f"imagesTr/{source.case_id}{number}{ending if is_copied else ENDING}")
@@ -95,7 +95,14 @@ def _write_images(
 
 
 def _write_label_map(
-    reader: Reader, root: Path, out: Path, facts: Facts, checked: Checked, first: sitk.Image, rows: list
+    reader: Reader,
+    root: Path,
+    out: Path,
+    facts: Facts,
+    checked: Checked,
+    is_cleaned: bool,
+    first: sitk.Image,
+    rows: list,
 ) -> str:
     source = facts.source
     read = reader.read(source.label_map, _sha256(facts, source.label_map))
@@ -105,7 +112,7 @@ def _write_label_map(
     moved = {value: checked.new_value[value] for value in facts.values if value}
     is_whole = "integer" in label_map.GetPixelIDTypeAsString()
     is_same = read.is_as_it_was and is_whole and all(old == new for old, new in moved.items())
-    if is_same and (len(checked.channels) == 1 or ending == ENDING):
+    if is_same and not is_cleaned and (len(checked.channels) == 1 or ending == ENDING):
         path = f"labelsTr/{source.case_id}{ending}"
         _copy(root / source.label_map, out / path, read.sha256)
         rows.append((path, source.label_map, read.sha256, COPIED))
