@@ -242,6 +242,7 @@ def test_a_fault_is_refused_with_its_reason(change, tmp_path):
     assert "Secret" not in said
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_all_faults_stand_in_one_message_and_the_good_series_can_be_had(tmp_path):
     first, second, third = dicoms.slices(), dicoms.slices(series=2), dicoms.slices(series=3)
     drop_middle(first)
@@ -257,6 +258,7 @@ def test_all_faults_stand_in_one_message_and_the_good_series_can_be_had(tmp_path
     assert len(list((folder / "imagesTs").iterdir())) == 1
 
 
+@pytest.mark.requirement("SRS-DATA-9")
 def test_time_points_become_cases_of_their_own_where_that_is_asked(tmp_path):
     files = dicoms.slices()
     time_points(files)

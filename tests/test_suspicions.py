@@ -92,6 +92,7 @@ def test_clipped_empty_and_repeated_are_named(sound):
     assert ("case_07", "repeated_slices") in beside(sound, look(7, repeated))
 
 
+@pytest.mark.requirement("SRS-DATA-13")
 def test_empty_slices_at_the_rim_are_usual_but_not_under_labels(sound):
     image, labels = arrays(7)
     image[0] = 0
@@ -114,6 +115,7 @@ def test_pictures_and_label_maps_without_a_label_pass():
     assert found([picture, empty]) == []
 
 
+@pytest.mark.requirement("SRS-DATA-13")
 def test_a_large_image_is_thinned_and_keeps_its_millimetres():
     labels = np.zeros((60, 256, 256), np.uint8)
     labels[20:40, 100:140, 60:100] = 1
