@@ -18,7 +18,7 @@ from radiotrace.imaging import formats
 from radiotrace.pipeline import params, splits, tasks
 from radiotrace.pipeline.study import Study
 from radiotrace.records.sections.split import Fractions
-from tests import phantoms, second_task
+from tests import clones, phantoms, second_task
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,17 +34,7 @@ def data(tmp_path_factory):
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """What the command reads of a clone."""
-    for name in ("radiotrace", "stages", "schemas", "design", "requirements", "software"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (
-        "dvc.yaml",
-        "params.yaml",
-        "requirements.txt",
-        "members/README.md",
-        *workflow.machinery(ROOT),
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+    clones.sources(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

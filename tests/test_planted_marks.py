@@ -260,8 +260,8 @@ def test_no_text_of_any_element_of_dicom_comes_along(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("column", "cell", "expected"),
     [
-        ("DOB", "1", "column 'DOB' is called as what says who a person is"),
-        ("patient_name", "x", "column 'patient_name' is called"),
+        ("DOB", "zq7", "column 'DOB' is called as what says who a person is"),
+        ("patient_name", "zq7", "column 'patient_name' is called"),
         ("scan", "2020-03-04", "column 'scan': 10 cells hold a date"),
         ("scan", "20200304", "column 'scan': 10 cells hold a date"),
         ("reader", MARK, "column 'reader': 10 cells hold a person's name"),
@@ -277,7 +277,7 @@ def test_a_table_that_says_who_somebody_is_is_refused_without_repeating_it(tmp_p
     with pytest.raises(StageError) as caught:
         formats.read_dataset(tmp_path)
     assert expected in str(caught.value)
-    assert cell not in str(caught.value).replace("10 cells", "") or len(cell) == 1
+    assert cell not in str(caught.value)
 
 
 @pytest.mark.parametrize("column", ["age", "sex", "site", "scanner_name", "year", "filename"])

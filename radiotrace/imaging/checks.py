@@ -70,41 +70,23 @@ def case_findings(
                 f"{name} and label map are the same",
                 "a label map that was drawn on the image",
             )
-        intensity = known(source.intensity)
-        lowest, highest = intensity.min, intensity.max
-        if lowest is None or highest is None:
-            continue
-        if channel.modality == "CT" and lowest >= 0:
-            add(
-                "modality",
-                f"{of_channel}declared CT, no value below 0",
-                "such values, as air has; was the intercept left out?",
-                "warning",
-            )
-        if channel.modality == "MRI" and known(intensity.p0_5) <= IN_AIR_HU:
-            add(
-                "modality",
-                f"{of_channel}declared MRI, lowest values about {intensity.p0_5:g}",
-                f"more than {IN_AIR_HU}; is it a CT?",
-                "warning",
-            )
-        if lowest == highest:
-            add("not_constant", f"{of_channel}every voxel is {lowest:g}", "at least two values")
-        if (largest := max(abs(lowest), abs(highest))) > FLOAT32_MAX:
-            add(
-                "range",
-                f"{of_channel}values as large as {largest:g}",
-                f"at most {FLOAT32_MAX:g}, as float32 holds them",
-            )
+        for check, found, expected, severity in _intensity_findings(channel, known(source.intensity)):
+            add(check, f"{of_channel}{found}", expected, severity)
     findings += _apart(case_id, images, tuple(channel.name for channel in channels), limits)
     grid = known(case.image.grid)
     low, high = limits.size_voxels_min, limits.size_voxels_max
     # one slice is a picture: whether all cases are pictures, set_findings says
     if not all(low <= size <= high or size == 1 for size in grid.size_voxels):
-        add("size", _xyz(grid.size_voxels) + " voxels", f"{low} to {high}")
+        add(
+            "size", _xyz(grid.size_voxels) + " voxels", f"{low} to {high} (validate.size_voxels_min and _max)"
+        )
     low, high = limits.spacing_mm_min, limits.spacing_mm_max
     if not all(low <= spacing <= high for spacing in grid.spacing_mm):
-        add("spacing", _xyz(grid.spacing_mm) + " mm", f"{low:g} to {high:g} mm")
+        add(
+            "spacing",
+            _xyz(grid.spacing_mm) + " mm",
+            f"{low:g} to {high:g} mm (validate.spacing_mm_min and _max)",
+        )
     for name, of_image, of_label_map in volumes.grid_faults(
         _grid(case.image),
         _grid(case.label_map),
@@ -124,6 +106,26 @@ def case_findings(
                 "error" if limits.every_label else "warning",
             )
     return findings
+
+
+def _intensity_findings(channel: Channel, intensity: Intensity) -> list[tuple[str, str, str, str]]:
+    """Check, found, expected and severity; nothing of an image without a finite voxel."""
+    lowest, highest, air = intensity.min, intensity.max, intensity.p0_5
+    if lowest is None or highest is None or air is None:
+        return []
+    made = []
+    if channel.modality == "CT" and lowest >= 0:
+        expected = "such values, as air has; was the intercept left out?"
+        made.append(("modality", "declared CT, no value below 0", expected, "warning"))
+    if channel.modality == "MRI" and air <= IN_AIR_HU:
+        expected = f"more than {IN_AIR_HU}; is it a CT?"
+        made.append(("modality", f"declared MRI, lowest values about {air:g}", expected, "warning"))
+    if lowest == highest:
+        made.append(("not_constant", f"every voxel is {lowest:g}", "at least two values", "error"))
+    if (largest := max(abs(lowest), abs(highest))) > FLOAT32_MAX:
+        expected = f"at most {FLOAT32_MAX:g}, as float32 holds them"
+        made.append(("range", f"values as large as {largest:g}", expected, "error"))
+    return made
 
 
 def named_images(case: Case, channels: Sequence[Channel]) -> dict[str, ImageFile]:

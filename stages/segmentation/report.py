@@ -365,35 +365,30 @@ def main(args):
             for name in ("metrics", "cases", "robustness", "explain")
         },
     )
-    out = Path(args.out)
-    for name, text in page_by_file.items():
-        records.write_bytes(out / "cases" / name, text)
-    records.write_bytes(out / "index.html", content)
+    read = [
+        args.design,
+        args.intended_use,
+        args.reviews,
+        args.openings,
+        args.evaluate_provenance,
+        args.envelope,
+        args.explanations,
+        args.training,
+        *(getattr(args, name) for name in TEMPLATES),
+        *(getattr(args, name) for name in RECORDS),
+    ]
+    provenance = runs.provenance(__file__, settings.record(), args.requirements, read)
     for name, picture in pictures.items():
         records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", picture)
-    records.write(
-        out / "provenance.json",
-        runs.provenance(
-            __file__,
-            settings.record(),
-            args.requirements,
-            [
-                args.design,
-                args.intended_use,
-                args.reviews,
-                args.openings,
-                args.evaluate_provenance,
-                args.envelope,
-                args.explanations,
-                args.training,
-                *(getattr(args, name) for name in TEMPLATES),
-                *(getattr(args, name) for name in RECORDS),
-            ],
-        ),
-        "provenance",
-    )
+    with stage.output_folder(args.out) as out:
+        for name, text in page_by_file.items():
+            records.write_bytes(out / "cases" / name, text)
+        records.write_bytes(out / "index.html", content)
+        records.write(out / "provenance.json", provenance, "provenance")
     megabytes = (len(content) + sum(map(len, page_by_file.values()))) / 1e6
-    errors.log(f"report: wrote {out}/index.html and {len(page_by_file)} pages of cases, {megabytes:.1f} MB")
+    errors.log(
+        f"report: wrote {args.out}/index.html and {len(page_by_file)} pages of cases, {megabytes:.1f} MB"
+    )
 
 
 parser = argparse.ArgumentParser(
