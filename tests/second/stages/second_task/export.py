@@ -20,7 +20,7 @@ from radiotrace.learning import numerics, onnx_model, state
 from radiotrace.pipeline import params, runs, stage
 from radiotrace.second_task import learner, pictures
 
-MULTIPLE = 2  # of the edges of an image: one pooling
+MULTIPLE = (2, 2, 2)  # of the edges of an image: one pooling
 
 
 def main(args):
