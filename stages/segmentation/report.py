@@ -46,7 +46,11 @@ from radiotrace.segmentation.quotes import Quotes
 from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
+OF_A_RUN = ("metrics", "cases", "robustness", "explain")  # those that name their run
+DESIGN = ("design", "intended_use", "reviews", "openings")
+FIGURES = ("envelope", "explanations", "training")  # of earlier stages
 TEMPLATES = ("template", "case_template", "style", "script")
+SETTINGS_OF_EVALUATE = ("object_overlap_min", "calibration_margin_voxels", "poor_dice")
 # Pages of the evidence, which the last stage writes after this one: name -> title.
 EVIDENCE = {
     "model_card": "Model card",
@@ -262,124 +266,156 @@ def load_intended_use(path) -> dict:
     return record
 
 
-def main(args):
-    settings = ReportParams.of(params.load(args.params, "report"))
-    sources = {name: records.read(getattr(args, name), name) for name in RECORDS}
-    metrics, robustness = Metrics.of(sources["metrics"]), Robustness.of(sources["robustness"])
-    dataset = Dataset.of(sources["dataset"])
-    cases, train = sources["cases"]["cases"], TrainingRun.of(sources["train"])
-    run_id = train.run_id
+@dataclass(frozen=True)
+class Sources:
+    """What the pages quote: records of one run.
+
+    Attributes:
+        by_name: each of RECORDS, as it was read.
+        cases: entries of the record 'cases'.
+    """
+
+    by_name: Mapping[str, dict]
+    dataset: Dataset
+    train: TrainingRun
+    metrics: Metrics
+    robustness: Robustness
+    cases: list[dict]
+
+
+def read_sources(args, flag_by: UncertaintyKind) -> Sources:
+    """The records that the pages quote.
+
+    Args:
+        flag_by: the kind of uncertainty that the pages show.
+
+    Raises:
+        StageError: they are not of one run, or do not fit each other; or nothing of that kind was measured.
+    """
+    by_name = {name: records.read(getattr(args, name), name) for name in RECORDS}
+    train, metrics = TrainingRun.of(by_name["train"]), Metrics.of(by_name["metrics"])
+    cases = by_name["cases"]["cases"]
     if wrong := [
-        f"{name}: found {sources[name]['run_id'][:12]}, expected {run_id[:12]}"
-        for name in ("metrics", "cases", "robustness", "explain")
-        if sources[name]["run_id"] != run_id
+        f"{name}: found {by_name[name]['run_id'][:12]}, expected {train.run_id[:12]}"
+        for name in OF_A_RUN
+        if by_name[name]["run_id"] != train.run_id
     ]:
         raise StageError("records are not of one run", wrong, "Run 'dvc repro'.")
-    flag_by = settings.uncertainty
     if flag_by not in metrics.uncertainty:
         raise StageError(
             f"report.uncertainty: found {flag_by}, expected one of {', '.join(metrics.uncertainty)}",
             [],
             "Correct params.yaml, or give that kind some passes in its section evaluate.",
         )
-    if wrong := measure_table.misfits_of_cases(sources["metrics"], cases):
+    if wrong := measure_table.misfits_of_cases(by_name["metrics"], cases):
         raise StageError("cases.json does not have the measures of metrics.json", wrong, "Run 'dvc repro'.")
-    test = parts.cases(dataset, sources["split"], "test")
+    return Sources(
+        by_name,
+        Dataset.of(by_name["dataset"]),
+        train,
+        metrics,
+        Robustness.of(by_name["robustness"]),
+        cases,
+    )
+
+
+def draw_cases(args, sources: Sources, sizes: PixelsPerMm) -> dict[str, Pictures]:
+    """Pictures of each test case, by its id."""
+    test = parts.cases(sources.dataset, sources.by_name["split"], "test")
+    folders = Path(args.data), Path(args.predictions)
+    return {
+        entry["case_id"]: draw_case(test[entry["case_id"]], entry, sources.train.labels, folders, sizes)
+        for entry in sources.cases
+    }
+
+
+def judged(args, sources: Sources, flag_by: UncertaintyKind) -> dict:
+    """What the page says of requirements, intended use and openings, by names of the template."""
+    run_id, metrics = sources.train.run_id, sources.metrics
     opened, reviewed = openings.read(args.openings), reviews.read(args.reviews)
     design, intended_use = requirements.load(args.design), load_intended_use(args.intended_use)
     acceptance = requirements.acceptance(
-        design, sources["metrics"], reviewed, opened, contents.test_part(run_id, opened)
-    )
-    seen = contents.openings(run_id, opened)
-    pictures = draw_charts(metrics, cases, flag_by)
-    given = {
-        name: Path(getattr(args, name)).read_bytes() for name in ("envelope", "explanations", "training")
-    }
-    folders = Path(args.data), Path(args.predictions)
-    shown = {
-        entry["case_id"]: draw_case(
-            test[entry["case_id"]], entry, train.labels, folders, settings.pixels_per_mm
-        )
-        for entry in cases
-    }
-    templates = {name: Path(getattr(args, name)).read_text("utf-8") for name in TEMPLATES}
-    pages = case_pages.pages(cases, metrics, channels.of_dataset(dataset.dataset), flag_by)
-    files = case_pages.file_names(list(pages))
-    page_by_file = {
-        files[case_id]: of_case(
-            templates, words, shown[case_id].stack, run_id=run_id, dataset=dataset.dataset
-        )
-        for case_id, words in pages.items()
-    }
-    columns = report.columns(metrics)
-    small = {case_id: pictures_of.small for case_id, pictures_of in shown.items()}
-    rows = report.cases(cases, columns, flag_by, small)
-    entries = {entry["case_id"]: entry for entry in cases}
-    worst = [
-        row
-        | {
-            "picture": shown[row["case_id"]].large,
-            "text": ranking.dice_text(entries[row["case_id"]]["labels"]),
-        }
-        for row in rows[:10]
-    ]
-    evaluated = records.read(args.evaluate_provenance, "provenance")["params"]
-    quotes = Quotes(
-        {name: (Path(getattr(args, name)).as_posix(), sources[name]) for name in ("metrics", "robustness")}
+        design, sources.by_name["metrics"], reviewed, opened, contents.test_part(run_id, opened)
     )
     is_draft = intended_use["status"] == "draft"
+    n_models = contents.openings(run_id, opened)["n_models"]
+    return {
+        "acceptance": acceptance,
+        "is_draft": is_draft,
+        "state": in_short.state(acceptance, unreviewed(design, reviewed), is_draft),
+        "short": in_short.sentences(metrics, sources.dataset.dataset, intended_use, flag_by),
+        "findings": report.findings(metrics, acceptance, sources.robustness, n_models),
+    }
+
+
+def tables(sources: Sources, flag_by: UncertaintyKind, shown: Mapping[str, Pictures]) -> dict:
+    """The tables of the page, by names of the template; of the ten worst cases with the large picture."""
+    metrics = sources.metrics
+    columns = report.columns(metrics)
+    small = {case_id: pictures.small for case_id, pictures in shown.items()}
+    rows = report.cases(sources.cases, columns, flag_by, small)
+    dice = {entry["case_id"]: ranking.dice_text(entry["labels"]) for entry in sources.cases}
+    return {
+        "measures": report.measures(metrics),
+        "aims": aims_of(metrics),
+        "columns": columns,
+        "cases": rows,
+        "worst": [
+            row | {"picture": shown[row["case_id"]].large, "text": dice[row["case_id"]]} for row in rows[:10]
+        ],
+        "labels": list(sources.cases[0]["labels"]),
+        "calibration_rows": CALIBRATION,
+    }
+
+
+def main(args):
+    settings = ReportParams.of(params.load(args.params, "report"))
+    flag_by = settings.uncertainty
+    sources = read_sources(args, flag_by)
+    metrics, dataset, run_id = sources.metrics, sources.dataset.dataset, sources.train.run_id
+    templates = {name: Path(getattr(args, name)).read_text("utf-8") for name in TEMPLATES}
+    shown = draw_cases(args, sources, settings.pixels_per_mm)
+    words_of = case_pages.pages(sources.cases, metrics, channels.of_dataset(dataset), flag_by)
+    files = case_pages.file_names(list(words_of))
+    page_by_file = {
+        files[case_id]: of_case(templates, words, shown[case_id].stack, run_id=run_id, dataset=dataset)
+        for case_id, words in words_of.items()
+    }
+    charts_by_name = draw_charts(metrics, sources.cases, flag_by)
+    given = {name: Path(getattr(args, name)).read_bytes() for name in FIGURES}
+    quotes = Quotes(
+        {
+            name: (Path(getattr(args, name)).as_posix(), sources.by_name[name])
+            for name in ("metrics", "robustness")
+        }
+    )
+    evaluated = records.read(args.evaluate_provenance, "provenance")["params"]
     content = filled(
         templates["template"],
         style=Markup(templates["style"]),  # noqa: S704 - a file of this repository
         run_id=run_id,
-        dataset=dataset.dataset,
+        dataset=dataset,
         metrics=metrics,
-        acceptance=acceptance,
-        robustness=robustness,
-        state=in_short.state(acceptance, unreviewed(design, reviewed), is_draft),
-        short=in_short.sentences(metrics, dataset.dataset, intended_use, flag_by),
-        is_draft=is_draft,
-        findings=report.findings(metrics, acceptance, robustness, seen["n_models"]),
-        measures=report.measures(metrics),
-        aims=aims_of(metrics),
+        robustness=sources.robustness,
+        **judged(args, sources, flag_by),
+        **tables(sources, flag_by, shown),
         kept=agreement.kept,
-        columns=columns,
-        cases=rows,
         files=files,
         page_hashes={name: hashlib.sha256(text).hexdigest() for name, text in sorted(page_by_file.items())},
-        worst=worst,
-        labels=list(cases[0]["labels"]),
         kinds=report.KINDS,
         flag_by=flag_by,
-        pictures=pictures | given,
-        narrow=draw_charts(metrics, cases, flag_by, charts.NARROW),
+        pictures=charts_by_name | given,
+        narrow=draw_charts(metrics, sources.cases, flag_by, charts.NARROW),
         colours=(figures.REFERENCE, figures.PREDICTION),
-        calibration_rows=CALIBRATION,
         at=quotes.link,
         quotes=quotes.all,
-        **{
-            name: evaluated[name] for name in ("object_overlap_min", "calibration_margin_voxels", "poor_dice")
-        },
-        hashes={
-            Path(getattr(args, name)).name: records.sha256(getattr(args, name))
-            for name in ("metrics", "cases", "robustness", "explain")
-        },
+        **{name: evaluated[name] for name in SETTINGS_OF_EVALUATE},
+        hashes={Path(getattr(args, name)).name: records.sha256(getattr(args, name)) for name in OF_A_RUN},
     )
-    read = [
-        args.design,
-        args.intended_use,
-        args.reviews,
-        args.openings,
-        args.evaluate_provenance,
-        args.envelope,
-        args.explanations,
-        args.training,
-        *(getattr(args, name) for name in TEMPLATES),
-        *(getattr(args, name) for name in RECORDS),
-    ]
+    read = [getattr(args, name) for name in (*DESIGN, "evaluate_provenance", *FIGURES, *TEMPLATES, *RECORDS)]
     provenance = runs.provenance(__file__, settings.record(), args.requirements, read)
-    for name, picture in pictures.items():
-        records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", picture)
+    for name, chart in charts_by_name.items():
+        records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", chart)
     with stage.output_folder(args.out) as out:
         for name, text in page_by_file.items():
             records.write_bytes(out / "cases" / name, text)
