@@ -516,6 +516,19 @@ def test_on_paper_nothing_is_cut_off_and_there_is_no_navigation(of_run, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", OF_EACH_KIND)
+def test_a_page_says_once_what_it_is_not_for_and_leads_once_to_the_others(of_run, name):
+    shown, folder = of_run
+    shown.page.goto((folder / name).as_uri(), wait_until="load")
+    notices = shown.page.get_by_text("Research software; not for diagnosis.", exact=True)
+    assert sum(notice.is_visible() for notice in notices.all()) == 1
+    ways = [way for way in shown.page.locator("nav a, .rt-links a").all() if way.is_visible()]
+    targets = [way.evaluate("one => one.href") for way in ways]
+    assert (folder / "evidence/model_card.html").as_uri() in targets
+    assert sorted(set(targets)) == sorted(targets)
+
+
+@pytest.mark.slow
 def test_what_is_folded_on_the_summary_is_on_paper(of_run):
     shown, folder = of_run
     shown.page.goto((folder / "index.html").as_uri())
