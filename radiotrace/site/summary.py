@@ -34,7 +34,14 @@ RECIPE = (
     "balance_volumes",
     "seed",
 )
-COMPUTE = ("threads", "devices", "nodes", "precision", "numerics")
+# Parameter -> what it is called beside what came of it.
+COMPUTE = {
+    "threads": "threads",
+    "devices": "devices",
+    "nodes": "nodes",
+    "precision": "precision asked for",
+    "numerics": "numerics asked for",
+}
 GOOD = ("met", "verified")
 # Verdicts for who has not read what they are called.
 IN_WORDS = {
@@ -447,7 +454,7 @@ def _compute(told: Told) -> list[tuple[str, Markup]]:
     return _facts(
         told,
         *((key.replace("_", " "), TRAIN, ("in_effect", key)) for key in in_effect),
-        *((key, TRAIN, ("params", key)) for key in COMPUTE),
+        *((name, TRAIN, ("params", key)) for key, name in COMPUTE.items()),
     )
 
 
