@@ -112,5 +112,5 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@$(COMPILE)
 	@touch $@
 
-clean: ## remove outputs, checkpoints and .venv; keep the data
-	rm -rf build .checkpoints .venv dvc_plots
+clean: ## remove outputs, checkpoints, memos and .venv; keep the data
+	rm -rf build .checkpoints .memo .venv dvc_plots

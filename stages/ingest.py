@@ -5,11 +5,13 @@ Writes  build/ingest/: dataset.json, volumes/images/, volumes/label_maps/, prove
 Params  ingest.orientation, ingest.spacing_mm, ingest.missing_words, ingest.bands
 Stops   when data/ differs from its manifest, also while it is read, or dataset.json and cases.csv contradict
         each other or the files
+State   .memo/ingest/: the work on each case, for the next run
 A damaged image does not stop it: it is recorded, so that validate can list it among all other faults.
 """
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +19,9 @@ import numpy as np
 
 from radiotrace import errors, records
 from radiotrace.imaging import content, decoding, formats, headers, identity, image, volumes
-from radiotrace.pipeline import parallel, params, runs, stage
+from radiotrace.pipeline import memo, parallel, params, runs, stage
+from radiotrace.pipeline.followed import followed
+from radiotrace.pipeline.memo import Kept, Memo
 from radiotrace.records import merkle
 from radiotrace.records.dataset import (
     CanonicalGrid,
@@ -30,6 +34,7 @@ from radiotrace.records.dataset import (
     Intensity,
     LabelMapFile,
     file_hashes,
+    known,
 )
 from radiotrace.records.sections.ingest import IngestParams
 
@@ -187,6 +192,41 @@ def bring_in_case(case: formats.Case, raw: Path, settings: IngestParams, out: Pa
     )
 
 
+def every_case(
+    cases: list[formats.Case],
+    each,
+    kept: Memo,
+    listed: dict[str, str],
+    settings: IngestParams,
+    raw: Path,
+    out: Path,
+) -> Iterator[Case]:
+    """The entry of each case, in their order, with its canonical volumes written.
+
+    Args:
+        each: of parallel.pool.
+        listed: path in the data folder -> SHA-256.
+    """
+
+    def inputs(case: formats.Case) -> list:
+        # not its subject and attributes, which may change with cases.csv, and with the set
+        return [case.case_id, [[path, listed.get(path)] for path in (*case.images, case.label_map)]]
+
+    def to_keep(_, entry: Case) -> Kept | None:
+        if any(listed.get(source.path) != source.sha256 for source in entry.sources):
+            return None  # it changed after it was listed, as check_read will say
+        files = {f"volumes/{file.volume}": known(file.volume_sha256) for file in entry.sources if file.volume}
+        return Kept(entry.record(), files)
+
+    def again(case: formats.Case, record: dict) -> Case:
+        return Case.of(record | {"subject_id": case.subject_id, "attributes": case.attributes})
+
+    def work(missing: list[formats.Case]) -> Iterator[Case]:
+        return each(bring_in_case, missing, raw=raw, settings=settings, out=out)
+
+    return kept.through(cases, inputs, work, to_keep, again)
+
+
 def declared_channels(dataset: formats.Dataset) -> tuple[DeclaredChannel, ...] | None:
     """What the record says of several channels; of one, its modality says all."""
     if len(dataset.channels) == 1:
@@ -199,16 +239,14 @@ def main(args):
     with stage.output_folder(args.out) as out, parallel.pool(args) as each:
         identity.check_manifest(args.data, args.manifest)
         bands = {column: list(limits) for column, limits in settings.bands.items()}
-        dataset, cases = formats.read_dataset(args.data, settings.missing_words, bands), []
+        dataset = formats.read_dataset(args.data, settings.missing_words, bands)
         for note in dataset.notes:
             errors.log(f"ingest: {note}")
-        for number, case in enumerate(
-            each(bring_in_case, dataset.cases, raw=Path(args.data), settings=settings, out=out),
-            1,
-        ):
-            cases.append(case)
-            if number % 50 == 0 or number == len(dataset.cases):
-                errors.log(f"ingest: {number}/{len(dataset.cases)} cases")
+        listed = identity.listed(args.data, args.manifest)
+        decided_by = runs.provenance(__file__, settings.record(), args.requirements, [])
+        kept = Memo(args, "ingest", decided_by, out)
+        entries = every_case(dataset.cases, each, kept, listed, settings, Path(args.data), out)
+        cases = list(followed(entries, len(dataset.cases), "ingest"))
         files = file_hashes(cases)
         identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
         records.write(
@@ -239,7 +277,7 @@ parser = argparse.ArgumentParser(
     prog="ingest",
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
-    parents=[parallel.options()],
+    parents=[parallel.options(), memo.options()],
 )
 parser.add_argument("--data", required=True, help="folder of raw data")
 parser.add_argument("--manifest", required=True, help="SHA-256 of every file in it")

@@ -5,14 +5,16 @@ Writes  build/validate/: findings.json, accepted.json, provenance.json
 Params  validate.*
 Stops   on any finding of severity error, with all findings; when no case is left; when an excluded case is
         unknown
+State   .memo/validate/: what was found in each case alone, for the next run
 """
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
@@ -20,7 +22,9 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, checks, suspicions, volumes
 from radiotrace.imaging.suspicions import Look
-from radiotrace.pipeline import parallel, params, runs, stage
+from radiotrace.pipeline import memo, parallel, params, runs, stage
+from radiotrace.pipeline.followed import followed
+from radiotrace.pipeline.memo import Kept, Memo
 from radiotrace.records import accepted
 from radiotrace.records.dataset import Case, Dataset, SourceFile, known
 from radiotrace.records.findings import Findings, Passed
@@ -39,13 +43,17 @@ WAY_OUT = (
 )
 
 
+# Findings of a case, and what is compared with other cases.
+Checked = tuple[list[checks.Finding], Look | None]
+
+
 def check_case(
     case: Case,
     labels: Mapping[str, str],
     limits: ValidateParams,
     folder: Path,
     declared: tuple[channels.Channel, ...],
-) -> tuple[list[checks.Finding], Look | None]:
+) -> Checked:
     """Findings of one case, and what is compared with other cases. Its volumes are read where its record
     alone has no error.
 
@@ -68,6 +76,50 @@ def check_case(
     }
     spacing_zyx = volumes.to_zyx(label_map.GetSpacing())
     return findings, suspicions.look(case.case_id, case.subject_id, images, label_zyx, spacing_zyx)
+
+
+def every_case(
+    args,
+    cases: list[Case],
+    labels: Mapping[str, str],
+    limits: ValidateParams,
+    declared: tuple[channels.Channel, ...],
+    each,
+) -> Iterator[Checked]:
+    """What check_case gives, of each case.
+
+    Args:
+        each: of parallel.pool.
+    """
+    decided_by = {
+        **runs.provenance(__file__, limits.record(), args.requirements, []),
+        "labels": dict(labels),
+        "channels": [channel.record() for channel in declared],
+    }
+    folder = Path(args.volumes)
+    kept = Memo(args, "validate", decided_by, folder)
+
+    def work(missing: list[Case]) -> Iterator[Checked]:
+        return each(check_case, missing, labels=labels, limits=limits, folder=folder, declared=declared)
+
+    return kept.through(cases, Case.record, work, lambda _, checked: as_kept(*checked), as_checked)
+
+
+def as_kept(findings: list[checks.Finding], seen: Look | None) -> Kept:
+    """For a memo."""
+    return Kept(
+        {
+            "findings": [finding._asdict() for finding in findings],
+            "look": None if seen is None else seen.record(),
+        }
+    )
+
+
+def as_checked(_, value: Mapping[str, Any]) -> Checked:
+    """Of a memo."""
+    seen = value["look"]
+    findings = [checks.Finding(**finding) for finding in value["findings"]]
+    return findings, None if seen is None else Look.of(seen)
 
 
 def read(source: SourceFile, folder: Path) -> sitk.Image:
@@ -121,11 +173,9 @@ def main(args):
         )
     labels, declared = dataset.dataset.labels, channels.of_dataset(dataset.dataset)
     with parallel.pool(args) as each:
-        of_cases = each(
-            check_case, cases, labels=labels, limits=limits, folder=Path(args.volumes), declared=declared
-        )
+        of_cases = every_case(args, cases, labels, limits, declared, each)
         of_set = checks.set_findings(cases, labels, limits, declared)
-        found, looks = zip(*of_cases, strict=True)
+        found, looks = zip(*followed(of_cases, len(cases), "validate"), strict=True)
     names = {int(value): name for value, name in labels.items() if value != "0"}
     seen = suspicions.across([look for look in looks if look is not None], names)
     findings = in_order([*of_set, *seen, *chain.from_iterable(found)])
@@ -164,7 +214,7 @@ parser = argparse.ArgumentParser(
     prog="validate",
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
-    parents=[parallel.options()],
+    parents=[parallel.options(), memo.options()],
 )
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--volumes", required=True, help="folder of canonical volumes")

@@ -198,6 +198,7 @@ def test_record_of_the_code_vouches_for_code_and_tests_alone(clone):
     "name",
     [
         ".checkpoints/0/epoch.safetensors",
+        ".memo/ingest/results/0.json",
         ".venv/bin/python",
         "build/train/x",
         "execution/x",

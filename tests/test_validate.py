@@ -266,7 +266,9 @@ def test_the_command_ends_with_status_1_and_without_traceback(spoilt):
         str(spoilt / value) if value.startswith("build/") or value == "params.yaml" else value
         for value in ARGUMENTS
     ]
-    done = projects.run(projects.ROOT, "python", "-m", "stages.validate", *absolute, check=False)
+    done = projects.run(
+        projects.ROOT, "python", "-m", "stages.validate", *absolute, "--memo", "none", check=False
+    )
     assert done.returncode == 1
     assert done.stderr.startswith(f"validate: {len(FAILED)} of 16 cases fail\n")
     assert "Traceback" not in done.stderr

@@ -86,12 +86,11 @@ def check_read(folder, manifest_path, sha256_of: dict[str, str]) -> None:
     Raises:
         StageError: names every such file.
     """
-    expected = _read(manifest_path)
+    expected = listed(folder, manifest_path)
     changed = [
-        f"{path}: SHA-256 read {digest[:12]}…, expected "
-        f"{expected.get(f'{Path(folder).as_posix()}/{path}', 'nothing')[:12]}…"
+        f"{path}: SHA-256 read {digest[:12]}…, expected {expected.get(path, 'nothing')[:12]}…"
         for path, digest in sorted(sha256_of.items())
-        if expected.get(f"{Path(folder).as_posix()}/{path}") != digest
+        if expected.get(path) != digest
     ]
     if changed:
         raise StageError(
@@ -99,6 +98,16 @@ def check_read(folder, manifest_path, sha256_of: dict[str, str]) -> None:
             changed,
             "Let nothing write there, then run it again.",
         )
+
+
+def listed(folder, manifest_path) -> dict[str, str]:
+    """Path in the folder -> SHA-256, as the manifest has them.
+
+    Raises:
+        StageError: the file is no manifest.
+    """
+    start = f"{Path(folder).as_posix()}/"
+    return {path.removeprefix(start): sha256 for path, sha256 in _read(manifest_path).items()}
 
 
 def _read(manifest_path) -> dict[str, str]:

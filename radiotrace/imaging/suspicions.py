@@ -4,9 +4,11 @@
 cases. How many planted mistakes each finds, and how often it is wrong: `python -m benchmarks.suspicions`.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -44,6 +46,29 @@ class Look:
     centres_mm: Mapping[int, np.ndarray]
     mirrored: Mapping[str, float]
     thumbnails: tuple[np.ndarray, ...]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON, with every digit."""
+        return {
+            "case_id": self.case_id,
+            "subject_id": self.subject_id,
+            "suspicions": [suspicion._asdict() for suspicion in self.suspicions],
+            "centres_mm": {str(value): centre.tolist() for value, centre in self.centres_mm.items()},
+            "mirrored": dict(self.mirrored),
+            "thumbnails": [b64encode(thumbnail.tobytes()).decode() for thumbnail in self.thumbnails],
+        }
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> "Look":
+        """What `record` gave."""
+        return cls(
+            record["case_id"],
+            record["subject_id"],
+            tuple(Finding(**suspicion) for suspicion in record["suspicions"]),
+            {int(value): np.array(centre) for value, centre in record["centres_mm"].items()},
+            record["mirrored"],
+            tuple(np.frombuffer(b64decode(thumbnail), np.float32) for thumbnail in record["thumbnails"]),
+        )
 
 
 def look(

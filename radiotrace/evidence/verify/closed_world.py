@@ -25,14 +25,15 @@ from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import isolated, params
 from radiotrace.pipeline.study import NAME, PATHS, STUDIES, Study
 
-# What runs leave behind. Nothing of it may be in git: a checkpoint there would be taken for one's own, and
-# forged ones are.
+# What runs leave behind. Nothing of it may be in git: a checkpoint or a memo there would be taken for one's
+# own, and forged ones are.
 STATE = (
     ".benchmarks",
     ".checkpoints",
     ".dvc/cache",
     ".dvc/tmp",
     ".dvc/config.local",
+    ".memo",
     ".pytest_cache",
     ".ruff_cache",
     ".venv",
@@ -99,6 +100,8 @@ IGNORED = (
     "/datastore",
     "/.checkpoints",
     "/studies/*/.checkpoints",
+    "/.memo",
+    "/studies/*/.memo",
     "/execution",
     "/studies/*/execution",
     "__pycache__",
