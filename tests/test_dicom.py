@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from radiotrace import __main__, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import formats
+from radiotrace.imaging.child import Child, Limits
 from radiotrace.imaging.dicom import conversion
-from radiotrace.imaging.dicom.child import Child, Limits
 from radiotrace.imaging.dicom.conversion import Label, Request
 from tests import dicoms
 

@@ -11,8 +11,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from radiotrace.errors import StageError
+from radiotrace.imaging.child import Child, Limits, Refused
 from radiotrace.imaging.dicom import conversion, headers, pixels, structures, suv
-from radiotrace.imaging.dicom.child import Child, Limits, Refused
 from radiotrace.imaging.dicom.conversion import Label, Request
 from radiotrace.imaging.image import Grid
 from tests import dicoms

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from radiotrace import __main__
-from radiotrace.imaging.dicom.child import Limits
+from radiotrace.imaging.child import Limits
 from radiotrace.inspection import kinds, layout, look, probe, roles, screen
 from radiotrace.inspection.tree import Entry
 from tests import dicoms, phantoms

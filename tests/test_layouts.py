@@ -604,10 +604,19 @@ def test_arrays_that_would_be_unpickled_or_are_too_large_are_refused(tmp_path, m
     np.savez(tmp_path / "m.npz", train_images=np.array([{}], dtype=object))
     assert "pickled objects" in faults_of(tmp_path)
     np.savez(tmp_path / "m.npz", train_images=np.zeros((2, 8, 8)), train_masks=np.zeros((2, 8, 8)))
-    monkeypatch.setattr(reading, "ARRAY_BYTES_MAX", 100)
-    assert "train_images takes 1024 bytes; at most 100 are read" in faults_of(tmp_path)
+    monkeypatch.setattr(reading, "ARRAY_BYTES_MAX", 100)  # in this process
+    with pytest.raises(VolumeError, match="train_images takes 1024 bytes; at most 100 are read"):
+        reading.Array(tmp_path / "m.npz", "train_images")
     (tmp_path / "m.npz").write_bytes(b"PK\3\4garbage")
     assert "no file of arrays can be read" in faults_of(tmp_path)
+
+
+def test_an_image_of_an_array_is_the_one_that_is_asked_for_in_any_order(tmp_path):
+    images = np.arange(5 * 6 * 7, dtype=">u2").reshape(5, 6, 7)
+    np.savez_compressed(tmp_path / "m.npz", train_images=images)
+    read = reading.Array(tmp_path / "m.npz", "train_images")
+    for number in (0, 3, 1, 1, 4):
+        assert np.array_equal(read[number][1], images[number])
 
 
 @pytest.mark.requirement("SRS-DATA-12")

@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from radiotrace.commands import own_data
 from radiotrace.errors import StageError
 from radiotrace.imaging import formats, headers, volumes
+from radiotrace.imaging.child import Child, Limits
 from radiotrace.imaging.dicom import conversion
-from radiotrace.imaging.dicom.child import Child, Limits
 from radiotrace.imaging.dicom.conversion import Request
 from radiotrace.imaging.layouts import checking, cleaning, listing, which, writing
 from radiotrace.imaging.layouts.listing import Asked

@@ -43,7 +43,7 @@ def requested(args) -> "Request":
     Raises:
         StageError: names everything that is wrong with it.
     """
-    from radiotrace.imaging.dicom.child import Limits
+    from radiotrace.imaging.child import Limits
     from radiotrace.imaging.dicom.conversion import Request
 
     faults: list[str] = []

@@ -257,15 +257,18 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
 def picture_voxels(data: Path, declared: "Dataset") -> tuple[int, int] | None:
     """Along x and y, of the first image where it has one slice; None where it has several, or cannot be read,
     which ingest will say."""
-    from radiotrace.imaging import volumes  # here, because the other commands need no image library
+    from radiotrace.imaging.content import (
+        VolumeError,
+    )  # here, because the other commands need no image library
+    from radiotrace.imaging.layouts import reading
 
     try:
-        first = volumes.read(data / declared.cases[0].images[0])
-    except (volumes.VolumeError, OSError):
+        size = reading.size_of_volume(data / declared.cases[0].images[0])
+    except VolumeError:
         return None
-    if first.GetDimension() != 3 or first.GetSize()[2] != 1:
+    if len(size) != 3 or size[2] != 1:
         return None
-    return first.GetSize()[0], first.GetSize()[1]
+    return size[0], size[1]
 
 
 def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> dict:

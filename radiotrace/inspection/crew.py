@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from radiotrace.imaging.dicom.child import Child, Limits, Refused
+from radiotrace.imaging.child import Child, Limits
 
 PROCESSES_MAX = 8
 AHEAD = 8  # calls that wait for each process, so that a long list is not handed out at once
@@ -18,16 +18,14 @@ class Crew:
     def __init__(self, limits: Limits, ready: Callable, size: int | None = None):
         """
         Args:
-            ready: called once in each process before anything else, to import what it needs, so that the
-                limit of time is that of files alone.
+            ready: as Child has it.
         """
         count = size or min(len(os.sched_getaffinity(0)), PROCESSES_MAX)
         self.size = count
-        self._ready = ready
-        self._children = [Child(limits) for _ in range(count)]
-        self._idle: queue.SimpleQueue[tuple[Child, bool]] = queue.SimpleQueue()
+        self._children = [Child(limits, ready) for _ in range(count)]
+        self._idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
         for child in self._children:
-            self._idle.put((child, False))
+            self._idle.put(child)
         self._threads = ThreadPoolExecutor(count)
 
     def __enter__(self) -> "Crew":
@@ -44,17 +42,11 @@ class Crew:
         Raises:
             Refused: as Child.call does.
         """
-        child, is_ready = self._idle.get()
+        child = self._idle.get()
         try:
-            if not is_ready:
-                child.call(self._ready)
-                is_ready = True
             return child.call(function, *args)
-        except Refused:
-            is_ready = False  # the process may be another one now
-            raise
         finally:
-            self._idle.put((child, is_ready))
+            self._idle.put(child)
 
     def each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """function(item), run in a thread of this process, in the order of the items."""

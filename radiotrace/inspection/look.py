@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radiotrace.errors import log
-from radiotrace.imaging.dicom.child import Limits, Refused
+from radiotrace.imaging.child import Limits, Refused, nothing
 from radiotrace.inspection import kinds, probe, tree
 from radiotrace.inspection.crew import Crew
 from radiotrace.inspection.seen import Batch, Seen
@@ -74,7 +74,7 @@ def at(root: Path, limits: Limits = LIMITS) -> Look:
     base = root if root.is_dir() else root.parent
     found = Look(base, below, [], with_dicom=with_dicom)
     with Crew(
-        limits, _ready if with_dicom else _nothing, size=1 if len(below.entries) <= FEW else None
+        limits, _ready if with_dicom else nothing, size=1 if len(below.entries) <= FEW else None
     ) as crew:
         identities: set[str] = set()
         for batch in crew.each(_reader(crew, base, limits, with_dicom), _batches(below.entries)):
@@ -88,10 +88,6 @@ def at(root: Path, limits: Limits = LIMITS) -> Look:
     found.copies, found.alike = _copies(base, found.seen)
     found.repeated = _repeated(found)
     return found
-
-
-def _nothing() -> None:
-    """Without pydicom, nothing is to be imported."""
 
 
 def _ready() -> None:

@@ -1,4 +1,4 @@
-"""Probe: reads headers of files, in a process of its own (imaging/dicom/child.py), under its limits.
+"""Probe: reads headers of files, in a process of its own (imaging/child.py), under its limits.
 
 Whatever a file does to a library becomes a line of problems, or ends the process; neither stops the rest.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from radiotrace.imaging.dicom.child import Limits, Refused
+from radiotrace.imaging.child import Limits, Refused
 from radiotrace.inspection import kinds, volume_headers
 from radiotrace.inspection.seen import Batch, Seen, Shape
 from radiotrace.inspection.tree import Entry

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from radiotrace import records
-from radiotrace.imaging.dicom.child import Limits, Refused
+from radiotrace.imaging.child import Limits, Refused
 from radiotrace.inspection import kinds, roles
 from radiotrace.inspection.crew import Crew
 from radiotrace.inspection.look import Look
@@ -63,7 +63,7 @@ def written(found: Look, out: Path) -> list[str]:
     chosen = _spread(cases)
     if not chosen:
         return ["--sheet: nothing was written, as there is no image that could be shown"]
-    with Crew(LIMITS, _nothing, size=1 if len(chosen) < COLUMNS else None) as crew:
+    with Crew(LIMITS, _ready, size=1 if len(chosen) < COLUMNS else None) as crew:
         tiles = list(crew.each(_maker(crew), chosen))
     is_page = out.suffix.lower() == ".html"
     records.write_bytes(out, page(chosen, tiles, len(cases)) if is_page else picture(tiles))
@@ -73,8 +73,9 @@ def written(found: Look, out: Path) -> list[str]:
     return ["", f"{out}: {len(chosen)} of {len(cases)} cases{more}", *_legend(chosen, paths)]
 
 
-def _nothing() -> None:
-    """Tiles import what they need when they are made."""
+def _ready() -> None:
+    """Imports what decodes."""
+    import radiotrace.inspection.tiles  # noqa: F401
 
 
 def cases_of(found: Look) -> list[Case]:

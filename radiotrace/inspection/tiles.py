@@ -12,8 +12,8 @@ from PIL import Image
 
 from radiotrace.drawing import slices
 from radiotrace.imaging import volumes
+from radiotrace.imaging.child import Limits, Refused
 from radiotrace.imaging.content import VolumeError
-from radiotrace.imaging.dicom.child import Limits, Refused
 
 EDGE = 160  # pixels
 FLAT = 4  # times fewer slices than along the next axis

@@ -24,8 +24,8 @@ import numpy as np
 from radiotrace import records
 from radiotrace.errors import StageError, log
 from radiotrace.imaging import content, image, tables, volumes
+from radiotrace.imaging.child import Child, Limits, Refused
 from radiotrace.imaging.dicom import headers, pixels, segmentations, stacks, structures, suv
-from radiotrace.imaging.dicom.child import Child, Limits, Refused
 from radiotrace.imaging.dicom.headers import Instance
 from radiotrace.imaging.dicom.stacks import Stack
 from radiotrace.records.conversion import (
@@ -108,6 +108,10 @@ class Findings:
         self.faults += [f"{named}: {finding}" for finding in found]
 
 
+def _ready() -> None:
+    """In the child, which imports this module, and with it all that reads, to find this."""
+
+
 def convert(tree: Path, folder: Path, request: Request, reader: Child | None = None) -> Conversion:
     """Fills an empty folder with imagesTr/, labelsTr/, dataset.json, cases.csv and conversion.json.
 
@@ -121,7 +125,7 @@ def convert(tree: Path, folder: Path, request: Request, reader: Child | None = N
             `skip_faulty`, only where no case is left.
     """
     findings = Findings()
-    with nullcontext(reader) if reader else Child(request.limits) as child:
+    with nullcontext(reader) if reader else Child(request.limits, _ready) as child:
         instances, not_dicom = _read(tree, request, child, findings)
         chosen = _choose(instances, request, findings)
         cases: list[ConvertedCase] = []

@@ -1,6 +1,6 @@
 """Headers: what a DICOM file says of itself, so far as it is needed to make a volume; nothing else is kept.
 
-Runs in the child (child.py). Knows of no other file.
+Runs in the child (imaging/child.py). Knows of no other file.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import UID
 
-from radiotrace.imaging.dicom.child import Limits, Refused
+from radiotrace.imaging.child import Limits, Refused
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"

@@ -1,6 +1,6 @@
 """Pixels: stored values of frames, by a decoder that is named for each transfer syntax, and what they mean.
 
-`stored` runs in the child (child.py).
+`stored` runs in the child (imaging/child.py).
 """
 
 import warnings
@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom.pixels.decoders.base import get_decoder
 
+from radiotrace.imaging.child import Limits, Refused
 from radiotrace.imaging.dicom import headers
-from radiotrace.imaging.dicom.child import Limits, Refused
 from radiotrace.imaging.dicom.headers import Instance, Plane
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")

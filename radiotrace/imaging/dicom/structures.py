@@ -2,7 +2,7 @@
 
 Contours of one region in one slice are combined by exclusive or, so that an inner contour is a hole. A centre
 on a left or upper edge is inside, one on a right or lower edge is not, so that regions that touch share no
-voxel. `contours` runs in the child (child.py).
+voxel. `contours` runs in the child (imaging/child.py).
 """
 
 from collections import defaultdict
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from radiotrace.imaging.child import Limits, Refused
 from radiotrace.imaging.dicom import headers
-from radiotrace.imaging.dicom.child import Limits, Refused
 from radiotrace.imaging.image import Grid
 
 KINDS = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")

@@ -5,7 +5,6 @@ Reads each file once, one case at a time, and writes nothing.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from radiotrace.imaging.channels import COLOURS
 from radiotrace.imaging.content import VolumeError
 from radiotrace.imaging.layouts import reading
 from radiotrace.imaging.layouts.listing import Asked, Listing, Source
-from radiotrace.imaging.layouts.reading import Read, Reader
+from radiotrace.imaging.layouts.reading import Read, Reader, Request
 
 PROGRESS = 100  # cases
 VALUES_SHOWN = 12
@@ -70,7 +69,8 @@ class Checked:
 def of(root: Path, listing: Listing, asked: Asked) -> Checked:
     """What becomes of the cases of a folder."""
     made = Checked(faults=list(listing.faults), notes=list(listing.notes))
-    reader, seen = Reader(root, asked.pixel_mm, asked.is_grey), _Seen()
+    planned = (request for source in listing.sources for request in _requests(source))
+    reader, seen = Reader(root, asked.pixel_mm, asked.is_grey, planned), _Seen()
     for number, source in enumerate(listing.sources, 1):
         facts = _of_case(reader, source, seen, made.faults)
         if facts is not None:
@@ -78,6 +78,8 @@ def of(root: Path, listing: Listing, asked: Asked) -> Checked:
         if number % PROGRESS == 0:
             log(f"new: {number} of {len(listing.sources)} cases read")
     made.faults += seen.faults
+    if seen.skipped:
+        made.faults.append(f"{seen.skipped} more cases are in these arrays, and were not looked at")
     made.notes += seen.notes()
     if made.facts:
         _name_channels(listing, asked, seen, made)
@@ -86,6 +88,10 @@ def of(root: Path, listing: Listing, asked: Asked) -> Checked:
     if listing.left_out:
         made.notes.append(f"{listing.left_out} further files belong to no case, and were left behind")
     return made
+
+
+def _requests(source: Source) -> list[Request]:
+    return [*(Request(path) for path in source.images), Request(source.label_map, is_image=False)]
 
 
 class _Seen:
@@ -99,6 +105,8 @@ class _Seen:
         self.spacing_from: Counter[str] = Counter()
         self.spacings: Counter[tuple[float, ...]] = Counter()
         self.colours: Counter[str] = Counter()
+        self.broken: set[str] = set()  # arrays of which an image cannot be read, nor what follows it
+        self.skipped = 0
         self._by_image: dict[bytes, tuple[str, bytes]] = {}
 
     def add(self, read: Read) -> None:
@@ -137,6 +145,9 @@ class _Seen:
 
 def _of_case(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -> Facts | None:
     """Facts of a case; None where a file cannot be read, or does not fit."""
+    if seen.broken & {reading.array_of(path) for path in (*source.images, source.label_map)}:
+        seen.skipped += 1
+        return None
     before = len(faults)
     sha256: dict[str, str] = {}
     size: tuple[int, ...] = ()
@@ -145,7 +156,7 @@ def _of_case(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -> 
     digest = hashlib.sha256()
     first_image, n_images = source.images[0], len(source.images)
     for path in source.images:
-        read = _read(reader.image, source, path, seen, faults)
+        read = _read(reader, Request(path), source, seen, faults)
         if read is None:
             continue
         sha256[path] = read.sha256
@@ -188,13 +199,14 @@ def _of_case(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -> 
     return Facts(source, sha256, n_channels, is_picture, values)
 
 
-def _read(
-    read_file: Callable[[str], Read], source: Source, path: str, seen: _Seen, faults: list[str]
-) -> Read | None:
+def _read(reader: Reader, request: Request, source: Source, seen: _Seen, faults: list[str]) -> Read | None:
+    path = request.path
     try:
-        read = read_file(path)
+        read = reader.read(request)
     except VolumeError as error:
         faults.append(f"{source.case_id}: {path}: {error}")
+        if reading.is_array(path):
+            seen.broken.add(reading.array_of(path))
         return None
     seen.add(read)
     return read
@@ -206,7 +218,7 @@ def _label_map(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -
     if path.lower().endswith(JPEG):
         faults.append(f"{source.case_id}: label map {path} {LOSSY}")
         return None, b""
-    read = _read(reader.read, source, path, seen, faults)
+    read = _read(reader, Request(path, is_image=False), source, seen, faults)
     if read is None:
         return None, b""
     first = sitk.GetArrayViewFromImage(read.first)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radiotrace.errors import StageError
-from radiotrace.imaging import formats, headers, volumes
+from radiotrace.imaging import formats
 from radiotrace.imaging.content import VolumeError
-from radiotrace.imaging.layouts import which
+from radiotrace.imaging.layouts import reading, which
 
 TABLES = (which.DATASET, which.SUBJECTS, "cases.draft.csv")
 
@@ -54,7 +54,7 @@ def clean(folder: Path) -> Cleaned:
             left_behind += 1
             continue
         try:
-            identified += _clean(path)
+            identified += reading.without_text(path)
         except VolumeError as error:
             faults.append(f"{name}: {error}")
         done += 1
@@ -63,13 +63,3 @@ def clean(folder: Path) -> Cleaned:
             "no study was made: volumes cannot be cleaned", faults, "Correct them, and run it again."
         )
     return Cleaned(done, identified, left_behind)
-
-
-def _clean(path: Path) -> bool:
-    """Whether the header had text that may say who somebody is; raises VolumeError where it still has."""
-    decoded, _ = volumes.open_file(path)
-    volumes.write(decoded.volume, path)
-    again, _ = volumes.open_file(path)
-    if still := headers.identifying_text(again.volume, again.free_text):
-        raise VolumeError(f"{', '.join(still)} is there after cleaning")
-    return bool(headers.identifying_text(decoded.volume, decoded.free_text))

@@ -1,27 +1,54 @@
 """Reading: what one file holds, as channels on a grid of three axes. One file at a time is in memory.
 
-A volume is decoded as ingest decodes it (imaging/decoding.py), under the same limits; a picture by
-pictures.py.
+A volume is decoded as ingest decodes it (imaging/decoding.py), a picture by pictures.py, an array image by
+image; each in another process (imaging/child.py), under limits of memory and time. What begins with an
+underscore and reads runs there.
 """
 
+import functools
+import itertools
+import math
 import struct
 import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from radiotrace.imaging import content, image, volumes
+from radiotrace import records
+from radiotrace.imaging import child, content, headers, image, volumes
 from radiotrace.imaging.channels import COLOURS
+from radiotrace.imaging.child import Limits, Refused
 from radiotrace.imaging.content import VolumeError
 from radiotrace.imaging.image import Grid
 from radiotrace.imaging.layouts import names
 
 ARRAY_BYTES_MAX = 2**31
 ARRAYS_MAX = 64
+# What zipfile, zlib and NumPy raise of a damaged file.
+DAMAGE = (
+    ValueError,
+    EOFError,
+    KeyError,
+    SyntaxError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 SLICE_MM = 1.0
+# A volume of DECODED_BYTES_MAX is in memory three times while it is decoded and handed on.
+OF_VOLUMES = Limits(memory_bytes=16 * 2**30, seconds=600)
+OF_PICTURES = Limits(memory_bytes=4 * 2**30, seconds=60)
+AHEAD, AHEAD_BYTES = 64, 2**22  # pictures that are read at once, while they are small
 UNKNOWN, OF_TAGS, ASKED = "unknown", "tags", "asked"  # where the size of a pixel comes from
 
 
@@ -57,67 +84,257 @@ class Read:
         return self.channels[0]
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder whose files are read, and how.
+
+    Attributes:
+        is_grey: whether images of colour are brought to grey.
+        number: of the one who asks, so that nothing that was kept of another one is taken.
+    """
+
+    root: Path
+    pixel_mm: tuple[float, float] | None
+    is_grey: bool
+    number: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """A file, or one image of a file of arrays, that is to be read.
+
+    Attributes:
+        sha256: that the bytes must have; None takes any.
+        is_image: no label map: of colour, grey where that is asked for.
+    """
+
+    path: str
+    sha256: str | None = None
+    is_image: bool = True
+
+    @property
+    def limits(self) -> Limits:
+        return OF_PICTURES if is_array(self.path) or names.is_picture(self.path) else OF_VOLUMES
+
+
+# A file without its channels, and these as arrays, which travel between processes in less time; or why it
+# cannot be read.
+Sent = tuple[Read, list[tuple[np.ndarray, Grid]]] | str
+
+_NUMBERS = itertools.count()
+
+
 class Reader:
-    """Reads the files of a folder.
+    """Reads the files of a folder, in another process, and ahead of those who ask.
 
     Args:
         pixel_mm: of pictures, along x and y; None takes what their tags say.
         is_grey: whether images of colour are brought to grey; label maps never are.
+        planned: what will be asked for, in this order; some of it may be left out.
     """
 
-    def __init__(self, root: Path, pixel_mm: tuple[float, float] | None, is_grey: bool = False):
-        self._root, self._pixel_mm, self._is_grey = root, pixel_mm, is_grey
-        self._arrays: dict[str, np.ndarray] = {}
-        self._sha256: dict[str, str] = {}
+    def __init__(
+        self,
+        root: Path,
+        pixel_mm: tuple[float, float] | None,
+        is_grey: bool = False,
+        planned: Iterable[Request] = (),
+    ):
+        self._folder = Folder(root, pixel_mm, is_grey, next(_NUMBERS))
+        self._planned = deque(planned)
+        self._under_way: list[Request] = []
+        self._read: deque[tuple[Request, Sent]] = deque()
+        self._n_alone = 0  # of what is planned, asked for one by one, as one of them broke a limit
 
-    def image(self, path: str, sha256: str | None = None) -> Read:
-        """As `read`; of colour, grey where that is asked for."""
-        read = self.read(path, sha256)
-        if not self._is_grey or read.colours != COLOURS:
-            return read
-        from radiotrace.imaging.layouts import pictures  # here, because most folders have none
-
-        values = pictures.grey(tuple(volumes.array_zyx(channel) for channel in read.channels))
-        channel = image.on(values, Grid.of(read.channels[0]))
-        done = (*read.done, "colours brought to grey")
-        return replace(read, channels=(channel,), colours=("grey",), done=done)
-
-    def read(self, path: str, sha256: str | None = None) -> Read:
+    def read(self, request: Request) -> Read:
         """A file, or one image of a file of arrays.
 
-        Args:
-            sha256: that the bytes must have; None takes any.
-
         Raises:
-            VolumeError: it cannot be read; one line, without the path.
+            VolumeError: it cannot be read, or not under the limits; one line, without the path.
         """
-        if ":" in path:
-            return self._of_arrays(*path.split(":"))
-        if not names.is_picture(path):
-            return _of_volume(self._root / path, sha256)
-        from radiotrace.imaging.layouts import pictures  # here, because most folders have none
+        sent = self._sent(request)
+        if isinstance(sent, str):
+            raise VolumeError(sent)
+        read, channels = sent
+        return replace(read, channels=tuple(image.on(values, grid) for values, grid in channels))
 
-        read = content.read(self._root / path)
-        if sha256 is not None and read.sha256 != sha256:
-            raise VolumeError("it was changed while it was read")
-        return _of_picture(pictures.decoded(read.data, path), read.sha256, self._pixel_mm)
+    def _sent(self, request: Request) -> Sent:
+        while True:
+            while self._read:
+                done, sent = self._read.popleft()
+                if done == request:
+                    return sent
+            if self._under_way:
+                self._collect()
+                continue
+            while self._planned and self._planned[0] != request:  # left out, after all
+                self._planned.popleft()
+            if not self._planned:
+                self._planned.append(request)
+            self._ask()
 
-    def _of_arrays(self, file: str, name: str, number: str) -> Read:
-        if name not in self._arrays:
-            if len(self._arrays) > 1:  # images and label maps of one part at a time
-                self._arrays.clear()
-            self._arrays[name] = loaded(self._root / file, name)
-        if file not in self._sha256:
-            self._sha256[file] = content.read(self._root / file).sha256
-        values = self._arrays[name][int(number)]
-        is_colour = values.ndim >= 3 and values.shape[-1] in (3, 4)
-        channels = [values[..., at] for at in range(3)] if is_colour else [values]
-        spacing = self._pixel_mm or (1.0, 1.0)
-        done = ("alpha dropped",) if is_colour and values.shape[-1] == 4 else ()
-        of_channels = tuple(_flat(np.ascontiguousarray(channel), spacing) for channel in channels)
-        colours = COLOURS if is_colour else ("grey",)
-        origin = ASKED if self._pixel_mm else UNKNOWN
-        return Read(of_channels, self._sha256[file], colours, done=done, spacing_from=origin)
+    def _ask(self) -> None:
+        """Lets the next few be read."""
+        if not self._planned:
+            return
+        limits = self._planned[0].limits
+        n_most = 1 if self._n_alone or limits == OF_VOLUMES else AHEAD
+        while self._planned and len(self._under_way) < n_most and self._planned[0].limits == limits:
+            self._under_way.append(self._planned.popleft())
+        started(limits).ask(_several, self._folder, self._under_way)
+
+    def _collect(self) -> None:
+        """Takes what was read; of what was not, the first one is asked for by itself."""
+        asked, self._under_way = self._under_way, []
+        self._n_alone = max(0, self._n_alone - 1)
+        try:
+            answers = started(asked[0].limits).answer()
+        except Refused as refused:
+            if len(asked) == 1:
+                answers = [str(refused)]
+            else:
+                answers, self._n_alone = [], len(asked)
+        self._read.extend(zip(asked, answers, strict=False))
+        self._planned.extendleft(reversed(asked[len(answers) :]))
+        self._ask()
+
+
+def is_array(path: str) -> bool:
+    """Whether a path is that of one image of a file of arrays: FILE:NAME:NUMBER."""
+    return ":" in path
+
+
+def array_of(path: str) -> str:
+    """FILE:NAME of one image of a file of arrays; another path as it is."""
+    return path.rpartition(":")[0] if is_array(path) else path
+
+
+def size_of_volume(path: Path) -> tuple[int, ...]:
+    """The lengths of the axes of a volume.
+
+    Raises:
+        VolumeError: it cannot be read, or not under the limits.
+    """
+    return _asked(OF_VOLUMES, _size, path)
+
+
+def without_text(path: Path) -> bool:
+    """Writes a volume anew without the free text of its header; whether there was some that may say who
+    somebody is.
+
+    Raises:
+        VolumeError: it cannot be read, not under the limits, or still has such a text.
+    """
+    return _asked(OF_VOLUMES, _cleaned, path)
+
+
+def _asked(limits: Limits, function: Callable, *args: Any) -> Any:
+    """What a function returns in the process that reads.
+
+    Raises:
+        VolumeError: it did there, or broke a limit.
+    """
+    try:
+        return started(limits).call(_answered, function, *args)
+    except Refused as refused:
+        raise VolumeError(str(refused)) from None
+
+
+def started(limits: Limits) -> child.Child:
+    """The process that reads under these limits; it lasts, for folders that are read later."""
+    return child.lasting(limits, _ready)
+
+
+def _ready() -> None:
+    """Imports what decodes pictures; this module has the rest."""
+    import radiotrace.imaging.layouts.pictures  # noqa: F401
+
+
+def _answered(function: Callable, *args: Any) -> Any:
+    try:
+        return function(*args)
+    except VolumeError as error:
+        raise Refused(str(error)) from None
+
+
+def _several(folder: Folder, requests: Sequence[Request]) -> list[Sent]:
+    """The first of several files, and as many of those that follow as are small together and can be read."""
+    several: list[Sent] = []
+    n_bytes = 0
+    for request in requests:
+        try:
+            sent = _sent(folder, request)
+            n_bytes += sum(values.nbytes for values, _ in sent[1])
+        except VolumeError as error:
+            sent = str(error)
+        except Exception:
+            if several:  # it is asked for again, by itself
+                return several
+            raise
+        several.append(sent)
+        if n_bytes > AHEAD_BYTES:
+            break
+    return several
+
+
+def _sent(folder: Folder, request: Request) -> tuple[Read, list[tuple[np.ndarray, Grid]]]:
+    read = _of_file(folder, request.path, request.sha256)
+    if request.is_image and folder.is_grey and read.colours == COLOURS:
+        read = _as_grey(read)
+    channels = [(volumes.array_zyx(channel), Grid.of(channel)) for channel in read.channels]
+    return replace(read, channels=()), channels
+
+
+def _of_file(folder: Folder, path: str, sha256: str | None) -> Read:
+    if is_array(path):
+        return _of_arrays(folder, *path.rsplit(":", 2))
+    if not names.is_picture(path):
+        return _of_volume(folder.root / path, sha256)
+    from radiotrace.imaging.layouts import pictures  # here, because most folders have none
+
+    read = content.read(folder.root / path)
+    if sha256 is not None and read.sha256 != sha256:
+        raise VolumeError("it was changed while it was read")
+    return _of_picture(pictures.decoded(read.data, path), read.sha256, folder.pixel_mm)
+
+
+def _as_grey(read: Read) -> Read:
+    from radiotrace.imaging.layouts import pictures  # here, because most folders have none
+
+    values = pictures.grey(tuple(volumes.array_zyx(channel) for channel in read.channels))
+    channel = image.on(values, Grid.of(read.channels[0]))
+    done = (*read.done, "colours brought to grey")
+    return replace(read, channels=(channel,), colours=("grey",), done=done)
+
+
+def _size(path: Path) -> tuple[int, ...]:
+    return volumes.read(path).GetSize()
+
+
+def _cleaned(path: Path) -> bool:
+    decoded, _ = volumes.open_file(path)
+    volumes.write(decoded.volume, path)
+    again, _ = volumes.open_file(path)
+    if still := headers.identifying_text(again.volume, again.free_text):
+        raise VolumeError(f"{', '.join(still)} is there after cleaning")
+    return bool(headers.identifying_text(decoded.volume, decoded.free_text))
+
+
+def _of_arrays(folder: Folder, file: str, name: str, number: str) -> Read:
+    digest, values = _array(folder, file, name)[int(number)]
+    is_colour = values.ndim >= 3 and values.shape[-1] in (3, 4)
+    channels = [values[..., at] for at in range(3)] if is_colour else [values]
+    spacing = folder.pixel_mm or (1.0, 1.0)
+    done = ("alpha dropped",) if is_colour and values.shape[-1] == 4 else ()
+    of_channels = tuple(_flat(np.ascontiguousarray(channel), spacing) for channel in channels)
+    colours = COLOURS if is_colour else ("grey",)
+    origin = ASKED if folder.pixel_mm else UNKNOWN
+    return Read(of_channels, digest, colours, done=done, spacing_from=origin)
+
+
+@functools.lru_cache(maxsize=2)  # images and label maps of one part
+def _array(folder: Folder, file: str, name: str) -> "Array":
+    return Array(folder.root / file, name)
 
 
 def _of_volume(path: Path, sha256: str | None) -> Read:
@@ -182,30 +399,72 @@ def shapes_of_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         VolumeError: it is no such file, or holds pickled objects.
     """
-    return {name: shape for name, (shape, _) in _headers(path).items()}
+    return {name: shape for name, (shape, _, _) in _asked(OF_PICTURES, _headers, path).items()}
 
 
-def loaded(path: Path, name: str) -> np.ndarray:
-    """One array of a file; nothing is unpickled.
+class Array:
+    """An array of a file, image by image along its first axis, inflated as far as the one that is asked for:
+    one image of it is in memory, for as long as they are asked for in their order. Nothing is unpickled.
 
     Raises:
-        VolumeError: it cannot be read, or takes too much memory.
+        VolumeError: it cannot be read, or is larger than any that is read.
     """
-    shape, dtype = _headers(path)[name]
-    n_bytes = int(np.prod([float(length) for length in shape])) * dtype.itemsize
-    if n_bytes > ARRAY_BYTES_MAX:
-        raise VolumeError(f"{name} takes {n_bytes} bytes; at most {ARRAY_BYTES_MAX} are read")
-    if dtype.kind not in "buif":
-        raise VolumeError(f"{name} is of type {dtype.name}; expected numbers")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, struct.error) as error:
-        raise VolumeError(f"{name} cannot be read ({error})") from None
+
+    def __init__(self, path: Path, name: str):
+        self._path, self._name = path, name
+        there = _headers(path)
+        if name not in there:
+            raise VolumeError(f"{name} is not there any more")
+        shape, is_by_columns, dtype = there[name]
+        n_bytes = math.prod(shape) * dtype.itemsize
+        if n_bytes > ARRAY_BYTES_MAX:
+            raise VolumeError(f"{name} takes {n_bytes} bytes; at most {ARRAY_BYTES_MAX} are read")
+        if dtype.kind not in "buif":
+            raise VolumeError(f"{name} is of type {dtype.name}; expected numbers")
+        if is_by_columns and len(shape) > 1:
+            raise VolumeError(
+                f"{name} is stored column by column (Fortran's order), so that no image of it can be read "
+                "without all others. Save it by numpy.ascontiguousarray"
+            )
+        self._shape, self._dtype = shape, dtype
+        self._sha256 = records.sha256(path)
+        self._member: Any = None
+        self._next = 0
+
+    def __getitem__(self, number: int) -> tuple[str, np.ndarray]:
+        """SHA-256 of the file, and an image."""
+        try:
+            if self._member is None or number < self._next:
+                self._begin()
+            n_bytes = math.prod(self._shape[1:]) * self._dtype.itemsize
+            for _ in range(number - self._next):
+                self._take(n_bytes)
+            data = self._take(n_bytes)
+        except VolumeError:
+            raise
+        except (OSError, *DAMAGE) as error:
+            raise VolumeError(f"{self._name} cannot be read ({error})") from None
+        self._next = number + 1
+        return self._sha256, np.frombuffer(data, self._dtype).reshape(self._shape[1:])
+
+    def _begin(self) -> None:
+        if self._member is not None:
+            self._member.close()
+        with zipfile.ZipFile(self._path) as archive:
+            self._member = archive.open(f"{self._name}.npy")  # reads on after the archive is closed
+        _header(self._member)
+        self._next = 0
+
+    def _take(self, n_bytes: int) -> bytes:
+        data = self._member.read(n_bytes)
+        if len(data) < n_bytes:
+            raise VolumeError(f"{self._name} is cut: it has fewer values than its header declares")
+        return data
 
 
-def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    headers = {}
+def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], bool, np.dtype]]:
+    """Of each array its shape, whether it is stored column by column, and its type."""
+    found = {}
     try:
         with zipfile.ZipFile(path) as archive:
             items = archive.infolist()
@@ -213,16 +472,18 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
                 raise VolumeError(f"{len(items)} arrays; at most {ARRAYS_MAX} are read")
             for item in items:
                 with archive.open(item) as file:
-                    headers[item.filename.removesuffix(".npy")] = _header(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+                    found[item.filename.removesuffix(".npy")] = _header(file)
+    except VolumeError:
+        raise
+    except (OSError, *DAMAGE) as error:
         raise VolumeError(f"no file of arrays can be read ({error})") from None
-    return headers
+    return found
 
 
-def _header(file) -> tuple[tuple[int, ...], np.dtype]:
+def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, is_by_columns, dtype = read(file)
     if dtype.hasobject:
         raise VolumeError("holds pickled objects, which nobody should open unlooked")
-    return tuple(shape), dtype
+    return tuple(shape), is_by_columns, dtype

@@ -22,7 +22,7 @@ from radiotrace.imaging.image import Grid
 from radiotrace.imaging.layouts import which
 from radiotrace.imaging.layouts.checking import PROGRESS, Checked, Facts
 from radiotrace.imaging.layouts.listing import Asked, Listing
-from radiotrace.imaging.layouts.reading import Reader
+from radiotrace.imaging.layouts.reading import Reader, Request
 
 ENDING = ".nii.gz"
 SOURCES = "sources.csv"
@@ -41,7 +41,8 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
     Raises:
         StageError: a file is no longer what was checked.
     """
-    reader = Reader(root, asked.pixel_mm, asked.is_grey)
+    planned = (request for facts in checked.facts for request in _requests(facts))
+    reader = Reader(root, asked.pixel_mm, asked.is_grey, planned)
     rows: list[tuple[str, str, str, str]] = []
     training = []
     for number, facts in enumerate(checked.facts, 1):
@@ -62,6 +63,14 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
     records.write_bytes(out / SOURCES, _table(("file", "source", "sha256", "done"), sorted(rows)))
 
 
+def _requests(facts: Facts) -> list[Request]:
+    images, label_map = facts.source.images, facts.source.label_map
+    return [
+        *(Request(path, _sha256(facts, path)) for path in images),
+        Request(label_map, _sha256(facts, label_map), is_image=False),
+    ]
+
+
 def _write_images(
     reader: Reader, root: Path, out: Path, facts: Facts, checked: Checked, is_cleaned: bool, rows: list
 ) -> tuple[list[str], sitk.Image]:
@@ -70,7 +79,7 @@ def _write_images(
     paths: list[str] = []
     first = None
     for path in source.images:
-        read = reader.image(path, _sha256(facts, path))
+        read = reader.read(Request(path, _sha256(facts, path)))
         channels = read.channels
         done = list(read.done)
         if len(source.images) == 1 and len(channels) == 1 < n_channels:
@@ -105,7 +114,7 @@ def _write_label_map(
     rows: list,
 ) -> str:
     source = facts.source
-    read = reader.read(source.label_map, _sha256(facts, source.label_map))
+    read = reader.read(_requests(facts)[-1])
     label_map = read.channels[0]
     ending = decoding.ENDINGS.search(source.label_map)
     ending = ending[0].lower() if ending else ""
