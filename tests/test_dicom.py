@@ -4,6 +4,7 @@ the world; each fault refused with its reason; nothing of a header in an output.
 import hashlib
 import json
 import random
+import shlex
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from radiotrace import __main__, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import formats
 from radiotrace.imaging.child import Child, Limits
-from radiotrace.imaging.dicom import conversion
+from radiotrace.imaging.dicom import conversion, label_names
 from radiotrace.imaging.dicom.conversion import Label, Request
 from tests import dicoms
 
@@ -457,4 +458,34 @@ def test_without_labels_the_names_in_the_tree_are_listed(tmp_path):
     files = dicoms.slices()
     mask = np.ones(dicoms.SIZE_XYZ[::-1], bool)
     tree = dicoms.write(tmp_path / "tree", [*files, dicoms.segmentation(files, {"Liver": mask})])
-    assert "'Liver': in 1 segmentations" in refused(tree, tmp_path, unlabelled="leave-out")
+    said = refused(tree, tmp_path, unlabelled="leave-out")
+    assert "'Liver': in 1 object (SEG or RTSTRUCT), drawn on CT" in said
+    assert "such as --label NAME=Liver;" in said
+
+
+def test_a_label_that_is_not_in_the_tree_is_said_with_those_that_are(tmp_path):
+    files = dicoms.slices()
+    mask = np.ones(dicoms.SIZE_XYZ[::-1], bool)
+    tree = dicoms.write(tmp_path / "tree", [*files, dicoms.segmentation(files, {"Neoplasm, Primary": mask})])
+    said = refused(tree, tmp_path, labels=(Label("lesion", ("Neoplasm", "Tumour")),))
+    assert "--label lesion: no segment and no region is called 'Neoplasm' or 'Tumour'" in said
+    assert """--label 'NAME="Neoplasm, Primary"'""" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "sources"),
+    [
+        ("liver", "liver", ("liver",)),
+        ("liver=Liver,LIVER,Hepar", "liver", ("Liver", "Hepar")),  # two spellings of one name are one
+        ('lesion="Neoplasm, Primary", Cyst', "lesion", ("Neoplasm, Primary", "Cyst")),
+        ("head, left", "head, left", ("head, left",)),
+    ],
+)
+def test_a_label_names_its_sources_as_csv_does(given, name, sources):
+    assert label_names.parsed(given) == (name, sources)
+
+
+def test_the_option_that_is_shown_chooses_the_source():
+    for source in ("Liver", "Neoplasm, Primary", 'the "large" one'):
+        _, text = shlex.split(label_names.option(source))
+        assert label_names.parsed(text) == ("NAME", (source,))

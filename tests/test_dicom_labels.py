@@ -189,11 +189,14 @@ def test_slices_between_contours_without_one_are_counted():
     ("contours", "reason"),
     [
         ([box(0.5, 0.5, 4.5, 4.5), box(2.5, 2.5, 8.5, 8.5)], "contours overlap in 1 slices"),
-        ([box(0.5, 0.5, 4.5, 4.5, z=0.8)], "1 of 1 lie between slices"),
-        ([box(0.5, 0.5, 4.5, 4.5, z=9)], "1 of 1 lie outside the 3 slices"),
+        ([box(0.5, 0.5, 4.5, 4.5, z=0.8)], "1 of 1 contours lie between slices"),
+        ([box(0.5, 0.5, 4.5, 4.5, z=9)], "1 of 1 contours lie outside the 3 slices"),
         ([box(0.5, 0.5, 40, 4.5)], "1 contours reach out of the image"),
-        ([box(0.5, 0.5, 4.5, 4.5)[:2]], "1 of 1 are no closed contours"),
-        ([np.add(box(0, 0, 4, 4), [[0, 0, 0], [0, 0, 0], [0, 0, 2], [0, 0, 2]])], "1 of 1 do not lie in the"),
+        ([box(0.5, 0.5, 4.5, 4.5)[:2]], "1 of 1 contours are no closed contours"),
+        (
+            [np.add(box(0, 0, 4, 4), [[0, 0, 0], [0, 0, 0], [0, 0, 2], [0, 0, 2]])],
+            "1 of 1 contours do not lie",
+        ),
     ],
 )
 def test_contours_that_say_nothing_certain_are_refused(contours, reason):

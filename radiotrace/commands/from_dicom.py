@@ -4,19 +4,26 @@ Exit status: 0 written; 1 a fault, and nothing was written; 2 the command line.
 """
 
 import re
+import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radiotrace.commands import own_data
 from radiotrace.errors import StageError
 from radiotrace.pipeline import stage
 
 if TYPE_CHECKING:
-    from radiotrace.imaging.dicom.conversion import Label, Request
+    from radiotrace.imaging.dicom.channel_rules import ChannelRule
+    from radiotrace.imaging.dicom.conversion import Request
+    from radiotrace.imaging.dicom.label_names import Label
+    from radiotrace.records.conversion import Conversion
 
 PINS = ("requirements/dicom.txt", "requirements/imaging.txt")
 LABELS_MAX = 255  # beside the background
 MIB = 2**20
 KEY_BYTES_MIN = 16
+CHANNEL = re.compile(r"(modality:(?P<modality>[A-Z0-9]{2,16}))?(^|,|$)(description:(?P<pattern>.+))?")
 
 
 def from_dicom(args) -> None:
@@ -28,13 +35,42 @@ def from_dicom(args) -> None:
     tree, out = Path(args.tree), Path(args.out)
     with stage.output_folder(out) as folder:
         made = conversion.convert(tree, folder, request)
-    labelled = sum(case.label_map is not None for case in made.cases)
+    print("\n".join(said(out, made)))
+
+
+def said(out: Path, made: "Conversion") -> list[str]:
+    """What was written and what is next, for a terminal."""
+    from radiotrace.imaging.dicom import conversion  # here, because the other commands need no DICOM library
+
+    labelled = [case for case in made.cases if case.label_map is not None]
     subjects = len({case.subject_id for case in made.cases})
-    print(f"{out}: {len(made.cases)} images of {subjects} subjects, {labelled} with a label map")
+    of_channels = ""
+    if made.choices.channels:
+        names = ", ".join(row.name for row in made.choices.channels)
+        of_channels = f", each of the channels {names} on the grid of {made.choices.grid}"
+    lines = [
+        f"{out}: {len(made.cases)} images of {subjects} subjects, {len(labelled)} with a label map"
+        f"{of_channels}"
+    ]
     if made.left_out:
-        print(f"{out}/{conversion.RECORD} lists {len(made.left_out)} series or files that were left out")
+        reasons = Counter(entry.reason for entry in made.left_out)
+        counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        lines.append(
+            f"{out}/{conversion.RECORD} lists {len(made.left_out)} series or files that were left out: "
+            f"{counted}"
+        )
     if labelled:
-        print(f"Next: python -m radiotrace new NAME --data {out}")
+        lines += own_data.few({case.subject_id for case in labelled})
+        lines.append(f"Next: python -m radiotrace new NAME --data {shlex.quote(str(out))}")
+        return lines
+    return [
+        *lines,
+        f"Next: somebody outlines what is to be learnt in the images of {out}/imagesTs, each in a label map "
+        "of its grid.",
+        f"  Put the images into {out}/imagesTr and the label maps, named as the images, into {out}/labelsTr; "
+        "take dataset.json away. Then:",
+        f"  python -m radiotrace inspect {shlex.quote(str(out))}",
+    ]
 
 
 def requested(args) -> "Request":
@@ -58,12 +94,8 @@ def requested(args) -> "Request":
     key = b""
     if args.key:
         key = _key(Path(args.key), faults)
-    pattern = None
-    if args.description:
-        try:
-            pattern = re.compile(args.description, re.IGNORECASE)
-        except re.error as error:
-            faults.append(f"--description: {error}")
+    pattern = _pattern(args.description, "--description", faults)
+    channels = _channels(args, faults)
     if args.fraction is not None and not 0 < args.fraction <= 1:
         faults.append(f"--fraction: found {args.fraction:g}, expected more than 0 and at most 1")
     for name in ("max_file_mib", "max_pixels_mib", "max_memory_mib", "max_seconds"):
@@ -88,30 +120,87 @@ def requested(args) -> "Request":
         fraction=args.fraction,
         suv=args.suv,
         skip_faulty=args.skip_faulty,
+        channels=channels,
+        grid=args.grid,
         limits=Limits(
             args.max_file_mib * MIB, args.max_pixels_mib * MIB, args.max_memory_mib * MIB, args.max_seconds
         ),
     )
 
 
+def _pattern(text: str | None, option: str, faults: list[str]) -> re.Pattern | None:
+    """A pattern that is searched for however it is capitalised."""
+    if not text:
+        return None
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        faults.append(f"{option}: {error}")
+        return None
+
+
+def _channels(args, faults: list[str]) -> "tuple[ChannelRule, ...]":
+    """The channels that are asked for; () where a case has one."""
+    from radiotrace.imaging import formats
+    from radiotrace.imaging.dicom.channel_rules import ChannelRule
+
+    if not args.channel:
+        if args.grid:
+            faults.append("--grid: says onto whose grid channels are brought; expected --channel, too")
+        return ()
+    rules = []
+    for text in args.channel:
+        name, _, wanted = text.partition("=")
+        if not formats.CHANNEL_NAME.fullmatch(name) or len(name) > formats.LABEL_LENGTH_MAX:
+            faults.append(
+                f"--channel: found the name {name[:80]!r}; one begins with a letter or digit and has "
+                f"letters, digits, spaces and . _ - + ( ), at most {formats.LABEL_LENGTH_MAX}"
+            )
+        found = CHANNEL.fullmatch(wanted)
+        if found is None or not wanted:
+            faults.append(
+                f"--channel: found {text[:80]!r}, expected NAME=modality:MODALITY, "
+                "NAME=description:PATTERN, or both with a comma between, the modality first"
+            )
+            continue
+        rules.append(ChannelRule(name, found["modality"], _pattern(found["pattern"], "--channel", faults)))
+    names = [rule.name for rule in rules]
+    if len({name.casefold() for name in names}) != len(names):
+        faults.append("--channel: a name stands twice")
+    if not 2 <= len(args.channel) <= formats.CHANNELS_MAX:
+        faults.append(
+            f"--channel: found {len(args.channel)}, expected 2 to {formats.CHANNELS_MAX}; --modality and "
+            "--description choose where a case has one"
+        )
+    if args.grid not in names:
+        faults.append(
+            f"--grid: found {args.grid or 'nothing'}, expected the channel onto whose grid the others are "
+            f"brought: {' or '.join(names)}"
+        )
+    if args.modality or args.description:
+        faults.append("--modality, --description: each --channel says that for itself")
+    if args.several == "each":
+        faults.append("--several each: found several channels, of which each has one volume; expected first")
+    return tuple(rules)
+
+
 def _labels(given: list[str], faults: list[str]) -> "tuple[Label, ...]":
     from radiotrace.imaging import formats
-    from radiotrace.imaging.dicom.conversion import Label
+    from radiotrace.imaging.dicom.label_names import Label, parsed, plain
 
     labels = []
     for text in given:
-        name, _, sources = text.partition("=")
+        name, sources = parsed(text)
         if not formats.LABEL_NAME.fullmatch(name) or len(name) > formats.LABEL_LENGTH_MAX:
             faults.append(
                 f"--label: found the name {name[:80]!r}; one begins with a letter or digit and has letters, "
                 f"digits, spaces and . _ - + , ( ), at most {formats.LABEL_LENGTH_MAX}"
             )
-        named = tuple(source.strip() for source in (sources or name).split(",") if source.strip())
-        labels.append(Label(name, named))
+        labels.append(Label(name, sources))
     names = [label.name.casefold() for label in labels]
     if len(set(names)) != len(names) or "background" in names:
         faults.append("--label: a name stands twice, or is 'background', which is 0")
-    spellings = [" ".join(source.casefold().split()) for label in labels for source in label.sources]
+    spellings = [plain(source) for label in labels for source in label.sources]
     if len(set(spellings)) != len(spellings):
         faults.append("--label: a name of DICOM stands in two labels")
     if len(labels) > LABELS_MAX:
@@ -141,13 +230,27 @@ def options(parser) -> None:
         action="append",
         default=[],
         metavar="NAME[=DICOM,…]",
-        help="a label, and the names of the segments or regions that it is made of; once for each label, in "
-        "the order of their values. Only NAME is written. Without any, the names in the tree are listed",
+        help="a label, and the names of the segments or regions that it is made of, one with a comma in "
+        "double quotes; once for each label, in the order of their values. Only NAME is written. Without "
+        "any, the names in the tree are listed",
     )
     parser.add_argument(
         "--modality", help="of the images, as DICOM has it (CT, MR, PT); needed where there are several"
     )
     parser.add_argument("--description", metavar="PATTERN", help="only series whose SeriesDescription has it")
+    parser.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="NAME=modality:MODALITY|description:PATTERN",
+        help="a channel of a case, and which series of a study it is: modality:PT, description:adc, or both "
+        "with a comma between; once for each channel, in their order",
+    )
+    parser.add_argument(
+        "--grid",
+        metavar="NAME",
+        help="the channel onto whose grid the others are brought, on which labels were drawn",
+    )
     parser.add_argument(
         "--subject-rule",
         choices=("hash", "keep"),

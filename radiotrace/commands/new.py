@@ -104,7 +104,8 @@ def new(args) -> None:
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
         lay_out(first, study, declared, folder, tasks.declared(args.task))
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
-    print("\n".join([*data.said(), *cleaned, *said(study, declared, is_drafted)]))
+    few = own_data.few(subjects_of(study.path("data"), declared))
+    print("\n".join([*data.said(), *cleaned, *said(study, declared, is_drafted), *few]))
 
 
 def refused(args, study: Study) -> list[str]:

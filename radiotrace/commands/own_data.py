@@ -5,7 +5,9 @@ A folder with a dataset.json that ingest reads is copied; one of another layout 
 """
 
 import re
+import shlex
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 HIDDEN = shutil.ignore_patterns(".*", "__MACOSX", "Thumbs.db")
 VALUE_MAX = 65535
 PIXEL_MM_MAX = 1000
+SUBJECTS_MIN = 3  # one for each part of the split
+SUBJECTS_OF_INTERVALS = (
+    40  # of which the test part gets the ten that an interval needs (benchmarks/coverage.md)
+)
 LABEL = re.compile(r"(?P<name>.*)=(?P<value>[0-9]{1,5})")
 OTHERS = (
     "Without one, 'new' takes: cases.csv with the columns case_id, subject_id, image and label_map; images/ "
@@ -81,6 +87,20 @@ class OwnData:
         return lines
 
 
+def few(subjects: Collection[str]) -> list[str]:
+    """What is said where there are too few subjects for a split, or for intervals; else []."""
+    count = f"{len(subjects)} subject{'' if len(subjects) == 1 else 's'}"
+    intervals = f"about {SUBJECTS_OF_INTERVALS} for intervals, without which no criterion can be met"
+    if len(subjects) < SUBJECTS_MIN:
+        return [
+            f"Too few: {count}. Train, validation and test need one each, so that 'split' stops below "
+            f"{SUBJECTS_MIN}; and {intervals}. Get more before you go on."
+        ]
+    if len(subjects) < SUBJECTS_OF_INTERVALS:
+        return [f"Few: {count}. It takes {intervals}."]
+    return []
+
+
 def looked_at(args) -> OwnData:
     """The data that the command line names.
 
@@ -130,6 +150,14 @@ def _needless(args, layout: "Layout") -> list[str]:
 
 def _missing(formats, root: Path) -> list[str]:
     """What is said of a folder of no layout that is read."""
+    if not (root / "dataset.json").exists() and (dicom := formats.first_dicom(root)):
+        return [
+            f"{dicom} is DICOM, which from-dicom converts to a folder that 'new' takes; without --label it "
+            "lists what is outlined there:",
+            f"  python -m radiotrace from-dicom {shlex.quote(str(root))} --out FOLDER --name NAME",
+            "'python -m radiotrace inspect FOLDER' says which series there are, and which of them are faulty "
+            "(docs/own-data.md).",
+        ]
     try:
         formats.read_declaration(root)
     except StageError as error:

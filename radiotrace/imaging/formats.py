@@ -193,14 +193,14 @@ def _dataset_json_bytes(folder: Path) -> bytes:
             way_out=f"Move what is in {deeper[0].parent.as_posix()}/ to {folder}/, then run 'make manifest' "
             f"and 'dvc repro'.",
         )
-    if dicom := _first_dicom(folder):
+    if dicom := first_dicom(folder):
         raise StageError(
             f"{path} is missing; {dicom} is {content.DICOM[0]}", way_out=f"{content.DICOM[1]}. {WAY_OUT}"
         )
     raise StageError(f"{path} is missing", way_out=WAY_OUT)
 
 
-def _first_dicom(folder: Path) -> str | None:
+def first_dicom(folder: Path) -> str | None:
     """A DICOM file among the first files of a folder, or None."""
     for number, path in enumerate(folder.rglob("*")):
         if path.is_file() and number < 100:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from radiotrace.records.dataset import FileGrid
-from radiotrace.records.typed import Record, Rule
+from radiotrace.records.typed import LEFT_OUT, Record, Rule
 from radiotrace.records.values import (
     AboveZero,
     Amount,
@@ -28,13 +28,27 @@ SeriesName = Annotated[str, Rule(pattern="^[0-9a-f]{12}$")]
 
 
 @dataclass(frozen=True)
+class ChannelChoice(Record):
+    """Which series of a study are a channel.
+
+    Attributes:
+        modality: that they have, as DICOM has it; missing where any may be.
+        is_chosen_by_description: whether their description fits a pattern.
+    """
+
+    name: Text
+    is_chosen_by_description: bool
+    modality: Text | None = None
+
+
+@dataclass(frozen=True)
 class Choices(Record):
     """What was asked for.
 
     Attributes:
         subject_rule: how a subject is named after its PatientID.
         is_keyed: whether names are hashes under a secret key, else anyone can try which id gives which name.
-        modality: of the images, as DICOM has it.
+        modality: of the images, as DICOM has it; of several channels theirs, with commas between.
         is_chosen_by_description: whether only series were taken whose description fits a pattern.
         several: what was done with series of several volumes.
         unlabelled: what was done with images without a label map.
@@ -44,6 +58,8 @@ class Choices(Record):
         suv: the kind of SUV that PET was turned to.
         labels: value -> name, of those that were asked for.
         skips_faulty: whether series with faults were left out, where otherwise nothing is written.
+        channels: of a case, in their order; missing where a case has one.
+        grid: name of the channel onto whose grid the others were brought.
     """
 
     subject_rule: Literal["hash", "keep"]
@@ -58,6 +74,8 @@ class Choices(Record):
     skips_faulty: bool
     fraction: Annotated[float, Rule(exclusiveMinimum=0, maximum=1)] | None = None
     suv: Literal["bw"] | None = None
+    channels: Annotated[tuple[ChannelChoice, ...], LEFT_OUT] = ()
+    grid: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +118,25 @@ class LabelSource(Record):
 
 
 @dataclass(frozen=True)
-class ConvertedCase(Record):
-    """A volume that was written.
+class Resampled(Record):
+    """How a channel got onto the grid of another one.
+
+    Attributes:
+        grid: of its own series, on which it was until then.
+        interpolation: between the centres of voxels, in the world.
+        outside_value: of voxels that lie outside its own volume: the smallest value that it has.
+        outside_share: of the voxels of the case, how many those are.
+    """
+
+    grid: FileGrid
+    interpolation: Literal["linear"]
+    outside_value: float
+    outside_share: Share
+
+
+@dataclass(frozen=True)
+class ConvertedChannel(Record):
+    """A volume that was written, of one series; of a case of several channels, one of them.
 
     Attributes:
         series: name of its series.
@@ -114,6 +149,45 @@ class ConvertedCase(Record):
         is_lossy: whether a compression has changed its pixels.
         is_rescaled: whether a slope or an intercept was applied.
         is_turned_over: whether it was MONOCHROME1.
+        channel: its name; missing where a case has one channel.
+        resampled: how it got onto the grid of the case; missing where it lies there by itself.
+    """
+
+    series: SeriesName
+    image: RelativePath
+    slices: CountFrom1
+    pixels_sha256: Sha256
+    gap_deviation: Share
+    told_apart_by: tuple[Text, ...]
+    copies: Count
+    decoders: Annotated[tuple[Text, ...], Rule(minItems=1)]
+    is_lossy: bool
+    is_rescaled: bool
+    is_turned_over: bool
+    suv: Suv | None = None
+    channel: Text | None = None
+    resampled: Resampled | None = None
+
+
+@dataclass(frozen=True)
+class ConvertedCase(Record):
+    """A case that was written. What a channel has stands in the case itself for the first one.
+
+    Attributes:
+        series: name of its series.
+        slices: planes that it is stacked of.
+        grid: of all its files.
+        pixels_sha256: of the SHA-256 of the stored pixels of each plane, in order.
+        gap_deviation: largest difference of a gap between planes from the step, as a share of it.
+        told_apart_by: what tells it from other volumes of its series.
+        copies: files of its series that were there more than once.
+        decoders: that made pixels of its files, sorted.
+        is_lossy: whether a compression has changed its pixels.
+        is_rescaled: whether a slope or an intercept was applied.
+        is_turned_over: whether it was MONOCHROME1.
+        channel: its name; missing where a case has one channel.
+        resampled: how it got onto the grid of the case; missing where it lies there by itself.
+        further_channels: those after the first, in their order.
     """
 
     case_id: CaseId
@@ -133,6 +207,9 @@ class ConvertedCase(Record):
     labels: tuple[LabelSource, ...]
     label_map: RelativePath | None = None
     suv: Suv | None = None
+    channel: Text | None = None
+    resampled: Resampled | None = None
+    further_channels: Annotated[tuple[ConvertedChannel, ...], LEFT_OUT] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +224,15 @@ class LeftOut(Record):
 
     series: SeriesName | None
     files: CountFrom1
-    reason: Literal["faulty", "unlabelled", "other modality", "other description", "localiser", "not first"]
+    reason: Literal[
+        "faulty",
+        "unlabelled",
+        "other modality",
+        "other description",
+        "of no channel",
+        "localiser",
+        "not first",
+    ]
     findings: tuple[Text, ...]
 
 

@@ -1,7 +1,8 @@
-"""Conversion: a tree of mixed DICOM files to a folder in the layout of the Medical Segmentation Decathlon.
+"""Conversion: a tree of mixed DICOM files to a folder in the layout of the Medical Segmentation Decathlon, or
+of nnU-Net where a case has several channels.
 
-A case is a volume of one series. What reaches the folder is voxels, their place, label names that the caller
-chose, and hashes; no text, no UID and no date of a header.
+A case is a volume of one series, or of one series for each channel. What reaches the folder is voxels, their
+place, label names that the caller chose, and hashes; no text, no UID and no date of a header.
 """
 
 import csv
@@ -11,7 +12,6 @@ import importlib.metadata
 import io
 import json
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -25,13 +25,27 @@ from radiotrace import records
 from radiotrace.errors import StageError, log
 from radiotrace.imaging import content, image, tables, volumes
 from radiotrace.imaging.child import Child, Limits, Refused
-from radiotrace.imaging.dicom import headers, pixels, segmentations, stacks, structures, suv
+from radiotrace.imaging.dicom import (
+    channel_rules,
+    headers,
+    label_names,
+    pixels,
+    segmentations,
+    stacks,
+    structures,
+    suv,
+)
+from radiotrace.imaging.dicom.channel_rules import ChannelRule
 from radiotrace.imaging.dicom.headers import Instance
+from radiotrace.imaging.dicom.label_names import Label, plain
 from radiotrace.imaging.dicom.stacks import Stack
+from radiotrace.imaging.image import Grid
 from radiotrace.records.conversion import (
+    ChannelChoice,
     Choices,
     Conversion,
     ConvertedCase,
+    ConvertedChannel,
     LabelSource,
     LeftOut,
     Suv,
@@ -41,25 +55,13 @@ from radiotrace.records.dataset import FileGrid
 SOFTWARE = ("gdcm", "pydicom", "pyjpegls", "pylibjpeg-openjpeg", "pylibjpeg-rle", "simpleitk", "pillow")
 MODALITIES = {"CT": "CT", "MR": "MRI", "PT": "PET"}
 NAME_DIGITS = 12
+MODALITY_ANY = "any"  # of a channel that is told by description alone
 PROGRESS = 500  # files
 RECORD = "conversion.json"
 WAY_OUT = (
     "Correct or take away what is named and run it again; --skip-faulty writes the rest, and lists what was "
     "left out in conversion.json."
 )
-
-
-@dataclass(frozen=True)
-class Label:
-    """A label to write.
-
-    Attributes:
-        name: that goes into dataset.json.
-        sources: names of segments or regions that it is made of, however they are spaced or capitalised.
-    """
-
-    name: str
-    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Request:
         key: that hashes are made under; b"" for none.
         modality: of DICOM; None where the tree has but one.
         description: that SeriesDescription must fit.
+        channels: of a case, in their order; () where a case is of one series.
+        grid: name of the channel onto whose grid the others are brought.
     """
 
     name: str
@@ -87,7 +91,14 @@ class Request:
     fraction: float | None = None
     suv: Literal["bw"] | None = None
     skip_faulty: bool = False
+    channels: tuple[ChannelRule, ...] = ()
+    grid: str | None = None
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def grid_number(self) -> int:
+        """The channel on whose grid a case lies."""
+        return [rule.name for rule in self.channels].index(self.grid or "") if self.channels else 0
 
 
 @dataclass
@@ -129,9 +140,9 @@ def convert(tree: Path, folder: Path, request: Request, reader: Child | None = N
         instances, not_dicom = _read(tree, request, child, findings)
         chosen = _choose(instances, request, findings)
         cases: list[ConvertedCase] = []
-        for number, series in enumerate(chosen, 1):
-            cases += _converted(series, tree, folder, request, child, findings)
-            log(f"from-dicom: {number}/{len(chosen)} series")
+        for number, of_case in enumerate(chosen, 1):
+            cases += _converted(of_case, tree, folder, request, child, findings)
+            log(f"from-dicom: {number}/{len(chosen)} {'studies' if request.channels else 'series'}")
     if findings.faults and not request.skip_faulty:
         n_series = sum(entry.reason == "faulty" for entry in findings.left_out)
         raise StageError(
@@ -215,20 +226,38 @@ class Series:
     labelled_by: tuple[Instance, ...]
 
 
-def _choose(instances: Sequence[Instance], request: Request, findings: Findings) -> list[Series]:
-    """The series that become cases, sorted by name; what is left out for another reason is noted."""
+def _choose(instances: Sequence[Instance], request: Request, findings: Findings) -> list[tuple[Series, ...]]:
+    """The series that become cases, one for each channel, sorted by name; what is left out for another reason
+    is noted."""
     images = [one for one in instances if one.kind == "image"]
     objects = _once([one for one in instances if one.kind in ("segmentation", "structures")])[0]
-    modality = _modality(images, request)
+    modality = "" if request.channels else _modality(images, request)
     if request.labels == () and request.unlabelled == "leave-out":
-        raise _no_labels(objects)
-    wanted = {_plain(source) for label in request.labels for source in label.sources}
+        raise label_names.none_wanted(objects, images)
+    if unknown := label_names.unknown(request.labels, objects):
+        raise label_names.not_there(unknown, objects, images)
+    labels_of = _labels_of(objects, images, request, findings)
+    of_series: dict[str, list[Instance]] = defaultdict(list)
+    for one in images:
+        of_series[one.series].append(one)
+    if request.channels:
+        chosen = _of_channels(of_series, labels_of, request, findings)
+    else:
+        chosen = _of_one(of_series, labels_of, modality, request, findings)
+    return sorted(chosen, key=lambda of_case: of_case[request.grid_number].name)
+
+
+def _labels_of(
+    objects: Sequence[Instance], images: Sequence[Instance], request: Request, findings: Findings
+) -> Mapping[str, list[Instance]]:
+    """UID of a series -> the label objects with a wanted label that were drawn on it."""
+    wanted = {plain(source) for label in request.labels for source in label.sources}
     labels_of: dict[str, list[Instance]] = defaultdict(list)
-    n_of_series = Counter(one.series for one in images)
+    here = {one.series for one in images}
     for one in objects:
-        if not wanted & {_plain(structure.name) for structure in one.structures}:
+        if not wanted & {plain(structure.name) for structure in one.structures}:
             continue
-        refers_to = [uid for uid in one.refers_to if uid in n_of_series]
+        refers_to = [uid for uid in one.refers_to if uid in here]
         refers_to = refers_to or _of_frame(one, images)
         if not refers_to:
             findings.faulty(
@@ -239,23 +268,121 @@ def _choose(instances: Sequence[Instance], request: Request, findings: Findings)
             )
         for uid in refers_to:
             labels_of[uid].append(one)
-    of_series: dict[str, list[Instance]] = defaultdict(list)
-    for one in images:
-        of_series[one.series].append(one)
+    return labels_of
+
+
+def _of_one(
+    of_series: Mapping[str, Sequence[Instance]],
+    labels_of: Mapping[str, list[Instance]],
+    modality: str,
+    request: Request,
+    findings: Findings,
+) -> list[tuple[Series, ...]]:
+    """Where a case has one channel: each series that is wanted."""
     chosen = []
     for uid, members in of_series.items():
         name = _hashed("series", uid, request.key)
-        reason = _left_out(members, bool(labels_of[uid]), modality, request)
+        reason = _left_out(members, bool(labels_of.get(uid)), modality, request)
         if reason:
             findings.left_out.append(LeftOut(name, len(members), reason, ()))
             continue
-        once, copies, faults = _once(members)
-        place = min(one.path for one in members)
+        series, faults = _series(members, labels_of.get(uid, []), request)
         if faults:
-            findings.faulty(name, place, len(members), faults)
+            findings.faulty(name, series.place, len(members), faults)
         else:
-            chosen.append(Series(name, place, tuple(once), copies, tuple(labels_of[uid])))
-    return sorted(chosen, key=lambda series: series.name)
+            chosen.append((series,))
+    return chosen
+
+
+def _of_channels(
+    of_series: Mapping[str, Sequence[Instance]],
+    labels_of: Mapping[str, list[Instance]],
+    request: Request,
+    findings: Findings,
+) -> list[tuple[Series, ...]]:
+    """Where a case has several channels: the series of one study and one frame of reference.
+
+    Raises:
+        StageError: no series of the tree is one of the channels.
+    """
+    candidates = {uid: members for uid, members in of_series.items() if not _is_localiser(members)}
+    if missing := [rule for rule in request.channels if not any(map(rule.takes, candidates.values()))]:
+        raise _no_channel(missing, candidates)
+    groups = channel_rules.grouped(candidates, request.channels)
+    used = {uid for group in groups for uid in group.series}
+    findings.left_out += [
+        LeftOut(
+            _hashed("series", uid, request.key),
+            len(members),
+            "of no channel" if uid in candidates else "localiser",
+            (),
+        )
+        for uid, members in of_series.items()
+        if uid not in used
+    ]
+    chosen = []
+    for group in groups:
+        if not any(labels_of.get(uid) for uid in group.series) and request.unlabelled == "leave-out":
+            findings.left_out += [
+                LeftOut(_hashed("series", uid, request.key), len(of_series[uid]), "unlabelled", ())
+                for uid in group.series
+            ]
+            continue
+        made = {uid: _series(of_series[uid], labels_of.get(uid, []), request) for uid in group.series}
+        faults = [*group.faults, *_drawn_elsewhere(group, made, request)]
+        faults += [fault for _, own in made.values() for fault in own]
+        if faults:
+            places = ", ".join(sorted(series.place for series, _ in made.values()))
+            n_files = sum(len(of_series[uid]) for uid in made)
+            findings.faulty(_hashed("series", group.series[0], request.key), places, n_files, faults)
+        else:
+            chosen.append(tuple(made[uid][0] for (uid,) in group.of_channel))
+    return chosen
+
+
+def _drawn_elsewhere(
+    group: channel_rules.Grouped, made: Mapping[str, tuple[Series, list[str]]], request: Request
+) -> list[str]:
+    """That labels were drawn on other channels than that of the grid, and on this one none: a label map is
+    not resampled."""
+    drawn = [
+        rule.name
+        for rule, uids in zip(request.channels, group.of_channel, strict=True)
+        if any(made[uid][0].labelled_by for uid in uids)
+    ]
+    if not drawn or request.grid in drawn:
+        return []
+    return [
+        f"labels were drawn on channel {' and '.join(drawn)}, expected on {request.grid}, whose grid a case "
+        f"gets: label maps are not resampled. Choose --grid {drawn[0]}"
+    ]
+
+
+def _no_channel(missing: Sequence[ChannelRule], of_series: Mapping[str, Sequence[Instance]]) -> StageError:
+    """Nothing in the tree is a channel: says what there is."""
+    there = Counter((members[0].modality, members[0].description) for members in of_series.values())
+    return StageError(
+        f"nothing was written: no series of the tree is {' and none is '.join(map(str, missing))}",
+        [
+            f"found {count} series of modality {modality or 'none'}, description {description!r}"
+            for (modality, description), count in sorted(there.items())
+        ],
+        "Say with --channel NAME=modality:MODALITY,description:PATTERN which series is which channel.",
+    )
+
+
+def _series(
+    members: Sequence[Instance], labelled_by: Sequence[Instance], request: Request
+) -> tuple[Series, list[str]]:
+    """A series with each SOPInstanceUID once, and faults where copies differ."""
+    once, copies, faults = _once(members)
+    name = _hashed("series", members[0].series, request.key)
+    place = min(one.path for one in members)
+    return Series(name, place, tuple(once), copies, tuple(labelled_by)), faults
+
+
+def _is_localiser(members: Sequence[Instance]) -> bool:
+    return all(stacks.LOCALISER in plane.image_type for one in members for plane in one.planes)
 
 
 def _left_out(members: Sequence[Instance], is_labelled: bool, modality: str, request: Request):
@@ -264,7 +391,7 @@ def _left_out(members: Sequence[Instance], is_labelled: bool, modality: str, req
         return "other modality"
     if request.description and not any(request.description.search(one.description) for one in members):
         return "other description"
-    if all(stacks.LOCALISER in plane.image_type for one in members for plane in one.planes):
+    if _is_localiser(members):
         return "localiser"
     return None if is_labelled or request.unlabelled == "keep" else "unlabelled"
 
@@ -300,19 +427,7 @@ def _modality(images: Sequence[Instance], request: Request) -> str:
         return next(iter(found))
     raise StageError(
         f"nothing was written: modality: found {said or 'no images'}, expected {request.modality or 'one'}",
-        way_out="Choose with --modality.",
-    )
-
-
-def _no_labels(objects: Sequence[Instance]) -> StageError:
-    """Nobody has said which labels are wanted: says which there are."""
-    names = Counter(structure.name for one in objects for structure in one.structures)
-    return StageError(
-        "nothing was written: nobody has said which labels are wanted; names of headers are not copied",
-        [f"{name!r}: in {count} segmentations or structure sets" for name, count in sorted(names.items())]
-        or ["found no segmentation and no structure set; expected DICOM SEG or RTSTRUCT in the tree"],
-        "Choose with --label NAME=NAME_IN_DICOM[,NAME_IN_DICOM], once for each label in the order of their "
-        "values; or write images alone with --unlabelled keep.",
+        way_out="Choose with --modality; or with --channel and --grid, where they are channels of one case.",
     )
 
 
@@ -325,14 +440,48 @@ def _of_frame(one: Instance, images: Sequence[Instance]) -> list[str]:
 
 
 def _converted(
-    series: Series, tree: Path, folder: Path, request: Request, child: Child, findings: Findings
+    of_case: tuple[Series, ...], tree: Path, folder: Path, request: Request, child: Child, findings: Findings
 ) -> list[ConvertedCase]:
-    """The cases of a series, written; [] where it has faults, which are noted, or where one before had some
-    and nothing will be kept."""
-    n_files = len(series.instances) + series.copies
+    """The cases of a series, or of one for each channel, written; [] where it has faults, which are noted."""
+    on_grid = of_case[request.grid_number]
+    instances = [one for series in of_case for one in series.instances]
+    n_files = len(instances) + sum(series.copies for series in of_case)
+    place = ", ".join(series.place for series in of_case)
+    subject, faults = _subject(instances, request)
+    of_channels: list[Sequence[Stack]] = []
+    for number, series in enumerate(of_case):
+        found, own_faults = _stacks(series, request)
+        of_channels.append(found)
+        faults += [f"{_of_channel(request, number)}{fault}" for fault in own_faults]
+    if faults:
+        findings.faulty(on_grid.name, place, n_files, faults)
+        return []
+    # several volumes of a series are a case each, but where a case has several channels: then each has one
+    chosen = list(zip(*of_channels, strict=True))
+    cases, misfits = [], []
+    for number, of_one in enumerate(chosen, 1):
+        case_id = f"case_{on_grid.name}" + (f"_{number}" if len(chosen) > 1 else "")
+        try:
+            cases.append(_case(case_id, subject, of_case, of_one, tree, folder, request, child))
+        except _Misfit as misfit:
+            misfits.append(str(misfit))
+        except (Refused, ValueError) as error:
+            findings.faulty(on_grid.name, place, n_files, [str(error)])
+            return []
+    if not cases:  # labels may have been drawn on one of several volumes
+        drawn = ", ".join(sorted(one.path for one in on_grid.labelled_by))
+        findings.faulty(on_grid.name, f"{place}; labels: {drawn}", n_files, sorted(set(misfits)))
+    return cases
+
+
+def _of_channel(request: Request, number: int) -> str:
+    """What a finding begins with that is of a channel."""
+    return f"channel {request.channels[number].name}: " if request.channels else ""
+
+
+def _stacks(series: Series, request: Request) -> tuple[Sequence[Stack], list[str]]:
+    """The volumes of a series that are wanted, and its faults."""
     faults = [fault for fault in sorted({pixels.fault(one) or "" for one in series.instances}) if fault]
-    subject, subject_faults = _subject(series.instances, request)
-    faults += subject_faults
     is_split = request.several != "refuse"
     found = stacks.of_series(series.instances, split_interleaved=is_split)
     faults += found.faults
@@ -346,22 +495,7 @@ def _converted(
         chosen = chosen[:1]
     if not chosen and not faults:
         faults.append("0 planes that are no localiser")
-    if faults:
-        findings.faulty(series.name, series.place, n_files, faults)
-        return []
-    cases, misfits = [], []
-    for number, stack in enumerate(chosen, 1):
-        case_id = f"case_{series.name}" + (f"_{number}" if len(chosen) > 1 else "")
-        try:
-            cases.append(_case(case_id, subject, series, stack, tree, folder, request, child))
-        except _Misfit as misfit:
-            misfits.append(str(misfit))
-        except (Refused, ValueError) as error:
-            findings.faulty(series.name, series.place, n_files, [str(error)])
-            return []
-    if not cases:  # labels may have been drawn on one of several volumes
-        findings.faulty(series.name, series.place, n_files, sorted(set(misfits)))
-    return cases
+    return chosen, faults
 
 
 class _Misfit(Exception):
@@ -373,7 +507,7 @@ def _subject(instances: Sequence[Instance], request: Request) -> tuple[str, list
 
     IssuerOfPatientID is not looked at: two people of one id are taken for one, and stand in one part.
     """
-    ids = {_plain(one.patient_id) for one in instances}
+    ids = {plain(one.patient_id) for one in instances}
     if len(ids) != 1:
         return "", [f"{len(ids)} PatientIDs in one series; expected one"]
     if ids == {""}:
@@ -388,18 +522,60 @@ def _subject(instances: Sequence[Instance], request: Request) -> tuple[str, list
 def _case(
     case_id: str,
     subject: str,
-    series: Series,
-    stack: Stack,
+    of_case: tuple[Series, ...],
+    of_channels: tuple[Stack, ...],
     tree: Path,
     folder: Path,
     request: Request,
     child: Child,
 ) -> ConvertedCase:
-    """Writes image and label map of one volume.
+    """Writes the image of each channel, and the label map.
+
+    Args:
+        of_channels: the volume of each series of the case.
 
     Raises:
         Refused, ValueError: of its pixels, or its SUV.
         _Misfit: labels do not fit it.
+    """
+    series, stack = of_case[request.grid_number], of_channels[request.grid_number]
+    owner = next(one for one in series.instances if one.path == stack.planes[0].path)
+    labels, label_map = _labels(series, stack, owner, tree, request, child)
+    kind = "Tr" if label_map is not None else "Ts"
+    channels = []
+    for number, (own, own_stack) in enumerate(zip(of_case, of_channels, strict=True)):
+        try:
+            values_zyx, channel = _channel(own, own_stack, stack.grid, tree, request, child)
+        except (Refused, ValueError) as error:
+            raise type(error)(f"{_of_channel(request, number)}{error}") from None
+        ending = f"_{number:04d}" if request.channels else ""
+        name = request.channels[number].name if request.channels else None
+        path = f"images{kind}/{case_id}{ending}.nii.gz"
+        volumes.write(image.on(values_zyx, stack.grid), folder / path)
+        channels.append(replace(channel, image=path, channel=name))
+    path = None
+    if label_map is not None:
+        path = f"labelsTr/{case_id}.nii.gz"
+        volumes.write(image.on(label_map, stack.grid), folder / path)
+    return ConvertedCase(
+        case_id=case_id,
+        subject_id=subject,
+        grid=FileGrid.of(stack.grid.record()),
+        labels=tuple(labels),
+        label_map=path,
+        further_channels=tuple(channels[1:]),
+        **vars(channels[0]),
+    )
+
+
+def _channel(
+    series: Series, stack: Stack, grid: Grid, tree: Path, request: Request, child: Child
+) -> tuple[np.ndarray, ConvertedChannel]:
+    """Values of one volume on the grid of its case, (z, y, x), and what the record says of them, but for its
+    path and its name.
+
+    Raises:
+        Refused, ValueError: of its pixels, its SUV, or its place.
     """
     content_bytes = float(np.prod(stack.grid.size_voxels)) * 4
     if content_bytes > content.DECODED_BYTES_MAX:
@@ -426,17 +602,11 @@ def _case(
         values_zyx = (values_zyx * factor.factor).astype(np.float32)
     if not np.isfinite(values_zyx).all():
         raise ValueError("values are not finite once slope and intercept are applied")
-    labels, label_map = _labels(series, stack, owners[0], tree, request, child)
-    kind = "Tr" if label_map is not None else "Ts"
-    image_path = f"images{kind}/{case_id}.nii.gz"
-    volumes.write(image.on(values_zyx, stack.grid), folder / image_path)
-    case = ConvertedCase(
-        case_id=case_id,
-        subject_id=subject,
+    values_zyx, resampled = channel_rules.onto(values_zyx, stack.grid, grid)
+    return values_zyx, ConvertedChannel(
         series=series.name,
-        image=image_path,
+        image="",
         slices=len(stack.planes),
-        grid=FileGrid.of(stack.grid.record()),
         pixels_sha256=_digest([_digest_of(frame) for frame in frames]),
         gap_deviation=stack.gap_deviation,
         told_apart_by=stack.told_apart_by,
@@ -445,14 +615,9 @@ def _case(
         is_lossy=any(map(pixels.is_lossy, owners)),
         is_rescaled=any((plane.slope, plane.intercept) != (1.0, 0.0) for plane in stack.planes),
         is_turned_over=owners[0].photometric == "MONOCHROME1",
-        labels=tuple(labels),
         suv=factor,
+        resampled=resampled,
     )
-    if label_map is None:
-        return case
-    path = f"labelsTr/{case_id}.nii.gz"
-    volumes.write(image.on(label_map, stack.grid), folder / path)
-    return replace(case, label_map=path)
 
 
 def _suv(owners: Sequence[Instance]) -> Suv:
@@ -475,8 +640,8 @@ def _labels(
     masks: dict[int, np.ndarray] = {}
     for one in series.labelled_by:
         for value, label in enumerate(request.labels, 1):
-            sources = {_plain(source) for source in label.sources}
-            of_label = [item for item in one.structures if _plain(item.name) in sources]
+            sources = {plain(source) for source in label.sources}
+            of_label = [item for item in one.structures if plain(item.name) in sources]
             if not of_label:
                 continue
             read = _from_segmentation if one.kind == "segmentation" else _from_structures
@@ -562,10 +727,26 @@ def _size(mask: np.ndarray, stack: Stack) -> tuple[int, float]:
 def _write_tables(folder: Path, request: Request, made: Conversion) -> None:
     """dataset.json and cases.csv."""
     labelled = [case for case in made.cases if case.label_map is not None]
+    declared = {"name": request.name} | (
+        _in_nnunet(made, labelled) if request.channels else _in_decathlon(made, labelled)
+    )
+    if request.licence:
+        declared["licence"] = request.licence
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case_id", "subject_id"))
+    # where nobody has outlined anything yet, whose each image is goes with them to who does
+    writer.writerows((case.case_id, case.subject_id) for case in labelled or made.cases)
+    whole = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
+    records.write_bytes(folder / "dataset.json", whole.encode())
+    records.write_bytes(folder / "cases.csv", text.getvalue().encode())
+
+
+def _in_decathlon(made: Conversion, labelled: Sequence[ConvertedCase]) -> dict:
+    """dataset.json of cases of one channel."""
     others = [case for case in made.cases if case.label_map is None]
     modality = made.choices.modality
-    declared = {
-        "name": request.name,
+    return {
         "modality": {"0": MODALITIES.get(modality, modality)},
         "labels": dict(made.choices.labels),
         "numTraining": len(labelled),
@@ -573,15 +754,16 @@ def _write_tables(folder: Path, request: Request, made: Conversion) -> None:
         "numTest": len(others),
         "test": [f"./{case.image}" for case in others],
     }
-    if request.licence:
-        declared["licence"] = request.licence
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("case_id", "subject_id"))
-    writer.writerows((case.case_id, case.subject_id) for case in labelled)
-    whole = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
-    records.write_bytes(folder / "dataset.json", whole.encode())
-    records.write_bytes(folder / "cases.csv", text.getvalue().encode())
+
+
+def _in_nnunet(made: Conversion, labelled: Sequence[ConvertedCase]) -> dict:
+    """dataset.json of cases of several channels."""
+    return {
+        "channel_names": {str(number): row.name for number, row in enumerate(made.choices.channels)},
+        "labels": {name: int(value) for value, name in made.choices.labels.items()},
+        "numTraining": len(labelled),
+        "file_ending": ".nii.gz",
+    }
 
 
 def _choices(request: Request, instances: Sequence[Instance]) -> Choices:
@@ -589,7 +771,7 @@ def _choices(request: Request, instances: Sequence[Instance]) -> Choices:
     return Choices(
         subject_rule=request.subject_rule,
         is_keyed=bool(request.key),
-        modality=_modality(images, request),
+        modality=_modalities(images, request),
         is_chosen_by_description=request.description is not None,
         several=request.several,
         unlabelled=request.unlabelled,
@@ -600,12 +782,19 @@ def _choices(request: Request, instances: Sequence[Instance]) -> Choices:
         skips_faulty=request.skip_faulty,
         fraction=request.fraction,
         suv=request.suv,
+        channels=tuple(
+            ChannelChoice(rule.name, rule.description is not None, rule.modality) for rule in request.channels
+        ),
+        grid=request.grid,
     )
 
 
-def _plain(text: str) -> str:
-    """A text without what spellings of one id or name differ in: space, capitals, forms of Unicode."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+def _modalities(images: Sequence[Instance], request: Request) -> str:
+    """Of the images that were wanted; of several channels with commas between, each once."""
+    if not request.channels:
+        return _modality(images, request)
+    of_rules = {rule.modality or MODALITY_ANY for rule in request.channels}
+    return ", ".join(sorted(of_rules))
 
 
 def _hashed(kind: str, text: str, key: bytes) -> str:

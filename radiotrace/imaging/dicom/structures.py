@@ -96,10 +96,11 @@ def mask(of_region: Sequence[tuple[str, np.ndarray]], grid: Grid, between: str) 
             number = min(max(number, 0), n_slices - 1)
             on_slice[number].append(corners[:, :2])
             places[number].add(round(place, 2))
+    said = [f"{count} of {len(of_region)} contours {what}" for what, count in faults.items()]
     if crowded := sum(max(of_slice) - min(of_slice) > ON_SLICE_MAX for of_slice in places.values()):
-        faults["slices have contours of several planes: they were drawn on thinner ones"] = crowded
-    if faults:
-        raise ValueError("; ".join(f"{count} of {len(of_region)} {what}" for what, count in faults.items()))
+        said.append(f"{crowded} slices have contours of several planes: they were drawn on thinner ones")
+    if said:
+        raise ValueError("; ".join(said))
     return _filled(on_slice, len(of_region), grid)
 
 
