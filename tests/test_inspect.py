@@ -157,7 +157,9 @@ def test_labels_drawn_on_series_are_counted(tmp_path):
     found = look.at(tmp_path)
     lines = screen.lines(found, layout.of(found, "TREE"))
     assert "1 SEG with 1 segments; 1 drawn on series that are here" in section(lines, "DICOM")
-    assert "--label NAME=DICOM" in section(lines, "Next")
+    said = section(lines, "Next")
+    assert said.startswith("Next python -m radiotrace from-dicom TREE --out FOLDER --name NAME It lists")
+    assert "--label NAME=DICOM" in said
     assert SECRETS.search("\n".join(lines)) is None
 
 

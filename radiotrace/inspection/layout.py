@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +12,7 @@ from radiotrace.imaging import formats, tables
 from radiotrace.imaging.layouts import listing, which
 from radiotrace.inspection import kinds, roles
 from radiotrace.inspection.look import Look
+from radiotrace.inspection.series import SeriesSeen
 
 DATASET, SUBJECTS, BIDS = which.DATASET, which.SUBJECTS, "dataset_description.json"
 DEEPEST = 2  # folders below, in which a dataset.json is looked for
@@ -167,14 +169,15 @@ def _dicom(found: Look, path: str) -> Layout:
         )
     steps: list[str] = []
     if n_structures := sum(len(one.structures) for one in labels):
-        words.append("--label NAME=DICOM")
         steps.append(
-            f"DICOM stands for the name of one of {n_structures} segments or regions; without --label they "
-            "are listed. --label may stand several times."
+            f"It lists the names of {n_structures} segments or regions; run it again with --label NAME=DICOM "
+            "for each that is wanted, where DICOM is its name there."
         )
     else:
         words.append("--unlabelled keep")
         steps.append("No SEG or RTSTRUCT has a label: images become volumes, which somebody must outline.")
+    if said := _channels(found, drawn_on):
+        steps.append(said)
     if any(one.volumes > 1 for one in found.series):
         steps.append("Series of several volumes are refused, unless --several says which one.")
     if any(one.faults for one in found.series):
@@ -182,6 +185,31 @@ def _dicom(found: Look, path: str) -> Layout:
     if n_structures:
         steps.append("Then: python -m radiotrace new NAME --data FOLDER")
     return Layout("DICOM", why, (" ".join(words), *steps))
+
+
+def _channels(found: Look, drawn_on: Collection[str]) -> str:
+    """What is said of the first study of several series that may be channels; '' where there is none.
+
+    Args:
+        drawn_on: UIDs of series with labels.
+    """
+    by_study: dict[str, list[SeriesSeen]] = defaultdict(list)
+    for one in found.series:
+        if one.volumes == 1 and not one.faults and PLAIN_MODALITY.fullmatch(one.modality):
+            by_study[one.study].append(one)
+    several = [members for _, members in sorted(by_study.items()) if len(members) > 1]
+    if not several:
+        return ""
+    modalities = sorted(one.modality for one in several[0])
+    outlined = sorted(one.modality for one in several[0] if one.series in drawn_on)
+    options = "--channel NAME=description:PATTERN, once for each, and --grid NAME"
+    if len(set(modalities)) == len(modalities):
+        words = [f"--channel {name}=modality:{name}" for name in modalities]
+        options = " ".join((*words, f"--grid {(outlined or modalities)[-1]}"))
+    return (
+        f"The {len(modalities)} series of a study ({', '.join(modalities)}) can be the channels of one case, "
+        f"in place of --modality: {options} (docs/own-data.md)."
+    )
 
 
 def _volumes(found: Look) -> Layout:
