@@ -2,6 +2,7 @@
 syntaxes and SUV."""
 
 import dataclasses
+import zlib
 
 import numpy as np
 import pytest
@@ -73,6 +74,54 @@ def test_a_segmentation_comes_out_voxel_for_voxel(kind, tmp_path):
     made, label_map = convert([*files, dicoms.segmentation(files, drawn, kind)], tmp_path)
     np.testing.assert_array_equal(label_map, expected())
     assert [source.voxels for source in made.cases[0].labels] == [24, 20]
+
+
+def write_deflated(tree, files, data, frames=None):
+    """Files with a SEG whose frames are deflated each by itself: pydicom does not write it, so that it is
+    written under another transfer syntax of as many letters, which is then replaced.
+
+    Args:
+        frames: bytes of each before they are deflated; None for those of the SEG.
+    """
+    if frames is None:
+        of_pixels = data.pixel_array.reshape(int(data.NumberOfFrames), -1)
+        is_bits = data.BitsAllocated == 1
+        rows = [np.packbits(row, bitorder="little") if is_bits else row.astype("<u1") for row in of_pixels]
+        frames = [row.tobytes() for row in rows]
+    packed = [zlib.compress(frame, wbits=-zlib.MAX_WBITS) for frame in frames]
+    data.PixelData = encapsulate([one + b"\0" * (len(one) % 2) for one in packed])
+    data["PixelData"].VR, data["PixelData"].is_undefined_length = "OB", True
+    data.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    for path in dicoms.write(tree, [*files, data]).iterdir():
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(JPEG2000Lossless.encode(), f"{pixels.DEFLATED_FRAMES}\0".encode()))
+
+
+@pytest.mark.requirement("SRS-DATA-10")
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_deflated_frames_of_a_segmentation_come_out_voxel_for_voxel(kind, tmp_path):
+    files = dicoms.slices()
+    write_deflated(tmp_path / "tree", files, dicoms.segmentation(files, masks(), kind))
+    _, label_map = convert([], tmp_path)
+    np.testing.assert_array_equal(label_map, expected())
+
+
+def test_deflated_frames_are_inflated_no_further_than_the_header_declares(tmp_path):
+    files = dicoms.slices()
+    data = dicoms.segmentation(files, masks())
+    write_deflated(tmp_path / "tree", files, data, [bytes(10**7)] * int(data.NumberOfFrames))
+    said = refused([], tmp_path)
+    assert "a deflated frame of other than the 5 bytes that its header declares" in said  # 7 x 5 bits
+
+
+@pytest.mark.requirement("SRS-DATA-10")
+def test_segmentations_of_one_uid_that_differ_are_refused_and_named(tmp_path):
+    files = dicoms.slices()
+    first, second = (dicoms.segmentation(files, {"one": masks()[name]}) for name in ("one", "two"))
+    assert first.SOPInstanceUID == second.SOPInstanceUID
+    said = refused([*files, first, second], tmp_path, labels=(A,))
+    assert "stands in several segmentations or structure sets, which differ" in said
+    assert said.count(".dcm") == 3  # of the series, and both
 
 
 @pytest.mark.requirement("SRS-DATA-10")

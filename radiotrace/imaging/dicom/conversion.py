@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from radiotrace import records
-from radiotrace.errors import StageError, log
+from radiotrace.errors import StageError, listed, log
 from radiotrace.imaging import content, image, tables, volumes
 from radiotrace.imaging.child import Child, Limits, Refused
 from radiotrace.imaging.dicom import (
@@ -150,6 +150,8 @@ def convert(tree: Path, folder: Path, request: Request, reader: Child | None = N
             findings.faults,
             WAY_OUT,
         )
+    for fault in listed(findings.faults):
+        log(f"from-dicom: left out: {fault}")
     if not cases:
         raise StageError(
             "nothing was written: 0 cases are left", [*findings.faults, *_summed(findings.left_out)], WAY_OUT
@@ -230,7 +232,9 @@ def _choose(instances: Sequence[Instance], request: Request, findings: Findings)
     """The series that become cases, one for each channel, sorted by name; what is left out for another reason
     is noted."""
     images = [one for one in instances if one.kind == "image"]
-    objects = _once([one for one in instances if one.kind in ("segmentation", "structures")])[0]
+    # files that differ are two objects, whatever their SOPInstanceUID is: whether they agree, _labels sees
+    of_bytes = {one.bytes_sha256: one for one in instances if one.kind in ("segmentation", "structures")}
+    objects = sorted(of_bytes.values(), key=lambda one: (one.sop_instance, one.bytes_sha256))
     modality = "" if request.channels else _modality(images, request)
     if request.labels == () and request.unlabelled == "leave-out":
         raise label_names.none_wanted(objects, images)
@@ -688,7 +692,7 @@ def _from_segmentation(one, of_label, value, stack, owner, tree, request, child)
     """
     if one.frame_of_reference and owner.frame_of_reference not in ("", one.frame_of_reference):
         raise ValueError("was drawn in another frame of reference than that of the image")
-    if one.syntax not in pixels.DECODERS and one.syntax != headers.DEFLATED:
+    if not pixels.is_read(one.syntax):
         raise ValueError(f"pixels are stored in transfer syntax {one.syntax}, which is not read")
     stored, _ = child.call(pixels.stored, str(tree), one, request.limits)
     masks = [segmentations.mask(stored, one, item.number, stack.grid, request.fraction) for item in of_label]

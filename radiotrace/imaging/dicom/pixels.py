@@ -4,11 +4,13 @@
 """
 
 import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from radiotrace.imaging.child import Limits, Refused
@@ -16,6 +18,7 @@ from radiotrace.imaging.dicom import headers
 from radiotrace.imaging.dicom.headers import Instance, Plane
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"  # of which pydicom knows nothing
 JPEG_BASELINE, JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
 # Which decoder, and which one where that fails: named, so that bytes do not depend on what else is installed.
 DECODERS = {
@@ -39,9 +42,14 @@ QUANTITIES = ("CT", "PT")
 NARROWEST = (np.int16, np.int32)
 
 
+def is_read(syntax: str) -> bool:
+    """Whether pixels of a transfer syntax are decoded."""
+    return syntax in DECODERS or syntax in (JPEG_EXTENDED, DEFLATED_FRAMES, headers.DEFLATED)
+
+
 def fault(instance: Instance) -> str | None:
     """Why pixels of an image cannot become voxels; None where they can. Looks at the header alone."""
-    if instance.syntax not in DECODERS and instance.syntax not in (JPEG_EXTENDED, headers.DEFLATED):
+    if not is_read(instance.syntax):
         return f"pixels are stored in transfer syntax {instance.syntax}, which is not read"
     if instance.samples != 1 or instance.photometric not in GREY:
         found = instance.photometric or "nothing"
@@ -84,6 +92,8 @@ def stored(root: str, instance: Instance, limits: Limits) -> tuple[np.ndarray, s
     dataset = headers.dataset(place, limits, with_pixels=True)
     if "PixelData" not in dataset:
         raise Refused("has no PixelData")
+    if instance.syntax == DEFLATED_FRAMES:
+        return _inflated(dataset.PixelData, instance), "zlib"
     decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
     names = DECODERS[str(dataset.file_meta.TransferSyntaxUID)]
     with warnings.catch_warnings():
@@ -93,6 +103,31 @@ def stored(root: str, instance: Instance, limits: Limits) -> tuple[np.ndarray, s
     if array.size != np.prod(shape):
         raise Refused(f"found {array.size} pixels, its header declares {np.prod(shape)}")
     return _without_unused_bits(array.reshape(shape), instance), name or "pydicom"
+
+
+def _inflated(pixel_data: bytes, instance: Instance) -> np.ndarray:
+    """Frames that are deflated each by itself, no further than their header declares.
+
+    Source: DICOM PS3.5, A.4.13; pixels of one bit as in 8.1.1, the first in the lowest bit.
+    """
+    n_pixels = instance.rows * instance.columns
+    n_bytes = -(-n_pixels * instance.bits_allocated // 8)
+    kind = np.dtype(f"<{'i' if instance.is_signed else 'u'}{max(instance.bits_allocated // 8, 1)}")
+    frames = []
+    for frame in generate_frames(pixel_data, number_of_frames=len(instance.planes)):
+        try:
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, n_bytes + 2)
+        except zlib.error:
+            raise Refused("has pixels that cannot be decoded (deflated)") from None
+        if not n_bytes <= len(data) <= n_bytes + n_bytes % 2:  # one may fill up to an even length
+            raise Refused(f"has a deflated frame of other than the {n_bytes} bytes that its header declares")
+        pixels = np.frombuffer(data[:n_bytes], kind)
+        if instance.bits_allocated == 1:
+            pixels = np.unpackbits(pixels, bitorder="little")[:n_pixels]
+        frames.append(pixels.reshape(instance.rows, instance.columns))
+    if len(frames) != len(instance.planes):
+        raise Refused(f"found {len(frames)} frames, its header declares {len(instance.planes)}")
+    return _without_unused_bits(np.stack(frames), instance)
 
 
 def _by_first_that_can(decoder, names: Sequence[str], dataset) -> tuple[np.ndarray, str]:
