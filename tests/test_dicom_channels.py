@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from radiotrace import __main__, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import formats
+from radiotrace.imaging.child import Child, Limits
 from radiotrace.imaging.dicom import conversion
 from radiotrace.imaging.dicom.channel_rules import ChannelRule
-from radiotrace.imaging.dicom.child import Child, Limits
 from radiotrace.imaging.dicom.conversion import Request
 from radiotrace.imaging.dicom.label_names import Label
 from tests import dicoms
