@@ -29,9 +29,9 @@ def directions() -> np.ndarray:
     return about_z @ about_x
 
 
-def world(x: float, y: float, z: float) -> np.ndarray:
+def world(x: float, y: float, z: float, spacing_xyz=SPACING_XYZ) -> np.ndarray:
     """Where the centre of voxel (x, y, z) of the phantom lies, mm, LPS."""
-    return ORIGIN + directions() @ (np.array([x, y, z]) * SPACING_XYZ)
+    return ORIGIN + directions() @ (np.array([x, y, z]) * spacing_xyz)
 
 
 def values_zyx() -> np.ndarray:
@@ -74,7 +74,7 @@ def pixels(data: Dataset, frame: np.ndarray) -> None:
     data.PixelData = frame.astype(frame.dtype.newbyteorder("<")).tobytes()
 
 
-def slices(values: np.ndarray | None = None, **of_series) -> list[FileDataset]:
+def slices(values: np.ndarray | None = None, spacing_xyz=SPACING_XYZ, **of_series) -> list[FileDataset]:
     """A file for each slice of the phantom; InstanceNumber runs against their places."""
     values = values_zyx() if values is None else values
     made = []
@@ -84,10 +84,10 @@ def slices(values: np.ndarray | None = None, **of_series) -> list[FileDataset]:
         data.SOPInstanceUID = uid(6, study, data.SeriesNumber, z + 1)
         data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
         data.InstanceNumber = len(values) - z
-        data.ImagePositionPatient = [f"{value:.10g}" for value in world(0, 0, z)]
+        data.ImagePositionPatient = [f"{value:.10g}" for value in world(0, 0, z, spacing_xyz)]
         data.ImageOrientationPatient = [f"{value:.10g}" for value in directions().T[:2].ravel()]
-        data.PixelSpacing = [SPACING_XYZ[1], SPACING_XYZ[0]]
-        data.SliceThickness = SPACING_XYZ[2]
+        data.PixelSpacing = [spacing_xyz[1], spacing_xyz[0]]
+        data.SliceThickness = spacing_xyz[2]
         data.RescaleSlope, data.RescaleIntercept = 1, 0
         pixels(data, frame)
         made.append(data)
@@ -135,9 +135,9 @@ def segmentation(sources: list[FileDataset], masks: dict[str, np.ndarray], kind:
             pixel_array=np.stack(list(masks.values()), axis=-1),
             segmentation_type=kind,
             segment_descriptions=described,
-            series_instance_uid=uid(5, 1),
+            series_instance_uid=uid(5, 1, _study(sources)),
             series_number=50,
-            sop_instance_uid=uid(5, 2),
+            sop_instance_uid=uid(5, 2, _study(sources)),
             instance_number=1,
             manufacturer="Secret",
             manufacturer_model_name="Secret",
@@ -147,12 +147,19 @@ def segmentation(sources: list[FileDataset], masks: dict[str, np.ndarray], kind:
         )
 
 
-def structures(sources: list[FileDataset], regions: dict[str, list[np.ndarray]]) -> FileDataset:
+def _study(sources: list[FileDataset]) -> str:
+    """The number of the study of a series, so that objects of several studies are not one."""
+    return sources[0].StudyInstanceUID.split(".")[-1]
+
+
+def structures(
+    sources: list[FileDataset], regions: dict[str, list[np.ndarray]], spacing_xyz=SPACING_XYZ
+) -> FileDataset:
     """An RTSTRUCT of contours, each (n, 3) in voxels x, y, z of the phantom."""
-    data = header(series=60)
+    data = header(series=60, study=int(_study(sources)), patient=sources[0].PatientID)
     data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
     data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
-    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = uid(4, 1)
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = uid(4, _study(sources))
     data.Modality = "RTSTRUCT"
     series, study, frame = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = sources[0].SeriesInstanceUID
@@ -172,7 +179,9 @@ def structures(sources: list[FileDataset], regions: dict[str, list[np.ndarray]])
             contour = Dataset()
             contour.ContourGeometricType = "CLOSED_PLANAR"
             contour.NumberOfContourPoints = len(points)
-            contour.ContourData = [f"{value:.10g}" for point in points for value in world(*point)]
+            contour.ContourData = [
+                f"{value:.10g}" for point in points for value in world(*point, spacing_xyz)
+            ]
             drawn.ContourSequence.append(contour)
         data.ROIContourSequence.append(drawn)
     return data
