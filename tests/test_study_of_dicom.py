@@ -1,7 +1,9 @@
-"""A study of DICOM goes from a tree of mixed files to the folder that `new` takes: 20 subjects of two sites
-with two scanners and grids, outlined as SEG at one and as RTSTRUCT at the other, five of them broken in ways
-that are known."""
+"""A study of DICOM goes from a tree of mixed files to its evidence by the commands that the screen says: 20
+subjects of two sites with two scanners and grids, outlined as SEG at one and as RTSTRUCT at the other, five
+of them broken in ways that are known."""
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -11,9 +13,10 @@ from pydicom.dataset import FileDataset
 
 from radiotrace import __main__ as command_line
 from radiotrace import records
-from tests import dicoms, phantoms
+from tests import dicoms, phantoms, projects, second_task
 
 pytestmark = pytest.mark.slow
+PLACE = "studies/dicom"
 SUBJECTS = 20
 SPACINGS = {"north": (0.9, 1.1, 1.7), "south": (1.0, 1.2, 2.0)}
 # Number of a subject -> what is found of it. Even ones are of the north, and have a SEG.
@@ -114,6 +117,46 @@ def converted(tmp_path_factory) -> tuple[Path, list[str]]:
     return folder / "own", "".join(lines).splitlines()
 
 
+@pytest.fixture(scope="module")
+def ran(converted, tmp_path_factory) -> Path:
+    """A repository in which a study of the folder was made, planned, and run from ingest to evidence."""
+    own, _ = converted
+    folder = second_task.repository(tmp_path_factory.mktemp("study") / "repository")
+    with_sites(own)
+    command(folder, "new", "dicom", "--data", own, place=".")
+    command(folder, "manifest")
+    dvc(folder, "add", "-q", "data")
+    projects.commit(folder, "a study of DICOM")
+    dvc(folder, "repro", "-q", "split")
+    command(folder, "plan", "--minutes", "1", "--write")
+    projects.set_params(folder / PLACE, **projects.TINY)
+    dvc(folder, "repro", "-q")
+    projects.commit(folder, "its run")
+    return folder
+
+
+def with_sites(own: Path) -> None:
+    """Adds which site each case is of, to be told by its grid in conversion.json."""
+    of_case = {case["case_id"]: case for case in records.read(own / "conversion.json", "conversion")["cases"]}
+    rows = list(csv.DictReader((own / "cases.csv").read_text().splitlines()))
+    for row in rows:
+        spacing = of_case[row["case_id"]]["grid"]["spacing_mm"]
+        row["site"] = next(name for name, mm in SPACINGS.items() if np.allclose(mm, spacing, atol=1e-3))
+    with open(own / "cases.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def command(folder: Path, *words, place: str = PLACE):
+    return projects.run(folder, "python", "-m", "radiotrace", "--study", place, *words)
+
+
+def dvc(folder: Path, *words):
+    state = projects.environment(folder)["DVC_SITE_CACHE_DIR"]
+    return projects.run(folder / PLACE, "dvc", *words, DVC_SITE_CACHE_DIR=state)
+
+
 def test_each_broken_series_is_named_and_no_other(converted):
     _, said = converted
     faults = [line for line in said if line.startswith("  series")]
@@ -141,3 +184,13 @@ def test_labels_have_the_volumes_that_were_outlined(converted):
 
 def test_nobody_is_named_in_what_was_written(converted):
     assert b"Secret" not in dicoms.strings(converted[0])
+
+
+def test_the_study_ends_in_evidence_and_tells_the_sites_apart(ran):
+    bundle = ran / PLACE / "evidence"
+    assert list(bundle.glob("*.json"))
+    dataset = json.loads((ran / PLACE / "build/ingest/dataset.json").read_text())
+    assert len(dataset["cases"]) == SUBJECTS - len(BROKEN)
+    assert {case["attributes"]["site"] for case in dataset["cases"]} == set(SPACINGS)
+    metrics = json.loads((ran / PLACE / "metrics/metrics.json").read_text())
+    assert "site" in json.dumps(metrics["subgroups"])
