@@ -384,6 +384,10 @@ def test_frames_that_are_no_jpeg_are_refused_and_the_reader_goes_on(tmp_path):
     assert convert(dicoms.slices(), tmp_path / "b", labels=(), unlabelled="keep")[0].cases
 
 
+def imported() -> None:
+    """What the process that looks for this imports takes more than the limit below."""
+
+
 def slow() -> None:
     while True:
         pass
@@ -394,7 +398,7 @@ def greedy() -> None:
 
 
 def test_what_takes_too_long_or_too_much_memory_is_refused():
-    with Child(Limits(seconds=1)) as child:
+    with Child(Limits(seconds=1), imported) as child:
         child.call(len, "abc")
         with pytest.raises(Refused, match="took longer than 1 s"):
             child.call(slow)

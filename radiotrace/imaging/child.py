@@ -11,12 +11,15 @@ import os
 import resource
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-STARTING_SECONDS = 120  # until a new process has imported what it needs, on a busy machine
+STARTING_SECONDS = 120  # until a new process has imported what it needs
+WAITED = 10  # times the limit, by the clock on the wall: of a busy machine, or of a process that waits
+POLL_SECONDS = 0.5
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)  # no fault of a file
 DEEPEST = 2000  # calls in each other: sequences that are nested deeper are refused
 
@@ -34,7 +37,7 @@ class Limits:
         file_bytes: of a file as it lies there, and of a header that was inflated.
         pixel_bytes: of all its pixels, decoded; looked up in the header before anything is decoded.
         memory_bytes: of the process that reads it, its address space.
-        seconds: for one call.
+        seconds: for one call, of the processor, so that a busy machine refuses nothing else than an idle one.
     """
 
     file_bytes: int = 2 * 2**30
@@ -61,6 +64,7 @@ class Child:
         self._context = multiprocessing.get_context("spawn")
         self._process: Any = None
         self._pipe: Any = None
+        self._begun = 0.0
         self._is_asked = False
         self._broken: Refused | None = None
 
@@ -102,15 +106,18 @@ class Child:
 
     def _send(self, function: Callable, args: tuple) -> None:
         try:
+            self._begun = self._used_seconds()
             self._pipe.send((function, args))
         except OSError:
             raise self._broken_off() from None
 
     def _received(self, seconds: float) -> Any:
+        end = time.monotonic() + WAITED * seconds
         try:
-            if not self._pipe.poll(seconds):
-                self._end()
-                raise Refused(f"took longer than {seconds:g} s to read")
+            while not self._pipe.poll(min(POLL_SECONDS, seconds)):
+                if self._used_seconds() - self._begun > seconds or time.monotonic() > end:
+                    self._end()
+                    raise Refused(f"took longer than {seconds:g} s to read")
             answer, refusal = self._pipe.recv()
         except (EOFError, OSError):
             raise self._broken_off() from None
@@ -119,6 +126,14 @@ class Child:
         if refusal is not None:
             raise Refused(refusal)
         return answer
+
+    def _used_seconds(self) -> float:
+        """Of the processor, by all threads of the other process, since it began.
+
+        Raises:
+            OSError: there is no such process.
+        """
+        return time.clock_gettime((~self._process.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
 
     def _broken_off(self) -> Refused:
         self._end()

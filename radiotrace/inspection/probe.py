@@ -21,7 +21,10 @@ SAMPLE_BYTES = 4096
 TEXT_HEADER_BYTES = 2**18  # of NRRD and MetaImage
 COMPRESSED_HEADER_BYTES = 2**16
 ARRAYS_MAX = 64  # of one npz
-LARGEST_EDGE = 2**20
+LARGEST_EDGE, PIXELS_MAX = (
+    2**20,
+    2**27,
+)  # the latter as layouts/pictures.py has it, which takes long to import
 PNG_END, JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
 MODES = {"1": "1 bit", "L": "grey", "P": "palette", "I;16": "grey, 16 bit", "I;16B": "grey, 16 bit"}
 # DICOM's own attributes that say who is shown, or when; a path may repeat them.
@@ -134,7 +137,7 @@ def _picture(place: Path, kind: str, tail: bytes, problems: list[str]) -> Shape:
         width, height = picture.size
         mode = picture.mode
         pages = int(getattr(picture, "n_frames", 1)) if kind in (kinds.TIFF, kinds.GIF) else 1
-    if max(width, height) > LARGEST_EDGE:
+    if max(width, height) > LARGEST_EDGE or width * height > PIXELS_MAX:
         problems.append(f"its header declares {width} x {height} pixels")
     if kind == kinds.PNG and not tail.endswith(PNG_END) and PNG_END not in tail:
         problems.append("cut: it has no end")

@@ -14,6 +14,8 @@ from radiotrace.drawing import slices
 from radiotrace.imaging import volumes
 from radiotrace.imaging.child import Limits, Refused
 from radiotrace.imaging.content import VolumeError
+from radiotrace.imaging.layouts.pictures import PIXELS_MAX
+from radiotrace.inspection.kinds import PICTURES
 
 EDGE = 160  # pixels
 FLAT = 4  # times fewer slices than along the next axis
@@ -90,7 +92,9 @@ def of_picture(root: str, path: str) -> Tile:
         Refused: it cannot be decoded.
     """
     try:
-        with Image.open(Path(root, path)) as picture:
+        with Image.open(Path(root, path), formats=PICTURES) as picture:
+            if picture.width * picture.height > PIXELS_MAX:
+                raise Refused("the picture is too large")
             picture.draft("RGB", (2 * EDGE, 2 * EDGE))
             if picture.mode in ("RGB", "RGBA", "P", "CMYK", "YCbCr", "LA", "1"):
                 array = np.asarray(picture.convert("RGB"))

@@ -28,6 +28,9 @@ STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
 NO_IMAGES = ("SEG", "RTDOSE", "RTIMAGE", "RWV", "PR", "KO", "SR", "SM", "REG", "M3D", "OT", "DOC")
 DEFLATED, EXPLICIT = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
+DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
+PIXEL_DATA = 0x7FE00010
+HEADER_BYTES = 2**26  # of what stands before the pixels, inflated
 PREFIX = b"DICM"
 PREAMBLE_BYTES = 128
 # Of files without the prefix: the first group of a data set, little or big endian.
@@ -161,6 +164,8 @@ def read(root: str, path: str, limits: Limits) -> Instance | None:
         raise Refused(f"has {size} bytes, at most {limits.file_bytes} are read")
     header = dataset(place, limits, with_pixels=False)
     if "SOPClassUID" not in header:
+        if is_prefixed and header.file_meta.get("MediaStorageSOPClassUID") != DIRECTORY:
+            raise Refused("begins as DICOM and has no SOPClassUID: it is cut, or damaged")
         return None  # a DICOMDIR, or no DICOM after all
     with open(place, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -183,13 +188,22 @@ def dataset(place: Path, limits: Limits, with_pixels: bool) -> FileDataset:
         return found
     data = place.read_bytes()
     start = PREAMBLE_BYTES + len(PREFIX) + 12 + meta.FileMetaInformationGroupLength
+    most = limits.file_bytes if with_pixels else min(limits.file_bytes, HEADER_BYTES)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = engine.decompress(data[start:], limits.file_bytes)
-    if engine.unconsumed_tail:
-        raise Refused(f"is deflated, and would become more than {limits.file_bytes} bytes")
-    whole = read_dataset(BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)
-    if not with_pixels:
-        whole.pop("PixelData", None)
+    inflated = BytesIO(engine.decompress(data[start:], most))
+    stopped_at: list[int] = []
+
+    def is_at_pixels(tag, *_) -> bool:
+        if tag == PIXEL_DATA and not with_pixels:
+            stopped_at.append(tag)
+        return bool(stopped_at)
+
+    is_whole = not engine.unconsumed_tail
+    if not is_whole and with_pixels:
+        raise Refused(f"is deflated, and would become more than {most} bytes")
+    whole = read_dataset(inflated, is_implicit_VR=False, is_little_endian=True, stop_when=is_at_pixels)
+    if not is_whole and not stopped_at:
+        raise Refused(f"is deflated, and would become more than {most} bytes")
     meta.TransferSyntaxUID = UID(EXPLICIT)
     return FileDataset("", whole, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
 
@@ -227,6 +241,8 @@ def described(header: FileDataset, path: str, digest: str, limits: Limits) -> In
         "syntax": str(header.file_meta.TransferSyntaxUID),
     }
     if kind == "other":
+        if "Rows" not in header and sop_class.name.endswith("Image Storage"):
+            raise Refused(f"is of {sop_class.name} and has no Rows: it is cut, or damaged")
         return Instance(**common)
     if missing := [name for name in ("sop_instance", "series") if not common[name]]:
         raise Refused(f"has no {' and no '.join(missing)}")

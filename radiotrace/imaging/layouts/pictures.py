@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from radiotrace.imaging import content
 from radiotrace.imaging.content import VolumeError
@@ -75,8 +75,10 @@ def decoded(data: bytes, name: str) -> Picture:
                 return _as_channels(values, _pixel_mm(picture))
     except VolumeError:
         raise
-    except Image.DecompressionBombError as error:
-        raise VolumeError(f"too large: {error}") from None
+    except Image.DecompressionBombError:
+        raise VolumeError(
+            f"its header declares far more than the {PIXELS_MAX} pixels that are read. Cut it into tiles"
+        ) from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError) as error:
         raise VolumeError(
             content.foreign(data[:132]) if _is_foreign(data, ending) else _damage(error)
@@ -91,6 +93,8 @@ def _is_foreign(data: bytes, ending: str) -> bool:
 
 
 def _damage(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its text names an object in memory
+        return "damaged, or not the format that its name promises"
     return f"damaged, or not the format that its name promises ({str(error).splitlines()[0][:200]})"
 
 

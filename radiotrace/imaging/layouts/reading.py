@@ -9,6 +9,7 @@ import functools
 import itertools
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections import deque
@@ -30,17 +31,16 @@ from radiotrace.imaging.layouts import names
 
 ARRAY_BYTES_MAX = 2**31
 ARRAYS_MAX = 64
-# What zipfile, zlib and NumPy raise of a damaged file.
+# What zipfile and zlib raise of a damaged file, and what NumPy does.
+OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, EOFError)
 DAMAGE = (
+    *OF_ARCHIVES,
     ValueError,
-    EOFError,
     KeyError,
     SyntaxError,
     TypeError,
     NotImplementedError,
     RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
     struct.error,
 )
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -399,7 +399,27 @@ def shapes_of_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         VolumeError: it is no such file, or holds pickled objects.
     """
-    return {name: shape for name, (shape, _, _) in _asked(OF_PICTURES, _headers, path).items()}
+    return {name: header.shape for name, header in _asked(OF_PICTURES, _headers, path).items()}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of an array.
+
+    Attributes:
+        is_by_columns: whether it is stored column by column (Fortran's order).
+        n_stored: bytes of values that follow, as the archive says.
+    """
+
+    shape: tuple[int, ...]
+    is_by_columns: bool
+    dtype: np.dtype
+    n_stored: int
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the values that are declared."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Array:
@@ -415,18 +435,21 @@ class Array:
         there = _headers(path)
         if name not in there:
             raise VolumeError(f"{name} is not there any more")
-        shape, is_by_columns, dtype = there[name]
-        n_bytes = math.prod(shape) * dtype.itemsize
-        if n_bytes > ARRAY_BYTES_MAX:
-            raise VolumeError(f"{name} takes {n_bytes} bytes; at most {ARRAY_BYTES_MAX} are read")
-        if dtype.kind not in "buif":
-            raise VolumeError(f"{name} is of type {dtype.name}; expected numbers")
-        if is_by_columns and len(shape) > 1:
+        header = there[name]
+        if header.n_bytes > ARRAY_BYTES_MAX:
+            raise VolumeError(f"{name} takes {header.n_bytes} bytes; at most {ARRAY_BYTES_MAX} are read")
+        if header.n_stored != header.n_bytes:
+            raise VolumeError(
+                f"{name} has {header.n_stored} bytes of values; its header declares {header.n_bytes}"
+            )
+        if header.dtype.kind not in "buif":
+            raise VolumeError(f"{name} is of type {header.dtype.name}; expected numbers")
+        if header.is_by_columns and len(header.shape) > 1:
             raise VolumeError(
                 f"{name} is stored column by column (Fortran's order), so that no image of it can be read "
                 "without all others. Save it by numpy.ascontiguousarray"
             )
-        self._shape, self._dtype = shape, dtype
+        self._shape, self._dtype = header.shape, header.dtype
         self._sha256 = records.sha256(path)
         self._member: Any = None
         self._next = 0
@@ -462,8 +485,7 @@ class Array:
         return data
 
 
-def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], bool, np.dtype]]:
-    """Of each array its shape, whether it is stored column by column, and its type."""
+def _headers(path: Path) -> dict[str, Header]:
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -472,7 +494,8 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], bool, np.dtype]]:
                 raise VolumeError(f"{len(items)} arrays; at most {ARRAYS_MAX} are read")
             for item in items:
                 with archive.open(item) as file:
-                    found[item.filename.removesuffix(".npy")] = _header(file)
+                    name = item.filename.removesuffix(".npy")
+                    found[name] = Header(*_header(file), item.file_size - file.tell())
     except VolumeError:
         raise
     except (OSError, *DAMAGE) as error:
@@ -481,9 +504,17 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], bool, np.dtype]]:
 
 
 def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, is_by_columns, dtype = read(file)
+    try:
+        version = np.lib.format.read_magic(file)
+        is_first = version == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+        shape, is_by_columns, dtype = read(file)
+    except (*DAMAGE, tokenize.TokenError) as error:
+        if isinstance(error, OF_ARCHIVES):
+            raise
+        raise VolumeError("holds an array whose header is none that NumPy writes") from None
     if dtype.hasobject:
         raise VolumeError("holds pickled objects, which nobody should open unlooked")
+    if any(length < 0 for length in shape):
+        raise VolumeError(f"holds an array of lengths {' x '.join(map(str, shape))}; expected 0 or more")
     return tuple(shape), is_by_columns, dtype
