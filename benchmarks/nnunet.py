@@ -37,10 +37,11 @@ VERSION = "2.8.1"
 DATASET = "Dataset004_Hippocampus"
 
 
-def environment() -> dict[str, str]:
-    """What nnU-Net reads: its folders, and one process to draw patches beside the one that learns."""
+def environment(folder: Path) -> dict[str, str]:
+    """What nnU-Net reads: its folders below this one, and one process to draw patches beside the one that
+    learns."""
     folders = {
-        f"nnUNet_{name}": str((FOLDER / name).absolute()) for name in ("raw", "preprocessed", "results")
+        f"nnUNet_{name}": str((folder / name).absolute()) for name in ("raw", "preprocessed", "results")
     }
     return {
         **os.environ,
@@ -156,42 +157,40 @@ def train_radiotrace(fold: int) -> tuple[float, Path]:
     return seconds, folder / "evaluate/predictions"
 
 
-def train_nnunet(python: Path, fold: int, seconds: float, threads: int) -> tuple[dict, Path]:
-    """What benchmarks/nnunet_trainer.py tells of the training, and the folder of its predictions."""
-    subprocess.run(
-        [
-            python.parent / "nnUNetv2_plan_and_preprocess",
-            "-d",
-            "4",
-            "-c",
-            "3d_fullres",
-            "-np",
-            "2",
-            "-npfp",
-            "2",
-        ],
-        check=True,
-        env=environment(),
-    )
-    out = FOLDER / "predictions"
+def plan_and_preprocess(folder: Path, dataset: str, configuration: str) -> None:
+    """nnU-Net's own plan of a data set below a folder, and its preprocessed cases."""
+    number = str(int(dataset.removeprefix("Dataset")[:3]))
+    command = [FOLDER / "venv/bin/nnUNetv2_plan_and_preprocess", "-d", number, "-c", configuration]
+    subprocess.run([*command, "-np", "2", "-npfp", "2"], check=True, env=environment(folder))
+
+
+def train_nnunet(python: Path, folder: Path, job: dict) -> tuple[dict, Path]:
+    """What benchmarks/nnunet_trainer.py tells of the training, and the folder of its predictions.
+
+    Args:
+        job: as that file says, without what is written.
+    """
+    out, report = folder / "predictions", folder / "report.json"
     shutil.rmtree(out, ignore_errors=True)
-    report = FOLDER / "report.json"
-    subprocess.run(
-        [python, "benchmarks/nnunet_trainer.py", *map(str, (fold, seconds, threads, out, report))],
-        check=True,
-        env=environment(),
-    )
+    path = folder / "job.json"
+    path.write_text(json.dumps({**job, "predictions": str(out), "report": str(report)}))
+    subprocess.run([python, "benchmarks/nnunet_trainer.py", path], check=True, env=environment(folder))
     return json.loads(report.read_text()), out
 
 
-def rows_of(entries: list[dict], predictions: Path, labels: dict[str, str], variant: str) -> list[dict]:
+def rows_of(
+    entries: list[dict],
+    predictions: Path,
+    labels: dict[str, str],
+    variant: str,
+    data: Path = Path("data"),
+) -> list[dict]:
     """Dice of each label, of the cases that have a prediction."""
     found = []
     for entry in entries:
         if (path := predictions / f"{entry['case_id']}.nii.gz").exists():
             reference, prediction = (
-                volumes.array_zyx(volumes.read(file))
-                for file in (Path("data") / entry["label_map"]["path"], path)
+                volumes.array_zyx(volumes.read(file)) for file in (data / entry["label_map"]["path"], path)
             )
             found.append(
                 {
@@ -219,7 +218,17 @@ def main() -> None:
     python = install()
     write_raw(entries, labels)
     seconds, ours = train_radiotrace(args.fold)
-    theirs, theirs_predictions = train_nnunet(python, args.fold, seconds, settings.threads)
+    plan_and_preprocess(FOLDER, DATASET, "3d_fullres")
+    job = {
+        "dataset": DATASET,
+        "configuration": "3d_fullres",
+        "fold": args.fold,
+        "seed": args.fold,
+        "seconds": seconds,
+        "threads": settings.threads,
+        "images": None,
+    }
+    theirs, theirs_predictions = train_nnunet(python, FOLDER, job)
     trained = TrainingRun.of(records.read(FOLDER / "radiotrace/train/train.json", "train"))
     patches = len(trained.history) * (len(trained.cases.train) // settings.batch_size) * settings.batch_size
     print(

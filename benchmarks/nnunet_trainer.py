@@ -1,10 +1,15 @@
-"""nnU-Net's trainer for so many seconds; run by benchmarks.nnunet in nnU-Net's own environment, not in this
-project's.
+"""nnU-Net's trainer for so many seconds; run by benchmarks.nnunet and benchmarks.planning in nnU-Net's own
+environment, not in this project's.
 
-    python benchmarks/nnunet_trainer.py FOLD SECONDS THREADS PREDICTIONS REPORT
+    python benchmarks/nnunet_trainer.py JOB
+
+JOB is a JSON file: dataset, configuration, fold (a number, or "all"), seed, seconds, threads; images, of each
+case to predict the files of its channels, or null for the cases that the fold holds out; predictions, a
+folder to write; report, a file to write.
 """
 
 import json
+import resource
 import sys
 import time
 from pathlib import Path
@@ -14,15 +19,9 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.paths import nnUNet_raw
 from nnunetv2.run.run_training import get_trainer_from_args
 
-DATASET = "Dataset004_Hippocampus"
 
-
-def main(fold: int, seconds: float, threads: int, predictions: Path, report: Path) -> None:
-    torch.set_num_threads(threads)
-    torch.manual_seed(fold)
-    trainer = get_trainer_from_args(
-        DATASET, "3d_fullres", fold, "nnUNetTrainer", "nnUNetPlans", False, device=torch.device("cpu")
-    )
+def train(trainer, seconds: float) -> dict:
+    """Trains for so long; what it came to. The learning rate falls to 0 within that time."""
     trainer.on_train_start()
     trainer.network.train()
     start, patches, said = time.monotonic(), 0, 0.0
@@ -42,6 +41,18 @@ def main(fold: int, seconds: float, threads: int, predictions: Path, report: Pat
     spent = time.monotonic() - start
     for loader in (trainer.dataloader_train, trainer.dataloader_val):
         loader._finish()  # as its own on_train_end does; its processes would outlive this one
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return {"seconds": spent, "patches": patches, "peak_mb": peak}
+
+
+def held_out(trainer, dataset: str) -> dict[str, list[str]]:
+    """The only channel of each case that the fold holds out."""
+    images = Path(nnUNet_raw) / dataset / "imagesTr"
+    return {case: [str(images / f"{case}_0000.nii.gz")] for case in trainer.do_split()[1]}
+
+
+def predict(trainer, images: dict[str, list[str]], out: Path) -> None:
+    """Label maps of these cases, by the weights as they are."""
     trainer.set_deep_supervision_enabled(False)
     trainer.network.eval()
     predictor = nnUNetPredictor(
@@ -56,17 +67,28 @@ def main(fold: int, seconds: float, threads: int, predictions: Path, report: Pat
         type(trainer).__name__,
         trainer.inference_allowed_mirroring_axes,
     )
-    held_out = trainer.do_split()[1]
-    predictions.mkdir(parents=True)
-    images = Path(nnUNet_raw) / DATASET / "imagesTr"
-    predictor.predict_from_files_sequential(
-        [[str(images / f"{case}_0000.nii.gz")] for case in held_out],
-        [str(predictions / case) for case in held_out],
+    out.mkdir(parents=True)
+    predictor.predict_from_files_sequential(list(images.values()), [str(out / case) for case in images])
+
+
+def main(job: dict) -> None:
+    torch.set_num_threads(job["threads"])
+    torch.manual_seed(job["seed"])
+    trainer = get_trainer_from_args(
+        job["dataset"],
+        job["configuration"],
+        job["fold"],
+        "nnUNetTrainer",
+        "nnUNetPlans",
+        False,
+        device=torch.device("cpu"),
     )
-    report.write_text(json.dumps({"seconds": spent, "patches": patches}))
+    report = train(trainer, job["seconds"])
+    images = held_out(trainer, job["dataset"]) if job["images"] is None else job["images"]
+    predict(trainer, images, Path(job["predictions"]))
+    Path(job["report"]).write_text(json.dumps(report))
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    fold, seconds, threads, predictions, report = sys.argv[1:]
-    main(int(fold), float(seconds), int(threads), Path(predictions), Path(report))
+    main(json.loads(Path(sys.argv[1]).read_text()))
