@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import ablations, crossval, errors, nnunet
+from benchmarks import ablations, crossval, errors, nnunet, planning
 from benchmarks import networks as networks_table
 from benchmarks import volumes as volumes_table
 from radiotrace.learning import architecture
@@ -366,3 +366,82 @@ def test_the_benchmarks_say_that_the_cross_validation_is_of_another_recipe():
     words = " ".join(BENCHMARKS.split())
     assert f"they make {crossval.RECIPE['train.epochs']} passes over the cases (it makes {epochs})" in words
     assert "cannot be told apart" in words
+
+
+# Plans for the same time
+
+
+@pytest.mark.parametrize(
+    ("seconds", "passes"),
+    [(100, 8), (109, 8), (110, 9), (40, 2), (31, 1), (5, 1)],
+    ids=["fits", "just not", "just", "calibration", "shorter", "too short"],
+)
+def test_as_many_passes_as_fit_into_the_time_one_at_least(seconds, passes):
+    # 40 s for start, two passes and end; 10 s for each further pass
+    assert planning.Calibration(all_s=40, pass_s=10).passes_within(seconds) == passes
+
+
+def planning_rows(study: str, arm: str, dice: list[float]) -> list[dict]:
+    """Of planning_cases.csv, one subject a case."""
+    return [
+        {
+            "study": study,
+            "arm": arm,
+            "case_id": str(number),
+            "subject_id": str(number),
+            "dice_mean": value,
+        }
+        for number, value in enumerate(dice)
+    ]
+
+
+def test_an_arm_that_ran_again_takes_the_place_of_its_rows_and_of_no_others():
+    first = planning_rows("a", "planned", [0.5, 0.6])
+    other = planning_rows("a", "nnunet", [0.1, 0.2])
+    again = planning_rows("a", "planned", [0.7, 0.8])
+    assert planning.replaced(other + first, again) == again + other
+
+
+def test_the_table_of_plans_tells_what_the_plan_is_above_each_other_arm():  # 0.2 in each case
+    cases = planning_rows("a", "planned", [0.7, 0.8]) + planning_rows("a", "fixed", [0.5, 0.6])
+    row = {"study": "a", "minutes": "19.8", "passes": "40", "patches": "4000", "peak_mb": "900", "cases": "2"}
+    rows = [row | {"arm": "planned", "passes_planned": "43"}, row | {"arm": "fixed", "passes_planned": ""}]
+    assert planning.table(rows, cases).splitlines()[2:] == [
+        "| a | planned | 19.8 | 40 of 43 | 4,000 | 900 | 2 | 0.7500 |  |",
+        "| a | fixed | 19.8 | 40 | 4,000 | 900 | 2 | 0.5500 | 0.2000 |",
+    ]
+
+
+def test_the_stages_of_an_arm_know_their_options(monkeypatch, tmp_path):
+    commands = []
+
+    def timed(command, after_pass):
+        commands.append(command)
+        after_pass(1.0)
+        after_pass(2.0)
+        return 3.0, 100.0
+
+    cases = [SimpleNamespace(case_id=case_id) for case_id in "abc"]
+    monkeypatch.setattr(planning.Job, "of_part", lambda self, part: cases)
+    monkeypatch.setattr(planning.Job, "digest", "0" * 64)
+    monkeypatch.setattr(planning.Job, "folder", tmp_path)
+    monkeypatch.setattr(planning, "ingested", lambda job, path: "build/ingest")
+    monkeypatch.setattr(planning, "watched", timed)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    trained, _ = planning.run_ours(planning.Job(planning.studies.at("."), "fixed", 1, None))
+    # two passes in 3 s, 57 more in the rest of the minute, each of one step of two patches of three
+    assert (trained.passes, trained.patches) == (59, 118)
+    assert [command[2] for command in commands] == [
+        "stages.segmentation.train",
+        "stages.segmentation.train",
+        "stages.segmentation.evaluate",
+    ]
+    # --study, --params and --requirements are those of every stage
+    for _, _, module, _, _, _, _, _, _, *options in commands:
+        importlib.import_module(module).parser.parse_args(options)
+
+
+def test_nnunet_takes_files_of_one_ending():
+    assert planning.ending(["a/b.c.nii.gz", "d.nii.gz"]) == ".nii.gz"
+    with pytest.raises(planning.StageError, match="one ending"):
+        planning.ending(["a.mha", "b.nii.gz"])
