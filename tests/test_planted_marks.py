@@ -108,6 +108,14 @@ def converted(root: Path, out: Path, **said) -> None:
     writing.write(root, out, listed, checked, asked)
 
 
+def cleaned(data: Path) -> cleaning.Cleaned:
+    """What cleaning says of a folder; that it did not succeed fails the test."""
+    try:
+        return cleaning.clean(data)
+    except StageError as error:
+        pytest.fail(str(error))
+
+
 def is_clean(folder: Path, capsys) -> bool:
     """Whether neither files nor what was printed have the mark, or a part of it."""
     told = capsys.readouterr()
@@ -172,7 +180,7 @@ def test_a_folder_with_dataset_json_is_cleaned_as_it_is_copied(tmp_path, capsys)
             before[kind, case_id] = volumes.array_zyx(volume), volume.GetDirection(), volume.GetOrigin()
             marked_nifti(volume, path)
     marked_beside(data)
-    done = cleaning.clean(data)
+    done = cleaned(data)
     assert (done.volumes, done.identified, done.left_behind) == (20, 20, 2)
     for (kind, case_id), (array, direction, origin) in before.items():
         kept = volumes.read(data / kind / f"{case_id}.nii.gz")
