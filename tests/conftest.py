@@ -23,6 +23,7 @@ LONG = (
     "test_onnx_model.py",
     "test_review_command.py",
     "test_processes.py",
+    "test_hostile.py",
     "test_second_study.py",
     "test_cluster.py",
     "test_new.py",

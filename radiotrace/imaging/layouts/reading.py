@@ -117,9 +117,10 @@ class Request:
         return OF_PICTURES if is_array(self.path) or names.is_picture(self.path) else OF_VOLUMES
 
 
-# A file without its channels, and these as arrays, which travel between processes in less time; or why it
-# cannot be read.
-Sent = tuple[Read, list[tuple[np.ndarray, Grid]]] | str
+# Channels as they travel between processes: (z, y, x), and where they lie.
+Channels = list[tuple[np.ndarray, Grid]]
+# A file without its channels, and these; or why it cannot be read.
+Sent = tuple[Read, Channels] | str
 
 _NUMBERS = itertools.count()
 
@@ -277,19 +278,19 @@ def _several(folder: Folder, requests: Sequence[Request]) -> list[Sent]:
     return several
 
 
-def _sent(folder: Folder, request: Request) -> tuple[Read, list[tuple[np.ndarray, Grid]]]:
-    read = _of_file(folder, request.path, request.sha256)
+def _sent(folder: Folder, request: Request) -> tuple[Read, Channels]:
+    read, channels = _of_file(folder, request.path, request.sha256)
     if request.is_image and folder.is_grey and read.colours == COLOURS:
-        read = _as_grey(read)
-    channels = [(volumes.array_zyx(channel), Grid.of(channel)) for channel in read.channels]
-    return replace(read, channels=()), channels
+        return _as_grey(read, channels)
+    return read, channels
 
 
-def _of_file(folder: Folder, path: str, sha256: str | None) -> Read:
+def _of_file(folder: Folder, path: str, sha256: str | None) -> tuple[Read, Channels]:
     if is_array(path):
         return _of_arrays(folder, *path.rsplit(":", 2))
     if not names.is_picture(path):
-        return _of_volume(folder.root / path, sha256)
+        read, volumes_of_channels = _of_volume(folder.root / path, sha256)
+        return read, [(volumes.array_zyx(volume), Grid.of(volume)) for volume in volumes_of_channels]
     from radiotrace.imaging.layouts import pictures  # here, because most folders have none
 
     read = content.read(folder.root / path)
@@ -298,13 +299,12 @@ def _of_file(folder: Folder, path: str, sha256: str | None) -> Read:
     return _of_picture(pictures.decoded(read.data, path), read.sha256, folder.pixel_mm)
 
 
-def _as_grey(read: Read) -> Read:
+def _as_grey(read: Read, channels: Channels) -> tuple[Read, Channels]:
     from radiotrace.imaging.layouts import pictures  # here, because most folders have none
 
-    values = pictures.grey(tuple(volumes.array_zyx(channel) for channel in read.channels))
-    channel = image.on(values, Grid.of(read.channels[0]))
+    values = pictures.grey(tuple(values for values, _ in channels))
     done = (*read.done, "colours brought to grey")
-    return replace(read, channels=(channel,), colours=("grey",), done=done)
+    return replace(read, colours=("grey",), done=done), [(values, channels[0][1])]
 
 
 def _size(path: Path) -> tuple[int, ...]:
@@ -320,16 +320,17 @@ def _cleaned(path: Path) -> bool:
     return bool(headers.identifying_text(decoded.volume, decoded.free_text))
 
 
-def _of_arrays(folder: Folder, file: str, name: str, number: str) -> Read:
+def _of_arrays(folder: Folder, file: str, name: str, number: str) -> tuple[Read, Channels]:
     digest, values = _array(folder, file, name)[int(number)]
     is_colour = values.ndim >= 3 and values.shape[-1] in (3, 4)
-    channels = [values[..., at] for at in range(3)] if is_colour else [values]
-    spacing = folder.pixel_mm or (1.0, 1.0)
+    of_channels = [values[..., at] for at in range(3)] if is_colour else [values]
     done = ("alpha dropped",) if is_colour and values.shape[-1] == 4 else ()
-    of_channels = tuple(_flat(np.ascontiguousarray(channel), spacing) for channel in channels)
     colours = COLOURS if is_colour else ("grey",)
     origin = ASKED if folder.pixel_mm else UNKNOWN
-    return Read(of_channels, digest, colours, done=done, spacing_from=origin)
+    channels = [
+        _flat(np.ascontiguousarray(channel), folder.pixel_mm or (1.0, 1.0)) for channel in of_channels
+    ]
+    return Read((), digest, colours, done=done, spacing_from=origin), channels
 
 
 @functools.lru_cache(maxsize=2)  # images and label maps of one part
@@ -337,7 +338,7 @@ def _array(folder: Folder, file: str, name: str) -> "Array":
     return Array(folder.root / file, name)
 
 
-def _of_volume(path: Path, sha256: str | None) -> Read:
+def _of_volume(path: Path, sha256: str | None) -> tuple[Read, tuple[sitk.Image, ...]]:
     decoded, digest = volumes.open_file(path, sha256)
     volume = decoded.volume
     if decoded.n_non_finite:
@@ -348,16 +349,16 @@ def _of_volume(path: Path, sha256: str | None) -> Read:
     if n_axes == 4 and n_values > 1:
         raise VolumeError(f"4 axes and {n_values} values a voxel; expected one of both")
     if n_axes == 3 and n_values == 1:
-        return Read((volume,), digest, is_as_it_was=True, warnings=decoded.warnings)
+        return Read((), digest, is_as_it_was=True, warnings=decoded.warnings), (volume,)
     if n_axes == 4:
         channels = _along_the_last_axis(volume)
         done = f"{len(channels)} along the 4th axis became files of their own"
         if len(channels) == 1:
             done = "the 4th axis, of length 1, was left out"
-        return Read(channels, digest, done=(done,), warnings=decoded.warnings)
+        return Read((), digest, done=(done,), warnings=decoded.warnings), channels
     channels = tuple(sitk.VectorIndexSelectionCast(volume, number) for number in range(n_values))
     done = f"{n_values} values a voxel became files of their own"
-    return Read(channels, digest, done=(done,), warnings=decoded.warnings)
+    return Read((), digest, done=(done,), warnings=decoded.warnings), channels
 
 
 def _along_the_last_axis(volume: sitk.Image) -> tuple[sitk.Image, ...]:
@@ -371,18 +372,18 @@ def _along_the_last_axis(volume: sitk.Image) -> tuple[sitk.Image, ...]:
     return tuple(image.on(np.ascontiguousarray(values[number]), grid) for number in range(n_channels))
 
 
-def _of_picture(picture, digest: str, pixel_mm: tuple[float, float] | None) -> Read:
+def _of_picture(picture, digest: str, pixel_mm: tuple[float, float] | None) -> tuple[Read, Channels]:
     spacing, origin = (1.0, 1.0), UNKNOWN
     if pixel_mm is not None:
         spacing, origin = pixel_mm, ASKED
     elif picture.pixel_mm is not None:
         spacing, origin = picture.pixel_mm, OF_TAGS
-    channels = tuple(_flat(values, spacing) for values in picture.channels_yx)
+    channels = [_flat(values, spacing) for values in picture.channels_yx]
     colours = COLOURS if len(channels) == 3 else ("grey",)
-    return Read(channels, digest, colours, done=picture.done, spacing_from=origin)
+    return Read((), digest, colours, done=picture.done, spacing_from=origin), channels
 
 
-def _flat(values: np.ndarray, pixel_mm: tuple[float, float]) -> sitk.Image:
+def _flat(values: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[np.ndarray, Grid]:
     """A picture (y, x) as a volume of one slice; a volume (z, y, x) as it is."""
     if values.dtype == bool:
         values = values.astype(np.uint8)
@@ -390,7 +391,7 @@ def _flat(values: np.ndarray, pixel_mm: tuple[float, float]) -> sitk.Image:
     if zyx.ndim != 3:
         raise VolumeError(f"{values.ndim} axes; expected 2 of a picture, or 3 of a volume")
     spacing = (*pixel_mm, SLICE_MM)
-    return image.on(zyx, Grid(zyx.shape[::-1], spacing, (0.0, 0.0, 0.0), IDENTITY))
+    return zyx, Grid(zyx.shape[::-1], spacing, (0.0, 0.0, 0.0), IDENTITY)
 
 
 def shapes_of_arrays(path: Path) -> dict[str, tuple[int, ...]]:
