@@ -52,7 +52,7 @@ def refused(tree, tmp_path, **others) -> str:
 
 def only_image(made, folder) -> sitk.Image:
     (case,) = made.cases
-    return sitk.ReadImage(str(folder / case.image))
+    return sitk.ReadImage(str(folder / case.channels[0].image))
 
 
 def at(volume: sitk.Image, x, y, z) -> float:
@@ -84,7 +84,7 @@ def test_slope_and_intercept_of_each_slice_are_applied(tmp_path):
     volume = only_image(made, folder)
     assert at(volume, 3, 2, 4) == 423 * 4.5 - 1000
     assert volume.GetPixelID() == sitk.sitkFloat32
-    assert made.cases[0].is_rescaled
+    assert made.cases[0].channels[0].is_rescaled
 
 
 @pytest.mark.requirement("SRS-DATA-11")
@@ -120,7 +120,7 @@ def test_a_copy_of_a_file_counts_once(tmp_path):
     files = dicoms.slices()
     tree = dicoms.write(tmp_path / "tree", [*files, files[2]])
     made, _ = converted(tree, tmp_path)
-    assert (made.cases[0].slices, made.cases[0].copies) == (6, 1)
+    assert (made.cases[0].channels[0].slices, made.cases[0].channels[0].copies) == (6, 1)
 
 
 # Faults: each is one change of a sound series
@@ -264,7 +264,7 @@ def test_time_points_become_cases_of_their_own_where_that_is_asked(tmp_path):
     files = dicoms.slices()
     time_points(files)
     made, _ = converted(dicoms.write(tmp_path / "tree", files), tmp_path, several="each")
-    assert [case.told_apart_by for case in made.cases] == [("time point",)] * 2
+    assert [case.channels[0].told_apart_by for case in made.cases] == [("time point",)] * 2
     assert len({case.subject_id for case in made.cases}) == 1
 
 
@@ -273,7 +273,7 @@ def test_interleaved_acquisitions_are_cut_where_that_is_asked(tmp_path):
     files = dicoms.slices()
     interleaved(files)
     made, _ = converted(dicoms.write(tmp_path / "tree", files), tmp_path, several="first")
-    assert (made.cases[0].slices, made.cases[0].grid.spacing_mm[2]) == (3, pytest.approx(3.4))
+    assert (made.cases[0].channels[0].slices, made.cases[0].grid.spacing_mm[2]) == (3, pytest.approx(3.4))
 
 
 @pytest.mark.requirement("SRS-DATA-9")
@@ -284,7 +284,7 @@ def test_a_localiser_in_the_series_is_no_slice(tmp_path):
     extra.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
     extra.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
     made, _ = converted(dicoms.write(tmp_path / "tree", [*files, extra]), tmp_path)
-    assert made.cases[0].slices == 6
+    assert made.cases[0].channels[0].slices == 6
 
 
 @pytest.mark.requirement("SRS-DATA-11")
@@ -296,7 +296,7 @@ def test_monochrome1_is_turned_over(tmp_path):
         data.BitsStored, data.HighBit = 12, 11
     made, folder = converted(dicoms.write(tmp_path / "tree", files), tmp_path)
     assert at(only_image(made, folder), 3, 2, 4) == 4095 - 423
-    assert made.cases[0].is_turned_over
+    assert made.cases[0].channels[0].is_turned_over
 
 
 def test_bits_above_those_that_are_stored_do_not_count(tmp_path):

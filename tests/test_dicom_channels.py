@@ -84,14 +84,14 @@ def refused(files, tmp_path, **others) -> str:
 def test_a_channel_of_another_grid_has_each_value_at_its_place_in_the_world(tmp_path):
     made = convert([*outlined(dicoms.slices()), *other(*box(3))], tmp_path)
     (case,) = made.cases
-    (pet,) = case.further_channels
-    first, second = (sitk.ReadImage(str(tmp_path / "out" / one.image)) for one in (case, pet))
+    pet = case.channels[1]
+    first, second = (sitk.ReadImage(str(tmp_path / "out" / one.image)) for one in case.channels)
     assert second.GetSize() == dicoms.SIZE_XYZ
     assert (first.GetOrigin(), first.GetDirection()) == (second.GetOrigin(), second.GetDirection())
     for x, y, z in ((0, 0, 0), (6, 0, 0), (0, 4, 0), (0, 0, 5), (3, 2, 4)):
         assert first.GetPixel(x, y, z) == x + 10 * y + 100 * z
         assert second.GetPixel(x, y, z) == pytest.approx(value(dicoms.world(x, y, z)), abs=0.02)
-    assert case.resampled is None
+    assert case.channels[0].resampled is None
     assert pet.resampled is not None
     assert pet.resampled.outside_share == 0
     assert pet.resampled.grid.spacing_mm == pytest.approx(SPACING)
@@ -101,7 +101,7 @@ def test_a_channel_of_another_grid_has_each_value_at_its_place_in_the_world(tmp_
 def test_what_lies_outside_a_channel_gets_its_smallest_value_and_is_counted(tmp_path):
     low, high = box(3)
     made = convert([*outlined(dicoms.slices()), *other(low, (low + high) / 2)], tmp_path)
-    (pet,) = made.cases[0].further_channels
+    pet = made.cases[0].channels[1]
     voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / pet.image)))
     assert pet.resampled is not None
     outside = np.isclose(voxels, pet.resampled.outside_value)
@@ -112,7 +112,7 @@ def test_what_lies_outside_a_channel_gets_its_smallest_value_and_is_counted(tmp_
 def test_channels_of_one_grid_are_not_resampled(tmp_path):
     second = dicoms.slices(series=2, modality="PT")
     made = convert([*outlined(dicoms.slices()), *second], tmp_path)
-    assert made.cases[0].further_channels[0].resampled is None
+    assert made.cases[0].channels[1].resampled is None
     images = [tmp_path / "out" / f"imagesTr/{made.cases[0].case_id}_000{n}.nii.gz" for n in (0, 1)]
     assert images[0].read_bytes() == images[1].read_bytes()
 
@@ -128,9 +128,9 @@ def test_suv_is_of_the_channel_that_is_pet(tmp_path):
         given.RadiopharmaceuticalStartTime = "100000"
         data.RadiopharmaceuticalInformationSequence = [given]
     (case,) = convert([*outlined(dicoms.slices()), *pet], tmp_path, suv="bw").cases
-    assert case.suv is None
-    assert case.further_channels[0].suv is not None
-    voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / case.further_channels[0].image)))
+    assert case.channels[0].suv is None
+    assert case.channels[1].suv is not None
+    voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / case.channels[1].image)))
     assert voxels[4, 2, 3] == pytest.approx(423 * 4e-4, rel=1e-6)  # 70 kg, half of 350 MBq
 
 
@@ -166,6 +166,16 @@ def test_labels_that_were_drawn_on_another_channel_are_refused_with_the_grid_to_
     said = refused(files, tmp_path, grid="PET")
     assert "labels were drawn on channel CT, expected on PET" in said
     assert "Choose --grid CT" in said
+
+
+def test_labels_of_another_channel_are_not_left_out_unsaid_where_the_grid_has_some(tmp_path):
+    pet = other(*box(3))
+    mask = np.zeros((len(pet), pet[0].Rows, pet[0].Columns), bool)
+    mask[1:3, 1:3, 1:3] = True
+    both = [*outlined(dicoms.slices()), *pet, dicoms.segmentation(pet, {"one": mask})]
+    said = refused(both, tmp_path)
+    assert "labels were drawn on channel PET, expected on CT" in said
+    assert "Take these out of the tree" in said
 
 
 def test_a_channel_that_nothing_is_says_what_there_is(tmp_path):

@@ -40,7 +40,9 @@ def convert(files, tmp_path, **others):
     (case,) = made.cases
     if case.label_map is None:
         return made, None
-    volumes = [sitk.ReadImage(str(tmp_path / "out" / path)) for path in (case.image, case.label_map)]
+    volumes = [
+        sitk.ReadImage(str(tmp_path / "out" / path)) for path in (case.channels[0].image, case.label_map)
+    ]
     assert volumes[0].GetDirection() == volumes[1].GetDirection()
     return made, sitk.GetArrayFromImage(volumes[1])
 
@@ -298,7 +300,7 @@ def enhanced(n_times: int = 1):
 
 
 def voxels(made, tmp_path) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / made.cases[0].image)))
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / made.cases[0].channels[0].image)))
 
 
 @pytest.mark.requirement("SRS-DATA-9")
@@ -335,7 +337,7 @@ def test_compressed_pixels_are_those_that_went_in(syntax, plugin, decoder, tmp_p
         data.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
     made, _ = convert(files, tmp_path, labels=(), unlabelled="keep")
     np.testing.assert_array_equal(voxels(made, tmp_path), values)
-    assert (made.cases[0].decoders, made.cases[0].is_lossy) == ((decoder,), False)
+    assert (made.cases[0].channels[0].decoders, made.cases[0].channels[0].is_lossy) == ((decoder,), False)
 
 
 def test_lossless_jpeg_is_read(tmp_path):
@@ -359,7 +361,7 @@ def test_lossless_jpeg_is_read(tmp_path):
     assert files[0].file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.70"
     made, _ = convert(files, tmp_path, labels=(), unlabelled="keep")
     np.testing.assert_array_equal(voxels(made, tmp_path), dicoms.values_zyx())
-    assert made.cases[0].decoders == ("gdcm",)
+    assert made.cases[0].channels[0].decoders == ("gdcm",)
 
 
 def test_deflated_files_are_read_and_inflated_no_further_than_a_file_may_be(tmp_path):

@@ -136,7 +136,7 @@ class Resampled(Record):
 
 @dataclass(frozen=True)
 class ConvertedChannel(Record):
-    """A volume that was written, of one series; of a case of several channels, one of them.
+    """A volume that was written, of one series.
 
     Attributes:
         series: name of its series.
@@ -171,45 +171,19 @@ class ConvertedChannel(Record):
 
 @dataclass(frozen=True)
 class ConvertedCase(Record):
-    """A case that was written. What a channel has stands in the case itself for the first one.
+    """A case that was written.
 
     Attributes:
-        series: name of its series.
-        slices: planes that it is stacked of.
         grid: of all its files.
-        pixels_sha256: of the SHA-256 of the stored pixels of each plane, in order.
-        gap_deviation: largest difference of a gap between planes from the step, as a share of it.
-        told_apart_by: what tells it from other volumes of its series.
-        copies: files of its series that were there more than once.
-        decoders: that made pixels of its files, sorted.
-        is_lossy: whether a compression has changed its pixels.
-        is_rescaled: whether a slope or an intercept was applied.
-        is_turned_over: whether it was MONOCHROME1.
-        channel: its name; missing where a case has one channel.
-        resampled: how it got onto the grid of the case; missing where it lies there by itself.
-        further_channels: those after the first, in their order.
+        channels: the volume of each, in their order.
     """
 
     case_id: CaseId
     subject_id: SubjectId
-    series: SeriesName
-    image: RelativePath
-    slices: CountFrom1
     grid: FileGrid
-    pixels_sha256: Sha256
-    gap_deviation: Share
-    told_apart_by: tuple[Text, ...]
-    copies: Count
-    decoders: Annotated[tuple[Text, ...], Rule(minItems=1)]
-    is_lossy: bool
-    is_rescaled: bool
-    is_turned_over: bool
+    channels: Annotated[tuple[ConvertedChannel, ...], Rule(minItems=1)]
     labels: tuple[LabelSource, ...]
     label_map: RelativePath | None = None
-    suv: Suv | None = None
-    channel: Text | None = None
-    resampled: Resampled | None = None
-    further_channels: Annotated[tuple[ConvertedChannel, ...], LEFT_OUT] = ()
 
 
 @dataclass(frozen=True)

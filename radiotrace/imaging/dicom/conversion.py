@@ -347,18 +347,18 @@ def _of_channels(
 def _drawn_elsewhere(
     group: channel_rules.Grouped, made: Mapping[str, tuple[Series, list[str]]], request: Request
 ) -> list[str]:
-    """That labels were drawn on other channels than that of the grid, and on this one none: a label map is
-    not resampled."""
-    drawn = [
-        rule.name
+    """Of each other channel than that of the grid, that labels were drawn on it alone: a label map is not
+    resampled, and no label may be left out unsaid."""
+    drawn_on = {
+        rule.name: {one.path for uid in uids for one in made[uid][0].labelled_by}
         for rule, uids in zip(request.channels, group.of_channel, strict=True)
-        if any(made[uid][0].labelled_by for uid in uids)
-    ]
-    if not drawn or request.grid in drawn:
-        return []
+    }
+    on_grid = drawn_on.pop(request.grid or "")
     return [
-        f"labels were drawn on channel {' and '.join(drawn)}, expected on {request.grid}, whose grid a case "
-        f"gets: label maps are not resampled. Choose --grid {drawn[0]}"
+        f"labels were drawn on channel {name}, expected on {request.grid}, whose grid a case gets: label "
+        f"maps are not resampled. {'Take these out of the tree' if on_grid else f'Choose --grid {name}'}"
+        for name, paths in drawn_on.items()
+        if paths - on_grid
     ]
 
 
@@ -565,10 +565,9 @@ def _case(
         case_id=case_id,
         subject_id=subject,
         grid=FileGrid.of(stack.grid.record()),
+        channels=tuple(channels),
         labels=tuple(labels),
         label_map=path,
-        further_channels=tuple(channels[1:]),
-        **vars(channels[0]),
     )
 
 
@@ -754,9 +753,11 @@ def _in_decathlon(made: Conversion, labelled: Sequence[ConvertedCase]) -> dict:
         "modality": {"0": MODALITIES.get(modality, modality)},
         "labels": dict(made.choices.labels),
         "numTraining": len(labelled),
-        "training": [{"image": f"./{case.image}", "label": f"./{case.label_map}"} for case in labelled],
+        "training": [
+            {"image": f"./{case.channels[0].image}", "label": f"./{case.label_map}"} for case in labelled
+        ],
         "numTest": len(others),
-        "test": [f"./{case.image}" for case in others],
+        "test": [f"./{case.channels[0].image}" for case in others],
     }
 
 
