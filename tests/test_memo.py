@@ -1,7 +1,6 @@
 """A memo: of a set that grew the new cases are worked on, and nothing is taken that another input, another
 parameter or other code decided."""
 
-import copy
 import json
 import random
 import shutil
@@ -12,21 +11,9 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace.imaging import identity
-from radiotrace.pipeline import memo, stage
+from radiotrace.pipeline import memo
 from stages import ingest, validate
-from tests import phantoms, projects
-
-COMMON = ["--params", "params.yaml", "--requirements", "requirements.txt"]
-INGEST = ["--data", "data", "--manifest", "data.sha256", "--out", "build/ingest", *COMMON]
-VALIDATE = [
-    "--dataset",
-    "build/ingest/dataset.json",
-    "--volumes",
-    "build/ingest/volumes",
-    "--out",
-    "build/validate",
-    *COMMON,
-]
+from tests import phantoms, pipelines, projects
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +21,7 @@ def sixteen(tmp_path_factory):
     """A folder with 16 phantoms and no run. No test changes it."""
     folder = tmp_path_factory.mktemp("sixteen")
     phantoms.write_dataset(folder / "data", 16)
-    shutil.copy(projects.ROOT / "params.yaml", folder)
-    return folder
+    return pipelines.lay_out(folder)
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +70,12 @@ def noting(function, seen: list[str]):
     return noted
 
 
-def run(*options: str) -> int:
-    """Manifest, ingest and validate in the current folder; the exit status of the last that ran."""
-    Path("data.sha256").write_text(identity.manifest("data"))
+def run() -> int:
+    """Manifest, ingest and validate in the current folder; 0 where both succeed."""
+    folder = Path.cwd()
+    pipelines.accept(folder)
     shutil.rmtree("build", ignore_errors=True)  # as DVC does
-    for module, arguments in ((ingest, INGEST), (validate, VALIDATE)):
-        if status := stage.run(module.main, copy.deepcopy(module.parser), [*arguments, *options]):
-            return status
-    return 0
+    return max(pipelines.run(folder, "ingest", "validate"))
 
 
 def built() -> dict[str, bytes]:
@@ -100,7 +84,9 @@ def built() -> dict[str, bytes]:
 
 def without_memo() -> dict[str, bytes]:
     """What the same data come to where nothing is kept."""
-    assert run("--memo", "none") == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RADIOTRACE_MEMO", memo.NONE)
+        assert run() == 0
     return built()
 
 
@@ -320,7 +306,7 @@ def test_git_does_not_see_a_memo(study):
 
 
 def test_none_keeps_nothing(study):
-    assert run("--memo", "none") == 0
+    without_memo()
     assert not Path(memo.FOLDER).exists()
 
 

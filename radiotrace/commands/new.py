@@ -258,9 +258,8 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
 def picture_voxels(data: Path, declared: "Dataset") -> tuple[int, int] | None:
     """Along x and y, of the first image where it has one slice; None where it has several, or cannot be read,
     which ingest will say."""
-    from radiotrace.imaging.content import (
-        VolumeError,
-    )  # here, because the other commands need no image library
+    # here, because the other commands need no image library
+    from radiotrace.imaging.content import VolumeError
     from radiotrace.imaging.layouts import reading
 
     try:

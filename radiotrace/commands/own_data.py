@@ -24,9 +24,7 @@ HIDDEN = shutil.ignore_patterns(".*", "__MACOSX", "Thumbs.db")
 VALUE_MAX = 65535
 PIXEL_MM_MAX = 1000
 SUBJECTS_MIN = 3  # one for each part of the split
-SUBJECTS_OF_INTERVALS = (
-    40  # of which the test part gets the ten that an interval needs (benchmarks/coverage.md)
-)
+SUBJECTS_OF_INTERVALS = 40  # the test part gets the ten of them that intervals need (benchmarks/coverage.md)
 LABEL = re.compile(r"(?P<name>.*)=(?P<value>[0-9]{1,5})")
 OTHERS = (
     "Without one, 'new' takes: cases.csv with the columns case_id, subject_id, image and label_map; images/ "

@@ -141,10 +141,9 @@ class Child:
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
-        self._process = self._context.Process(
-            target=_serve, args=(theirs, self.limits.memory_bytes), daemon=True
-        )
-        self._process.start()
+        process = self._context.Process(target=_serve, args=(theirs, self.limits.memory_bytes), daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
         try:
             self._send(self._ready, ())
