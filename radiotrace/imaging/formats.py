@@ -2,6 +2,7 @@
 attributes."""
 
 import hashlib
+import itertools
 import json
 import re
 import stat
@@ -201,12 +202,12 @@ def _dataset_json_bytes(folder: Path) -> bytes:
 
 
 def first_dicom(folder: Path) -> str | None:
-    """A DICOM file among the first files of a folder, or None."""
-    for number, path in enumerate(folder.rglob("*")):
-        if path.is_file() and number < 100:
-            with open(path, "rb") as file:
-                if file.read(132)[128:] == b"DICM":
-                    return path.as_posix()
+    """The first DICOM file among the first hundred files of a folder by name, or None."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    for path in itertools.islice(files, 100):
+        with open(path, "rb") as file:
+            if file.read(132)[128:] == b"DICM":
+                return path.as_posix()
     return None
 
 

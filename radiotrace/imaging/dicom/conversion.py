@@ -452,21 +452,21 @@ def _converted(
     n_files = len(instances) + sum(series.copies for series in of_case)
     place = ", ".join(series.place for series in of_case)
     subject, faults = _subject(instances, request)
-    of_channels: list[Sequence[Stack]] = []
+    stacks_of_channel: list[Sequence[Stack]] = []
     for number, series in enumerate(of_case):
-        found, own_faults = _stacks(series, request)
-        of_channels.append(found)
+        wanted, own_faults = _stacks(series, request)
+        stacks_of_channel.append(wanted)
         faults += [f"{_of_channel(request, number)}{fault}" for fault in own_faults]
     if faults:
         findings.faulty(on_grid.name, place, n_files, faults)
         return []
     # several volumes of a series are a case each, but where a case has several channels: then each has one
-    chosen = list(zip(*of_channels, strict=True))
+    chosen = list(zip(*stacks_of_channel, strict=True))
     cases, misfits = [], []
-    for number, of_one in enumerate(chosen, 1):
+    for number, volumes_of_case in enumerate(chosen, 1):
         case_id = f"case_{on_grid.name}" + (f"_{number}" if len(chosen) > 1 else "")
         try:
-            cases.append(_case(case_id, subject, of_case, of_one, tree, folder, request, child))
+            cases.append(_case(case_id, subject, of_case, volumes_of_case, tree, folder, request, child))
         except _Misfit as misfit:
             misfits.append(str(misfit))
         except (Refused, ValueError) as error:
