@@ -61,14 +61,19 @@ def run(folder, *command, check=True, **variables) -> subprocess.CompletedProces
 
 def environment(folder) -> dict[str, str]:
     """This interpreter's tools on the path, DVC's state inside the project, nothing of an outer git or
-    DVC."""
+    DVC; no memo, so that a stage that runs twice does its work twice."""
     inherited = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("GIT_", "DVC_", "RADIOTRACE_", "PYTEST_"))
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**inherited, "PATH": path, "DVC_SITE_CACHE_DIR": str(Path(folder) / ".dvc/tmp/site")}
+    return {
+        **inherited,
+        "PATH": path,
+        "DVC_SITE_CACHE_DIR": str(Path(folder) / ".dvc/tmp/site"),
+        "RADIOTRACE_MEMO": "none",
+    }
 
 
 def commit(folder, message: str) -> None:

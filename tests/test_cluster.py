@@ -262,8 +262,8 @@ def test_nothing_unfinished_is_left(done, project):
     assert list(project.rglob("*.partial")) == []
 
 
-def test_the_log_counts_to_the_last_case_and_shows_no_traceback(done):
-    assert f"ingest: {CASES}/{CASES} cases\n" in done["errors"]["ingest"]
+def test_the_log_says_how_many_cases_there_are_and_shows_no_traceback(done):
+    assert f"ingest: wrote many/ingest/ with {CASES} cases\n" in done["errors"]["ingest"]
     assert "Traceback" not in "".join(done["errors"].values())
 
 
