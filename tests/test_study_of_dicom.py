@@ -170,7 +170,7 @@ def test_what_is_sound_is_converted_and_what_is_not_is_listed(converted):
     assert len(made["cases"]) == SUBJECTS - len(BROKEN)
     reasons = sorted(entry["reason"] for entry in made["left_out"])
     assert reasons == ["faulty"] * len(BROKEN) + ["localiser", "other modality"]
-    assert sum(case["copies"] for case in made["cases"]) == 1
+    assert sum(channel["copies"] for case in made["cases"] for channel in case["channels"]) == 1
     assert made["not_dicom"] == 1
     kinds = {label["kind"] for case in made["cases"] for label in case["labels"]}
     assert kinds == {"SEG", "RTSTRUCT"}
