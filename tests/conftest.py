@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests import projects, submitted
 
@@ -83,15 +84,23 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def reproduced(tmp_path_factory):
-    """A phantom project in which all stages have run and are committed.
+def reproduced(tmp_path_factory, worker_id):
+    """A phantom project in which all stages have run and are committed: one for all processes of pytest, made
+    by the first that asks for it.
 
     Tests that change it clone it first.
     """
-    folder = projects.create(tmp_path_factory.mktemp("reproduced") / "project")
-    projects.run(folder, "dvc", "repro")
-    projects.run(folder, "dvc", "push", "-q")
-    projects.commit(folder, "run")
+    base = tmp_path_factory.getbasetemp()
+    place = (base if worker_id == "master" else base.parent) / "reproduced"
+    folder, done = place / "project", place / "done"
+    place.mkdir(exist_ok=True)
+    with FileLock(place / "lock"):
+        if not done.exists():
+            projects.create(folder)
+            projects.run(folder, "dvc", "repro")
+            projects.run(folder, "dvc", "push", "-q")
+            projects.commit(folder, "run")
+            done.touch()
     return folder
 
 

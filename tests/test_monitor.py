@@ -124,7 +124,7 @@ def test_cases_like_the_reference_are_ok(run):
 def test_another_spacing_is_an_alarm_with_a_status_of_its_own(run):
     write(run.folder / "new", range(100, 115), spacing=(0.9, 1.1, 1.2))
     status, out, _ = run("new")
-    assert status == 3
+    assert status == 3, out
     [spacing] = [line for line in out.splitlines() if line.startswith("spacing_z_mm")]
     assert spacing.split()[1:4] + spacing.split()[-1:] == ["1.7", "20", "1.2", "alarm"]
     assert "\nalarm: These cases differ" in out
@@ -310,8 +310,8 @@ def write_channels(folder, **names_of) -> None:
 
 def test_files_of_a_case_are_its_channels_in_the_order_of_their_numbers(tmp_path):
     write_channels(tmp_path / "new", a=("0001", "0000"), b=("0000", "0001"))
-    paths, _, hash_of = monitor.inputs([str(tmp_path / "new")], None, 2)
-    assert {case_id: [path.name for path in of_case] for case_id, of_case in paths.items()} == {
+    cases, _, hash_of = monitor.inputs([str(tmp_path / "new")], None, T2_ADC)
+    assert {case.case_id: [path.name for path in case.paths] for case in cases} == {
         "a": ["a_0000.nii.gz", "a_0001.nii.gz"],
         "b": ["b_0000.nii.gz", "b_0001.nii.gz"],
     }
@@ -327,7 +327,7 @@ def test_channels_that_are_missing_too_many_or_elsewhere_are_all_named(tmp_path)
     sitk.WriteImage(moved, str(folder / "c_0001.nii.gz"))
     sitk.WriteImage(phantom(78), str(folder / "d.nii.gz"))
     with pytest.raises(StageError) as caught:
-        monitor.inputs([str(folder)], None, 2)
+        monitor.inputs([str(folder)], None, T2_ADC)
     assert caught.value.findings == [
         f"{folder}/d.nii.gz: does not end in _0000, _0001, …, as a channel is named",
         "a: _0001 is missing",

@@ -203,6 +203,7 @@ WINGS = {
     "inference": "errors records imaging",
     "drawing": "statistics",
     "inspection": "errors records imaging drawing",
+    "clinic": "errors records imaging drawing",
     "learning": "errors records pipeline imaging statistics inference",
     "planning": "errors records pipeline imaging learning",
     "evidence": "errors records pipeline",

@@ -149,7 +149,7 @@ def test_statement_breaks_no_rule():
 def test_statement_of_the_example_breaks_no_rule():
     found = provenance.slsa(
         records.read(submitted.folder() / "evidence/run.json", "run"),
-        records.read(submitted.folder() / "evidence/model.json", "model"),
+        records.read(submitted.folder() / "evidence/model.json", "released_model"),
         params.load_yaml(ROOT / "dvc.yaml"),
         records.sha256(ROOT / "dvc.yaml"),
     )

@@ -68,7 +68,7 @@ def test_every_file_that_it_names_exists_or_is_made():
         if word.replace("NAME", "train") not in tracked | folders | bundle and not word.startswith(MADE)
     }
     assert len(named) > 20
-    assert missing - {"dataset.json"} == set()
+    assert missing - {"dataset.json", "result.json"} == set()
 
 
 def test_every_file_below_build_that_it_names_is_an_output():
@@ -89,7 +89,7 @@ def test_every_parameter_that_it_names_exists():
             BOTH,
         )
     )
-    named -= {"train.py", "robustness.json", "report.html"}
+    named -= {"train.py", "robustness.json", "report.html", "report.dcm"}
     assert named
     assert [name for name in named if name.split(".")[1] not in params[name.split(".")[0]]] == []
 

@@ -101,7 +101,7 @@ def test_the_record_of_the_data_set_has_each_channel_and_its_file(two_channels):
 
 
 def test_the_released_model_says_its_channels_in_their_order(two_channels):
-    model = records.read(two_channels / "build/export/model.json", "model")
+    model = records.read(two_channels / "build/export/model.json", "released_model")
     assert model["preprocessing"]["channels"] == [
         {"name": "T2", "modality": "MRI", "clip_percentiles": [0, 100]},
         {"name": "ADC", "modality": "MRI", "clip_percentiles": [0.5, 99.5]},
@@ -112,7 +112,7 @@ def test_the_released_model_says_its_channels_in_their_order(two_channels):
 
 @STUDIES
 def test_the_released_file_predicts_what_was_measured(study, request):
-    model = records.read(request.getfixturevalue(study) / "build/export/model.json", "model")
+    model = records.read(request.getfixturevalue(study) / "build/export/model.json", "released_model")
     assert model["parity"]["voxels_different"] == 0
     assert model["parity"]["max_logit_difference"] < 1e-3
 
@@ -264,7 +264,7 @@ def test_a_patch_of_several_slices_is_refused_for_pictures(tmp_path, capsys):
 
 
 def test_the_released_model_says_how_images_are_normalised_and_what_edges_are_multiples_of(thick):
-    model = records.read(thick / "build/export/model.json", "model")["preprocessing"]
+    model = records.read(thick / "build/export/model.json", "released_model")["preprocessing"]
     assert model["multiple"] == [4, 4, 2]
     assert model["intensities"].keys() == {"low", "high", "mean", "sd"}
     network = records.read(thick / "build/train/train.json", "train")["network"]

@@ -59,7 +59,11 @@ def test_the_bundle_takes_the_records_that_the_task_declares():
         ),
         ("  metrics: metrics\n", "  metrics: metrisc\n", "records: metrics: there is no schemas/metrisc"),
         ("paths:\n", "paths:\n  weights: build/other\n", "paths: weights is a path of every study"),
-        ("  model: model\n", "  model: model\n  reference: reference\n", "records: reference has no path"),
+        (
+            "  model: released_model\n",
+            "  model: released_model\n  reference: reference\n",
+            "records: reference has no path",
+        ),
         ("  export:\n", "  split:\n", "stages: 'export' is a required property"),
         ("approach:", "aproach:", "record: 'approach' is a required property"),
     ],

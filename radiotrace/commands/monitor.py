@@ -1,9 +1,9 @@
 """monitor: whether new cases look like those that the model was evaluated on."""
 
-import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.commands import of_task, tables
@@ -12,12 +12,11 @@ from radiotrace.imaging import channels
 from radiotrace.imaging.channels import Channel
 from radiotrace.records.train import TrainingRun
 
+if TYPE_CHECKING:
+    from radiotrace.imaging.image import Image
+    from radiotrace.imaging.new_images import NewCase
+
 TASK = "segmentation"  # whose features of images and label maps are compared
-FORMATS = re.compile(r"\.(nii\.gz|nii|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
-# images that nobody would want to be passed over
-UNREAD = re.compile(r"\.(dcm|dicom|ima|hdr|img|mgz|mgh|mnc|png|jpe?g|tiff?|bmp)$", re.IGNORECASE)
-GRID_TOLERANCES = (0.001, 0.0001)  # between channels of a case: mm, direction cosines
-CHANNEL_NUMBER = re.compile(r"_(\d{4})$")
 SEED = 0
 # 1 and 2 are faults of input and of the command line
 STATUS = {"ok": 0, "watch": 0, "alarm": 3, "insufficient_n": 4}
@@ -41,8 +40,6 @@ def monitor(args) -> int:
     task = of_task.of_study(args.study)
     if task is not None and task.name != TASK:
         raise of_task.unknown("monitor", task, f"it compares what {TASK} sees in images and in label maps")
-    from radiotrace.imaging import volumes
-    from radiotrace.imaging.image import Image
     from radiotrace.inference import windows
     from radiotrace.learning import embedding, numerics, trained
     from radiotrace.segmentation import features
@@ -66,26 +63,25 @@ def monitor(args) -> int:
     threads = train.params.threads
     model = trained.TrainedModel.of(train, args.weights)
     declared = declared_channels(args.channels, model.recipe.channels)
-    paths, subject_of, hash_of = inputs(args.new_cases, args.subjects, len(declared))
+    listed_cases, subject_of, hash_of = inputs(args.new_cases, args.subjects, declared)
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))
     cases = []
-    for number, (case_id, of_channels) in enumerate(paths.items(), 1):
-        read = [volumes.read_canonical(path, hash_of[path]) for path in of_channels]
-        image = Image.of(read, declared)
+    for number, case in enumerate(listed_cases, 1):
+        image = _unchanged(case, declared, hash_of)
         with embedding.watch(network, model.network) as embedded:
             label_map, logits = windows.segment(image, network, model.recipe)
         cases.append(
             {
-                "case_id": case_id,
-                "subject_id": subject_of.get(case_id),
+                "case_id": case.case_id,
+                "subject_id": subject_of.get(case.case_id),
                 "embedding": embedded(),
                 "features": features.describe(
                     image, label_map, logits, model.labels, model.recipe.orientation
                 ),
             }
         )
-        if number % 10 == 0 or number == len(paths):
-            log(f"monitor: {number}/{len(paths)} cases")
+        if number % 10 == 0 or number == len(listed_cases):
+            log(f"monitor: {number}/{len(listed_cases)} cases")
     report = monitoring.report(reference, cases, sorted(hash_of.values()), SEED)
     print(text(report))
     if reference["flagging"]:
@@ -154,88 +150,69 @@ def options(parser) -> None:
 
 
 def inputs(
-    named: list[str], table: str | None, n_channels: int = 1
-) -> tuple[dict[str, list[Path]], dict[str, str], dict[Path, str]]:
+    named: list[str], table: str | None, declared: Sequence[Channel]
+) -> tuple[list["NewCase"], dict[str, str], dict[Path, str]]:
     """What the command was given, after a look at all of it.
 
     Args:
         named: images and folders of images.
         table: CSV file such as data/cases.csv, or None.
+        declared: the channels of each case.
 
     Returns:
-        case_id -> paths of its channels, sorted; a case_id is the name without its ending, and without the
-        number of a channel where there are several, with the folders below the one that was named. case_id ->
-        subject_id; {} without a table. Path -> SHA-256 of the file.
+        The cases, sorted by name; case_id -> subject_id, {} without a table; path -> SHA-256 of the file.
 
     Raises:
         StageError: a path or an image is no good, or the table is not, or it lacks a case; every fault.
     """
-    faults: list[str] = []
-    paths = _grouped(_files(named, faults), n_channels, faults)
-    subject_of = _subjects(table, paths, faults) if table else {}
-    hashes = _checked(paths, faults)
+    from radiotrace.imaging import new_images
+
+    cases, faults = new_images.listed(named, len(declared))
+    subject_of = _subjects(table, [case.case_id for case in cases], faults) if table else {}
+    hash_of: dict[Path, str] = {}
+    first_with: dict[str, Path] = {}
+    for case in cases:
+        if len(case.paths) != len(declared):
+            continue  # which is a fault already
+        try:
+            read = new_images.read(case, declared)
+        except new_images.Unfit as unfit:
+            faults += unfit.findings
+            continue
+        for warning in read.warnings:
+            log(f"monitor: {warning}")
+        for path, sha256 in zip(case.paths, read.sha256, strict=True):
+            hash_of[path] = sha256
+            if (first := first_with.setdefault(sha256, path)) != path:
+                faults.append(f"{path}: the same bytes as {first}")
     if faults:
         raise StageError(f"{len(faults)} faults in NEW_CASES", faults, "Correct them, or leave them out.")
-    return paths, subject_of, hashes
+    return cases, subject_of, hash_of
 
 
-def _files(named: list[str], faults: list[str]) -> dict[str, Path]:
-    path_by_name: dict[str, Path] = {}
-    for path in map(Path, named):
-        inside = _inside(path, faults) if path.is_dir() else _alone(path, faults)
-        for name, file in inside.items():
-            if file.resolve() in (taken.resolve() for taken in path_by_name.values()):
-                continue  # a file of a folder that was named, too
-            taken = path_by_name.setdefault(FORMATS.sub("", name.as_posix()), file)
-            if taken != file:
-                faults.append(f"{file}: has the name of {taken}")
-    return dict(sorted(path_by_name.items()))
+def _unchanged(case: "NewCase", declared: Sequence[Channel], hash_of: dict[Path, str]) -> "Image":
+    """The image of a case that was looked at before.
 
+    Raises:
+        StageError: a file of it has changed since.
+    """
+    from radiotrace.imaging import new_images
 
-def _inside(folder: Path, faults: list[str]) -> dict[Path, Path]:
-    """The images below a folder, by their path in it."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    images = {file.relative_to(folder): file for file in files if FORMATS.search(file.name)}
-    unread = [file for file in files if UNREAD.search(file.name)]
-    if unread:
-        faults.append(f"{folder}: {len(unread)} images are of a format that is not read, such as {unread[0]}")
-    elif not images:
-        faults.append(f"{folder}: 0 images")
-    return images
-
-
-def _alone(path: Path, faults: list[str]) -> dict[Path, Path]:
-    """An image that was named itself, by its name."""
-    if not path.is_file():
-        faults.append(f"{path}: no such file")
-    elif not FORMATS.search(path.name):
-        faults.append(f"{path}: not .nii.gz, .nii, .nrrd or .mha")
-    else:
-        return {Path(path.name): path}
-    return {}
-
-
-def _grouped(files: dict[str, Path], n_channels: int, faults: list[str]) -> dict[str, list[Path]]:
-    """The files of each case; with a fault for each channel that is missing or one too many."""
-    if n_channels == 1:
-        return {name: [path] for name, path in files.items()}
-    by_case: dict[str, dict[int, Path]] = {}
-    for name, path in files.items():
-        if match := CHANNEL_NUMBER.search(name):
-            by_case.setdefault(name[: match.start()], {})[int(match[1])] = path
-        else:
-            faults.append(f"{path}: does not end in _0000, _0001, …, as a channel is named")
-    wanted = set(range(n_channels))
-    for case_id, of_case in by_case.items():
-        faults += [f"{case_id}: _{number:04d} is missing" for number in sorted(wanted - of_case.keys())]
-        faults += [
-            f"{of_case[number]}: the model takes {n_channels} channels, _0000 to _{n_channels - 1:04d}"
-            for number in sorted(of_case.keys() - wanted)
+    try:
+        read = new_images.read(case, declared)
+        changed = [
+            f"{path}: SHA-256 found {found}, expected {hash_of[path]}"
+            for path, found in zip(case.paths, read.sha256, strict=True)
+            if found != hash_of[path]
         ]
-    return {case_id: [of_case[number] for number in sorted(of_case)] for case_id, of_case in by_case.items()}
+    except new_images.Unfit as unfit:
+        changed = unfit.findings
+    if changed:
+        raise StageError("files changed while they were read", changed, "Run it again.")
+    return read.image
 
 
-def _subjects(name: str, paths: dict[str, list[Path]], faults: list[str]) -> dict[str, str]:
+def _subjects(name: str, case_ids: Sequence[str], faults: list[str]) -> dict[str, str]:
     from radiotrace.imaging import checks, tables
 
     try:
@@ -245,9 +222,11 @@ def _subjects(name: str, paths: dict[str, list[Path]], faults: list[str]) -> dic
         return {}
     if table is None:
         return {}
-    faults += [f"{name}: no subject_id of {case_id}" for case_id in paths if case_id not in table.subject_of]
+    faults += [
+        f"{name}: no subject_id of {case_id}" for case_id in case_ids if case_id not in table.subject_of
+    ]
     spellings: dict[tuple, set[str]] = {}
-    for case_id in paths:
+    for case_id in case_ids:
         if subject_id := table.subject_of.get(case_id):
             spellings.setdefault(checks.subject_key(subject_id), set()).add(subject_id)
     faults += [
@@ -256,51 +235,6 @@ def _subjects(name: str, paths: dict[str, list[Path]], faults: list[str]) -> dic
         if len(several) > 1
     ]
     return table.subject_of
-
-
-def _checked(paths: dict[str, list[Path]], faults: list[str]) -> dict[Path, str]:
-    import numpy as np
-
-    from radiotrace.imaging import content, decoding, headers, volumes
-
-    hash_of: dict[Path, str] = {}
-    first_with: dict[str, Path] = {}
-    grid_of: dict[Path, dict] = {}
-    for path in (path for of_case in paths.values() for path in of_case):
-        try:
-            read = content.read(path)
-            hash_of[path] = read.sha256
-            headers.check_unit(read.data)
-            decoded = decoding.decode(read.data, path.name)
-        except volumes.VolumeError as error:
-            faults.append(f"{path}: {error}")
-            continue
-        image = decoded.volume
-        if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-            faults.append(
-                f"{path}: found {image.GetDimension()}-D with "
-                f"{image.GetNumberOfComponentsPerPixel()} channels, expected 3-D with 1"
-            )
-        elif "complex" in image.GetPixelIDTypeAsString():
-            faults.append(f"{path}: holds values of type {image.GetPixelIDTypeAsString()}")
-        elif n_wrong := decoded.n_non_finite or int((~np.isfinite(volumes.array_zyx(image))).sum()):
-            faults.append(f"{path}: {n_wrong} voxels are NaN or infinite")
-        else:
-            grid_of[path] = volumes.grid(image)
-            for warning in decoded.warnings:
-                log(f"monitor: {path}: {warning}")
-        if (first := first_with.setdefault(hash_of[path], path)) != path:
-            faults.append(f"{path}: the same bytes as {first}")
-    for first, *further in paths.values():
-        for path in further:
-            if first in grid_of and path in grid_of:
-                faults += [
-                    f"{path}: {name}: found {found}, expected {expected}, as {first.name} has"
-                    for name, found, expected in volumes.grid_faults(
-                        grid_of[path], grid_of[first], *GRID_TOLERANCES
-                    )
-                ]
-    return hash_of
 
 
 def text(report: dict) -> str:

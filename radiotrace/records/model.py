@@ -1,4 +1,4 @@
-"""The record 'model': what goes with the released file, so that it predicts as it was measured."""
+"""The record 'released_model': what goes with the released file, so that it predicts as it was measured."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -17,6 +17,8 @@ from radiotrace.records.values import (
     Labels,
     RelativePath,
     Sha256,
+    Share,
+    SpacingMm,
     Text,
 )
 
@@ -51,6 +53,60 @@ class Parity(Record):
 
 
 @dataclass(frozen=True)
+class Inference(Record):
+    """How an image becomes a label map, for who has this record and the file and nothing else.
+
+    Attributes:
+        steps: in their order, in words; names in them are keys of this record.
+        padding_value: around a normalised image that is smaller than a window.
+        window_overlap: share of an edge.
+        window_sigma: of a window's weight, as a share of its edge.
+        window_weight_min: no voxel of a window counts less.
+    """
+
+    format_version: Literal[1]
+    steps: Annotated[tuple[Text, ...], Rule(minItems=1)]
+    padding_value: float
+    window_overlap: Annotated[float, Rule(minimum=0, exclusiveMaximum=1)]
+    window_sigma: AboveZero
+    window_weight_min: Share
+
+
+@dataclass(frozen=True)
+class Extremes(Record):
+    """The least and the most among the cases, along x, y, z of the model's orientation."""
+
+    low: SpacingMm
+    high: SpacingMm
+
+
+@dataclass(frozen=True)
+class IntensityRange(Record):
+    """Where the intensities of a channel lie: the least 0.5th percentile of an image, and the greatest
+    99.5th; null where no image has one."""
+
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class LearntFrom(Record):
+    """The images of the train and the validation part: what a new one is held against.
+
+    Attributes:
+        data_root_sha256: of the whole data set.
+        intensity: of each channel, in their order.
+    """
+
+    data_root_sha256: Sha256
+    cases: CountFrom1
+    subjects: CountFrom1
+    spacing_mm: Extremes
+    size_mm: Extremes
+    intensity: Annotated[tuple[IntensityRange, ...], Rule(minItems=1)]
+
+
+@dataclass(frozen=True)
 class ReleasedModel(Record):
     """Everything that inference needs, beside the ONNX file.
 
@@ -59,6 +115,10 @@ class ReleasedModel(Record):
         weights_sha256: of the weights that it was made of.
         labels: value -> name.
         modality: null where the data set has none.
+        temperature: that logits are divided by where their softmax is to be a chance; null where none was
+            fitted. It changes no label.
+        review_above: a case whose expected Dice loss is larger goes to an expert; null where there was no
+            threshold.
         params: the section export of params.yaml.
         excluded: cases that people left out before.
     """
@@ -74,6 +134,10 @@ class ReleasedModel(Record):
     labels: Labels
     modality: Text | None
     preprocessing: Preprocessing
+    inference: Inference
+    learnt_from: LearntFrom
+    temperature: AboveZero | None
+    review_above: Amount | None
     input: Tensor
     output: Tensor
     parity: Parity

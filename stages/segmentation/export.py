@@ -2,7 +2,7 @@
 
 Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and
         weights.safetensors,
-        build/evaluate/results/predictions/, metrics/cases.json
+        build/evaluate/results/predictions/, metrics/cases.json, metrics/metrics.json
 Writes  build/export/: model.onnx, model.json, provenance.json
 Params  export.*
 Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance
@@ -23,10 +23,11 @@ from safetensors.torch import load_file
 from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
-from radiotrace.inference import model_record, recipe, windows
+from radiotrace.inference import model_record, onnx_network, recipe, sliding, windows
 from radiotrace.learning import architecture, numerics, onnx_model, state
 from radiotrace.pipeline import params, runs
 from radiotrace.records.dataset import Dataset
+from radiotrace.records.metrics import Metrics
 from radiotrace.records.model import Parity
 from radiotrace.records.sections.segmentation.export import ExportParams
 from radiotrace.records.train import TrainingRun
@@ -37,6 +38,7 @@ def main(args):
     train = TrainingRun.of(records.read(args.train, "train"))
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
+    decisions = Metrics.of(records.read(args.metrics, "metrics")).decisions
     described = {case.case_id: parts.described_channels(dataset, case) for case in dataset.cases}
     numerics.configure(train.params.numerics, settings.threads)
     spec, prepared = train.network, recipe.Recipe.of(train.preprocessing)
@@ -45,14 +47,16 @@ def main(args):
     content = onnx_model.export(
         network, prepared.multiple_zyx, settings.opset, spec.image_channels, spec.one_slice
     )
-    exported = onnx_model.network(content, settings.threads)
+    exported = onnx_network.of(content, settings.threads)
 
     parity_cases = parts.spread(list(evaluated), settings.parity_cases)
     largest, compared, different = 0.0, 0, 0
     for case_id in parity_cases:
         image = parts.image({"channels": described[case_id]}, Path(args.data))
-        label_map, logits = windows.segment(image, exported, prepared)
-        _, logits_torch = windows.segment(image, network, prepared)
+        label_map = sliding.label(image, exported, prepared).label_map
+        _, image_czyx = windows.prepare(image, prepared)
+        logits = sliding.logits_of(image_czyx.numpy(), exported, prepared)
+        logits_torch = windows.predict(image_czyx, network, prepared).numpy()
         evaluated_map = volumes.read_canonical(
             Path(args.predictions) / evaluated[case_id]["prediction"], evaluated[case_id]["prediction_sha256"]
         )
@@ -75,16 +79,16 @@ def main(args):
         records.write_bytes(out / model_record.FILE, content)
         parity = Parity(tuple(parity_cases), settings.parity_tolerance, largest, compared, different)
         model = model_record.released(
-            train, dataset, settings, records.sha256(out / model_record.FILE), parity
+            train, dataset, decisions, settings, records.sha256(out / model_record.FILE), parity
         )
-        records.write(out / "model.json", model.record(), "model")
+        records.write(out / model_record.RECORD, model.record(), "released_model")
         records.write(
             out / "provenance.json",
             runs.provenance(
                 __file__,
                 settings.record(),
                 args.requirements,
-                [args.dataset, args.cases, args.train, args.weights],
+                [args.dataset, args.cases, args.metrics, args.train, args.weights],
                 architecture.choice(spec),
             ),
             "provenance",
@@ -101,6 +105,9 @@ parser.add_argument("--train", required=True, help="record of the training run")
 parser.add_argument("--weights", required=True, help="trained weights")
 parser.add_argument("--predictions", required=True, help="folder of predicted label maps")
 parser.add_argument("--cases", required=True, help="record of the test cases")
+parser.add_argument(
+    "--metrics", required=True, help="record of the evaluation, with what was decided before it"
+)
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

@@ -23,13 +23,13 @@ import numpy as np
 
 from radiotrace import records
 from radiotrace.errors import StageError, listed, log
-from radiotrace.imaging import content, image, tables, volumes
+from radiotrace.imaging import image, tables, volumes
 from radiotrace.imaging.child import Child, Limits, Refused
 from radiotrace.imaging.dicom import (
     channel_rules,
-    headers,
     label_names,
     pixels,
+    reading,
     segmentations,
     stacks,
     structures,
@@ -56,7 +56,6 @@ SOFTWARE = ("gdcm", "pydicom", "pyjpegls", "pylibjpeg-openjpeg", "pylibjpeg-rle"
 MODALITIES = {"CT": "CT", "MR": "MRI", "PT": "PET"}
 NAME_DIGITS = 12
 MODALITY_ANY = "any"  # of a channel that is told by description alone
-PROGRESS = 500  # files
 RECORD = "conversion.json"
 WAY_OUT = (
     "Correct or take away what is named and run it again; --skip-faulty writes the rest, and lists what was "
@@ -185,29 +184,15 @@ def _summed(left_out: Sequence[LeftOut]) -> list[str]:
 
 
 def _read(tree: Path, request: Request, child: Child, findings: Findings) -> tuple[list[Instance], int]:
-    """Headers of all DICOM files, sorted by what they hold, each SOPInstanceUID as often as it is there; and
-    how many files are none."""
-    paths, faults = headers.files_below(tree)
-    for fault in faults:
-        findings.faulty(None, fault.split(": ", 1)[0], 1, [fault.split(": ", 1)[-1]])
-    instances, not_dicom = [], 0
-    for number, path in enumerate(paths, 1):
-        try:
-            instance = child.call(headers.read, str(tree), path, request.limits)
-        except Refused as refused:
-            findings.faulty(None, path, 1, [str(refused)])
-            continue
-        if instance is None:
-            not_dicom += 1
-        else:
-            instances.append(instance)
-        if number % PROGRESS == 0:
-            log(f"from-dicom: {number}/{len(paths)} headers")
-    if not instances:
+    """Headers of all DICOM files, as reading.headers_of; what cannot be read is noted."""
+    found = reading.headers_of(tree, child, request.limits, "from-dicom")
+    for path, fault in found.faults:
+        findings.faulty(None, path, 1, [fault])
+    if not found.instances:
         raise StageError(
-            f"nothing was written: 0 DICOM files in {len(paths)} files of {tree}", findings.faults, WAY_OUT
+            f"nothing was written: 0 DICOM files in {found.n_files} files of {tree}", findings.faults, WAY_OUT
         )
-    return sorted(instances, key=lambda one: (one.series, one.sop_instance, one.bytes_sha256)), not_dicom
+    return list(found.instances), found.not_dicom
 
 
 @dataclass(frozen=True)
@@ -379,7 +364,7 @@ def _series(
     members: Sequence[Instance], labelled_by: Sequence[Instance], request: Request
 ) -> tuple[Series, list[str]]:
     """A series with each SOPInstanceUID once, and faults where copies differ."""
-    once, copies, faults = _once(members)
+    once, copies, faults = reading.once(members)
     name = _hashed("series", members[0].series, request.key)
     place = min(one.path for one in members)
     return Series(name, place, tuple(once), copies, tuple(labelled_by)), faults
@@ -398,22 +383,6 @@ def _left_out(members: Sequence[Instance], is_labelled: bool, modality: str, req
     if _is_localiser(members):
         return "localiser"
     return None if is_labelled or request.unlabelled == "keep" else "unlabelled"
-
-
-def _once(members: Sequence[Instance]) -> tuple[list[Instance], int, list[str]]:
-    """Each SOPInstanceUID once, how many files were copies, and faults where copies differ."""
-    of_uid: dict[str, list[Instance]] = defaultdict(list)
-    for one in members:
-        of_uid[one.sop_instance].append(one)
-    differing = sum(len({one.bytes_sha256 for one in same}) > 1 for same in of_uid.values())
-    faults = []
-    if differing:
-        faults.append(
-            f"{differing} SOPInstanceUIDs stand in several files that differ; expected one file for each. "
-            f"Take away all but one"
-        )
-    first = [min(same, key=lambda one: one.path) for same in of_uid.values()]
-    return first, len(members) - len(first), faults
 
 
 def _modality(images: Sequence[Instance], request: Request) -> str:
@@ -580,25 +549,8 @@ def _channel(
     Raises:
         Refused, ValueError: of its pixels, its SUV, or its place.
     """
-    content_bytes = float(np.prod(stack.grid.size_voxels)) * 4
-    if content_bytes > content.DECODED_BYTES_MAX:
-        raise ValueError(
-            f"{' x '.join(map(str, stack.grid.size_voxels))} voxels, {content_bytes:.0f} bytes; expected at "
-            f"most {content.DECODED_BYTES_MAX}"
-        )
-    of_path = {one.path: one for one in series.instances}
-    owners = [of_path[plane.path] for plane in stack.planes]
-    stored: dict[str, np.ndarray] = {}
-    decoders = set()
-    for one in owners:
-        if one.path not in stored:
-            try:
-                stored[one.path], decoder = child.call(pixels.stored, str(tree), one, request.limits)
-            except Refused as refused:
-                raise Refused(f"a file of it {refused}") from None
-            decoders.add(decoder)
-    frames = [stored[plane.path][plane.frame] for plane in stack.planes]
-    values_zyx = pixels.values_zyx(frames, stack.planes, owners)
+    pixels_of = reading.pixels_of(stack, series.instances, tree, child, request.limits)
+    owners, values_zyx = pixels_of.owners, pixels_of.values_zyx
     factor = None
     if request.suv and owners[0].modality == "PT":
         factor = _suv(owners)
@@ -610,11 +562,11 @@ def _channel(
         series=series.name,
         image="",
         slices=len(stack.planes),
-        pixels_sha256=_digest([_digest_of(frame) for frame in frames]),
+        pixels_sha256=_digest([_digest_of(frame) for frame in pixels_of.frames]),
         gap_deviation=stack.gap_deviation,
         told_apart_by=stack.told_apart_by,
         copies=series.copies,
-        decoders=tuple(sorted(decoders)),
+        decoders=pixels_of.decoders,
         is_lossy=any(map(pixels.is_lossy, owners)),
         is_rescaled=any((plane.slope, plane.intercept) != (1.0, 0.0) for plane in stack.planes),
         is_turned_over=owners[0].photometric == "MONOCHROME1",

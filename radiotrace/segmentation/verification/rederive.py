@@ -79,7 +79,7 @@ def trained(sources: Sources) -> list[str]:
 
 def model(sources: Sources) -> list[str]:
     """The recipe beside the released file: every field but the measured parity follows from training, data
-    set and parameters."""
+    set, decisions and parameters."""
     from radiotrace.imaging import parts  # here, because it reads images elsewhere
 
     stated, settings = ReleasedModel.of(sources["model"]), ExportParams.of(sources.params("export"))
@@ -87,6 +87,7 @@ def model(sources: Sources) -> list[str]:
     derived = model_record.released(
         TrainingRun.of(sources.train),
         Dataset.of(sources["dataset"]),
+        Metrics.of(sources["metrics"]).decisions,
         settings,
         stated.sha256,
         replace(stated.parity, cases=tuple(chosen), tolerance=settings.parity_tolerance),

@@ -30,11 +30,10 @@ def check(clone: Clone) -> Check:
         parts,  # here, because they take seconds to import
         volumes,
     )
-    from radiotrace.inference import windows
-    from radiotrace.learning import onnx_model
+    from radiotrace.inference import onnx_network, sliding
 
     root = clone.root
-    model = ReleasedModel.of(records.read(root / "build/export/model.json", "model"))
+    model = ReleasedModel.of(records.read(root / "build/export/model.json", "released_model"))
     dataset, split = (
         records.read(root / path, name)
         for path, name in (("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split"))
@@ -50,13 +49,13 @@ def check(clone: Clone) -> Check:
     if result.faults:
         return result
     network, test = (
-        onnx_model.network(content, model.params.threads),
+        onnx_network.of(content, model.params.threads),
         parts.cases(Dataset.of(dataset), split, "test"),
     )
     prepared = recipe.Recipe.of(model.preprocessing)
     for case in cases:
         image = parts.image(test[case["case_id"]], root / "data")
-        predicted, _ = windows.segment(image, network, prepared)
+        predicted = sliding.label(image, network, prepared).label_map
         stored = volumes.read_canonical(
             root / "build/evaluate/results/predictions" / case["prediction"], case["prediction_sha256"]
         )

@@ -1,0 +1,475 @@
+"""predict: label maps, volumes and how sure they are, of new images, by a released model. Needs no torch.
+
+Exit status: 0 there is a prediction of every image; 1 there is not, and why was said; 2 the command line.
+"""
+
+import argparse
+import importlib.metadata
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radiotrace import records
+from radiotrace.errors import StageError, listed, log, shown_short
+from radiotrace.pipeline import parallel, pins
+from radiotrace.pipeline.followed import followed
+from radiotrace.records.prediction import (
+    Contract,
+    DicomObject,
+    Input,
+    OfDicom,
+    PredictedBy,
+    PredictedLabel,
+    Prediction,
+    Review,
+    Written,
+)
+
+if TYPE_CHECKING:
+    from radiotrace.imaging.dicom.incoming import Series
+    from radiotrace.imaging.image import Image
+    from radiotrace.imaging.new_images import NewCase
+    from radiotrace.inference.released_model import Released
+
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima")  # of files that lack the mark
+NOTICE = "Research software; not for diagnosis."
+RESULT, LABEL_MAP, OVERVIEW, PAGE = "result.json", "label_map.nii.gz", "overview.png", "index.html"
+SOFTWARE = ("numpy", "onnxruntime", "simpleitk")
+OF_DICOM = ("highdicom", "pydicom")
+FORCE = "--force predicts all the same, and says so in the result"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of each case.
+
+    Attributes:
+        modality: that a person named; None where nobody did.
+        version: of this software.
+    """
+
+    model: "Released"
+    out: Path
+    channels: tuple
+    modality: str | None
+    is_forced: bool
+    version: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: a prediction, or why there is none."""
+
+    case_id: str
+    faults: tuple[str, ...] = ()
+    is_new: bool = False
+
+
+def predict(args) -> int:
+    """Label maps, volumes and how sure they are, of new images or series of DICOM, by a released model."""
+    # here, because the other commands need neither images nor numpy
+    from radiotrace.commands.monitor import declared_channels
+    from radiotrace.imaging import channels
+    from radiotrace.inference import released_model
+
+    _check_environment("imaging", "inference")
+    model = released_model.opened(Path(args.model))
+    expected = model.recipe.channels
+    if args.channels is None and len(expected) == 1:
+        declared = [channels.named(expected[0].name)]
+    else:
+        declared = declared_channels(args.channels, expected)
+    out = Path(args.out)
+    faults = [f"--out: {out} is a file"] if out.exists() and not out.is_dir() else []
+    faults += [
+        f"--out: {out} lies in {name}, whose images are predicted"
+        for name in args.inputs
+        if Path(name).is_dir() and out.resolve().is_relative_to(Path(name).resolve())
+    ]
+    with ExitStack() as stack:
+        named = [_unpacked(Path(name), stack, faults) for name in args.inputs]
+        cases, without, notes = _listed([path for path in named if path], len(expected), model, faults)
+        if faults:
+            raise StageError("nothing was predicted", faults, "Correct this, or leave it out.")
+        for note in notes:
+            log(f"predict: {note}")
+        version = _version()
+        job = Job(model, out, tuple(declared), args.modality, args.force, version)
+        # threads: the runtime and the image library compute without Python, and each has a child that decodes
+        spread = argparse.Namespace(workers=args.workers, backend="threading", scheduler=None)
+        with parallel.pool(spread, model.record.params.threads) as each:
+            work = followed(each(predicted, cases, job=job), len(cases), "predict")
+            outcomes = list(work)
+    return _told(job, outcomes, without)
+
+
+def _check_environment(*wings: str) -> None:
+    """Stops where an installed version differs from its pin. Unlike stage.check_environment it looks at these
+    files alone, and not at all that they stand on: predicting needs less than the stages do.
+
+    Raises:
+        StageError: names every package that is missing or of another version.
+    """
+    drift = []
+    for wing in wings:
+        file = pins.home() / f"requirements/{wing}.txt"
+        for pin in pins.of(file) if file.is_file() else []:  # a wheel has none of them
+            try:
+                found = importlib.metadata.version(pin.name)
+            except importlib.metadata.PackageNotFoundError:
+                found = "nothing"
+            if found == "nothing" or not pin.specifier.contains(found, prereleases=True):
+                drift.append(f"{pin.name}: found {found}, pinned {pin.specifier} in {file.name}")
+    if drift:
+        raise StageError(
+            f"{len(drift)} packages differ from their pins",
+            drift,
+            "pip install -r requirements/predict.in brings what predicting needs; 'make install' brings all.",
+        )
+
+
+def _version() -> str:
+    """Of this software, as the command line says it."""
+    from radiotrace.__main__ import version
+
+    return version()
+
+
+def _unpacked(path: Path, stack: ExitStack, faults: list[str]) -> Path | None:
+    """A path that was named; of an archive, the folder that it was unpacked to for as long as this runs."""
+    from radiotrace.imaging import archives
+
+    if not path.is_file() or not archives.is_archive(path):
+        return path
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="radiotrace-"))) / path.stem
+    try:
+        archives.unpack(path, folder)
+    except archives.Refused as refused:
+        faults.append(f"{path}: {refused}")
+        return None
+    return folder
+
+
+def _listed(
+    named: Sequence[Path], n_channels: int, model: "Released", faults: list[str]
+) -> tuple[list["NewCase | Series"], dict[str, list[str]], list[str]]:
+    """What is to be predicted, sorted; cases that cannot be, with their faults; and what was passed over.
+
+    Args:
+        faults: of the command line are added to it.
+    """
+    from radiotrace.imaging import new_images
+
+    trees: dict[Path, list[str] | None] = {}  # folder -> names of files in it; None: all that is below
+    for path in named:
+        if path.is_dir() and any(_is_dicom(one) for one in path.rglob("*")):
+            trees[path] = None
+        elif _is_dicom(path):
+            names = trees.setdefault(path.parent, [])
+            if names is not None:
+                names.append(path.name)
+    # a folder may hold both
+    others = [str(path) for path in named if path.is_dir() or not _is_dicom(path)]
+    images, wrong = new_images.listed(others, n_channels, _is_dicom)
+    faults += wrong
+    cases: list[NewCase | Series] = list(images)
+    without: dict[str, list[str]] = {}
+    notes: list[str] = []
+    if trees and n_channels > 1:
+        faults.append(
+            f"{next(iter(trees))}: DICOM, and the model takes {n_channels} channels: bring the series of a "
+            "case together with 'python -m radiotrace from-dicom --channel …', and name what it writes"
+        )
+    elif trees and not faults:
+        series, without, notes = _series(trees, model)
+        cases += series
+    if not cases and not without and not faults:
+        faults.append("INPUT: 0 images")
+    return sorted(cases, key=lambda case: case.case_id), without, notes
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a file is one of DICOM, as far as its first bytes or its name say so."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        beginning = file.read(132)
+    return beginning[128:] == b"DICM" or path.suffix.lower() in DICOM_ENDINGS
+
+
+def _series(
+    trees: Mapping[Path, list[str] | None], model: "Released"
+) -> tuple[list, dict[str, list[str]], list[str]]:
+    """Series of DICOM, as incoming.found has them."""
+    from radiotrace.imaging.child import Child, Limits
+    from radiotrace.imaging.dicom import incoming
+
+    _check_environment("dicom")
+    series, without, notes = [], {}, []
+    limits = Limits()
+    with Child(limits, incoming.ready) as child:
+        for tree, names in trees.items():
+            found = incoming.found(tree, names, model.record.modality, child, limits)
+            series += found.series
+            without |= found.faults
+            notes += [f"{tree}: {note}" for note in found.notes]
+            if not found.series and not found.faults:
+                without[str(tree)] = [f"{tree}: 0 series of images that the model takes"]
+    return series, without, notes
+
+
+def predicted(case: "NewCase | Series", job: Job) -> Outcome:
+    """Predicts a case, or says why not; runs in a thread of its own where there are several cases."""
+    from radiotrace.imaging.child import Refused
+    from radiotrace.imaging.content import VolumeError
+    from radiotrace.imaging.new_images import NewCase, Unfit
+
+    try:
+        result = _of_image(case, job) if isinstance(case, NewCase) else _of_series(case, job)
+    except Unfit as unfit:
+        return Outcome(case.case_id, tuple(unfit.findings))
+    except StageError as error:
+        return Outcome(case.case_id, (error.headline, *error.findings))
+    except (Refused, VolumeError, ValueError) as error:
+        return Outcome(case.case_id, (f"{case.case_id}: {shown_short(str(error))}",))
+    return result
+
+
+def _of_image(case: "NewCase", job: Job) -> Outcome:
+    from radiotrace.imaging import new_images
+
+    read = new_images.read(case, job.channels)
+    inputs = tuple(
+        Input(channel.name, sha256, 1) for channel, sha256 in zip(job.channels, read.sha256, strict=True)
+    )
+    if _is_done(case.case_id, inputs, job):
+        return Outcome(case.case_id)
+    return _write(case.case_id, read.image, inputs, job.modality, read.warnings, None, job)
+
+
+def _of_series(case: "Series", job: Job) -> Outcome:
+    from radiotrace.imaging import new_images
+    from radiotrace.imaging.child import lasting
+    from radiotrace.imaging.dicom import incoming
+
+    inputs = (Input(job.channels[0].name, case.sha256, len(case.instances)),)
+    if _is_done(case.case_id, inputs, job):
+        return Outcome(case.case_id)
+    limits = new_images.LIMITS
+    image = incoming.image(case, job.channels[0], lasting(limits, incoming.ready), limits)
+    found = case.instances[0].modality
+    modality = next((name for name, kept in incoming.OF_DICOM.items() if kept == found), found)
+    return _write(case.case_id, image, inputs, modality, (), case, job)
+
+
+def _by(model: "Released") -> PredictedBy:
+    return PredictedBy(model.record.run_id, model.record.sha256, model.record_sha256)
+
+
+def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job) -> bool:
+    """Whether the prediction of these very files, by this very model, is there and whole."""
+    folder = job.out / case_id
+    if not (folder / RESULT).is_file():
+        return False
+    try:
+        made = _result(folder)
+        whole = all(records.sha256(folder / one.file) == one.sha256 for one in _files(made))
+    except (StageError, OSError):
+        return False
+    of_dicom = SOFTWARE + (OF_DICOM if made.dicom else ())
+    return (
+        whole
+        and made.inputs == inputs
+        and made.model == _by(job.model)
+        and (job.modality is None or made.modality == job.modality)
+        and (job.is_forced or not made.contract.faults)
+        and dict(made.software) == _software(job, of_dicom)
+    )
+
+
+def _result(folder: Path) -> Prediction:
+    """The record of a case.
+
+    Raises:
+        StageError: as records.read.
+    """
+    return Prediction.of(records.read(folder / RESULT, "predicted_image"))
+
+
+def _files(made: Prediction) -> list:
+    return [made.label_map, made.overview, *(made.dicom.objects if made.dicom else ())]
+
+
+def _software(job: Job, names: Sequence[str]) -> dict[str, str]:
+    return {"radiotrace": job.version} | {name: importlib.metadata.version(name) for name in names}
+
+
+def _write(
+    case_id: str,
+    image: "Image",
+    inputs: tuple[Input, ...],
+    modality: str | None,
+    warnings: Sequence[str],
+    series: "Series | None",
+    job: Job,
+) -> Outcome:
+    """Predicts an image and writes all files of its case, the result last: without it a case is not done.
+
+    Files of others in the folder stay.
+    """
+    import numpy as np
+
+    from radiotrace.clinic import overview
+    from radiotrace.imaging import volumes
+    from radiotrace.inference import released_model, sliding
+    from radiotrace.records.dataset import FileGrid
+
+    model, folder = job.model.record, job.out / case_id
+    turned = image.canonical(model.preprocessing.orientation, None)
+    faults, not_known = released_model.misfits(turned, modality, model)
+    _clear(folder)
+    if faults and not job.is_forced:
+        return Outcome(case_id, (*(f"{case_id}: {fault}" for fault in faults), FORCE))
+    network = released_model.network(job.model.folder, model.file, model.sha256, model.params.threads)
+    made = sliding.label(image, network, job.model.recipe)
+    labels_zyx = volumes.array_zyx(made.label_map)
+    voxel_mm3 = float(np.prod(image.grid.spacing_mm))
+    counts = np.bincount(labels_zyx.ravel(), minlength=max(job.model.names) + 1)
+    labels = tuple(
+        PredictedLabel(value, name, int(counts[value]), float(counts[value] * voxel_mm3))
+        for value, name in job.model.names.items()
+    )
+    above, loss = model.review_above, records.canonical(made.expected_dice_loss)
+    review = Review(loss, above, None if above is None else loss > above)
+    contract = Contract(tuple(faults), bool(faults), tuple(not_known))
+    picture = overview.picture(
+        image,
+        labels_zyx,
+        [overview.Row(label.value, label.name, label.volume_mm3) for label in labels],
+        _lines(case_id, job, review, contract),
+    )
+    volumes.write(made.label_map, folder / LABEL_MAP)
+    records.write_bytes(folder / OVERVIEW, overview.png(picture))
+    of_dicom = None if series is None else _dicom(series, labels, labels_zyx, picture, job)
+    result = Prediction(
+        notice=NOTICE,
+        case_id=case_id,
+        model=_by(job.model),
+        inputs=inputs,
+        modality=modality,
+        grid=FileGrid.of(image.grid.record()),
+        contract=contract,
+        labels=labels,
+        review=review,
+        label_map=Written(LABEL_MAP, records.sha256(folder / LABEL_MAP)),
+        overview=Written(OVERVIEW, records.sha256(folder / OVERVIEW)),
+        warnings=tuple(warnings),
+        software=_software(job, SOFTWARE if series is None else SOFTWARE + OF_DICOM),
+        dicom=of_dicom,
+    )
+    records.write(folder / RESULT, result.record(), "predicted_image")
+    return Outcome(case_id, is_new=True)
+
+
+def _clear(folder: Path) -> None:
+    """Takes an earlier result away, first that which says that it is whole; what is not ours stays."""
+    if not (folder / RESULT).is_file():
+        return
+    try:
+        made = _result(folder)
+        ours = [one.file for one in _files(made)]
+    except StageError:
+        ours = []
+    for name in (RESULT, *ours):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _lines(case_id: str, job: Job, review: Review, contract: Contract) -> list[str]:
+    """What stands under the picture."""
+    lines = [f"{case_id}, run {job.model.record.run_id[:12]}", f"!{NOTICE}"]
+    if review.is_flagged:
+        lines.append(f"!Flagged for review: expected Dice loss {review.expected_dice_loss:.3f}")
+    if contract.is_forced:
+        lines.append("!Forced: the model was not made for this image")
+    return lines
+
+
+def _dicom(series: "Series", labels: Sequence[PredictedLabel], labels_zyx, picture, job: Job) -> OfDicom:
+    """Writes what is sent back to an archive, and says what it is."""
+    from radiotrace.clinic import results
+    from radiotrace.imaging import new_images
+    from radiotrace.imaging.child import lasting
+
+    order = results.Order(
+        series=series,
+        segments=tuple(
+            results.Segment(number, label.value, label.name, label.volume_mm3)
+            for number, label in enumerate(labels, 1)
+        ),
+        labels_zyx=labels_zyx,
+        picture=picture,
+        run_id=job.model.record.run_id,
+        model_sha256=job.model.record.sha256,
+        version=job.version,
+    )
+    made = lasting(new_images.LIMITS, results.ready).call(results.made, order)
+    objects = []
+    for one in made.objects:
+        file = f"{one.kind}.dcm"
+        records.write_bytes(job.out / series.case_id / file, one.content)
+        sha256 = records.sha256(job.out / series.case_id / file)
+        objects.append(DicomObject(one.kind, file, sha256, one.sop_instance_uid))
+    first = series.instances[0]
+    return OfDicom(first.study, first.series, tuple(objects), made.supplied)
+
+
+def _told(job: Job, outcomes: Sequence[Outcome], without: dict[str, list[str]]) -> int:
+    """Writes the page, says what came of it all, and gives the exit status."""
+    from radiotrace.clinic import page
+
+    faults = without | {one.case_id: list(one.faults) for one in outcomes if one.faults}
+    done = sorted(one.case_id for one in outcomes if not one.faults)
+    predictions = [
+        Prediction.of(records.read(job.out / case_id / RESULT, "predicted_image")) for case_id in done
+    ]
+    text = page.html(job.model.record, predictions, dict(sorted(faults.items())))
+    records.write_bytes(job.out / PAGE, text.encode())
+    new = sum(one.is_new for one in outcomes)
+    flagged = [one.case_id for one in predictions if one.review.is_flagged]
+    print(f"{job.out / PAGE}: {len(done)} predictions, {new} new and {len(done) - new} from before")
+    print(f"{len(flagged)} flagged for review" + "".join(f"\n  {name}" for name in listed(flagged)))
+    if not faults:
+        return 0
+    raise StageError(
+        f"{len(faults)} cases have no prediction",
+        [line for lines in faults.values() for line in lines],
+        "Correct them and run it again: what is done is not done again.",
+    )
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="folder that the stage export wrote, such as build/export"
+    )
+    parser.add_argument(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="images (.nii.gz, .nii, .nrrd, .mha), DICOM files, folders of either, or a .zip of them; "
+        "CASE_0000, CASE_0001, … where the model takes several channels",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FOLDER", help="a folder for each case, and index.html"
+    )
+    parser.add_argument(
+        "--modality", metavar="NAME", help="what the images are, such as MRI; DICOM says it itself"
+    )
+    parser.add_argument("--channels", metavar="NAMES", help="what _0000, _0001, … are, such as T2,ADC")
+    parser.add_argument(
+        "--force", action="store_true", help="predict images that the model was not made for, too, and say so"
+    )
+    parser.add_argument("--workers", help="cases at a time; by default as many as the cores allow")

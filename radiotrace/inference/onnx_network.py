@@ -1,0 +1,46 @@
+"""ONNX Runtime as the network of sliding.py. Needs no torch."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from radiotrace.errors import StageError
+from radiotrace.inference.sliding import Network
+
+ERROR = 3  # onnxruntime's severity: warnings are about how it optimises
+
+
+def of(content: bytes | str | Path, threads: int) -> Network:
+    """The network of an ONNX file, on the processor.
+
+    Args:
+        content: of the file, or its path.
+        threads: that one pass keeps busy.
+
+    Raises:
+        StageError: ONNX Runtime does not load it; of the network, does not run it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = ERROR
+    given = content if isinstance(content, bytes) else str(content)
+    with _told("load"):
+        session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def network(patch: np.ndarray) -> np.ndarray:
+        with _told("run"):
+            return np.asarray(session.run(None, {name: np.ascontiguousarray(patch, np.float32)})[0])
+
+    return network
+
+
+@contextmanager
+def _told(what: str):
+    """Turns what ONNX Runtime raises into a StageError."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - its exceptions have no common class
+        raise StageError(f"ONNX Runtime does not {what} the network", [str(error).split("\n")[0]]) from None

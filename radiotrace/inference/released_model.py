@@ -1,0 +1,136 @@
+"""A released model: the folder that export writes, checked before anything is predicted with it, and what an
+image must be for it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.imaging.image import Image
+from radiotrace.inference import model_record
+from radiotrace.inference.recipe import Recipe
+from radiotrace.inference.sliding import Network
+from radiotrace.records.model import Extremes, ReleasedModel
+
+WAY_OUT = "Take the folder anew: 'dvc pull build/export' brings the submitted one."
+# How far beyond what a model has learnt from an image may lie, as a factor.
+SPACING_FACTOR, SIZE_FACTOR = 1.5, 2.0
+
+
+@dataclass(frozen=True)
+class Released:
+    """A model, as its folder has it.
+
+    Attributes:
+        record_sha256: of model.json.
+    """
+
+    folder: Path
+    record: ReleasedModel
+    record_sha256: str
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.of(self.record.preprocessing)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Value -> name of each label but the background, in the order of their values."""
+        named = {int(value): name for value, name in self.record.labels.items() if value != "0"}
+        return dict(sorted(named.items()))
+
+
+def opened(folder: Path) -> Released:
+    """The model of a folder.
+
+    Raises:
+        StageError: a file is missing or was changed.
+    """
+    place = folder / model_record.RECORD
+    if not folder.is_dir() or not place.is_file():
+        raise StageError(
+            f"{folder} is no released model: {model_record.RECORD} is not in it",
+            way_out="Name the folder that export wrote, such as build/export; 'dvc pull' brings it.",
+        )
+    record = ReleasedModel.of(records.read(place, "released_model"))
+    _content(folder, record.file, record.sha256)
+    return Released(folder, record, records.sha256(place))
+
+
+def _content(folder: Path, file: str, sha256: str) -> bytes:
+    """The bytes of the network's file, which are those that were hashed."""
+    if not (folder / file).is_file():
+        raise StageError(f"{folder / file} is missing", way_out=WAY_OUT)
+    content = (folder / file).read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise StageError(
+            f"{folder / file} is not the file that {model_record.RECORD} describes",
+            [f"SHA-256 found {found}, expected {sha256}"],
+            WAY_OUT,
+        )
+    return content
+
+
+@lru_cache(maxsize=1)  # for all cases of a process
+def network(folder: Path, file: str, sha256: str, threads: int) -> Network:
+    """The network of a model, in the process that predicts.
+
+    Raises:
+        StageError: its file is missing, was changed, or is none that ONNX Runtime loads.
+    """
+    from radiotrace.inference import onnx_network  # here, because a look at a model needs no runtime
+
+    return onnx_network.of(_content(folder, file, sha256), threads)
+
+
+def misfits(image: Image, modality: str | None, model: ReleasedModel) -> tuple[list[str], list[str]]:
+    """Where an image is not one that the model was made for.
+
+    Intensities are held against those that the model has learnt from where their scale means something: in
+    CT, and where images are normalised by numbers of the run. Elsewhere each image is normalised by its own.
+
+    Args:
+        image: turned to the model's orientation, of its own spacing.
+        modality: as a data set calls it; None where nobody says.
+
+    Returns:
+        Faults, with what was found and expected; and what nobody knows.
+    """
+    faults, not_known = [], []
+    if modality is None:
+        not_known.append(f"modality: nobody says what it is, expected {model.modality or 'any'}")
+    elif model.modality is not None and modality.casefold() != model.modality.casefold():
+        faults.append(f"modality: found {modality}, expected {model.modality}")
+    learnt = model.learnt_from
+    size_mm = [n * edge for n, edge in zip(image.grid.size_voxels, image.grid.spacing_mm, strict=True)]
+    faults += _beyond("spacing", image.grid.spacing_mm, learnt.spacing_mm, SPACING_FACTOR)
+    faults += _beyond("size", size_mm, learnt.size_mm, SIZE_FACTOR)
+    recipe = Recipe.of(model.preprocessing)
+    for values, channel, seen in zip(image.values_czyx, recipe.channels, learnt.intensity, strict=True):
+        name = channel.name or "the image"
+        if values.min() == values.max():
+            faults.append(f"intensity of {name}: every voxel is {values.flat[0]:g}, expected an image")
+        elif (channel.modality == "CT" or channel.intensities) and None not in (seen.low, seen.high):
+            width = seen.high - seen.low
+            low, high = np.percentile(values, (0.5, 99.5))
+            if low < seen.low - width or high > seen.high + width:
+                faults.append(
+                    f"intensity of {name}: found {low:g} to {high:g} (0.5th and 99.5th percentile), expected "
+                    f"within {seen.low - width:g} to {seen.high + width:g}: what it has learnt from, and as "
+                    f"much again on either side"
+                )
+    return faults, not_known
+
+
+def _beyond(what: str, found_mm: Sequence[float], learnt: Extremes, factor: float) -> list[str]:
+    return [
+        f"{what} along {axis}: found {found:.4g} mm, expected {low / factor:.4g} to {high * factor:.4g} mm; "
+        f"it has learnt from {low:.4g} to {high:.4g} mm"
+        for axis, found, low, high in zip("xyz", found_mm, learnt.low, learnt.high, strict=True)
+        if not low / factor * (1 - 1e-6) <= found <= high * factor * (1 + 1e-6)
+    ]

@@ -1,0 +1,125 @@
+"""A stranger: predicts with model.onnx and model.json, and what the latter says, and nothing of this project.
+
+Written from the steps of model.json; NumPy, ONNX Runtime and SimpleITK are all that it imports.
+"""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import SimpleITK as sitk
+
+
+def predicted(folder, *paths):
+    """The label map of an image.
+
+    Args:
+        folder: with the two files.
+        paths: of its channels.
+    """
+    record = json.loads((Path(folder) / "model.json").read_text("utf-8"))
+    session = onnxruntime.InferenceSession(str(Path(folder) / record["file"]))
+    steps, how = record["preprocessing"], record["inference"]
+    volumes = [sitk.ReadImage(str(path)) for path in paths]
+    turned = [sitk.DICOMOrient(volume, steps["orientation"]) for volume in volumes]
+    seen = turned if steps["spacing_mm"] is None else [at(volume, steps["spacing_mm"]) for volume in turned]
+    channels = steps.get("channels") or [steps]
+    image = np.stack(
+        [normalised(sitk.GetArrayFromImage(volume), how) for volume, how in zip(seen, channels, strict=True)]
+    )
+    logits = averaged(image, session, record, steps, how)
+    if steps.get("logit_offsets"):
+        logits += np.array(steps["logit_offsets"], np.float32).reshape(-1, 1, 1, 1)
+    if steps["spacing_mm"] is None:
+        label_map = sitk.GetImageFromArray(logits.argmax(0).astype(np.uint8))
+        label_map.CopyInformation(turned[0])
+        own = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(volumes[0].GetDirection())
+        return sitk.DICOMOrient(label_map, own)
+    powers = np.exp(logits - logits.max(0))
+    shares = []
+    for share in powers / powers.sum(0):
+        volume = sitk.GetImageFromArray(share.astype(np.float32))
+        volume.CopyInformation(seen[0])
+        shares.append(sitk.GetArrayFromImage(interpolated(volume, volumes[0])))
+    label_map = sitk.GetImageFromArray(np.argmax(shares, 0).astype(np.uint8))
+    label_map.CopyInformation(volumes[0])
+    return label_map
+
+
+def at(volume, spacing):
+    """Step 'spacing'."""
+    old = np.array(volume.GetSpacing())
+    new = np.where(np.array(volume.GetSize()) == 1, old, spacing)
+    size = np.maximum(np.round(np.array(volume.GetSize()) * old / new), 1).astype(int)
+    direction = np.reshape(volume.GetDirection(), (3, 3))
+    grid = sitk.Image(size.tolist(), sitk.sitkFloat32)
+    grid.SetSpacing(new.tolist())
+    grid.SetOrigin((np.array(volume.GetOrigin()) + direction @ ((new - old) / 2)).tolist())
+    grid.SetDirection(volume.GetDirection())
+    return interpolated(volume, grid)
+
+
+def interpolated(volume, grid):
+    """Linearly, beyond the outermost centres the nearest value."""
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetReferenceImage(grid)
+    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.SetOutputPixelType(sitk.sitkFloat32)
+    resampler.SetUseNearestNeighborExtrapolator(True)
+    return resampler.Execute(volume)
+
+
+def normalised(array, channel):
+    """Step 'normalise'."""
+    values = array.astype(np.float64)
+    if by := channel.get("intensities"):
+        return ((np.clip(values, by["low"], by["high"]) - by["mean"]) / by["sd"]).astype(np.float32)
+    values = np.clip(values, *np.percentile(values, channel["clip_percentiles"]))
+    if values.min() == values.max():
+        return np.zeros(values.shape, np.float32)
+    return ((values - values.mean()) / values.std()).astype(np.float32)
+
+
+def averaged(image, session, record, steps, how):
+    """Steps 'window' to 'weights'."""
+    multiple = steps["multiple"]
+    multiples = [multiple] * 3 if isinstance(multiple, int) else multiple
+    edges = [
+        1 if patch == 1 else max(patch, min(most, -(-size // step) * step))
+        for patch, most, size, step in zip(
+            steps["patch_voxels"], steps["window_voxels"], image.shape[:0:-1], multiples, strict=True
+        )
+    ][::-1]
+    missing = [max(edge - size, 0) for edge, size in zip(edges, image.shape[1:], strict=True)]
+    around = [(0, 0), *((number // 2, number - number // 2) for number in missing)]
+    padded = np.pad(image, around, constant_values=how["padding_value"])
+    weight = np.ones((1, 1, 1))
+    for axis, edge in enumerate(edges):
+        distance = np.arange(edge) - (edge - 1) / 2
+        along = np.exp(-(distance**2) / (2 * (how["window_sigma"] * edge) ** 2))
+        weight = weight * along.reshape([-1 if axis == number else 1 for number in range(3)])
+    weight = np.maximum(weight, max(how["window_weight_min"], weight.min()))
+    starts = []
+    for size, edge in zip(padded.shape[1:], edges, strict=True):
+        step = max(int(edge * (1 - how["window_overlap"])), 1)
+        starts.append(sorted({min(start, size - edge) for start in range(0, size, step)}))
+    total, weights = 0.0, np.zeros(padded.shape[1:])
+    for corner in itertools.product(*starts):
+        part = tuple(slice(start, start + edge) for start, edge in zip(corner, edges, strict=True))
+        patch = {record["input"]["name"]: np.ascontiguousarray(padded[None][(..., *part)])}
+        logits = session.run([record["output"]["name"]], patch)[0][0]
+        if weights.max() == 0:
+            total = np.zeros((len(logits), *weights.shape))
+        total[(slice(None), *part)] += logits * weight
+        weights[part] += weight
+    kept = tuple(
+        slice(before, before + size) for (before, _), size in zip(around[1:], image.shape[1:], strict=True)
+    )
+    return (total / weights)[(slice(None), *kept)].astype(np.float32)
+
+
+if __name__ == "__main__":
+    sitk.WriteImage(predicted(sys.argv[1], *sys.argv[3:]), sys.argv[2])

@@ -1,0 +1,385 @@
+"""predict: new images and a released model, from the command line to labels, results, picture and page."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from radiotrace import records
+from radiotrace.__main__ import main
+from radiotrace.commands import predict
+from radiotrace.imaging import volumes
+from radiotrace.inference import released_model
+from tests import phantoms, released, stranger
+from tests.projects import ROOT
+
+
+def phantom(number: int, degrees: float = 10) -> sitk.Image:
+    return phantoms.pair(number, phantoms.rotation(degrees))[0]
+
+
+def write(folder, *names, **settings) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        sitk.WriteImage(phantom(number, **settings), str(folder / name))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return released.write(tmp_path_factory.mktemp("model") / "export")
+
+
+@pytest.fixture
+def run(model, tmp_path, monkeypatch, capsys):
+    """The command in a temporary folder: words -> (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words, of=model):
+        status = main(["predict", str(of), *map(str, words), "--out", "out"])
+        return status, *capsys.readouterr()
+
+    command.folder = tmp_path
+    return command
+
+
+def result(run, case_id: str) -> dict:
+    return records.read(run.folder / "out" / case_id / "result.json", "predicted_image")
+
+
+def test_an_image_gets_labels_that_a_stranger_gets_too(run, model):
+    write(run.folder / "new", "a.nii.gz")
+    status, out, _ = run("new/a.nii.gz")
+    assert status == 0
+    assert out == "out/index.html: 1 predictions, 1 new and 0 from before\n1 flagged for review\n  a\n"
+    made = sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz"))
+    theirs = stranger.predicted(model, run.folder / "new/a.nii.gz")
+    assert made.GetPixelID() == sitk.sitkUInt8
+    assert (volumes.array_zyx(made) != volumes.array_zyx(theirs)).mean() <= 2e-4
+    assert made.GetOrigin() == pytest.approx(phantom(0).GetOrigin(), abs=1e-4)
+
+
+def test_the_result_says_what_was_predicted_of_what_by_what(run, model):
+    write(run.folder / "new", "a.nii.gz")
+    run("new/a.nii.gz", "--modality", "MRI")
+    found = result(run, "a")
+    labels = volumes.array_zyx(sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz")))
+    for row in found["labels"]:
+        assert row["voxels"] == (labels == row["value"]).sum() > 0
+        assert row["volume_mm3"] == pytest.approx(row["voxels"] * phantoms.VOXEL_MM3, rel=1e-6)
+    assert [row["name"] for row in found["labels"]] == ["anterior", "posterior"]
+    assert found["inputs"] == [
+        {"channel": None, "files": 1, "sha256": records.sha256(run.folder / "new/a.nii.gz")}
+    ]
+    assert found["model"]["sha256"] == records.sha256(model / "model.onnx")
+    assert found["model"]["record_sha256"] == records.sha256(model / "model.json")
+    assert found["contract"] == {"faults": [], "is_forced": False, "not_known": []}
+    for key in ("label_map", "overview"):
+        assert found[key]["sha256"] == records.sha256(run.folder / "out/a" / found[key]["file"])
+    assert found["review"]["is_flagged"] is (found["review"]["expected_dice_loss"] > found["review"]["above"])
+
+
+def contents(folder) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_nothing_of_a_path_or_a_clock_is_in_the_outputs_and_they_come_out_the_same(run):
+    write(run.folder / "new", "a.nii.gz", "b.nrrd")
+    run("new")
+    first = {
+        path.name: path.read_bytes() for path in sorted((run.folder / "out").rglob("*")) if path.is_file()
+    }
+    (run.folder / "out").rename(run.folder / "before")
+    run("new")
+    then = {
+        path.name: path.read_bytes() for path in sorted((run.folder / "out").rglob("*")) if path.is_file()
+    }
+    assert first == then
+    assert len(first) == 4  # by name; of two cases
+    assert [name for name, content in first.items() if str(run.folder).encode() in content] == []
+
+
+def test_a_bad_case_stops_no_other_and_the_status_tells(run):
+    write(run.folder / "new", "a.nii.gz", "c.nii.gz")
+    (run.folder / "new/b.nii.gz").write_bytes(gzip.compress(b"nothing of the kind"))
+    status, out, err = run("new")
+    assert status == 1
+    assert "2 predictions, 2 new" in out
+    assert "radiotrace: 1 cases have no prediction\n  new/b.nii.gz: damaged or of an unknown format" in err
+    page = (run.folder / "out/index.html").read_text("utf-8")
+    assert "2 predictions, 1 cases without one" in page
+    assert "damaged or of an unknown format" in page
+
+
+def test_a_second_run_skips_what_is_done_and_does_what_has_changed(run):
+    write(run.folder / "new", "a.nii.gz", "b.nii.gz")
+    run("new")
+    before = (run.folder / "out/a/result.json").stat().st_mtime_ns
+    sitk.WriteImage(phantom(7), str(run.folder / "new/b.nii.gz"))
+    write(run.folder / "new/more", "d.nii.gz")
+    _, out, _ = run("new")
+    assert "3 predictions, 2 new and 1 from before" in out
+    assert (run.folder / "out/a/result.json").stat().st_mtime_ns == before
+    assert (run.folder / "out/more/d/result.json").is_file()
+
+
+@pytest.mark.parametrize("damaged", ["label_map.nii.gz", "overview.png", "result.json"])
+def test_a_result_that_was_changed_is_not_done(run, damaged):
+    write(run.folder / "new", "a.nii.gz")
+    run("new")
+    kept = (run.folder / "out/a" / damaged).read_bytes()
+    (run.folder / "out/a" / damaged).write_bytes(kept[:-2])
+    _, out, _ = run("new")
+    assert "1 new and 0 from before" in out
+    assert (run.folder / "out/a" / damaged).read_bytes() == kept
+
+
+def test_files_of_others_stay(run):
+    write(run.folder / "new", "a.nii.gz")
+    (run.folder / "out/a").mkdir(parents=True)
+    (run.folder / "out/a/notes.txt").write_text("seen")
+    run("new")
+    sitk.WriteImage(phantom(7), str(run.folder / "new/a.nii.gz"))
+    run("new")
+    assert (run.folder / "out/a/notes.txt").read_text() == "seen"
+
+
+LARGE = {"size_mm": {"low": [100.0, 100.0, 100.0], "high": [200.0, 200.0, 200.0]}}
+COARSE = {"spacing_mm": {"low": [5.0, 5.0, 5.0], "high": [6.0, 6.0, 6.0]}}
+
+
+@pytest.mark.parametrize(
+    ("learnt_from", "said"),
+    [
+        (LARGE, "a: size along x: found 16.2 mm, expected 50 to 400 mm; it has learnt from 100 to 200 mm"),
+        (COARSE, "a: spacing along z: found 1.7 mm, expected 3.333 to 9 mm; it has learnt from 5 to 6 mm"),
+    ],
+    ids=["size", "spacing"],
+)
+def test_an_image_out_of_contract_is_refused_and_forced_on_demand(run, tmp_path, learnt_from, said):
+    other = released.write(tmp_path / "other", learnt_from=learnt_from)
+    write(run.folder / "new", "a.nii.gz")
+    status, out, err = run("new", of=other)
+    assert status == 1
+    assert "0 predictions" in out
+    assert said in err
+    assert "--force predicts all the same" in err
+    assert not (run.folder / "out/a/result.json").exists()
+    status, _, err = run("new", "--force", of=other)
+    assert (status, err) == (0, "")
+    contract = result(run, "a")["contract"]
+    assert contract["is_forced"] is True
+    assert said.removeprefix("a: ") in contract["faults"]
+    assert "1 were predicted though the model was not made for them" in (
+        run.folder / "out/index.html"
+    ).read_text("utf-8")
+
+
+def test_an_earlier_result_goes_where_the_image_that_took_its_place_is_refused(run):
+    write(run.folder / "new", "a.nii.gz")
+    run("new")
+    constant = phantom(0) * 0
+    sitk.WriteImage(constant, str(run.folder / "new/a.nii.gz"))
+    status, _, err = run("new")
+    assert status == 1
+    assert "a: intensity of the image: every voxel is 0, expected an image" in err
+    assert list((run.folder / "out/a").iterdir()) == []
+
+
+def test_another_modality_than_the_models_is_refused(run):
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", "--modality", "CT")
+    assert status == 1
+    assert "a: modality: found CT, expected MRI" in err
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_fit"), [(-50.0, 150.0, True), (500.0, 600.0, False), (-400.0, -300.0, False)]
+)
+def test_intensities_count_where_their_scale_means_something(low, high, is_fit):
+    record = json.loads(released.EXAMPLE.read_text("utf-8"))
+    record["preprocessing"]["intensities"] = {"low": 0.0, "high": 100.0, "mean": 50.0, "sd": 20.0}
+    record["learnt_from"] |= {
+        "size_mm": released.SIZE_MM,
+        "spacing_mm": released.SPACING_MM,
+        "intensity": [{"low": low, "high": high}],
+    }
+    image = phantoms.image(sitk.DICOMOrient(phantom(0), "LPS"))
+    faults, _ = released_model.misfits(image, "MRI", released_model.ReleasedModel.of(record))
+    assert (faults == []) is is_fit
+    record["preprocessing"].pop("intensities")
+    assert released_model.misfits(image, "MRI", released_model.ReleasedModel.of(record))[0] == []
+
+
+def test_channels_are_taken_by_their_numbers(run, tmp_path):
+    of_channels = [{"name": name, "modality": "MRI", "clip_percentiles": [0, 100]} for name in ("T2", "ADC")]
+    other = released.write(
+        tmp_path / "other",
+        channels=2,
+        preprocessing={"channels": of_channels, "clip_percentiles": None},
+        network={"image_channels": 2},
+        learnt_from={"intensity": [{"low": 0.0, "high": 9.0}] * 2},
+    )
+    first = phantom(0)
+    for name in ("a_0000.nii.gz", "a_0001.nii.gz"):
+        (run.folder / "new").mkdir(exist_ok=True)
+        sitk.WriteImage(first, str(run.folder / "new" / name))
+    status, _, err = run("new", of=other)
+    assert status == 1
+    assert "--channels T2,ADC" in err
+    status, _, _ = run("new", "--channels", "T2,ADC", of=other)
+    assert status == 0
+    assert [row["channel"] for row in result(run, "a")["inputs"]] == ["T2", "ADC"]
+
+
+def test_an_archive_is_unpacked_and_its_images_predicted(run):
+    write(run.folder / "new", "a.nii.gz", "b.nii.gz")
+    with zipfile.ZipFile(run.folder / "images.zip", "w") as archive:
+        for name in ("a.nii.gz", "b.nii.gz"):
+            archive.write(run.folder / "new" / name, f"folder/{name}")
+    status, _, _ = run("images.zip")
+    assert status == 0
+    assert sorted(path.parent.name for path in (run.folder / "out").rglob("result.json")) == ["a", "b"]
+
+
+def test_every_fault_of_the_command_line_is_said_at_once(run):
+    write(run.folder / "new", "a.nii.gz")
+    (run.folder / "b.txt").write_text("")
+    (run.folder / "c.zip").write_bytes(b"no archive")
+    status, _, err = run("nowhere.nii.gz", "b.txt", "c.zip", "new", ".")
+    assert status == 1
+    for line in (
+        "--out: out lies in ., whose images are predicted",
+        "nowhere.nii.gz: no such file",
+        "b.txt: not .nii.gz, .nii, .nrrd or .mha",
+        "c.zip: no ZIP archive that can be read (BadZipFile)",
+    ):
+        assert f"  {line}\n" in err
+    assert not (run.folder / "out").exists()
+
+
+def test_a_folder_without_images_says_so(run):
+    (run.folder / "new").mkdir()
+    assert run("new")[2].splitlines()[1] == "  new: 0 images"
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda folder: (folder / "model.json").unlink(), "is no released model: model.json is not in it"),
+        (lambda folder: (folder / "model.onnx").unlink(), "model.onnx is missing"),
+        (lambda folder: flip(folder / "model.onnx"), "is not the file that model.json describes"),
+        (
+            lambda folder: (folder / "model.json").write_text("{}"),
+            "breaks schemas/released_model.schema.json",
+        ),
+    ],
+    ids=["no record", "no file", "another file", "another record"],
+)
+def test_a_model_that_is_not_whole_is_refused(run, tmp_path, harm, said):
+    other = released.write(tmp_path / "other")
+    harm(other)
+    write(run.folder / "new", "a.nii.gz")
+    status, out, err = run("new", of=other)
+    assert (status, out) == (1, "")
+    assert said in err
+
+
+def flip(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_file_that_onnx_runtime_does_not_load_is_said(run, tmp_path):
+    other = released.write(tmp_path / "other")
+    (other / "model.onnx").write_bytes(b"no network")
+    record = json.loads((other / "model.json").read_text())
+    records.write(
+        other / "model.json", record | {"sha256": records.sha256(other / "model.onnx")}, "released_model"
+    )
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", of=other)
+    assert status == 1
+    assert "ONNX Runtime does not load" in err
+    assert "Traceback" not in err
+
+
+def test_names_from_outside_are_text_on_the_page(run):
+    write(run.folder / "new", "<img src=x onerror=alert(1)>.nii.gz")
+    run("new")
+    page = (run.folder / "out/index.html").read_text("utf-8")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_a_killed_run_leaves_no_case_that_looks_done(run, monkeypatch):
+    write(run.folder / "new", "a.nii.gz")
+    written = records.write
+
+    def full(path, record, schema):
+        if schema == "predicted_image":
+            raise KeyboardInterrupt
+        written(path, record, schema)
+
+    monkeypatch.setattr(records, "write", full)
+    with pytest.raises(KeyboardInterrupt):
+        run("new")
+    assert not (run.folder / "out/a/result.json").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(run.folder)
+    assert "1 new" in run("new")[1]
+
+
+def test_predicting_imports_neither_torch_nor_scipy_nor_what_trains(model, tmp_path):
+    write(tmp_path / "new", "a.nii.gz")
+    hidden = ("torch", "monai", "scipy", "matplotlib", "onnx", "dvc")
+    code = (
+        "import sys\n"
+        f"for name in {hidden}: sys.modules[name] = None\n"
+        f"sys.argv[1:] = ['predict', {str(model)!r}, 'new', '--out', 'out', '--workers', '1']\n"
+        "import runpy; runpy.run_module('radiotrace', run_name='__main__', alter_sys=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 predictions" in done.stdout
+
+
+def test_predictions_of_several_processes_are_those_of_one(run):
+    write(run.folder / "new", *(f"{number}.nii.gz" for number in range(4)))
+    run("new", "--workers", "2")
+    several = {path.parent.name: path.read_bytes() for path in (run.folder / "out").rglob("result.json")}
+    (run.folder / "out").rename(run.folder / "before")
+    run("new", "--workers", "1")
+    assert several == {
+        path.parent.name: path.read_bytes() for path in (run.folder / "out").rglob("result.json")
+    }
+    assert len(several) == 4
+
+
+def test_a_large_image_is_shown_by_the_slices_with_most_of_its_labels():
+    from radiotrace.clinic import overview
+
+    image = phantoms.image(phantom(0))
+    labels = phantoms.label_array()
+    rows = [overview.Row(value, str(value), 1.0) for value in range(1, 20)]
+    picture = overview.picture(image, labels, rows, ["a line", f"!{'long ' * 60}"])
+    assert picture.dtype == np.uint8
+    for value in (1, 2):  # outlines in each plane, beside the legend
+        shown = (picture == overview.colour(value)).all(2)
+        assert shown[: overview.PANEL].sum() > 100
+    assert (picture == overview.WARNING).all(2).sum() > 100
+    assert predict.OVERVIEW.endswith(".png")
+    assert overview.png(picture) == overview.png(picture.copy())
