@@ -43,7 +43,7 @@ trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirem
 review: .venv/runtime ## a page of all items of software/design/ and the study's design/ that wait for review, with what changed; it says how to sign them
 	@$(RADIOTRACE) review --all
 
-test: repository .venv/dev browser ## the whole test suite; what it came to goes to execution/
+test: repository .venv/dev .venv/predict browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
 
 after-run: .venv/dev browser ## 'make run', then 'make test', where a run does not give our bytes: in a clone of HEAD, with a short run and the fast tests
@@ -110,6 +110,11 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 .venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt requirements/dicom.txt
 	@$(PIP) -r requirements/dev.txt
 	@$(COMPILE)
+	@touch $@
+
+.venv/predict: .venv/dev requirements/predict.in
+	@$(PYTHON) -m venv .venv/without-torch
+	@.venv/without-torch/bin/python -m pip --disable-pip-version-check install --quiet -r requirements/predict.in
 	@touch $@
 
 clean: ## remove outputs, checkpoints, memos and .venv; keep the data

@@ -16,7 +16,7 @@ from radiotrace.__main__ import main
 from radiotrace.commands import predict
 from radiotrace.imaging import volumes
 from radiotrace.inference import released_model
-from tests import phantoms, released, stranger
+from tests import dicoms, phantoms, released, stranger
 from tests.projects import ROOT
 
 
@@ -357,7 +357,23 @@ def test_predicting_imports_neither_torch_nor_scipy_nor_what_trains(model, tmp_p
     assert "1 predictions" in done.stdout
 
 
-def test_predictions_of_several_processes_are_those_of_one(run):
+@pytest.mark.slow
+def test_an_environment_without_torch_predicts_the_same_of_files_and_of_dicom(run, model):
+    python = ROOT / ".venv/without-torch/bin/python"
+    assert python.exists(), "make .venv/predict"
+    assert subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 1
+    write(run.folder / "new", "a.nii.gz", "b.mha")
+    dicoms.write(run.folder / "new/series", dicoms.slices(modality="MR"))
+    command = ["-m", "radiotrace", "predict", model, "new", "--out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([python, *command, "theirs"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run("new")[0] == 0
+    assert contents(run.folder / "theirs") == contents(run.folder / "out")
+    assert len(contents(run.folder / "out")) == 3 * 3 + 3 + 1
+
+
+def test_predictions_of_several_threads_are_those_of_one(run):
     write(run.folder / "new", *(f"{number}.nii.gz" for number in range(4)))
     run("new", "--workers", "2")
     several = {path.parent.name: path.read_bytes() for path in (run.folder / "out").rglob("result.json")}

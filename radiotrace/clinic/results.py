@@ -274,7 +274,7 @@ def _capture(order: Order, source: Dataset) -> Dataset:
         patient_orientation=("L", "P"),
         **_common(order, "capture"),
     )
-    capture.PatientOrientation = ""  # of three planes, which have no common one
+    capture["PatientOrientation"].value = ""  # of three planes, which have no common one
     capture.Laterality = source.get("Laterality") or ""  # Type 2C
     capture.BurnedInAnnotation = "YES"
     capture.SeriesDescription = f"{NAME}: overview"

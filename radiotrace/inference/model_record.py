@@ -73,8 +73,8 @@ def released(
     sha256: str,
     parity: Parity,
 ) -> ReleasedModel:
-    """The record 'released_model': all but the file's hash and the measured parity follows from the training run, the
-    data set, what was decided on the validation part, and the parameters.
+    """The record 'released_model': all but the file's hash and the measured parity follows from the training
+    run, the data set, what was decided on the validation part, and the parameters.
 
     Args:
         sha256: of the released file.

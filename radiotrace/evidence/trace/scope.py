@@ -64,7 +64,7 @@ class Scopes:
             self.choices[package] = sorted(counting & set(_modules(package, now)))
         self.paths = then.keys() | now.keys()
         # of one file each; scopes share most of theirs
-        self._walked, self._foreign, self._pins_of = {}, {}, {}
+        self._walked, self._foreign, self._pins_of, self._schemas_of = {}, {}, {}, {}
 
     def changed(self, test_file: str) -> list[str]:
         """Every file in the scope of a file of tests that is not the one on which the tests ran."""
@@ -165,24 +165,30 @@ class Scopes:
     def _beside(self, scope: set[str]) -> set[str]:
         """The schemas that code names, and what lies beside it and is none, such as templates."""
         code = [path for path in scope if path.endswith(".py") and path in self.now]
-        literals = frozenset().union(*(texts(self._text(path)) for path in code))
-        starts = tuple(f"schemas/{name}" for name in literals if name.endswith("_"))  # as f"params_{task}"
-        schemas = {f"schemas/{name}.schema.json" for name in literals} & self.paths
-        schemas |= {path for path in self.then if path.startswith(starts)}
+        schemas = set().union(*map(self._schemas, code))
         if DECLARATIONS in code:
             schemas |= self._schemas_of_tasks
         folders = {path.rpartition("/")[0] for path in code if path.split("/")[0] in OF_CODE}
-        neighbours = {
-            path
-            for path in self.paths
-            if path.split("/")[0] in OF_CODE and not path.endswith(".py") and _in(path, folders)
-        }
+        neighbours = {path for path, above in self._no_code.items() if not above.isdisjoint(folders)}
         return schemas | neighbours
 
+    def _schemas(self, path: str) -> set[str]:
+        """The schemas that a file of code names."""
+        if path not in self._schemas_of:
+            literals = texts(self._text(path))
+            starts = tuple(f"schemas/{name}" for name in literals if name.endswith("_"))  # f"params_{task}"
+            found = {f"schemas/{name}.schema.json" for name in literals} & self.paths
+            self._schemas_of[path] = found | {one for one in self.then if one.startswith(starts)}
+        return self._schemas_of[path]
 
-def _in(path: str, folders: set[str]) -> bool:
-    parts = path.split("/")
-    return any("/".join(parts[:count]) in folders for count in range(2, len(parts)))
+    @cached_property
+    def _no_code(self) -> dict[str, set[str]]:
+        """What lies among code and is none -> the folders that it is in, below the first one."""
+        return {
+            path: {"/".join(parts[:count]) for count in range(2, len(parts))}
+            for path in self.paths
+            if (parts := path.split("/"))[0] in OF_CODE and not path.endswith(".py")
+        }
 
 
 def _modules(package: str, files: dict[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ names.
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from radiotrace import records
@@ -52,6 +53,7 @@ def declared(folder) -> dict[str, dict]:
     return declarations
 
 
+@cache
 def declared_in(text: str) -> dict[str, dict]:
     """As declared, of the source of one file: functions that stand at its top, and ids that are written out.
 

@@ -113,11 +113,12 @@ def _series(case_id: str, tree: Path, members: Sequence[Instance]) -> tuple[Seri
         faults.append(f"{len(of_series.stacks)} volumes, told apart by {', '.join(names)}; expected one")
     elif not of_series.stacks and not faults:
         faults.append("0 planes that are no localiser")
-    if faults:
+    stack = next(iter(of_series.stacks), None)
+    if faults or stack is None:
         return None, faults
     hashes = sorted(one.bytes_sha256 for one in once)
     digest = hashlib.sha256("".join(f"{one}\n" for one in hashes).encode()).hexdigest()
-    return Series(case_id, tree, tuple(once), of_series.stacks[0], digest), []
+    return Series(case_id, tree, tuple(once), stack, digest), []
 
 
 def image(series: Series, channel: Channel, child: Child, limits: Limits) -> Image:
