@@ -264,6 +264,9 @@ def test_name_that_is_taken_for_another_is_found(clone, name, expected):
         ("requirements/core.txt", "numpy>=1"),
         ("requirements.txt", "numpy @ git+https://example.org/x"),
         ("requirements.txt", "-r ../more.txt"),
+        ("requirements/predict.in", "--index-url https://example.org"),
+        ("requirements/predict.in", "-c ../more.txt"),
+        ("requirements/predict.in", "numpy==1"),
     ],
 )
 def test_line_of_settings_that_ours_do_not_have_is_found(clone, name, line):

@@ -114,6 +114,8 @@ PIN = re.compile(
     r"(#.*|-r (requirements/)?[a-z]+\.txt|[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+_-]+( *; "
     r"*[^#]+)?( *#.*)?)?"
 )
+# Of a list of names whose versions the files of pins say.
+NAME_OF_PIN = re.compile(r"(#.*|-c [a-z]+\.txt|[A-Za-z0-9._-]+)?")
 DVC = {
     "core": {"analytics": "false", "check_update": "false", "autostage": "false", "remote": None},
     "plots": {"html_template": "plots.html"},
@@ -351,6 +353,7 @@ def _settings(root: Path) -> list[str]:
         ".gitattributes": ATTRIBUTES,
         ".dvcignore": re.compile("|".join(map(re.escape, IGNORED))),
         **dict.fromkeys(pin_files.every(root), PIN),
+        **{path: NAME_OF_PIN for path in workflow.machinery(root) if path.endswith(".in")},
     }
     faults = []
     for name, rule in rules.items():

@@ -52,6 +52,7 @@ MACHINERY = (
     ".github/workflows/*",
     ".gitignore",
     "Makefile",
+    "requirements/*.in",
 )
 KEYS = ("stages", "plots", "artifacts")  # of dvc.yaml
 PINS = re.compile(
