@@ -529,9 +529,9 @@ def main(words: list[str]) -> None:
     for process in multiprocessing.active_children():  # so that their memory is known
         process.kill()
         process.join()
-    peaks = [
-        resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
+    # of this process since it began: ru_maxrss would have what the process took that started this one
+    own = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)[1]
+    peaks = [int(own) * 1024, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]
     json.dump({"commands": made, "peak_bytes": max(peaks)}, sys.stdout)
 
 
