@@ -336,7 +336,7 @@ def test_a_tree_without_a_series_of_the_model_says_so(run):
     assert "0 series of images that the model takes" in err
 
 
-def test_a_model_of_several_channels_sends_dicom_to_the_conversion(run, tmp_path):
+def test_a_model_of_several_channels_sends_dicom_to_the_conversion(run, tmp_path, capsys):
     of_channels = [{"name": name, "modality": "MRI", "clip_percentiles": [0, 100]} for name in ("T2", "ADC")]
     other = released.write(
         tmp_path / "other",
@@ -347,6 +347,7 @@ def test_a_model_of_several_channels_sends_dicom_to_the_conversion(run, tmp_path
     )
     dicoms.write(run.folder / "new", dicoms.slices(noisy(), modality="MR"))
     assert main(["predict", str(other), "new", "--channels", "T2,ADC", "--out", "out"]) == 1
+    assert "python -m radiotrace from-dicom --channel" in capsys.readouterr().err
 
 
 def test_nothing_of_a_header_but_its_uids_is_in_the_record_and_on_the_page(run):
