@@ -203,7 +203,7 @@ def _is_dicom(path: Path) -> bool:
 def _series(
     trees: Mapping[Path, list[str] | None], model: "Released"
 ) -> tuple[list, dict[str, list[str]], list[str]]:
-    """Series of DICOM, as incoming.found has them."""
+    """Series of DICOM, as incoming.series_below has them."""
     from radiotrace.imaging.child import Child, Limits
     from radiotrace.imaging.dicom import incoming
 
@@ -212,11 +212,11 @@ def _series(
     limits = Limits()
     with Child(limits, incoming.ready) as child:
         for tree, names in trees.items():
-            found = incoming.found(tree, names, model.record.modality, child, limits)
-            series += found.series
-            without |= found.faults
-            notes += [f"{tree}: {note}" for note in found.notes]
-            if not found.series and not found.faults:
+            below = incoming.series_below(tree, names, model.record.modality, child, limits)
+            series += below.series
+            without |= below.faults
+            notes += [f"{tree}: {note}" for note in below.notes]
+            if not below.series and not below.faults:
                 without[str(tree)] = [f"{tree}: 0 series of images that the model takes"]
     return series, without, notes
 

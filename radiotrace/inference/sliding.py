@@ -29,12 +29,10 @@ class Labelled:
 
     Attributes:
         label_map: uint8, on the image's own grid.
-        turned: the image on the canonical grid, without other spacing.
         expected_dice_loss: as statistics.uncertainty has it, of the logits on the grid that the network saw.
     """
 
     label_map: sitk.Image
-    turned: Image
     expected_dice_loss: float
 
 
@@ -68,7 +66,7 @@ def label(image: Image, network: Network, recipe: Recipe) -> Labelled:
         logits = logits_of(normalised, network, recipe)
         loss.add(logits)
         label_map = _resampled(logits, seen, image)
-    return Labelled(label_map, turned, loss.value)
+    return Labelled(label_map, loss.value)
 
 
 def logits_of(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> np.ndarray:

@@ -48,7 +48,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Found:
+class Incoming:
     """What a tree has.
 
     Attributes:
@@ -65,9 +65,9 @@ def ready() -> None:
     """In the child, which imports this module, and with it all that reads, to find this."""
 
 
-def found(
+def series_below(
     tree: Path, names: Sequence[str] | None, modality: str | None, child: Child, limits: Limits
-) -> Found:
+) -> Incoming:
     """The series of a tree.
 
     Args:
@@ -100,7 +100,7 @@ def found(
         else:
             series.append(made)
     notes = tuple(f"{count} files passed over: {what}" for what, count in sorted(passed_over.items()))
-    return Found(tuple(series), faults, notes)
+    return Incoming(tuple(series), faults, notes)
 
 
 def _series(case_id: str, tree: Path, members: Sequence[Instance]) -> tuple[Series | None, list[str]]:
