@@ -3,16 +3,21 @@
 Called by the stage export and by verify, and by nothing that trains, so that its parameters are theirs alone.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from radiotrace import records
 from radiotrace.imaging import turning
 from radiotrace.inference import sliding
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.metrics import Decisions
 from radiotrace.records.model import (
     Extremes,
+    Golden,
     Inference,
     IntensityRange,
     LearntFrom,
@@ -20,12 +25,14 @@ from radiotrace.records.model import (
     ReleasedModel,
     Tensor,
 )
-from radiotrace.records.sections.segmentation.export import ExportParams
+from radiotrace.records.sections.segmentation.export import ExportParams, ReleasedLabel
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 
 AXES = ("n", "channel", "z", "y", "x")
-FILE, RECORD = "model.onnx", "model.json"
+FILE, RECORD, CARD = "model.onnx", "model.json", "MODEL_CARD.md"
+# Of labels that nobody gave one: Okabe and Ito's, which people with colour blindness tell apart.
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 INPUT = Tensor("image", "float32", AXES)
 OUTPUT = Tensor("logits", "float32", AXES)
 FLAGGED_BY = "prediction"  # the uncertainty of which one prediction has all that it takes
@@ -53,7 +60,6 @@ STEPS = (
     "s * s)), d the distance from (edge - 1) / 2 in voxels, s = window_sigma * edge; over axes it is the "
     "product, raised to window_weight_min, or to its smallest value where that is larger. Then cut off what "
     "was added.",
-    "offsets: add preprocessing.logit_offsets, where there are any, to the logits, once.",
     "labels: where the spacing was kept, the label of the largest logit, the lowest of equals, with the axes "
     "turned back to those of the image. Else softmax over the labels, each share interpolated linearly onto "
     "the image's grid, beyond the outermost centres the nearest value; then the label of the largest.",
@@ -62,41 +68,121 @@ STEPS = (
     "that the network saw, without temperature. The mean over these labels is the expected Dice loss, 0 "
     "where none is predicted; above review_above the case goes to an expert.",
 )
-INFERENCE = Inference(1, STEPS, 0.0, sliding.OVERLAP, sliding.SIGMA, sliding.WEIGHT_MIN)
+INFERENCE = Inference(2, STEPS, 0.0, sliding.OVERLAP, sliding.SIGMA, sliding.WEIGHT_MIN)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What only the stage itself can say of the folder.
+
+    Attributes:
+        sha256: of the network's file.
+        files: further files of the folder -> their SHA-256.
+    """
+
+    sha256: str
+    files: Mapping[str, str]
+    parity: Parity
+    golden: tuple[Golden, ...]
 
 
 def released(
-    train: TrainingRun,
-    dataset: Dataset,
-    decisions: Decisions,
-    settings: ExportParams,
-    sha256: str,
-    parity: Parity,
+    train: TrainingRun, dataset: Dataset, decisions: Decisions, settings: ExportParams, made: Made
 ) -> ReleasedModel:
-    """The record 'released_model': all but the file's hash and the measured parity follows from the training
-    run, the data set, what was decided on the validation part, and the parameters.
-
-    Args:
-        sha256: of the released file.
-    """
+    """The record 'released_model': all but what was made follows from the training run, the data set, what
+    was decided on the validation part, and the parameters."""
+    offsets = train.preprocessing.logit_offsets
     return picked(
         ReleasedModel,
         train,
         notice="Research software; not for diagnosis.",
+        licence=settings.licence,
+        data_licence=dataset.dataset.licence,
         file=FILE,
-        sha256=sha256,
+        sha256=made.sha256,
+        files=dict(sorted(made.files.items())),
         format="onnx",
         opset=settings.opset,
         modality=dataset.dataset.modality,
+        label_details=label_details(train.labels, settings),
+        preprocessing=replace(train.preprocessing, logit_offsets=None),
+        logit_offsets_in_file=offsets,
         inference=INFERENCE,
         learnt_from=learnt_from(train, dataset),
         temperature=decisions.temperature,
         review_above=decisions.flag_above.get(FLAGGED_BY),
         input=INPUT,
         output=OUTPUT,
-        parity=parity,
+        parity=made.parity,
+        golden=made.golden,
         params=settings,
     )
+
+
+def label_details(labels: Mapping[str, str], settings: ExportParams) -> dict[str, ReleasedLabel]:
+    """Value -> what a label is to others, of all but the background."""
+    details = {}
+    for place, value in enumerate(sorted(set(labels) - {"0"}, key=int)):
+        nobody_said = ReleasedLabel(None, None, COLOURS[place % len(COLOURS)])
+        details[value] = settings.labels.get(labels[value], nobody_said)
+    return details
+
+
+def unknown_labels(labels: Mapping[str, str], settings: ExportParams) -> list[str]:
+    """Names in params.yaml of which the data set has no label, with the way out."""
+    known = {name for value, name in labels.items() if value != "0"}
+    return [
+        f"export.labels: found {name}, which is none of {', '.join(sorted(known))}"
+        for name in sorted(set(settings.labels) - known)
+    ]
+
+
+def golden_cases(dataset: Dataset, case_ids: Sequence[str], number: int) -> list[Case]:
+    """The smallest of some cases."""
+    chosen = [case for case in dataset.cases if case.case_id in set(case_ids)]
+    return sorted(chosen, key=_voxels)[:number]
+
+
+def _voxels(case: Case) -> tuple[int, str]:
+    if case.image.grid is None:
+        raise ValueError(f"{case.case_id}: nothing is predicted of a file that cannot be read")
+    return int(np.prod(case.image.grid.size_voxels)), case.case_id
+
+
+def golden_images(case: Case) -> dict[str, str]:
+    """Where the files of its channels lie in the folder of the model -> their SHA-256."""
+    return {f"golden/{case.case_id}/{Path(file.path).name}": file.sha256 for file in case.images}
+
+
+def golden_label_map(case: Case) -> str:
+    """Where what the file makes of it lies in the folder of the model."""
+    return f"golden/{case.case_id}/label_map.nii.gz"
+
+
+def metadata(model: ReleasedModel) -> dict[str, str]:
+    """What the network's file says of itself, so that neither file is taken with another one of the other
+    kind.
+
+    contract_sha256 is of model.json without its key sha256, which is of the file: JSON with sorted keys,
+    indented by 2, UTF-8, a line break at its end.
+    """
+    said = {
+        "run_id": model.run_id,
+        "contract_sha256": contract_sha256(model.record()),
+        "format_version": str(model.inference.format_version),
+        "notice": model.notice,
+    }
+    return said | ({"licence": model.licence} if model.licence else {})
+
+
+def contract_sha256(record: Mapping) -> str:
+    """As metadata has it.
+
+    Args:
+        record: 'released_model'.
+    """
+    without = {key: value for key, value in record.items() if key != "sha256"}
+    return hashlib.sha256(records.dumps(without).encode()).hexdigest()
 
 
 def learnt_from(train: TrainingRun, dataset: Dataset) -> LearntFrom:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -18,7 +18,7 @@ def export(
     channels: int = 1,
     one_slice: bool = False,
 ) -> bytes:
-    """The network in evaluation mode as ONNX, with free n, z, y, x.
+    """The network in evaluation mode as ONNX, with free n, z, y, x, which are called so.
 
     Two exports of the same weights are the same bytes, wherever the repository lies.
 
@@ -28,11 +28,13 @@ def export(
         one_slice: whether it takes a slice at a time; z is 1 then, and not free.
     """
     edges = [step * number for step, number in zip(multiple_zyx, (2, 3, 4), strict=True)]
-    free = dict.fromkeys((0, 2, 3, 4), torch.export.Dim.DYNAMIC)
+    free: dict = {0: torch.export.Dim("n", min=1)}
+    for axis, name, step in zip((2, 3, 4), "zyx", multiple_zyx, strict=True):
+        free[axis] = step * torch.export.Dim(name, min=1)
     if one_slice:
         edges[0] = 1
         del free[2]
-    example = torch.zeros(1, channels, *edges)
+    example = torch.zeros(2, channels, *edges)  # 1 would be taken for the only number there is
     # about torchvision, which is not here, and about torch's and DynUNet's own internals
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -51,6 +53,29 @@ def export(
     model = cast(torch.onnx.ONNXProgram, program).model_proto  # None only without dynamo
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+class _WithOffsets(torch.nn.Module):
+    def __init__(self, network: torch.nn.Module, offsets: Sequence[float]):
+        super().__init__()
+        self.network = network
+        self.register_buffer("offsets", torch.tensor(offsets).view(1, -1, 1, 1, 1), persistent=False)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.network(image) + self.offsets
+
+
+def with_offsets(network: torch.nn.Module, offsets: Sequence[float] | None) -> torch.nn.Module:
+    """The network, in evaluation mode, that adds the offset of each label to its logits; itself where there
+    are none."""
+    return network.eval() if offsets is None else _WithOffsets(network, offsets).eval()
+
+
+def saying(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """An ONNX file that has these texts about itself, sorted by their names."""
+    model = onnx.load_from_string(content)
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     return model.SerializeToString(deterministic=True)
 
 

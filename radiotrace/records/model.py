@@ -1,11 +1,12 @@
 """The record 'released_model': what goes with the released file, so that it predicts as it was measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.preprocessing import Preprocessing
-from radiotrace.records.sections.segmentation.export import ExportParams
+from radiotrace.records.sections.segmentation.export import ExportParams, ReleasedLabel
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import (
     AboveZero,
@@ -15,6 +16,7 @@ from radiotrace.records.values import (
     CountFrom1,
     Exclusion,
     Labels,
+    LabelValue,
     RelativePath,
     Sha256,
     Share,
@@ -42,14 +44,35 @@ class Parity(Record):
 
     Attributes:
         tolerance: of a difference of logits.
+        worst_case: where a logit differs most.
         voxels_different: of the cases' label maps, which ONNX Runtime labels otherwise than was measured.
+        dice_change_at_most: of the mean over cases and labels, whatever the reference is: twice the Jaccard
+            distance of both label maps.
     """
 
     cases: Annotated[tuple[CaseId, ...], Rule(minItems=1, uniqueItems=True)]
     tolerance: AboveZero
     max_logit_difference: Amount
+    worst_case: CaseId
     voxels_compared: CountFrom1
     voxels_different: Count
+    dice_change_at_most: Amount
+
+
+@dataclass(frozen=True)
+class Golden(Record):
+    """A case of the test part with what the file makes of it, for a trial on another machine.
+
+    Attributes:
+        images: files of its channels, in their order; paths in the folder of the model.
+        voxels: value -> how many, background among them.
+    """
+
+    case_id: CaseId
+    images: Annotated[tuple[RelativePath, ...], Rule(minItems=1)]
+    label_map: RelativePath
+    voxels: Annotated[Mapping[LabelValue, Count], Rule(minProperties=1)]
+    expected_dice_loss: Share
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,7 @@ class Inference(Record):
         window_weight_min: no voxel of a window counts less.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     steps: Annotated[tuple[Text, ...], Rule(minItems=1)]
     padding_value: float
     window_overlap: Annotated[float, Rule(minimum=0, exclusiveMaximum=1)]
@@ -112,34 +135,46 @@ class ReleasedModel(Record):
 
     Attributes:
         sha256: of the file.
+        files: further ones of the folder -> their SHA-256.
         weights_sha256: of the weights that it was made of.
         labels: value -> name.
+        label_details: value -> what a label is to others, background left out.
+        licence: of the folder; null where nobody said. data_licence: of what it learnt from.
         modality: null where the data set has none.
+        logit_offsets_in_file: of each label, which the file has added to the logits that it gives; null where
+            there are none. Nobody adds them again.
         temperature: that logits are divided by where their softmax is to be a chance; null where none was
             fitted. It changes no label.
         review_above: a case whose expected Dice loss is larger goes to an expert; null where there was no
             threshold.
         params: the section export of params.yaml.
+        golden: to try the folder with.
         excluded: cases that people left out before.
     """
 
     run_id: Sha256
     notice: Literal["Research software; not for diagnosis."]
+    licence: Text | None
+    data_licence: Text | None
     file: RelativePath
     sha256: Sha256
+    files: Mapping[RelativePath, Sha256]
     weights_sha256: Sha256
     format: Literal["onnx"]
     opset: Annotated[int, Rule(minimum=18)]
     network: NetworkSpec
     labels: Labels
+    label_details: Annotated[Mapping[LabelValue, ReleasedLabel], Rule(minProperties=1)]
     modality: Text | None
     preprocessing: Preprocessing
     inference: Inference
     learnt_from: LearntFrom
+    logit_offsets_in_file: tuple[float, ...] | None
     temperature: AboveZero | None
     review_above: Amount | None
     input: Tensor
     output: Tensor
     parity: Parity
+    golden: tuple[Golden, ...]
     params: ExportParams
     excluded: tuple[Exclusion, ...]

@@ -6,13 +6,14 @@ Needs neither torch nor images; what needs them is made again at level 4 (checks
 (remade.py, released.py).
 """
 
+import hashlib
 from dataclasses import replace
 
 from radiotrace import records
 from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
-from radiotrace.inference import model_record, recipe
+from radiotrace.inference import model_record, recipe, release_card
 from radiotrace.records import measure_table, typed
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
@@ -78,29 +79,50 @@ def trained(sources: Sources) -> list[str]:
 
 
 def model(sources: Sources) -> list[str]:
-    """The recipe beside the released file: every field but the measured parity follows from training, data
-    set, decisions and parameters."""
+    """The recipe beside the released file, and its card: all but what was measured follows from training,
+    data set, decisions and parameters."""
     from radiotrace.imaging import parts  # here, because it reads images elsewhere
 
     stated, settings = ReleasedModel.of(sources["model"]), ExportParams.of(sources.params("export"))
-    chosen = parts.spread([case["case_id"] for case in sources["cases"]["cases"]], settings.parity_cases)
-    derived = model_record.released(
-        TrainingRun.of(sources.train),
-        Dataset.of(sources["dataset"]),
-        Metrics.of(sources["metrics"]).decisions,
-        settings,
+    dataset, metrics = Dataset.of(sources["dataset"]), Metrics.of(sources["metrics"])
+    tested = [case["case_id"] for case in sources["cases"]["cases"]]
+    chosen = parts.spread(tested, settings.parity_cases or len(tested))
+    smallest = model_record.golden_cases(dataset, chosen, settings.golden_cases)
+    files = {path: sha256 for case in smallest for path, sha256 in model_record.golden_images(case).items()}
+    measured = {case.case_id: case for case in stated.golden}
+    for case in smallest:
+        path = model_record.golden_label_map(case)
+        files[path] = stated.files.get(path, "missing")
+    made = model_record.Made(
         stated.sha256,
+        files,
         replace(stated.parity, cases=tuple(chosen), tolerance=settings.parity_tolerance),
+        tuple(
+            replace(
+                measured[case.case_id],
+                images=tuple(model_record.golden_images(case)),
+                label_map=model_record.golden_label_map(case),
+            )
+            for case in smallest
+            if case.case_id in measured
+        ),
     )
+    derived = model_record.released(
+        TrainingRun.of(sources.train), dataset, metrics.decisions, settings, made
+    )
+    card = release_card.text(derived, metrics).encode()
+    files[model_record.CARD] = hashlib.sha256(card).hexdigest()
+    derived = replace(derived, files=dict(sorted(files.items())))
     faults = differences.compared("model.json", sources["model"], derived.record())
     if not stated.parity.max_logit_difference <= settings.parity_tolerance:
         faults.append(
             f"model.json: the largest difference of a logit is "
             f"{stated.parity.max_logit_difference:g}, beyond its tolerance"
         )
-    file = sources.clone.root / "build/export" / model_record.FILE
-    if file.is_file() and records.sha256(file) != stated.sha256:
-        faults.append(f"model.json: {model_record.FILE} has another SHA-256")
+    for name, sha256 in {model_record.FILE: stated.sha256, **stated.files}.items():
+        file = sources.clone.root / "build/export" / name
+        if file.is_file() and records.sha256(file) != sha256:
+            faults.append(f"model.json: {name} has another SHA-256")
     return faults
 
 

@@ -1,0 +1,127 @@
+"""The card of a released model: what it is, for who has its folder and nothing else."""
+
+from collections.abc import Iterable
+
+from radiotrace.records.metrics import MeasureRow, Metrics, Summary
+from radiotrace.records.model import ReleasedModel
+
+ALL = "mean_of_labels"
+
+
+def text(model: ReleasedModel, metrics: Metrics) -> str:
+    """Markdown. The evidence has a longer card, with the design of the study; each number is of a record.
+
+    Args:
+        metrics: of the evaluation of this very run.
+    """
+    parts = [
+        f"# Model {model.run_id[:12]}",
+        f"{model.notice}",
+        "## What it does",
+        _labels(model),
+        "## What it takes",
+        _takes(model),
+        "## How good it is",
+        f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of {metrics.n_subjects} "
+        "subjects. Mean, 95 % interval over subjects.",
+        _measures(model, metrics),
+        _review(model),
+        "## What it has learnt from",
+        _learnt(model),
+        "## What this folder is",
+        _folder(model),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _labels(model: ReleasedModel) -> str:
+    rows = []
+    for value, detail in model.label_details.items():
+        codes = [code for code in (detail.code, detail.modifier) if code]
+        said = ", ".join(f"{code.meaning} ({code.scheme} {code.value})" for code in codes) or "no code"
+        rows.append([value, model.labels[value], said, detail.colour])
+    return "It labels each voxel of an image.\n\n" + _table(["value", "label", "code", "colour"], rows)
+
+
+def _takes(model: ReleasedModel) -> str:
+    learnt, steps = model.learnt_from, model.preprocessing
+    channels = [f"{channel.name} ({channel.modality})" for channel in steps.channels or ()]
+    ranges = [
+        ["spacing, mm", *_along(learnt.spacing_mm.low, learnt.spacing_mm.high)],
+        ["size, mm", *_along(learnt.size_mm.low, learnt.size_mm.high)],
+    ]
+    return (
+        f"{', '.join(channels) or model.modality or 'Images of a modality that nobody named'}. It has learnt "
+        f"from these, along the axes of {steps.orientation}; an image far beyond is refused:\n\n"
+        + _table(["", "x", "y", "z"], ranges)
+    )
+
+
+def _along(low: Iterable[float], high: Iterable[float]) -> list[str]:
+    return [
+        f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}"
+        for least, most in zip(low, high, strict=True)
+    ]
+
+
+def _measures(model: ReleasedModel, metrics: Metrics) -> str:
+    rows = [row for row in metrics.measures if row.headline]
+    names = [model.labels[value] for value in model.label_details]
+    if len(names) > 1:
+        names.append(ALL)
+    table = [
+        [f"{row.title}, {row.unit}" if row.unit else row.title]
+        + [_summary(metrics.of_measure[row.name][name], row) for name in names]
+        for row in rows
+    ]
+    return _table(["", *("mean of labels" if name == ALL else name for name in names)], table)
+
+
+def _summary(found: Summary, row: MeasureRow) -> str:
+    if found.mean is None:
+        return "-"
+    said = f"{found.mean:.{row.digits}f}"
+    if found.ci95_low is None or found.ci95_high is None:
+        return f"{said} (no interval)"
+    return f"{said} ({found.ci95_low:.{row.digits}f} to {found.ci95_high:.{row.digits}f})"
+
+
+def _review(model: ReleasedModel) -> str:
+    if model.review_above is None:
+        return "No threshold was set above which a prediction goes to an expert."
+    return (
+        f"A prediction whose expected Dice loss is above {model.review_above:.4f} is marked for an expert; the "
+        "threshold was set on the validation part."
+    )
+
+
+def _learnt(model: ReleasedModel) -> str:
+    learnt = model.learnt_from
+    left_out = f" {len(model.excluded)} cases were left out by people." if model.excluded else ""
+    return (
+        f"{learnt.cases} cases of {learnt.subjects} subjects (train and validation parts) of the data set "
+        f"with the root SHA-256 `{learnt.data_root_sha256}`, licence: "
+        f"{model.data_licence or 'nobody said'}.{left_out}"
+    )
+
+
+def _folder(model: ReleasedModel) -> str:
+    golden = ", ".join(case.case_id for case in model.golden)
+    tried = (
+        f"`golden/` has {golden}, of the test part, with what the file made of them: `python -m radiotrace "
+        "predict FOLDER --self-test` tries whether it does so here."
+        if golden
+        else "It has no case to try it with."
+    )
+    return (
+        f"Licence: {model.licence or 'nobody said'}. `{model.file}` takes float32 of the axes "
+        f"{', '.join(model.input.axes)} and gives logits; `model.json` says every step before and after, and "
+        f"the SHA-256 of each file. {tried} Against torch, {len(model.parity.cases)} test cases: logits differ "
+        f"by {model.parity.max_logit_difference:.2g} at most, {model.parity.voxels_different} of "
+        f"{model.parity.voxels_compared} voxels are labelled otherwise."
+    )
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
