@@ -38,7 +38,7 @@ TINY = {
         "threads": 1,
     },
     "explain": {"level": 1, "repetitions": 1, "threads": 1},
-    "export": {"parity_cases": 2, "threads": 1},
+    "export": {"labels": {}, "golden_cases": 1, "parity_cases": 2, "threads": 1},
 }
 
 

@@ -10,6 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from radiotrace import records
+from radiotrace.inference import model_record
 from tests.projects import ROOT
 
 EXAMPLE = ROOT / "tests/schema_cases/released_model/valid/hippocampus.json"
@@ -47,9 +48,7 @@ def write(folder: Path, channels: int = 1, **changes) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = network(channels)
-    (folder / "model.onnx").write_bytes(content)
     record = json.loads(EXAMPLE.read_text("utf-8"))
-    record["sha256"] = hashlib.sha256(content).hexdigest()
     record["learnt_from"] |= {"size_mm": SIZE_MM, "spacing_mm": SPACING_MM}
     record["params"]["threads"] = 1
     for key, value in changes.items():
@@ -59,5 +58,26 @@ def write(folder: Path, channels: int = 1, **changes) -> Path:
         for key, value in record["preprocessing"].items()
         if value is not None or key == "spacing_mm"
     }
-    records.write(folder / "model.json", record, "released_model")
+    seal(folder, record, content)
     return folder
+
+
+def seal(folder: Path, record: dict, content: bytes | None = None) -> None:
+    """Writes both files so that each is of the other.
+
+    Args:
+        content: of the network; that of the folder where it is None.
+    """
+    model = onnx.load_from_string(content or (folder / "model.onnx").read_bytes())
+    said = {
+        "run_id": record["run_id"],
+        "contract_sha256": model_record.contract_sha256(record),
+        "format_version": "2",
+        "notice": record["notice"],
+    }
+    licence = {"licence": record["licence"]} if record["licence"] else {}
+    onnx.helper.set_model_props(model, said | licence)
+    sealed = model.SerializeToString(deterministic=True)
+    (folder / "model.onnx").write_bytes(sealed)
+    record["sha256"] = hashlib.sha256(sealed).hexdigest()
+    records.write(folder / "model.json", record, "released_model")

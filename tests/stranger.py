@@ -31,8 +31,6 @@ def predicted(folder, *paths):
         [normalised(sitk.GetArrayFromImage(volume), how) for volume, how in zip(seen, channels, strict=True)]
     )
     logits = averaged(image, session, record, steps, how)
-    if steps.get("logit_offsets"):
-        logits += np.array(steps["logit_offsets"], np.float32).reshape(-1, 1, 1, 1)
     if steps["spacing_mm"] is None:
         label_map = sitk.GetImageFromArray(logits.argmax(0).astype(np.uint8))
         label_map.CopyInformation(turned[0])

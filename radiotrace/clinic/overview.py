@@ -4,12 +4,12 @@ The same picture stands on the page of a batch, beside a result, and as a DICOM 
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as Picture
-from PIL import ImageDraw, ImageFont
+from PIL import ImageColor, ImageDraw, ImageFont
 
 from radiotrace.drawing.slices import PLANES, Plane
 from radiotrace.imaging import turning, volumes
@@ -18,26 +18,21 @@ from radiotrace.imaging.image import Image, on
 PANEL = 300  # pixels, of the longest edge of any plane
 MARGIN, LINE, FONT = 8, 19, 14
 GROUND, INK, WARNING = (18, 18, 20), (235, 235, 235), (255, 196, 84)
-# Okabe and Ito 2008: told apart by colour-blind readers
-COLOURS = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (204, 121, 167),
-    (213, 94, 0),
-    (0, 114, 178),
-)
 ROWS = 12  # labels in the legend; of more, the rest is counted
 
 
 @dataclass(frozen=True)
 class Row:
-    """A label in the legend."""
+    """A label in the legend.
+
+    Attributes:
+        colour: "#rrggbb".
+    """
 
     value: int
     name: str
     volume_mm3: float
+    colour: str
 
 
 def picture(image: Image, labels_zyx: np.ndarray, rows: Sequence[Row], lines: Sequence[str]) -> np.ndarray:
@@ -57,8 +52,9 @@ def picture(image: Image, labels_zyx: np.ndarray, rows: Sequence[Row], lines: Se
     grey = np.round(np.clip((first - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
     spacing_zyx = shown.grid.spacing_mm[::-1]
     scale = PANEL / max(n * edge for n, edge in zip(grey.shape, spacing_zyx, strict=True))
+    colours = {row.value: ImageColor.getrgb(row.colour) for row in rows}
     panels = [
-        _panel(grey, labels, axis, plane, [edge * scale for edge in spacing_zyx])
+        _panel(grey, labels, colours, axis, plane, [edge * scale for edge in spacing_zyx])
         for axis, plane in enumerate(PLANES)
     ]
     return np.asarray(_laid_out(panels, rows, lines))
@@ -72,11 +68,17 @@ def png(picture_rgb: np.ndarray) -> bytes:
 
 
 def _panel(
-    grey: np.ndarray, labels: np.ndarray, axis: int, plane: Plane, edges: Sequence[float]
+    grey: np.ndarray,
+    labels: np.ndarray,
+    colours: Mapping[int, tuple[int, ...]],
+    axis: int,
+    plane: Plane,
+    edges: Sequence[float],
 ) -> Picture.Image:
     """A plane with outlines, and letters of the sides of the body.
 
     Args:
+        colours: of each label.
         edges: of a voxel along z, y, x, in pixels.
     """
     across = [dimension for dimension in range(3) if dimension != axis]
@@ -89,7 +91,7 @@ def _panel(
     shown = np.repeat(cut[rows][:, columns, None], 3, axis=2)
     enlarged = of_labels[rows][:, columns]
     for value in np.unique(enlarged[enlarged > 0]):
-        shown[_border(enlarged == value)] = colour(int(value))
+        shown[_border(enlarged == value)] = colours[int(value)]
     panel = Picture.fromarray(shown)
     draw, font = ImageDraw.Draw(panel), ImageFont.load_default(FONT)
     middle = (size[1] / 2, size[0] / 2)
@@ -114,11 +116,6 @@ def _border(mask: np.ndarray) -> np.ndarray:
     return mask & ~inner
 
 
-def colour(value: int) -> tuple[int, int, int]:
-    """Of a label."""
-    return COLOURS[(value - 1) % len(COLOURS)]
-
-
 def _laid_out(panels: Sequence[Picture.Image], rows: Sequence[Row], lines: Sequence[str]) -> Picture.Image:
     """Planes side by side, under them the legend and further lines."""
     font = ImageFont.load_default(FONT)
@@ -135,7 +132,7 @@ def _laid_out(panels: Sequence[Picture.Image], rows: Sequence[Row], lines: Seque
         left += panel.width + MARGIN
     draw = ImageDraw.Draw(whole)
     for row in listed:
-        draw.rectangle((MARGIN, top + 3, MARGIN + 12, top + 15), fill=colour(row.value))
+        draw.rectangle((MARGIN, top + 3, MARGIN + 12, top + 15), fill=row.colour)
         draw.text((MARGIN + 20, top), f"{row.name}: {row.volume_mm3:.0f} cubic mm", fill=INK, font=font)
         top += LINE
     for text in (*more, *wrapped):

@@ -24,6 +24,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
 from radiotrace.imaging.dicom.incoming import Series
+from radiotrace.records.sections.segmentation.export import LabelCode, ReleasedLabel
 
 NAME, MAKER = "Radiotrace", "Radiotrace"
 # what a label is of which nobody has said a code: SNOMED CT has anatomy and its changes below it
@@ -68,6 +69,12 @@ class Segment:
     value: int
     name: str
     volume_mm3: float
+    detail: ReleasedLabel
+
+    @property
+    def type_code(self) -> Code:
+        """Of the structure; where nobody said, of any."""
+        return BODY_STRUCTURE if self.detail.code is None else _code(self.detail.code)
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,8 @@ def _segmentation(order: Order, sources: Sequence[Dataset]) -> Dataset:
             segment_number=segment.number,
             segment_label=segment.name[:64],
             segmented_property_category=codes.SCT.AnatomicalStructure,
-            segmented_property_type=BODY_STRUCTURE,
+            segmented_property_type=segment.type_code,
+            display_color=hd.color.CIELabColor.from_string(segment.detail.colour),
             algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=algorithm,
             tracking_uid=_tracking(order, segment),
@@ -186,6 +194,11 @@ def _segmentation(order: Order, sources: Sequence[Dataset]) -> Dataset:
         )
         for segment in order.segments
     ]
+    for segment, description in zip(order.segments, described, strict=True):
+        if segment.detail.modifier is not None:
+            of_type = description.SegmentedPropertyTypeCodeSequence[0]
+            modifier = sr.CodedConcept.from_code(_code(segment.detail.modifier))
+            of_type.SegmentedPropertyTypeModifierCodeSequence = [modifier]
     return hd.seg.Segmentation(
         source_images=list(sources),
         pixel_array=_frames(order, sources),
@@ -198,6 +211,10 @@ def _segmentation(order: Order, sources: Sequence[Dataset]) -> Dataset:
         software_versions=order.version,
         device_serial_number=order.model_sha256[:16],
     )
+
+
+def _code(label: LabelCode) -> Code:
+    return Code(label.value, label.scheme, label.meaning)
 
 
 def _frames(order: Order, sources: Sequence[Dataset]) -> np.ndarray:
@@ -237,7 +254,7 @@ def _report(order: Order, sources: Sequence[Dataset], segmentation: Dataset) -> 
                 source_series=sr.SourceSeriesForSegmentation(sources[0].SeriesInstanceUID),
             ),
             finding_category=codes.SCT.AnatomicalStructure,
-            finding_type=BODY_STRUCTURE,
+            finding_type=segment.type_code,
             algorithm_id=sr.AlgorithmIdentification(name=NAME, version=order.version),
             measurements=[
                 sr.Measurement(

@@ -334,12 +334,15 @@ def adapted(source: Path, target: Path, change, draft: Draft) -> None:
 
 
 def of_params(content: dict, draft: Draft) -> None:
-    """No case is left out yet, no fold is held out, pictures go through the network a slice at a time, and
-    each part has subjects where there are few."""
+    """No case is left out yet, no fold is held out, pictures go through the network a slice at a time, each
+    part has subjects where there are few, and nothing is said of labels and licence, or leaves the house,
+    that a person has not said."""
     if draft.picture_voxels is not None:
         for key in sorted(PICTURE_EDGES_MAX.keys() & content["train"].keys()):  # of a task that cuts patches
             edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
             content["train"][key][:] = [*edges, 1]
+    if "golden_cases" in content.get("export", {}):  # of a task that has them
+        content["export"].update(labels={}, licence=None, golden_cases=0)
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None

@@ -73,15 +73,27 @@ def predict(args) -> int:
     # here, because the other commands need neither images nor numpy
     from radiotrace.commands.monitor import declared_channels
     from radiotrace.imaging import channels
-    from radiotrace.inference import released_model
+    from radiotrace.inference import released_model, self_test
 
     _check_environment("imaging", "inference")
     model = released_model.opened(Path(args.model))
+    if args.self_test:
+        return self_test.tried(model)
     expected = model.recipe.channels
     if args.channels is None and len(expected) == 1:
         declared = [channels.named(expected[0].name)]
     else:
         declared = declared_channels(args.channels, expected)
+    if not args.inputs or args.out is None:
+        raise StageError(
+            "nothing was predicted",
+            [
+                said
+                for said, missing in (("INPUT: none", not args.inputs), ("--out: none", args.out is None))
+                if missing
+            ],
+            "Name images and a folder for what is made of them; or try the model with --self-test.",
+        )
     out = Path(args.out)
     faults = [f"--out: {out} is a file"] if out.exists() and not out.is_dir() else []
     faults += [
@@ -333,7 +345,7 @@ def _write(
     _clear(folder)
     if faults and not job.is_forced:
         return Outcome(case_id, (*(f"{case_id}: {fault}" for fault in faults), FORCE))
-    network = released_model.network(job.model.folder, model.file, model.sha256, model.params.threads)
+    network = released_model.network(job.model)
     made = sliding.label(image, network, job.model.recipe)
     labels_zyx = volumes.array_zyx(made.label_map)
     voxel_mm3 = float(np.prod(image.grid.spacing_mm))
@@ -348,7 +360,12 @@ def _write(
     picture = overview.picture(
         image,
         labels_zyx,
-        [overview.Row(label.value, label.name, label.volume_mm3) for label in labels],
+        [
+            overview.Row(
+                label.value, label.name, label.volume_mm3, model.label_details[str(label.value)].colour
+            )
+            for label in labels
+        ],
         _lines(case_id, job, review, contract),
     )
     volumes.write(made.label_map, folder / LABEL_MAP)
@@ -406,7 +423,13 @@ def _dicom(series: "Series", labels: Sequence[PredictedLabel], labels_zyx, pictu
     order = results.Order(
         series=series,
         segments=tuple(
-            results.Segment(number, label.value, label.name, label.volume_mm3)
+            results.Segment(
+                number,
+                label.value,
+                label.name,
+                label.volume_mm3,
+                job.model.record.label_details[str(label.value)],
+            )
             for number, label in enumerate(labels, 1)
         ),
         labels_zyx=labels_zyx,
@@ -458,12 +481,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs",
         metavar="INPUT",
-        nargs="+",
+        nargs="*",
         help="images (.nii.gz, .nii, .nrrd, .mha), DICOM files, folders of either, or a .zip of them; "
         "CASE_0000, CASE_0001, … where the model takes several channels",
     )
+    parser.add_argument("--out", metavar="FOLDER", help="a folder for each case, and index.html")
     parser.add_argument(
-        "--out", required=True, metavar="FOLDER", help="a folder for each case, and index.html"
+        "--self-test",
+        action="store_true",
+        help="predict nothing, but try whether the model labels the cases that came with it as it did before",
     )
     parser.add_argument(
         "--modality", metavar="NAME", help="what the images are, such as MRI; DICOM says it itself"

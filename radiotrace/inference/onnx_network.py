@@ -1,5 +1,6 @@
 """ONNX Runtime as the network of sliding.py. Needs no torch."""
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,15 +13,17 @@ from radiotrace.inference.sliding import Network
 ERROR = 3  # onnxruntime's severity: warnings are about how it optimises
 
 
-def of(content: bytes | str | Path, threads: int) -> Network:
+def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | None = None) -> Network:
     """The network of an ONNX file, on the processor.
 
     Args:
         content: of the file, or its path.
         threads: that one pass keeps busy.
+        metadata: what it must say of itself; None takes any.
 
     Raises:
-        StageError: ONNX Runtime does not load it; of the network, does not run it.
+        StageError: ONNX Runtime does not load it, or it says something else of itself; of the network, ONNX
+            Runtime does not run it.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -28,6 +31,17 @@ def of(content: bytes | str | Path, threads: int) -> Network:
     given = content if isinstance(content, bytes) else str(content)
     with _told("load"):
         session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+    said = session.get_modelmeta().custom_metadata_map
+    if metadata is not None and said != metadata:
+        raise StageError(
+            "the network is not of this model.json",
+            [
+                f"{key}: the network says {said.get(key, 'nothing')}, model.json {metadata.get(key, 'nothing')}"
+                for key in sorted(said.keys() | metadata.keys())
+                if said.get(key) != metadata.get(key)
+            ],
+            "Take the folder anew: one of both files was changed, or is of another release.",
+        )
     name = session.get_inputs()[0].name
 
     def network(patch: np.ndarray) -> np.ndarray:

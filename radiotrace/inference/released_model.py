@@ -76,16 +76,23 @@ def _content(folder: Path, file: str, sha256: str) -> bytes:
     return content
 
 
-@lru_cache(maxsize=1)  # for all cases of a process
-def network(folder: Path, file: str, sha256: str, threads: int) -> Network:
+def network(model: Released) -> Network:
     """The network of a model, in the process that predicts.
 
     Raises:
-        StageError: its file is missing, was changed, or is none that ONNX Runtime loads.
+        StageError: its file is missing, was changed, is of another model.json, or is none that ONNX Runtime
+            loads.
     """
+    record = model.record
+    metadata = tuple(model_record.metadata(record).items())
+    return _network(model.folder, record.file, record.sha256, metadata, record.params.threads)
+
+
+@lru_cache(maxsize=1)  # for all cases of a process
+def _network(folder: Path, file: str, sha256: str, metadata: tuple, threads: int) -> Network:
     from radiotrace.inference import onnx_network  # here, because a look at a model needs no runtime
 
-    return onnx_network.of(_content(folder, file, sha256), threads)
+    return onnx_network.of(_content(folder, file, sha256), threads, dict(metadata))
 
 
 def misfits(image: Image, modality: str | None, model: ReleasedModel) -> tuple[list[str], list[str]]:

@@ -2,12 +2,13 @@
 measured.
 
 ONNX Runtime runs build/export/model.onnx with nothing but model.json: its labels, grid, normalisation,
-windows and offsets.
+and windows.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from radiotrace import records
@@ -40,7 +41,7 @@ def check(clone: Clone) -> Check:
     )
     cases = records.read(root / "metrics/cases.json", "cases")["cases"]
     content = (root / "build/export" / model_record.FILE).read_bytes()
-    result = Check(5, WHAT, interface(content))
+    result = Check(5, WHAT, interface(content, model_record.metadata(model)))
     if model.labels != split["labels"]:
         result.faults.append(
             f"model.json: labels are {json.dumps(model.labels)}, those of the cases are "
@@ -76,9 +77,9 @@ def unlike(case_id: str, stored_zyx: np.ndarray, made_zyx: np.ndarray) -> list[s
     return [f"{case_id}: the released file labels {different} of {stored_zyx.size} voxels otherwise"]
 
 
-def interface(content: bytes) -> list[str]:
-    """Where inputs and outputs of the file are not those that the recipe names, or the file stands on
-    others beside it."""
+def interface(content: bytes, metadata: Mapping[str, str]) -> list[str]:
+    """Where inputs and outputs of the file are not those that the recipe names, it says something else of
+    itself, or stands on others beside it."""
     import onnx
 
     model = onnx.load_from_string(content)
@@ -91,6 +92,13 @@ def interface(content: bytes) -> list[str]:
         f"{model_record.FILE}: {kind}s are {', '.join(found[kind])}, expected {', '.join(expected[kind])}"
         for kind in found
         if found[kind] != expected[kind]
+    ]
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    faults += [
+        f"{model_record.FILE}: {key} is {said.get(key, 'not there')}, model.json says "
+        f"{metadata.get(key, 'nothing')}"
+        for key in sorted(said.keys() | metadata.keys())
+        if said.get(key) != metadata.get(key)
     ]
     outside = [
         tensor.name for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL

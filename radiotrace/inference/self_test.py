@@ -1,0 +1,82 @@
+"""Self-test: whether a released model does on this machine what it did where it was made."""
+
+import numpy as np
+
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.imaging import new_images, volumes
+from radiotrace.inference import released_model, sliding
+from radiotrace.inference.released_model import WAY_OUT, Released
+from radiotrace.records.model import Golden
+
+# Of all voxels of a case: runtimes differ in the last digits of logits, which decides ties at a border.
+TIES = 1e-4
+LOSS_TOLERANCE = 1e-3
+
+
+def tried(model: Released) -> int:
+    """Labels the cases of the folder and says what came of each.
+
+    Returns:
+        0.
+
+    Raises:
+        StageError: a file of the folder is missing or was changed, a case is labelled otherwise, or there is
+            no case.
+    """
+    faults = changed(model)
+    if faults:
+        raise StageError("the folder is not as it was released", faults, WAY_OUT)
+    if not model.record.golden:
+        raise StageError(
+            "the model has no case to try it with",
+            way_out="Its makers left them out (export.golden_cases in params.yaml).",
+        )
+    for golden in model.record.golden:
+        said, wrong = _tried(golden, model)
+        print(f"{golden.case_id}: {said}")
+        faults += [f"{golden.case_id}: {fault}" for fault in wrong]
+    if faults:
+        raise StageError(
+            "the model does not do here what it did where it was made",
+            faults,
+            "Compare the versions of onnxruntime and numpy with requirements/; do not use it here.",
+        )
+    return 0
+
+
+def changed(model: Released) -> list[str]:
+    """Files of the folder that are missing, or are not those of its record."""
+    faults = []
+    for name, sha256 in model.record.files.items():
+        path = model.folder / name
+        if not path.is_file():
+            faults.append(f"{name}: missing")
+        elif (found := records.sha256(path)) != sha256:
+            faults.append(f"{name}: SHA-256 found {found}, expected {sha256}")
+    return faults
+
+
+def _tried(golden: Golden, model: Released) -> tuple[str, list[str]]:
+    """What came of a case, in a sentence; and faults."""
+    case = new_images.NewCase(golden.case_id, tuple(model.folder / path for path in golden.images))
+    try:
+        image = new_images.read(case, model.recipe.channels).image
+    except new_images.Unfit as unfit:
+        return "not read", list(unfit.findings)
+    made = sliding.label(image, released_model.network(model), model.recipe)
+    expected_zyx = volumes.array_zyx(volumes.read(model.folder / golden.label_map))
+    made_zyx = volumes.array_zyx(made.label_map)
+    if made_zyx.shape != expected_zyx.shape:
+        return "another grid", [f"label map of {made_zyx.shape}, expected {expected_zyx.shape} (z y x)"]
+    different, voxels = int(np.sum(made_zyx != expected_zyx)), made_zyx.size
+    loss = made.expected_dice_loss
+    faults = []
+    if different > TIES * voxels:
+        faults.append(f"{different} of {voxels} voxels labelled otherwise, at most {TIES:g} of them")
+    if abs(loss - golden.expected_dice_loss) > LOSS_TOLERANCE:
+        faults.append(f"expected Dice loss {loss:.6f}, it was {golden.expected_dice_loss:.6f}")
+    return (
+        f"{different} of {voxels} voxels labelled otherwise, expected Dice loss {loss:.6f}, it was "
+        f"{golden.expected_dice_loss:.6f}"
+    ), faults
