@@ -49,6 +49,7 @@ def write(folder: Path, channels: int = 1, **changes) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     content = network(channels)
     record = json.loads(EXAMPLE.read_text("utf-8"))
+    record["golden"], record["files"] = [], {}
     record["learnt_from"] |= {"size_mm": SIZE_MM, "spacing_mm": SPACING_MM}
     record["params"]["threads"] = 1
     for key, value in changes.items():

@@ -154,6 +154,7 @@ LARGE = {"size_mm": {"low": [100.0, 100.0, 100.0], "high": [200.0, 200.0, 200.0]
 COARSE = {"spacing_mm": {"low": [5.0, 5.0, 5.0], "high": [6.0, 6.0, 6.0]}}
 
 
+@pytest.mark.requirement("SRS-PRED-2")
 @pytest.mark.parametrize(
     ("learnt_from", "said"),
     [
@@ -192,6 +193,7 @@ def test_an_earlier_result_goes_where_the_image_that_took_its_place_is_refused(r
     assert list((run.folder / "out/a").iterdir()) == []
 
 
+@pytest.mark.requirement("SRS-PRED-2")
 def test_another_modality_than_the_models_is_refused(run):
     write(run.folder / "new", "a.nii.gz")
     status, _, err = run("new", "--modality", "CT")
@@ -199,6 +201,7 @@ def test_another_modality_than_the_models_is_refused(run):
     assert "a: modality: found CT, expected MRI" in err
 
 
+@pytest.mark.requirement("SRS-PRED-2")
 @pytest.mark.parametrize(
     ("low", "high", "is_fit"), [(-50.0, 150.0, True), (500.0, 600.0, False), (-400.0, -300.0, False)]
 )
@@ -269,6 +272,7 @@ def test_a_folder_without_images_says_so(run):
     assert run("new")[2].splitlines()[1] == "  new: 0 images"
 
 
+@pytest.mark.requirement("SRS-PRED-1")
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -295,6 +299,103 @@ def flip(path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+@pytest.mark.requirement("SRS-PRED-1")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": {"0": "background", "1": "posterior", "2": "anterior"}},
+        {"review_above": 0.9},
+        {"run_id": "d" * 64},
+        {"licence": None},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_record_that_is_not_of_its_network_is_refused(run, tmp_path, change):
+    other = released.write(tmp_path / "other")
+    record = json.loads((other / "model.json").read_text("utf-8"))
+    records.write(other / "model.json", record | change, "released_model")
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", of=other)
+    assert status == 1
+    assert "the network is not of this model.json" in err
+    assert "contract_sha256: the network says " in err
+    assert not (run.folder / "out/a/result.json").exists()
+
+
+@pytest.fixture
+def tried(tmp_path, capsys):
+    """A model with a case to try it with, and the command: folder -> (exit status, stdout, stderr)."""
+    folder = released.write(tmp_path / "tried")
+    path = folder / "golden/p/p.nii.gz"
+    write(path.parent, path.name)
+    expected = stranger.predicted(folder, path)
+    sitk.WriteImage(expected, str(path.parent / "label_map.nii.gz"))
+    counts = np.bincount(volumes.array_zyx(expected).ravel())
+    main(["predict", str(folder), str(path), "--out", str(tmp_path / "out")])
+    loss = json.loads((tmp_path / "out/p/result.json").read_text("utf-8"))["review"]["expected_dice_loss"]
+    record = json.loads((folder / "model.json").read_text("utf-8"))
+    files = ["golden/p/p.nii.gz", "golden/p/label_map.nii.gz"]
+    record["files"] = {name: records.sha256(folder / name) for name in files}
+    record["golden"] = [
+        {
+            "case_id": "p",
+            "images": files[:1],
+            "label_map": files[1],
+            "voxels": {str(value): int(count) for value, count in enumerate(counts)},
+            "expected_dice_loss": loss,
+        }
+    ]
+    released.seal(folder, record)
+    capsys.readouterr()
+
+    def command():
+        return main(["predict", str(folder), "--self-test"]), *capsys.readouterr()
+
+    command.folder, command.record = folder, record
+    return command
+
+
+def test_a_model_is_tried_with_its_own_cases(tried):
+    status, out, err = tried()
+    assert (status, err) == (0, "")
+    assert out.startswith("p: ")
+    assert " voxels labelled otherwise, expected Dice loss 0." in out
+
+
+@pytest.mark.requirement("SRS-PRED-1")
+def test_a_network_that_does_otherwise_than_where_it_was_made_is_found(tried):
+    released.seal(tried.folder, tried.record, released.network(seed=1))
+    status, out, err = tried()
+    assert status == 1
+    assert out.startswith("p: ")
+    assert "the model does not do here what it did where it was made" in err
+    assert " voxels labelled otherwise, at most 0.0001 of them" in err
+    assert "expected Dice loss" in err
+
+
+def test_a_case_of_the_folder_that_was_changed_or_is_gone_is_found(tried):
+    (tried.folder / "golden/p/label_map.nii.gz").unlink()
+    flip(tried.folder / "golden/p/p.nii.gz")
+    status, out, err = tried()
+    assert (status, out) == (1, "")
+    assert "  golden/p/label_map.nii.gz: missing\n" in err
+    assert "  golden/p/p.nii.gz: SHA-256 found " in err
+
+
+def test_a_model_without_a_case_cannot_be_tried_and_says_so(model, capsys):
+    record = json.loads((model / "model.json").read_text("utf-8"))
+    assert record["golden"] == []
+    assert main(["predict", str(model), "--self-test"]) == 1
+    assert "the model has no case to try it with" in capsys.readouterr().err
+
+
+def test_without_images_or_a_folder_for_them_nothing_is_predicted(model, capsys):
+    assert main(["predict", str(model)]) == 1
+    err = capsys.readouterr().err
+    assert "  INPUT: none\n" in err
+    assert "  --out: none\n" in err
 
 
 def test_a_file_that_onnx_runtime_does_not_load_is_said(run, tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -221,6 +222,28 @@ def test_a_series_that_lacks_what_the_standard_asks_for_gets_it_and_it_is_record
         assert checked(run.folder / "out" / name / f"{kind}.dcm") == [], kind
 
 
+def test_a_segment_has_the_code_and_the_colour_of_its_label(run, model):
+    dicoms.write(run.folder / "new", dicoms.slices(noisy(), modality="MR"))
+    run("new")
+    [name] = results(run)
+    details = json.loads((model / "model.json").read_text("utf-8"))["label_details"]
+    segments = pydicom.dcmread(run.folder / "out" / name / "segmentation.dcm").SegmentSequence
+    said = details["1"]
+    [of_type] = segments[0].SegmentedPropertyTypeCodeSequence
+    assert (of_type.CodingSchemeDesignator, of_type.CodeValue) == ("SCT", said["code"]["value"])
+    [modifier] = of_type.SegmentedPropertyTypeModifierCodeSequence
+    assert (modifier.CodeValue, modifier.CodeMeaning) == (said["modifier"]["value"], "Anterior")
+    [of_type] = segments[1].SegmentedPropertyTypeCodeSequence
+    assert (of_type.CodeMeaning, "SegmentedPropertyTypeModifierCodeSequence" in of_type) == (
+        "Body structure",
+        False,
+    )
+    for segment, value in zip(segments, ("1", "2"), strict=True):
+        shown = highdicom.color.CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue).to_rgb()
+        wanted = [int(details[value]["colour"][place : place + 2], 16) for place in (1, 3, 5)]
+        assert shown == pytest.approx(wanted, abs=2)
+
+
 def test_the_report_has_the_volume_of_each_label(run):
     dicoms.write(run.folder / "new", dicoms.slices(noisy(), modality="MR"))
     run("new")
@@ -242,6 +265,10 @@ def test_the_report_has_the_volume_of_each_label(run):
         group["TrackingIdentifier"]: float(group["measurementItems"][0]["value"])
         for group in read["Measurements"]
     }
+    findings = {
+        group["TrackingIdentifier"]: group["Finding"]["CodeMeaning"] for group in read["Measurements"]
+    }
+    assert findings == {"anterior": "Hippocampus", "posterior": "Body structure"}
     assert volumes_mm3 == {row["name"]: pytest.approx(row["volume_mm3"], rel=1e-6) for row in found["labels"]}
     segmentation = pydicom.dcmread(out / "segmentation.dcm")
     assert {group["segmentationSOPInstanceUID"] for group in read["Measurements"]} == {

@@ -108,7 +108,9 @@ def main(args):
         smallest = model_record.golden_cases(dataset, chosen, settings.golden_cases)
         made_of = {case.case_id: case for case in compared}
         golden = tuple(write_golden(out, case, made_of[case.case_id], Path(args.data)) for case in smallest)
-        files = {path: records.sha256(out / path) for case in golden for path in (*case.images, case.label_map)}
+        files = {
+            path: records.sha256(out / path) for case in golden for path in (*case.images, case.label_map)
+        }
         unsigned = model_record.Made("0" * 64, files, parity, golden)
         card = release_card.text(
             model_record.released(train, dataset, metrics.decisions, settings, unsigned), metrics

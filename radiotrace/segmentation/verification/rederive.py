@@ -107,9 +107,7 @@ def model(sources: Sources) -> list[str]:
             if case.case_id in measured
         ),
     )
-    derived = model_record.released(
-        TrainingRun.of(sources.train), dataset, metrics.decisions, settings, made
-    )
+    derived = model_record.released(TrainingRun.of(sources.train), dataset, metrics.decisions, settings, made)
     card = release_card.text(derived, metrics).encode()
     files[model_record.CARD] = hashlib.sha256(card).hexdigest()
     derived = replace(derived, files=dict(sorted(files.items())))
