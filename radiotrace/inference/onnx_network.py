@@ -36,7 +36,8 @@ def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | 
         raise StageError(
             "the network is not of this model.json",
             [
-                f"{key}: the network says {said.get(key, 'nothing')}, model.json {metadata.get(key, 'nothing')}"
+                f"{key}: the network says {said.get(key, 'nothing')}, the record "
+                f"{metadata.get(key, 'nothing')}"
                 for key in sorted(said.keys() | metadata.keys())
                 if said.get(key) != metadata.get(key)
             ],

@@ -22,8 +22,8 @@ def text(model: ReleasedModel, metrics: Metrics) -> str:
         "## What it takes",
         _takes(model),
         "## How good it is",
-        f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of {metrics.n_subjects} "
-        "subjects. Mean, 95 % interval over subjects.",
+        f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of "
+        f"{metrics.n_subjects} subjects. Mean, 95 % interval over subjects.",
         _measures(model, metrics),
         _review(model),
         "## What it has learnt from",
@@ -90,8 +90,8 @@ def _review(model: ReleasedModel) -> str:
     if model.review_above is None:
         return "No threshold was set above which a prediction goes to an expert."
     return (
-        f"A prediction whose expected Dice loss is above {model.review_above:.4f} is marked for an expert; the "
-        "threshold was set on the validation part."
+        f"A prediction whose expected Dice loss is above {model.review_above:.4f} is marked for an expert; "
+        "the threshold was set on the validation part."
     )
 
 
@@ -116,8 +116,8 @@ def _folder(model: ReleasedModel) -> str:
     return (
         f"Licence: {model.licence or 'nobody said'}. `{model.file}` takes float32 of the axes "
         f"{', '.join(model.input.axes)} and gives logits; `model.json` says every step before and after, and "
-        f"the SHA-256 of each file. {tried} Against torch, {len(model.parity.cases)} test cases: logits differ "
-        f"by {model.parity.max_logit_difference:.2g} at most, {model.parity.voxels_different} of "
+        f"the SHA-256 of each file. {tried} Against torch, {len(model.parity.cases)} test cases: logits "
+        f"differ by {model.parity.max_logit_difference:.2g} at most, {model.parity.voxels_different} of "
         f"{model.parity.voxels_compared} voxels are labelled otherwise."
     )
 

@@ -1,12 +1,11 @@
 """export: writes the model as ONNX with everything that inference needs, and shows that it predicts the same.
 
 Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and
-        weights.safetensors,
-        build/evaluate/results/predictions/, metrics/cases.json, metrics/metrics.json
+        weights.safetensors, build/evaluate/results/predictions/, metrics/cases.json, metrics/metrics.json
 Writes  build/export/: model.onnx, model.json, MODEL_CARD.md, golden/, provenance.json
 Params  export.*
-Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance, or its labels from those that
-        were measured
+Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance, or its labels from those
+        that were measured
 """
 
 import argparse
