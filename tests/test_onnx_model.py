@@ -54,6 +54,35 @@ def texts(content: bytes, field: str) -> list:
     ]
 
 
+@pytest.mark.requirement("SRS-EXPORT-1")
+def test_offsets_are_in_the_file(torch_network, content):
+    offsets = (0.0, -0.4, 0.7)
+    given = onnx_model.with_offsets(torch_network, offsets)
+    file = onnx_model.export(given, architecture.multiple(SPEC), 20)
+    image = torch.randn(1, 1, 16, 24, 32, generator=torch.Generator().manual_seed(0))
+    added = onnx_model.network(file, 1)(image) - onnx_model.network(content, 1)(image)
+    expected = torch.tensor(offsets).view(1, 3, 1, 1, 1).expand_as(added)
+    torch.testing.assert_close(added, expected, rtol=0, atol=1e-5)
+    assert onnx_model.with_offsets(torch_network, None) is torch_network
+
+
+def test_free_axes_are_called_as_they_are(content):
+    graph = onnx.load_from_string(content).graph
+    axes = [
+        [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in graph.input
+    ]
+    assert axes == [["n", 1, "4*z", "4*y", "4*x"]]
+
+
+def test_what_a_file_says_of_itself_is_sorted_and_nothing_else(content):
+    said = onnx_model.saying(content, {"run_id": "b", "licence": "a"})
+    assert said == onnx_model.saying(content, {"licence": "a", "run_id": "b"})
+    assert [(row.key, row.value) for row in onnx.load_from_string(said).metadata_props] == [
+        ("licence", "a"),
+        ("run_id", "b"),
+    ]
+
+
 @pytest.mark.requirement("SRS-EXPORT-2")
 def test_two_exports_are_the_same_bytes(torch_network, content):
     assert onnx_model.export(torch_network, architecture.multiple(SPEC), 20) == content
