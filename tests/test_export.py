@@ -79,13 +79,20 @@ def test_a_word_on_a_label_that_there_is_not_is_a_fault():
 
 
 def test_the_smallest_cases_go_with_the_model():
-    dataset = Dataset.of(example("dataset", "hippocampus"))
-    ids = [case.case_id for case in dataset.cases]
-    voxels = {case.case_id: int(np.prod(case.image.grid.size_voxels)) for case in dataset.cases}
-    chosen = model_record.golden_cases(dataset, ids, 1)
-    assert voxels[chosen[0].case_id] == min(voxels.values())
-    assert model_record.golden_cases(dataset, ids, 0) == []
-    assert [case.case_id for case in model_record.golden_cases(dataset, ids[:1], 9)] == ids[:1]
+    dataset = Dataset.of(example("dataset", "one_case"))
+    [case] = dataset.cases
+    sizes = {"b": (9, 9, 9), "a": (9, 9, 9), "c": (4, 5, 90), "d": (3, 3, 3)}
+    cases = []
+    for case_id, size in sizes.items():
+        grid = dataclasses.replace(case.image.grid, size_voxels=size)
+        image = dataclasses.replace(case.image, grid=grid)
+        cases.append(dataclasses.replace(case, case_id=case_id, image=image))
+    dataset = dataclasses.replace(dataset, cases=tuple(cases))
+
+    def chosen(number: int) -> list[str]:
+        return [case.case_id for case in model_record.golden_cases(dataset, ["a", "b", "c"], number)]
+
+    assert (chosen(0), chosen(2), chosen(9)) == ([], ["a", "b"], ["a", "b", "c"])
 
 
 def test_every_key_of_the_record_but_the_files_own_hash_is_of_the_contract():
@@ -99,7 +106,7 @@ def test_every_key_of_the_record_but_the_files_own_hash_is_of_the_contract():
 
 def test_the_card_has_the_numbers_of_the_records():
     model = ReleasedModel.of(example("released_model", "hippocampus"))
-    metrics = Metrics.of(json.loads((ROOT / "metrics/metrics.json").read_text("utf-8")))
+    metrics = Metrics.of(example("metrics", "all_defined"))
     card = release_card.text(model, metrics)
     dice = metrics.of_measure["dice"]["anterior"]
     assert f"| {dice.mean:.3f} ({dice.ci95_low:.3f} to {dice.ci95_high:.3f}) |" in card
