@@ -132,10 +132,12 @@ def bare(runtime: str, path: Path, threads: int) -> Network:
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
-        return lambda patch: session.run(None, {name: patch})[0]
+        return lambda patch: np.asarray(session.run(None, {name: patch})[0])
+    # else it gives its user a number, below the home folder, and may send it with what is done
+    sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]
     import openvino
 
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
     compiled = openvino.Core().compile_model(str(path), "CPU", settings)
     request = compiled.create_infer_request()
     return lambda patch: request.infer([patch])[0]
@@ -149,7 +151,8 @@ def network(runtime: str, path: Path, threads: int) -> Network:
         try:
             from radiotrace.inference import openvino_network as product
         except ImportError:
-            return bare(runtime, path, threads)
+            alone = bare(runtime, path, threads)
+            return lambda patch: np.array(alone(patch))  # the next pass writes to the same place
     return product.of(path, threads)
 
 
