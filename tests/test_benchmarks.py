@@ -10,7 +10,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import ablations, crossval, errors, nnunet, planning
+from benchmarks import (
+    ablations,
+    crossval,
+    errors,
+    inference,
+    inference_cases,
+    inference_large,
+    nnunet,
+    planning,
+)
 from benchmarks import networks as networks_table
 from benchmarks import volumes as volumes_table
 from radiotrace.learning import architecture
@@ -445,3 +454,58 @@ def test_nnunet_takes_files_of_one_ending():
     assert planning.ending(["a/b.c.nii.gz", "d.nii.gz"]) == ".nii.gz"
     with pytest.raises(planning.StageError, match="one ending"):
         planning.ending(["a.mha", "b.nii.gz"])
+
+
+def run_of(cold: float, path: list[float], peak: float) -> inference.Run:
+    return inference.Run(cold, path, [1.0, 3.0], [2.0, 8.0], peak, 200.0)
+
+
+def test_a_runtime_has_medians_over_runs_and_what_is_added_to_it(monkeypatch):
+    monkeypatch.setattr(inference.importlib.metadata, "version", lambda _: "1.0")
+    runs = [run_of(2.0, [1.0, 4.0], 300.0), run_of(3.0, [1.2, 3.6], 310.0), run_of(9.0, [9.0, 3.8], 320.0)]
+    row = inference.Row.of("OpenVINO", 2, runs)
+    assert (row.cases, row.runs, row.cold_start_s, row.peak_mb) == (2, 3, 3.0, 310)
+    assert row.median_ms == 2500.0  # of 1.2 and 3.8 s, the medians of each case
+    assert row.cases_per_s == 0.4
+    assert row.bare_cases_per_s == 0.5
+    assert row.added == 0.25
+
+
+def test_a_volume_takes_the_peaks_of_both_processes():
+    row = inference_large.Large("its own", "released", 60.4, 2400, 800).markdown()
+    assert row == "| its own | released | 60 | 2400 | 800 | 3200 |"
+
+
+def test_a_peak_is_that_of_this_process():
+    before = inference_large.peak_mb()
+    held = np.ones(25_000_000)  # 200 MB
+    assert inference_large.peak_mb() >= before
+    assert inference_large.peak_mb() >= held.nbytes / 1e6
+
+
+def test_a_stand_in_gives_each_label_a_logit_of_every_voxel():
+    patch = np.random.default_rng(0).normal(size=(1, 1, 4, 6, 8)).astype(np.float32)
+    logits = inference_large.stand_in(3)(patch)
+    assert logits.shape == (1, 3, 4, 6, 8)
+    assert set(np.unique(logits.argmax(1))) == {0, 2}
+
+
+def test_a_row_of_inference_comes_back_from_the_file_as_it_went(tmp_path):
+    rows = [inference_large.Large("1.5 mm", "released", 60.4, 2400, 800)]
+    inference.write_csv(rows, tmp_path / "rows.csv")
+    assert inference.read_csv(tmp_path / "rows.csv", inference_large.Large) == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("inference", inference.Row),
+        ("inference_large", inference_large.Large),
+        ("inference_cases", inference_cases.Agreement),
+    ],
+)
+def test_the_published_tables_of_inference_are_those_of_the_rows(name, kind):
+    rows = inference.read_csv(ROOT / f"benchmarks/{name}.csv", kind)
+    assert rows
+    for row in rows:
+        assert row.markdown() in BENCHMARKS

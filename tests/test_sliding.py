@@ -1,6 +1,7 @@
 """sliding: in NumPy what windows does with torch and MONAI, and what a stranger does by the record alone."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -62,6 +63,25 @@ def test_windows_have_the_same_edges(patch):
     recipe = dataclasses.replace(RECIPE, patch_voxels=patch, multiple=(8, 4, 2))
     for shape in ((5, 200, 3), (37, 51, 35), (64, 9, 31)):
         assert list(sliding.window(shape, recipe)) == windows.window(shape, recipe)
+
+
+def test_rows_that_nobody_copies_are_overwritten_and_logits_of_copies_them():
+    image = noise(70, 33, 31)
+    copies = [logits.copy() for logits in sliding.slabs(image, network, RECIPE)]
+    assert np.array_equal(np.concatenate(copies, axis=1), sliding.logits_of(image, network, RECIPE))
+
+
+def test_an_expected_loss_takes_less_memory_than_the_logits_of_which_it_is():
+    logits = np.random.default_rng(0).normal(size=(8, 32, 64, 64)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        labels = sliding._ExpectedLoss().add(logits)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < logits.nbytes  # float64 of all rows would be twice as many bytes, and needed several times
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, logits.argmax(0))
 
 
 def test_slabs_hold_no_more_rows_than_windows_leave():

@@ -46,17 +46,19 @@ def picture(image: Image, labels_zyx: np.ndarray, rows: Sequence[Row], lines: Se
         lines: further ones under the legend, of which those that begin with '!' stand out.
     """
     shown = image.canonical("LPS", None)
-    first = shown.values_czyx[0].astype(np.float64)
+    first = shown.values_czyx[0]
     labels = volumes.array_zyx(turning.back(on(labels_zyx, image.grid), shown.grid))
-    low, high = np.percentile(first, (1, 99.5))
-    grey = np.round(np.clip((first - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
+    # of a flat copy of its own, which may be sorted in place: a large image is not copied once more
+    limits = np.percentile(first.astype(np.float64).ravel(), (1, 99.5), overwrite_input=True)
     spacing_zyx = shown.grid.spacing_mm[::-1]
-    scale = PANEL / max(n * edge for n, edge in zip(grey.shape, spacing_zyx, strict=True))
+    scale = PANEL / max(n * edge for n, edge in zip(first.shape, spacing_zyx, strict=True))
     colours = {row.value: ImageColor.getrgb(row.colour) for row in rows}
-    panels = [
-        _panel(grey, labels, colours, axis, plane, [edge * scale for edge in spacing_zyx])
-        for axis, plane in enumerate(PLANES)
-    ]
+    panels = []
+    for axis, plane in enumerate(PLANES):
+        index = _with_most(labels, axis)
+        of_grey, of_labels = (np.take(array, index, axis) for array in (first, labels))
+        edges = [edge * scale for dimension, edge in enumerate(spacing_zyx) if dimension != axis]
+        panels.append(_panel(_grey(of_grey, *limits), of_labels, colours, plane, edges))
     return np.asarray(_laid_out(panels, rows, lines))
 
 
@@ -67,26 +69,35 @@ def png(picture_rgb: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def _with_most(labels: np.ndarray, axis: int) -> int:
+    """The slice across an axis with most of all labels; the middle one where there are none."""
+    voxels = (labels > 0).sum(tuple(dimension for dimension in range(3) if dimension != axis))
+    return int(np.argmax(voxels)) if voxels.any() else len(voxels) // 2
+
+
+def _grey(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """uint8, black at the low value and white at the high one."""
+    share = (values.astype(np.float64) - low) / max(high - low, 1e-12)
+    return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
+
+
 def _panel(
     grey: np.ndarray,
     labels: np.ndarray,
     colours: Mapping[int, tuple[int, ...]],
-    axis: int,
     plane: Plane,
     edges: Sequence[float],
 ) -> Picture.Image:
     """A plane with outlines, and letters of the sides of the body.
 
     Args:
+        grey, labels: (rows, columns) of the slice.
         colours: of each label.
-        edges: of a voxel along z, y, x, in pixels.
+        edges: of a voxel along rows and columns, in pixels.
     """
-    across = [dimension for dimension in range(3) if dimension != axis]
-    voxels = (labels > 0).sum(tuple(across))
-    index = int(np.argmax(voxels)) if voxels.any() else len(voxels) // 2
     turn = slice(None, None, -1 if plane.head_up else 1)
-    cut, of_labels = (np.take(array, index, axis)[turn] for array in (grey, labels))
-    size = [max(1, round(cut.shape[n] * edges[dimension])) for n, dimension in enumerate(across)]
+    cut, of_labels = grey[turn], labels[turn]
+    size = [max(1, round(count * edge)) for count, edge in zip(cut.shape, edges, strict=True)]
     rows, columns = (np.arange(n) * cut.shape[k] // n for k, n in enumerate(size))
     shown = np.repeat(cut[rows][:, columns, None], 3, axis=2)
     enlarged = of_labels[rows][:, columns]

@@ -340,8 +340,9 @@ def _write(
     from radiotrace.records.dataset import FileGrid
 
     model, folder = job.model.record, job.out / case_id
-    turned = image.canonical(model.preprocessing.orientation, None)
-    faults, not_known = released_model.misfits(turned, modality, model)
+    faults, not_known = released_model.misfits(
+        image.canonical(model.preprocessing.orientation, None), modality, model
+    )
     _clear(folder)
     if faults and not job.is_forced:
         return Outcome(case_id, (*(f"{case_id}: {fault}" for fault in faults), FORCE))

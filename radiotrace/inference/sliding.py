@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, turning, volumes
-from radiotrace.imaging.image import Image, on
+from radiotrace.imaging.image import Grid, Image, on
 from radiotrace.inference import intensity
 from radiotrace.inference.recipe import Recipe
 
@@ -55,28 +55,42 @@ def label(image: Image, network: Network, recipe: Recipe) -> Labelled:
             wrong,
             "Give the model the channels that it was trained on, in their order.",
         )
-    turned = image.canonical(recipe.orientation, None)
-    seen = turned if recipe.spacing_mm is None else image.canonical(recipe.orientation, recipe.spacing_mm)
-    normalised = intensity.normalise_channels(seen.values_czyx, recipe.channels)
+    normalised, seen_grid, turned_grid = _prepared(image, recipe)
     loss = _ExpectedLoss()
-    if seen.grid == turned.grid:
+    if seen_grid == turned_grid:
         labels_zyx = _labels(slabs(normalised, network, recipe), loss)
-        label_map = turning.back(on(labels_zyx, turned.grid), image.grid)
+        label_map = turning.back(on(labels_zyx, turned_grid), image.grid)
     else:
         logits = logits_of(normalised, network, recipe)
         loss.add(logits)
-        label_map = _resampled(logits, seen, image)
+        label_map = _resampled(logits, seen_grid, image.grid)
     return Labelled(label_map, loss.value)
+
+
+def _prepared(image: Image, recipe: Recipe) -> tuple[np.ndarray, Grid, Grid]:
+    """What the network sees, (c, z, y, x) float32; its grid; and the grid of the image, turned only. The
+    voxels in between are let go."""
+    turned = image.canonical(recipe.orientation, None)
+    turned_grid = turned.grid
+    if recipe.spacing_mm is not None:
+        turned = image.canonical(recipe.orientation, recipe.spacing_mm)
+    return intensity.normalise_channels(turned.values_czyx, recipe.channels), turned.grid, turned_grid
 
 
 def logits_of(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> np.ndarray:
     """Logits (labels, z, y, x) float32 of a normalised image, the offsets of `balance` among them."""
-    return np.concatenate(list(slabs(image_czyx, network, recipe)), axis=1)
+    logits, filled = np.zeros(0, np.float32), 0
+    for rows in slabs(image_czyx, network, recipe):
+        if not logits.size:
+            logits = np.empty((len(rows), *image_czyx.shape[1:]), np.float32)
+        logits[:, filled : filled + rows.shape[1]] = rows
+        filled += rows.shape[1]
+    return logits
 
 
 def slabs(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> Iterator[np.ndarray]:
     """The logits of a normalised image, (labels, rows along z, y, x) float32, as soon as no further window
-    adds to these rows.
+    adds to these rows. Whoever keeps them copies them: they are overwritten when the next are asked for.
 
     The image lies in the middle of the windows; what is added around it is 0, the mean. Where windows lie on
     each other, their logits are averaged, each with the weight that its voxel has.
@@ -87,7 +101,9 @@ def slabs(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> Iterator[
     edges = window(shape_zyx, recipe)
     added = [max(edge - size, 0) for edge, size in zip(edges, shape_zyx, strict=True)]
     before = [number // 2 for number in added]
-    padded = np.pad(image_czyx, [(0, 0), *((b, a - b) for b, a in zip(before, added, strict=True))])
+    padded = image_czyx
+    if any(added):  # a large image, to which nothing is added, is not copied
+        padded = np.pad(image_czyx, [(0, 0), *((b, a - b) for b, a in zip(before, added, strict=True))])
     inside = tuple(slice(b, b + size) for b, size in zip(before[1:], shape_zyx[1:], strict=True))
     offsets = np.array(recipe.logit_offsets or (0.0,), np.float32).reshape(-1, 1, 1, 1)
     weight = importance(edges)
@@ -109,7 +125,10 @@ def slabs(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> Iterator[
         first, last = max(begin, kept.start), min(end, kept.stop)
         if first < last:
             rows = slice(first - begin, last - begin)
-            yield total[(slice(None), rows, *inside)] / weights[(rows, *inside)] + offsets
+            finished = total[(slice(None), rows, *inside)]
+            finished /= weights[(rows, *inside)]
+            finished += offsets
+            yield finished
         total[:, : edges[0] - done] = total[:, done:]
         weights[: edges[0] - done] = weights[done:]
         total[:, edges[0] - done :] = 0
@@ -169,7 +188,13 @@ class _ExpectedLoss:
     sums: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def add(self, logits: np.ndarray) -> np.ndarray:
-        """Takes rows, (labels, z, y, x), and returns their labels."""
+        """Takes rows, (labels, z, y, x), and returns their labels, uint8."""
+        labels_zyx = np.empty(logits.shape[1:], np.uint8)
+        for z, labels_yx in enumerate(labels_zyx):  # one by one: float64 of all of them is large
+            labels_yx[:] = self._add_row(logits[:, z])
+        return labels_zyx
+
+    def _add_row(self, logits: np.ndarray) -> np.ndarray:
         winner = logits.argmax(0)
         probabilities = softmax(logits.astype(np.float64))
         found = [
@@ -187,20 +212,20 @@ class _ExpectedLoss:
 
 def _labels(rows: Iterator[np.ndarray], loss: _ExpectedLoss) -> np.ndarray:
     """(z, y, x) uint8 of all rows."""
-    return np.concatenate([loss.add(logits).astype(np.uint8) for logits in rows])
+    return np.concatenate([loss.add(logits) for logits in rows])
 
 
-def _resampled(logits: np.ndarray, seen: Image, image: Image) -> sitk.Image:
+def _resampled(logits: np.ndarray, seen: Grid, own: Grid) -> sitk.Image:
     """The label map on the image's own grid. Probabilities, not labels, are interpolated, so that borders
     stay smooth where spacings differ; one label at a time, of which the first wins where two are alike."""
     highest = logits.max(0)
     log_sum = highest + np.log(np.exp(logits - highest).sum(0))
-    best = np.full(image.grid.size_voxels[::-1], -1, np.float32)
+    best = np.full(own.size_voxels[::-1], -1, np.float32)
     labels_zyx = np.zeros(best.shape, np.uint8)
     for value, of_label in enumerate(logits):
         share = np.exp(of_label - log_sum)
-        there = volumes.array_zyx(volumes.onto(on(share, seen.grid), image.grid.record()))
+        there = volumes.array_zyx(volumes.onto(on(share, seen), own.record()))
         wins = there > best
         labels_zyx[wins] = value
-        best[wins] = there[wins]
-    return on(labels_zyx, image.grid)
+        np.maximum(best, there, out=best)
+    return on(labels_zyx, own)

@@ -1,0 +1,331 @@
+"""What predicting costs with the released model, in time and memory, beside the bare runtime; and whether it
+labels as the model that was evaluated.
+
+    python -m benchmarks.inference [--out benchmarks/inference.csv]
+    python -m benchmarks.inference --large
+    python -m benchmarks.inference --all-cases
+
+Reads build/export/ and data/ (of 'make run' or 'make pull'); --all-cases also build/train/ and
+build/evaluate/. The first command measures each runtime with one thread and with two, each in a process of
+its own; runs take turns, so that what else the machine does meets all alike. It prints a row for each, and
+what is not installed. --large: benchmarks/inference_large.py; --all-cases: benchmarks/inference_cases.py.
+"""
+
+import argparse
+import csv
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from benchmarks import inference_large
+from benchmarks.inference_large import peak_mb
+from radiotrace.commands import predict
+from radiotrace.imaging import channels, new_images, parts, volumes
+from radiotrace.imaging.new_images import NewCase
+from radiotrace.inference import released_model, sliding
+from radiotrace.inference.sliding import Network
+
+MODEL, IMAGES = Path("build/export"), Path("data/imagesTr")
+RUNTIMES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}  # with the package of each
+THREADS = (1, 2)
+GOAL = 0.25  # of what reading, preparing, turning back and writing add to the bare runtime
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process measured.
+
+    Attributes:
+        cold_s: since the process began, up to the file of the first label map.
+        path_s: of each further case, from its file to the file of its label map.
+        bare_s: of the runtime alone, on the very arrays that it was given for these cases.
+        command_s: of all that the command predict does of a case, picture and record among it.
+        peak_mb, reading_mb: of this process, and of that which decodes files for it.
+    """
+
+    cold_s: float
+    path_s: list[float]
+    bare_s: list[float]
+    command_s: list[float]
+    peak_mb: float
+    reading_mb: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A runtime with so many threads: medians over runs of medians over cases, but for the percentile."""
+
+    runtime: str
+    version: str
+    threads: int
+    cases: int
+    runs: int
+    cold_start_s: float
+    median_ms: float
+    p95_ms: float
+    cases_per_s: float
+    bare_cases_per_s: float
+    added: float
+    command_median_ms: float
+    peak_mb: float
+    reading_mb: float
+
+    @classmethod
+    def of(cls, runtime: str, threads: int, runs: Sequence[Run]) -> "Row":
+        """Throughput is of the median of each case over the runs."""
+        path, bare, command = (
+            np.median([getattr(run, name) for run in runs], axis=0)
+            for name in ("path_s", "bare_s", "command_s")
+        )
+        every = np.concatenate([run.path_s for run in runs])
+        return cls(
+            runtime=runtime,
+            version=importlib.metadata.version(RUNTIMES[runtime]),
+            threads=threads,
+            cases=len(path),
+            runs=len(runs),
+            cold_start_s=round(float(np.median([run.cold_s for run in runs])), 2),
+            median_ms=round(1000 * float(np.median(path)), 1),
+            p95_ms=round(1000 * float(np.percentile(every, 95)), 1),
+            cases_per_s=round(len(path) / float(path.sum()), 2),
+            bare_cases_per_s=round(len(bare) / float(bare.sum()), 2),
+            added=round(float(path.sum() / bare.sum()) - 1, 3),
+            command_median_ms=round(1000 * float(np.median(command)), 1),
+            peak_mb=round(float(np.median([run.peak_mb for run in runs]))),
+            reading_mb=round(float(np.median([run.reading_mb for run in runs]))),
+        )
+
+    def markdown(self) -> str:
+        return (
+            f"| {self.runtime} {self.version} | {self.threads} | {self.cold_start_s:.1f} | "
+            f"{self.median_ms:.0f} | {self.p95_ms:.0f} | {self.cases_per_s:.1f} | "
+            f"{self.bare_cases_per_s:.1f} | {100 * self.added:+.0f} % | {self.command_median_ms:.0f} | "
+            f"{self.peak_mb:.0f} + {self.reading_mb:.0f} |"
+        )
+
+
+HEAD = (
+    "| runtime | threads | cold start, s | a case, median, ms | 95th percentile, ms | cases a second | bare "
+    "runtime, cases a second | added | all of predict, a case, ms | peak, MB, predicting + reading |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def bare(runtime: str, path: Path, threads: int) -> Network:
+    """The runtime alone, as its own documentation has it."""
+    if runtime == "ONNX Runtime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return lambda patch: np.asarray(session.run(None, {name: patch})[0])
+    # else it gives its user a number, below the home folder, and may send it with what is done
+    sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]
+    import openvino
+
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+    request = compiled.create_infer_request()
+    return lambda patch: request.infer([patch])[0]
+
+
+def network(runtime: str, path: Path, threads: int) -> Network:
+    """The network as the product has it; of OpenVINO the bare one where the product has none."""
+    if runtime == "ONNX Runtime":
+        from radiotrace.inference import onnx_network as product
+    else:
+        try:
+            from radiotrace.inference import openvino_network as product
+        except ImportError:
+            alone = bare(runtime, path, threads)
+            return lambda patch: np.array(alone(patch))  # the next pass writes to the same place
+    return product.of(path, threads)
+
+
+def measure(runtime: str, threads: int, paths: Sequence[Path], begun: float) -> Run:
+    """In this process.
+
+    Args:
+        paths: of images; the first is for the cold start.
+        begun: time.time() when this process was started.
+    """
+    model = released_model.opened(MODEL)
+    its_network = network(runtime, MODEL / model.record.file, threads)
+    declared = (channels.named(None),)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+
+        def to_file(path: Path, of: Network = its_network) -> None:
+            image = new_images.read(NewCase(path.name, (path,)), declared).image
+            volumes.write(sliding.label(image, of, model.recipe).label_map, out / path.name)
+
+        to_file(paths[0])
+        cold_s = time.time() - begun
+        further = paths[1:]
+        given = [_given(to_file, path, its_network) for path in further]
+        peak = peak_mb()
+        reading = sum(peak_mb(child.pid) for child in multiprocessing.active_children() if child.pid)
+        alone = bare(runtime, MODEL / model.record.file, threads)
+        alone(given[0][0])  # the first pass sets up what the others use
+        job = predict.Job(model, out / "predict", declared, "MRI", False, "benchmark")
+        path_s, bare_s, command_s = [], [], []
+        with mock.patch.object(released_model, "network", return_value=its_network):
+            for path, patches in zip(further, given, strict=True):  # side by side, on a busy machine too
+                case = NewCase(path.name.removesuffix(".nii.gz"), (path,))
+                path_s.append(_seconds(to_file, path))
+                bare_s.append(_seconds(lambda of: [alone(patch) for patch in of], patches))
+                command_s.append(_seconds(predict.predicted, case, job))
+    return Run(cold_s, path_s, bare_s, command_s, peak, reading)
+
+
+def _seconds(function: Callable, *args) -> float:
+    begin = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - begin
+
+
+def _given(to_file: Callable, path: Path, its_network: Network) -> list[np.ndarray]:
+    """The arrays that the network is given for a case."""
+    patches: list[np.ndarray] = []
+
+    def kept(patch: np.ndarray) -> np.ndarray:
+        patches.append(np.array(patch))
+        return its_network(patch)
+
+    to_file(path, kept)
+    return patches
+
+
+def in_a_process(runtime: str, threads: int, paths: Sequence[Path]) -> Run:
+    """A run in a process of its own."""
+    asked = json.dumps([runtime, threads, [str(path) for path in paths], time.time()])
+    command = [sys.executable, "-m", "benchmarks.inference", "--measure", asked]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Run(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def installed() -> list[str]:
+    """The runtimes that are there; says which are not."""
+    there = []
+    for runtime, package in RUNTIMES.items():
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            print(f"{runtime}: {package} is not installed, nothing is measured of it")
+        else:
+            there.append(runtime)
+    return there
+
+
+def machine() -> str:
+    """The processor, in a line."""
+    about = Path("/proc/cpuinfo").read_text("utf-8")
+    model = re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE)
+    flags = re.search(r"^flags\s*:\s*(.+)$", about, re.MULTILINE)
+    of_flags = flags[1].split() if flags else []
+    features = [
+        f"{'with' if flag in of_flags else 'without'} {name}"
+        for flag, name in (("avx512f", "AVX-512"), ("avx512_bf16", "bf16"), ("avx512_vnni", "VNNI"))
+    ]
+    busy = os.getloadavg()[0]
+    return (
+        f"{model[1] if model else 'unknown processor'}, {len(os.sched_getaffinity(0))} cores, "
+        f"{', '.join(features)}; {busy:.1f} processes ran in the minute before"
+    )
+
+
+def chosen(count: int) -> list[Path]:
+    """So many images of the example, spread evenly, and one before them for the cold start."""
+    path_by_name = {path.name: path for path in sorted(IMAGES.glob("*.nii.gz"))}
+    return [path_by_name[name] for name in parts.spread(list(path_by_name), count + 1)]
+
+
+def read_csv(path: Path, kind: type) -> list:
+    """Rows of a kind of dataclass, as write_csv wrote them."""
+    of_text = {"int": int, "float": float, "str": str}
+    parse = {field.name: of_text[getattr(field.type, "__name__", field.type)] for field in fields(kind)}
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            kind(**{name: parse[name](text) for name, text in row.items()}) for row in csv.DictReader(file)
+        ]
+
+
+def write_csv(rows: Sequence, path: Path) -> None:
+    """Dataclasses of one kind, a row each."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(asdict(rows[0])), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def compare_runtimes(n_cases: int, n_runs: int, out: Path) -> None:
+    """Measures, prints and writes the rows."""
+    print(machine(), flush=True)
+    paths = chosen(n_cases)
+    asked = [(runtime, threads) for runtime in installed() for threads in THREADS]
+    runs: dict[tuple[str, int], list[Run]] = {one: [] for one in asked}
+    for _ in range(n_runs):
+        for runtime, threads in asked:
+            runs[runtime, threads].append(in_a_process(runtime, threads, paths))
+    rows = [Row.of(*one, of) for one, of in runs.items()]
+    print(HEAD)
+    for row in rows:
+        print(row.markdown())
+    for row in rows:
+        if row.added > GOAL:
+            print(
+                f"over the goal: {row.runtime} with {row.threads} threads, {100 * row.added:.0f} % added to "
+                f"the bare runtime, at most {100 * GOAL:.0f} % are the goal"
+            )
+    write_csv(rows, out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.inference",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, help="file of the rows, by default beside this script")
+    parser.add_argument("--cases", type=int, default=20, help="images in each run")
+    parser.add_argument("--runs", type=int, default=5, help="of each runtime and number of threads")
+    parser.add_argument("--large", action="store_true", help="memory and time of 512 x 512 x 300 voxels")
+    parser.add_argument(
+        "--real", action="store_true", help="with --large: the released network, too, some 25 minutes"
+    )
+    parser.add_argument("--all-cases", action="store_true", help="labels of all cases against torch's")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    beside = Path(__file__).parent
+    if args.measure:
+        runtime, threads, paths, begun = json.loads(args.measure)
+        print(json.dumps(asdict(measure(runtime, threads, [Path(path) for path in paths], begun))))
+    elif args.large:
+        print(machine(), flush=True)
+        rows = inference_large.table(MODEL, is_real=args.real)
+        write_csv(rows, args.out or beside / "inference_large.csv")
+    elif args.all_cases:
+        from benchmarks import inference_cases  # which needs torch
+
+        rows = inference_cases.table(MODEL, dict.fromkeys(installed(), network))
+        write_csv(rows, args.out or beside / "inference_cases.csv")
+    else:
+        compare_runtimes(args.cases, args.runs, args.out or beside / "inference.csv")
+
+
+if __name__ == "__main__":
+    main()
