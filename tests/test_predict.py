@@ -491,11 +491,11 @@ def test_a_large_image_is_shown_by_the_slices_with_most_of_its_labels():
 
     image = phantoms.image(phantom(0))
     labels = phantoms.label_array()
-    rows = [overview.Row(value, str(value), 1.0, "#56b4e9") for value in range(1, 20)]
+    rows = [overview.Row(value, str(value), 1.0, f"#{value:02x}b4e9") for value in range(1, 20)]
     picture = overview.picture(image, labels, rows, ["a line", f"!{'long ' * 60}"])
     assert picture.dtype == np.uint8
     for value in (1, 2):  # outlines in each plane, beside the legend
-        shown = (picture == overview.colour(value)).all(2)
+        shown = (picture == (value, 0xB4, 0xE9)).all(2)
         assert shown[: overview.PANEL].sum() > 100
     assert (picture == overview.WARNING).all(2).sum() > 100
     assert predict.OVERVIEW.endswith(".png")
