@@ -226,8 +226,8 @@ def _readme(source: Source) -> str:
 
 
 RESAMPLED = (
-    "\n- Images are resampled by MONAI's `Spacing`, corners aligned, and shares of labels back by its inverse; "
-    "an axis of one voxel is resampled as any other."
+    "\n- Images are resampled over their own extent, corners in place, and shares of labels are interpolated back: "
+    "`Spacing` would\n  move them where a size is rounded, so that `resampled` is an expression with a `SpatialResample`."
 )
 README_TEXT = Template("""# $name
 

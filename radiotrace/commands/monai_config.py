@@ -14,6 +14,7 @@ from radiotrace.inference.recipe import Recipe
 # What an axis may point to, from its beginning to its end, where x, y, z of the world are RAS, as in NIfTI.
 RAS_LABELS = [["L", "R"], ["P", "A"], ["I", "S"]]
 POSTFIX = "label_map"
+ORIGINAL = "original"  # the image on its own grid
 WINDOW = (
     "$lambda shape: [1 if patch == 1 else max(patch, min(limit, -(-size // step) * step)) "
     "for patch, limit, step, size in zip(@patch_zyx, @window_zyx, @multiple_zyx, shape)]"
@@ -23,6 +24,26 @@ INFERER = (
     "$lambda inputs, network, *args, **kwargs: monai.inferers.SlidingWindowInferer("
     "roi_size=@window(inputs.shape[2:]), sw_batch_size=1, overlap=@overlap, mode='gaussian', "
     "sigma_scale=@sigma, padding_mode='constant', cval=0.0)(inputs, network, *args, **kwargs)"
+)
+# Spacing moves the corners of a volume whose size is rounded. Here they stay, and an axis of one voxel is kept.
+SCALE = (
+    "$lambda image: [1.0 if size == 1 else wanted / float(edge) for size, wanted, edge "
+    "in zip(image.shape[1:], @spacing_zyx_mm, image.affine[:3, :3].norm(dim=0))]"
+)
+COARSER = (  # torch.matmul, because an @ is a reference in a config
+    "$lambda image, by: torch.matmul(image.affine, torch.tensor([[by[0], 0, 0, (by[0] - 1) / 2], "
+    "[0, by[1], 0, (by[1] - 1) / 2], [0, 0, by[2], (by[2] - 1) / 2], [0, 0, 0, 1]], dtype=image.affine.dtype))"
+)
+RESAMPLER = {
+    "_target_": "SpatialResample",
+    "mode": "bilinear",
+    "padding_mode": "border",
+    "align_corners": True,
+    "dtype": "$torch.float64",
+}
+RESAMPLED = (
+    "$lambda image: @resampler(image, dst_affine=@coarser(image, @scale(image)), spatial_size="
+    "[max(round(size / by), 1) for size, by in zip(image.shape[1:], @scale(image))])"
 )
 ONE_FILE = "$[{'image': path} for path in sorted(glob.glob(os.path.join(@dataset_dir, '*.nii.gz')))]"
 SEVERAL_FILES = (
@@ -48,6 +69,7 @@ def inference(recipe: Recipe, network_def: dict[str, Any]) -> dict[str, Any]:
         "checkpoint": "$torch.load(os.path.join(@bundle_root, 'models', 'model.pt'), "
         "map_location=@device, weights_only=True)",
         "cases": _cases(recipe),
+        **_resampling(recipe),
         "preprocessing": {"_target_": "Compose", "transforms": _preprocessing(recipe)},
         "dataset": {"_target_": "Dataset", "data": "@cases", "transform": "@preprocessing"},
         "dataloader": {
@@ -137,23 +159,27 @@ def _preprocessing(recipe: Recipe) -> list[dict[str, Any]]:
         },
     ]
     if recipe.spacing_mm is not None:
-        transforms.append(
-            {
-                "_target_": "Spacingd",
-                "keys": keys,
-                "pixdim": list(recipe.spacing_mm[::-1]),
-                "mode": "bilinear",
-                "padding_mode": "border",
-                "align_corners": True,
-                "scale_extent": True,
-                "dtype": "$np.float64",
-            }
-        )
+        # what labels are brought back to
+        transforms.insert(1, {"_target_": "CopyItemsd", "keys": keys[0], "names": ORIGINAL})
+        transforms.append({"_target_": "Lambdad", "keys": keys, "func": "@resampled"})
     for key, channel in zip(keys, recipe.channels, strict=True):
         transforms += _normalisation(key, channel)
     if len(keys) > 1:
         transforms.append({"_target_": "ConcatItemsd", "keys": keys, "name": "image"})
     return transforms
+
+
+def _resampling(recipe: Recipe) -> dict[str, Any]:
+    """What preprocessing needs besides where the network sees voxels of one spacing."""
+    if recipe.spacing_mm is None:
+        return {}
+    return {
+        "spacing_zyx_mm": list(recipe.spacing_mm[::-1]),
+        "scale": SCALE,
+        "coarser": COARSER,
+        "resampler": RESAMPLER,
+        "resampled": RESAMPLED,
+    }
 
 
 def _normalisation(key: str, channel: Channel) -> list[dict[str, Any]]:
@@ -179,21 +205,21 @@ def _normalisation(key: str, channel: Channel) -> list[dict[str, Any]]:
 
 def _postprocessing(recipe: Recipe) -> list[dict[str, Any]]:
     """Of logits. Where the image was resampled, shares of the labels are interpolated back, and not labels."""
-    is_resampled = recipe.spacing_mm is not None
     offsets = {
         "_target_": "Lambdad",
         "keys": "pred",
         "func": "$lambda logits: logits + torch.tensor(@logit_offsets).to(logits).reshape(-1, 1, 1, 1)",
     }
     shares = {"_target_": "Activationsd", "keys": "pred", "softmax": True}
-    back = {
+    turned_back = {
         "_target_": "Invertd",
         "keys": "pred",
         "transform": "@preprocessing",
         "orig_keys": _keys(recipe)[0],
-        "nearest_interp": not is_resampled,
+        "nearest_interp": True,
         "to_tensor": True,
     }
+    interpolated = RESAMPLER | {"_target_": "ResampleToMatchd", "keys": "pred", "key_dst": ORIGINAL}
     labels = {"_target_": "AsDiscreted", "keys": "pred", "argmax": True}
     saved = {
         "_target_": "SaveImaged",
@@ -206,6 +232,6 @@ def _postprocessing(recipe: Recipe) -> list[dict[str, Any]]:
         "separate_folder": False,
         "print_log": False,
     }
-    if is_resampled:
-        return [offsets, shares, back, labels, saved]
-    return [offsets, labels, back, saved]
+    if recipe.spacing_mm is not None:
+        return [offsets, shares, interpolated, labels, saved]
+    return [offsets, labels, turned_back, saved]
