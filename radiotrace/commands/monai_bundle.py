@@ -254,8 +254,8 @@ From Python, without $further:
     config = ConfigParser()
     config.read_config("configs/inference.json")
     config.update({"bundle_root": ".", "dataset_dir": "IMAGES", "output_dir": "PREDICTIONS"})
-    config.get_parsed_content("initialize")
     network = config.get_parsed_content("network").eval()
+    network.load_state_dict(config.get_parsed_content("checkpoint"))
     inferer = config.get_parsed_content("inferer")
     postprocessing = config.get_parsed_content("postprocessing")
     with torch.no_grad():
@@ -274,6 +274,7 @@ A config of MONAI holds expressions of Python, which run when it is read: check 
 - The window follows from the size of the image, so that `inferer` is an expression that makes a `SlidingWindowInferer` for each.
 - `logit_offsets` are added to the logits: they balance volumes. A softmax of them is no calibrated chance.$spacing
 - NIfTI alone is read. Where a header's sform and qform differ, nibabel takes the sform.
+- An image of one slice gets a label map of two axes: MONAI's `SaveImage` leaves out last axes of one voxel.
 - Nothing looks whether an image is one that the model was made for.
 
 ## Where it comes from

@@ -38,7 +38,7 @@ RESAMPLER = {
     "_target_": "SpatialResample",
     "mode": "bilinear",
     "padding_mode": "border",
-    "align_corners": True,
+    "align_corners": False,  # only how torch counts places inside; an axis of one voxel has none with True
     "dtype": "$torch.float64",
 }
 RESAMPLED = (
@@ -96,8 +96,8 @@ def inference(recipe: Recipe, network_def: dict[str, Any]) -> dict[str, Any]:
             "inferer": "@inferer",
             "postprocessing": "@postprocessing",
         },
-        "initialize": ["$@network.load_state_dict(@checkpoint)"],
-        "run": ["$@evaluator.run()"],
+        # not in "initialize", which runs also where somebody takes the network alone and loads weights himself
+        "run": ["$@network.load_state_dict(@checkpoint)", "$@evaluator.run()"],
     }
 
 
