@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 METADATA, INFERENCE, WEIGHTS = "configs/metadata.json", "configs/inference.json", "models/model.pt"
 README, LICENCE = "docs/README.md", "LICENSE"
 NEEDED = ("monai", "torch", "numpy", "nibabel")
-# What MONAI's evaluator and its command line take besides, in the versions that were tried. No stage needs them,
-# so that no pin names them.
+# What MONAI's evaluator and its command line take besides, in the versions that were tried. No stage needs
+# them, so that no pin names them.
 FURTHER = {"pytorch-ignite": "0.5.5", "fire": "0.7.1"}
 LOGIT_DIFFERENCE_MAX = 1e-3  # of MONAI's network from ours; the same network, computed in another order
 
@@ -225,10 +225,10 @@ def _readme(source: Source) -> str:
     )
 
 
-RESAMPLED = (
-    "\n- Images are resampled over their own extent, corners in place, and shares of labels are interpolated back: "
-    "`Spacing` would\n  move them where a size is rounded, so that `resampled` is an expression with a `SpatialResample`."
-)
+RESAMPLED = """
+- Images are resampled over their own extent, corners in place, and shares of labels are interpolated back.
+  `Spacing` would move the corners where a size is rounded: `resampled` is an expression with a
+  `SpatialResample`."""
 README_TEXT = Template("""# $name
 
 **$notice**
@@ -264,28 +264,30 @@ From Python, without $further:
             for case in decollate_batch(batch):
                 postprocessing(case)
 
-A config of MONAI holds expressions of Python, which run when it is read: check the hashes in `configs/metadata.json` first.
+A config of MONAI holds expressions of Python, which run when it is read: trust where you have it from.
 
 ## What it does
 
 `configs/inference.json` has every step. What differs from many bundles:
 
 - Arrays are z, y, x, because `Orientation` puts the axes in the order that the network has learnt.
-- The window follows from the size of the image, so that `inferer` is an expression that makes a `SlidingWindowInferer` for each.
-- `logit_offsets` are added to the logits: they balance volumes. A softmax of them is no calibrated chance.$spacing
+- The window follows from the size of the image: `inferer` is an expression that makes a
+  `SlidingWindowInferer` for each.
+- `logit_offsets` are added to the logits, and balance volumes. Their softmax is no calibrated chance.$spacing
 - NIfTI alone is read. Where a header's sform and qform differ, nibabel takes the sform.
 - An image of one slice gets a label map of two axes: MONAI's `SaveImage` leaves out last axes of one voxel.
 - Nothing looks whether an image is one that the model was made for.
 
 ## Where it comes from
 
-Run `$run_id`, trained on: $data (licence of the data: $data_licence). The files' SHA-256 are in `configs/metadata.json`.
+Run `$run_id`, trained on: $data (licence of the data: $data_licence). `configs/metadata.json` has the
+SHA-256 of each file.
 """)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="the bundle; one that is there is replaced")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the bundle; replaces one")
     for option, default, text in (
         ("--export", "build/export", "folder that the stage export wrote"),
         ("--train", "build/train/train.json", "record of the training run"),

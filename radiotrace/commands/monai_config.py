@@ -1,5 +1,5 @@
-"""The texts of a MONAI bundle that follow from a recipe: how an image becomes a label map, in classes of MONAI
-and expressions, and what goes in and comes out.
+"""The texts of a MONAI bundle that follow from a recipe: how an image becomes a label map, in classes of
+MONAI and expressions, and what goes in and comes out.
 
 monai_bundle calls it. Plain values in, plain values out; needs no torch. Arrays are z, y, x here as in
 training: MONAI's readers give x, y, z, and Orientation turns them.
@@ -25,14 +25,16 @@ INFERER = (
     "roi_size=@window(inputs.shape[2:]), sw_batch_size=1, overlap=@overlap, mode='gaussian', "
     "sigma_scale=@sigma, padding_mode='constant', cval=0.0)(inputs, network, *args, **kwargs)"
 )
-# Spacing moves the corners of a volume whose size is rounded. Here they stay, and an axis of one voxel is kept.
+# Spacing moves the corners of a volume whose size is rounded. Here they stay, and an axis of one voxel is
+# kept.
 SCALE = (
     "$lambda image: [1.0 if size == 1 else wanted / float(edge) for size, wanted, edge "
     "in zip(image.shape[1:], @spacing_zyx_mm, image.affine[:3, :3].norm(dim=0))]"
 )
 COARSER = (  # torch.matmul, because an @ is a reference in a config
     "$lambda image, by: torch.matmul(image.affine, torch.tensor([[by[0], 0, 0, (by[0] - 1) / 2], "
-    "[0, by[1], 0, (by[1] - 1) / 2], [0, 0, by[2], (by[2] - 1) / 2], [0, 0, 0, 1]], dtype=image.affine.dtype))"
+    "[0, by[1], 0, (by[1] - 1) / 2], [0, 0, by[2], (by[2] - 1) / 2], [0, 0, 0, 1]], "
+    "dtype=image.affine.dtype))"
 )
 RESAMPLER = {
     "_target_": "SpatialResample",
@@ -96,7 +98,7 @@ def inference(recipe: Recipe, network_def: dict[str, Any]) -> dict[str, Any]:
             "inferer": "@inferer",
             "postprocessing": "@postprocessing",
         },
-        # not in "initialize", which runs also where somebody takes the network alone and loads weights himself
+        # not in "initialize", which monai.bundle.load runs before it knows the folder
         "run": ["$@network.load_state_dict(@checkpoint)", "$@evaluator.run()"],
     }
 
@@ -204,7 +206,7 @@ def _normalisation(key: str, channel: Channel) -> list[dict[str, Any]]:
 
 
 def _postprocessing(recipe: Recipe) -> list[dict[str, Any]]:
-    """Of logits. Where the image was resampled, shares of the labels are interpolated back, and not labels."""
+    """Of logits. Where the image was resampled, shares of the labels are interpolated back, not labels."""
     offsets = {
         "_target_": "Lambdad",
         "keys": "pred",
