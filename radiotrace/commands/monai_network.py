@@ -7,7 +7,7 @@ layer.
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
+from monai.bundle.config_parser import ConfigParser
 from torch import nn
 
 from radiotrace.learning import architecture, state
