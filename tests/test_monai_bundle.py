@@ -288,6 +288,14 @@ def test_monai_loads_the_network_by_the_name_of_the_bundle(tmp_path):
         assert torch.allclose(loaded.eval()(patch), of.network(patch), atol=1e-4)
 
 
+def test_a_folder_without_images_is_said(tmp_path):
+    bundle = written(model(tmp_path / "run"), tmp_path / "bundle")
+    (tmp_path / "images").mkdir()
+    with pytest.raises(SystemExit, match="0 images in"):
+        predicted(bundle, tmp_path / "images", tmp_path / "predictions")
+
+
+@pytest.mark.slow
 def test_the_readme_alone_leads_to_the_same_labels_without_our_code(tmp_path):
     of = model(tmp_path / "run")
     bundle = written(of, tmp_path / "bundle")

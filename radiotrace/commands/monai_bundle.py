@@ -243,7 +243,7 @@ Labels: 0 background, $labels.
     python -m monai.bundle run --config_file configs/inference.json --bundle_root . \\
         --dataset_dir IMAGES --output_dir PREDICTIONS
 
-`IMAGES` has $files. A label map `…_label_map.nii.gz` is written for each, on the image's own grid.
+`IMAGES` has $files. Each gets a label map on the image's own grid, named as its first file with `_label_map`.
 
 From Python, without $further:
 

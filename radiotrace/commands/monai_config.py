@@ -61,7 +61,7 @@ def inference(recipe: Recipe, network_def: dict[str, Any]) -> dict[str, Any]:
         network_def: as a config has a network.
     """
     return {
-        "imports": ["$import glob", "$import os"],
+        "imports": ["$import glob", "$import os", "$import sys"],
         "bundle_root": ".",
         "dataset_dir": "$os.path.join(@bundle_root, 'images')",
         "output_dir": "$os.path.join(@bundle_root, 'predictions')",
@@ -140,7 +140,8 @@ def _keys(recipe: Recipe) -> list[str]:
 
 def _cases(recipe: Recipe) -> str:
     count = len(recipe.channels)
-    return ONE_FILE if count == 1 else SEVERAL_FILES.format(channels=count)
+    listed = ONE_FILE if count == 1 else SEVERAL_FILES.format(channels=count)
+    return f"{listed} or sys.exit('0 images in ' + str(@dataset_dir))"
 
 
 def _preprocessing(recipe: Recipe) -> list[dict[str, Any]]:
