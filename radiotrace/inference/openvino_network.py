@@ -1,10 +1,11 @@
 """OpenVINO as the network of sliding.py, the twin of onnx_network.py. Needs neither torch nor NNCF."""
 
+import sys
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-import openvino
 
 from radiotrace.errors import StageError
 from radiotrace.inference.sliding import Network
@@ -27,7 +28,7 @@ def of(path: str | Path, threads: int) -> Network:
         "NUM_STREAMS": 1,
     }
     with _told("load"):
-        core = openvino.Core()
+        core = quiet().Core()
         compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
     request = compiled.create_infer_request()
 
@@ -37,6 +38,18 @@ def of(path: str | Path, threads: int) -> Network:
             return np.array(outputs[compiled.output(0)])  # a copy: the next pass writes to the same place
 
     return network
+
+
+def quiet() -> ModuleType:
+    """OpenVINO, which tells nobody that it runs.
+
+    When it is imported, it gives its user a number, writes that below the home folder, and may send it with
+    what is done; it does neither where the package that would is not found.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]
+    import openvino
+
+    return openvino
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def judged(
         runtime=RUNTIMES[name],
         is_own_file=name != NOT_OWN,
         files=tuple(files),
-        bytes=sum(file.bytes for file in files),
+        bytes=0,
         dice=paired.rows,
         worst=worst(reference, found),
         voxels_different=sum(result.voxels_different for result in found),
@@ -101,17 +101,24 @@ def judged(
         smaller=False,
         released=False,
     )
-    return verdict(variant, reference_bytes)
+    return verdict(variant, settings.margin_dice, reference_bytes)
 
 
-def verdict(variant: Variant, reference_bytes: int) -> Variant:
-    """The variant with what follows from its numbers: verify asks for it again."""
-    row = variant.dice[MACRO]
+def verdict(variant: Variant, margin: float, reference_bytes: int) -> Variant:
+    """The variant with what follows from its files and its intervals: verify asks for it again.
+
+    Args:
+        margin: by how much its Dice may be worse.
+        reference_bytes: size of the released network's file.
+    """
+    row, size = variant.dice[MACRO], sum(file.bytes for file in variant.files)
     same = variant.voxels_different == 0  # where all are alike, there is no spread to make an interval of
-    non_inferior = same or row.verdict == "non-inferior"
-    smaller = variant.bytes < reference_bytes
+    low = row.difference_ci95_low
+    within = low is not None and round(low, 9) > -margin and not row.n_undefined_b_only
+    non_inferior, smaller = same or within, size < reference_bytes
     return replace(
         variant,
+        bytes=size,
         non_inferior=non_inferior,
         no_verdict=None if same else row.no_verdict,
         smaller=smaller,

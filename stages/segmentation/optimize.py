@@ -21,7 +21,14 @@ import numpy as np
 from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
-from radiotrace.inference import model_record, onnx_network, openvino_network, released_model, sliding, watched
+from radiotrace.inference import (
+    model_record,
+    onnx_network,
+    openvino_network,
+    released_model,
+    sliding,
+    watched,
+)
 from radiotrace.inference.released_model import Released
 from radiotrace.inference.sliding import Network
 from radiotrace.learning import quantising
@@ -34,7 +41,9 @@ from radiotrace.segmentation.equivalence import NOT_OWN, CaseResult
 from radiotrace.statistics import comparison
 
 WINDOWS = 8  # of a case at most: as many are kept in memory
-LEAVE_OUT = "Look at the versions in requirements/optimize.txt; or take it out of optimize.variants in params.yaml."
+LEAVE_OUT = (
+    "Look at the versions in requirements/optimize.txt; or take it out of optimize.variants in params.yaml."
+)
 
 
 def calibration(cases: Sequence[dict], raw: Path, model: Released) -> list[np.ndarray]:
@@ -164,9 +173,7 @@ def measured(cases: Sequence[Ready], reference: Network, networks: dict[str, Net
                 case_id = ready.case["case_id"]
                 raise StageError(f"the variant {name} gives logits that are no numbers", [case_id], LEAVE_OUT)
             different = int((volumes.array_zyx(other.label_map) != labels_zyx).sum())
-            result = ready.result(
-                other, voxels_different=different, max_logit_difference=difference.largest
-            )
+            result = ready.result(other, voxels_different=different, max_logit_difference=difference.largest)
             found.variants[name].append(result)
     return Measured(found.reference, found.variants, voxels)
 
@@ -180,7 +187,9 @@ def main(args):
     train = parts.cases(dataset, split, "train")
     calibrated = parts.spread(list(train), settings.calibration_cases)
     patches = calibration([train[case_id] for case_id in calibrated], raw, model)
-    errors.log(f"optimize: {len(patches)} windows of {len(calibrated)} training cases give the ranges of INT8")
+    errors.log(
+        f"optimize: {len(patches)} windows of {len(calibrated)} training cases give the ranges of INT8"
+    )
     ready = [Ready(case, raw, model) for case in parts.cases(dataset, split, "test").values()]
     with stage.output_folder(args.out) as out:
         files, networks = {}, {}
@@ -244,10 +253,11 @@ def main(args):
             "whether smaller variants of the network are as good",
         )
     for name, variant in variants.items():
-        row = variant.dice[equivalence.MACRO]
+        change = variant.dice[equivalence.MACRO].difference
+        outcome = "released" if variant.released else "not released"
         errors.log(
-            f"optimize: {name}, {variant.bytes / 1e6:.2f} MB, Dice {row.difference or 0:+.5f}, "
-            f"{variant.voxels_different} voxels otherwise, {'released' if variant.released else 'not released'}"
+            f"optimize: {name}, {variant.bytes / 1e6:.2f} MB, Dice {change or 0:+.5f}, "
+            f"{variant.voxels_different} voxels otherwise, {outcome}"
         )
     errors.log(f"optimize: wrote {args.out}/variants.json")
 
