@@ -343,8 +343,10 @@ def variants(rows: Sequence[Sized], margin: float, layout: Layout = WIDE) -> byt
                 continue
             if row.low is not None and row.high is not None:
                 axes.plot([row.low, row.high], [place, place], color=look["color"], lw=1.5)
-            axes.plot([row.difference], [place], ls="", ms=5, **look)
-        names = [f"{row.name}, {row.size_bytes / 1e6:.2f} MB" for row in rows]
+            _dots(axes, np.array([row.difference]), np.array([place]), look)
+        letters = 24 if layout.is_narrow else layout.letters
+        named = [f"{row.name}, {row.size_bytes / 1e6:.2f} MB" for row in rows]
+        names = ["\n".join(textwrap.wrap(name, letters)) for name in named]
         axes.set_yticks(range(len(rows)), names, fontsize=8)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         label = (

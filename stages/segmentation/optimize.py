@@ -12,7 +12,7 @@ Nothing is timed here: how fast a machine is decides no byte of an output.
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +34,8 @@ from radiotrace.inference.sliding import Network
 from radiotrace.learning import quantising
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records.dataset import Dataset
-from radiotrace.records.sections.segmentation.optimize import OptimizeParams
-from radiotrace.records.variants import CalibratedOn, StoredFile, Variants
+from radiotrace.records.sections.segmentation.optimize import OptimizeParams, VariantName
+from radiotrace.records.variants import CalibratedOn, StoredFile, Variant, Variants
 from radiotrace.segmentation import equivalence
 from radiotrace.segmentation.equivalence import NOT_OWN, CaseResult
 from radiotrace.statistics import comparison
@@ -148,11 +148,11 @@ class Measured:
     """
 
     reference: list[CaseResult]
-    variants: dict[str, list[CaseResult]]
+    variants: dict[VariantName, list[CaseResult]]
     voxels: int
 
 
-def measured(cases: Sequence[Ready], reference: Network, networks: dict[str, Network]) -> Measured:
+def measured(cases: Sequence[Ready], reference: Network, networks: Mapping[VariantName, Network]) -> Measured:
     """Every case under every network, one case after the other.
 
     Raises:
@@ -202,7 +202,7 @@ def main(args):
             networks[name] = network_of(name, folder, settings.threads)
             errors.log(f"optimize: {name}, {sum(file.bytes for file in files[name]) / 1e6:.2f} MB")
         found = measured(ready, onnx_network.of(content, settings.threads), networks)
-        variants = {
+        variants: dict[VariantName, Variant] = {
             name: equivalence.judged(
                 name,
                 files[name],
