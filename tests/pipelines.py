@@ -1,4 +1,4 @@
-"""Pipelines: every stage up to export, one after the other in this process, on a data set made by code.
+"""Pipelines: every stage up to the report, one after the other in this process, on a data set made by code.
 
 Faster than `dvc repro` in a project: torch is imported once. What DVC adds, tests/test_pipeline.py looks at.
 """
@@ -13,7 +13,7 @@ from radiotrace.imaging import identity
 from radiotrace.learning import trained
 from radiotrace.pipeline import params, stage
 from stages import ingest, split, validate
-from stages.segmentation import evaluate, explain, export, report, robustness, train
+from stages.segmentation import evaluate, explain, export, optimize, report, robustness, train
 from tests import projects
 
 STAGES = {
@@ -24,8 +24,9 @@ STAGES = {
     "evaluate": evaluate,
     "robustness": robustness,
     "explain": explain,
-    "report": report,
     "export": export,
+    "optimize": optimize,
+    "report": report,
 }
 TEMPLATES = "stages/segmentation"
 

@@ -39,6 +39,7 @@ TINY = {
     },
     "explain": {"level": 1, "repetitions": 1, "threads": 1},
     "export": {"labels": {}, "golden_cases": 1, "parity_cases": 2, "threads": 1},
+    "optimize": {"variants": ["onnx_fp16", "openvino"], "calibration_cases": 2, "threads": 1},
 }
 
 

@@ -17,7 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).resolve().parent / "schema_cases"
 A, B, C, D, E = ("abcde"[number] * 64 for number in range(5))
 OTHER = "0" * 64
-STAGES = ("ingest", "validate", "split", "train", "evaluate", "robustness", "explain", "report", "export")
+STAGES = (
+    "ingest",
+    "validate",
+    "split",
+    "train",
+    "evaluate",
+    "robustness",
+    "explain",
+    "report",
+    "export",
+    "optimize",
+)
 WEIGHTS, ONNX, SPLIT = "build/train/weights.safetensors", "build/export/model.onnx", "build/split/split.json"
 PINS = "requirements/core.txt"
 

@@ -50,6 +50,11 @@ VOLUMES = {
         for number, name in enumerate(NAMES)
     }
 }
+SIZED = [
+    charts.Sized("ONNX, 8 bits", 1_470_000, -0.0004, -0.0008, 0.0001, is_released=True),
+    charts.Sized("the released file, run by OpenVINO", 5_620_000, 0.0, None, None, is_released=False),
+    charts.Sized("OpenVINO, 8 bits", 1_680_000, None, None, None, is_released=False),
+]
 DRAWN = {
     "reliability": lambda: charts.reliability(
         rows((0, None, None), (30, 0.6, 0.5), (1e6, 0.98, 0.9)), rows((0, None, None), (5, 0.7, 0.8)), 1.3
@@ -65,6 +70,7 @@ DRAWN = {
     "distribution": lambda: charts.distribution(
         {"anterior": DICE, "posterior": DICE | {"case_03": None}}, "Dice", True
     ),
+    "variants": lambda: charts.variants(SIZED, 0.005),
 }
 NOTHING = {
     "reliability": lambda: charts.reliability([], rows((0, None, None))),
@@ -73,6 +79,7 @@ NOTHING = {
     "risk_coverage": lambda: charts.risk_coverage(np.empty(0), np.empty(0), None, None),
     "uncertainty_scatter": lambda: charts.uncertainty_scatter(np.empty(0), np.empty(0), None, 0.8, []),
     "distribution": lambda: charts.distribution({"anterior": dict.fromkeys(NAMES)}, "Dice", True),
+    "variants": lambda: charts.variants([], 0.005),
 }
 ONE = {
     "reliability": lambda: charts.reliability(rows((1, 0.6, 1.0)), rows((1, 0.6, 1.0))),
@@ -83,6 +90,7 @@ ONE = {
         np.array([0.5]), np.array([0.75]), 0.25, 0.8, ["case_00"]
     ),
     "distribution": lambda: charts.distribution({"anterior": {"case_00": 0.5}}, "Dice", True),
+    "variants": lambda: charts.variants(SIZED[:1], 0.005),
 }
 NARROWED = {
     "reliability": lambda: charts.reliability(
@@ -95,6 +103,7 @@ NARROWED = {
         SCORES, np.array(list(DICE.values())), 0.25, 0.75, NAMES, charts.NARROW
     ),
     "distribution": lambda: charts.distribution({"anterior": DICE}, "Dice", True, charts.NARROW),
+    "variants": lambda: charts.variants(SIZED, 0.005, charts.NARROW),
 }
 KINDS = {"many": DRAWN, "none": NOTHING, "one": ONE, "narrow": NARROWED}
 

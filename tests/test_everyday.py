@@ -93,6 +93,7 @@ def test_an_experiment_trains_again_and_shows_in_the_diffs_and_an_exclusion_in_e
         "evidence",
         "explain",
         "export",
+        "optimize",
         "report",
         "robustness",
         "split",

@@ -23,8 +23,9 @@ NAMES = [
     "evaluate",
     "robustness",
     "explain",
-    "report",
     "export",
+    "optimize",
+    "report",
     "evidence",
 ]
 # Neither dep nor out: no result depends on them.
@@ -260,7 +261,7 @@ def test_every_wing_has_its_place_in_the_order():
 
 def test_only_evaluate_and_what_probes_the_model_read_the_reference_of_the_test_part():
     readers = [name for name in NAMES if "data" in STAGES[name]["deps"]]
-    assert readers == ["ingest", "evaluate", "robustness", "explain", "report", "export"]
+    assert readers == ["ingest", "evaluate", "robustness", "explain", "export", "optimize", "report"]
     assert [
         name
         for name in ("explain", "export")

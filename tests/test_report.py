@@ -12,6 +12,7 @@ import pytest
 from radiotrace.records.estimates import Mean
 from radiotrace.records.metrics import Metrics, Uncertainty
 from radiotrace.records.robustness import Robustness
+from radiotrace.records.variants import Variants
 from radiotrace.segmentation import report
 from tests import browser, projects
 
@@ -318,6 +319,37 @@ def test_of_an_attack_the_largest_step_is_told_and_no_safety(metrics, robustness
         "at most 0.3 SD, Dice of 2 cases goes from 0.900 to: random signs 0.890, FGSM 0.700, PGD 0.600, "
         "SegPGD 0.550. That is no statement of safety." in text
     )
+
+
+def test_smaller_variants_are_told_in_plain_words_smallest_first():
+    of = Variants.of(record("released_variants", "hippocampus"))
+    half, same = report.variants(of)
+    assert (half["name"], half["megabytes"], half["share"]) == (
+        "ONNX, weights in half the room",
+        "2.83",
+        "50 %",
+    )
+    assert half["difference"] == "+0.00001 (−0.00001 to +0.00002)"
+    assert half["worst"] == "hippocampus_109, −0.0001"
+    assert half["otherwise"] == "8 of 3,097,751"
+    assert (half["verdict"], same["verdict"]) == ("released", "as good, not smaller")
+
+
+def test_a_variant_that_is_not_shown_to_be_as_good_has_the_reason():
+    of = Variants.of(record("released_variants", "hippocampus"))
+    reason = "no interval: fewer than 10 subjects"
+    unknown = replace(of.variants["openvino"], non_inferior=False, no_verdict=reason, flags_changed=None)
+    [row] = report.variants(replace(of, variants={"openvino": unknown}))
+    assert row["verdict"] == f"not shown to be as good: {reason}"
+    assert row["flags"] == "no threshold"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "undefined"), (0.00014, "+0.0001"), (-0.00014, "−0.0001"), (-0.00001, "0.0000")],
+)
+def test_differences_for_people(value, text):
+    assert report.signed(value, 4) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "undefined"), (-0.5, "−0.500"), (0.1234, "0.123")])

@@ -91,8 +91,9 @@ def test_a_package_of_another_wing_makes_no_stage_and_no_requirement_stale(clone
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("learning", {"train", "evaluate", "robustness", "explain", "export", "evidence"}),
-        ("drawing", {"evaluate", "robustness", "explain", "report", "evidence"}),
+        ("learning", {"train", "evaluate", "robustness", "explain", "export", "optimize", "evidence"}),
+        ("drawing", {"evaluate", "robustness", "explain", "optimize", "report", "evidence"}),
+        ("optimize", {"optimize", "evidence"}),
         ("dvc", {"evidence"}),
         ("dev", {"evidence"}),
     ],
@@ -199,7 +200,7 @@ def test_a_new_measure_runs_evaluate_and_what_comes_after_and_trains_nothing(clo
     stages = workflow.expected(Study(clone))
     assert stages == before[0]
     found = with_those_after(stages, measure_added)
-    assert found == {"evaluate", "explain", "report", "export", "evidence"}
+    assert found == {"evaluate", "explain", "report", "export", "optimize", "evidence"}
 
 
 def test_a_new_measure_leaves_requirements_standing_whose_tests_do_not_reach_it(clone, before, measure_added):

@@ -183,8 +183,9 @@ def test_the_code_that_the_run_records_is_the_code_that_is_committed():
         "evaluate",
         "robustness",
         "explain",
-        "report",
         "export",
+        "optimize",
+        "report",
         "evidence",
     ]
     for stage in stages:

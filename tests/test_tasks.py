@@ -39,7 +39,7 @@ def test_every_task_declares_its_stages_and_has_parameters():
 
 def test_the_bundle_takes_the_records_that_the_task_declares():
     found = tasks.declared("segmentation")
-    assert found.bundled == ("metrics", "headline", "cases", "robustness", "explain", "model")
+    assert found.bundled == ("metrics", "headline", "cases", "robustness", "explain", "model", "variants")
     assert found.not_part == {}
 
 

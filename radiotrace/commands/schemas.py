@@ -22,6 +22,7 @@ from radiotrace.records import (
     robustness,
     split,
     train,
+    variants,
 )
 from radiotrace.records.sections import whole
 from radiotrace.records.sections.segmentation import whole as segmentation
@@ -40,6 +41,7 @@ TABLE = {
     "params_segmentation": segmentation.SegmentationParams,
     "predicted_image": prediction.Prediction,
     "released_model": model.ReleasedModel,
+    "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
     "split": split.Split,
     "train": train.TrainingRun,

@@ -305,6 +305,60 @@ def _mean_text(summary: Spread) -> str:
     return f"{summary.mean:.3f} ({interval}), n = {summary.n_cases} / {summary.n_subjects}"
 
 
+@dataclass(frozen=True)
+class Sized:
+    """Another form of a network.
+
+    Attributes:
+        size_bytes: of its files.
+        difference: of its Dice from that of the network; low, high: its 95 % interval. None where undefined.
+    """
+
+    name: str
+    size_bytes: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    is_released: bool
+
+
+def variants(rows: Sequence[Sized], margin: float, layout: Layout = WIDE) -> bytes:
+    """By how much the Dice of each form of a network differs, against its size.
+
+    Args:
+        margin: by how much it may be worse.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(
+            figsize=(layout.width, 1 + (0.45 if layout.is_narrow else 0.32) * max(len(rows), 1)),
+            layout="constrained",
+        )
+        axes = figure.subplots()
+        axes.axvline(0, color="black", lw=1)
+        axes.axvline(-margin, color=MARKED, lw=1, ls="--")
+        for place, row in enumerate(rows):
+            look = DOT if row.is_released else SQUARE
+            if row.difference is None:
+                _undefined(axes, place)
+                continue
+            if row.low is not None and row.high is not None:
+                axes.plot([row.low, row.high], [place, place], color=look["color"], lw=1.5)
+            _dots(axes, np.array([row.difference]), np.array([place]), look)
+        letters = 24 if layout.is_narrow else layout.letters
+        named = [f"{row.name}, {row.size_bytes / 1e6:.2f} MB" for row in rows]
+        names = ["\n".join(textwrap.wrap(name, letters)) for name in named]
+        axes.set_yticks(range(len(rows)), names, fontsize=8)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        label = (
+            "Dice, mean of labels, minus that of the released network, 95 % intervals; dashed: how much "
+            "worse it may be; squares: not released"
+        )
+        figure.supxlabel("\n".join(textwrap.wrap(label, layout.letters)), fontsize=8)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", alpha=0.3)
+        return svg(figure)
+
+
 def risk_coverage(
     curve: np.ndarray,
     best: np.ndarray,

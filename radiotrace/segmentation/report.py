@@ -16,12 +16,20 @@ from radiotrace.records.metrics import (
     UncertaintyKind,
 )
 from radiotrace.records.robustness import Robustness
+from radiotrace.records.variants import Variant, Variants
 from radiotrace.segmentation import ranking
 from radiotrace.statistics import agreement
 
 MACRO = "mean_of_labels"
 RARE = 0.05  # a chance below this is no explanation
 
+VARIANTS = {
+    "onnx_fp16": "ONNX, weights in half the room",
+    "onnx_int8": "ONNX, 8 bits",
+    "openvino": "the released file, run by OpenVINO",
+    "openvino_fp16": "OpenVINO, weights in half the room",
+    "openvino_int8": "OpenVINO, 8 bits",
+}
 ATTACKS = {"noise": "random signs", "fgsm": "FGSM", "pgd": "PGD", "segpgd": "SegPGD"}
 KINDS = {
     "dropout": "Monte-Carlo dropout",
@@ -113,6 +121,51 @@ def _cell(labels: dict[str, dict], measure: Described) -> list[dict]:
     return [
         {"name": name, "value": number(row[measure.name], measure.digits)} for name, row in labels.items()
     ]
+
+
+def variants(record: Variants) -> list[dict]:
+    """Rows of the table of smaller variants, in the words of a reader, smallest file first."""
+    rows = []
+    for name, variant in sorted(record.variants.items(), key=lambda item: (item[1].bytes, item[0])):
+        row, worst = variant.dice[MACRO], variant.worst
+        rows.append(
+            {
+                "key": name,
+                "name": VARIANTS[name],
+                "runtime": variant.runtime,
+                "megabytes": number(variant.bytes / 1e6, 2),
+                "share": percent(variant.bytes / record.reference.bytes),
+                "difference": _difference(row.difference, row.difference_ci95_low, row.difference_ci95_high),
+                "worst": "none" if worst is None else f"{worst.case_id}, {signed(worst.dice_difference, 4)}",
+                "otherwise": f"{variant.voxels_different:,} of {record.voxels_compared:,}",
+                "flags": "no threshold" if variant.flags_changed is None else str(variant.flags_changed),
+                "verdict": _judgement(variant),
+                "is_released": variant.released,
+            }
+        )
+    return rows
+
+
+def signed(value: float | None, digits: int) -> str:
+    """A difference for people, with its sign; none where it rounds to 0."""
+    if value is None:
+        return number(value)
+    rounded = round(value, digits)
+    return f"{'+' if rounded > 0 else ''}{number(rounded + 0.0, digits)}"
+
+
+def _difference(value: float | None, low: float | None, high: float | None) -> str:
+    interval = "no interval" if low is None else f"{signed(low, 5)} to {signed(high, 5)}"
+    return f"{signed(value, 5)} ({interval})"
+
+
+def _judgement(variant: Variant) -> str:
+    """Whether a variant is released, or why not."""
+    if variant.released:
+        return "released"
+    if variant.non_inferior:
+        return "as good, not smaller"
+    return f"not shown to be as good{f': {variant.no_verdict}' if variant.no_verdict else ''}"
 
 
 def findings(metrics: Metrics, acceptance: dict, robustness: Robustness, n_models: int) -> list[str]:

@@ -1,7 +1,7 @@
 """report: pages that say how good the model is and where it fails, one for each test case; and charts.
 
-Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness and
-        explain, their figures,
+Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness,
+        explain and optimize, their figures,
         build/evaluate/results/predictions/, design/requirements.yaml, design/intended_use.yaml,
         design/reviews.jsonl, design/test_openings.jsonl,
         stages/segmentation/: report.html, case.html, report.css, case.js
@@ -41,12 +41,13 @@ from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportP
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 from radiotrace.records.values import UncertaintyKind
+from radiotrace.records.variants import Variants
 from radiotrace.segmentation import case_pages, in_short, ranking, report
 from radiotrace.segmentation.quotes import Quotes
 from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
-OF_A_RUN = ("metrics", "cases", "robustness", "explain")  # those that name their run
+OF_A_RUN = ("metrics", "cases", "robustness", "explain", "variants")  # those that name their run
 DESIGN = ("design", "intended_use", "reviews", "openings")
 FIGURES = ("envelope", "explanations", "training")  # of earlier stages
 TEMPLATES = ("template", "case_template", "style", "script")
@@ -128,6 +129,25 @@ def draw_charts(
             layout,
         ),
     }
+
+
+def draw_variants(variants: Variants, layout: charts.Layout = charts.WIDE) -> bytes:
+    """The chart of smaller variants, as SVG, smallest files first."""
+    rows = []
+    for row in report.variants(variants):
+        variant = variants.variants[row["key"]]
+        of_all = variant.dice[report.MACRO]
+        rows.append(
+            charts.Sized(
+                row["name"],
+                variant.bytes,
+                of_all.difference,
+                of_all.difference_ci95_low,
+                of_all.difference_ci95_high,
+                variant.released,
+            )
+        )
+    return charts.variants(rows, variants.params.margin_dice, layout)
 
 
 def reliability(calibration: Calibration | None) -> list[charts.Bar]:
@@ -271,7 +291,7 @@ class Sources:
     """What the pages quote: records of one run.
 
     Attributes:
-        by_name: each of RECORDS, as it was read.
+        by_name: each of RECORDS, and variants, as it was read.
         cases: entries of the record 'cases'.
     """
 
@@ -280,6 +300,7 @@ class Sources:
     train: TrainingRun
     metrics: Metrics
     robustness: Robustness
+    variants: Variants
     cases: list[dict]
 
 
@@ -293,6 +314,7 @@ def read_sources(args, flag_by: UncertaintyKind) -> Sources:
         StageError: they are not of one run, or do not fit each other; or nothing of that kind was measured.
     """
     by_name = {name: records.read(getattr(args, name), name) for name in RECORDS}
+    by_name["variants"] = records.read(args.variants, "released_variants")
     train, metrics = TrainingRun.of(by_name["train"]), Metrics.of(by_name["metrics"])
     cases = by_name["cases"]["cases"]
     if wrong := [
@@ -315,6 +337,7 @@ def read_sources(args, flag_by: UncertaintyKind) -> Sources:
         train,
         metrics,
         Robustness.of(by_name["robustness"]),
+        Variants.of(by_name["variants"]),
         cases,
     )
 
@@ -386,7 +409,7 @@ def main(args):
     quotes = Quotes(
         {
             name: (Path(getattr(args, name)).as_posix(), sources.by_name[name])
-            for name in ("metrics", "robustness")
+            for name in ("metrics", "robustness", "variants")
         }
     )
     evaluated = records.read(args.evaluate_provenance, "provenance")["params"]
@@ -397,6 +420,8 @@ def main(args):
         dataset=dataset,
         metrics=metrics,
         robustness=sources.robustness,
+        variants=sources.variants,
+        variant_rows=report.variants(sources.variants),
         **judged(args, sources, flag_by),
         **tables(sources, flag_by, shown),
         kept=agreement.kept,
@@ -404,15 +429,19 @@ def main(args):
         page_hashes={name: hashlib.sha256(text).hexdigest() for name, text in sorted(page_by_file.items())},
         kinds=report.KINDS,
         flag_by=flag_by,
-        pictures=charts_by_name | given,
-        narrow=draw_charts(metrics, sources.cases, flag_by, charts.NARROW),
+        pictures=charts_by_name | given | {"variants": draw_variants(sources.variants)},
+        narrow=draw_charts(metrics, sources.cases, flag_by, charts.NARROW)
+        | {"variants": draw_variants(sources.variants, charts.NARROW)},
         colours=(figures.REFERENCE, figures.PREDICTION),
         at=quotes.link,
         quotes=quotes.all,
         **{name: evaluated[name] for name in SETTINGS_OF_EVALUATE},
         hashes={Path(getattr(args, name)).name: records.sha256(getattr(args, name)) for name in OF_A_RUN},
     )
-    read = [getattr(args, name) for name in (*DESIGN, "evaluate_provenance", *FIGURES, *TEMPLATES, *RECORDS)]
+    read = [
+        getattr(args, name)
+        for name in (*DESIGN, "evaluate_provenance", *FIGURES, *TEMPLATES, *RECORDS, "variants")
+    ]
     provenance = runs.provenance(__file__, settings.record(), args.requirements, read)
     for name, chart in charts_by_name.items():
         records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", chart)
@@ -439,6 +468,7 @@ for option, meaning in {
     "cases": "record of test cases",
     "robustness": "record of robustness",
     "explain": "record of explanations",
+    "variants": "record of smaller variants of the released network",
     "predictions": "folder of predicted label maps",
     "evaluate-provenance": "what decided the outputs of evaluate",
     "envelope": "figure",

@@ -23,6 +23,7 @@ RUNTIME = (
     "requirements/imaging.txt",
     "requirements/inference.txt",
     "requirements/learning.txt",
+    "requirements/optimize.txt",
 )
 TOOLS = ("requirements/cluster.txt", "requirements/dev.txt", "requirements/dicom.txt")
 # Stages import from these, and no byte of an output is decided there: the files say why.

@@ -87,6 +87,13 @@ TABLE = (
         5,
         "the released file, run with its recipe, gives the label maps that were measured",
     ),
+    Basis(
+        "variants.json",
+        ("run_id", "part", "excluded", "n_cases", "n_subjects", "params", "how"),
+        3,
+        "which variants are released follows from their intervals",
+    ),
+    Basis("variants.json", ALL, 5, REMADE),
     # Requirements and tests
     Basis("requirements.json", ALL, 3, "no requirement is gone or softened since a baseline without a word"),
     _taken(

@@ -21,9 +21,11 @@ from radiotrace.records.model import ReleasedModel
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.records.sections.segmentation.export import ExportParams
+from radiotrace.records.sections.segmentation.optimize import OptimizeParams
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.train import TrainingRun
+from radiotrace.records.variants import Variants
 
 ROBUSTNESS_CASES, REFERENCE = "build/robustness/cases.json", "build/evaluate/results/reference.json"
 
@@ -256,6 +258,51 @@ def explain(sources: Sources) -> list[str]:
     return faults
 
 
+def variants(sources: Sources) -> list[str]:
+    """Of the smaller variants: of which network and cases they are, and which of them are released, from
+    their intervals and the margin; files that are here are those whose hash it states."""
+    from radiotrace.imaging import parts  # here, because they take seconds to import
+    from radiotrace.segmentation import equivalence
+    from radiotrace.statistics import comparison
+
+    stated, settings = sources["variants"], OptimizeParams.of(sources.params("optimize"))
+    rows, file = sources["cases"]["cases"], sources.clone.root / "build/export" / model_record.FILE
+    derived = {
+        "run_id": sources.train["run_id"],
+        "part": "test",
+        "excluded": sources.train["excluded"],
+        "n_cases": len(rows),
+        "n_subjects": len({row["subject_id"] for row in rows}),
+        "params": settings.record(),
+        "how": comparison.HOW,
+    }
+    faults = differences.compared("variants.json", {key: stated[key] for key in derived}, derived)
+    facts = {
+        "calibrated on": stated["calibration"]["cases"],
+        "reference": stated["reference"]["sha256"],
+        "variants": sorted(stated["variants"]),
+    }
+    expected = {
+        "calibrated on": parts.spread(sources.part("train"), settings.calibration_cases),
+        "reference": sources["model"]["sha256"],
+        "variants": sorted(settings.variants),
+    }
+    faults += differences.compared("variants.json", facts, expected)
+    if file.is_file() and file.stat().st_size != stated["reference"]["bytes"]:
+        faults.append(f"variants.json: {model_record.FILE} has another size")
+    for name, variant in Variants.of(stated).variants.items():
+        again = equivalence.verdict(variant, settings.margin_dice, stated["reference"]["bytes"])
+        faults += differences.compared(f"variants.json: {name}", variant.record(), again.record())
+        folder = sources.clone.root / ("build/optimize" if variant.is_own_file else "build/export")
+        for stored in variant.files:
+            place = folder / stored.file
+            if place.is_file() and records.sha256(place) != stored.sha256:
+                faults.append(
+                    f"{place.relative_to(sources.clone.root)}: another SHA-256 than variants.json states"
+                )
+    return faults
+
+
 def reference(sources: Sources) -> list[str]:
     """What of the reference for monitoring stands in other records: whose it is, of how many, and the
     limit of flagging."""
@@ -297,6 +344,7 @@ OPENED = {
     "evaluate": "metrics/metrics.json",
     "robustness": "metrics/robustness.json",
     "explain": "build/explain/explain.json",
+    "optimize": "build/optimize/variants.json",
 }
 DERIVED = {
     "training is of the split and of its parameters": trained,
@@ -307,4 +355,5 @@ DERIVED = {
     "robustness follows from its cases": robustness,
     "explanations are of the cases that they must be of": explain,
     "the reference for monitoring is of this run": reference,
+    "which variants are released follows from their intervals": variants,
 }

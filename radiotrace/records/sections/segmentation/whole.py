@@ -11,6 +11,7 @@ from radiotrace.records.sections.segmentation import train
 from radiotrace.records.sections.segmentation.evaluate import EvaluateSection
 from radiotrace.records.sections.segmentation.explain import ExplainSection
 from radiotrace.records.sections.segmentation.export import ExportParams
+from radiotrace.records.sections.segmentation.optimize import OptimizeParams
 from radiotrace.records.sections.segmentation.report import ReportParams
 from radiotrace.records.sections.segmentation.robustness import RobustnessSection
 from radiotrace.records.typed import Record
@@ -32,4 +33,5 @@ class SegmentationParams(Record):
     robustness: RobustnessSection
     report: ReportParams
     export: ExportParams
+    optimize: OptimizeParams
     explain: ExplainSection

@@ -1,0 +1,163 @@
+"""Equivalence: whether another form of a network is as good as the released one, case by case. Plain values
+in, rows of the record 'variants' out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from radiotrace.records.comparison import Paired
+from radiotrace.records.sections.segmentation.optimize import OptimizeParams
+from radiotrace.records.variants import Runtime, StoredFile, Variant, WorstCase
+from radiotrace.segmentation import ranking
+from radiotrace.segmentation.overlap import confusion
+from radiotrace.statistics import comparison
+
+# Whose runtime takes it; "openvino" reads the released file itself.
+RUNTIMES: dict[str, Runtime] = {
+    "onnx_fp16": "ONNX Runtime",
+    "onnx_int8": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "openvino_fp16": "OpenVINO",
+    "openvino_int8": "OpenVINO",
+}
+NOT_OWN = "openvino"
+MACRO, MEASURE = ranking.MACRO, "dice"
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What a network made of a case.
+
+    Attributes:
+        dice: label -> Dice; None where it is undefined.
+        reference_mm3: label -> volume of the reference.
+        expected_dice_loss: by which the case is flagged.
+        voxels_different: labelled otherwise than by the released network.
+        max_logit_difference: from the released network's.
+    """
+
+    case_id: str
+    subject_id: str
+    dice: Mapping[str, float | None]
+    reference_mm3: Mapping[str, float]
+    expected_dice_loss: float
+    voxels_different: int = 0
+    max_logit_difference: float = 0.0
+
+
+def dice(reference_zyx: np.ndarray, predicted_zyx: np.ndarray, labels: Mapping[str, str]) -> dict:
+    """Label -> Dice of two label maps; None where neither has the label.
+
+    Args:
+        labels: value -> name.
+    """
+    return {
+        name: confusion(reference_zyx == int(value), predicted_zyx == int(value)).dice
+        for value, name in labels.items()
+        if value != "0"
+    }
+
+
+def judged(
+    name: str,
+    files: Sequence[StoredFile],
+    reference: Sequence[CaseResult],
+    found: Sequence[CaseResult],
+    settings: OptimizeParams,
+    review_above: float | None,
+    reference_bytes: int,
+) -> Variant:
+    """A variant against the released network on the same cases.
+
+    Args:
+        name: of the variant.
+        reference, found: of the released network and of the variant, in the same order.
+        review_above: the threshold of flags; None for none.
+        reference_bytes: size of the released network's file.
+    """
+    paired = compared(reference, found, settings.margin_dice)
+    pairs = list(zip(reference, found, strict=True))
+    changes = [abs(ours.expected_dice_loss - theirs.expected_dice_loss) for ours, theirs in pairs]
+    flags = None
+    if review_above is not None:
+        flags = sum(
+            (ours.expected_dice_loss > review_above) != (theirs.expected_dice_loss > review_above)
+            for ours, theirs in pairs
+        )
+    variant = Variant(
+        runtime=RUNTIMES[name],
+        is_own_file=name != NOT_OWN,
+        files=tuple(files),
+        bytes=0,
+        dice=paired.rows,
+        worst=worst(reference, found),
+        voxels_different=sum(result.voxels_different for result in found),
+        max_logit_difference=max(result.max_logit_difference for result in found),
+        expected_dice_loss_change=float(np.mean(changes)),
+        flags_changed=flags,
+        non_inferior=False,
+        no_verdict=None,
+        smaller=False,
+        released=False,
+    )
+    return verdict(variant, settings.margin_dice, reference_bytes)
+
+
+def verdict(variant: Variant, margin: float, reference_bytes: int) -> Variant:
+    """The variant with what follows from its files and its intervals: verify asks for it again.
+
+    Args:
+        margin: by how much its Dice may be worse.
+        reference_bytes: size of the released network's file.
+    """
+    row, size = variant.dice[MACRO], sum(file.bytes for file in variant.files)
+    same = variant.voxels_different == 0  # where all are alike, there is no spread to make an interval of
+    low = row.difference_ci95_low
+    within = low is not None and round(low, 9) > -margin and not row.n_undefined_b_only
+    non_inferior, smaller = same or within, size < reference_bytes
+    return replace(
+        variant,
+        bytes=size,
+        non_inferior=non_inferior,
+        no_verdict=None if same else row.no_verdict,
+        smaller=smaller,
+        released=non_inferior and smaller,
+    )
+
+
+def compared(reference: Sequence[CaseResult], found: Sequence[CaseResult], margin: float) -> Paired:
+    """Paired differences of Dice, variant minus released network, with their intervals over subjects."""
+    aim = comparison.Aim("larger")
+    return comparison.compare(_cases(reference), _cases(found), MEASURE, margin, aim)
+
+
+def worst(reference: Sequence[CaseResult], found: Sequence[CaseResult]) -> WorstCase | None:
+    """The case whose mean Dice over labels falls most; the first of equals."""
+    differences = []
+    for ours, theirs in zip(reference, found, strict=True):
+        before, after = (ranking.mean_of_all(list(result.dice.values())) for result in (ours, theirs))
+        if before is not None and after is not None:
+            differences.append((round(after - before, 9), ours.case_id))
+    if not differences:
+        return None
+    difference, case_id = min(differences)
+    return WorstCase(case_id, difference)
+
+
+def _cases(results: Sequence[CaseResult]) -> dict:
+    """As comparison takes them."""
+    return {
+        "part": "test",
+        "cases": [
+            {
+                "case_id": result.case_id,
+                "subject_id": result.subject_id,
+                "labels": {
+                    name: {MEASURE: value, comparison.REFERENCE: result.reference_mm3[name]}
+                    for name, value in result.dice.items()
+                },
+            }
+            for result in results
+        ],
+    }

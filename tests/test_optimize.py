@@ -1,0 +1,353 @@
+"""optimize: smaller variants predict, are the same bytes twice, and are released where they are as good; one
+that is broken is found out."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from radiotrace import records
+from radiotrace.errors import StageError
+from radiotrace.inference import onnx_network, openvino_network, released_model, sliding, watched
+from radiotrace.learning import quantising
+from radiotrace.records.sections.segmentation.optimize import OptimizeParams
+from radiotrace.records.variants import StoredFile, Variants
+from radiotrace.segmentation import equivalence
+from radiotrace.segmentation.equivalence import CaseResult
+from stages.segmentation import optimize
+from tests import examples, phantoms, released
+
+ROOT = Path(__file__).resolve().parent.parent
+SHAPE = (1, 1, 16, 20, 12)
+RNG = np.random.default_rng(3)
+PATCHES = [RNG.normal(0, 1, SHAPE).astype(np.float32) for _ in range(3)]
+SETTINGS = OptimizeParams(("onnx_fp16",), 2, 0.005, 1)
+STORED = [StoredFile("onnx_fp16/model.onnx", "a" * 64, 50)]
+# By how much logits of the random network, of some 10, may differ: weights in float16 have 11 bits, 8 bits
+# are 255 steps of a range.
+TOLERANCE = {"onnx_fp16": 0.02, "onnx_int8": 2.0, "openvino_fp16": 0.02, "openvino_int8": 2.0}
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, tuple]:
+    """The files of each variant of a random network, made twice."""
+    content = released.network()
+    return {name: tuple(quantising.made(name, content, PATCHES) for _ in range(2)) for name in TOLERANCE}
+
+
+def network(name: str, files, folder: Path):
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    return optimize.network_of(name, folder, 1)
+
+
+@pytest.mark.parametrize("name", TOLERANCE)
+def test_a_variant_is_the_same_bytes_twice(made, name):
+    first, second = made[name]
+    assert first.keys() == second.keys()
+    assert all(first[file] == second[file] for file in first)
+
+
+@pytest.mark.parametrize("name", TOLERANCE)
+def test_a_variant_does_not_say_where_it_was_made(made, name):
+    assert not any(os.fsencode(place) in file for file in made[name][0].values() for place in (ROOT, "/tmp"))  # noqa: S108
+
+
+@pytest.mark.parametrize("name", TOLERANCE)
+def test_a_variant_predicts_what_the_network_does(made, name, tmp_path):
+    expected = onnx_network.of(released.network(), 1)(PATCHES[0])
+    found = network(name, made[name][0], tmp_path)(PATCHES[0])
+    assert found.shape == expected.shape
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - expected).max() < TOLERANCE[name]
+
+
+def test_openvino_runs_the_released_file_itself(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(released.network())
+    expected = onnx_network.of(released.network(), 1)(PATCHES[1])
+    assert openvino_network.of(tmp_path / "model.onnx", 1)(PATCHES[1]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_openvino_gives_arrays_that_the_next_pass_leaves_alone(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(released.network())
+    predict = openvino_network.of(tmp_path / "model.onnx", 1)
+    first = predict(PATCHES[0])
+    kept = first.copy()
+    predict(PATCHES[1])
+    assert (first == kept).all()
+
+
+def test_weights_are_stored_as_float16_and_inputs_and_outputs_stay_float32(made):
+    model = onnx.load_from_string(made["onnx_fp16"][0]["model.onnx"])
+    assert {tensor.data_type for tensor in model.graph.initializer} == {onnx.TensorProto.FLOAT16}
+    ends = [*model.graph.input, *model.graph.output]
+    assert {end.type.tensor_type.elem_type for end in ends} == {onnx.TensorProto.FLOAT}
+
+
+def test_a_weight_that_float16_has_not_is_refused():
+    model = onnx.load_from_string(released.network())
+    tensor = model.graph.initializer[0]
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[0] = 1e5
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    with pytest.raises(ValueError, match="beyond 65504"):
+        quantising.stored_as_half(model.SerializeToString())
+
+
+def test_what_cannot_be_made_stops_the_stage_and_says_how_to_go_on(tmp_path):
+    with pytest.raises(StageError) as caught:
+        optimize.made("openvino_int8", b"no network", PATCHES, tmp_path)
+    assert caught.value.headline == "the variant openvino_int8 cannot be made"
+    assert caught.value.findings
+    assert "optimize.variants" in str(caught.value)
+
+
+def test_what_a_runtime_does_not_load_stops_the_stage_and_says_how_to_go_on(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"no network")
+    for name in ("openvino", "onnx_int8"):
+        with pytest.raises(StageError, match="does not load the network") as caught:
+            optimize.network_of(name, tmp_path, 1)
+        assert "optimize.variants" in str(caught.value)
+
+
+def test_nothing_is_written_to_the_home_folder(tmp_path):
+    """Where openvino_telemetry is found, it gives the user a number there and may send it."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "model.onnx").write_bytes(released.network())
+    code = (
+        "import numpy as np\nfrom radiotrace.inference import openvino_network\n"
+        "from radiotrace.learning import quantising\n"
+        f"patch = np.zeros({SHAPE}, np.float32)\n"
+        f"path = {str(tmp_path / 'model.onnx')!r}\n"
+        "openvino_network.of(path, 1)(patch)\n"
+        "quantising.made('openvino_int8', open(path, 'rb').read(), [patch])\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "HOME": str(tmp_path / "home")}, check=True
+    )
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+# What the network sees
+
+
+@pytest.fixture
+def model(tmp_path) -> released_model.Released:
+    changes = {"patch_voxels": [16, 16, 16], "window_voxels": [16, 16, 16]}
+    return released_model.opened(released.write(tmp_path / "model", preprocessing=changes))
+
+
+def test_ranges_are_measured_on_what_the_network_is_given_where_it_predicts(model, monkeypatch):
+    image = phantoms.image(phantoms.volume(phantoms.image_array(phantoms.label_array(), 1)))
+    given = []
+
+    def watching(patch):
+        given.append(patch)
+        return np.zeros((1, 3, *patch.shape[2:]), np.float32)
+
+    sliding.label(image, watching, model.recipe)
+    monkeypatch.setattr(optimize.parts, "image", lambda case, raw: image)
+    patches = optimize.calibration([{"case_id": "a"}], Path(), model)
+    assert len(given) == len(patches) == 4  # 22 and 18 voxels in windows of 16
+    assert all((found == expected).all() for found, expected in zip(patches, given, strict=True))
+
+
+def test_of_many_windows_some_are_kept_evenly_spread():
+    spread = watched.Spread(4)
+    for place in range(20):
+        spread.add(place, str(place))
+    assert spread.kept == {0: "0", 8: "8", 16: "16"}
+
+
+def test_logits_are_compared_window_by_window():
+    kept, difference = watched.Spread(8), watched.Difference()
+    ours = watched.outputs(lambda patch: patch * 2, kept)
+    theirs = difference.of(lambda patch: patch * 2 + (patch > 1), kept)
+    for value in (0.0, 1.0, 3.0):
+        ours(np.full((1, 1), value))
+        theirs(np.full((1, 1), value))
+    assert difference.largest == 1
+
+
+def test_a_logit_that_is_no_number_stays_in_the_difference():
+    kept, difference = watched.Spread(8), watched.Difference()
+    watched.outputs(lambda patch: patch, kept)(np.ones((1, 1)))
+    broken = difference.of(lambda patch: patch * np.nan, kept)
+    broken(np.ones((1, 1)))
+    difference.of(lambda patch: patch, kept)(np.ones((1, 1)))
+    assert np.isnan(difference.largest)
+
+
+# Whether a variant is as good
+
+REFERENCE = [0.8 + 0.01 * number for number in range(12)]
+SCATTER = np.array([0.001, -0.001] * 6)
+
+
+def results(*dice: float | None, **changes) -> list[CaseResult]:
+    """Of cases of a label, each of a subject of its own."""
+    volumes = {"head": 9.0, "tail": 9.0}
+    rows = []
+    for number, value in enumerate(dice):
+        of_labels = dict.fromkeys(volumes, None if value is None else float(value))
+        rows.append(CaseResult(f"p_{number:02d}", f"s_{number:02d}", of_labels, volumes, 0.02, **changes))
+    return rows
+
+
+def judged(found: list[CaseResult], reference=None, files=STORED, review_above: float | None = 0.03):
+    reference = reference or results(*REFERENCE)
+    return equivalence.judged("onnx_fp16", files, reference, found, SETTINGS, review_above, 100)
+
+
+def test_a_variant_that_is_as_good_and_smaller_is_released():
+    variant = judged(results(*(REFERENCE + SCATTER), voxels_different=3))
+    assert (variant.non_inferior, variant.smaller, variant.released) == (True, True, True)
+    assert variant.dice["mean_of_labels"].difference == pytest.approx(0)
+    assert variant.voxels_different == 36
+
+
+def test_one_that_is_worse_by_more_than_the_margin_is_not():
+    variant = judged(results(*(REFERENCE + SCATTER - 0.006), voxels_different=3))
+    assert (variant.non_inferior, variant.smaller, variant.released) == (False, True, False)
+
+
+def test_one_whose_interval_reaches_beyond_the_margin_is_not():  # mean -0.003, and SD 0.010
+    variant = judged(results(*(REFERENCE + 10 * SCATTER - 0.003), voxels_different=3))
+    low = variant.dice["mean_of_labels"].difference_ci95_low
+    assert low is not None
+    assert low < -0.005
+    assert not variant.non_inferior
+
+
+def test_one_that_is_as_good_and_not_smaller_is_not_released():
+    variant = judged(
+        results(*(REFERENCE + SCATTER), voxels_different=3), files=[replace(STORED[0], bytes=100)]
+    )
+    assert (variant.non_inferior, variant.smaller, variant.released) == (True, False, False)
+
+
+def test_one_that_labels_every_voxel_alike_is_as_good_though_nothing_scatters():
+    variant = judged(results(*REFERENCE))
+    assert variant.dice["mean_of_labels"].no_interval == "no variance"
+    assert (variant.non_inferior, variant.no_verdict) == (True, None)
+
+
+def test_with_too_few_subjects_nothing_is_shown_and_the_reason_is_told():
+    reference = results(*REFERENCE[:5])
+    variant = judged(results(*(REFERENCE + SCATTER)[:5], voxels_different=1), reference)
+    assert not variant.released
+    assert variant.no_verdict == "no interval: fewer than 10 subjects"
+
+
+def test_a_label_that_it_loses_is_no_gain():
+    found = results(*(REFERENCE + SCATTER), voxels_different=1)
+    found[0] = replace(found[0], dice={"head": None, "tail": 0.8})
+    variant = judged(found)
+    assert variant.dice["mean_of_labels"].n_undefined_b_only == 1
+    assert not variant.non_inferior
+
+
+def test_the_case_that_it_loses_most_in_is_named():
+    found = results(*(REFERENCE + SCATTER))
+    found[4] = replace(found[4], dice={"head": 0.44, "tail": 0.84})  # mean 0.64 in place of 0.84
+    worst = judged(found).worst
+    assert worst is not None
+    assert (worst.case_id, worst.dice_difference) == ("p_04", -0.2)
+
+
+def test_flags_that_change_are_counted_in_both_directions():
+    reference, found = results(*REFERENCE), results(*REFERENCE)
+    found[0] = replace(found[0], expected_dice_loss=0.031)
+    reference[1] = replace(reference[1], expected_dice_loss=0.05)
+    variant = judged(found, reference)
+    assert variant.flags_changed == 2
+    assert variant.expected_dice_loss_change == pytest.approx((0.011 + 0.03) / 12)
+    assert judged(found, reference, review_above=None).flags_changed is None
+
+
+def test_dice_of_a_label_map_is_of_each_label():  # 2 * 1 / (2 + 1), and none of the other
+    reference, found = np.array([0, 1, 1]), np.array([0, 0, 1])
+    labels = {"0": "background", "1": "head", "2": "tail"}
+    assert equivalence.dice(reference, found, labels) == {"head": pytest.approx(2 / 3), "tail": None}
+
+
+def test_a_variant_whose_weights_are_gone_is_not_released(model, tmp_path, monkeypatch):
+    """The whole comparison, on phantoms that the network labels as the reference does."""
+    content = (model.folder / "model.onnx").read_bytes()
+    graph = onnx.load_from_string(content)
+    for tensor in graph.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(numpy_helper.to_array(tensor)), tensor.name))
+    good = onnx_network.of(content, 1)
+    images = {
+        f"p_{number:02d}": phantoms.image(
+            phantoms.volume(phantoms.image_array(phantoms.label_array(), number))
+        )
+        for number in range(10)
+    }
+    references = {
+        case_id: sliding.label(image, good, model.recipe).label_map for case_id, image in images.items()
+    }
+    monkeypatch.setattr(optimize.parts, "image", lambda case, raw: images[case["case_id"]])
+    monkeypatch.setattr(optimize.parts, "label_map", lambda case, raw: references[case["case_id"]])
+    ready = [
+        optimize.Ready({"case_id": case_id, "subject_id": f"s{case_id}"}, tmp_path, model)
+        for case_id in images
+    ]
+    zeroed = onnx_network.of(graph.SerializeToString(), 1)
+    found = optimize.measured(ready, good, {"onnx_fp16": good, "onnx_int8": zeroed})
+    assert found.voxels == 10 * 18 * 22 * 14
+    same, broken = (
+        equivalence.judged(name, STORED, found.reference, found.variants[name], SETTINGS, 0.5, 10**6)
+        for name in ("onnx_fp16", "onnx_int8")
+    )
+    assert (same.voxels_different, same.max_logit_difference, same.released) == (0, 0, True)
+    assert broken.voxels_different > 0
+    assert broken.max_logit_difference > 1
+    assert (broken.non_inferior, broken.smaller, broken.released) == (False, True, False)
+
+
+def test_logits_that_are_no_numbers_stop_the_stage(model, monkeypatch):
+    image = phantoms.image(phantoms.volume(phantoms.image_array(phantoms.label_array(), 1)))
+    monkeypatch.setattr(optimize.parts, "image", lambda case, raw: image)
+    monkeypatch.setattr(
+        optimize.parts, "label_map", lambda case, raw: phantoms.volume(phantoms.label_array())
+    )
+    good = onnx_network.of((model.folder / "model.onnx").read_bytes(), 1)
+    ready = [optimize.Ready({"case_id": "p_01", "subject_id": "s"}, Path(), model)]
+    with pytest.raises(StageError, match="no numbers"):
+        optimize.measured(ready, good, {"onnx_int8": lambda patch: good(patch) * np.nan})
+
+
+# The record
+
+
+@pytest.mark.parametrize("count", [0, -1, "all", None, 2.5])
+def test_a_number_of_calibration_cases_that_is_none_is_refused(count):
+    sections = examples.read(examples.CASES / "params_segmentation/valid/every_null_filled.json")
+    sections["optimize"]["calibration_cases"] = count
+    [fault] = records.faults(sections, "params_segmentation")
+    assert fault.startswith("optimize.calibration_cases")
+
+
+def test_what_is_released_follows_from_the_record():
+    """As verify makes it again."""
+    record = Variants.of(examples.read(examples.CASES / "released_variants/valid/hippocampus.json"))
+    for variant in record.variants.values():
+        again = equivalence.verdict(variant, record.params.margin_dice, record.reference.bytes)
+        assert again == variant
+    better = replace(record.variants["openvino"], smaller=True, released=True)
+    again = equivalence.verdict(better, record.params.margin_dice, record.reference.bytes)
+    assert (again.smaller, again.released) == (False, False)
+
+
+def test_the_verdict_is_that_of_the_comparison_of_runs():
+    for worse in (0.0, 0.004, 0.006):
+        found = results(*(REFERENCE + SCATTER - worse), voxels_different=1)
+        variant = judged(found)
+        assert variant.non_inferior == (variant.dice["mean_of_labels"].verdict == "non-inferior")
