@@ -57,6 +57,16 @@ def test_a_variant_is_the_same_bytes_twice(made, name):
     assert all(first[file] == second[file] for file in first)
 
 
+def test_8_bits_are_the_same_bytes_on_any_number_of_cores(made):
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        alone = quantising.made("openvino_int8", released.network(), PATCHES)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert alone == made["openvino_int8"][0]
+
+
 @pytest.mark.parametrize("name", TOLERANCE)
 def test_a_variant_does_not_say_where_it_was_made(made, name):
     assert not any(os.fsencode(place) in file for file in made[name][0].values() for place in (ROOT, "/tmp"))  # noqa: S108
