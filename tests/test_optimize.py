@@ -4,7 +4,7 @@ that is broken is found out."""
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,15 @@ from onnx import numpy_helper
 
 from radiotrace import records
 from radiotrace.errors import StageError
+from radiotrace.evidence.verify.levels import Clone
 from radiotrace.inference import onnx_network, openvino_network, released_model, sliding, watched
 from radiotrace.learning import quantising
 from radiotrace.records.sections.segmentation.optimize import OptimizeParams
 from radiotrace.records.variants import StoredFile, Variants
 from radiotrace.segmentation import equivalence
 from radiotrace.segmentation.equivalence import CaseResult
+from radiotrace.segmentation.verification import rederive
+from radiotrace.statistics import comparison
 from stages.segmentation import optimize
 from tests import examples, phantoms, released
 
@@ -52,6 +55,16 @@ def test_a_variant_is_the_same_bytes_twice(made, name):
     first, second = made[name]
     assert first.keys() == second.keys()
     assert all(first[file] == second[file] for file in first)
+
+
+def test_8_bits_are_the_same_bytes_on_any_number_of_cores(made):
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        alone = quantising.made("openvino_int8", released.network(), PATCHES)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert alone == made["openvino_int8"][0]
 
 
 @pytest.mark.parametrize("name", TOLERANCE)
@@ -351,3 +364,70 @@ def test_the_verdict_is_that_of_the_comparison_of_runs():
         found = results(*(REFERENCE + SCATTER - worse), voxels_different=1)
         variant = judged(found)
         assert variant.non_inferior == (variant.dice["mean_of_labels"].verdict == "non-inferior")
+
+
+@dataclass
+class Sources:
+    """As rederive takes them: records of a run, of which two cases are in the test part."""
+
+    variants: dict
+    clone: Clone
+
+    def __getitem__(self, name: str) -> dict:
+        rows = [{"case_id": "a", "subject_id": "s"}, {"case_id": "b", "subject_id": "t"}]
+        return {
+            "variants": self.variants,
+            "cases": {"cases": rows},
+            "model": {"sha256": self.reference["sha256"]},
+        }[name]
+
+    @property
+    def reference(self) -> dict:
+        return self.variants["reference"]
+
+    @property
+    def train(self) -> dict:
+        return {"run_id": self.variants["run_id"], "excluded": []}
+
+    def params(self, name: str) -> dict:
+        return dict(SETTINGS.record(), variants=["onnx_fp16", "openvino"])
+
+    def part(self, name: str) -> list[str]:
+        return ["p_01", "p_02"]
+
+
+@pytest.fixture
+def sources(tmp_path) -> Sources:
+    record = examples.read(examples.CASES / "released_variants/valid/hippocampus.json")
+    record |= {"n_cases": 2, "n_subjects": 2, "how": comparison.HOW}
+    record["params"] |= {"calibration_cases": 2, "threads": 1}
+    record["calibration"]["cases"] = ["p_01", "p_02"]
+    return Sources(record, Clone(tmp_path, tmp_path, tmp_path, tmp_path))
+
+
+def test_what_verify_makes_again_is_the_record(sources):
+    assert rederive.variants(sources) == []
+
+
+def test_verify_finds_a_variant_that_is_released_and_should_not_be(sources):
+    sources.variants["variants"]["openvino"]["released"] = True
+    row = sources.variants["variants"]["onnx_fp16"]["dice"]["mean_of_labels"]
+    row["difference_ci95_low"] = -0.02
+    assert rederive.variants(sources) == [
+        "variants.json: onnx_fp16 at /non_inferior states true, found false",
+        "variants.json: onnx_fp16 at /released states true, found false",
+        "variants.json: openvino at /released states true, found false",
+    ]
+
+
+def test_verify_finds_calibration_on_other_cases_than_the_parameters_say(sources):
+    sources.variants["calibration"]["cases"] = ["p_01", "p_03"]
+    [fault] = rederive.variants(sources)
+    assert "calibrated on/1" in fault
+
+
+def test_verify_finds_a_file_of_other_bytes(sources, tmp_path):
+    (tmp_path / "build/optimize/onnx_fp16").mkdir(parents=True)
+    (tmp_path / "build/optimize/onnx_fp16/model.onnx").write_bytes(b"other")
+    [fault] = rederive.variants(sources)
+    assert fault == "build/optimize/onnx_fp16/model.onnx: another SHA-256 than variants.json states"

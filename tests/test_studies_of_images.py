@@ -14,6 +14,7 @@ from radiotrace.imaging import checks, volumes
 from radiotrace.inference.recipe import Recipe
 from radiotrace.pipeline import params
 from radiotrace.records.preprocessing import Preprocessing
+from radiotrace.records.variants import Variants
 from radiotrace.segmentation.verification import balanced, rederive
 from tests import phantoms, pipelines
 
@@ -83,6 +84,29 @@ class Sources:
 
 
 # Two channels
+
+
+@pytest.mark.parametrize("study", ["two_channels", "pictures", "thick"])
+def test_variants_are_held_against_the_released_file_and_those_that_are_released_lie_there(study, request):
+    folder = request.getfixturevalue(study)
+    record = Variants.of(records.read(folder / "build/optimize/variants.json", "released_variants"))
+    model = records.read(folder / "build/export/model.json", "released_model")
+    assert (record.run_id, record.reference.sha256) == (model["run_id"], model["sha256"])
+    assert list(record.variants) == ["onnx_fp16", "openvino"]
+    assert not record.variants["openvino"].smaller
+    split = records.read(folder / "build/split/split.json", "split")["cases"]
+    assert {split[case_id]["part"] for case_id in record.calibration.cases} == {"train"}
+    there = {path.parent.name for path in (folder / "build/optimize").glob("*/*")}
+    assert there == {name for name, variant in record.variants.items() if variant.released}
+    lines = (folder / "design/test_openings.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["stage"] for line in lines].count("optimize") == 1
+
+
+def test_variants_are_the_same_bytes_twice(two_channels):
+    files = sorted(path for path in (two_channels / "build/optimize").rglob("*") if path.is_file())
+    before = [path.read_bytes() for path in files]
+    assert pipelines.run(two_channels, "optimize") == [0]
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_the_record_of_the_data_set_has_each_channel_and_its_file(two_channels):

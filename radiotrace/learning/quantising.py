@@ -168,8 +168,15 @@ def _patches(folder: Path) -> list[np.ndarray]:
     return [np.load(path) for path in sorted((folder / PATCHES).glob("*.npy"))]
 
 
+def on_one_core() -> None:
+    """Keeps this process on one core: on several, sums over voxels are taken in another order, by which NNCF
+    writes other bytes, and it does not let itself be told how many threads to use."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
 def main(name: str, place: str) -> int:
     """Makes the files of a variant, in the folder "out" of a place."""
+    on_one_core()
     silenced()
     folder = Path(place)
     out = folder / "made"
