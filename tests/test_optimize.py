@@ -225,11 +225,13 @@ def test_a_variant_that_is_as_good_and_smaller_is_released():
     assert variant.voxels_different == 36
 
 
+@pytest.mark.requirement("SRS-OPT-1")
 def test_one_that_is_worse_by_more_than_the_margin_is_not():
     variant = judged(results(*(REFERENCE + SCATTER - 0.006), voxels_different=3))
     assert (variant.non_inferior, variant.smaller, variant.released) == (False, True, False)
 
 
+@pytest.mark.requirement("SRS-OPT-1")
 def test_one_whose_interval_reaches_beyond_the_margin_is_not():  # mean -0.003, and SD 0.010
     variant = judged(results(*(REFERENCE + 10 * SCATTER - 0.003), voxels_different=3))
     low = variant.dice["mean_of_labels"].difference_ci95_low
@@ -238,6 +240,7 @@ def test_one_whose_interval_reaches_beyond_the_margin_is_not():  # mean -0.003, 
     assert not variant.non_inferior
 
 
+@pytest.mark.requirement("SRS-OPT-1")
 def test_one_that_is_as_good_and_not_smaller_is_not_released():
     variant = judged(
         results(*(REFERENCE + SCATTER), voxels_different=3), files=[replace(STORED[0], bytes=100)]
@@ -258,6 +261,7 @@ def test_with_too_few_subjects_nothing_is_shown_and_the_reason_is_told():
     assert variant.no_verdict == "no interval: fewer than 10 subjects"
 
 
+@pytest.mark.requirement("SRS-OPT-1")
 def test_a_label_that_it_loses_is_no_gain():
     found = results(*(REFERENCE + SCATTER), voxels_different=1)
     found[0] = replace(found[0], dice={"head": None, "tail": 0.8})
@@ -266,6 +270,7 @@ def test_a_label_that_it_loses_is_no_gain():
     assert not variant.non_inferior
 
 
+@pytest.mark.requirement("SRS-OPT-1")
 def test_the_case_that_it_loses_most_in_is_named():
     found = results(*(REFERENCE + SCATTER))
     found[4] = replace(found[4], dice={"head": 0.44, "tail": 0.84})  # mean 0.64 in place of 0.84
@@ -274,6 +279,7 @@ def test_the_case_that_it_loses_most_in_is_named():
     assert (worst.case_id, worst.dice_difference) == ("p_04", -0.2)
 
 
+@pytest.mark.requirement("SRS-OPT-1")
 def test_flags_that_change_are_counted_in_both_directions():
     reference, found = results(*REFERENCE), results(*REFERENCE)
     found[0] = replace(found[0], expected_dice_loss=0.031)

@@ -16,6 +16,7 @@ from radiotrace.__main__ import main
 from radiotrace.commands import predict
 from radiotrace.imaging import volumes
 from radiotrace.inference import released_model
+from radiotrace.learning import quantising
 from tests import dicoms, phantoms, released, stranger
 from tests.projects import ROOT
 
@@ -500,3 +501,88 @@ def test_a_large_image_is_shown_by_the_slices_with_most_of_its_labels():
     assert (picture == overview.WARNING).all(2).sum() > 100
     assert predict.OVERVIEW.endswith(".png")
     assert overview.png(picture) == overview.png(picture.copy())
+
+
+@pytest.fixture
+def forms(tmp_path):
+    """A model with forms of it beside it, of which one was not released: their folder and their record."""
+    folder = released.write(tmp_path / "build/export")
+    record = json.loads(
+        (ROOT / "tests/schema_cases/released_variants/valid/hippocampus.json").read_text("utf-8")
+    )
+    network = (folder / "model.onnx").read_bytes()
+    stored = quantising.stored_as_half(network)
+    path = tmp_path / "build/optimize/onnx_fp16/model.onnx"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(stored)
+    file = {"file": "onnx_fp16/model.onnx", "sha256": records.sha256(path), "bytes": len(stored)}
+    variant = record["variants"]["onnx_fp16"] | {"files": [file], "bytes": len(stored)}
+    own = {"file": "model.onnx", "sha256": records.sha256(folder / "model.onnx"), "bytes": len(network)}
+    as_it_is = {"files": [own], "is_own_file": False, "runtime": "OpenVINO", "released": False}
+    record |= {
+        "run_id": json.loads((folder / "model.json").read_text("utf-8"))["run_id"],
+        "reference": own,
+        "variants": {
+            "onnx_fp16": variant | {"released": True, "non_inferior": True},
+            "onnx_int8": variant | {"released": False, "non_inferior": False},
+            "openvino": variant | as_it_is | {"non_inferior": True},
+        },
+    }
+    records.write(path.parents[1] / "variants.json", record, "released_variants")
+    return path.parents[1], record
+
+
+@pytest.mark.parametrize("name", ["onnx_fp16", "openvino"])
+def test_a_smaller_form_predicts_in_place_of_the_network_and_is_named(run, forms, name):
+    folder, _ = forms
+    write(run.folder / "new", "a.nii.gz")
+    assert run("new", of=folder.parent / "export")[0] == 0
+    before = volumes.array_zyx(sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz")))
+    assert "form" not in result(run, "a")["model"]
+    status, out, _ = run("new", "--variant", name, of=folder.parent / "export")
+    assert status == 0
+    assert "1 new" in out  # what another network predicted is not what is asked for
+    found = result(run, "a")
+    assert found["model"]["form"]["name"] == name
+    assert found["model"]["form"]["record_sha256"] == records.sha256(folder / "variants.json")
+    assert ("openvino" in found["software"]) is (name == "openvino")
+    after = volumes.array_zyx(sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz")))
+    assert (before != after).mean() < 0.01
+    assert "0 new" in run("new", "--variant", name, of=folder.parent / "export")[1]
+
+
+@pytest.mark.requirement("SRS-PRED-1")
+@pytest.mark.parametrize(
+    ("harm", "name", "said"),
+    [
+        ({}, "onnx_int8", "onnx_int8 was not released"),
+        ({}, "int4", "has no form int4"),
+        ({"run_id": "e" * 64}, "onnx_fp16", "has forms of another model"),
+        ("file", "onnx_fp16", "onnx_fp16/model.onnx: SHA-256 found "),
+        ("labels", "onnx_fp16", "the network is not of this model.json"),
+    ],
+    ids=["worse", "unknown", "another run", "another file", "another record"],
+)
+def test_a_form_that_was_not_released_with_the_model_predicts_nothing(run, forms, harm, name, said):
+    folder, record = forms
+    model = folder.parent / "export"
+    if harm == "file":
+        flip(folder / "onnx_fp16/model.onnx")
+    elif harm == "labels":
+        changed = json.loads((model / "model.json").read_text("utf-8"))
+        changed["labels"] = {"0": "background", "1": "posterior", "2": "anterior"}
+        records.write(model / "model.json", changed, "released_model")
+    else:
+        records.write(folder / "variants.json", record | harm, "released_variants")
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", "--variant", name, of=model)
+    assert status == 1
+    assert said in err
+    assert not (run.folder / "out/a/result.json").exists()
+
+
+def test_forms_that_are_not_there_are_said(run, model):
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", "--variant", "onnx_fp16", "--variants", "nowhere")
+    assert status == 1
+    assert "nowhere has no forms of a model: variants.json is not in it" in err

@@ -4,6 +4,7 @@ Exit status: 0 there is a prediction of every image; 1 there is not, and why was
 """
 
 import argparse
+import dataclasses
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from radiotrace.records.prediction import (
     Input,
     OfDicom,
     PredictedBy,
+    PredictedForm,
     PredictedLabel,
     Prediction,
     Review,
@@ -73,12 +75,20 @@ def predict(args) -> int:
     # here, because the other commands need neither images nor numpy
     from radiotrace.commands.monitor import declared_channels
     from radiotrace.imaging import channels
-    from radiotrace.inference import released_model, self_test
+    from radiotrace.inference import released_model, released_variant, self_test
 
     _check_environment("imaging", "inference")
     model = released_model.opened(Path(args.model))
+    if args.self_test and args.variant is not None:
+        raise StageError("--self-test tries the released network, and no variant of it")
     if args.self_test:
         return self_test.tried(model)
+    if args.variant is not None:
+        forms = Path(args.variants) if args.variants else model.folder.parent / "optimize"
+        form = released_variant.opened(
+            forms, args.variant, model.folder, model.record.run_id, model.record.sha256
+        )
+        model = dataclasses.replace(model, form=form)
     expected = model.recipe.channels
     if args.channels is None and len(expected) == 1:
         declared = [channels.named(expected[0].name)]
@@ -278,7 +288,8 @@ def _of_series(case: "Series", job: Job) -> Outcome:
 
 
 def _by(model: "Released") -> PredictedBy:
-    return PredictedBy(model.record.run_id, model.record.sha256, model.record_sha256)
+    form = model.form and PredictedForm(model.form.name, model.form.files_sha256, model.form.record_sha256)
+    return PredictedBy(model.record.run_id, model.record.sha256, model.record_sha256, form)
 
 
 def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job) -> bool:
@@ -316,6 +327,9 @@ def _files(made: Prediction) -> list:
 
 
 def _software(job: Job, names: Sequence[str]) -> dict[str, str]:
+    form = job.model.form
+    if form is not None and form.variant.runtime == "OpenVINO":
+        names = [*names, "openvino"]
     return {"radiotrace": job.version} | {name: importlib.metadata.version(name) for name in names}
 
 
@@ -407,7 +421,8 @@ def _clear(folder: Path) -> None:
 
 def _lines(case_id: str, job: Job, review: Review, contract: Contract) -> list[str]:
     """What stands under the picture."""
-    lines = [f"{case_id}, run {job.model.record.run_id[:12]}", f"!{NOTICE}"]
+    form = f", {job.model.form.name}" if job.model.form else ""
+    lines = [f"{case_id}, run {job.model.record.run_id[:12]}{form}", f"!{NOTICE}"]
     if review.is_flagged:
         lines.append(f"!Flagged for review: expected Dice loss {review.expected_dice_loss:.3f}")
     if contract.is_forced:
@@ -436,7 +451,7 @@ def _dicom(series: "Series", labels: Sequence[PredictedLabel], labels_zyx, pictu
         labels_zyx=labels_zyx,
         picture=picture,
         run_id=job.model.record.run_id,
-        model_sha256=job.model.record.sha256,
+        model_sha256=job.model.network_sha256,
         version=job.version,
     )
     made = lasting(new_images.LIMITS, results.ready).call(results.made, order)
@@ -491,6 +506,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--self-test",
         action="store_true",
         help="predict nothing, but try whether the model labels the cases that came with it as it did before",
+    )
+    parser.add_argument(
+        "--variant", metavar="NAME", help="a smaller form of the network that predicts in its place"
+    )
+    parser.add_argument(
+        "--variants", metavar="FOLDER", help="that the stage optimize wrote; default: optimize beside MODEL"
     )
     parser.add_argument(
         "--modality", metavar="NAME", help="what the images are, such as MRI; DICOM says it itself"

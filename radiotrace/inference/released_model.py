@@ -12,8 +12,9 @@ import numpy as np
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.imaging.image import Image
-from radiotrace.inference import model_record
+from radiotrace.inference import model_record, released_variant
 from radiotrace.inference.recipe import Recipe
+from radiotrace.inference.released_variant import ReleasedVariant
 from radiotrace.inference.sliding import Network
 from radiotrace.records.model import Extremes, ReleasedModel
 
@@ -28,11 +29,18 @@ class Released:
 
     Attributes:
         record_sha256: of model.json.
+        form: a smaller one of the network, that predicts in its place.
     """
 
     folder: Path
     record: ReleasedModel
     record_sha256: str
+    form: ReleasedVariant | None = None
+
+    @property
+    def network_sha256(self) -> str:
+        """Of the files of what predicts."""
+        return self.record.sha256 if self.form is None else self.form.files_sha256
 
     @property
     def recipe(self) -> Recipe:
@@ -85,7 +93,9 @@ def network(model: Released) -> Network:
     """
     record = model.record
     metadata = tuple(model_record.metadata(record).items())
-    return _network(model.folder, record.file, record.sha256, metadata, record.params.threads)
+    released = _network(model.folder, record.file, record.sha256, metadata, record.params.threads)
+    # also where a form takes its place: the record that both go by is held against the network
+    return released if model.form is None else released_variant.network(model.form, record.params.threads)
 
 
 @lru_cache(maxsize=1)  # for all cases of a process

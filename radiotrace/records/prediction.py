@@ -12,16 +12,31 @@ Uid = Annotated[str, Rule(pattern=r"^[0-9][0-9.]{0,63}$")]
 
 
 @dataclass(frozen=True)
+class PredictedForm(Record):
+    """A smaller form of the model.
+
+    Attributes:
+        sha256: over the hashes of its files. record_sha256: of variants.json.
+    """
+
+    name: Text
+    sha256: Sha256
+    record_sha256: Sha256
+
+
+@dataclass(frozen=True)
 class PredictedBy(Record):
     """The model.
 
     Attributes:
         sha256: of model.onnx. record_sha256: of model.json.
+        form: that predicted in its place; not there where the model itself did.
     """
 
     run_id: Sha256
     sha256: Sha256
     record_sha256: Sha256
+    form: PredictedForm | None = None
 
 
 @dataclass(frozen=True)
