@@ -2,13 +2,15 @@
 labels as the model that was evaluated.
 
     python -m benchmarks.inference [--out benchmarks/inference.csv]
+    python -m benchmarks.inference --variants
     python -m benchmarks.inference --large
     python -m benchmarks.inference --all-cases
 
 Reads build/export/ and data/ (of 'make run' or 'make pull'); --all-cases also build/train/ and
 build/evaluate/. The first command measures each runtime with one thread and with two, each in a process of
 its own; runs take turns, so that what else the machine does meets all alike. It prints a row for each, and
-what is not installed. --large: benchmarks/inference_large.py; --all-cases: benchmarks/inference_cases.py.
+what is not installed. --variants: the same of the forms that build/optimize/ has. --large:
+benchmarks/inference_large.py; --all-cases: benchmarks/inference_cases.py.
 """
 
 import argparse
@@ -31,13 +33,15 @@ import numpy as np
 
 from benchmarks import inference_large
 from benchmarks.inference_large import peak_mb
+from radiotrace import records
 from radiotrace.commands import predict
 from radiotrace.imaging import channels, new_images, parts, volumes
 from radiotrace.imaging.new_images import NewCase
-from radiotrace.inference import released_model, sliding
+from radiotrace.inference import model_record, released_model, released_variant, sliding
 from radiotrace.inference.sliding import Network
+from radiotrace.records.variants import Variant, Variants
 
-MODEL, IMAGES = Path("build/export"), Path("data/imagesTr")
+MODEL, FORMS, IMAGES = Path("build/export"), Path("build/optimize"), Path("data/imagesTr")
 RUNTIMES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}  # with the package of each
 THREADS = (1, 2)
 GOAL = 0.25  # of what reading, preparing, turning back and writing add to the bare runtime
@@ -65,7 +69,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A runtime with so many threads: medians over runs of medians over cases, but for the percentile."""
+    """A runtime, or a form of the network, with so many threads: medians over runs of medians over cases, but
+    for the percentile."""
 
     runtime: str
     version: str
@@ -92,7 +97,7 @@ class Row:
         every = np.concatenate([run.path_s for run in runs])
         return cls(
             runtime=runtime,
-            version=importlib.metadata.version(RUNTIMES[runtime]),
+            version=importlib.metadata.version(RUNTIMES[located(runtime)[0]]),
             threads=threads,
             cases=len(path),
             runs=len(runs),
@@ -121,6 +126,21 @@ HEAD = (
     "runtime, cases a second | added | all of predict, a case, ms | peak, MB, predicting + reading |\n"
     "|---|---|---|---|---|---|---|---|---|---|"
 )
+
+
+def located(name: str) -> tuple[str, Path]:
+    """The runtime and the file of a row: a runtime runs the released file, a form its own."""
+    if name in RUNTIMES:
+        return name, MODEL / model_record.FILE
+    variant = forms()[name]
+    file = FORMS / variant.files[0].file
+    return variant.runtime, file.with_suffix(".xml") if file.suffix == ".bin" else file
+
+
+def forms() -> dict[str, Variant]:
+    """Those that have files of their own."""
+    record = Variants.of(records.read(FORMS / released_variant.RECORD, "released_variants"))
+    return {name: variant for name, variant in record.variants.items() if variant.is_own_file}
 
 
 def bare(runtime: str, path: Path, threads: int) -> Network:
@@ -164,7 +184,8 @@ def measure(runtime: str, threads: int, paths: Sequence[Path], begun: float) -> 
         begun: time.time() when this process was started.
     """
     model = released_model.opened(MODEL)
-    its_network = network(runtime, MODEL / model.record.file, threads)
+    runtime, file = located(runtime)
+    its_network = network(runtime, file, threads)
     declared = (channels.named(None),)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
@@ -179,7 +200,7 @@ def measure(runtime: str, threads: int, paths: Sequence[Path], begun: float) -> 
         given = [_given(to_file, path, its_network) for path in further]
         peak = peak_mb()
         reading = sum(peak_mb(child.pid) for child in multiprocessing.active_children() if child.pid)
-        alone = bare(runtime, MODEL / model.record.file, threads)
+        alone = bare(runtime, file, threads)
         alone(given[0][0])  # the first pass sets up what the others use
         job = predict.Job(model, out / "predict", declared, "MRI", False, "benchmark")
         path_s, bare_s, command_s = [], [], []
@@ -272,11 +293,15 @@ def write_csv(rows: Sequence, path: Path) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def compare_runtimes(n_cases: int, n_runs: int, out: Path) -> None:
-    """Measures, prints and writes the rows."""
+def compare(names: Sequence[str], n_cases: int, n_runs: int, out: Path) -> None:
+    """Measures, prints and writes the rows.
+
+    Args:
+        names: of runtimes or of forms.
+    """
     print(machine(), flush=True)
     paths = chosen(n_cases)
-    asked = [(runtime, threads) for runtime in installed() for threads in THREADS]
+    asked = [(name, threads) for name in names for threads in THREADS]
     runs: dict[tuple[str, int], list[Run]] = {one: [] for one in asked}
     for _ in range(n_runs):
         for runtime, threads in asked:
@@ -303,6 +328,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of the rows, by default beside this script")
     parser.add_argument("--cases", type=int, default=20, help="images in each run")
     parser.add_argument("--runs", type=int, default=5, help="of each runtime and number of threads")
+    parser.add_argument("--variants", action="store_true", help="forms of build/optimize/, too")
     parser.add_argument("--large", action="store_true", help="memory and time of 512 x 512 x 300 voxels")
     parser.add_argument(
         "--real", action="store_true", help="with --large: the released network, too, some 25 minutes"
@@ -323,8 +349,12 @@ def main() -> None:
 
         rows = inference_cases.table(MODEL, dict.fromkeys(installed(), network))
         write_csv(rows, args.out or beside / "inference_cases.csv")
+    elif args.variants:
+        released = [name for name, variant in forms().items() if variant.released]
+        names = [*installed(), *released]
+        compare(names, args.cases, args.runs, args.out or beside / "inference_variants.csv")
     else:
-        compare_runtimes(args.cases, args.runs, args.out or beside / "inference.csv")
+        compare(installed(), args.cases, args.runs, args.out or beside / "inference.csv")
 
 
 if __name__ == "__main__":
