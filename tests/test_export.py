@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from radiotrace import records
 from radiotrace.inference import model_record, release_card
+from radiotrace.pipeline import params
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.model import ReleasedModel
@@ -17,6 +18,7 @@ from stages.segmentation import export
 from tests.projects import ROOT
 
 CASES = ROOT / "tests/schema_cases"
+INTENDED_USE = params.load_yaml(ROOT / "design/intended_use.yaml")
 LABELS = {"0": "background", "1": "anterior", "2": "posterior"}
 
 
@@ -107,19 +109,25 @@ def test_every_key_of_the_record_but_the_files_own_hash_is_of_the_contract():
 def test_the_card_has_the_numbers_of_the_records():
     model = ReleasedModel.of(example("released_model", "hippocampus"))
     metrics = Metrics.of(example("metrics", "all_defined"))
-    card = release_card.text(model, metrics)
+    card = release_card.text(model, metrics, INTENDED_USE)
     dice = metrics.of_measure["dice"]["anterior"]
     assert f"| {dice.mean:.3f} ({dice.ci95_low:.3f} to {dice.ci95_high:.3f}) |" in card
     assert "| 1 | anterior | Hippocampus (SCT 5366008), Anterior (SCT 255549009) | #e69f00 |" in card
     assert "| 2 | posterior | no code |" in card
     assert model.notice in card
+    for line in (*INTENDED_USE["must_not_be_used"], *INTENDED_USE["limits"]):
+        assert f"- {line}\n" in card
+    assert "How well that finds poor cases is not known." in card
+    score = metrics.uncertainty["dropout"]
+    scored = dataclasses.replace(metrics, uncertainty={"prediction": score})
+    assert f"AUROC; 0.5 is chance): {score.auroc.value:.2f}" in release_card.text(model, scored, INTENDED_USE)
     assert "`golden/` has hippocampus_001" in card
     assert "It has no case to try it with." in release_card.text(
-        dataclasses.replace(model, golden=()), metrics
+        dataclasses.replace(model, golden=()), metrics, INTENDED_USE
     )
     unknown = dataclasses.replace(model, review_above=None, licence=None, modality=None)
-    assert "No threshold was set" in release_card.text(unknown, metrics)
-    assert "Licence: nobody said." in release_card.text(unknown, metrics)
+    assert "No threshold was set" in release_card.text(unknown, metrics, INTENDED_USE)
+    assert "Licence: nobody said." in release_card.text(unknown, metrics, INTENDED_USE)
 
 
 def test_a_record_as_it_is_written_is_read_as_it_was():

@@ -57,7 +57,7 @@ def test_an_image_gets_labels_that_a_stranger_gets_too(run, model):
     write(run.folder / "new", "a.nii.gz")
     status, out, _ = run("new/a.nii.gz")
     assert status == 0
-    assert out == "out/index.html: 1 predictions, 1 new and 0 from before\n1 flagged for review\n  a\n"
+    assert out == "out/index.html: predictions: 1 new, 0 from before\n1 flagged for review\n  a\n"
     made = sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz"))
     theirs = stranger.predicted(model, run.folder / "new/a.nii.gz")
     assert made.GetPixelID() == sitk.sitkUInt8
@@ -111,8 +111,8 @@ def test_a_bad_case_stops_no_other_and_the_status_tells(run):
     (run.folder / "new/b.nii.gz").write_bytes(gzip.compress(b"nothing of the kind"))
     status, out, err = run("new")
     assert status == 1
-    assert "2 predictions, 2 new" in out
-    assert "radiotrace: 1 cases have no prediction\n  new/b.nii.gz: damaged or of an unknown format" in err
+    assert "predictions: 2 new" in out
+    assert "radiotrace: cases without a prediction: 1\n  new/b.nii.gz: damaged or of an unknown format" in err
     page = (run.folder / "out/index.html").read_text("utf-8")
     assert "2 predictions, 1 cases without one" in page
     assert "damaged or of an unknown format" in page
@@ -125,7 +125,7 @@ def test_a_second_run_skips_what_is_done_and_does_what_has_changed(run):
     sitk.WriteImage(phantom(7), str(run.folder / "new/b.nii.gz"))
     write(run.folder / "new/more", "d.nii.gz")
     _, out, _ = run("new")
-    assert "3 predictions, 2 new and 1 from before" in out
+    assert "predictions: 2 new, 1 from before" in out
     assert (run.folder / "out/a/result.json").stat().st_mtime_ns == before
     assert (run.folder / "out/more/d/result.json").is_file()
 
@@ -137,8 +137,48 @@ def test_a_result_that_was_changed_is_not_done(run, damaged):
     kept = (run.folder / "out/a" / damaged).read_bytes()
     (run.folder / "out/a" / damaged).write_bytes(kept[:-2])
     _, out, _ = run("new")
-    assert "1 new and 0 from before" in out
+    assert "1 new, 0 from before" in out
     assert (run.folder / "out/a" / damaged).read_bytes() == kept
+
+
+def test_a_refused_run_leaves_an_earlier_prediction_of_the_same_files(run):
+    write(run.folder / "new", "a.nii.gz")
+    run("new")
+    before = {path.name: path.read_bytes() for path in (run.folder / "out/a").iterdir()}
+    status, _, err = run("new", "--modality", "CT")
+    assert status == 1
+    assert err.endswith(
+        "--force predicts images that the model was not made for all the same, and says so in the result.\n"
+    )
+    assert {path.name: path.read_bytes() for path in (run.folder / "out/a").iterdir()} == before
+
+
+def test_the_page_has_all_that_the_model_predicted_into_the_folder(run, tmp_path):
+    write(run.folder / "new", "a.nii.gz", "b.nii.gz")
+    run("new/a.nii.gz")
+    _, out, _ = run("new/b.nii.gz")
+    assert out.startswith("out/index.html: predictions: 1 new, 0 from before; 1 of other images\n1 flagged")
+    page = (run.folder / "out/index.html").read_text("utf-8")
+    assert 'id="case-a"' in page
+    assert 'id="case-b"' in page
+    other = released.write(tmp_path / "other", run_id="e" * 64)
+    run("new/b.nii.gz", of=other)
+    assert 'id="case-a"' not in (run.folder / "out/index.html").read_text("utf-8")
+
+
+def test_label_maps_of_a_data_set_are_no_images(run):
+    write(run.folder / "data/imagesTr", "a.nii.gz")
+    write(run.folder / "data/labelsTr", "a.nii.gz")
+    status, _, err = run("data")
+    assert status == 0
+    assert err == "data: 1 files passed over: label maps of a data set\n"
+    assert [path.parent.name for path in (run.folder / "out").rglob("result.json")] == ["a"]
+
+
+def test_a_modality_may_be_called_as_dicom_calls_it(run):
+    write(run.folder / "new", "a.nii.gz")
+    assert run("new", "--modality", "MR")[0] == 0
+    assert result(run, "a")["modality"] == "MRI"
 
 
 def test_files_of_others_stay(run):
@@ -169,9 +209,9 @@ def test_an_image_out_of_contract_is_refused_and_forced_on_demand(run, tmp_path,
     write(run.folder / "new", "a.nii.gz")
     status, out, err = run("new", of=other)
     assert status == 1
-    assert "0 predictions" in out
+    assert "predictions: 0 new" in out
     assert said in err
-    assert "--force predicts all the same" in err
+    assert "--force predicts images that the model was not made for all the same" in err
     assert not (run.folder / "out/a/result.json").exists()
     status, _, err = run("new", "--force", of=other)
     assert (status, err) == (0, "")
@@ -456,7 +496,7 @@ def test_predicting_imports_neither_torch_nor_scipy_nor_what_trains(model, tmp_p
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "1 predictions" in done.stdout
+    assert "predictions: 1 new" in done.stdout
 
 
 @pytest.mark.slow

@@ -146,7 +146,8 @@ SOURCES = {
 def test_labels_lie_in_the_world_where_another_reader_finds_them(run, source):
     dicoms.write(run.folder / "new", source())
     status, _, err = run("new")
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert all(line.startswith("predict: series_") for line in err.splitlines())
     [name] = results(run)
     folder = run.folder / "out" / name
     ours = in_world(sitk.ReadImage(str(folder / "label_map.nii.gz")))
@@ -211,7 +212,8 @@ def test_a_series_that_lacks_what_the_standard_asks_for_gets_it_and_it_is_record
     with dicoms.quiet():
         dicoms.write(run.folder / "new", files)
     status, _, err = run("new")
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert all(line.startswith("predict: series_") for line in err.splitlines())
     [(name, found)] = results(run).items()
     supplied = found["dicom"]["supplied"]
     assert supplied["PatientSex"] == supplied["AccessionNumber"] == supplied["StudyID"] == "empty"
@@ -297,6 +299,22 @@ def test_results_are_of_the_patient_and_the_study_and_name_the_model(run):
     } <= {data.SOPInstanceUID for data in source}
 
 
+def test_a_forced_and_a_flagged_result_say_so_in_every_object(run, tmp_path):
+    dicoms.write(run.folder / "new", dicoms.slices(noisy(), modality="CT"))
+    assert run("new")[0] == 1  # passed over, since the model takes MRI
+    status, _, err = run("new", "--force")
+    assert status == 0, err
+    [(name, found)] = results(run).items()
+    assert found["contract"]["is_forced"]
+    assert found["review"]["is_flagged"]
+    for kind in ("segmentation", "report", "capture"):
+        described = pydicom.dcmread(run.folder / "out" / name / f"{kind}.dcm").SeriesDescription
+        assert described.endswith("; FORCED; FLAGGED FOR REVIEW")
+        assert len(described) <= 64
+    segmentation = pydicom.dcmread(run.folder / "out" / name / "segmentation.dcm")
+    assert segmentation.ContentDescription.startswith("FORCED; FLAGGED FOR REVIEW; Research software")
+
+
 def test_sent_twice_it_is_stored_once(run):
     """The same bytes at another time, whatever the files are called."""
     source = dicoms.slices(noisy(), modality="MR")
@@ -333,7 +351,7 @@ def test_series_of_other_modalities_and_localisers_are_passed_over_and_said(run)
     dicoms.write(run.folder / "new/localiser", localiser)
     status, out, err = run("new")
     assert status == 0
-    assert "1 predictions" in out
+    assert "predictions: 1 new" in out
     assert "6 files passed over: localisers" in err
     assert "6 files passed over: of modality CT, expected MR" in err
 
@@ -344,7 +362,7 @@ def test_a_series_that_is_no_volume_stops_no_other(run):
     dicoms.write(run.folder / "new/gap", [*gap[:2], *gap[3:]])
     status, out, err = run("new")
     assert status == 1
-    assert "1 predictions" in out
+    assert "predictions: 1 new" in out
     assert "1 planes are missing" in err
     assert str(Path("new/gap")) in err
 
@@ -353,7 +371,7 @@ def test_files_that_are_named_one_by_one_are_one_series(run):
     folder = dicoms.write(run.folder / "new", dicoms.slices(noisy(), modality="MR"))
     status, out, _ = run(*sorted(folder.iterdir()))
     assert status == 0
-    assert "1 predictions" in out
+    assert "predictions: 1 new" in out
 
 
 def test_a_tree_without_a_series_of_the_model_says_so(run):

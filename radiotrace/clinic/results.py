@@ -85,6 +85,7 @@ class Order:
         labels_zyx: on the grid of the series' stack, uint8.
         picture: (rows, columns, 3) uint8.
         model_sha256: of the released file. version: of this software.
+        remarks: that whoever sees the objects must know, in a word or two each.
     """
 
     series: Series
@@ -94,6 +95,7 @@ class Order:
     run_id: str
     model_sha256: str
     version: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ def _segmentation(order: Order, sources: Sequence[Dataset]) -> Dataset:
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=described,
         content_label="PREDICTION",
-        content_description=_about(order),
+        content_description=_about(order)[:64],
+        series_description=_series_description(order, "segmentation"),
         **_common(order, "segmentation"),
         manufacturer_model_name=NAME,
         software_versions=order.version,
@@ -276,6 +279,7 @@ def _report(order: Order, sources: Sequence[Dataset], segmentation: Dataset) -> 
         is_complete=True,
         is_final=False,
         is_verified=False,
+        series_description=_series_description(order, "volumes"),
         **_common(order, "report"),
     )
 
@@ -294,7 +298,7 @@ def _capture(order: Order, source: Dataset) -> Dataset:
     capture["PatientOrientation"].value = ""  # of three planes, which have no common one
     capture.Laterality = source.get("Laterality") or ""  # Type 2C
     capture.BurnedInAnnotation = "YES"
-    capture.SeriesDescription = f"{NAME}: overview"
+    capture.SeriesDescription = _series_description(order, "overview")
     capture.ImageComments = _about(order)
     return capture
 
@@ -311,7 +315,13 @@ def _common(order: Order, kind: str) -> dict:
 
 
 def _about(order: Order) -> str:
-    return f"Research software; run {order.run_id[:12]}"
+    said = [*order.remarks, "Research software, not for diagnosis", f"run {order.run_id[:12]}"]
+    return "; ".join(said)
+
+
+def _series_description(order: Order, what: str) -> str:
+    """What a viewer shows beside the series, at most 64 characters."""
+    return "; ".join([f"{NAME} {what}", *order.remarks])[:64]
 
 
 def _tracking(order: Order, segment: Segment) -> str:

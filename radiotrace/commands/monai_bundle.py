@@ -41,7 +41,7 @@ class Source:
 
     Attributes:
         intended_use: the study's design/intended_use.yaml.
-        licence: the text of the file.
+        licence: the text of the file; of a model that says its own, that.
     """
 
     model: "Released"
@@ -115,10 +115,17 @@ def _source(args) -> Source:
     intended_use = load_yaml(args.intended_use)
     if faults := records.faults(intended_use, "intended_use"):
         raise StageError(f"{args.intended_use} breaks its schema", faults, "Correct it.")
-    licence = Path(args.licence)
+    if args.licence is None and model.record.licence is not None:
+        licence = f"{model.record.licence}\n\nThe licence of the model, as its model.json says it.\n"
+    else:
+        licence = _text(Path(args.licence or args.shared_licence))
+    return Source(model, train, dataset, intended_use, licence)
+
+
+def _text(licence: Path) -> str:
     if not licence.is_file():
         raise StageError(f"{licence} is missing", way_out="Name the file of the licence with --licence.")
-    return Source(model, train, dataset, intended_use, licence.read_text("utf-8"))
+    return licence.read_text("utf-8")
 
 
 def _difference(ours: "nn.Module", theirs: "nn.Module", shape_czyx: tuple[int, ...]) -> float:
@@ -193,7 +200,9 @@ def _metadata(source: Source) -> dict[str, Any]:
         "data_type": "nibabel",
         "run_id": run,
         "data_root_sha256": source.dataset.root_sha256,
-        "released_model_sha256": source.model.record_sha256,
+        "cases": {"train": len(source.train.cases.train), "validation": len(source.train.cases.validation)},
+        "model_onnx_sha256": source.model.record.sha256,
+        "model_json_sha256": source.model.record_sha256,
     }
 
 
@@ -219,6 +228,10 @@ def _readme(source: Source) -> str:
         packages=" ".join(f"{name}=={version}" for name, version in (versions | FURTHER).items()),
         further=" and ".join(FURTHER),
         spacing=spacing,
+        prohibited="\n".join(f"- {line}" for line in use["must_not_be_used"]),
+        limits="\n".join(f"- {line}" for line in use["limits"]),
+        n_train=len(source.train.cases.train),
+        n_validation=len(source.train.cases.validation),
         run_id=source.train.run_id,
         data=source.dataset.name or "unknown",
         data_licence=source.dataset.licence or "unknown",
@@ -236,6 +249,14 @@ README_TEXT = Template("""# $name
 $purpose
 
 Labels: 0 background, $labels.
+
+It must not be used:
+
+$prohibited
+
+Known limits:
+
+$limits
 
 ## Run it
 
@@ -280,8 +301,9 @@ A config of MONAI holds expressions of Python, which run when it is read: trust 
 
 ## Where it comes from
 
-Run `$run_id`, trained on: $data (licence of the data: $data_licence). `configs/metadata.json` has the
-SHA-256 of each file.
+Run `$run_id`. Its $n_train training and $n_validation validation cases are of: $data (licence of the data:
+$data_licence). `configs/metadata.json` has the SHA-256 of each file. How good it is, and whether its release
+is blocked, stands in `MODEL_CARD.md` of the released model and in the evidence of its repository.
 """)
 
 
@@ -294,6 +316,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         ("--weights", "build/train/weights.safetensors", "its weights"),
         ("--dataset", "build/ingest/dataset.json", "record of the data set"),
         ("--intended-use", "design/intended_use.yaml", "what the model is for, its name and version"),
-        ("--licence", Shared("LICENSE"), "text of the licence of the model"),
     ):
         parser.add_argument(option, default=default, metavar="PATH", help=f"{text}; default: {default}")
+    parser.add_argument(
+        "--licence",
+        metavar="PATH",
+        help="text of the licence of the model; default: what model.json says, else the repository's",
+    )
+    parser.set_defaults(shared_licence=Shared("LICENSE"))

@@ -41,7 +41,7 @@ NOTICE = "Research software; not for diagnosis."
 RESULT, LABEL_MAP, OVERVIEW, PAGE = "result.json", "label_map.nii.gz", "overview.png", "index.html"
 SOFTWARE = ("numpy", "onnxruntime", "simpleitk")
 OF_DICOM = ("highdicom", "pydicom")
-FORCE = "--force predicts all the same, and says so in the result"
+FORCE = "--force predicts images that the model was not made for all the same, and says so in the result."
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: a prediction, or why there is none."""
+    """What became of a case: a prediction, or why there is none.
+
+    Attributes:
+        is_refused: the model was not made for it.
+    """
 
     case_id: str
     faults: tuple[str, ...] = ()
     is_new: bool = False
+    is_refused: bool = False
 
 
 def predict(args) -> int:
     """Label maps, volumes and how sure they are, of new images or series of DICOM, by a released model."""
     # here, because the other commands need neither images nor numpy
     from radiotrace.commands.monitor import declared_channels
-    from radiotrace.imaging import channels
+    from radiotrace.imaging import channels, new_images
     from radiotrace.inference import released_model, released_variant, self_test
 
     _check_environment("imaging", "inference")
@@ -113,13 +118,15 @@ def predict(args) -> int:
     ]
     with ExitStack() as stack:
         named = [_unpacked(Path(name), stack, faults) for name in args.inputs]
-        cases, without, notes = _listed([path for path in named if path], len(expected), model, faults)
+        paths = [path for path in named if path]
+        cases, without, notes = _listed(paths, len(expected), None if args.force else model, faults)
         if faults:
             raise StageError("nothing was predicted", faults, "Correct this, or leave it out.")
         for note in notes:
             log(f"predict: {note}")
         version = _version()
-        job = Job(model, out, tuple(declared), args.modality, args.force, version)
+        modality = new_images.modality_of_dicom(args.modality)
+        job = Job(model, out, tuple(declared), modality, args.force, version)
         # threads: the runtime and the image library compute without Python, and each has a child that decodes
         spread = argparse.Namespace(workers=args.workers, backend="threading", scheduler=None)
         with parallel.pool(spread, model.record.params.threads) as each:
@@ -176,11 +183,12 @@ def _unpacked(path: Path, stack: ExitStack, faults: list[str]) -> Path | None:
 
 
 def _listed(
-    named: Sequence[Path], n_channels: int, model: "Released", faults: list[str]
+    named: Sequence[Path], n_channels: int, model: "Released | None", faults: list[str]
 ) -> tuple[list["NewCase | Series"], dict[str, list[str]], list[str]]:
     """What is to be predicted, sorted; cases that cannot be, with their faults; and what was passed over.
 
     Args:
+        model: whose modality series have; None takes any.
         faults: of the command line are added to it.
     """
     from radiotrace.imaging import new_images
@@ -223,7 +231,7 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _series(
-    trees: Mapping[Path, list[str] | None], model: "Released"
+    trees: Mapping[Path, list[str] | None], model: "Released | None"
 ) -> tuple[list, dict[str, list[str]], list[str]]:
     """Series of DICOM, as incoming.series_below has them."""
     from radiotrace.imaging.child import Child, Limits
@@ -234,10 +242,14 @@ def _series(
     limits = Limits()
     with Child(limits, incoming.ready) as child:
         for tree, names in trees.items():
-            below = incoming.series_below(tree, names, model.record.modality, child, limits)
+            below = incoming.series_below(tree, names, model and model.record.modality, child, limits)
             series += below.series
             without |= below.faults
             notes += [f"{tree}: {note}" for note in below.notes]
+            notes += [
+                f"{one.case_id}: {one.tree.name}/{one.paths[0]} and {len(one.paths) - 1} files more"
+                for one in below.series
+            ]
             if not below.series and not below.faults:
                 without[str(tree)] = [f"{tree}: 0 series of images that the model takes"]
     return series, without, notes
@@ -283,7 +295,7 @@ def _of_series(case: "Series", job: Job) -> Outcome:
     limits = new_images.LIMITS
     image = incoming.image(case, job.channels[0], lasting(limits, incoming.ready), limits)
     found = case.instances[0].modality
-    modality = next((name for name, kept in incoming.OF_DICOM.items() if kept == found), found)
+    modality = new_images.modality_of_dicom(found)
     return _write(case.case_id, image, inputs, modality, (), case, job)
 
 
@@ -311,6 +323,15 @@ def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job) -> bool:
         and (job.is_forced or not made.contract.faults)
         and dict(made.software) == _software(job, of_dicom)
     )
+
+
+def _is_of(folder: Path, inputs: tuple[Input, ...], job: Job) -> bool:
+    """Whether a folder has a result of these files by this model, whatever was asked for then."""
+    try:
+        made = _result(folder)
+    except (StageError, OSError):
+        return False
+    return made.inputs == inputs and made.model == _by(job.model)
 
 
 def _result(folder: Path) -> Prediction:
@@ -357,9 +378,11 @@ def _write(
     faults, not_known = released_model.misfits(
         image.canonical(model.preprocessing.orientation, None), modality, model
     )
-    _clear(folder)
     if faults and not job.is_forced:
-        return Outcome(case_id, (*(f"{case_id}: {fault}" for fault in faults), FORCE))
+        if not _is_of(folder, inputs, job):
+            _clear(folder)  # the result of an image that another one took the place of
+        return Outcome(case_id, tuple(f"{case_id}: {fault}" for fault in faults), is_refused=True)
+    _clear(folder)
     network = released_model.network(job.model)
     made = sliding.label(image, network, job.model.recipe)
     labels_zyx = volumes.array_zyx(made.label_map)
@@ -385,7 +408,8 @@ def _write(
     )
     volumes.write(made.label_map, folder / LABEL_MAP)
     records.write_bytes(folder / OVERVIEW, overview.png(picture))
-    of_dicom = None if series is None else _dicom(series, labels, labels_zyx, picture, job)
+    remarks = ["FORCED"] * contract.is_forced + ["FLAGGED FOR REVIEW"] * bool(review.is_flagged)
+    of_dicom = None if series is None else _dicom(series, labels, labels_zyx, picture, remarks, job)
     result = Prediction(
         notice=NOTICE,
         case_id=case_id,
@@ -430,7 +454,9 @@ def _lines(case_id: str, job: Job, review: Review, contract: Contract) -> list[s
     return lines
 
 
-def _dicom(series: "Series", labels: Sequence[PredictedLabel], labels_zyx, picture, job: Job) -> OfDicom:
+def _dicom(
+    series: "Series", labels: Sequence[PredictedLabel], labels_zyx, picture, remarks: list[str], job: Job
+) -> OfDicom:
     """Writes what is sent back to an archive, and says what it is."""
     from radiotrace.clinic import results
     from radiotrace.imaging import new_images
@@ -453,6 +479,7 @@ def _dicom(series: "Series", labels: Sequence[PredictedLabel], labels_zyx, pictu
         run_id=job.model.record.run_id,
         model_sha256=job.model.network_sha256,
         version=job.version,
+        remarks=tuple(remarks),
     )
     made = lasting(new_images.LIMITS, results.ready).call(results.made, order)
     objects = []
@@ -471,22 +498,40 @@ def _told(job: Job, outcomes: Sequence[Outcome], without: dict[str, list[str]]) 
 
     faults = without | {one.case_id: list(one.faults) for one in outcomes if one.faults}
     done = sorted(one.case_id for one in outcomes if not one.faults)
-    predictions = [
-        Prediction.of(records.read(job.out / case_id / RESULT, "predicted_image")) for case_id in done
-    ]
+    predictions = _all_predictions(job)
     text = page.html(job.model.record, predictions, dict(sorted(faults.items())))
     records.write_bytes(job.out / PAGE, text.encode())
     new = sum(one.is_new for one in outcomes)
-    flagged = [one.case_id for one in predictions if one.review.is_flagged]
-    print(f"{job.out / PAGE}: {len(done)} predictions, {new} new and {len(done) - new} from before")
+    flagged = [one.case_id for one in predictions if one.review.is_flagged and one.case_id in done]
+    further = len(predictions) - len(done)
+    print(
+        f"{job.out / PAGE}: predictions: {new} new, {len(done) - new} from before"
+        + (f"; {further} of other images" if further else "")
+    )
     print(f"{len(flagged)} flagged for review" + "".join(f"\n  {name}" for name in listed(flagged)))
     if not faults:
         return 0
+    ways_out = [FORCE] if any(one.is_refused for one in outcomes) else []
+    if any(one.faults and not one.is_refused for one in outcomes) or without:
+        ways_out.append("Correct them and run it again: what is done is not done again.")
     raise StageError(
-        f"{len(faults)} cases have no prediction",
+        f"cases without a prediction: {len(faults)}",
         [line for lines in faults.values() for line in lines],
-        "Correct them and run it again: what is done is not done again.",
+        " ".join(ways_out),
     )
+
+
+def _all_predictions(job: Job) -> list[Prediction]:
+    """What this model, in this form, predicted into the folder, now or before."""
+    found = []
+    for path in sorted(job.out.rglob(RESULT)):
+        try:
+            made = _result(path.parent)
+        except StageError:
+            continue  # somebody else's
+        if made.model == _by(job.model) and path.parent == job.out / made.case_id:
+            found.append(made)
+    return found
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from radiotrace.errors import shown_short
+from radiotrace.errors import log, shown_short
 from radiotrace.imaging import content, decoding, headers, volumes
 from radiotrace.imaging.channels import Channel
 from radiotrace.imaging.child import Limits, Refused, lasting
@@ -39,6 +39,16 @@ class Unfit(Exception):
     def __init__(self, findings: Sequence[str]):
         self.findings = list(findings)
         super().__init__("; ".join(self.findings))
+
+
+LABEL_MAPS = {"labelsTr", "labelsTs"}  # folders of data sets, as this project and nnU-Net have them
+# What a modality of a data set is in DICOM; others are called the same in both.
+MODALITY_IN_DICOM = {"MRI": "MR", "CT": "CT", "PET": "PT"}
+
+
+def modality_of_dicom(name: str | None) -> str | None:
+    """As a data set calls it."""
+    return next((ours for ours, theirs in MODALITY_IN_DICOM.items() if theirs == name), name)
 
 
 @dataclass(frozen=True)
@@ -109,8 +119,12 @@ def _files(named: Sequence[str], faults: list[str], passed_over: PassedOver) -> 
 
 
 def _inside(folder: Path, faults: list[str], passed_over: PassedOver) -> dict[Path, Path]:
-    """The images below a folder, by their path in it."""
+    """The images below a folder, by their path in it, but for label maps of a data set."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    label_maps = [path for path in files if LABEL_MAPS & set(path.relative_to(folder).parts[:-1])]
+    if label_maps:
+        log(f"{folder}: {len(label_maps)} files passed over: label maps of a data set")
+        files = sorted(set(files) - set(label_maps))
     images = {file.relative_to(folder): file for file in files if FORMATS.search(file.name)}
     unread = [file for file in files if UNREAD.search(file.name) and not passed_over(file)]
     if unread:

@@ -35,8 +35,15 @@ FILE, RECORD, CARD = "model.onnx", "model.json", "MODEL_CARD.md"
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 INPUT = Tensor("image", "float32", AXES)
 OUTPUT = Tensor("logits", "float32", AXES)
+# How far beyond what a model has learnt from an image may lie, as a factor.
+SPACING_FACTOR, SIZE_FACTOR = 1.5, 2.0
 FLAGGED_BY = "prediction"  # the uncertainty of which one prediction has all that it takes
 STEPS = (
+    "contract: an image is refused whose modality, where it is known, is not that of modality; whose "
+    "spacing or size along x, y or z lies below learnt_from's low divided by, or above its high "
+    "times, spacing_factor or size_factor; of which a channel has one value alone; or of which, where "
+    "intensities stand in preprocessing or the modality is CT, the 0.5th or 99.5th percentile lies beyond "
+    "learnt_from's range and as much again on either side.",
     "values: as the file means them, slope and intercept applied; channels in the order of "
     "preprocessing.channels, each treated by itself in the steps up to normalise.",
     "orientation: permute and flip the axes, without interpolation, so that x, y and z point to the nearest "
@@ -60,6 +67,8 @@ STEPS = (
     "s * s)), d the distance from (edge - 1) / 2 in voxels, s = window_sigma * edge; over axes it is the "
     "product, raised to window_weight_min, or to its smallest value where that is larger. Then cut off what "
     "was added.",
+    "offsets and temperature: logit_offsets_in_file are in the logits already, and are not added again. The "
+    "temperature divides logits only where their softmax is to be a chance; no step here does so.",
     "labels: where the spacing was kept, the label of the largest logit, the lowest of equals, with the axes "
     "turned back to those of the image. Else softmax over the labels, each share interpolated linearly onto "
     "the image's grid, beyond the outermost centres the nearest value; then the label of the largest.",
@@ -68,7 +77,9 @@ STEPS = (
     "that the network saw, without temperature. The mean over these labels is the expected Dice loss, 0 "
     "where none is predicted; above review_above the case goes to an expert.",
 )
-INFERENCE = Inference(2, STEPS, 0.0, sliding.OVERLAP, sliding.SIGMA, sliding.WEIGHT_MIN)
+INFERENCE = Inference(
+    2, STEPS, 0.0, sliding.OVERLAP, sliding.SIGMA, sliding.WEIGHT_MIN, SPACING_FACTOR, SIZE_FACTOR
+)
 
 
 @dataclass(frozen=True)

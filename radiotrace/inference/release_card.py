@@ -1,22 +1,34 @@
 """The card of a released model: what it is, for who has its folder and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from radiotrace.records.metrics import MeasureRow, Metrics, Summary
 from radiotrace.records.model import ReleasedModel
 
 ALL = "mean_of_labels"
+# Beside the headline: of an error with a sign, how large it is in a single case.
+BESIDE = ("volume_error_absolute_percent",)
 
 
-def text(model: ReleasedModel, metrics: Metrics) -> str:
-    """Markdown. The evidence has a longer card, with the design of the study; each number is of a record.
+def text(model: ReleasedModel, metrics: Metrics, intended_use: Mapping) -> str:
+    """Markdown. The evidence has a longer card, with verdicts and risks; each number is of a record.
 
     Args:
         metrics: of the evaluation of this very run.
+        intended_use: design/intended_use.yaml of the study.
     """
+    draft = " A draft, which nobody approved." if intended_use["status"] == "draft" else ""
     parts = [
-        f"# Model {model.run_id[:12]}",
-        f"{model.notice}",
+        f"# {intended_use['name']}, {intended_use['version']}",
+        f"Run `{model.run_id[:12]}`. **{model.notice}** Whether its release is blocked, and by what, stands "
+        "in the evidence of the repository (`evidence/model_card.html`, `evidence/verification.html`), and "
+        "not here.",
+        "## What it is for",
+        f"{intended_use['purpose'].strip()}{draft}",
+        "It must not be used:",
+        _list(intended_use["must_not_be_used"]),
+        "Known limits:",
+        _list(intended_use["limits"]),
         "## What it does",
         _labels(model),
         "## What it takes",
@@ -25,7 +37,8 @@ def text(model: ReleasedModel, metrics: Metrics) -> str:
         f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of "
         f"{metrics.n_subjects} subjects. Mean, 95 % interval over subjects.",
         _measures(model, metrics),
-        _review(model),
+        "Which choices were made with a look at these cases, the evidence says (`evidence/model_card.html`).",
+        _review(model, metrics),
         "## What it has learnt from",
         _learnt(model),
         "## What this folder is",
@@ -65,7 +78,7 @@ def _along(low: Iterable[float], high: Iterable[float]) -> list[str]:
 
 
 def _measures(model: ReleasedModel, metrics: Metrics) -> str:
-    rows = [row for row in metrics.measures if row.headline]
+    rows = [row for row in metrics.measures if row.headline or row.name in BESIDE]
     names = [model.labels[value] for value in model.label_details]
     if len(names) > 1:
         names.append(ALL)
@@ -86,13 +99,27 @@ def _summary(found: Summary, row: MeasureRow) -> str:
     return f"{said} ({found.ci95_low:.{row.digits}f} to {found.ci95_high:.{row.digits}f})"
 
 
-def _review(model: ReleasedModel) -> str:
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _review(model: ReleasedModel, metrics: Metrics) -> str:
     if model.review_above is None:
         return "No threshold was set above which a prediction goes to an expert."
     return (
         f"A prediction whose expected Dice loss is above {model.review_above:.4f} is marked for an expert; "
-        "the threshold was set on the validation part."
+        f"the threshold was set on the validation part. {_found_by_it(metrics)}"
     )
+
+
+def _found_by_it(metrics: Metrics) -> str:
+    score = metrics.uncertainty.get("prediction")
+    if score is None or score.auroc.value is None:
+        return "How well that finds poor cases is not known."
+    said = f"How well that tells poor cases from others (AUROC; 0.5 is chance): {score.auroc.value:.2f}"
+    if score.auroc.ci95_low is None or score.auroc.ci95_high is None:
+        return f"{said}, without an interval."
+    return f"{said} ({score.auroc.ci95_low:.2f} to {score.auroc.ci95_high:.2f})."
 
 
 def _learnt(model: ReleasedModel) -> str:
@@ -116,8 +143,9 @@ def _folder(model: ReleasedModel) -> str:
     return (
         f"Licence: {model.licence or 'nobody said'}. `{model.file}` takes float32 of the axes "
         f"{', '.join(model.input.axes)} and gives logits; `model.json` says every step before and after, and "
-        f"the SHA-256 of each file. {tried} Against torch, {len(model.parity.cases)} test cases: logits "
-        f"differ by {model.parity.max_logit_difference:.2g} at most, {model.parity.voxels_different} of "
+        f"the SHA-256 of each file that predicting takes. {tried} Against torch, "
+        f"{len(model.parity.cases)} test cases: logits differ by {model.parity.max_logit_difference:.2g} at "
+        f"most, {model.parity.voxels_different} of "
         f"{model.parity.voxels_compared} voxels are labelled otherwise."
     )
 

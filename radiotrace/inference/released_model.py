@@ -19,8 +19,6 @@ from radiotrace.inference.sliding import Network
 from radiotrace.records.model import Extremes, ReleasedModel
 
 WAY_OUT = "Take the folder anew: 'dvc pull build/export' brings the submitted one."
-# How far beyond what a model has learnt from an image may lie, as a factor.
-SPACING_FACTOR, SIZE_FACTOR = 1.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ def misfits(image: Image, modality: str | None, model: ReleasedModel) -> tuple[l
         faults.append(f"modality: found {modality}, expected {model.modality}")
     learnt = model.learnt_from
     size_mm = [n * edge for n, edge in zip(image.grid.size_voxels, image.grid.spacing_mm, strict=True)]
-    faults += _beyond("spacing", image.grid.spacing_mm, learnt.spacing_mm, SPACING_FACTOR)
-    faults += _beyond("size", size_mm, learnt.size_mm, SIZE_FACTOR)
+    faults += _beyond("spacing", image.grid.spacing_mm, learnt.spacing_mm, model.inference.spacing_factor)
+    faults += _beyond("size", size_mm, learnt.size_mm, model.inference.size_factor)
     recipe = Recipe.of(model.preprocessing)
     for values, channel, seen in zip(image.values_czyx, recipe.channels, learnt.intensity, strict=True):
         name = channel.name or "the image"

@@ -85,6 +85,7 @@ class Inference(Record):
         window_overlap: share of an edge.
         window_sigma: of a window's weight, as a share of its edge.
         window_weight_min: no voxel of a window counts less.
+        spacing_factor, size_factor: how far beyond learnt_from an image may lie.
     """
 
     format_version: Literal[2]
@@ -93,6 +94,8 @@ class Inference(Record):
     window_overlap: Annotated[float, Rule(minimum=0, exclusiveMaximum=1)]
     window_sigma: AboveZero
     window_weight_min: Share
+    spacing_factor: Annotated[float, Rule(minimum=1)]
+    size_factor: Annotated[float, Rule(minimum=1)]
 
 
 @dataclass(frozen=True)

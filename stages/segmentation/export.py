@@ -1,7 +1,8 @@
 """export: writes the model as ONNX with everything that inference needs, and shows that it predicts the same.
 
 Reads   data/ (test images, no label maps), build/ingest/dataset.json, build/train/train.json and
-        weights.safetensors, build/evaluate/results/predictions/, metrics/cases.json, metrics/metrics.json
+        weights.safetensors, build/evaluate/results/predictions/, metrics/cases.json, metrics/metrics.json,
+        design/intended_use.yaml
 Writes  build/export/: model.onnx, model.json, MODEL_CARD.md, golden/, provenance.json
 Params  export.*
 Stops   when ONNX Runtime's logits differ from torch's by more than the tolerance, or its labels from those
@@ -70,6 +71,13 @@ def main(args):
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
     metrics = Metrics.of(records.read(args.metrics, "metrics"))
+    intended_use = params.load_yaml(args.intended_use)
+    if broken := records.faults(intended_use, "intended_use"):
+        raise StageError(
+            f"{args.intended_use} breaks schemas/intended_use.schema.json",
+            broken,
+            f"Correct {args.intended_use}.",
+        )
     if wrong := model_record.unknown_labels(train.labels, settings):
         raise StageError("params.yaml names labels that the data set has not", wrong, "Correct the names.")
     numerics.configure(train.params.numerics, settings.threads)
@@ -112,7 +120,9 @@ def main(args):
         }
         unsigned = model_record.Made("0" * 64, files, parity, golden)
         card = release_card.text(
-            model_record.released(train, dataset, metrics.decisions, settings, unsigned), metrics
+            model_record.released(train, dataset, metrics.decisions, settings, unsigned),
+            metrics,
+            intended_use,
         )
         records.write_bytes(out / model_record.CARD, card.encode())
         files |= {model_record.CARD: records.sha256(out / model_record.CARD)}
@@ -246,6 +256,7 @@ parser.add_argument("--cases", required=True, help="record of the test cases")
 parser.add_argument(
     "--metrics", required=True, help="record of the evaluation, with what was decided before it"
 )
+parser.add_argument("--intended-use", required=True, help="what people say that the model is for")
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from radiotrace.imaging.dicom import pixels, reading, stacks
 from radiotrace.imaging.dicom.headers import Instance
 from radiotrace.imaging.dicom.stacks import Stack
 from radiotrace.imaging.image import Image
+from radiotrace.imaging.new_images import MODALITY_IN_DICOM
 
-# what a modality of a data set is in DICOM; others are taken as they are called
-OF_DICOM = {"MRI": "MR", "CT": "CT", "PET": "PT"}
 NAME_DIGITS = 12
 
 
@@ -77,7 +76,7 @@ def series_below(
     place = tree.absolute()  # the child may have begun in another folder
     read = reading.headers_of(place, child, limits, "predict", names)
     faults = {path: [f"{tree / path}: {fault}"] for path, fault in read.faults}
-    wanted = None if modality is None else OF_DICOM.get(modality, modality)
+    wanted = None if modality is None else MODALITY_IN_DICOM.get(modality, modality)
     of_series: dict[str, list[Instance]] = defaultdict(list)
     passed_over: Counter[str] = Counter()
     for one in read.instances:

@@ -14,6 +14,7 @@ from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
 from radiotrace.inference import model_record, recipe, release_card
+from radiotrace.pipeline import params
 from radiotrace.records import measure_table, typed
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
@@ -110,7 +111,8 @@ def model(sources: Sources) -> list[str]:
         ),
     )
     derived = model_record.released(TrainingRun.of(sources.train), dataset, metrics.decisions, settings, made)
-    card = release_card.text(derived, metrics).encode()
+    intended_use = params.load_yaml(sources.clone.root / "design/intended_use.yaml")
+    card = release_card.text(derived, metrics, intended_use).encode()
     files[model_record.CARD] = hashlib.sha256(card).hexdigest()
     derived = replace(derived, files=dict(sorted(files.items())))
     faults = differences.compared("model.json", sources["model"], derived.record())
