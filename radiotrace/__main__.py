@@ -23,6 +23,7 @@ from radiotrace import errors, records
 from radiotrace.commands import (
     baseline,
     compare,
+    failures,
     from_dicom,
     inspect,
     members,
@@ -201,6 +202,12 @@ def main(argv=None) -> int:
         return 1
     except BrokenPipeError:  # who reads has seen enough: | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"radiotrace: {failures.of_files(error)}", file=sys.stderr)
+        print("Make room, permit it or take away what is in the way; then run it again.", file=sys.stderr)
         return 1
 
 

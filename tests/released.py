@@ -18,11 +18,17 @@ SIZE_MM = {"low": [9.0, 9.0, 9.0], "high": [45.0, 45.0, 45.0]}
 SPACING_MM = {"low": [0.9, 0.9, 0.9], "high": [1.7, 1.7, 1.7]}
 
 
-def network(channels: int = 1, labels: int = 3, seed: int = 0) -> bytes:
-    """Two convolutions of 3 x 3 x 3, which see what lies around a voxel, padding among it."""
+def network(channels: int = 1, labels: int = 3, seed: int = 0, spoilt: bool = False) -> bytes:
+    """Two convolutions of 3 x 3 x 3, which see what lies around a voxel, padding among it.
+
+    Args:
+        spoilt: with a weight that is no number.
+    """
     rng = np.random.default_rng(seed)
     shapes = {"first": (4, channels, 3, 3, 3), "second": (labels, 4, 3, 3, 3)}
     weights = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    if spoilt:
+        weights["second"][0, 0, 1, 1, 1] = np.nan
     nodes = [
         helper.make_node("Conv", ["image", "first"], ["hidden"], pads=[1] * 6),
         helper.make_node("Relu", ["hidden"], ["active"]),

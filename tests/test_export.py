@@ -36,7 +36,7 @@ def test_agreement_names_the_worst_case_and_counts_all():
     parity = export.agreement([compared("a", 2e-5), compared("b", 7e-5, otherwise=3)], tolerance=1e-4)
     assert (parity.worst_case, parity.max_logit_difference) == ("b", 7e-5)
     assert (parity.voxels_compared, parity.voxels_different) == (12000, 3)
-    assert export.disagreements(dataclasses.replace(parity, voxels_different=0)) == []
+    assert model_record.disagreements(dataclasses.replace(parity, voxels_different=0)) == []
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_agreement_names_the_worst_case_and_counts_all():
     ],
 )
 def test_a_file_that_is_another_model_is_told_by_its_fault(case, said):
-    assert export.disagreements(export.agreement([case], tolerance=1e-3)) == [said]
+    assert model_record.disagreements(export.agreement([case], tolerance=1e-3)) == [said]
 
 
 def test_twice_the_distance_bounds_what_a_dice_changes_by():

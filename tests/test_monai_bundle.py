@@ -69,10 +69,16 @@ def model(folder: Path, network: dict | None = None, **preprocessing) -> Model:
     dataset = json.loads(DATASET.read_text("utf-8"))
     records.write(folder / "dataset.json", dataset, "dataset")
     example = json.loads(released.EXAMPLE.read_text("utf-8"))
+    offsets = record["preprocessing"].get("logit_offsets")
+    absent = dict.fromkeys(example["preprocessing"].keys() - record["preprocessing"].keys())
     released.write(
         folder / "export",
+        channels=record["network"].get("image_channels", 1),
         run_id=record["run_id"],
         weights_sha256=record["weights_sha256"],
+        labels=record["labels"],
+        preprocessing=absent | record["preprocessing"] | {"logit_offsets": None},
+        logit_offsets_in_file=offsets,
         learnt_from=example["learnt_from"] | {"data_root_sha256": dataset["dataset"]["root_sha256"]},
     )
     files = {"train": "train.json", "weights": "weights.safetensors", "dataset": "dataset.json"}

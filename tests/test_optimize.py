@@ -18,7 +18,7 @@ from radiotrace.evidence.verify.levels import Clone
 from radiotrace.inference import onnx_network, openvino_network, released_model, sliding, watched
 from radiotrace.learning import quantising
 from radiotrace.records.sections.segmentation.optimize import OptimizeParams
-from radiotrace.records.variants import StoredFile, Variants
+from radiotrace.records.variants import StoredFile, Variants, WorstCase
 from radiotrace.segmentation import equivalence
 from radiotrace.segmentation.equivalence import CaseResult
 from radiotrace.segmentation.verification import rederive
@@ -271,6 +271,48 @@ def test_a_label_that_it_loses_is_no_gain():
 
 
 @pytest.mark.requirement("SRS-OPT-1")
+def test_a_label_that_it_invents_in_healthy_cases_is_no_gain():
+    healthy = [
+        CaseResult(
+            f"h_{number:02d}",
+            f"t_{number:02d}",
+            {"head": None, "tail": None},
+            {"head": 0.0, "tail": 0.0},
+            0.1,
+        )
+        for number in range(20)
+    ]
+    invented = [replace(case, dice={"head": 0.0, "tail": 0.0}, voxels_different=5000) for case in healthy]
+    others = results(*[0.9] * 12)
+    alike = [
+        replace(case, dice={name: value + 1e-5 * number for name, value in case.dice.items()})
+        for number, case in enumerate(others)
+    ]
+    assert judged([*alike, *healthy], [*others, *healthy]).released
+    variant = judged([*alike, *invented], [*others, *healthy])
+    assert not variant.non_inferior
+    assert not variant.released
+    assert variant.worst == WorstCase("h_00", -1.0)
+
+
+@pytest.mark.requirement("SRS-OPT-1")
+def test_a_label_that_gets_worse_is_not_made_up_for_by_another():
+    others = results(*[0.8 + 0.001 * number for number in range(12)])
+    changed = [
+        replace(
+            case,
+            dice={
+                name: value + (0.05 if place else -0.055)
+                for place, (name, value) in enumerate(sorted(case.dice.items()))
+            },
+            voxels_different=9,
+        )
+        for case in others
+    ]
+    assert not judged(changed, others).non_inferior
+
+
+@pytest.mark.requirement("SRS-OPT-1")
 def test_the_case_that_it_loses_most_in_is_named():
     found = results(*(REFERENCE + SCATTER))
     found[4] = replace(found[4], dice={"head": 0.44, "tail": 0.84})  # mean 0.64 in place of 0.84
@@ -408,6 +450,9 @@ def sources(tmp_path) -> Sources:
     record |= {"n_cases": 2, "n_subjects": 2, "how": comparison.HOW}
     record["params"] |= {"calibration_cases": 2, "threads": 1}
     record["calibration"]["cases"] = ["p_01", "p_02"]
+    for variant in record["variants"].values():
+        for row in variant["dice"].values():
+            row |= {"n_cases": 2, "n_subjects": 2}
     return Sources(record, Clone(tmp_path, tmp_path, tmp_path, tmp_path))
 
 
@@ -417,7 +462,7 @@ def test_what_verify_makes_again_is_the_record(sources):
 
 def test_verify_finds_a_variant_that_is_released_and_should_not_be(sources):
     sources.variants["variants"]["openvino"]["released"] = True
-    row = sources.variants["variants"]["onnx_fp16"]["dice"]["mean_of_labels"]
+    row = sources.variants["variants"]["onnx_fp16"]["dice"]["anterior"]
     row["difference_ci95_low"] = -0.02
     assert rederive.variants(sources) == [
         "variants.json: onnx_fp16 at /non_inferior states true, found false",
@@ -435,5 +480,34 @@ def test_verify_finds_calibration_on_other_cases_than_the_parameters_say(sources
 def test_verify_finds_a_file_of_other_bytes(sources, tmp_path):
     (tmp_path / "build/optimize/onnx_fp16").mkdir(parents=True)
     (tmp_path / "build/optimize/onnx_fp16/model.onnx").write_bytes(b"other")
-    [fault] = rederive.variants(sources)
-    assert fault == "build/optimize/onnx_fp16/model.onnx: another SHA-256 than variants.json states"
+    assert rederive.variants(sources) == [
+        "variants.json: onnx_fp16/model.onnx has another size",
+        "variants.json: onnx_fp16/model.onnx has another SHA-256",
+    ]
+
+
+def test_verify_finds_a_file_that_is_missing_and_one_that_nobody_stated(sources, tmp_path):
+    (tmp_path / "build/optimize").mkdir(parents=True)
+    (tmp_path / "build/optimize/other.onnx").write_bytes(b"other")
+    assert rederive.variants(sources) == [
+        "variants.json: onnx_fp16/model.onnx is missing",
+        "variants.json: other.onnx lies beside it and is not in it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"runtime": "OpenVINO"}, "onnx_fp16 at /runtime states"),
+        ({"is_own_file": False}, "onnx_fp16 at /is_own_file states"),
+        ({"voxels_different": 10**9}, "onnx_fp16: more voxels differ than were compared"),
+        ({"flags_changed": 3}, "onnx_fp16: more flags changed than there are cases"),
+        ({"difference": 0.5}, "onnx_fp16: anterior: the difference is not that of the means"),
+        ({"difference_ci95_high": -0.9}, "onnx_fp16: anterior: the difference lies outside its interval"),
+        ({"n_cases": 3}, "onnx_fp16: anterior has more cases or subjects than there are"),
+    ],
+)
+def test_verify_finds_numbers_that_do_not_fit_each_other(sources, change, said):
+    variant = sources.variants["variants"]["onnx_fp16"]
+    (variant if change.keys() <= variant.keys() else variant["dice"]["anterior"]).update(change)
+    assert any(fault.startswith(f"variants.json: {said}") for fault in rederive.variants(sources))

@@ -20,6 +20,16 @@ from radiotrace.learning import quantising
 from tests import dicoms, phantoms, released, stranger
 from tests.projects import ROOT
 
+GOLDEN = [
+    {
+        "case_id": "p",
+        "images": ["golden/p/p.nii.gz"],
+        "label_map": "golden/p/label_map.nii.gz",
+        "voxels": {"0": 1},
+        "expected_dice_loss": 0.5,
+    }
+]
+
 
 def phantom(number: int, degrees: float = 10) -> sitk.Image:
     return phantoms.pair(number, phantoms.rotation(degrees))[0]
@@ -365,6 +375,93 @@ def test_a_record_that_is_not_of_its_network_is_refused(run, tmp_path, change):
     assert not (run.folder / "out/a/result.json").exists()
 
 
+@pytest.mark.requirement("SRS-PRED-1")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": {"0": "background", "1": "a", "3": "b"}}, "labels: found ['0', '1', '3'], expected"),
+        ({"label_details": {}}, "label_details: "),
+        ({"inference": {"window_overlap": 0.9}}, "inference.window_overlap: found 0.9, expected 0.5"),
+        ({"inference": {"padding_value": 5.0}}, "inference.padding_value: found 5.0, expected 0.0"),
+        ({"network": {"labels": 77}}, "network.labels: found 77, expected 3"),
+        ({"input": {"name": "nope"}}, "input: found "),
+        ({"golden": GOLDEN}, "files: has no golden/p/p.nii.gz, which golden names"),
+    ],
+    ids=["labels", "details", "overlap", "padding", "network", "input", "files"],
+)
+def test_a_record_that_contradicts_itself_or_asks_for_what_is_not_done_is_refused(
+    run, tmp_path, change, said
+):
+    other = released.write(tmp_path / "other")
+    record = json.loads((other / "model.json").read_text("utf-8"))
+    for key, value in change.items():
+        record[key] = {**record[key], **value} if key in ("inference", "network", "input") else value
+    if not record["label_details"]:
+        record["label_details"] = {"7": {"code": None, "modifier": None, "colour": "#000000"}}
+    released.seal(other, record)
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", of=other)
+    assert status == 1
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda array: array * 1e300, "holds a value of "),
+        (lambda array: array * 1e-250, "intensities cannot be normalised"),
+    ],
+    ids=["large", "small"],
+)
+def test_an_image_of_which_no_number_comes_gets_no_prediction(run, harm, said):
+    (run.folder / "new").mkdir()
+    array = harm(volumes.array_zyx(phantom(0)).astype(np.float64))
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(phantom(0))
+    sitk.WriteImage(image, str(run.folder / "new/a.nii.gz"))
+    status, _, err = run("new")
+    assert status == 1
+    assert said in err
+    assert "Warning" not in err
+    assert not (run.folder / "out/a/result.json").exists()
+
+
+@pytest.mark.requirement("SRS-PRED-1")
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (lambda: released.network(labels=5), "the network gives other labels than its record names"),
+        (lambda: released.network(spoilt=True), "the network gives logits that are no numbers"),
+    ],
+    ids=["labels", "numbers"],
+)
+def test_a_network_of_which_no_label_map_comes_gives_no_prediction(run, tmp_path, network, said):
+    other = released.write(tmp_path / "other")
+    record = json.loads((other / "model.json").read_text("utf-8"))
+    released.seal(other, record, network())
+    write(run.folder / "new", "a.nii.gz")
+    status, _, err = run("new", of=other)
+    assert status == 1
+    assert said in err
+    assert not (run.folder / "out/a/result.json").exists()
+
+
+@pytest.mark.parametrize("place", ["out", "out/a", "out/a/label_map.nii.gz", "out/index.html"])
+def test_what_the_system_refuses_is_a_line_and_no_traceback(run, place):
+    write(run.folder / "new", "a.nii.gz")
+    path = run.folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if place in ("out", "out/a"):
+        path.write_text("in the way")
+    else:
+        path.mkdir()
+    status, _, err = run("new")
+    assert status == 1
+    assert "Traceback" not in err
+    assert err.startswith("radiotrace: ")
+
+
 @pytest.fixture
 def tried(tmp_path, capsys):
     """A model with a case to try it with, and the command: folder -> (exit status, stdout, stderr)."""
@@ -423,6 +520,36 @@ def test_a_case_of_the_folder_that_was_changed_or_is_gone_is_found(tried):
     assert (status, out) == (1, "")
     assert "  golden/p/label_map.nii.gz: missing\n" in err
     assert "  golden/p/p.nii.gz: SHA-256 found " in err
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.write_bytes(b"no volume"), "p: golden/p/label_map.nii.gz: "),
+        (lambda path: shifted(path), "p: golden/p/label_map.nii.gz: origin_mm: found"),
+        (lambda path: emptied(path), "p: golden/p/label_map.nii.gz: voxels found {'0': "),
+    ],
+    ids=["text", "another grid", "other labels"],
+)
+def test_an_expected_label_map_that_is_none_or_another_is_found(tried, harm, said):
+    path = tried.folder / "golden/p/label_map.nii.gz"
+    harm(path)
+    tried.record["files"]["golden/p/label_map.nii.gz"] = records.sha256(path)
+    released.seal(tried.folder, tried.record)
+    status, _, err = tried()
+    assert status == 1
+    assert said in err
+    assert "Traceback" not in err
+
+
+def shifted(path) -> None:
+    image = sitk.ReadImage(str(path))
+    image.SetOrigin((500, 0, 0))
+    sitk.WriteImage(image, str(path))
+
+
+def emptied(path) -> None:
+    sitk.WriteImage(sitk.ReadImage(str(path)) * 0, str(path))
 
 
 def test_a_model_without_a_case_cannot_be_tried_and_says_so(model, capsys):

@@ -4,6 +4,7 @@ Exit status: 0 it is written; 1 it is not, and why was said; 2 the command line.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import importlib.metadata
 import io
@@ -99,6 +100,15 @@ def _source(args) -> Source:
     pairs = {
         f"run_id of {args.train}": (train.run_id, model.record.run_id),
         f"weights_sha256 of {args.train}": (train.weights_sha256, model.record.weights_sha256),
+        f"labels of {args.train}": (dict(train.labels), dict(model.record.labels)),
+        f"preprocessing of {args.train}": (
+            dataclasses.replace(train.preprocessing, logit_offsets=None),
+            model.record.preprocessing,
+        ),
+        f"logit_offsets of {args.train}": (
+            train.preprocessing.logit_offsets,
+            model.record.logit_offsets_in_file,
+        ),
         f"data set of {args.dataset}": (dataset.root_sha256, model.record.learnt_from.data_root_sha256),
     }
     unlike = [
@@ -112,6 +122,7 @@ def _source(args) -> Source:
             unlike,
             "'dvc repro' makes all of them of one run; 'dvc checkout' brings those of the lock.",
         )
+    released_model.network(model)  # which holds the record against its file
     intended_use = load_yaml(args.intended_use)
     if faults := records.faults(intended_use, "intended_use"):
         raise StageError(f"{args.intended_use} breaks its schema", faults, "Correct it.")
@@ -125,7 +136,10 @@ def _source(args) -> Source:
 def _text(licence: Path) -> str:
     if not licence.is_file():
         raise StageError(f"{licence} is missing", way_out="Name the file of the licence with --licence.")
-    return licence.read_text("utf-8")
+    try:
+        return licence.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise StageError(f"{licence} is no text", way_out="Name the file of the licence.") from None
 
 
 def _difference(ours: "nn.Module", theirs: "nn.Module", shape_czyx: tuple[int, ...]) -> float:

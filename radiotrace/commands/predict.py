@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radiotrace import records
+from radiotrace.commands import failures
 from radiotrace.errors import StageError, listed, log, shown_short
 from radiotrace.pipeline import parallel, pins
 from radiotrace.pipeline.followed import followed
@@ -116,6 +117,8 @@ def predict(args) -> int:
         for name in args.inputs
         if Path(name).is_dir() and out.resolve().is_relative_to(Path(name).resolve())
     ]
+    if out.resolve().is_relative_to(model.folder.resolve()):
+        faults.append(f"--out: {out} lies in the folder of the model")
     with ExitStack() as stack:
         named = [_unpacked(Path(name), stack, faults) for name in args.inputs]
         paths = [path for path in named if path]
@@ -269,6 +272,10 @@ def predicted(case: "NewCase | Series", job: Job) -> Outcome:
         return Outcome(case.case_id, (error.headline, *error.findings))
     except (Refused, VolumeError, ValueError) as error:
         return Outcome(case.case_id, (f"{case.case_id}: {shown_short(str(error))}",))
+    except MemoryError:
+        return Outcome(case.case_id, (f"{case.case_id}: takes more memory than there is",))
+    except OSError as error:
+        return Outcome(case.case_id, (f"{case.case_id}: {failures.of_files(error)}",))
     return result
 
 

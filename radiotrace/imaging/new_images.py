@@ -235,4 +235,7 @@ def decoded(path: str) -> DecodedFile:
     values_zyx = volumes.array_zyx(volume)
     if n_wrong := found.n_non_finite or int((~np.isfinite(values_zyx)).sum()):
         raise Refused(f"{n_wrong} voxels are NaN or infinite")
+    largest = float(np.abs(values_zyx.astype(np.float64)).max(initial=0))
+    if largest > np.finfo(np.float32).max:
+        raise Refused(f"holds a value of {largest:g}, which float32 has not")
     return DecodedFile(values_zyx, Grid.of(volume), file.sha256, found.warnings)

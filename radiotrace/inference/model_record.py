@@ -37,6 +37,8 @@ INPUT = Tensor("image", "float32", AXES)
 OUTPUT = Tensor("logits", "float32", AXES)
 # How far beyond what a model has learnt from an image may lie, as a factor.
 SPACING_FACTOR, SIZE_FACTOR = 1.5, 2.0
+# A share of all voxels, and a change of the mean Dice, above which the file is another model.
+VOXELS_OTHERWISE, DICE_CHANGE = 1e-4, 1e-4
 FLAGGED_BY = "prediction"  # the uncertainty of which one prediction has all that it takes
 STEPS = (
     "contract: an image is refused whose modality, where it is known, is not that of modality; whose "
@@ -148,6 +150,24 @@ def unknown_labels(labels: Mapping[str, str], settings: ExportParams) -> list[st
     ]
 
 
+def disagreements(parity: Parity) -> list[str]:
+    """Where the file is another model than that which was measured."""
+    share = parity.voxels_different / parity.voxels_compared
+    faults = []
+    if not parity.max_logit_difference <= parity.tolerance:
+        faults.append(
+            f"largest difference of a logit {parity.max_logit_difference:.3g} in {parity.worst_case}, "
+            f"tolerance {parity.tolerance:g}"
+        )
+    if share > VOXELS_OTHERWISE:
+        faults.append(f"{share:.2g} of all voxels labelled otherwise, at most {VOXELS_OTHERWISE:g}")
+    if parity.dice_change_at_most > DICE_CHANGE:
+        faults.append(
+            f"the mean Dice may change by {parity.dice_change_at_most:.2g}, at most {DICE_CHANGE:g}"
+        )
+    return faults
+
+
 def golden_cases(dataset: Dataset, case_ids: Sequence[str], number: int) -> list[Case]:
     """The smallest of some cases."""
     chosen = [case for case in dataset.cases if case.case_id in set(case_ids)]
@@ -162,7 +182,7 @@ def _voxels(case: Case) -> tuple[int, str]:
 
 def golden_images(case: Case) -> dict[str, str]:
     """Where the files of its channels lie in the folder of the model -> their SHA-256."""
-    return {f"golden/{case.case_id}/{Path(file.path).name}": file.sha256 for file in case.images}
+    return {f"golden/{case.case_id}/images/{Path(file.path).name}": file.sha256 for file in case.images}
 
 
 def golden_label_map(case: Case) -> str:

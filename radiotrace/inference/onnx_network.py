@@ -25,11 +25,11 @@ def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | 
         StageError: ONNX Runtime does not load it, or it says something else of itself; of the network, ONNX
             Runtime does not run it.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = ERROR
     given = content if isinstance(content, bytes) else str(content)
     with _told("load"):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = ERROR
         session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
     said = session.get_modelmeta().custom_metadata_map
     if metadata is not None and said != metadata:
@@ -43,7 +43,17 @@ def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | 
             ],
             "Take the folder anew: one of both files was changed, or is of another release.",
         )
-    name = session.get_inputs()[0].name
+    names = [value.name for value in session.get_inputs()]
+    outputs = session.get_outputs()
+    if len(names) != 1 or len(outputs) != 1 or outputs[0].type != "tensor(float)":
+        raise StageError(
+            "the network does not take one image and give logits",
+            [
+                f"inputs found {len(names)}, outputs {', '.join(value.type for value in outputs) or 'none'}; "
+                "expected one of each, the output tensor(float)"
+            ],
+        )
+    [name] = names
 
     def network(patch: np.ndarray) -> np.ndarray:
         with _told("run"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import records
-from radiotrace.errors import StageError
+from radiotrace.errors import StageError, shown_short
 from radiotrace.imaging.image import Image
 from radiotrace.inference import model_record, released_variant
 from radiotrace.inference.recipe import Recipe
@@ -18,6 +18,7 @@ from radiotrace.inference.released_variant import ReleasedVariant
 from radiotrace.inference.sliding import Network
 from radiotrace.records.model import Extremes, ReleasedModel
 
+LABELS_MAX = 256  # of uint8
 WAY_OUT = "Take the folder anew: 'dvc pull build/export' brings the submitted one."
 
 
@@ -64,8 +65,42 @@ def opened(folder: Path) -> Released:
             way_out="Name the folder that export wrote, such as build/export; 'dvc pull' brings it.",
         )
     record = ReleasedModel.of(records.read(place, "released_model"))
+    if faults := contradictions(record):
+        raise StageError(
+            f"{place} contradicts itself, or says what this software does not do", faults, WAY_OUT
+        )
     _content(folder, record.file, record.sha256)
     return Released(folder, record, records.sha256(place))
+
+
+def contradictions(model: ReleasedModel) -> list[str]:
+    """Where fields of a record do not fit each other, or have other values than those that this code works
+    with."""
+    n_labels = len(model.labels)
+    values = [str(value) for value in range(n_labels)]
+    pairs = {
+        "labels": (sorted(model.labels, key=int), values),
+        "label_details": (sorted(model.label_details, key=int), values[1:]),
+        "network.labels": (model.network.labels, n_labels),
+        "input": (model.input, model_record.INPUT),
+        "output": (model.output, model_record.OUTPUT),
+        "logit_offsets of preprocessing": (model.preprocessing.logit_offsets, None),
+    }
+    stated, done = model.inference, model_record.INFERENCE
+    numbers = ("padding_value", "window_overlap", "window_sigma", "window_weight_min")
+    pairs |= {f"inference.{name}": (getattr(stated, name), getattr(done, name)) for name in numbers}
+    faults = [
+        f"{name}: found {shown_short(str(found))}, expected {shown_short(str(expected))}"
+        for name, (found, expected) in pairs.items()
+        if found != expected
+    ]
+    if n_labels > LABELS_MAX:
+        faults.append(f"labels: found {n_labels}, at most {LABELS_MAX} fit into a label map")
+    golden = [path for case in model.golden for path in (*case.images, case.label_map)]
+    faults += [
+        f"files: has no {shown_short(path)}, which golden names" for path in golden if path not in model.files
+    ]
+    return faults
 
 
 def _content(folder: Path, file: str, sha256: str) -> bytes:
@@ -93,7 +128,18 @@ def network(model: Released) -> Network:
     metadata = tuple(model_record.metadata(record).items())
     released = _network(model.folder, record.file, record.sha256, metadata, record.params.threads)
     # also where a form takes its place: the record that both go by is held against the network
-    return released if model.form is None else released_variant.network(model.form, record.params.threads)
+    chosen = released if model.form is None else released_variant.network(model.form, record.params.threads)
+
+    def with_its_labels(patch: np.ndarray) -> np.ndarray:
+        logits = chosen(patch)
+        if logits.ndim != patch.ndim or logits.shape[1] != len(record.labels):
+            raise StageError(
+                "the network gives other labels than its record names",
+                [f"logits of {logits.shape}, expected {len(record.labels)} labels"],
+            )
+        return logits
+
+    return with_its_labels
 
 
 @lru_cache(maxsize=1)  # for all cases of a process

@@ -3,8 +3,9 @@
 import numpy as np
 
 from radiotrace import records
-from radiotrace.errors import StageError
+from radiotrace.errors import StageError, shown_short
 from radiotrace.imaging import new_images, volumes
+from radiotrace.imaging.content import VolumeError
 from radiotrace.inference import released_model, sliding
 from radiotrace.inference.released_model import WAY_OUT, Released
 from radiotrace.records.model import Golden
@@ -42,7 +43,10 @@ def tried(model: Released) -> int:
             faults,
             "Compare the versions of onnxruntime and numpy with requirements/; do not use it here.",
         )
-    print("The model does here what it did where it was made.")
+    print(
+        f"The model does here what it did where it was made. Who made it does not follow from that: evidence "
+        f"of run {model.record.run_id[:12]} names model.onnx, SHA-256 {model.record.sha256}."
+    )
     return 0
 
 
@@ -65,11 +69,30 @@ def _tried(golden: Golden, model: Released) -> tuple[str, list[str]]:
         image = new_images.read(case, model.recipe.channels).image
     except new_images.Unfit as unfit:
         return "not read", list(unfit.findings)
-    made = sliding.label(image, released_model.network(model), model.recipe)
-    expected_zyx = volumes.array_zyx(volumes.read(model.folder / golden.label_map))
-    made_zyx = volumes.array_zyx(made.label_map)
-    if made_zyx.shape != expected_zyx.shape:
-        return "another grid", [f"label map of {made_zyx.shape}, expected {expected_zyx.shape} (z y x)"]
+    try:
+        expected = volumes.read(model.folder / golden.label_map)
+        made = sliding.label(image, released_model.network(model), model.recipe)
+    except StageError as error:
+        return "not labelled", [error.headline, *error.findings]
+    except MemoryError:
+        return "not labelled", ["takes more memory than there is"]
+    except (VolumeError, ValueError, OSError) as error:
+        return "not labelled", [f"{golden.label_map}: {shown_short(str(error))}"]
+    other_grid = [
+        f"{golden.label_map}: {name}: found {found}, expected {wanted}"
+        for name, found, wanted in volumes.grid_faults(
+            volumes.grid(expected), volumes.grid(made.label_map), *new_images.GRID_TOLERANCES
+        )
+    ]
+    if other_grid:
+        return "another grid", other_grid
+    expected_zyx, made_zyx = volumes.array_zyx(expected), volumes.array_zyx(made.label_map)
+    values, counts = np.unique(expected_zyx, return_counts=True)
+    counted = {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)}
+    if counted != dict(golden.voxels):
+        return "another label map", [
+            f"{golden.label_map}: voxels found {counted}, expected {dict(golden.voxels)}"
+        ]
     different, voxels = int(np.sum(made_zyx != expected_zyx)), made_zyx.size
     loss = made.expected_dice_loss
     faults = []

@@ -46,7 +46,7 @@ def label(image: Image, network: Network, recipe: Recipe) -> Labelled:
         image: of any orientation and spacing.
 
     Raises:
-        StageError: the image has other channels than the recipe.
+        StageError: the image has other channels than the recipe, or intensities or logits are no numbers.
         VolumeError: resampled, it would be larger than any volume that is read.
     """
     if wrong := channels.unlike(image.channels, recipe.channels):
@@ -74,7 +74,13 @@ def _prepared(image: Image, recipe: Recipe) -> tuple[np.ndarray, Grid, Grid]:
     turned_grid = turned.grid
     if recipe.spacing_mm is not None:
         turned = image.canonical(recipe.orientation, recipe.spacing_mm)
-    return intensity.normalise_channels(turned.values_czyx, recipe.channels), turned.grid, turned_grid
+    with np.errstate(all="ignore"):  # what comes of it is looked at
+        normalised = intensity.normalise_channels(turned.values_czyx, recipe.channels)
+    if not np.isfinite(normalised).all():
+        raise StageError(
+            "intensities cannot be normalised: their spread is too large or too small for a number"
+        )
+    return normalised, turned.grid, turned_grid
 
 
 def logits_of(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> np.ndarray:
@@ -116,6 +122,13 @@ def slabs(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> Iterator[
                 part = (slice(None), slice(y, y + edges[1]), slice(x, x + edges[2]))
                 patch = np.ascontiguousarray(padded[None, :, begin : begin + edges[0], part[1], part[2]])
                 logits = np.asarray(network(patch)[0], np.float32)
+                if logits.shape[1:] != patch.shape[2:]:
+                    raise StageError(
+                        "the network gives another grid than it is given",
+                        [f"logits of {logits.shape[1:]}, expected {patch.shape[2:]} (z y x)"],
+                    )
+                if not np.isfinite(logits).all():
+                    raise StageError("the network gives logits that are no numbers")
                 if not total.size:
                     total = np.zeros((len(logits), edges[0], *padded.shape[2:]), np.float32)
                     weights = np.zeros(total.shape[1:], np.float32)

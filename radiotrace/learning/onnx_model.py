@@ -10,6 +10,8 @@ import onnx
 import onnxruntime
 import torch
 
+from radiotrace.errors import StageError
+
 
 def export(
     network: torch.nn.Module,
@@ -26,6 +28,9 @@ def export(
         multiple_zyx: what z, y, x must be multiples of.
         channels: of the images that it takes.
         one_slice: whether it takes a slice at a time; z is 1 then, and not free.
+
+    Raises:
+        StageError: it cannot be written in this operator set.
     """
     edges = [step * number for step, number in zip(multiple_zyx, (2, 3, 4), strict=True)]
     free: dict = {0: torch.export.Dim("n", min=1)}
@@ -51,6 +56,13 @@ def export(
             dynamic_shapes=(free,),
         )
     model = cast(torch.onnx.ONNXProgram, program).model_proto  # None only without dynamo
+    found = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    if found != [opset]:
+        raise StageError(
+            f"the network cannot be written in operator set {opset} of ONNX",
+            [f"found {', '.join(map(str, found))}"],
+            "Take another export.opset in params.yaml.",
+        )
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)

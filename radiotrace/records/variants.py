@@ -62,8 +62,9 @@ class Variant(Record):
         max_logit_difference: over the windows that were compared.
         expected_dice_loss_change: mean of its absolute change over cases; what flags cases for review.
         flags_changed: cases that are flagged for review by one of both alone; null without a threshold.
-        non_inferior: the lower bound of the interval of the mean of labels lies above -margin; or no voxel
-            differs.
+        non_inferior: of each label and of their mean, the lower bound of the interval lies above -margin, and
+            no case loses a label or gets one that neither the reference nor the released network has; or
+            no voxel differs.
         no_verdict: why that cannot be said; null where it can.
         smaller: than the file of the released network.
         released: non-inferior and smaller; its files lie beside this record.

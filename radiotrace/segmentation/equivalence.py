@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radiotrace.records.comparison import Paired
+from radiotrace.records.comparison import Paired, Row
 from radiotrace.records.sections.segmentation.optimize import OptimizeParams
-from radiotrace.records.variants import Runtime, StoredFile, Variant, WorstCase
+from radiotrace.records.variants import Runtime, StoredFile, Variant, Variants, WorstCase
 from radiotrace.segmentation import ranking
 from radiotrace.segmentation.overlap import confusion
 from radiotrace.statistics import comparison
@@ -22,6 +22,7 @@ RUNTIMES: dict[str, Runtime] = {
     "openvino_int8": "OpenVINO",
 }
 NOT_OWN = "openvino"
+ROUNDING = 1e-7  # of numbers with 9 digits
 MACRO, MEASURE = ranking.MACRO, "dice"
 
 
@@ -113,8 +114,7 @@ def verdict(variant: Variant, margin: float, reference_bytes: int) -> Variant:
     """
     row, size = variant.dice[MACRO], sum(file.bytes for file in variant.files)
     same = variant.voxels_different == 0  # where all are alike, there is no spread to make an interval of
-    low = row.difference_ci95_low
-    within = low is not None and round(low, 9) > -margin and not row.n_undefined_b_only
+    within = all(_is_within(of_label, margin) for of_label in variant.dice.values())
     non_inferior, smaller = same or within, size < reference_bytes
     return replace(
         variant,
@@ -126,6 +126,37 @@ def verdict(variant: Variant, margin: float, reference_bytes: int) -> Variant:
     )
 
 
+def contradictions(variant: Variant, record: Variants) -> list[str]:
+    """Where numbers of a variant do not fit each other."""
+    faults = []
+    for label, row in variant.dice.items():
+        if row.n_cases > record.n_cases or row.n_subjects > record.n_subjects:
+            faults.append(f"{label} has more cases or subjects than there are")
+        numbers = (row.difference, row.mean_a, row.mean_b)
+        if all(number is not None for number in numbers):
+            difference, mean_a, mean_b = (float(number or 0) for number in numbers)
+            if abs(mean_b - mean_a - difference) > ROUNDING:
+                faults.append(f"{label}: the difference is not that of the means")
+        bounds = (row.difference_ci95_low, row.difference, row.difference_ci95_high)
+        known = [bound for bound in bounds if bound is not None]
+        if known != sorted(known):
+            faults.append(f"{label}: the difference lies outside its interval")
+    if variant.voxels_different > record.voxels_compared:
+        faults.append("more voxels differ than were compared")
+    flags = variant.flags_changed
+    if flags is not None and flags > record.n_cases:
+        faults.append("more flags changed than there are cases")
+    return faults
+
+
+def _is_within(row: Row, margin: float) -> bool:
+    """Whether a label, or the mean of labels, is as good: its bound is, and the variant neither loses a label
+    in a case nor invents one where both reference and released network have none."""
+    low, n_undefined_of_both = row.difference_ci95_low, row.n_undefined_b - row.n_undefined_b_only
+    n_invented = row.n_undefined_a - n_undefined_of_both
+    return low is not None and round(low, 9) > -margin and not row.n_undefined_b_only and not n_invented
+
+
 def compared(reference: Sequence[CaseResult], found: Sequence[CaseResult], margin: float) -> Paired:
     """Paired differences of Dice, variant minus released network, with their intervals over subjects."""
     aim = comparison.Aim("larger")
@@ -133,12 +164,17 @@ def compared(reference: Sequence[CaseResult], found: Sequence[CaseResult], margi
 
 
 def worst(reference: Sequence[CaseResult], found: Sequence[CaseResult]) -> WorstCase | None:
-    """The case whose mean Dice over labels falls most; the first of equals."""
+    """The case whose mean Dice over labels falls most; the first of equals. A label that is neither there
+    nor predicted counts as 1: to invent it costs as much as to miss it."""
     differences = []
     for ours, theirs in zip(reference, found, strict=True):
-        before, after = (ranking.mean_of_all(list(result.dice.values())) for result in (ours, theirs))
-        if before is not None and after is not None:
-            differences.append((round(after - before, 9), ours.case_id))
+        if all(value is None for value in (*ours.dice.values(), *theirs.dice.values())):
+            continue
+        before, after = (
+            np.mean([1.0 if value is None else value for value in result.dice.values()])
+            for result in (ours, theirs)
+        )
+        differences.append((round(float(after - before), 9), ours.case_id))
     if not differences:
         return None
     difference, case_id = min(differences)

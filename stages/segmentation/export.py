@@ -39,9 +39,6 @@ from radiotrace.records.model import Golden, Parity
 from radiotrace.records.sections.segmentation.export import ExportParams
 from radiotrace.records.train import TrainingRun
 
-# A share of all voxels, and a change of the mean Dice, above which the file is another model.
-VOXELS_OTHERWISE, DICE_CHANGE = 1e-4, 1e-4
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -103,7 +100,7 @@ def main(args):
         f"({parity.worst_case}), {parity.voxels_different} of {parity.voxels_compared} voxels labelled "
         "otherwise"
     )
-    if wrong := disagreements(parity):
+    if wrong := model_record.disagreements(parity):
         raise StageError(
             "ONNX Runtime and torch disagree",
             wrong,
@@ -212,24 +209,6 @@ def agreement(compared: Sequence[Compared], tolerance: float) -> Parity:
         voxels_different=sum(case.voxels_different for case in compared),
         dice_change_at_most=2 * float(np.mean(distances)),
     )
-
-
-def disagreements(parity: Parity) -> list[str]:
-    """Where the file is another model than that which was measured."""
-    share = parity.voxels_different / parity.voxels_compared
-    faults = []
-    if not parity.max_logit_difference <= parity.tolerance:
-        faults.append(
-            f"largest difference of a logit {parity.max_logit_difference:.3g} in {parity.worst_case}, "
-            f"tolerance {parity.tolerance:g}"
-        )
-    if share > VOXELS_OTHERWISE:
-        faults.append(f"{share:.2g} of all voxels labelled otherwise, at most {VOXELS_OTHERWISE:g}")
-    if parity.dice_change_at_most > DICE_CHANGE:
-        faults.append(
-            f"the mean Dice may change by {parity.dice_change_at_most:.2g}, at most {DICE_CHANGE:g}"
-        )
-    return faults
 
 
 def write_golden(out: Path, case: Case, compared: Compared, raw: Path) -> Golden:

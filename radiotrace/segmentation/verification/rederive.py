@@ -7,7 +7,10 @@ Needs neither torch nor images; what needs them is made again at level 4 (checks
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
+from pathlib import Path
 
 from radiotrace import records
 from radiotrace.evidence.verify import differences
@@ -116,16 +119,32 @@ def model(sources: Sources) -> list[str]:
     files[model_record.CARD] = hashlib.sha256(card).hexdigest()
     derived = replace(derived, files=dict(sorted(files.items())))
     faults = differences.compared("model.json", sources["model"], derived.record())
-    if not stated.parity.max_logit_difference <= settings.parity_tolerance:
-        faults.append(
-            f"model.json: the largest difference of a logit is "
-            f"{stated.parity.max_logit_difference:g}, beyond its tolerance"
-        )
-    for name, sha256 in {model_record.FILE: stated.sha256, **stated.files}.items():
-        file = sources.clone.root / "build/export" / name
-        if file.is_file() and records.sha256(file) != sha256:
-            faults.append(f"model.json: {name} has another SHA-256")
-    return faults
+    faults += [f"model.json: {fault}" for fault in model_record.disagreements(stated.parity)]
+    if stated.parity.worst_case not in stated.parity.cases:
+        faults.append(f"model.json: the worst case {stated.parity.worst_case} is none of those compared")
+    voxels_of = {case.case_id: prod(case.image.grid.size_voxels) for case in smallest if case.image.grid}
+    for case in stated.golden:
+        voxels = voxels_of.get(case.case_id)
+        if sum(case.voxels.values()) != voxels:
+            faults.append(f"model.json: {case.case_id} has {voxels} voxels, not {sum(case.voxels.values())}")
+    folder = sources.clone.root / "build/export"
+    return faults + _files(folder, {model_record.FILE: stated.sha256, **stated.files}, model_record.RECORD)
+
+
+def _files(folder: Path, sha256_by_name: Mapping[str, str], record: str) -> list[str]:
+    """Files of a folder that are missing, are not those that its record states, or are not in it; [] where
+    the folder was not pulled."""
+    if not folder.is_dir():
+        return []
+    known = {*sha256_by_name, record, "provenance.json"}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    faults = [f"{record}: {name} is missing" for name in sorted(sha256_by_name.keys() - there)]
+    faults += [f"{record}: {name} lies beside it and is not in it" for name in sorted(there - known)]
+    return faults + [
+        f"{record}: {name} has another SHA-256"
+        for name, sha256 in sorted(sha256_by_name.items())
+        if name in there and records.sha256(folder / name) != sha256
+    ]
 
 
 def cases(sources: Sources) -> list[str]:
@@ -292,17 +311,26 @@ def variants(sources: Sources) -> list[str]:
     faults += differences.compared("variants.json", facts, expected)
     if file.is_file() and file.stat().st_size != stated["reference"]["bytes"]:
         faults.append(f"variants.json: {model_record.FILE} has another size")
-    for name, variant in Variants.of(stated).variants.items():
+    record = Variants.of(stated)
+    released: dict[str, str] = {}
+    folder = sources.clone.root / "build/optimize"
+    for name, variant in record.variants.items():
         again = equivalence.verdict(variant, settings.margin_dice, stated["reference"]["bytes"])
+        again = replace(again, runtime=equivalence.RUNTIMES[name], is_own_file=name != equivalence.NOT_OWN)
         faults += differences.compared(f"variants.json: {name}", variant.record(), again.record())
-        folder = sources.clone.root / ("build/optimize" if variant.is_own_file else "build/export")
-        for stored in variant.files:
-            place = folder / stored.file
-            if place.is_file() and records.sha256(place) != stored.sha256:
-                faults.append(
-                    f"{place.relative_to(sources.clone.root)}: another SHA-256 than variants.json states"
-                )
-    return faults
+        faults += [f"variants.json: {name}: {fault}" for fault in equivalence.contradictions(variant, record)]
+        if variant.is_own_file and variant.released:
+            released |= {stored.file: stored.sha256 for stored in variant.files}
+            faults += [
+                f"variants.json: {stored.file} has another size"
+                for stored in variant.files
+                if (folder / stored.file).is_file() and (folder / stored.file).stat().st_size != stored.bytes
+            ]
+        elif not variant.is_own_file and [stored.sha256 for stored in variant.files] != [
+            stated["reference"]["sha256"]
+        ]:
+            faults.append(f"variants.json: {name} is said to have the released file, and has another")
+    return faults + _files(folder, released, "variants.json")
 
 
 def reference(sources: Sources) -> list[str]:

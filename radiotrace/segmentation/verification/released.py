@@ -8,7 +8,7 @@ and windows.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from radiotrace import records
@@ -77,6 +77,15 @@ def unlike(case_id: str, stored_zyx: np.ndarray, made_zyx: np.ndarray) -> list[s
     return [f"{case_id}: the released file labels {different} of {stored_zyx.size} voxels otherwise"]
 
 
+def messages(message) -> Iterator:
+    """A message of ONNX and every one in it, at any depth: graphs in attributes, functions."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None and field.message_type.full_name.startswith("onnx."):
+            for inner in [value] if hasattr(value, "ListFields") else value:
+                yield from messages(inner)
+
+
 def interface(content: bytes, metadata: Mapping[str, str]) -> list[str]:
     """Where inputs and outputs of the file are not those that the recipe names, it says something else of
     itself, or stands on others beside it."""
@@ -100,15 +109,23 @@ def interface(content: bytes, metadata: Mapping[str, str]) -> list[str]:
         for key in sorted(said.keys() | metadata.keys())
         if said.get(key) != metadata.get(key)
     ]
+    nodes, tensors = [], []
+    for message in messages(model):
+        if isinstance(message, onnx.NodeProto):
+            nodes.append(message)
+        elif isinstance(message, onnx.TensorProto):
+            tensors.append(message)
     outside = [
-        tensor.name for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL
+        tensor.name or "a constant" for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL
     ]
+    if len(said) != len(model.metadata_props):
+        faults.append(f"{model_record.FILE}: says something twice of itself")
     faults += (
         [f"{model_record.FILE}: {len(outside)} tensors lie in other files, such as {outside[0]}"]
         if outside
         else []
     )
-    domains = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
+    domains = sorted({node.domain for node in nodes} - {"", "ai.onnx"})
     return faults + (
         [f"{model_record.FILE}: operators of {', '.join(domains)}, which are not of ONNX"] if domains else []
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import AboveZero, Count, CountFrom1, Text
 
+# On one line, and no sign that a page or a table would take for more than a word.
+Word = r"^[^\x00-\x1f<>|`]*$"
 Colour = Annotated[str, Rule(pattern="^#[0-9a-f]{6}$")]
 
 
@@ -15,8 +17,8 @@ class LabelCode(Record):
     """A concept of a terminology, as DICOM writes it: SCT is SNOMED CT, RADLEX is RadLex."""
 
     scheme: Annotated[str, Rule(pattern="^[A-Z0-9_]{1,16}$")]
-    value: Annotated[str, Rule(minLength=1, maxLength=16)]
-    meaning: Annotated[str, Rule(minLength=1, maxLength=64)]
+    value: Annotated[str, Rule(minLength=1, maxLength=16, pattern=Word)]
+    meaning: Annotated[str, Rule(minLength=1, maxLength=64, pattern=Word)]
 
 
 @dataclass(frozen=True)
