@@ -887,9 +887,10 @@ def outputs_swapped(folder: Path) -> None:
     path = folder / "build/export/model.onnx"
     model = onnx.load(str(path))
     labels = len(json.loads((folder / "build/export/model.json").read_bytes())["labels"])
+    last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
-        if array.ndim in (1, 5) and array.shape[0] == labels and tensor.name in model.graph.node[-1].input:
+        if array.ndim in (1, 5) and array.shape[0] == labels and tensor.name in last.input:
             tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array[[0, 2, 1]]), tensor.name))
     path.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -11,7 +11,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 # of evidence/, or of a data set, where they are named without their folder
-RECORDS = {"metrics.json", "model.json", "cases.json", "dataset.json", "result.json", "train.json"}
+RECORDS = {"metrics.json", "model.json", "cases.json", "dataset.json", "result.json", "train.json"} | {
+    "variants.json",
+    "MODEL_CARD.md",
+}
 TEXTS = ("CONTRIBUTING.md", "SECURITY.md", ".github/pull_request_template.md", "docs/use.md")
 
 

@@ -279,6 +279,7 @@ def test_each_opening_is_counted_once(reproduced, project):
         "evaluate": records.sha256(reproduced / "metrics/metrics.json"),
         "robustness": records.sha256(reproduced / "metrics/robustness.json"),
         "explain": records.sha256(reproduced / "build/explain/explain.json"),
+        "optimize": records.sha256(reproduced / "build/optimize/variants.json"),
     }
     run(project, openings=path)
     assert (project / path).read_bytes() == (reproduced / path).read_bytes()

@@ -17,6 +17,7 @@ from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
+from radiotrace.records.variants import Variants
 from radiotrace.segmentation import case_pages, in_short, measures, methods, report, results
 from radiotrace.segmentation.verification import rederive
 from radiotrace.statistics import intervals, measure
@@ -45,6 +46,9 @@ RATIO = Measure(
 
 def example(schema: str, name: str) -> dict:
     return json.loads((EXAMPLES / schema / "valid" / f"{name}.json").read_text("utf-8"))
+
+
+VARIANTS = Variants.of(example("released_variants", "hippocampus"))
 
 
 def entry(number: int) -> dict:
@@ -139,7 +143,7 @@ def test_the_page_has_its_row_and_its_column(made):
 def page(metrics: Metrics, rows: list[dict]) -> str:
     """The whole page, with no pictures."""
     charts = ("distribution", "bland_altman", "calibration", "uncertainty", "risk_coverage", "subgroups")
-    drawn = dict.fromkeys((*charts, "envelope", "explanations", "training"), b"")
+    drawn = dict.fromkeys((*charts, "envelope", "explanations", "training", "variants"), b"")
     template = (projects.ROOT / "stages/segmentation/report.html").read_text("utf-8")
     content = report_stage.filled(
         template,
@@ -148,6 +152,8 @@ def page(metrics: Metrics, rows: list[dict]) -> str:
         metrics=metrics,
         acceptance=example("acceptance", "met"),
         robustness=Robustness.of(example("robustness", "defined_and_not")),
+        variants=VARIANTS,
+        variant_rows=report.variants(VARIANTS),
         style="",
         state=in_short.State(is_good=True, text="All criteria are met."),
         short=[],

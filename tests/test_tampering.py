@@ -616,10 +616,7 @@ CONTENT = {
     "findings: one that a record would show": (content(FINDINGS, with_finding("spacing")), None),
     "findings: one that voxels would show": (content(FINDINGS, with_finding("label_border")), ("validate",)),
     "accepted: a case left out": (content(ACCEPTED, lambda record: record["cases"].pop()), None),
-    "data set: intensity of an image": (
-        content(DATASET, to("cases/0/image/intensity/p0_5", 1.0)),
-        ("ingest",),
-    ),
+    "data set: intensity of an image": (content(DATASET, to("cases/0/image/intensity/p0_5", 1.0)), None),
     "explanations: of other cases": (content(EXPLAIN, to("cases/0/case_id", "phantom_14")), None),
     "explanations: a share raised": (content(EXPLAIN, lambda record: _raise_share(record)), ("explain",)),
     "reference: limit of flagging made up": (
@@ -640,10 +637,10 @@ CONTENT = {
         ),
         None,
     ),
-    "recipe: offsets, and training says so too": (both(recipe(offsets), content(TRAIN, offsets)), ()),
+    "recipe: offsets, and training says so too": (both(recipe(offsets), content(TRAIN, offsets)), None),
     "recipe: modality": (recipe(to("modality", "CT")), None),
     "recipe: parity on chosen cases": (recipe(lambda record: record["parity"]["cases"].pop()), None),
-    "released file: two outputs swapped": (tampering.outputs_swapped, ()),
+    "released file: two outputs swapped": (tampering.outputs_swapped, None),
     "wheel: another SHA-256": (content("software/design/wheels.json", other_wheel), None),
     "history: the true one merged and not taken": (tampering.not_taken, None),
     "history: one orphan commit": (tampering.one_orphan, None),
@@ -654,7 +651,7 @@ CONTENT = {
         both(content(ROBUST_CASES, lambda record: record["cases"].pop()), tampering.robust),
         None,
     ),
-    "released file: with a door": (tampering.with_a_door, ("export",)),
+    "released file: with a door": (tampering.with_a_door, None),
     "opening: of other weights": (lines("design/test_openings.jsonl", other_weights), None),
     "requirement: gone, with its rule and control": (
         both(tampering.dropped("SRS-TRAIN-2"), tampering.reviewed),

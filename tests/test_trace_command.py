@@ -197,8 +197,9 @@ def test_code_names_the_stages_that_read_it_and_all_that_would_be_stale(asked):
         "evaluate",
         "robustness",
         "explain",
-        "report",
         "export",
+        "optimize",
+        "report",
         "evidence",
     ]
     assert "NC-DATA-3" in first_column(found["negative controls that are seeded in it"])
