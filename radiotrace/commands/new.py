@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from radiotrace import records
 from radiotrace.commands import own_data
@@ -342,12 +343,24 @@ def of_params(content: dict, draft: Draft) -> None:
             edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
             content["train"][key][:] = [*edges, 1]
     if "golden_cases" in content.get("export", {}):  # of a task that has them
-        content["export"].update(labels={}, licence=None, golden_cases=0)
+        content["export"].update(licence=None, golden_cases=0)
+        _empty(content["export"], "labels")
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
     usual = Fractions.of(content["split"]["fractions"])
     content["split"]["fractions"].update(shares(draft.subjects, usual, content["seed"]).record())
+
+
+def _empty(section: CommentedMap, key: str) -> None:
+    """Empties a mapping, and keeps the comment on what stands after it: YAML has it at the last line of the
+    mapping."""
+    last, name = section, key
+    while isinstance(last[name], CommentedMap) and last[name]:
+        last, name = last[name], list(last[name])[-1]
+    section[key] = CommentedMap()
+    if last is not section and name in last.ca.items:
+        section.ca.items[key] = last.ca.items[name]
 
 
 def _edge(voxels: int, edge_max: int) -> int:
