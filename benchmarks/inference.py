@@ -9,7 +9,7 @@ labels as the model that was evaluated.
 Reads build/export/ and data/ (of 'make run' or 'make pull'); --all-cases also build/train/ and
 build/evaluate/. The first command measures each runtime with one thread and with two, each in a process of
 its own; runs take turns, so that what else the machine does meets all alike. It prints a row for each, and
-what is not installed. --variants: the same of the forms that build/optimize/ has. --large:
+what is not installed. --variants: the same of the variants that build/optimize/ has. --large:
 benchmarks/inference_large.py; --all-cases: benchmarks/inference_cases.py.
 """
 
@@ -41,7 +41,7 @@ from radiotrace.inference import model_record, released_model, released_variant,
 from radiotrace.inference.sliding import Network
 from radiotrace.records.variants import Variant, Variants
 
-MODEL, FORMS, IMAGES = Path("build/export"), Path("build/optimize"), Path("data/imagesTr")
+MODEL, VARIANTS, IMAGES = Path("build/export"), Path("build/optimize"), Path("data/imagesTr")
 RUNTIMES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}  # with the package of each
 THREADS = (1, 2)
 GOAL = 0.25  # of what reading, preparing, turning back and writing add to the bare runtime
@@ -69,8 +69,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A runtime, or a form of the network, with so many threads: medians over runs of medians over cases, but
-    for the percentile."""
+    """A runtime, or a variant of the network, with so many threads: medians over runs of medians over
+    cases, but for the percentile."""
 
     runtime: str
     version: str
@@ -129,17 +129,17 @@ HEAD = (
 
 
 def located(name: str) -> tuple[str, Path]:
-    """The runtime and the file of a row: a runtime runs the released file, a form its own."""
+    """The runtime and the file of a row: a runtime runs the released file, a variant its own."""
     if name in RUNTIMES:
         return name, MODEL / model_record.FILE
-    variant = forms()[name]
-    file = FORMS / variant.files[0].file
+    variant = variants()[name]
+    file = VARIANTS / variant.files[0].file
     return variant.runtime, file.with_suffix(".xml") if file.suffix == ".bin" else file
 
 
-def forms() -> dict[str, Variant]:
+def variants() -> dict[str, Variant]:
     """Those that have files of their own."""
-    record = Variants.of(records.read(FORMS / released_variant.RECORD, "released_variants"))
+    record = Variants.of(records.read(VARIANTS / released_variant.RECORD, "released_variants"))
     return {name: variant for name, variant in record.variants.items() if variant.is_own_file}
 
 
@@ -297,7 +297,7 @@ def compare(names: Sequence[str], n_cases: int, n_runs: int, out: Path) -> None:
     """Measures, prints and writes the rows.
 
     Args:
-        names: of runtimes or of forms.
+        names: of runtimes or of variants.
     """
     print(machine(), flush=True)
     paths = chosen(n_cases)
@@ -328,7 +328,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of the rows, by default beside this script")
     parser.add_argument("--cases", type=int, default=20, help="images in each run")
     parser.add_argument("--runs", type=int, default=5, help="of each runtime and number of threads")
-    parser.add_argument("--variants", action="store_true", help="forms of build/optimize/, too")
+    parser.add_argument("--variants", action="store_true", help="variants of build/optimize/, too")
     parser.add_argument("--large", action="store_true", help="memory and time of 512 x 512 x 300 voxels")
     parser.add_argument(
         "--real", action="store_true", help="with --large: the released network, too, some 25 minutes"
@@ -350,7 +350,7 @@ def main() -> None:
         rows = inference_cases.table(MODEL, dict.fromkeys(installed(), network))
         write_csv(rows, args.out or beside / "inference_cases.csv")
     elif args.variants:
-        released = [name for name, variant in forms().items() if variant.released]
+        released = [name for name, variant in variants().items() if variant.released]
         names = [*installed(), *released]
         compare(names, args.cases, args.runs, args.out or beside / "inference_variants.csv")
     else:

@@ -124,7 +124,7 @@ def test_a_bad_case_stops_no_other_and_the_status_tells(run):
     assert "predictions: 2 new" in out
     assert "radiotrace: cases without a prediction: 1\n  new/b.nii.gz: damaged or of an unknown format" in err
     page = (run.folder / "out/index.html").read_text("utf-8")
-    assert "2 predictions, 1 cases without one" in page
+    assert "Predictions: 2; cases without one: 1" in page
     assert "damaged or of an unknown format" in page
 
 
@@ -672,8 +672,8 @@ def test_a_large_image_is_shown_by_the_slices_with_most_of_its_labels():
 
 
 @pytest.fixture
-def forms(tmp_path):
-    """A model with forms of it beside it, of which one was not released: their folder and their record."""
+def variants(tmp_path):
+    """A model with variants of it beside it, of which one was not released: their folder and their record."""
     folder = released.write(tmp_path / "build/export")
     record = json.loads(
         (ROOT / "tests/schema_cases/released_variants/valid/hippocampus.json").read_text("utf-8")
@@ -701,18 +701,18 @@ def forms(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["onnx_fp16", "openvino"])
-def test_a_smaller_form_predicts_in_place_of_the_network_and_is_named(run, forms, name):
-    folder, _ = forms
+def test_a_variant_predicts_in_place_of_the_network_and_is_named(run, variants, name):
+    folder, _ = variants
     write(run.folder / "new", "a.nii.gz")
     assert run("new", of=folder.parent / "export")[0] == 0
     before = volumes.array_zyx(sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz")))
-    assert "form" not in result(run, "a")["model"]
+    assert "variant" not in result(run, "a")["model"]
     status, out, _ = run("new", "--variant", name, of=folder.parent / "export")
     assert status == 0
     assert "1 new" in out  # what another network predicted is not what is asked for
     found = result(run, "a")
-    assert found["model"]["form"]["name"] == name
-    assert found["model"]["form"]["record_sha256"] == records.sha256(folder / "variants.json")
+    assert found["model"]["variant"]["name"] == name
+    assert found["model"]["variant"]["record_sha256"] == records.sha256(folder / "variants.json")
     assert ("openvino" in found["software"]) is (name == "openvino")
     after = volumes.array_zyx(sitk.ReadImage(str(run.folder / "out/a/label_map.nii.gz")))
     assert (before != after).mean() < 0.01
@@ -724,15 +724,15 @@ def test_a_smaller_form_predicts_in_place_of_the_network_and_is_named(run, forms
     ("harm", "name", "said"),
     [
         ({}, "onnx_int8", "onnx_int8 was not released"),
-        ({}, "int4", "has no form int4"),
-        ({"run_id": "e" * 64}, "onnx_fp16", "has forms of another model"),
+        ({}, "int4", "has no variant int4"),
+        ({"run_id": "e" * 64}, "onnx_fp16", "has variants of another model"),
         ("file", "onnx_fp16", "onnx_fp16/model.onnx: SHA-256 found "),
         ("labels", "onnx_fp16", "the network is not of this model.json"),
     ],
     ids=["worse", "unknown", "another run", "another file", "another record"],
 )
-def test_a_form_that_was_not_released_with_the_model_predicts_nothing(run, forms, harm, name, said):
-    folder, record = forms
+def test_a_variant_that_was_not_released_with_the_model_predicts_nothing(run, variants, harm, name, said):
+    folder, record = variants
     model = folder.parent / "export"
     if harm == "file":
         flip(folder / "onnx_fp16/model.onnx")
@@ -749,8 +749,8 @@ def test_a_form_that_was_not_released_with_the_model_predicts_nothing(run, forms
     assert not (run.folder / "out/a/result.json").exists()
 
 
-def test_forms_that_are_not_there_are_said(run, model):
+def test_variants_that_are_not_there_are_said(run, model):
     write(run.folder / "new", "a.nii.gz")
     status, _, err = run("new", "--variant", "onnx_fp16", "--variants", "nowhere")
     assert status == 1
-    assert "nowhere has no forms of a model: variants.json is not in it" in err
+    assert "nowhere has no variants of a model: variants.json is not in it" in err

@@ -24,8 +24,8 @@ from radiotrace.records.prediction import (
     Input,
     OfDicom,
     PredictedBy,
-    PredictedForm,
     PredictedLabel,
+    PredictedVariant,
     Prediction,
     Review,
     Written,
@@ -88,13 +88,14 @@ def predict(args) -> int:
     if args.self_test and args.variant is not None:
         raise StageError("--self-test tries the released network, and no variant of it")
     if args.self_test:
-        return self_test.tried(model)
+        self_test.tried(model)
+        return 0
     if args.variant is not None:
-        forms = Path(args.variants) if args.variants else model.folder.parent / "optimize"
-        form = released_variant.opened(
-            forms, args.variant, model.folder, model.record.run_id, model.record.sha256
+        variants = Path(args.variants) if args.variants else model.folder.parent / "optimize"
+        variant = released_variant.opened(
+            variants, args.variant, model.folder, model.record.run_id, model.record.sha256
         )
-        model = dataclasses.replace(model, form=form)
+        model = dataclasses.replace(model, variant=variant)
     expected = model.recipe.channels
     if args.channels is None and len(expected) == 1:
         declared = [channels.named(expected[0].name)]
@@ -307,8 +308,10 @@ def _of_series(case: "Series", job: Job) -> Outcome:
 
 
 def _by(model: "Released") -> PredictedBy:
-    form = model.form and PredictedForm(model.form.name, model.form.files_sha256, model.form.record_sha256)
-    return PredictedBy(model.record.run_id, model.record.sha256, model.record_sha256, form)
+    variant = model.variant and PredictedVariant(
+        model.variant.name, model.variant.files_sha256, model.variant.record_sha256
+    )
+    return PredictedBy(model.record.run_id, model.record.sha256, model.record_sha256, variant)
 
 
 def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job) -> bool:
@@ -355,8 +358,8 @@ def _files(made: Prediction) -> list:
 
 
 def _software(job: Job, names: Sequence[str]) -> dict[str, str]:
-    form = job.model.form
-    if form is not None and form.variant.runtime == "OpenVINO":
+    variant = job.model.variant
+    if variant is not None and variant.record.runtime == "OpenVINO":
         names = [*names, "openvino"]
     return {"radiotrace": job.version} | {name: importlib.metadata.version(name) for name in names}
 
@@ -452,8 +455,8 @@ def _clear(folder: Path) -> None:
 
 def _lines(case_id: str, job: Job, review: Review, contract: Contract) -> list[str]:
     """What stands under the picture."""
-    form = f", {job.model.form.name}" if job.model.form else ""
-    lines = [f"{case_id}, run {job.model.record.run_id[:12]}{form}", f"!{NOTICE}"]
+    variant = f", {job.model.variant.name}" if job.model.variant else ""
+    lines = [f"{case_id}, run {job.model.record.run_id[:12]}{variant}", f"!{NOTICE}"]
     if review.is_flagged:
         lines.append(f"!Flagged for review: expected Dice loss {review.expected_dice_loss:.3f}")
     if contract.is_forced:
@@ -529,7 +532,7 @@ def _told(job: Job, outcomes: Sequence[Outcome], without: dict[str, list[str]]) 
 
 
 def _all_predictions(job: Job) -> list[Prediction]:
-    """What this model, in this form, predicted into the folder, now or before."""
+    """What this model, in this variant, predicted into the folder, now or before."""
     found = []
     for path in sorted(job.out.rglob(RESULT)):
         try:
@@ -560,7 +563,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="predict nothing, but try whether the model labels the cases that came with it as it did before",
     )
     parser.add_argument(
-        "--variant", metavar="NAME", help="a smaller form of the network that predicts in its place"
+        "--variant",
+        metavar="NAME",
+        help="another form of the network, of build/optimize, that predicts in its place",
     )
     parser.add_argument(
         "--variants", metavar="FOLDER", help="that the stage optimize wrote; default: optimize beside MODEL"

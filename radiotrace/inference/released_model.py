@@ -28,18 +28,18 @@ class Released:
 
     Attributes:
         record_sha256: of model.json.
-        form: a smaller one of the network, that predicts in its place.
+        variant: of the network, that predicts in its place.
     """
 
     folder: Path
     record: ReleasedModel
     record_sha256: str
-    form: ReleasedVariant | None = None
+    variant: ReleasedVariant | None = None
 
     @property
     def network_sha256(self) -> str:
         """Of the files of what predicts."""
-        return self.record.sha256 if self.form is None else self.form.files_sha256
+        return self.record.sha256 if self.variant is None else self.variant.files_sha256
 
     @property
     def recipe(self) -> Recipe:
@@ -127,8 +127,10 @@ def network(model: Released) -> Network:
     record = model.record
     metadata = tuple(model_record.metadata(record).items())
     released = _network(model.folder, record.file, record.sha256, metadata, record.params.threads)
-    # also where a form takes its place: the record that both go by is held against the network
-    chosen = released if model.form is None else released_variant.network(model.form, record.params.threads)
+    # also where a variant takes its place: the record that both go by is held against the network
+    chosen = (
+        released if model.variant is None else released_variant.network(model.variant, record.params.threads)
+    )
 
     def with_its_labels(patch: np.ndarray) -> np.ndarray:
         logits = chosen(patch)

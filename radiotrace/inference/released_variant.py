@@ -1,4 +1,4 @@
-"""A smaller form of a released model, checked before anything is predicted with it."""
+"""A smaller variant of a released model, checked before anything is predicted with it."""
 
 import hashlib
 import importlib.util
@@ -17,7 +17,7 @@ WAY_OUT = "'dvc pull build/optimize' brings those of the submitted model."
 
 @dataclass(frozen=True)
 class ReleasedVariant:
-    """A form of a model, as its folder has it.
+    """A variant of a model, as its folder has it.
 
     Attributes:
         folder: that its files are named from.
@@ -26,42 +26,44 @@ class ReleasedVariant:
 
     name: str
     folder: Path
-    variant: Variant
+    record: Variant
     record_sha256: str
 
     @property
     def files_sha256(self) -> str:
         """Over the hashes of its files, each on a line."""
-        return hashlib.sha256("".join(f"{file.sha256}\n" for file in self.variant.files).encode()).hexdigest()
+        return hashlib.sha256("".join(f"{file.sha256}\n" for file in self.record.files).encode()).hexdigest()
 
 
 def opened(folder: Path, name: str, released: Path, run_id: str, sha256: str) -> ReleasedVariant:
-    """A form that is as good as the released network.
+    """A variant that is as good as the released network.
 
     Args:
         folder: that the stage optimize wrote.
         released: folder of the released model, with its run and the SHA-256 of its network.
 
     Raises:
-        StageError: there is no such form, it is of another model, it is worse, or a file was changed.
+        StageError: there is no such variant, it is of another model, it is worse, or a file was changed.
     """
     if not (folder / RECORD).is_file():
-        raise StageError(f"{folder} has no forms of a model: {RECORD} is not in it", way_out=WAY_OUT)
+        raise StageError(f"{folder} has no variants of a model: {RECORD} is not in it", way_out=WAY_OUT)
     record = Variants.of(records.read(folder / RECORD, "released_variants"))
     if (record.run_id, record.reference.sha256) != (run_id, sha256):
         raise StageError(
-            f"{folder} has forms of another model",
+            f"{folder} has variants of another model",
             [
                 f"run_id found {record.run_id}, expected {run_id}",
                 f"SHA-256 of {record.reference.file} found {record.reference.sha256}, expected {sha256}",
             ],
             WAY_OUT,
         )
-    forms: dict[str, Variant] = {**record.variants}
-    variant = forms.get(name)
+    variants: dict[str, Variant] = {**record.variants}
+    variant = variants.get(name)
     if variant is None:
         raise StageError(
-            f"{folder} has no form {name}", [f"expected one of {', '.join(sorted(record.variants))}"], WAY_OUT
+            f"{folder} has no variant {name}",
+            [f"expected one of {', '.join(sorted(record.variants))}"],
+            WAY_OUT,
         )
     if not (variant.released or (variant.non_inferior and not variant.is_own_file)):
         raise StageError(f"{name} was not released: it is worse than the released network, or not smaller")
@@ -85,13 +87,13 @@ def _sha256(path: Path) -> str | None:
     return records.sha256(path) if path.is_file() else None
 
 
-def network(form: ReleasedVariant, threads: int) -> Network:
+def network(variant: ReleasedVariant, threads: int) -> Network:
     """Its network, in the process that predicts.
 
     Raises:
         StageError: its runtime does not load it.
     """
-    return _network(form.folder / form.variant.files[0].file, form.variant.runtime, threads)
+    return _network(variant.folder / variant.record.files[0].file, variant.record.runtime, threads)
 
 
 @lru_cache(maxsize=1)  # for all cases of a process

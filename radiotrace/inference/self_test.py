@@ -7,19 +7,15 @@ from radiotrace.errors import StageError, shown_short
 from radiotrace.imaging import new_images, volumes
 from radiotrace.imaging.content import VolumeError
 from radiotrace.inference import released_model, sliding
+from radiotrace.inference.model_record import VOXELS_OTHERWISE
 from radiotrace.inference.released_model import WAY_OUT, Released
 from radiotrace.records.model import Golden
 
-# Of all voxels of a case: runtimes differ in the last digits of logits, which decides ties at a border.
-TIES = 1e-4
 LOSS_TOLERANCE = 1e-3
 
 
-def tried(model: Released) -> int:
+def tried(model: Released) -> None:
     """Labels the cases of the folder and says what came of each.
-
-    Returns:
-        0.
 
     Raises:
         StageError: a file of the folder is missing or was changed, a case is labelled otherwise, or there is
@@ -44,10 +40,10 @@ def tried(model: Released) -> int:
             "Compare the versions of onnxruntime and numpy with requirements/; do not use it here.",
         )
     print(
-        f"The model does here what it did where it was made. Who made it does not follow from that: evidence "
-        f"of run {model.record.run_id[:12]} names model.onnx, SHA-256 {model.record.sha256}."
+        "The model does here what it says that it did where it was made. Who made it does not follow from "
+        f"that: hold the SHA-256 of model.onnx, {model.record.sha256}, against the signed evidence of run "
+        f"{model.record.run_id[:12]}."
     )
-    return 0
 
 
 def changed(model: Released) -> list[str]:
@@ -96,8 +92,10 @@ def _tried(golden: Golden, model: Released) -> tuple[str, list[str]]:
     different, voxels = int(np.sum(made_zyx != expected_zyx)), made_zyx.size
     loss = made.expected_dice_loss
     faults = []
-    if different > TIES * voxels:
-        faults.append(f"{different} of {voxels} voxels labelled otherwise, at most {TIES:g} of them")
+    if different > VOXELS_OTHERWISE * voxels:
+        faults.append(
+            f"{different} of {voxels} voxels labelled otherwise, at most {VOXELS_OTHERWISE:g} of them"
+        )
     if abs(loss - golden.expected_dice_loss) > LOSS_TOLERANCE:
         faults.append(f"expected Dice loss {loss:.6f}, it was {golden.expected_dice_loss:.6f}")
     return (

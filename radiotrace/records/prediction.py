@@ -12,8 +12,8 @@ Uid = Annotated[str, Rule(pattern=r"^[0-9][0-9.]{0,63}$")]
 
 
 @dataclass(frozen=True)
-class PredictedForm(Record):
-    """A smaller form of the model.
+class PredictedVariant(Record):
+    """A variant of the model's network.
 
     Attributes:
         sha256: over the hashes of its files. record_sha256: of variants.json.
@@ -30,13 +30,13 @@ class PredictedBy(Record):
 
     Attributes:
         sha256: of model.onnx. record_sha256: of model.json.
-        form: that predicted in its place; not there where the model itself did.
+        variant: that predicted in its place; not there where the model itself did.
     """
 
     run_id: Sha256
     sha256: Sha256
     record_sha256: Sha256
-    form: PredictedForm | None = None
+    variant: PredictedVariant | None = None
 
 
 @dataclass(frozen=True)

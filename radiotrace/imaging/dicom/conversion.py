@@ -40,6 +40,7 @@ from radiotrace.imaging.dicom.headers import Instance
 from radiotrace.imaging.dicom.label_names import Label, plain
 from radiotrace.imaging.dicom.stacks import Stack
 from radiotrace.imaging.image import Grid
+from radiotrace.imaging.new_images import modality_of_dicom
 from radiotrace.records.conversion import (
     ChannelChoice,
     Choices,
@@ -53,7 +54,6 @@ from radiotrace.records.conversion import (
 from radiotrace.records.dataset import FileGrid
 
 SOFTWARE = ("gdcm", "pydicom", "pyjpegls", "pylibjpeg-openjpeg", "pylibjpeg-rle", "simpleitk", "pillow")
-MODALITIES = {"CT": "CT", "MR": "MRI", "PT": "PET"}
 NAME_DIGITS = 12
 MODALITY_ANY = "any"  # of a channel that is told by description alone
 RECORD = "conversion.json"
@@ -702,7 +702,7 @@ def _in_decathlon(made: Conversion, labelled: Sequence[ConvertedCase]) -> dict:
     others = [case for case in made.cases if case.label_map is None]
     modality = made.choices.modality
     return {
-        "modality": {"0": MODALITIES.get(modality, modality)},
+        "modality": {"0": modality_of_dicom(modality)},
         "labels": dict(made.choices.labels),
         "numTraining": len(labelled),
         "training": [
