@@ -23,6 +23,7 @@ from radiotrace import errors, records
 from radiotrace.commands import (
     baseline,
     compare,
+    download,
     failures,
     from_dicom,
     inspect,
@@ -164,6 +165,7 @@ def main(argv=None) -> int:
         for option, default in options.items():
             command.add_argument(option, default=default, help=f"default: {default or 'this one'}")
     for name, function, options in (
+        ("download", download.download, download.options),
         ("inspect", inspect.inspect, inspect.options),
         ("new", new.new, new.options),
         ("from-dicom", from_dicom.from_dicom, from_dicom.options),
