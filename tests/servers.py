@@ -9,6 +9,7 @@ import http.server
 import io
 import json
 import socket
+import ssl
 import threading
 import time
 import zipfile
@@ -16,10 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
-
-
-class Gone(Exception):
-    """A handler's: the connection is closed without a further byte."""
 
 
 @dataclass
@@ -31,8 +28,9 @@ class Resource:
         cut: how many bytes of each answer are given before the connection closes, by request; then all.
         ranges: whether Range is understood.
         stall_s: how long nothing comes after the first `stall_after` bytes.
-        etag: whether the answer has one.
+        etag: whether the answer has one; a weak one where it is "W/".
         declared: whether the answer has a Content-Length.
+        shift: by how many bytes an answer to Range begins too late.
     """
 
     content: bytes
@@ -41,9 +39,10 @@ class Resource:
     ranges: bool = True
     stall_s: float = 0
     stall_after: int = 1
-    etag: bool = True
+    etag: bool | str = True
     declared: bool = True
     headers: dict[str, str] = field(default_factory=dict)
+    shift: int = 0
 
 
 class Server:
@@ -52,15 +51,19 @@ class Server:
     Attributes:
         resources: path -> what is there: a Resource, bytes, or a function of path and query that gives them.
         asked: path and query of each request, with its Range.
+        headers: of the last request.
     """
 
-    def __init__(self):
+    def __init__(self, context: ssl.SSLContext | None = None):
         self.resources: dict[str, Resource | bytes | Callable[[str, dict], Resource | bytes]] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.headers: dict[str, str] = {}
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.server.server_port}"
+        if context is not None:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 
@@ -84,6 +87,7 @@ def _handler(server: Server):
         def do_GET(self):
             with server.lock:
                 server.asked.append((self.path, self.headers.get("Range")))
+                server.headers = dict(self.headers)
             parts = urlsplit(self.path)
             resource = server.resources.get(parts.path)
             if callable(resource):
@@ -105,10 +109,10 @@ def _handler(server: Server):
             content, headers = resource.content, dict(resource.headers)
             etag = f'"{hashlib.md5(content).hexdigest()}"'  # noqa: S324
             if resource.etag:
-                headers["ETag"] = etag
+                headers["ETag"] = f"W/{etag}" if resource.etag == "W/" else etag
             asked, fits = self.headers.get("Range"), self.headers.get("If-Range", etag) == etag
             if asked and resource.ranges and fits:
-                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+                start = int(asked.removeprefix("bytes=").removesuffix("-")) + resource.shift
                 if start >= len(content):
                     self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
                     return
@@ -217,15 +221,20 @@ def no_network(monkeypatch) -> None:
     def local(host) -> bool:
         return str(host) in ("127.0.0.1", "localhost", "::1")
 
-    connect, resolve = socket.socket.connect, socket.getaddrinfo
+    connect, connect_ex, resolve = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def only_here(self, address):
         assert self.family == socket.AF_UNIX or local(address[0]), f"a connection to {address}"
         return connect(self, address)
+
+    def only_here_too(self, address):
+        assert self.family == socket.AF_UNIX or local(address[0]), f"a connection to {address}"
+        return connect_ex(self, address)
 
     def only_ours(host, *args, **kwargs):
         assert local(host), f"the name {host} is looked up"
         return resolve(host, *args, **kwargs)
 
     monkeypatch.setattr(socket.socket, "connect", only_here)
+    monkeypatch.setattr(socket.socket, "connect_ex", only_here_too)
     monkeypatch.setattr(socket, "getaddrinfo", only_ours)

@@ -3,14 +3,17 @@
 What is behind the addresses of the catalogue is asked by nobody here: no test opens a connection elsewhere.
 """
 
+import datetime
 import hashlib
 import importlib.util
 import io
+import ipaddress
 import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -20,6 +23,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from radiotrace import records
 from radiotrace.__main__ import main
@@ -371,6 +377,93 @@ def test_hashes_that_were_edited_are_refused(server, into):
     assert "files.sha256 is not as the download left it" in refusal(of_file(), server, into)
 
 
+def test_what_came_whole_before_is_not_asked_for_twice(server, into):
+    server.resources["/files/a.npz"] = CONTENT
+    into.partial.mkdir(parents=True)
+    (into.partial / "a.npz").write_bytes(CONTENT)
+    brought(of_file(), server, into)  # the server answers 416: it has no bytes beyond
+    assert [asked for _, asked in server.asked] == [f"bytes={len(CONTENT)}-"]
+
+
+def test_other_bytes_than_were_asked_for_are_not_appended(server, into):
+    server.resources["/files/a.npz"] = Resource(CONTENT, cut=[300_000], shift=1000)
+    brought(of_file(), server, into)
+    assert [asked for _, asked in server.asked] == [None, "bytes=300000-", None]
+    assert (into.data / "a.npz").read_bytes() == CONTENT
+
+
+def test_a_weak_version_is_none_to_go_on_with(server, into):
+    one = data_set(files=(PlainFile("a.npz", f"{HOST}/files/a.npz"),))
+    server.resources["/files/a.npz"] = Resource(CONTENT, cut=[300_000], etag="W/")
+    brought(one, server, into)
+    assert [asked for _, asked in server.asked] == [None, None]
+
+
+def test_an_encoded_file_is_refused(server, into):
+    server.resources["/files/a.npz"] = Resource(CONTENT, headers={"Content-Encoding": "gzip"})
+    assert "sends the file encoded, as gzip" in refusal(of_file(), server, into)
+
+
+def test_no_password_of_a_netrc_goes_out(server, into, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.resources["/files/a.npz"] = CONTENT
+    client = http.Client(frozenset({server.url.removeprefix("http://")}), PATIENCE)
+    client.session.trust_env = True
+    client.fetch(http.Wanted(f"{server.url}/files/a.npz", "a.npz", 10**8), tmp_path / "a.npz")
+    assert "Authorization" not in server.headers
+
+
+def test_only_a_certificate_that_holds_is_taken(tmp_path):
+    certificate, key = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = servers.Server(context)
+    server.resources["/a"] = CONTENT
+    client = http.Client(frozenset({server.url.removeprefix("https://")}), PATIENCE)
+    wanted = http.Wanted(f"{server.url}/a", "a", 10**8)
+    with pytest.raises(http.Refused, match="a certificate that does not hold"):
+        client.fetch(wanted, tmp_path / "a")
+    assert server.asked == []
+    client.session.verify = str(certificate)
+    client.fetch(wanted, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    server.close()
+
+
+def self_signed(folder):
+    """A certificate of this machine, that nobody else vouches for, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    address, now = ipaddress.ip_address("127.0.0.1"), datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+def test_a_connection_elsewhere_fails_these_tests():
+    with pytest.raises(AssertionError, match="a connection to"), socket.socket() as connection:
+        connection.connect(("192.0.2.1", 443))
+    with pytest.raises(AssertionError, match="is looked up"):
+        socket.getaddrinfo("data.example.org", 443)
+
+
 # Archives
 
 
@@ -644,6 +737,14 @@ def test_fewer_subjects_and_other_modalities_can_be_asked_for(server, into):
     assert made.selection.record() == {"modalities": ["PT", "SR"], "subjects": 1}
 
 
+def test_files_of_an_earlier_choice_are_counted(server, into):
+    servers.nbia(server, three_series())
+    brought(nbia_set(), server, into)
+    assert into.unlisted() == 0
+    made = brought(nbia_set(), server, into, subjects=1).record
+    assert (made.files, into.unlisted()) == (1, 2)
+
+
 def test_a_modality_that_there_is_not_is_said(server, into):
     servers.nbia(server, three_series())
     said = refusal(nbia_set(), server, into, modalities=("MR",))
@@ -804,11 +905,11 @@ def test_the_decathlon_is_as_monai_has_it():
     # read, and not imported: torch takes seconds
     text = (Path(importlib.util.find_spec("monai").origin).parent / "apps/datasets.py").read_text("utf-8")
     urls = dict(re.findall(r'"(Task\d\d_\w+)": "(https://\S+\.tar)"', text))
-    hashes = dict(re.findall(r'"(Task\d\d_\w+)": "([0-9a-f]{32})"', text))
+    md5s = dict(re.findall(r'"(Task\d\d_\w+)": "([0-9a-f]{32})"', text))
     ours = [one.files[0] for one in KNOWN.data_sets if one.name.startswith("msd-")]
     assert len(ours) == 10
     assert {file.path.removesuffix(".tar"): file.url for file in ours} == urls
-    assert {file.path.removesuffix(".tar"): file.md5 for file in ours} == hashes
+    assert {file.path.removesuffix(".tar"): file.md5 for file in ours} == md5s
 
 
 @pytest.mark.parametrize("one", [one for one in KNOWN.data_sets if not one.steps], ids=lambda one: one.name)

@@ -45,6 +45,8 @@ def download(args) -> None:
     print(bring.summary(outcome, into))
     if text := bring.believed(outcome.record, into):
         print(text)
+    if count := into.unlisted():
+        print(f"{count} further files lie in {into.data}: they are not of this download")
     print("\n".join(following(data_set, into)))
 
 

@@ -51,7 +51,8 @@ def bring(errand: Errand, source: BucketSeries) -> Brought:
         f"download: {len(wanted)} series of {subjects} subjects, {catalogue.shown_bytes(total)}; "
         "--subjects and --modality take fewer"
     )
-    errand.check_room(total - _there(errand, wanted))
+    there = sum(errand.folder.bytes_in(f"{one.subject}/{one.series}") for one in wanted)
+    errand.check_room(total - there)
     files: list[Held] = []
     faults: list[str] = []
     for number, one in enumerate(wanted, 1):
@@ -114,13 +115,6 @@ def _objects(page: ElementTree.Element, bucket: str, prefix: str) -> list[Object
         etag = entry.findtext(f"{NAMESPACE}ETag", "").strip('"')
         objects.append(Object(key, int(size), etag if re.fullmatch("[0-9a-f]{32}", etag) else None))
     return objects
-
-
-def _there(errand: Errand, wanted: list[Series]) -> int:
-    """Bytes that lie in data/ already."""
-    folders = [errand.folder.data / one.subject / one.series for one in wanted]
-    paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def _series(errand: Errand, one: Series) -> list[Held]:

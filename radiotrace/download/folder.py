@@ -82,6 +82,17 @@ class Folder:
         place = self.data / path
         return place.is_file() and not place.is_symlink() and records.sha256(place) == sha256
 
+    def bytes_in(self, path: str) -> int:
+        """Of all files in a folder of data/ that may not be there."""
+        place = self.data / path
+        entries = place.iterdir() if place.is_dir() else ()
+        return sum(entry.stat().st_size for entry in entries if entry.is_file())
+
+    def unlisted(self) -> int:
+        """How many files lie in data/ that are of no download, or of an earlier one with another choice."""
+        paths = (path.relative_to(self.data).as_posix() for path in self.data.rglob("*") if path.is_file())
+        return len(set(paths) - set(self.hashes()))
+
     def put(self, source: Path, path: str) -> None:
         """Moves a file that was held into data/."""
         place = self.data / path

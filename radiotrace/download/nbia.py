@@ -58,10 +58,11 @@ def bring(errand: Errand, source: NbiaCollection) -> Brought:
         errand.say_licence(licence)
     total = sum(one.bytes or 0 for one in wanted)
     subjects = len({one.subject for one in wanted})
+    size = f"{catalogue.shown_bytes(total)} as the server says" if total else "of a size that is not said"
     errors.log(
-        f"download: {len(wanted)} series of {subjects} subjects, {catalogue.shown_bytes(total)} as the "
-        "server says; --subjects and --modality take fewer"
+        f"download: {len(wanted)} series of {subjects} subjects, {size}; --subjects and --modality take fewer"
     )
+    errand.check_room(total - sum(errand.folder.bytes_in(f"{one.subject}/{one.uid}") for one in wanted))
     files: list[Held] = []
     faults: list[str] = []
     for number, one in enumerate(wanted, 1):
