@@ -444,9 +444,7 @@ def self_signed(folder):
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(address)]), False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

@@ -143,7 +143,6 @@ class Client:
                     content += piece
                     if len(content) > SMALL_BYTES_MAX:
                         raise Refused(f"{_host(url)} answers with more than {SMALL_BYTES_MAX} bytes")
-                _expect_all(answer, len(content))
                 return bytes(content), 0
 
         return self._patiently(url, once)
@@ -244,7 +243,6 @@ class Client:
                 if time.monotonic() - reported > REPORT_S:
                     reported = time.monotonic()
                     errors.log(f"download: {wanted.name} {shown_bytes(count)}{_of(wanted, answer, start)}")
-        _expect_all(answer, count - start)
         if wanted.bytes and count < wanted.bytes:
             raise Later(f"{wanted.name}: {count} of {wanted.bytes} bytes came")
 
@@ -326,14 +324,11 @@ def _expect(answer: requests.Response, *statuses: int) -> None:
         raise Refused(f"{place} sends the file encoded, as {answer.headers['Content-Encoding']}")
 
 
-def _expect_all(answer: requests.Response, count: int) -> None:
-    declared = _declared(answer)
-    if declared is not None and count < declared:
-        raise Later(f"{_host(answer.url)} closed after {count} of {declared} bytes")
-
-
 def _pieces(answer: requests.Response, timeout_s: float) -> Iterator[bytes]:
-    """The body as it comes: requests would wait for whole pieces, and drop what came of the last one."""
+    """The body as it comes: requests would wait for whole pieces, and drop what came of the last one.
+
+    urllib3 raises where it is shorter than its Content-Length.
+    """
     try:
         while piece := answer.raw.read1(PIECE):
             yield piece
