@@ -9,7 +9,7 @@ from sklearn import metrics
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from radiotrace.statistics import probabilities
+from radiotrace.statistics import intervals, probabilities, resampling
 
 
 def drawn(n=500, seed=0, slope=1.0, intercept=0.0):
@@ -32,6 +32,52 @@ def test_losses_by_hand_and_of_resamples():
     counts = np.array([[2, 0, 0], [0, 1, 0]])
     assert probabilities.brier(p, positive, counts) == pytest.approx([0.01, 0.36, np.nan], nan_ok=True)
     assert probabilities.log_loss(p, positive, counts)[:2] == pytest.approx(-np.log(p))
+
+
+def test_losses_of_classes_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    p, labels = special.softmax(rng.normal(size=(200, 3)), axis=1), rng.integers(0, 3, 200)
+    assert probabilities.class_log_loss(p, labels) == pytest.approx(metrics.log_loss(labels, p))
+    expected = ((p - np.eye(3)[labels]) ** 2).sum(1)
+    assert probabilities.class_brier(p, labels) == pytest.approx(expected.mean())
+    counts = rng.integers(0, 3, (200, 2))
+    found = probabilities.class_brier(p, labels, counts)
+    assert found == pytest.approx([np.repeat(expected, column).mean() for column in counts.T])
+    confidence, right = probabilities.top(p, labels)
+    assert (confidence == p.max(1)).all()
+    assert right.mean() == metrics.accuracy_score(labels, p.argmax(1))
+
+
+def test_two_classes_have_twice_the_score_of_one():
+    logit, positive = drawn()
+    p = special.expit(logit)
+    both = np.stack([1 - p, p], 1)
+    assert probabilities.class_brier(both, positive.astype(int)) == pytest.approx(
+        2 * probabilities.brier(p, positive)
+    )
+    assert probabilities.class_log_loss(both, positive.astype(int)) == pytest.approx(
+        probabilities.log_loss(p, positive)
+    )
+
+
+def test_rows_that_are_no_probabilities_are_a_fault():
+    with pytest.raises(ValueError, match="do not sum to 1"):
+        probabilities.class_brier(np.array([[0.5, 0.6]]), np.array([0]))
+    with pytest.raises(ValueError, match=r"\(2,\) and labels \(2,\), expected \(n, classes\)"):
+        probabilities.class_brier(np.array([0.5, 0.6]), np.array([0, 1]))
+
+
+def test_what_takes_no_counts_is_resampled_by_rows():
+    logit, positive = drawn(120)
+    p = special.expit(logit)
+
+    def ici(rows):
+        return probabilities.smooth_calibration(p[rows], positive[rows]).ici
+
+    plan = resampling.Plan(np.arange(120), seed=0, resamples=50)
+    found = resampling.bootstrap(intervals.of_rows(ici), plan)
+    assert found.value == pytest.approx(probabilities.smooth_calibration(p, positive).ici)
+    assert found.interval.low < found.interval.high
 
 
 def test_a_certain_error_costs_much_and_not_infinitely_much():

@@ -1,7 +1,8 @@
 """Probabilities of cases: how good they are, how far they are from what happens, and how to mend them.
 
 `calibration` has the sums over voxels of a segmentation; here a case has one probability (or one for each
-class), and there are few of them, so that lines and smooth curves say more than bins.
+class), and there are few of them, so that lines and smooth curves say more than bins. What takes no `counts`
+is resampled through `intervals.of_rows`.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from radiotrace.statistics import calibration, intervals
+from radiotrace.statistics.classes import one_hot
 from radiotrace.statistics.discrimination import checked
 from radiotrace.statistics.operating_points import share_interval
 
@@ -68,6 +70,51 @@ def log_loss(p: np.ndarray, positive: np.ndarray, counts: np.ndarray | None = No
     """
     p, positive = checked_probabilities(p, positive)
     return _mean(-np.log(np.maximum(np.where(positive, p, 1 - p), SMALLEST)), counts)
+
+
+def class_brier(p: np.ndarray, labels: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Mean over cases of Σ (p - y)² over the classes: of two classes it is twice `brier`.
+
+    Args:
+        p: (n, classes), which sum to 1. labels: (n,), the number of each case's class.
+        counts: (n, …), how often each case is drawn; None for once.
+
+    Returns:
+        (…), NaN without a case.
+
+    Raises:
+        ValueError: a probability lies outside 0 to 1, a row does not sum to 1, or a label is no class.
+
+    Source: as `brier`.
+    """
+    p, truth = _checked_classes(p, labels)
+    return _mean(((p - truth) ** 2).sum(1), counts)
+
+
+def class_log_loss(p: np.ndarray, labels: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Mean of -log of the probability of the class that it was, in nats; each at least SMALLEST. Else as
+    `class_brier`."""
+    p, truth = _checked_classes(p, labels)
+    return _mean(-np.log(np.maximum(p[truth], SMALLEST)), counts)
+
+
+def top(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the class that is called, (n,), and whether it is right, (n,) bool, as `expected_error`
+    and `reliability` take them; of equals the first class is called."""
+    p, truth = _checked_classes(p, labels)
+    called = p.argmax(1)
+    cases = np.arange(len(p))
+    return p[cases, called], truth[cases, called]
+
+
+def _checked_classes(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities as float64, and what is true, both (n, classes)."""
+    p, labels = np.asarray(p, float), np.asarray(labels)
+    if p.ndim != 2 or labels.shape != p.shape[:1]:
+        raise ValueError(f"probabilities {p.shape} and labels {labels.shape}, expected (n, classes) and (n,)")
+    if not ((p >= 0) & (p <= 1)).all() or not np.allclose(p.sum(1), 1, atol=1e-5):
+        raise ValueError("probabilities lie outside 0 to 1, or those of a case do not sum to 1")
+    return p, one_hot(labels, p.shape[1])
 
 
 @dataclass(frozen=True)
