@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from radiotrace import __main__ as command_line
 from radiotrace.imaging import formats, volumes
-from radiotrace.synthetic.petct import folder, lesions, scanner, space, subject, survival, thresholds
+from radiotrace.synthetic.petct import anatomy, folder, lesions, scanner, space, subject, survival, thresholds
 from radiotrace.synthetic.petct.survival import Course
 from tests import pipelines, projects
 
@@ -237,7 +237,6 @@ def test_lesions_that_grew_look_as_published():
     ]
     assert 8 < np.median([lesion.suvmax for lesion, _ in primaries]) < 13.5  # 10.7
     assert 9 < np.median([mtv for _, mtv in primaries]) < 21  # MTV at SUV 2.5, 14.5 mL
-    # tonsils seen by PET: Nakamoto's mean is 3.48; here the mean SUV of what is hot between the jaws
     overlaps = [
         thresholds.of_subject(
             each.pet_zyx, space.halved(each.ct_zyx.astype(np.float32)), each.label_map_zyx, each.brain_zyx
@@ -264,6 +263,36 @@ def test_a_lesion_is_as_hot_as_planned_and_nearly_as_large():
         assert lesion.kind == plan.kind
         assert lesion.suvmax == pytest.approx(plan.suvmax, rel=0.01)
         assert lesion.volume_ml == pytest.approx(plan.volume_ml, rel=0.15)
+
+
+@pytest.mark.slow
+def test_organs_are_seen_as_hot_as_published():
+    """Mean SUV where an organ fills at least half of a voxel of PET without noise, over 8 subjects, against
+    Nakamoto et al. 2005; 35 % for the spread between subjects. Brain and muscle: tasks.md."""
+    published = {
+        "palatine_tonsil": 3.48,
+        "soft_palate": 3.13,
+        "lingual_tonsil": 3.11,
+        "sublingual": 2.93,
+        "cord": 2.12,
+        "submandibular": 2.11,
+        "parotid": 1.90,
+        "vocal_cord": 1.77,
+        "tongue": 1.39,
+        "thyroid": 1.31,
+        "muscle": 0.65,
+        "grey_matter": 8.0,
+    }
+    seen = {name: [] for name in published}
+    for number in range(8):
+        drawn = anatomy.drawn(np.random.default_rng([SEED, number]))
+        machine = scanner.SCANNERS[number % len(scanner.SCANNERS)]
+        pet = scanner.filtered(machine, scanner.expected(machine, drawn.suv))
+        for name, values in seen.items():
+            share = space.halved((drawn.tissues == anatomy.CODES[name]).astype(np.float32))
+            values.append(pet[share >= 0.5].mean())
+    means = {name: float(np.mean(values)) for name, values in seen.items()}
+    assert means == pytest.approx(published, rel=0.35)
 
 
 def test_organs_are_in_their_ranges(subjects):

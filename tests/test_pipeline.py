@@ -205,6 +205,7 @@ WINGS = {
     "drawing": "statistics",
     "inspection": "errors records imaging drawing",
     "clinic": "errors records imaging drawing",
+    "synthetic": "records imaging",
     "learning": "errors records pipeline imaging statistics inference",
     "planning": "errors records pipeline imaging learning",
     "evidence": "errors records pipeline",
