@@ -206,6 +206,7 @@ WINGS = {
     "inspection": "errors records imaging drawing",
     "clinic": "errors records imaging drawing",
     "download": "errors records imaging",
+    "synthetic": "records imaging",
     "learning": "errors records pipeline imaging statistics inference",
     "planning": "errors records pipeline imaging learning",
     "evidence": "errors records pipeline",
