@@ -655,6 +655,24 @@ def test_predictions_of_several_threads_are_those_of_one(run):
     assert len(several) == 4
 
 
+@pytest.mark.parametrize("asked", ["99999", "9" * 5000])
+def test_more_workers_than_cores_are_bounded_with_a_word(run, asked):
+    write(run.folder / "new", "a.nii.gz", "b.nii.gz")
+    status, _, err = run("new", "--workers", asked)
+    cores = len(os.sched_getaffinity(0))
+    assert status == 0
+    assert f"predict: workers: found {asked[:20]}, taken {cores}: there are no more cores" in err
+    assert len(list((run.folder / "out").rglob("result.json"))) == 2
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
+def test_workers_that_are_no_number_of_them_are_refused_before_anything_is_read(run, asked):
+    status, _, err = run("is_not_there.nii.gz", "--workers", asked)
+    assert status == 1
+    assert f"--workers: found '{asked}', expected a whole number of 1 or more" in err
+    assert "is_not_there" not in err
+
+
 def test_a_large_image_is_shown_by_the_slices_with_most_of_its_labels():
     from radiotrace.clinic import overview
 

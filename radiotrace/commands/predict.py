@@ -6,6 +6,8 @@ Exit status: 0 there is a prediction of every image; 1 there is not, and why was
 import argparse
 import dataclasses
 import importlib.metadata
+import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -111,6 +113,7 @@ def predict(args) -> int:
             ],
             "Name images and a folder for what is made of them; or try the model with --self-test.",
         )
+    spread = _spread(args.workers, model.record.params.threads)
     out = Path(args.out)
     faults = [f"--out: {out} is a file"] if out.exists() and not out.is_dir() else []
     faults += [
@@ -131,12 +134,33 @@ def predict(args) -> int:
         version = _version()
         modality = new_images.modality_of_dicom(args.modality)
         job = Job(model, out, tuple(declared), modality, args.force, version)
-        # threads: the runtime and the image library compute without Python, and each has a child that decodes
-        spread = argparse.Namespace(workers=args.workers, backend="threading", scheduler=None)
         with parallel.pool(spread, model.record.params.threads) as each:
             work = followed(each(predicted, cases, job=job), len(cases), "predict")
             outcomes = list(work)
     return _told(job, outcomes, without)
+
+
+def _spread(workers: str | None, threads: int) -> argparse.Namespace:
+    """How the cases are spread, as parallel.pool takes it, with no more workers than there are cores.
+
+    Args:
+        workers: that a person asked for, or else RADIOTRACE_WORKERS.
+        threads: that one case keeps busy.
+
+    Raises:
+        StageError: as parallel.settings, before any image is read.
+    """
+    cores = str(len(os.sched_getaffinity(0)))
+    asked = workers if workers is not None else os.environ.get("RADIOTRACE_WORKERS") or ""
+    # by its length first: Python does not read a number of thousands of digits
+    is_more = len(asked) > len(cores) or (len(asked) == len(cores) and asked > cores)
+    if re.fullmatch("[1-9][0-9]*", asked) and is_more:
+        log(f"predict: workers: found {asked[:20]}, taken {cores}: there are no more cores")
+        workers = cores
+    # threads: the runtime and the image library compute without Python, and each has a child that decodes
+    spread = argparse.Namespace(workers=workers, backend="threading", scheduler=None)
+    parallel.settings(spread, threads)
+    return spread
 
 
 def _check_environment(*wings: str) -> None:
@@ -577,4 +601,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="predict images that the model was not made for, too, and say so"
     )
-    parser.add_argument("--workers", help="cases at a time; by default as many as the cores allow")
+    parser.add_argument(
+        "--workers",
+        help="cases at a time, at most as many as there are cores; by default as many as these allow",
+    )
