@@ -17,9 +17,10 @@ from radiotrace.commands import predict
 from radiotrace.imaging import volumes
 from radiotrace.inference import released_model
 from radiotrace.learning import quantising
-from tests import dicoms, phantoms, released, stranger
+from tests import dicoms, phantoms, predicting, released, stranger
 from tests.projects import ROOT
 
+model, run = predicting.model, predicting.run  # fixtures
 GOLDEN = [
     {
         "case_id": "p",
@@ -39,24 +40,6 @@ def write(folder, *names, **settings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         sitk.WriteImage(phantom(number, **settings), str(folder / name))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return released.write(tmp_path_factory.mktemp("model") / "export")
-
-
-@pytest.fixture
-def run(model, tmp_path, monkeypatch, capsys):
-    """The command in a temporary folder: words -> (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*words, of=model):
-        status = main(["predict", str(of), *map(str, words), "--out", "out"])
-        return status, *capsys.readouterr()
-
-    command.folder = tmp_path
-    return command
 
 
 def result(run, case_id: str) -> dict:

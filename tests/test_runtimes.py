@@ -1,4 +1,4 @@
-"""What runtimes are not given, and how long they may take: a graph that does not end is a fault and not a hang."""
+"""What runtimes are not given, and how long they may take: a graph that does not end is a fault, no hang."""
 
 import json
 import os

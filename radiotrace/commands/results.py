@@ -86,7 +86,7 @@ def _of_others(export: Path, run_id: str, evidence: str) -> list[str]:
     try:
         found = json.loads(place.read_bytes())["run_id"]
     except (ValueError, KeyError, TypeError):
-        return [f"Warning: {place} cannot be read, so that nobody knows whether the evidence is of this model"]
+        return [f"Warning: {place} cannot be read: nobody knows whether the evidence is of this model"]
     if found == run_id:
         return []
     return [
