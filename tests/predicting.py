@@ -1,4 +1,4 @@
-"""The command predict in a temporary folder, with a model made by code: fixtures of several files of tests."""
+"""The command predict in a temporary folder, with a model made by code: fixtures of several test files."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -29,7 +29,7 @@ ALIKE = {
     "clip_percentiles": [0, 100],
 }
 DIFFERENT_MAX = 0.002  # share of voxels: nnU-Net sums in float16
-RESAMPLED_MAX = 0.03
+RESAMPLED_MAX = 0.05
 LOGITS = """\
 import sys
 from pathlib import Path
@@ -104,8 +104,9 @@ WIDE = {"low": -1000.0, "high": 1000.0, "mean": 40.0, "sd": 20.0}
 CT = {"low": 10.0, "high": 110.0, "mean": 40.0, "sd": 20.0}
 PREDICTED = {
     "one channel, its own spacing": ({}, {"logit_offsets": [0.0, 0.25, -0.125]}, "LPS"),
-    # normalised by numbers of the run: that gives the same before and after it is resampled
-    "another spacing": ({}, {"spacing_mm": [1.0, 1.0, 1.5], "intensities": WIDE}, "LPS"),
+    # normalised by numbers of the run: that gives the same before and after it is resampled; and a spacing of
+    # which whole voxels fill the phantom, 20 x 20 x 16
+    "another spacing": ({}, {"spacing_mm": [0.81, 1.21, 1.4875], "intensities": WIDE}, "LPS"),
     "two channels, one by numbers of the run": (
         {"image_channels": 2},
         {

@@ -399,7 +399,8 @@ def unlike(recipe: "Recipe") -> list[str]:
     if recipe.spacing_mm is not None:
         lines.append(
             "Images are normalised before they are resampled, here after; logits are interpolated back, here "
-            "probabilities. Both are linear, over the image's own extent."
+            "probabilities. Both are linear. Where no whole number of voxels fills an image, nnU-Net's are a "
+            "little smaller or larger than the spacing, here exactly as large."
         )
     lines.append("Logits of windows are summed in float16.")
     return lines

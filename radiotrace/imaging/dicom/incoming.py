@@ -255,8 +255,8 @@ def _joined(
     grids = [series.stack.grid for series in made]
     if grid is None and not all(channel_rules.is_same(one, grids[0]) for one in grids):
         return None, [
-            f"{where}: the channels {', '.join(names)} lie on different grids, and nobody says on which the model "
-            "has learnt; say onto whose grid the others are brought with --grid CHANNEL"
+            f"{where}: the channels {', '.join(names)} lie on different grids, and nobody says on which the "
+            "model has learnt; say onto whose grid the others are brought with --grid CHANNEL"
         ]
     return JoinedSeries(case_id, tuple(made), names.index(grid) if grid else 0), []
 
