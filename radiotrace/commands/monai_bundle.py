@@ -10,7 +10,7 @@ import importlib.metadata
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -21,6 +21,7 @@ from radiotrace.commands.of_study import Shared
 from radiotrace.errors import StageError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from radiotrace.inference.released_model import Released
@@ -142,7 +143,11 @@ def _text(licence: Path) -> str:
         raise StageError(f"{licence} is no text", way_out="Name the file of the licence.") from None
 
 
-def difference_of(ours: "nn.Module", theirs: "nn.Module", shape_czyx: tuple[int, ...]) -> float:
+def difference_of(
+    ours: "Callable[[torch.Tensor], torch.Tensor]",
+    theirs: "Callable[[torch.Tensor], torch.Tensor]",
+    shape_czyx: tuple[int, ...],
+) -> float:
     """The largest of a logit, on a patch of noise."""
     import numpy as np
     import torch
