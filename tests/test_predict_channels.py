@@ -164,7 +164,9 @@ def test_series_that_cannot_be_told_apart_are_named_and_a_person_says_which(run,
     write(run.folder, series(T2, "T2 tra"), series(ADC, "ADC"), series(3, "T2 sag"))
     status, _, err = run("new", of=folder)
     assert status == 1
-    assert "channel T2: 2 series of the study are T2=modality:MR,description:" in err
+    assert (
+        "channel T2: 2 series of the study are T2=modality:MR,'T2' in SeriesDescription; expected one" in err
+    )
     assert "Say which with --series CHANNEL=UID" in err
     for number in (T2, 3):
         assert f"T2={dicoms.uid(8, 1, number)}, 6 files" in err

@@ -30,12 +30,14 @@ class ChannelRule:
         modality: of DICOM; None where any may be.
         description: that SeriesDescription must fit.
         series: SeriesInstanceUID of the one that is it, whatever else it is; None where nobody named one.
+        word: that the description says, for who reads the pattern.
     """
 
     name: str
     modality: str | None = None
     description: re.Pattern | None = None
     series: str | None = None
+    word: str | None = None
 
     def takes(self, series: Sequence[Instance]) -> bool:
         """Whether a series is this channel."""
@@ -49,7 +51,10 @@ class ChannelRule:
         if self.series is not None:
             return f"{self.name}={self.series}"
         said = [f"modality:{self.modality}"] if self.modality is not None else []
-        said += [f"description:{self.description.pattern}"] if self.description is not None else []
+        if self.word is not None:
+            said.append(f"{self.word!r} in SeriesDescription")
+        elif self.description is not None:
+            said.append(f"description:{self.description.pattern}")
         return f"{self.name}={','.join(said)}"
 
 

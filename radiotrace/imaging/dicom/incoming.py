@@ -151,10 +151,12 @@ def rules_of(channels: Sequence[Channel], of_person: Mapping[str, str]) -> tuple
         if name in of_person:
             rules.append(ChannelRule(name, series=of_person[name]))
             continue
-        is_told_by_modality = modality is not None and modalities.count(modality) == 1
+        if modality is not None and modalities.count(modality) == 1:
+            rules.append(ChannelRule(name, modality))
+            continue
         # a word, or the beginning of one, as "T2" of "t2w_tra", and not of "PT20"
-        word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![0-9])", re.IGNORECASE)
-        rules.append(ChannelRule(name, modality, None if is_told_by_modality else word))
+        pattern = re.compile(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![0-9])", re.IGNORECASE)
+        rules.append(ChannelRule(name, modality, pattern, word=name))
     return tuple(rules)
 
 
