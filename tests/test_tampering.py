@@ -645,7 +645,7 @@ CONTENT = {
         both(tampering.outputs_swapped, tampering.variants_follow),
         (),
     ),
-    "released file: a weight of the last layer, and its variants say so too": (
+    "released file: a bias of the last layer, and its variants say so too": (
         both(tampering.last_layer_raised, tampering.variants_follow),
         (),
     ),
