@@ -43,7 +43,7 @@ trace: .venv/runtime ## everything that hangs together with ITEM=…: a requirem
 review: .venv/runtime ## a page of all items of software/design/ and the study's design/ that wait for review, with what changed; it says how to sign them
 	@$(RADIOTRACE) review --all
 
-test: repository .venv/dev .venv/predict browser ## the whole test suite; what it came to goes to execution/
+test: repository .venv/dev .venv/predict .venv/nnunet browser ## the whole test suite; what it came to goes to execution/
 	python -m pytest --record execution/tests.json --junitxml execution/tests.junit.xml
 
 after-run: .venv/dev browser ## 'make run', then 'make test', where a run does not give our bytes: in a clone of HEAD, with a short run and the fast tests
@@ -115,6 +115,13 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 .venv/predict: .venv/dev requirements/predict.in
 	@$(PYTHON) -m venv .venv/without-torch
 	@.venv/without-torch/bin/python -m pip --disable-pip-version-check install --quiet -r requirements/predict.in
+	@touch $@
+
+# nnU-Net in an environment that sees the packages of .venv, torch among them; --no-deps: requirements/nnunet.txt says why.
+.venv/nnunet: .venv/dev requirements/nnunet.txt
+	@.venv/bin/python -m venv .venv/with-nnunet
+	@.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > "$$(.venv/with-nnunet/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/main.pth"
+	@.venv/with-nnunet/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r requirements/nnunet.txt
 	@touch $@
 
 clean: ## remove outputs, checkpoints, memos and .venv; keep the data

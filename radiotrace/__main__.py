@@ -33,6 +33,7 @@ from radiotrace.commands import (
     monitor,
     negative_controls,
     new,
+    nnunet_folder,
     of_study,
     plan,
     predict,
@@ -157,7 +158,7 @@ def main(argv=None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, function, options in (
-        ("results", results.results, {"--evidence": "evidence"}),
+        ("results", results.results, {"--evidence": "evidence", "--export": "build/export"}),
         ("manifest", manifest, {"--folder": "data", "--out": "data.sha256"}),
         ("datastore", check_datastore, {"--project": None}),
     ):
@@ -174,6 +175,7 @@ def main(argv=None) -> int:
         ("plan", plan.plan, plan.options),
         ("predict", predict.predict, predict.options),
         ("monai-bundle", monai_bundle.bundle, monai_bundle.options),
+        ("nnunet-folder", nnunet_folder.folder, nnunet_folder.options),
         ("monitor", monitor.monitor, monitor.options),
         ("compare", compare.compare, compare.options),
         ("members", members.members, members.options),

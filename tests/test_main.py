@@ -64,6 +64,22 @@ def test_results_of_a_run_that_does_not(here, capsys):
     assert "  … and 2 more in evidence/traceability.html, under Gaps\n" in said
 
 
+@pytest.mark.parametrize("run_id", ["b" * 64, "a" * 64])
+def test_results_of_another_model_than_the_one_that_lies_there_are_warned_of(here, capsys, run_id):
+    (here / "build/export").mkdir(parents=True)
+    (here / "build/export/model.json").write_text(json.dumps({"run_id": run_id}))
+    said = results(here, capsys, "met")
+    warning = f"Warning: evidence/ is of another model than build/export: run {'a' * 12} against {'b' * 12}. "
+    assert (warning in said) is (run_id != "a" * 64)
+    assert ("Warning" in said) is (run_id != "a" * 64)
+
+
+def test_results_beside_a_model_that_cannot_be_read_say_so(here, capsys):
+    (here / "build/export").mkdir(parents=True)
+    (here / "build/export/model.json").write_text("[]")
+    assert "Warning: build/export/model.json cannot be read" in results(here, capsys, "met")
+
+
 def test_results_call_undefined_what_is_undefined(here, capsys):
     assert "undefined (lower)" in results(here, capsys, "cannot_say")
 

@@ -1,6 +1,5 @@
 """The MONAI bundle of a released model: it runs with MONAI alone, and labels as the model does."""
 
-import dataclasses
 import hashlib
 import json
 import subprocess
@@ -9,85 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import SimpleITK as sitk
 import torch
 from monai.bundle import ConfigParser
 from monai.data import decollate_batch
-from torch import nn
 
 from radiotrace import records
 from radiotrace.__main__ import main
 from radiotrace.commands import monai_network
 from radiotrace.imaging import volumes
-from radiotrace.imaging.image import Image
-from radiotrace.inference import sliding
-from radiotrace.inference.recipe import Recipe
-from radiotrace.learning import architecture, state
+from radiotrace.learning import architecture
 from radiotrace.records.network import NetworkSpec
-from radiotrace.records.train import TrainingRun
-from tests import phantoms, released
-from tests.projects import ROOT
+from tests.untrained import RUN, SMALL, Model, expected, model, noise, turned, write_case
 
-RUN = ROOT / "tests/schema_cases/train/valid/one_epoch.json"
-DATASET = ROOT / "tests/schema_cases/dataset/valid/one_case.json"
-SMALL = {"features": [8, 8, 16], "dropout": 0.2, "deep_supervision": 1}
-RECIPE = {"patch_voxels": [8, 16, 8], "window_voxels": [16, 16, 24], "multiple": 4}
 DIFFERENT_MAX = 1e-4  # share of voxels: logits differ in their last digits, and two may be alike
 
 # MONAI's LoadImage tries every reader that it knows, whichever is asked for
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader")
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """A network that was never trained, and the arguments that name what a run of it left."""
-
-    network: nn.Module
-    recipe: Recipe
-    arguments: list[str]
-
-
-def model(folder: Path, network: dict | None = None, **preprocessing) -> Model:
-    """Writes what a run leaves.
-
-    Args:
-        network, preprocessing: changes of the records.
-    """
-    record = json.loads(RUN.read_text("utf-8"))
-    record["network"] |= SMALL | (network or {})
-    record["preprocessing"] |= RECIPE | preprocessing
-    if preprocessing.get("channels"):
-        del record["preprocessing"]["clip_percentiles"]
-    spec = NetworkSpec.of(record["network"])
-    built = architecture.build(spec, seed=1)
-    content = safetensors.torch.save({name: value.contiguous() for name, value in state.of(built).items()})
-    record["weights_sha256"] = hashlib.sha256(content).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "weights.safetensors").write_bytes(content)
-    records.write(folder / "train.json", record, "train")
-    dataset = json.loads(DATASET.read_text("utf-8"))
-    records.write(folder / "dataset.json", dataset, "dataset")
-    example = json.loads(released.EXAMPLE.read_text("utf-8"))
-    offsets = record["preprocessing"].get("logit_offsets")
-    absent = dict.fromkeys(example["preprocessing"].keys() - record["preprocessing"].keys())
-    released.write(
-        folder / "export",
-        channels=record["network"].get("image_channels", 1),
-        run_id=record["run_id"],
-        weights_sha256=record["weights_sha256"],
-        labels=record["labels"],
-        preprocessing=absent | record["preprocessing"] | {"logit_offsets": None},
-        logit_offsets_in_file=offsets,
-        learnt_from=example["learnt_from"] | {"data_root_sha256": dataset["dataset"]["root_sha256"]},
-    )
-    files = {"train": "train.json", "weights": "weights.safetensors", "dataset": "dataset.json"}
-    arguments = ["--export", str(folder / "export")]
-    for option, name in files.items():
-        arguments += [f"--{option}", str(folder / name)]
-    arguments += ["--intended-use", str(ROOT / "design/intended_use.yaml")]
-    arguments += ["--licence", str(ROOT / "LICENSE")]
-    return Model(built.eval(), Recipe.of(TrainingRun.of(record).preprocessing), arguments)
 
 
 def written(of: Model, folder: Path) -> Path:
@@ -114,22 +51,6 @@ def predicted(bundle: Path, images: Path, predictions: Path) -> list[Path]:
     return sorted(predictions.glob("*.nii.gz"))
 
 
-def expected(of: Model, *paths: Path) -> sitk.Image:
-    """The label map of the model itself."""
-
-    def network(patch: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return of.network(torch.from_numpy(patch)).numpy()
-
-    image = Image.of([volumes.read(path) for path in paths], of.recipe.channels)
-    return sliding.label(image, network, of.recipe).label_map
-
-
-def turned(orientation: str, degrees: float, seed: int = 3) -> sitk.Image:
-    array = phantoms.image_array(phantoms.label_array(), seed)
-    return sitk.DICOMOrient(phantoms.volume(array, direction=phantoms.rotation(degrees)), orientation)
-
-
 def share_different(found: Path, expected: sitk.Image) -> float:
     """Of the voxels of two label maps on one grid."""
     label_map = sitk.ReadImage(str(found))
@@ -138,17 +59,6 @@ def share_different(found: Path, expected: sitk.Image) -> float:
     values_zyx = volumes.array_zyx(label_map)
     assert len(np.unique(values_zyx)) == 3
     return float((values_zyx != volumes.array_zyx(expected)).mean())
-
-
-def write_case(folder: Path, *volumes_of_channels: sitk.Image, name: str = "case") -> list[Path]:
-    """The files of a case, as a bundle takes them."""
-    folder.mkdir(exist_ok=True)
-    count = len(volumes_of_channels)
-    endings = [""] if count == 1 else [f"_{number:04d}" for number in range(count)]
-    paths = [folder / f"{name}{ending}.nii.gz" for ending in endings]
-    for volume, path in zip(volumes_of_channels, paths, strict=True):
-        sitk.WriteImage(volume, str(path))
-    return paths
 
 
 def shares_different(of: Model, tmp_path: Path, cases: list[list[Path]]) -> list[float]:
@@ -220,10 +130,6 @@ def test_the_network_of_monai_computes_as_ours(changes):
         assert torch.allclose(ours(patch), theirs(patch), atol=1e-4)
     assert {type(module).__module__.split(".")[0] for module in theirs.modules()} == {"monai", "torch"}
     assert not any("super" in name for name in theirs.state_dict())
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
 
 
 @pytest.mark.parametrize(

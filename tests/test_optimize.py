@@ -4,6 +4,7 @@ that is broken is found out."""
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,6 +202,28 @@ def test_a_logit_that_is_no_number_stays_in_the_difference():
 
 REFERENCE = [0.8 + 0.01 * number for number in range(12)]
 SCATTER = np.array([0.001, -0.001] * 6)
+
+
+def test_the_process_that_quantises_ends_with_the_one_that_waits_for_it(tmp_path):
+    """Also where that is killed, and cannot end it."""
+    code = (
+        "import numpy as np\nfrom radiotrace.learning import quantising\nfrom tests import released\n"
+        f"quantising.made('openvino_int8', released.network(), [np.zeros({SHAPE}, np.float32)])\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    started = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    while not (children := started.read_text().split()):
+        assert parent.poll() is None
+        time.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    child = Path(f"/proc/{children[0]}/stat")
+    while child.is_file() and ") Z " not in child.read_text():
+        time.sleep(0.01)
+    [place] = tmp_path.iterdir()
+    assert sorted(path.name for path in place.iterdir()) == ["model.onnx", "patches"]  # and nothing made
 
 
 def results(*dice: float | None, **changes) -> list[CaseResult]:

@@ -17,9 +17,10 @@ from radiotrace.commands import predict
 from radiotrace.imaging import volumes
 from radiotrace.inference import released_model
 from radiotrace.learning import quantising
-from tests import dicoms, phantoms, released, stranger
+from tests import dicoms, phantoms, predicting, released, stranger
 from tests.projects import ROOT
 
+model, run = predicting.model, predicting.run  # fixtures
 GOLDEN = [
     {
         "case_id": "p",
@@ -39,24 +40,6 @@ def write(folder, *names, **settings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         sitk.WriteImage(phantom(number, **settings), str(folder / name))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return released.write(tmp_path_factory.mktemp("model") / "export")
-
-
-@pytest.fixture
-def run(model, tmp_path, monkeypatch, capsys):
-    """The command in a temporary folder: words -> (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*words, of=model):
-        status = main(["predict", str(of), *map(str, words), "--out", "out"])
-        return status, *capsys.readouterr()
-
-    command.folder = tmp_path
-    return command
 
 
 def result(run, case_id: str) -> dict:
@@ -653,6 +636,24 @@ def test_predictions_of_several_threads_are_those_of_one(run):
         path.parent.name: path.read_bytes() for path in (run.folder / "out").rglob("result.json")
     }
     assert len(several) == 4
+
+
+@pytest.mark.parametrize("asked", ["99999", "9" * 5000])
+def test_more_workers_than_cores_are_bounded_with_a_word(run, asked):
+    write(run.folder / "new", "a.nii.gz", "b.nii.gz")
+    status, _, err = run("new", "--workers", asked)
+    cores = len(os.sched_getaffinity(0))
+    assert status == 0
+    assert f"predict: workers: found {asked[:20]}, taken {cores}: there are no more cores" in err
+    assert len(list((run.folder / "out").rglob("result.json"))) == 2
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
+def test_workers_that_are_no_number_of_them_are_refused_before_anything_is_read(run, asked):
+    status, _, err = run("is_not_there.nii.gz", "--workers", asked)
+    assert status == 1
+    assert f"--workers: found '{asked}', expected a whole number of 1 or more" in err
+    assert "is_not_there" not in err
 
 
 def test_a_large_image_is_shown_by_the_slices_with_most_of_its_labels():

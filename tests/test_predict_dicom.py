@@ -17,10 +17,10 @@ import pytest
 import SimpleITK as sitk
 
 from radiotrace import records
-from radiotrace.__main__ import main
 from radiotrace.imaging import volumes
-from tests import dicoms, released
+from tests import dicoms, predicting
 
+model, run = predicting.model, predicting.run  # fixtures
 BIN = Path(sys.executable).parent
 # Of a capture of three planes, of which nobody knows whether the body part is paired; and of a study that
 # has no number.
@@ -28,24 +28,6 @@ ALLOWED = (
     "</Laterality(0020,0060)> - is only permitted to be empty when actually unknown",
     "</StudyID(0020,0010)> - Missing attribute or value that would be needed to build DICOMDIR",
 )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return released.write(tmp_path_factory.mktemp("model") / "export")
-
-
-@pytest.fixture
-def run(model, tmp_path, monkeypatch, capsys):
-    """The command in a temporary folder: words -> (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*words):
-        status = main(["predict", str(model), *map(str, words), "--out", "out"])
-        return status, *capsys.readouterr()
-
-    command.folder = tmp_path
-    return command
 
 
 def results(run) -> dict[str, dict]:
@@ -379,20 +361,6 @@ def test_a_tree_without_a_series_of_the_model_says_so(run):
     status, _, err = run("new")
     assert status == 1
     assert "0 series of images that the model takes" in err
-
-
-def test_a_model_of_several_channels_sends_dicom_to_the_conversion(run, tmp_path, capsys):
-    of_channels = [{"name": name, "modality": "MRI", "clip_percentiles": [0, 100]} for name in ("T2", "ADC")]
-    other = released.write(
-        tmp_path / "other",
-        channels=2,
-        preprocessing={"channels": of_channels, "clip_percentiles": None},
-        network={"image_channels": 2},
-        learnt_from={"intensity": [{"low": 0.0, "high": 9.0}] * 2},
-    )
-    dicoms.write(run.folder / "new", dicoms.slices(noisy(), modality="MR"))
-    assert main(["predict", str(other), "new", "--channels", "T2,ADC", "--out", "out"]) == 1
-    assert "python -m radiotrace from-dicom --channel" in capsys.readouterr().err
 
 
 def test_nothing_of_a_header_but_its_uids_is_in_the_record_and_on_the_page(run):

@@ -641,6 +641,14 @@ CONTENT = {
     "recipe: modality": (recipe(to("modality", "CT")), None),
     "recipe: parity on chosen cases": (recipe(lambda record: record["parity"]["cases"].pop()), None),
     "released file: two outputs swapped": (tampering.outputs_swapped, None),
+    "released file: two outputs swapped, and its variants say so too": (
+        both(tampering.outputs_swapped, tampering.variants_follow),
+        (),
+    ),
+    "released file: a bias of the last layer, and its variants say so too": (
+        both(tampering.last_layer_raised, tampering.variants_follow),
+        (),
+    ),
     "wheel: another SHA-256": (content("software/design/wheels.json", other_wheel), None),
     "history: the true one merged and not taken": (tampering.not_taken, None),
     "history: one orphan commit": (tampering.one_orphan, None),

@@ -86,6 +86,7 @@ class Order:
         picture: (rows, columns, 3) uint8.
         model_sha256: of the released file. version: of this software.
         remarks: that whoever sees the objects must know, in a word or two each.
+        further: series of other channels, which the report names as evidence, too.
     """
 
     series: Series
@@ -96,6 +97,7 @@ class Order:
     model_sha256: str
     version: str
     remarks: tuple[str, ...] = ()
+    further: tuple[Series, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ def made(order: Order) -> Made:
         supplied: dict[str, str] = {}
         sources = [_header(order.series, path, supplied) for path in order.series.paths]
         segmentation = _segmentation(order, sources)
-        report = _report(order, sources, segmentation)
+        further = [_header(series, path, {}) for series in order.further for path in series.paths]
+        report = _report(order, sources, segmentation, further)
         capture = _capture(order, sources[0])
         of_kind = {"segmentation": segmentation, "report": report, "capture": capture}
         objects = [_object(order, kind, data, sources[0]) for kind, data in of_kind.items()]
@@ -234,8 +237,14 @@ def _frames(order: Order, sources: Sequence[Dataset]) -> np.ndarray:
     return frames
 
 
-def _report(order: Order, sources: Sequence[Dataset], segmentation: Dataset) -> Dataset:
-    """A Measurement Report (TID 1500) with the volume of each segment."""
+def _report(
+    order: Order, sources: Sequence[Dataset], segmentation: Dataset, further: Sequence[Dataset]
+) -> Dataset:
+    """A Measurement Report (TID 1500) with the volume of each segment.
+
+    Args:
+        further: headers of other channels.
+    """
     device = sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
@@ -274,7 +283,7 @@ def _report(order: Order, sources: Sequence[Dataset], segmentation: Dataset) -> 
         title=codes.DCM.ImagingMeasurementReport,
     )
     return sr.Comprehensive3DSR(
-        evidence=[*sources, segmentation],
+        evidence=[*sources, *further, segmentation],
         content=report,
         is_complete=True,
         is_final=False,
@@ -335,7 +344,8 @@ def _series_uid(order: Order) -> str:
 def _digest(order: Order) -> str:
     """Of all that was predicted of which pixels."""
     digest = hashlib.sha256(order.labels_zyx.tobytes() + order.picture.tobytes())
-    digest.update(order.series.sha256.encode())
+    for series in (order.series, *order.further):
+        digest.update(series.sha256.encode())
     return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ import importlib.metadata
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -21,6 +21,7 @@ from radiotrace.commands.of_study import Shared
 from radiotrace.errors import StageError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from radiotrace.inference.released_model import Released
@@ -38,7 +39,7 @@ LOGIT_DIFFERENCE_MAX = 1e-3  # of MONAI's network from ours; the same network, c
 
 @dataclass(frozen=True)
 class Source:
-    """What a bundle is made of.
+    """What a bundle is made of, and the folder of nnunet_folder.
 
     Attributes:
         intended_use: the study's design/intended_use.yaml.
@@ -60,7 +61,7 @@ def bundle(args) -> None:
     from radiotrace.learning.trained import TrainedModel, network
     from radiotrace.pipeline import stage
 
-    source = _source(args)
+    source = source_of(args)
     spec, recipe = source.train.network, Recipe.of(source.train.preprocessing)
     if faults := monai_network.faults(spec):
         raise StageError("the network is none of MONAI's", faults, monai_network.EXPRESSIBLE)
@@ -69,7 +70,7 @@ def bundle(args) -> None:
         raise StageError(f"{out} is there and is no MONAI bundle", way_out="Name a folder that is not there.")
     ours = network(TrainedModel.of(source.train, args.weights))
     theirs = monai_network.weighted(ours, spec)
-    difference = _difference(ours.eval(), theirs, (spec.image_channels, *recipe.patch_voxels[::-1]))
+    difference = difference_of(ours.eval(), theirs, (spec.image_channels, *recipe.patch_voxels[::-1]))
     if not difference <= LOGIT_DIFFERENCE_MAX:
         raise StageError(
             "MONAI's network computes otherwise than ours",
@@ -83,7 +84,7 @@ def bundle(args) -> None:
     print(f"{out}: {len(files)} files; largest difference of a logit from ours {difference:.2g}")
 
 
-def _source(args) -> Source:
+def source_of(args) -> Source:
     """What the command line names, read and held together.
 
     Raises:
@@ -142,7 +143,11 @@ def _text(licence: Path) -> str:
         raise StageError(f"{licence} is no text", way_out="Name the file of the licence.") from None
 
 
-def _difference(ours: "nn.Module", theirs: "nn.Module", shape_czyx: tuple[int, ...]) -> float:
+def difference_of(
+    ours: "Callable[[torch.Tensor], torch.Tensor]",
+    theirs: "Callable[[torch.Tensor], torch.Tensor]",
+    shape_czyx: tuple[int, ...],
+) -> float:
     """The largest of a logit, on a patch of noise."""
     import numpy as np
     import torch
@@ -161,7 +166,7 @@ def _files(source: Source, network: "nn.Module") -> dict[str, bytes]:
     recipe = Recipe.of(source.train.preprocessing)
     config = monai_config.inference(recipe, monai_network.definition(source.train.network))
     files = {
-        INFERENCE: _json(config),
+        INFERENCE: json_bytes(config),
         WEIGHTS: _weights(network),
         README: _readme(source).encode(),
         LICENCE: source.licence.encode(),
@@ -173,7 +178,7 @@ def _files(source: Source, network: "nn.Module") -> dict[str, bytes]:
         ),
         "sha256": hashes,
     }
-    return {METADATA: _json(metadata), **files}
+    return {METADATA: json_bytes(metadata), **files}
 
 
 def _weights(network: "nn.Module") -> bytes:
@@ -186,7 +191,7 @@ def _weights(network: "nn.Module") -> bytes:
     return buffer.getvalue()
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
+def json_bytes(content: Mapping[str, Any]) -> bytes:
     """In the order in which people read it."""
     return (json.dumps(records.canonical(content), indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -209,7 +214,7 @@ def _metadata(source: Source) -> dict[str, Any]:
         "intended_use": use["notice"],
         "authors": holder[1].strip() if holder else "see LICENSE",
         "copyright": holder[0].strip() if holder else "see LICENSE",
-        "license": _first_line(source.licence),
+        "license": first_line(source.licence),
         "data_source": f"{source.dataset.name or 'unknown'}; licence {source.dataset.licence or 'unknown'}",
         "data_type": "nibabel",
         "run_id": run,
@@ -220,7 +225,7 @@ def _metadata(source: Source) -> dict[str, Any]:
     }
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "unknown")
 
 
@@ -324,6 +329,11 @@ is blocked, stands in `MODEL_CARD.md` of the released model and in the evidence 
 def options(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the bundle; replaces one")
+    source_options(parser)
+
+
+def source_options(parser: argparse.ArgumentParser) -> None:
+    """What `source_of` reads."""
     for option, default, text in (
         ("--export", "build/export", "folder that the stage export wrote"),
         ("--train", "build/train/train.json", "record of the training run"),

@@ -6,6 +6,8 @@ Exit status: 0 there is a prediction of every image; 1 there is not, and why was
 import argparse
 import dataclasses
 import importlib.metadata
+import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -32,7 +34,7 @@ from radiotrace.records.prediction import (
 )
 
 if TYPE_CHECKING:
-    from radiotrace.imaging.dicom.incoming import Series
+    from radiotrace.imaging.dicom.incoming import JoinedSeries, Series
     from radiotrace.imaging.image import Image
     from radiotrace.imaging.new_images import NewCase
     from radiotrace.inference.released_model import Released
@@ -43,6 +45,23 @@ RESULT, LABEL_MAP, OVERVIEW, PAGE = "result.json", "label_map.nii.gz", "overview
 SOFTWARE = ("numpy", "onnxruntime", "simpleitk")
 OF_DICOM = ("highdicom", "pydicom")
 FORCE = "--force predicts images that the model was not made for all the same, and says so in the result."
+
+
+@dataclass(frozen=True)
+class FromDicom:
+    """Which series of DICOM are predicted, and how those of several channels come together.
+
+    Attributes:
+        modality: of the model, that series have; None takes any.
+        channels: that the model takes.
+        series: name of a channel -> SeriesInstanceUID, of those that a person named.
+        grid: the channel onto whose grid the others are brought; None where nobody said.
+    """
+
+    modality: str | None
+    channels: tuple
+    series: Mapping[str, str]
+    grid: str | None
 
 
 @dataclass(frozen=True)
@@ -97,8 +116,9 @@ def predict(args) -> int:
         )
         model = dataclasses.replace(model, variant=variant)
     expected = model.recipe.channels
-    if args.channels is None and len(expected) == 1:
-        declared = [channels.named(expected[0].name)]
+    has_files = not args.inputs or not all(_holds_only_dicom(Path(name)) for name in args.inputs)
+    if args.channels is None and (len(expected) == 1 or not has_files):
+        declared = [channels.named(channel.name) for channel in expected]
     else:
         declared = declared_channels(args.channels, expected)
     if not args.inputs or args.out is None:
@@ -111,6 +131,7 @@ def predict(args) -> int:
             ],
             "Name images and a folder for what is made of them; or try the model with --self-test.",
         )
+    spread = _spread(args.workers, model.record.params.threads)
     out = Path(args.out)
     faults = [f"--out: {out} is a file"] if out.exists() and not out.is_dir() else []
     faults += [
@@ -118,12 +139,18 @@ def predict(args) -> int:
         for name in args.inputs
         if Path(name).is_dir() and out.resolve().is_relative_to(Path(name).resolve())
     ]
+    from_dicom = FromDicom(
+        modality=None if args.force else model.record.modality,
+        channels=expected,
+        series=_named_series(args, expected, faults),
+        grid=args.grid,
+    )
     if out.resolve().is_relative_to(model.folder.resolve()):
         faults.append(f"--out: {out} lies in the folder of the model")
     with ExitStack() as stack:
         named = [_unpacked(Path(name), stack, faults) for name in args.inputs]
         paths = [path for path in named if path]
-        cases, without, notes = _listed(paths, len(expected), None if args.force else model, faults)
+        cases, without, notes = _listed(paths, from_dicom, faults)
         if faults:
             raise StageError("nothing was predicted", faults, "Correct this, or leave it out.")
         for note in notes:
@@ -131,12 +158,70 @@ def predict(args) -> int:
         version = _version()
         modality = new_images.modality_of_dicom(args.modality)
         job = Job(model, out, tuple(declared), modality, args.force, version)
-        # threads: the runtime and the image library compute without Python, and each has a child that decodes
-        spread = argparse.Namespace(workers=args.workers, backend="threading", scheduler=None)
         with parallel.pool(spread, model.record.params.threads) as each:
             work = followed(each(predicted, cases, job=job), len(cases), "predict")
             outcomes = list(work)
     return _told(job, outcomes, without)
+
+
+def _named_series(args, expected: Sequence, faults: list[str]) -> dict[str, str]:
+    """Name of a channel -> SeriesInstanceUID, as --series has them; with a fault for each option of channels
+    that does not fit the model."""
+    names = [channel.name for channel in expected]
+    if (args.series or args.grid) and len(expected) == 1:
+        faults.append(
+            "--series, --grid: the model takes one channel, expected several; name the folder of its series"
+        )
+        return {}
+    if args.grid is not None and args.grid not in names:
+        faults.append(f"--grid: found {shown_short(args.grid)}, expected one of {', '.join(map(str, names))}")
+    of_channel: dict[str, str] = {}
+    for text in args.series:
+        name, _, uid = text.partition("=")
+        if name not in names or not re.fullmatch(r"[0-9][0-9.]{0,63}", uid):
+            faults.append(
+                f"--series: found {shown_short(text)}, expected CHANNEL=UID with a channel of "
+                f"{', '.join(map(str, names))}"
+            )
+        elif name in of_channel or uid in of_channel.values():
+            faults.append(f"--series: {shown_short(text)}: the channel or the series stands twice")
+        else:
+            of_channel[name] = uid
+    return of_channel
+
+
+def _holds_only_dicom(path: Path) -> bool:
+    """Whether something that was named is DICOM, and has no other images beside; archives are not looked
+    into."""
+    from radiotrace.imaging import new_images
+
+    if not path.is_dir():
+        return _is_dicom(path)
+    files = [one for one in path.rglob("*") if one.is_file()]
+    return any(map(_is_dicom, files)) and not any(new_images.FORMATS.search(one.name) for one in files)
+
+
+def _spread(workers: str | None, threads: int) -> argparse.Namespace:
+    """How the cases are spread, as parallel.pool takes it, with no more workers than there are cores.
+
+    Args:
+        workers: that a person asked for, or else RADIOTRACE_WORKERS.
+        threads: that one case keeps busy.
+
+    Raises:
+        StageError: as parallel.settings, before any image is read.
+    """
+    cores = str(len(os.sched_getaffinity(0)))
+    asked = workers if workers is not None else os.environ.get("RADIOTRACE_WORKERS") or ""
+    # by its length first: Python does not read a number of thousands of digits
+    is_more = len(asked) > len(cores) or (len(asked) == len(cores) and asked > cores)
+    if re.fullmatch("[1-9][0-9]*", asked) and is_more:
+        log(f"predict: workers: found {asked[:20]}, taken {cores}: there are no more cores")
+        workers = cores
+    # threads: the runtime and the image library compute without Python, and each has a child that decodes
+    spread = argparse.Namespace(workers=workers, backend="threading", scheduler=None)
+    parallel.settings(spread, threads)
+    return spread
 
 
 def _check_environment(*wings: str) -> None:
@@ -187,12 +272,11 @@ def _unpacked(path: Path, stack: ExitStack, faults: list[str]) -> Path | None:
 
 
 def _listed(
-    named: Sequence[Path], n_channels: int, model: "Released | None", faults: list[str]
-) -> tuple[list["NewCase | Series"], dict[str, list[str]], list[str]]:
+    named: Sequence[Path], from_dicom: FromDicom, faults: list[str]
+) -> tuple[list["NewCase | Series | JoinedSeries"], dict[str, list[str]], list[str]]:
     """What is to be predicted, sorted; cases that cannot be, with their faults; and what was passed over.
 
     Args:
-        model: whose modality series have; None takes any.
         faults: of the command line are added to it.
     """
     from radiotrace.imaging import new_images
@@ -207,18 +291,13 @@ def _listed(
                 names.append(path.name)
     # a folder may hold both
     others = [str(path) for path in named if path.is_dir() or not _is_dicom(path)]
-    images, wrong = new_images.listed(others, n_channels, _is_dicom)
+    images, wrong = new_images.listed(others, len(from_dicom.channels), _is_dicom)
     faults += wrong
-    cases: list[NewCase | Series] = list(images)
+    cases: list[NewCase | Series | JoinedSeries] = list(images)
     without: dict[str, list[str]] = {}
     notes: list[str] = []
-    if trees and n_channels > 1:
-        faults.append(
-            f"{next(iter(trees))}: DICOM, and the model takes {n_channels} channels: bring the series of a "
-            "case together with 'python -m radiotrace from-dicom --channel …', and name what it writes"
-        )
-    elif trees and not faults:
-        series, without, notes = _series(trees, model)
+    if trees and not faults:
+        series, without, notes = _series(trees, from_dicom)
         cases += series
     if not cases and not without and not faults:
         faults.append("INPUT: 0 images")
@@ -235,9 +314,9 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _series(
-    trees: Mapping[Path, list[str] | None], model: "Released | None"
+    trees: Mapping[Path, list[str] | None], from_dicom: FromDicom
 ) -> tuple[list, dict[str, list[str]], list[str]]:
-    """Series of DICOM, as incoming.series_below has them."""
+    """Series of DICOM, as incoming.series_below has them; of several channels, as joined_below."""
     from radiotrace.imaging.child import Child, Limits
     from radiotrace.imaging.dicom import incoming
 
@@ -246,27 +325,37 @@ def _series(
     limits = Limits()
     with Child(limits, incoming.ready) as child:
         for tree, names in trees.items():
-            below = incoming.series_below(tree, names, model and model.record.modality, child, limits)
-            series += below.series
+            if len(from_dicom.channels) > 1:
+                rules = incoming.rules_of(from_dicom.channels, from_dicom.series)
+                below = incoming.joined_below(tree, names, rules, from_dicom.grid, child, limits)
+            else:
+                below = incoming.series_below(tree, names, from_dicom.modality, child, limits)
+            series += [*below.series, *below.joined]
             without |= below.faults
             notes += [f"{tree}: {note}" for note in below.notes]
             notes += [
                 f"{one.case_id}: {one.tree.name}/{one.paths[0]} and {len(one.paths) - 1} files more"
                 for one in below.series
             ]
-            if not below.series and not below.faults:
+            notes += [
+                f"{case.case_id}: {channel.name} of {one.tree.name}/{one.paths[0]} and {len(one.paths) - 1} "
+                "files more"
+                for case in below.joined
+                for channel, one in zip(from_dicom.channels, case.series, strict=True)
+            ]
+            if not below.series and not below.joined and not below.faults:
                 without[str(tree)] = [f"{tree}: 0 series of images that the model takes"]
     return series, without, notes
 
 
-def predicted(case: "NewCase | Series", job: Job) -> Outcome:
+def predicted(case: "NewCase | Series | JoinedSeries", job: Job) -> Outcome:
     """Predicts a case, or says why not; runs in a thread of its own where there are several cases."""
     from radiotrace.imaging.child import Refused
     from radiotrace.imaging.content import VolumeError
     from radiotrace.imaging.new_images import NewCase, Unfit
 
     try:
-        result = _of_image(case, job) if isinstance(case, NewCase) else _of_series(case, job)
+        result = _of_image(case, job) if isinstance(case, NewCase) else _of_dicom(case, job)
     except Unfit as unfit:
         return Outcome(case.case_id, tuple(unfit.findings))
     except StageError as error:
@@ -292,19 +381,30 @@ def _of_image(case: "NewCase", job: Job) -> Outcome:
     return _write(case.case_id, read.image, inputs, job.modality, read.warnings, None, job)
 
 
-def _of_series(case: "Series", job: Job) -> Outcome:
+def _of_dicom(case: "Series | JoinedSeries", job: Job) -> Outcome:
     from radiotrace.imaging import new_images
     from radiotrace.imaging.child import lasting
     from radiotrace.imaging.dicom import incoming
 
-    inputs = (Input(job.channels[0].name, case.sha256, len(case.instances)),)
-    if _is_done(case.case_id, inputs, job):
+    of_channels = case.series if isinstance(case, incoming.JoinedSeries) else (case,)
+    inputs = tuple(
+        Input(channel.name, one.sha256, len(one.instances))
+        for channel, one in zip(job.channels, of_channels, strict=True)
+    )
+    of_grid = case.of_grid if isinstance(case, incoming.JoinedSeries) else case
+    if _is_done(case.case_id, inputs, job, of_grid.instances[0].series):
         return Outcome(case.case_id)
     limits = new_images.LIMITS
-    image = incoming.image(case, job.channels[0], lasting(limits, incoming.ready), limits)
-    found = case.instances[0].modality
-    modality = new_images.modality_of_dicom(found)
-    return _write(case.case_id, image, inputs, modality, (), case, job)
+    child = lasting(limits, incoming.ready)
+    if isinstance(case, incoming.JoinedSeries):
+        image, warnings = incoming.joined_image(case, job.channels, child, limits)
+        wrong = incoming.misfits(case, job.model.recipe.channels)
+        # of the channels that the model takes, its record has one word for all
+        modality = ", ".join(wrong) if wrong else job.model.record.modality
+    else:
+        image, warnings = incoming.image(case, job.channels[0], child, limits), []
+        modality = new_images.modality_of_dicom(case.instances[0].modality)
+    return _write(case.case_id, image, inputs, modality, warnings, case, job)
 
 
 def _by(model: "Released") -> PredictedBy:
@@ -314,8 +414,12 @@ def _by(model: "Released") -> PredictedBy:
     return PredictedBy(model.record.run_id, model.record.sha256, model.record_sha256, variant)
 
 
-def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job) -> bool:
-    """Whether the prediction of these very files, by this very model, is there and whole."""
+def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job, series: str | None = None) -> bool:
+    """Whether the prediction of these very files, by this very model, is there and whole.
+
+    Args:
+        series: UID of the one on whose grid it is; None of files.
+    """
     folder = job.out / case_id
     if not (folder / RESULT).is_file():
         return False
@@ -329,6 +433,7 @@ def _is_done(case_id: str, inputs: tuple[Input, ...], job: Job) -> bool:
         whole
         and made.inputs == inputs
         and made.model == _by(job.model)
+        and (made.dicom.series_uid if made.dicom else None) == series
         and (job.modality is None or made.modality == job.modality)
         and (job.is_forced or not made.contract.faults)
         and dict(made.software) == _software(job, of_dicom)
@@ -370,7 +475,7 @@ def _write(
     inputs: tuple[Input, ...],
     modality: str | None,
     warnings: Sequence[str],
-    series: "Series | None",
+    series: "Series | JoinedSeries | None",
     job: Job,
 ) -> Outcome:
     """Predicts an image and writes all files of its case, the result last: without it a case is not done.
@@ -465,13 +570,21 @@ def _lines(case_id: str, job: Job, review: Review, contract: Contract) -> list[s
 
 
 def _dicom(
-    series: "Series", labels: Sequence[PredictedLabel], labels_zyx, picture, remarks: list[str], job: Job
+    case: "Series | JoinedSeries",
+    labels: Sequence[PredictedLabel],
+    labels_zyx,
+    picture,
+    remarks: list[str],
+    job: Job,
 ) -> OfDicom:
     """Writes what is sent back to an archive, and says what it is."""
     from radiotrace.clinic import results
     from radiotrace.imaging import new_images
     from radiotrace.imaging.child import lasting
+    from radiotrace.imaging.dicom.incoming import JoinedSeries
 
+    is_joined = isinstance(case, JoinedSeries)
+    series = case.of_grid if is_joined else case
     order = results.Order(
         series=series,
         segments=tuple(
@@ -490,16 +603,23 @@ def _dicom(
         model_sha256=job.model.network_sha256,
         version=job.version,
         remarks=tuple(remarks),
+        further=case.further if is_joined else (),
     )
     made = lasting(new_images.LIMITS, results.ready).call(results.made, order)
     objects = []
     for one in made.objects:
         file = f"{one.kind}.dcm"
-        records.write_bytes(job.out / series.case_id / file, one.content)
-        sha256 = records.sha256(job.out / series.case_id / file)
+        records.write_bytes(job.out / case.case_id / file, one.content)
+        sha256 = records.sha256(job.out / case.case_id / file)
         objects.append(DicomObject(one.kind, file, sha256, one.sop_instance_uid))
     first = series.instances[0]
-    return OfDicom(first.study, first.series, tuple(objects), made.supplied)
+    of_channels = None
+    if is_joined:
+        of_channels = {
+            str(channel.name): one.instances[0].series
+            for channel, one in zip(job.channels, case.series, strict=True)
+        }
+    return OfDicom(first.study, first.series, tuple(objects), made.supplied, of_channels)
 
 
 def _told(job: Job, outcomes: Sequence[Outcome], without: dict[str, list[str]]) -> int:
@@ -575,6 +695,21 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--channels", metavar="NAMES", help="what _0000, _0001, … are, such as T2,ADC")
     parser.add_argument(
+        "--series",
+        action="append",
+        default=[],
+        metavar="CHANNEL=UID",
+        help="which series of DICOM is a channel, where modality and name do not say; once for each",
+    )
+    parser.add_argument(
+        "--grid",
+        metavar="CHANNEL",
+        help="of DICOM, the channel onto whose grid the others are brought; asked for where grids differ",
+    )
+    parser.add_argument(
         "--force", action="store_true", help="predict images that the model was not made for, too, and say so"
     )
-    parser.add_argument("--workers", help="cases at a time; by default as many as the cores allow")
+    parser.add_argument(
+        "--workers",
+        help="cases at a time, at most as many as there are cores; by default as many as these allow",
+    )

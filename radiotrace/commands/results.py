@@ -1,10 +1,12 @@
 """results: what the last run came to."""
 
+import json
 from pathlib import Path
 
 from radiotrace import records
 from radiotrace.commands import tables
 from radiotrace.commands.of_study import from_root, with_study
+from radiotrace.errors import shown_short
 from radiotrace.evidence.design import written_for
 from radiotrace.evidence.pages import release_status
 
@@ -35,6 +37,8 @@ def results(args) -> None:
         f"\nrun {acceptance['run_id'][:12]}, {'all' if acceptance['all_met'] else 'not all'} criteria met\n"
         f"{release_status.sentence(traced)}"
     )
+    for line in _of_others(Path(args.export), acceptance["run_id"], args.evidence):
+        print(with_study(line, args.study.place))
     gaps = traced["gaps"] if traced["release_blocked"] else []
     waiting = [
         row for row in gaps if row["item"] in traced["unreviewed"] and row["gap"].startswith("the item is ")
@@ -67,6 +71,29 @@ def results(args) -> None:
         f"evidence/                   {proof:<43} metrics/*.svg         "
         "charts and pictures"
     )
+
+
+def _of_others(export: Path, run_id: str, evidence: str) -> list[str]:
+    """A warning where the model that lies here is of another run than the evidence; [] where there is none.
+
+    Args:
+        export: folder that the stage export wrote; where it lacks a model, nothing is said.
+        run_id: of the evidence.
+    """
+    place = export / "model.json"
+    if not place.is_file():
+        return []
+    try:
+        found = json.loads(place.read_bytes())["run_id"]
+    except (ValueError, KeyError, TypeError):
+        return [f"Warning: {place} cannot be read: nobody knows whether the evidence is of this model"]
+    if found == run_id:
+        return []
+    return [
+        f"Warning: {evidence}/ is of another model than {export}: run {run_id[:12]} against "
+        f"{shown_short(str(found))[:12]}. What stands here is not of the model that lies there; "
+        "'dvc repro' makes evidence of it, 'dvc checkout' brings the model of the lock."
+    ]
 
 
 def _rank(item: str, acceptance: dict) -> int:

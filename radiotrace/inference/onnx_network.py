@@ -1,15 +1,17 @@
 """ONNX Runtime as the network of sliding.py. Needs no torch."""
 
+import threading
 from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
 from radiotrace.errors import StageError
+from radiotrace.inference import onnx_graph, runtimes
 from radiotrace.inference.sliding import Network
 
+NAME = "ONNX Runtime"
 ERROR = 3  # onnxruntime's severity: warnings are about how it optimises
 
 
@@ -22,11 +24,19 @@ def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | 
         metadata: what it must say of itself; None takes any.
 
     Raises:
-        StageError: ONNX Runtime does not load it, or it says something else of itself; of the network, ONNX
-            Runtime does not run it.
+        StageError: ONNX Runtime does not load it, it holds what may run without end, or it says something
+            else of itself; of the network, ONNX Runtime does not run it, or not within runtimes.PASS_SECONDS.
     """
-    given = content if isinstance(content, bytes) else str(content)
-    with _told("load"):
+    given = content if isinstance(content, bytes) else Path(content).read_bytes()
+    with runtimes.told(NAME, "load"):
+        faults = onnx_graph.faults(given)  # first: loading runs what follows from constants
+    if faults:
+        raise StageError(
+            "the network is none that is run here",
+            faults,
+            "Take the folder anew: no network of this software is such a one.",
+        )
+    with runtimes.told(NAME, "load"):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = ERROR
@@ -56,16 +66,27 @@ def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | 
     [name] = names
 
     def network(patch: np.ndarray) -> np.ndarray:
-        with _told("run"):
-            return np.asarray(session.run(None, {name: np.ascontiguousarray(patch, np.float32)})[0])
+        # a graph of finite nodes may be made to take years; the runtime looks at this after each node
+        options = onnxruntime.RunOptions()
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            options.terminate = True
+
+        timer = threading.Timer(runtimes.PASS_SECONDS, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            with runtimes.told(NAME, "run"):
+                return np.asarray(
+                    session.run(None, {name: np.ascontiguousarray(patch, np.float32)}, options)[0]
+                )
+        except StageError:
+            if late.is_set():
+                raise runtimes.too_long(runtimes.PASS_SECONDS) from None
+            raise
+        finally:
+            timer.cancel()
 
     return network
-
-
-@contextmanager
-def _told(what: str):
-    """Turns what ONNX Runtime raises into a StageError."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - its exceptions have no common class
-        raise StageError(f"ONNX Runtime does not {what} the network", [str(error).split("\n")[0]]) from None

@@ -7,8 +7,10 @@ A process of its own, because names in OpenVINO's files count on from file to fi
 second one would have other bytes; and because NNCF counts its users, which it cannot here (`silenced`).
 """
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ import numpy as np
 MODEL, PATCHES = "model.onnx", "patches"
 # Fewer values than this stay float32: a node that turns them back would take as much room.
 SMALLEST_STORED = 64
+PR_SET_PDEATHSIG = 1
 LARGEST_HALF = 65504.0  # of float16
 
 
@@ -45,7 +48,7 @@ def made(name: str, content: bytes, patches: Sequence[np.ndarray]) -> Mapping[st
         for number, patch in enumerate(patches):
             np.save(folder / PATCHES / f"{number:06d}.npy", patch)
         done = subprocess.run(
-            [sys.executable, "-I", "-B", __file__, name, place],
+            [sys.executable, "-I", "-B", __file__, name, place, str(os.getpid())],
             cwd=place,
             # a home of its own: what libraries leave there goes with it
             env={**os.environ, "HOME": place, "NNCF_CI": "1"},
@@ -174,8 +177,23 @@ def on_one_core() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def main(name: str, place: str) -> int:
-    """Makes the files of a variant, in the folder "out" of a place."""
+def end_with(parent: int) -> None:
+    """Lets this process end as soon as the thread that started it does, also where that is killed: nobody
+    would wait for the files, and nobody end this.
+
+    Args:
+        parent: the process that started it, which may be gone already.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def main(name: str, place: str, parent: str) -> int:
+    """Makes the files of a variant, in the folder "out" of a place, for as long as the parent lives."""
+    end_with(int(parent))
     on_one_core()
     silenced()
     folder = Path(place)

@@ -120,13 +120,16 @@ class OfDicom(Record):
     """The series that was read, and what was made for it.
 
     Attributes:
+        series_uid: of the series to which the objects refer.
         supplied: attributes that the standard asks for and the series lacks, and what stands there instead.
+        channels: name of each channel -> SeriesInstanceUID; there where the model takes several.
     """
 
     study_uid: Uid
     series_uid: Uid
     objects: tuple[DicomObject, ...]
     supplied: Mapping[str, str]
+    channels: Mapping[str, Uid] | None = None
 
 
 @dataclass(frozen=True)

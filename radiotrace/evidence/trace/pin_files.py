@@ -25,7 +25,12 @@ RUNTIME = (
     "requirements/learning.txt",
     "requirements/optimize.txt",
 )
-TOOLS = ("requirements/cluster.txt", "requirements/dev.txt", "requirements/dicom.txt")
+TOOLS = (
+    "requirements/cluster.txt",
+    "requirements/dev.txt",
+    "requirements/dicom.txt",
+    "requirements/nnunet.txt",
+)
 # Stages import from these, and no byte of an output is decided there: the files say why.
 WITHOUT_RESULT = ("requirements/cluster.txt", "requirements/dvc.txt")
 

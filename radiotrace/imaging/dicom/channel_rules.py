@@ -29,21 +29,32 @@ class ChannelRule:
         name: that goes into dataset.json.
         modality: of DICOM; None where any may be.
         description: that SeriesDescription must fit.
+        series: SeriesInstanceUID of the one that is it, whatever else it is; None where nobody named one.
+        word: that the description says, for who reads the pattern.
     """
 
     name: str
     modality: str | None = None
     description: re.Pattern | None = None
+    series: str | None = None
+    word: str | None = None
 
     def takes(self, series: Sequence[Instance]) -> bool:
         """Whether a series is this channel."""
+        if self.series is not None:
+            return any(one.series == self.series for one in series)
         if self.modality is not None and any(one.modality != self.modality for one in series):
             return False
         return self.description is None or any(self.description.search(one.description) for one in series)
 
     def __str__(self) -> str:
+        if self.series is not None:
+            return f"{self.name}={self.series}"
         said = [f"modality:{self.modality}"] if self.modality is not None else []
-        said += [f"description:{self.description.pattern}"] if self.description is not None else []
+        if self.word is not None:
+            said.append(f"{self.word!r} in SeriesDescription")
+        elif self.description is not None:
+            said.append(f"description:{self.description.pattern}")
         return f"{self.name}={','.join(said)}"
 
 
@@ -65,11 +76,17 @@ class Grouped:
         return tuple(sorted({uid for of_one in self.of_channel for uid in of_one}))
 
 
-def grouped(of_series: Mapping[str, Sequence[Instance]], rules: Sequence[ChannelRule]) -> list[Grouped]:
+BY_DESCRIPTION = "Choose further with description:PATTERN"
+
+
+def grouped(
+    of_series: Mapping[str, Sequence[Instance]], rules: Sequence[ChannelRule], way_out: str = BY_DESCRIPTION
+) -> list[Grouped]:
     """The series that are a channel, those of one study and frame of reference together.
 
     Args:
         of_series: UID -> images, of those that may be a channel.
+        way_out: said where several are, or one is several channels.
     """
     by_place: dict[tuple[str, str], list[str]] = defaultdict(list)
     for uid in sorted(of_series):
@@ -82,7 +99,7 @@ def grouped(of_series: Mapping[str, Sequence[Instance]], rules: Sequence[Channel
     made = []
     for (study, frame), uids in sorted(by_place.items()):
         of_channel = tuple(tuple(uid for uid in uids if rule.takes(of_series[uid])) for rule in rules)
-        faults = _faults(of_channel, rules)
+        faults = _faults(of_channel, rules, way_out)
         if not frame:
             faults.append(
                 "FrameOfReferenceUID is empty, so that nobody knows how the channels lie to each other"
@@ -96,7 +113,7 @@ def grouped(of_series: Mapping[str, Sequence[Instance]], rules: Sequence[Channel
     return made
 
 
-def _faults(of_channel: Sequence[Sequence[str]], rules: Sequence[ChannelRule]) -> list[str]:
+def _faults(of_channel: Sequence[Sequence[str]], rules: Sequence[ChannelRule], way_out: str) -> list[str]:
     """Channels without a series, channels of several, and series of several channels."""
     faults = []
     for rule, uids in zip(rules, of_channel, strict=True):
@@ -104,16 +121,12 @@ def _faults(of_channel: Sequence[Sequence[str]], rules: Sequence[ChannelRule]) -
             faults.append(f"channel {rule.name}: the study has no series of {rule}; expected one")
         elif len(uids) > 1:
             faults.append(
-                f"channel {rule.name}: {len(uids)} series of the study are {rule}; expected one. Choose "
-                "further with description:PATTERN"
+                f"channel {rule.name}: {len(uids)} series of the study are {rule}; expected one. {way_out}"
             )
     every = [uid for uids in of_channel for uid in uids]
     if shared := sorted({uid for uid in every if every.count(uid) > 1}):
         names = [rule.name for rule, uids in zip(rules, of_channel, strict=True) if shared[0] in uids]
-        faults.append(
-            f"a series is of the channels {' and '.join(names)}; expected one of them. Choose further with "
-            "description:PATTERN"
-        )
+        faults.append(f"a series is of the channels {' and '.join(names)}; expected one of them. {way_out}")
     return faults
 
 
@@ -130,7 +143,7 @@ def onto(values_zyx: np.ndarray, own: Grid, grid: Grid) -> tuple[np.ndarray, Res
     Raises:
         ValueError: no voxel of the grid lies in the volume.
     """
-    if _is_same(own, grid):
+    if is_same(own, grid):
         return values_zyx, None
     volume = image.on(values_zyx.astype(np.float32), own)
     outside_value = float(values_zyx.min())
@@ -155,7 +168,7 @@ def _resampled(volume: sitk.Image, grid: Grid, interpolator: int, outside_value:
     return resampler.Execute(volume)
 
 
-def _is_same(own: Grid, grid: Grid) -> bool:
+def is_same(own: Grid, grid: Grid) -> bool:
     """Whether each voxel of two grids lies at one place."""
     if own.size_voxels != grid.size_voxels:
         return False
