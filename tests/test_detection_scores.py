@@ -181,12 +181,12 @@ def test_counts_are_images_that_stand_several_times():
 
 
 def test_a_bootstrap_draws_images_of_a_subject_together():
-    images = drawn(40)
-    plan = resampling.Plan(np.arange(40) // 2, seed=0, resamples=200)
+    images = drawn(120)
+    plan = resampling.Plan(np.arange(120) // 2, seed=0, resamples=100)
     found = scores.mean_precision_interval(images, 3, plan, np.array([0.5]))
     assert found.value == pytest.approx(scores.evaluate(images, NAMES).mean.ap50)
     assert found.interval.low < found.value < found.interval.high
-    assert (found.n_subjects, found.n_undefined) == (20, 0)
+    assert (found.n_subjects, found.n_undefined) == (60, 0)
     assert found == scores.mean_precision_interval(images, 3, plan, np.array([0.5]))
     nobody = [scores.Image(i.truth[:0], i.truth_labels[:0], i.predicted, i.labels, i.scores) for i in images]
     assert scores.mean_precision_interval(nobody, 3, plan).value is None

@@ -202,12 +202,30 @@ def test_a_resample_without_a_class_is_nan():
     assert np.isnan(found).tolist() == [True, True, False]
 
 
-def test_the_jackknife_of_intervals_takes_it():
+def test_a_jackknife_comes_near_delong():
     scores, positive = drawn()
-    found = intervals.interval(
-        np.eye(len(scores)), lambda counts: discrimination.areas(scores, positive, counts), intervals.AREA
+    found = resampling.jackknife(
+        lambda counts: discrimination.areas(scores, positive, counts), np.arange(len(scores))
     )
     assert found.bounds == pytest.approx(discrimination.delong(scores, positive).interval.bounds, abs=0.002)
+    nobody = resampling.jackknife(lambda counts: counts.sum(0), np.zeros(0))
+    assert nobody == intervals.none(intervals.UNDEFINED)
+
+
+def of_pairs(n=200, seed=0):
+    """A positive and a negative case of each subject, alike by more than half, and whose they are."""
+    rng = np.random.default_rng(seed)
+    subjects, positive = np.repeat(np.arange(n), 2), np.tile([True, False], n)
+    return np.repeat(rng.normal(0, 1.2, n), 2) + rng.normal(positive * 1.0, 1), positive, subjects
+
+
+def test_subjects_with_cases_of_both_classes_vary_as_their_jackknife_says():
+    scores, positive, subjects = of_pairs()
+    found = discrimination.delong(scores, positive, subjects)
+    whole = resampling.jackknife(lambda counts: discrimination.areas(scores, positive, counts), subjects)
+    assert found.interval.bounds == pytest.approx(whole.bounds, abs=0.003)
+    # a subject's share in both classes goes: the difference within it is surer than that of strangers
+    assert found.variance < 0.8 * discrimination.delong(scores, positive).variance
 
 
 def test_a_bootstrap_comes_near_delong_and_repeats():
@@ -242,15 +260,15 @@ def test_subjects_are_drawn_whole_and_strata_keep_their_size():
 
 
 def test_undefined_resamples_are_counted_and_too_many_leave_no_interval():
-    scores, positive = drawn(12)
-    positive[:] = np.arange(12) < 1
+    scores, positive = drawn(60)
+    positive[:] = np.arange(60) < 1
     found = resampling.bootstrap(
-        lambda counts: discrimination.areas(scores, positive, counts), resampling.Plan(np.arange(12), 0)
+        lambda counts: discrimination.areas(scores, positive, counts), resampling.Plan(np.arange(60), 0)
     )
-    assert 0.3 < found.n_undefined / 2000 < 0.4  # (11/12)^12 = 0.352
+    assert 0.33 < found.n_undefined / 2000 < 0.40  # (59/60)^60 = 0.365
     assert found.interval.no_interval == f"undefined in {found.n_undefined} of 2000 resamples"
-    few = resampling.bootstrap(lambda counts: counts[0] * 1.0, resampling.Plan(np.arange(4), 0))
-    assert few.interval.no_interval == "fewer than 10 subjects"
+    few = resampling.bootstrap(lambda counts: counts[0] * 1.0, resampling.Plan(np.arange(49), 0))
+    assert few.interval.no_interval == "fewer than 50 subjects"
 
 
 def test_a_subject_in_two_strata_is_a_fault():
