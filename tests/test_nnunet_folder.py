@@ -169,6 +169,7 @@ def test_the_readme_says_what_was_measured(tmp_path, capsys):
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_python_without_nnunet_is_said(tmp_path, capsys):
     of, image = measurable(tmp_path)
     words = ["--measure", sys.executable, "--cases", str(image)]

@@ -649,6 +649,11 @@ CONTENT = {
         both(tampering.last_layer_raised, tampering.variants_follow),
         (),
     ),
+    # labels alone do not show it: export, run again, writes another file
+    "released file: with a door, and its variants say so too": (
+        both(tampering.with_a_door, tampering.variants_follow),
+        ("export",),
+    ),
     "wheel: another SHA-256": (content("software/design/wheels.json", other_wheel), None),
     "history: the true one merged and not taken": (tampering.not_taken, None),
     "history: one orphan commit": (tampering.one_orphan, None),

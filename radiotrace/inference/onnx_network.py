@@ -27,8 +27,8 @@ def of(content: bytes | str | Path, threads: int, metadata: Mapping[str, str] | 
         StageError: ONNX Runtime does not load it, it holds what may run without end, or it says something
             else of itself; of the network, ONNX Runtime does not run it, or not within runtimes.PASS_SECONDS.
     """
-    given = content if isinstance(content, bytes) else Path(content).read_bytes()
     with runtimes.told(NAME, "load"):
+        given = content if isinstance(content, bytes) else Path(content).read_bytes()
         faults = onnx_graph.faults(given)  # first: loading runs what follows from constants
     if faults:
         raise StageError(
