@@ -13,6 +13,7 @@ from radiotrace.records import (
     comparison,
     conversion,
     dataset,
+    distilled,
     findings,
     headline,
     json_schema,
@@ -21,6 +22,7 @@ from radiotrace.records import (
     prediction,
     robustness,
     split,
+    timing,
     train,
     variants,
 )
@@ -34,6 +36,7 @@ TABLE = {
     "comparison": comparison.Comparison,
     "conversion": conversion.Conversion,
     "dataset": dataset.Dataset,
+    "distilled": distilled.Distilled,
     "findings": findings.Findings,
     "headline": headline.Headline,
     "metrics": metrics.Metrics,
@@ -44,6 +47,7 @@ TABLE = {
     "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
     "split": split.Split,
+    "timing": timing.Timing,
     "train": train.TrainingRun,
 }
 
