@@ -114,6 +114,8 @@ def sparse(network: nn.Module, share: float) -> nn.Module:
     """
     thinned = copy.deepcopy(network)
     weights = [(module, "weight") for module in thinned.modules() if isinstance(module, CONVOLUTIONS)]
+    for module, _ in weights:  # prune takes no weights that are laid out with channels last
+        module.weight.data = module.weight.data.contiguous()
     prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=share)
     for module, name in weights:
         prune.remove(module, name)

@@ -41,6 +41,12 @@ from radiotrace.segmentation.learner import SegmentationLearner
 from radiotrace.segmentation.taught import TaughtLearner
 
 RECORD = "distilled.json"
+STARTS: dict[FormName, Start] = {
+    "pruned": "channels of the trained network",
+    "sparse": "weights of the trained network",
+    "distilled": "random weights",
+    "narrow": "random weights",
+}
 TAUGHT: tuple[FormName, ...] = ("pruned", "distilled")
 
 
@@ -83,17 +89,10 @@ def spec_of(name: FormName, school: School) -> NetworkSpec:
     spec, lesson = school.run.network, lesson_of(name, school.settings)
     if lesson is None:
         return spec
-    return dataclasses.replace(spec, features=pruning.narrower(spec.features, lesson.width))
-
-
-def start_of(name: FormName, school: School) -> Start:
-    """What the weights of a form are before it learns. Students begin with channels of their teacher where
-    they can be told apart; both alike, so that what the teacher is worth is not what the start is worth."""
-    if name == "sparse":
-        return "weights of the trained network"
-    if name != "pruned" and pruning.faults(school.run.network):
-        return "random weights"
-    return "channels of the trained network"
+    features = pruning.narrower(spec.features, lesson.width)
+    if name == "pruned":  # without channels of full resolution it finds no label, and hardly learns again
+        features = (spec.features[0], *features[1:])
+    return dataclasses.replace(spec, features=features)
 
 
 def refused(name: FormName, school: School) -> str | None:
@@ -107,7 +106,7 @@ def refused(name: FormName, school: School) -> str | None:
 
 def begun(name: FormName, school: School) -> nn.Module:
     """The network of a form before it learns."""
-    spec, start = spec_of(name, school), start_of(name, school)
+    spec, start = spec_of(name, school), STARTS[name]
     if start == "channels of the trained network":
         return pruning.narrowed(school.teacher, school.run.network, spec.features)
     if start == "weights of the trained network":
@@ -198,7 +197,7 @@ def written(name: FormName, form: Made, school: School, out: Path) -> Form:
     path = out / name / model_record.FILE
     records.write_bytes(path, content)
     return Form(
-        start=start_of(name, school),
+        start=STARTS[name],
         teacher=name in TAUGHT,
         network=form.spec,
         weights=sum(parameter.numel() for parameter in form.network.parameters()),
@@ -251,7 +250,7 @@ def main(args):
                 not_made[name] = reason
                 continue
             features = list(spec_of(name, school).features)
-            errors.log(f"distil: {name}, from {start_of(name, school)}, features {features}")
+            errors.log(f"distil: {name}, from {STARTS[name]}, features {features}")
             forms[name] = form = written(name, made(name, school), school, out)
             errors.log(f"distil: {name}, {form.weights:,} weights, {form.bytes / 1e6:.2f} MB")
         record = Distilled(
