@@ -367,7 +367,7 @@ def test_the_last_time_of_a_form_counts_and_only_of_its_own_files_and_threads():
         timing(of, "openvino", 70, threads=1),
         timing(of, "openvino", 70, files_sha256="0" * 64),
         timing(of, "openvino", 70, run_id="0" * 64),
-        timing(of, "released", 1, form="of_old"),
+        replace(timing(of, "released", 1), form="of_old"),
     ]
     found = report.times(of, ledger)
     assert {name: line.median_ms for name, line in found.items()} == {"released": 150, "onnx_fp16": 145}
