@@ -248,6 +248,12 @@ def test_one_that_is_as_good_and_not_smaller_is_not_released():
     assert (variant.non_inferior, variant.smaller, variant.released) == (True, False, False)
 
 
+@pytest.mark.requirement("SRS-OPT-1")
+@pytest.mark.parametrize(("size", "is_smaller"), [(100, False), (99, True), (100 - 1e-9, False)])
+def test_a_form_is_smaller_by_a_hundredth_at_least(size, is_smaller):
+    assert judged(results(*REFERENCE), files=[replace(STORED[0], bytes=size)]).smaller == is_smaller
+
+
 def test_one_that_labels_every_voxel_alike_is_as_good_though_nothing_scatters():
     variant = judged(results(*REFERENCE))
     assert variant.dice["mean_of_labels"].no_interval == "no variance"

@@ -70,7 +70,7 @@ class Variant(Record):
             no case loses a label or gets one that neither the reference nor the released network has; or
             no voxel differs.
         no_verdict: why that cannot be said; null where it can.
-        smaller: than the file of the released network.
+        smaller: than the file of the released network, by a hundredth of it at least.
         released: non-inferior and smaller; its files lie beside this record.
     """
 
