@@ -2,14 +2,16 @@
 labels as the model that was evaluated.
 
     python -m benchmarks.inference [--out benchmarks/inference.csv]
-    python -m benchmarks.inference --variants
+    python -m benchmarks.inference --variants [--threads 2] [--timings design/timings.jsonl]
     python -m benchmarks.inference --large
     python -m benchmarks.inference --all-cases
 
 Reads build/export/ and data/ (of 'make run' or 'make pull'); --all-cases also build/train/ and
 build/evaluate/. The first command measures each runtime with one thread and with two, each in a process of
 its own; runs take turns, so that what else the machine does meets all alike. It prints a row for each, and
-what is not installed. --variants: the same of the variants that build/optimize/ has. --large:
+what is not installed. --variants: the same of all forms that build/optimize/variants.json names and whose
+files are in build/optimize/ or build/distil/; --timings adds what came of it to a ledger, which the report
+shows, and is to be committed. --large:
 benchmarks/inference_large.py; --all-cases: benchmarks/inference_cases.py.
 """
 
@@ -39,9 +41,12 @@ from radiotrace.imaging import channels, new_images, parts, volumes
 from radiotrace.imaging.new_images import NewCase
 from radiotrace.inference import model_record, released_model, released_variant, sliding
 from radiotrace.inference.sliding import Network
+from radiotrace.records import ledgers
+from radiotrace.records.timing import RELEASED, Timing, files_sha256
 from radiotrace.records.variants import Variant, Variants
 
 MODEL, VARIANTS, IMAGES = Path("build/export"), Path("build/optimize"), Path("data/imagesTr")
+STUDENTS = Path("build/distil")  # which has the files of those that were not released, too
 RUNTIMES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}  # with the package of each
 THREADS = (1, 2)
 GOAL = 0.25  # of what reading, preparing, turning back and writing add to the bare runtime
@@ -133,14 +138,62 @@ def located(name: str) -> tuple[str, Path]:
     if name in RUNTIMES:
         return name, MODEL / model_record.FILE
     variant = variants()[name]
-    file = VARIANTS / variant.files[0].file
+    file = place_of(variant)
     return variant.runtime, file.with_suffix(".xml") if file.suffix == ".bin" else file
 
 
+def described() -> Variants:
+    """What the stage optimize found of the forms."""
+    return Variants.of(records.read(VARIANTS / released_variant.RECORD, "released_variants"))
+
+
 def variants() -> dict[str, Variant]:
-    """Those that have files of their own."""
-    record = Variants.of(records.read(VARIANTS / released_variant.RECORD, "released_variants"))
-    return {name: variant for name, variant in record.variants.items() if variant.is_own_file}
+    """Those that have files of their own, which are here."""
+    return {
+        name: variant
+        for name, variant in described().variants.items()
+        if variant.is_own_file and place_of(variant).is_file()
+    }
+
+
+def place_of(variant: Variant) -> Path:
+    """The first file of a variant: of one that was not released, where the stage distil left it."""
+    file = variant.files[0].file
+    return next(
+        (folder / file for folder in (VARIANTS, STUDENTS) if (folder / file).is_file()), VARIANTS / file
+    )
+
+
+def timings(rows: Sequence[Row], about: str) -> list[dict]:
+    """Lines of the ledger, of what was measured of the released file and of each form.
+
+    Args:
+        about: the machine.
+    """
+    record = described()
+    forms = {"ONNX Runtime": RELEASED, "OpenVINO": "openvino"}
+    lines = []
+    for row in rows:
+        form = forms.get(row.runtime, row.runtime)
+        files = [record.reference] if row.runtime in RUNTIMES else record.variants[form].files
+        lines.append(
+            Timing(
+                run_id=record.run_id,
+                form=form,
+                files_sha256=files_sha256(files),
+                runtime=located(row.runtime)[0],
+                version=row.version,
+                threads=row.threads,
+                cases=row.cases,
+                runs=row.runs,
+                median_ms=row.median_ms,
+                p95_ms=row.p95_ms,
+                cold_start_s=row.cold_start_s,
+                peak_mb=row.peak_mb,
+                machine=about,
+            ).record()
+        )
+    return lines
 
 
 def bare(runtime: str, path: Path, threads: int) -> Network:
@@ -293,15 +346,21 @@ def write_csv(rows: Sequence, path: Path) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def compare(names: Sequence[str], n_cases: int, n_runs: int, out: Path) -> None:
+def compare(
+    names: Sequence[str], n_cases: int, n_runs: int, out: Path, all_threads: Sequence[int] = THREADS
+) -> tuple[list[Row], str]:
     """Measures, prints and writes the rows.
 
     Args:
         names: of runtimes or of variants.
+
+    Returns:
+        The rows, and what machine it was.
     """
-    print(machine(), flush=True)
+    about = machine()
+    print(about, flush=True)
     paths = chosen(n_cases)
-    asked = [(name, threads) for name in names for threads in THREADS]
+    asked = [(name, threads) for name in names for threads in all_threads]
     runs: dict[tuple[str, int], list[Run]] = {one: [] for one in asked}
     for _ in range(n_runs):
         for runtime, threads in asked:
@@ -317,6 +376,7 @@ def compare(names: Sequence[str], n_cases: int, n_runs: int, out: Path) -> None:
                 f"the bare runtime, at most {100 * GOAL:.0f} % are the goal"
             )
     write_csv(rows, out)
+    return rows, about
 
 
 def main() -> None:
@@ -328,7 +388,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of the rows, by default beside this script")
     parser.add_argument("--cases", type=int, default=20, help="images in each run")
     parser.add_argument("--runs", type=int, default=5, help="of each runtime and number of threads")
-    parser.add_argument("--variants", action="store_true", help="variants of build/optimize/, too")
+    parser.add_argument("--variants", action="store_true", help="forms of build/optimize/, too")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=THREADS, help="with --variants; default: 1 and 2"
+    )
+    parser.add_argument("--timings", type=Path, help="with --variants: ledger that the report shows")
     parser.add_argument("--large", action="store_true", help="memory and time of 512 x 512 x 300 voxels")
     parser.add_argument(
         "--real", action="store_true", help="with --large: the released network, too, some 25 minutes"
@@ -350,9 +414,11 @@ def main() -> None:
         rows = inference_cases.table(MODEL, dict.fromkeys(installed(), network))
         write_csv(rows, args.out or beside / "inference_cases.csv")
     elif args.variants:
-        released = [name for name, variant in variants().items() if variant.released]
-        names = [*installed(), *released]
-        compare(names, args.cases, args.runs, args.out or beside / "inference_variants.csv")
+        names = [*installed(), *variants()]
+        out = args.out or beside / "inference_variants.csv"
+        rows, about = compare(names, args.cases, args.runs, out, args.threads)
+        if args.timings:
+            ledgers.add(args.timings, timings(rows, about), "timing")
     else:
         compare(installed(), args.cases, args.runs, args.out or beside / "inference.csv")
 

@@ -13,7 +13,7 @@ from radiotrace.imaging import identity
 from radiotrace.learning import trained
 from radiotrace.pipeline import params, stage
 from stages import ingest, split, validate
-from stages.segmentation import evaluate, explain, export, optimize, report, robustness, train
+from stages.segmentation import distil, evaluate, explain, export, optimize, report, robustness, train
 from tests import projects
 
 STAGES = {
@@ -25,6 +25,7 @@ STAGES = {
     "robustness": robustness,
     "explain": explain,
     "export": export,
+    "distil": distil,
     "optimize": optimize,
     "report": report,
 }

@@ -39,6 +39,11 @@ TINY = {
     },
     "explain": {"level": 1, "repetitions": 1, "threads": 1},
     "export": {"labels": {}, "golden_cases": 1, "parity_cases": 2, "threads": 1},
+    "distil": {
+        "pruned": {"width": 0.7, "epochs": 1, "learning_rate": 0.001},
+        "narrow": {"width": 0.5, "epochs": 1, "learning_rate": 0.001},
+        "threads": 1,
+    },
     "optimize": {"variants": ["onnx_fp16", "openvino"], "calibration_cases": 2, "threads": 1},
 }
 

@@ -27,6 +27,7 @@ STAGES = (
     "explain",
     "report",
     "export",
+    "distil",
     "optimize",
 )
 WEIGHTS, ONNX, SPLIT = "build/train/weights.safetensors", "build/export/model.onnx", "build/split/split.json"

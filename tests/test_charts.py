@@ -55,6 +55,12 @@ SIZED = [
     charts.Sized("the released file, run by OpenVINO", 5_620_000, 0.0, None, None, is_released=False),
     charts.Sized("OpenVINO, 8 bits", 1_680_000, None, None, None, is_released=False),
 ]
+TIMED = [
+    charts.Timed("ONNX, 8 bits", 140.0, -0.0004, -0.0008, 0.0001, is_released=True),
+    charts.Timed("fewer channels, trained further", 120.0, -0.006, -0.009, -0.002, is_released=False),
+    charts.Timed("OpenVINO, 8 bits", 70.0, None, None, None, is_released=False),
+    charts.Timed("the released file", 160.0, 0.0, None, None, is_released=True, is_reference=True),
+]
 DRAWN = {
     "reliability": lambda: charts.reliability(
         rows((0, None, None), (30, 0.6, 0.5), (1e6, 0.98, 0.9)), rows((0, None, None), (5, 0.7, 0.8)), 1.3
@@ -71,6 +77,7 @@ DRAWN = {
         {"anterior": DICE, "posterior": DICE | {"case_03": None}}, "Dice", True
     ),
     "variants": lambda: charts.variants(SIZED, 0.005),
+    "variants_by_time": lambda: charts.variants_by_time(TIMED, 0.005),
 }
 NOTHING = {
     "reliability": lambda: charts.reliability([], rows((0, None, None))),
@@ -80,6 +87,7 @@ NOTHING = {
     "uncertainty_scatter": lambda: charts.uncertainty_scatter(np.empty(0), np.empty(0), None, 0.8, []),
     "distribution": lambda: charts.distribution({"anterior": dict.fromkeys(NAMES)}, "Dice", True),
     "variants": lambda: charts.variants([], 0.005),
+    "variants_by_time": lambda: charts.variants_by_time([], 0.005),
 }
 ONE = {
     "reliability": lambda: charts.reliability(rows((1, 0.6, 1.0)), rows((1, 0.6, 1.0))),
@@ -91,6 +99,7 @@ ONE = {
     ),
     "distribution": lambda: charts.distribution({"anterior": {"case_00": 0.5}}, "Dice", True),
     "variants": lambda: charts.variants(SIZED[:1], 0.005),
+    "variants_by_time": lambda: charts.variants_by_time(TIMED[:1], 0.005),
 }
 NARROWED = {
     "reliability": lambda: charts.reliability(
@@ -104,6 +113,7 @@ NARROWED = {
     ),
     "distribution": lambda: charts.distribution({"anterior": DICE}, "Dice", True, charts.NARROW),
     "variants": lambda: charts.variants(SIZED, 0.005, charts.NARROW),
+    "variants_by_time": lambda: charts.variants_by_time(TIMED, 0.005, charts.NARROW),
 }
 KINDS = {"many": DRAWN, "none": NOTHING, "one": ONE, "narrow": NARROWED}
 

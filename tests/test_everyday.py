@@ -89,6 +89,7 @@ def test_an_experiment_trains_again_and_shows_in_the_diffs_and_an_exclusion_in_e
     projects.set_params(project, validate={"exclude": excluded})
     done = projects.run(project, "dvc", "exp", "run", "--set-param", "train.epochs=3")
     assert sorted(stages_run(done)) == [
+        "distil",
         "evaluate",
         "evidence",
         "explain",

@@ -238,7 +238,7 @@ def results(*dice: float | None, **changes) -> list[CaseResult]:
 
 def judged(found: list[CaseResult], reference=None, files=STORED, review_above: float | None = 0.03):
     reference = reference or results(*REFERENCE)
-    return equivalence.judged("onnx_fp16", files, reference, found, SETTINGS, review_above, 100)
+    return equivalence.judged("onnx_fp16", files, reference, found, SETTINGS, review_above, 100, 40)
 
 
 def test_a_variant_that_is_as_good_and_smaller_is_released():
@@ -269,6 +269,12 @@ def test_one_that_is_as_good_and_not_smaller_is_not_released():
         results(*(REFERENCE + SCATTER), voxels_different=3), files=[replace(STORED[0], bytes=100)]
     )
     assert (variant.non_inferior, variant.smaller, variant.released) == (True, False, False)
+
+
+@pytest.mark.requirement("SRS-OPT-1")
+@pytest.mark.parametrize(("size", "is_smaller"), [(100, False), (99, True), (100 - 1e-9, False)])
+def test_a_form_is_smaller_by_a_hundredth_at_least(size, is_smaller):
+    assert judged(results(*REFERENCE), files=[replace(STORED[0], bytes=size)]).smaller == is_smaller
 
 
 def test_one_that_labels_every_voxel_alike_is_as_good_though_nothing_scatters():
@@ -387,13 +393,64 @@ def test_a_variant_whose_weights_are_gone_is_not_released(model, tmp_path, monke
     found = optimize.measured(ready, good, {"onnx_fp16": good, "onnx_int8": zeroed})
     assert found.voxels == 10 * 18 * 22 * 14
     same, broken = (
-        equivalence.judged(name, STORED, found.reference, found.variants[name], SETTINGS, 0.5, 10**6)
+        equivalence.judged(name, STORED, found.reference, found.variants[name], SETTINGS, 0.5, 10**6, 9)
         for name in ("onnx_fp16", "onnx_int8")
     )
     assert (same.voxels_different, same.max_logit_difference, same.released) == (0, 0, True)
     assert broken.voxels_different > 0
     assert broken.max_logit_difference > 1
     assert (broken.non_inferior, broken.smaller, broken.released) == (False, True, False)
+
+
+def students(folder: Path, **changes) -> Path:
+    """What distil leaves, of one form."""
+    record = examples.read(examples.CASES / "distilled/valid/two_forms.json")
+    del record["forms"]["pruned"]
+    (folder / "sparse").mkdir(parents=True)
+    (folder / "sparse/model.onnx").write_bytes(released.network())
+    record["forms"]["sparse"]["sha256"] = records.sha256(folder / "sparse/model.onnx")
+    records.write(folder / "distilled.json", record | changes, "distilled")
+    return folder
+
+
+def test_networks_that_were_trained_are_taken_as_they_are(tmp_path):
+    taught = optimize.students(students(tmp_path / "distil"), "a" * 64)
+    assert list(taught.forms) == ["sparse"]
+
+
+@pytest.mark.requirement("SRS-OPT-2")
+def test_networks_of_another_run_or_of_other_bytes_stop_the_stage_with_all_faults(tmp_path):
+    folder = students(tmp_path / "distil")
+    (folder / "sparse/model.onnx").write_bytes(b"other")
+    with pytest.raises(StageError) as caught:
+        optimize.students(folder, "f" * 64)
+    assert [fault.split(": ")[0] for fault in caught.value.findings] == [
+        "sparse/model.onnx",
+        "distilled.json",
+    ]
+    assert "expected " + "f" * 64 in caught.value.findings[1]
+
+
+def test_zeros_make_a_file_smaller_only_where_it_is_packed(tmp_path):
+    for name, values in (("full", RNG.normal(0, 1, 4000)), ("half", RNG.normal(0, 1, 4000))):
+        weights = values.astype(np.float32)
+        if name == "half":
+            weights[np.argsort(np.abs(weights))[:2000]] = 0
+        (tmp_path / name).write_bytes(weights.tobytes())
+    full, half = (optimize.deflated_bytes([tmp_path / name]) for name in ("full", "half"))
+    assert (tmp_path / "full").stat().st_size == (tmp_path / "half").stat().st_size == 16000
+    assert half < 0.7 * full
+
+
+@pytest.mark.requirement("SRS-OPT-2")
+def test_the_worth_of_a_teacher_is_the_taught_network_minus_the_one_without():
+    taught, alone = results(*(REFERENCE + SCATTER)), results(*REFERENCE)
+    found = equivalence.worth_of_teacher(
+        {"distilled": results(*(REFERENCE + SCATTER + 0.01)), "narrow": alone}, 0.005
+    )
+    assert found is not None
+    assert found["mean_of_labels"].difference == pytest.approx(0.01)
+    assert equivalence.worth_of_teacher({"distilled": taught}, 0.005) is None
 
 
 def test_logits_that_are_no_numbers_stop_the_stage(model, monkeypatch):
@@ -443,6 +500,7 @@ class Sources:
 
     variants: dict
     clone: Clone
+    distilled: dict
 
     def __getitem__(self, name: str) -> dict:
         rows = [{"case_id": "a", "subject_id": "s"}, {"case_id": "b", "subject_id": "t"}]
@@ -450,6 +508,7 @@ class Sources:
             "variants": self.variants,
             "cases": {"cases": rows},
             "model": {"sha256": self.reference["sha256"]},
+            "distilled": self.distilled,
         }[name]
 
     @property
@@ -476,7 +535,9 @@ def sources(tmp_path) -> Sources:
     for variant in record["variants"].values():
         for row in variant["dice"].values():
             row |= {"n_cases": 2, "n_subjects": 2}
-    return Sources(record, Clone(tmp_path, tmp_path, tmp_path, tmp_path))
+    taught = examples.read(examples.CASES / "distilled/valid/none_asked_for.json")
+    taught["not_made"] = dict(record["not_made"])
+    return Sources(record, Clone(tmp_path, tmp_path, tmp_path, tmp_path), taught)
 
 
 def test_what_verify_makes_again_is_the_record(sources):
@@ -492,6 +553,23 @@ def test_verify_finds_a_variant_that_is_released_and_should_not_be(sources):
         "variants.json: onnx_fp16 at /released states true, found false",
         "variants.json: openvino at /released states true, found false",
     ]
+
+
+def test_verify_finds_a_form_that_distil_made_and_nobody_compared(sources):
+    sources.distilled = examples.read(examples.CASES / "distilled/valid/two_forms.json")
+    faults = rederive.variants(sources)
+    assert any(fault.startswith("variants.json at /variants") for fault in faults)
+    assert any("at /not made" in fault for fault in faults)
+
+
+@pytest.mark.requirement("SRS-OPT-2")
+def test_verify_finds_a_form_of_another_network_than_the_one_that_was_trained(sources):
+    sources.distilled = examples.read(examples.CASES / "distilled/valid/two_forms.json")
+    sources.distilled["not_made"] = sources.variants["not_made"]
+    del sources.distilled["forms"]["pruned"]
+    sources.variants["variants"]["sparse"] = dict(sources.variants["variants"]["onnx_fp16"])
+    said = "variants.json: sparse is of another network than distilled.json says"
+    assert said in rederive.variants(sources)
 
 
 def test_verify_finds_calibration_on_other_cases_than_the_parameters_say(sources):
@@ -527,6 +605,7 @@ def test_verify_finds_a_file_that_is_missing_and_one_that_nobody_stated(sources,
         ({"flags_changed": 3}, "onnx_fp16: more flags changed than there are cases"),
         ({"difference": 0.5}, "onnx_fp16: anterior: the difference is not that of the means"),
         ({"difference_ci95_high": -0.9}, "onnx_fp16: anterior: the difference lies outside its interval"),
+        ({"deflated_bytes": 10**8}, "onnx_fp16: deflated it is larger than as it is"),
         ({"n_cases": 3}, "onnx_fp16: anterior has more cases or subjects than there are"),
     ],
 )

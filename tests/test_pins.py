@@ -138,7 +138,7 @@ def test_the_list_of_software_says_the_same_of_modules_as_the_pins(entry):
 
 
 def test_stages_depend_on_the_pins_that_they_reach():
-    names = ("split", "ingest", "train", "evaluate", "report", "export", "optimize")
+    names = ("split", "ingest", "train", "evaluate", "report", "export", "distil", "optimize")
     stages = workflow.of(Study(ROOT))
     found = {name: stages[name].pin_files(Study(ROOT)) for name in names}
     wings = {name: [Path(path).stem for path in paths] for name, paths in found.items()}
@@ -149,6 +149,7 @@ def test_stages_depend_on_the_pins_that_they_reach():
         "evaluate": ["core", "drawing", "imaging", "learning"],
         "report": ["core", "drawing", "imaging"],
         "export": ["core", "export", "imaging", "inference", "learning"],
+        "distil": ["core", "export", "imaging", "inference", "learning"],
         "optimize": ["core", "drawing", "export", "imaging", "inference", "learning", "optimize"],
     }
 

@@ -24,6 +24,7 @@ NAMES = [
     "robustness",
     "explain",
     "export",
+    "distil",
     "optimize",
     "report",
     "evidence",

@@ -12,6 +12,7 @@ import pytest
 from radiotrace.records.estimates import Mean
 from radiotrace.records.metrics import Metrics, Uncertainty
 from radiotrace.records.robustness import Robustness
+from radiotrace.records.timing import Timing, files_sha256
 from radiotrace.records.variants import Variants
 from radiotrace.segmentation import report
 from tests import browser, projects
@@ -323,7 +324,7 @@ def test_of_an_attack_the_largest_step_is_told_and_no_safety(metrics, robustness
 
 def test_smaller_variants_are_told_in_plain_words_smallest_first():
     of = Variants.of(record("released_variants", "hippocampus"))
-    half, same = report.variants(of)
+    half, same = report.variants(of, {})
     assert (half["name"], half["megabytes"], half["share"]) == (
         "ONNX, weights in half the room",
         "2.83",
@@ -332,14 +333,84 @@ def test_smaller_variants_are_told_in_plain_words_smallest_first():
     assert half["difference"] == "+0.00001 (−0.00001 to +0.00002)"
     assert half["worst"] == "hippocampus_109, −0.0001"
     assert half["otherwise"] == "8 of 3,097,751"
+    assert (half["deflated"], half["time"], half["memory"]) == ("2.60", "not timed", "")
     assert (half["verdict"], same["verdict"]) == ("released", "as good, not smaller")
+
+
+def timing(of: Variants, form: str, median_ms: float, **changes) -> Timing:
+    """Of a form's very files."""
+    files = [of.reference] if form == "released" else of.variants[form].files
+    line = Timing(
+        of.run_id,
+        form,
+        files_sha256(files),
+        "ONNX Runtime",
+        "1",
+        of.params.threads,
+        20,
+        5,
+        median_ms,
+        200,
+        2,
+        300,
+        "a machine",
+    )
+    return replace(line, **changes)
+
+
+def test_the_last_time_of_a_form_counts_and_only_of_its_own_files_and_threads():
+    of = Variants.of(record("released_variants", "hippocampus"))
+    ledger = [
+        timing(of, "released", 150),
+        timing(of, "onnx_fp16", 140),
+        timing(of, "onnx_fp16", 145),
+        timing(of, "openvino", 70, threads=1),
+        timing(of, "openvino", 70, files_sha256="0" * 64),
+        timing(of, "openvino", 70, run_id="0" * 64),
+        replace(timing(of, "released", 1), form="of_old"),
+    ]
+    found = report.times(of, ledger)
+    assert {name: line.median_ms for name, line in found.items()} == {"released": 150, "onnx_fp16": 145}
+    half, same = report.variants(of, found)
+    assert (half["time"], half["memory"], same["time"]) == ("145", "300", "not timed")
+
+
+@pytest.mark.requirement("SRS-OPT-2")
+def test_the_form_that_is_named_best_is_the_fastest_of_those_that_are_as_good():
+    of = Variants.of(record("released_variants", "hippocampus"))
+    found = report.times(
+        of, [timing(of, "released", 150), timing(of, "onnx_fp16", 145), timing(of, "openvino", 70)]
+    )
+    assert "openvino (the released file, run by OpenVINO): 70 ms a case in place of 150" in report.best(
+        of, found
+    )
+    worse = replace(of.variants["openvino"], non_inferior=False)
+    of = replace(of, variants=of.variants | {"openvino": worse})
+    assert "onnx_fp16 (ONNX, weights in half the room): 145 ms" in report.best(of, found)
+    worse = {
+        name: replace(variant, non_inferior=False, released=False) for name, variant in of.variants.items()
+    }
+    assert report.best(replace(of, variants=worse), found) == "No other form is as good."
+
+
+def test_without_times_the_smallest_form_is_named():
+    of = Variants.of(record("released_variants", "hippocampus"))
+    said = report.best(of, {})
+    assert said.startswith("The smallest form that is as good is onnx_fp16")
+    assert "2.83 MB in place of 5.62, Dice +0.00001 (−0.00001 to +0.00002)" in said
+
+
+def test_what_a_teacher_is_worth_is_told_where_there_was_one():
+    of = Variants.of(record("released_variants", "hippocampus"))
+    assert "Dice +0.00001 (−0.00001 to +0.00008)" in report.teacher(of)
+    assert report.teacher(replace(of, teacher=None)) == ""
 
 
 def test_a_variant_that_is_not_shown_to_be_as_good_has_the_reason():
     of = Variants.of(record("released_variants", "hippocampus"))
     reason = "no interval: fewer than 10 subjects"
     unknown = replace(of.variants["openvino"], non_inferior=False, no_verdict=reason, flags_changed=None)
-    [row] = report.variants(replace(of, variants={"openvino": unknown}))
+    [row] = report.variants(replace(of, variants={"openvino": unknown}), {})
     assert row["verdict"] == f"not shown to be as good: {reason}"
     assert row["flags"] == "no threshold"
 

@@ -91,7 +91,10 @@ def test_a_package_of_another_wing_makes_no_stage_and_no_requirement_stale(clone
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        ("learning", {"train", "evaluate", "robustness", "explain", "export", "optimize", "evidence"}),
+        (
+            "learning",
+            {"train", "evaluate", "robustness", "explain", "export", "distil", "optimize", "evidence"},
+        ),
         ("drawing", {"evaluate", "robustness", "explain", "optimize", "report", "evidence"}),
         ("optimize", {"optimize", "evidence"}),
         ("dvc", {"evidence"}),

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from radiotrace import __main__ as command_line
 from radiotrace import records
@@ -13,6 +14,7 @@ from radiotrace.evidence.verify import derived, levels
 from radiotrace.imaging import checks, volumes
 from radiotrace.inference.recipe import Recipe
 from radiotrace.pipeline import params
+from radiotrace.records.distilled import Distilled
 from radiotrace.records.preprocessing import Preprocessing
 from radiotrace.records.variants import Variants
 from radiotrace.segmentation.verification import balanced, rederive
@@ -61,6 +63,13 @@ def thick(tmp_path_factory):
     return folder
 
 
+def with_clone(folder) -> "Sources":
+    """Records, and where the files of the run lie."""
+    sources = Sources(folder)
+    sources.clone = levels.Clone(folder, folder, folder, folder)
+    return sources
+
+
 STUDIES = pytest.mark.parametrize("study", ["two_channels", "pictures", "thick"])
 
 
@@ -72,11 +81,11 @@ class Sources:
         self.train = self["train"]
 
     def __getitem__(self, name):
-        where = {"dataset": "ingest", "findings": "validate", "accepted": "validate", "split": "split"}
+        where = {"dataset": "ingest", "findings": "validate", "accepted": "validate", "distilled": "distil"}
         return records.read(self.folder / f"build/{where.get(name, name)}/{name}.json", name)
 
     def params(self, name):
-        values = params.load(self.folder / "params.yaml", name, seed=name == "train")
+        values = params.load(self.folder / "params.yaml", name, seed=name in ("train", "distil"))
         return json.loads(records.dumps(values))
 
     def part(self, name):
@@ -92,7 +101,8 @@ def test_variants_are_held_against_the_released_file_and_those_that_are_released
     record = Variants.of(records.read(folder / "build/optimize/variants.json", "released_variants"))
     model = records.read(folder / "build/export/model.json", "released_model")
     assert (record.run_id, record.reference.sha256) == (model["run_id"], model["sha256"])
-    assert list(record.variants) == ["onnx_fp16", "openvino"]
+    assert list(record.variants) == ["distilled", "narrow", "onnx_fp16", "openvino", "pruned", "sparse"]
+    assert record.teacher is not None
     assert not record.variants["openvino"].smaller
     split = records.read(folder / "build/split/split.json", "split")["cases"]
     assert {split[case_id]["part"] for case_id in record.calibration.cases} == {"train"}
@@ -107,6 +117,51 @@ def test_variants_are_the_same_bytes_twice(two_channels):
     before = [path.read_bytes() for path in files]
     assert pipelines.run(two_channels, "optimize") == [0]
     assert [path.read_bytes() for path in files] == before
+
+
+def test_smaller_networks_are_the_same_bytes_twice(two_channels):
+    """Though the generator of the process stands elsewhere the second time."""
+    files = sorted(path for path in (two_channels / "build/distil").rglob("*") if path.is_file())
+    assert len(files) == 6  # four forms, and two records
+    before = [path.read_bytes() for path in files]
+    torch.manual_seed(77)
+    assert pipelines.run(two_channels, "distil") == [0]
+    assert [path.read_bytes() for path in files] == before
+
+
+@STUDIES
+def test_smaller_networks_are_as_their_record_says_and_have_not_seen_the_test_part(study, request):
+    folder = request.getfixturevalue(study)
+    record = Distilled.of(records.read(folder / "build/distil/distilled.json", "distilled"))
+    split = records.read(folder / "build/split/split.json", "split")["cases"]
+    assert {split[case_id]["part"] for case_id in record.cases.train} == {"train"}
+    assert {split[case_id]["part"] for case_id in record.cases.validation} <= {"validation"}
+    assert [form.teacher for _, form in sorted(record.forms.items())] == [True, False, True, False]
+    assert record.forms["sparse"].zeros > 0.45 * record.forms["sparse"].weights
+    assert record.forms["distilled"].network == record.forms["narrow"].network
+    assert record.forms["distilled"].sha256 != record.forms["narrow"].sha256
+    assert record.forms["narrow"].weights < record.forms["pruned"].weights < record.forms["sparse"].weights
+    assert all(form.logit_offsets for form in record.forms.values())
+
+
+@STUDIES
+def test_verify_finds_nothing_wrong_with_smaller_networks(study, request):
+    assert rederive.distilled(with_clone(request.getfixturevalue(study))) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"run_id": "0" * 64}, "/run_id"),
+        ({"forms": {}}, "/forms and not_made"),
+        ({"cases": {"train": ["phantom_00"], "validation": []}}, "/cases"),
+    ],
+)
+def test_verify_finds_smaller_networks_of_another_run(two_channels, monkeypatch, change, said):
+    sources = with_clone(two_channels)
+    stated = sources["distilled"] | change
+    monkeypatch.setattr(Sources, "__getitem__", lambda self, name: stated)
+    assert any(said in fault for fault in rederive.distilled(sources))
 
 
 def test_the_record_of_the_data_set_has_each_channel_and_its_file(two_channels):

@@ -184,6 +184,7 @@ def test_the_code_that_the_run_records_is_the_code_that_is_committed():
         "robustness",
         "explain",
         "export",
+        "distil",
         "optimize",
         "report",
         "evidence",

@@ -198,6 +198,7 @@ def test_code_names_the_stages_that_read_it_and_all_that_would_be_stale(asked):
         "robustness",
         "explain",
         "export",
+        "distil",
         "optimize",
         "report",
         "evidence",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DRAFTS = Path(__file__).with_name("drafts")
 DRAFTED = ("intended_use", "dataset_card", "requirements", "statistical_plan")
 IGNORED = "/data\n/build/\n/.checkpoints/\n/dvc_plots/\n/execution/\n*.partial\n"
-LEDGERS = ("test_openings.jsonl", "reviews.jsonl")
+LEDGERS = ("test_openings.jsonl", "reviews.jsonl", "timings.jsonl")
 KNOWN_MODALITIES = ("MRI", "CT")
 EDGE_STEP = 8  # voxels, of the first study's network
 PICTURE_EDGES_MAX = {"patch_voxels": 160, "window_voxels": 512}

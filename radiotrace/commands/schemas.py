@@ -13,6 +13,7 @@ from radiotrace.records import (
     comparison,
     conversion,
     dataset,
+    distilled,
     download,
     download_catalogue,
     findings,
@@ -23,6 +24,7 @@ from radiotrace.records import (
     prediction,
     robustness,
     split,
+    timing,
     train,
     variants,
 )
@@ -36,6 +38,7 @@ TABLE = {
     "comparison": comparison.Comparison,
     "conversion": conversion.Conversion,
     "dataset": dataset.Dataset,
+    "distilled": distilled.Distilled,
     "download": download.Download,
     "download_catalogue": download_catalogue.Catalogue,
     "findings": findings.Findings,
@@ -48,6 +51,7 @@ TABLE = {
     "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
     "split": split.Split,
+    "timing": timing.Timing,
     "train": train.TrainingRun,
 }
 

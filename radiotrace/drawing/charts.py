@@ -322,6 +322,72 @@ class Sized:
     is_released: bool
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A form of a network that was timed.
+
+    Attributes:
+        case_ms: of a case.
+        difference: of its Dice from that of the reference; low, high: its 95 % interval. None where
+            undefined.
+        is_reference: whether it is the network that the others are held against.
+    """
+
+    name: str
+    case_ms: float
+    difference: float | None
+    low: float | None
+    high: float | None
+    is_released: bool
+    is_reference: bool = False
+
+
+def variants_by_time(rows: Sequence[Timed], margin: float, layout: Layout = WIDE) -> bytes:
+    """By how much the Dice of each form of a network differs, against the time of a case.
+
+    Points are numbered from the fastest on, and named below. Bars are intervals; the diamond is the
+    reference.
+
+    Args:
+        margin: by how much it may be worse.
+    """
+    drawn = sorted(
+        (row for row in rows if row.difference is not None), key=lambda row: (row.case_ms, row.name)
+    )
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(layout.width, 3.6 if not layout.is_narrow else 4.6), layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(0, color="black", lw=1)
+        axes.axhline(-margin, color=MARKED, lw=1, ls="--")
+        for number, row in enumerate(drawn, 1):
+            look = DOT if row.is_released else SQUARE
+            if row.is_reference:
+                look = {"color": "black", "marker": "D"}
+            if row.low is not None and row.high is not None:
+                axes.plot([row.case_ms] * 2, [row.low, row.high], color=look["color"], lw=1.5)
+            _dots(axes, np.array([row.case_ms]), np.array([row.difference]), look)
+            axes.annotate(
+                str(number),
+                (row.case_ms, row.difference or 0),
+                (4, 3),
+                textcoords="offset points",
+                fontsize=8,
+            )
+        if not drawn:
+            axes.text(0.5, 0.5, "no form was timed", transform=axes.transAxes, ha="center", color=GREY)
+        axes.set_xlim(0, None)
+        names = "; ".join(f"{number} {row.name}" for number, row in enumerate(drawn, 1))
+        label = (
+            "time of a case, ms. Dashed: how much worse a form may be; circles: released; squares: not; "
+            "diamond: the reference"
+        )
+        lines = [*textwrap.wrap(label, layout.letters), *textwrap.wrap(names, layout.letters)]
+        axes.set_xlabel("\n".join(lines), loc="left", fontsize=8)
+        axes.set_ylabel("Dice minus that of the\nreleased network", fontsize=8)
+        axes.grid(alpha=0.3)
+        return svg(figure)
+
+
 def variants(rows: Sequence[Sized], margin: float, layout: Layout = WIDE) -> bytes:
     """By how much the Dice of each form of a network differs, against its size.
 

@@ -1,6 +1,5 @@
 """A smaller variant of a released model, checked before anything is predicted with it."""
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +8,7 @@ from pathlib import Path
 from radiotrace import records
 from radiotrace.errors import StageError
 from radiotrace.inference.sliding import Network
+from radiotrace.records.timing import files_sha256
 from radiotrace.records.variants import Runtime, Variant, Variants
 
 RECORD = "variants.json"
@@ -32,7 +32,7 @@ class ReleasedVariant:
     @property
     def files_sha256(self) -> str:
         """Over the hashes of its files, each on a line."""
-        return hashlib.sha256("".join(f"{file.sha256}\n" for file in self.record.files).encode()).hexdigest()
+        return files_sha256(self.record.files)
 
 
 def opened(folder: Path, name: str, released: Path, run_id: str, sha256: str) -> ReleasedVariant:

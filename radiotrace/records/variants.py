@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from radiotrace.records.comparison import Row
+from radiotrace.records.sections.segmentation.distil import FormName
 from radiotrace.records.sections.segmentation.optimize import OptimizeParams, VariantName
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import (
@@ -20,6 +21,8 @@ from radiotrace.records.values import (
 )
 
 Runtime = Literal["ONNX Runtime", "OpenVINO"]
+# Of the stage optimize itself, and of the stage distil.
+Name = VariantName | FormName
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Variant(Record):
         runtime: that runs it.
         files: what it needs; where is_own_file is false, the released network's own file.
         bytes: of all these.
+        deflated_bytes: of all these, each deflated by zlib at its highest level.
         dice: label, or mean of labels -> Dice of the released network (a), of the variant (b), and their
             paired difference, b minus a.
         worst: null where no case has a Dice of all labels.
@@ -66,7 +70,7 @@ class Variant(Record):
             no case loses a label or gets one that neither the reference nor the released network has; or
             no voxel differs.
         no_verdict: why that cannot be said; null where it can.
-        smaller: than the file of the released network.
+        smaller: than the file of the released network, by a hundredth of it at least.
         released: non-inferior and smaller; its files lie beside this record.
     """
 
@@ -74,6 +78,7 @@ class Variant(Record):
     is_own_file: bool
     files: Annotated[tuple[StoredFile, ...], Rule(minItems=1)]
     bytes: CountFrom1
+    deflated_bytes: CountFrom1
     dice: Annotated[Mapping[str, Row], Rule(minProperties=2, required=["mean_of_labels"])]
     worst: WorstCase | None
     voxels_different: Count
@@ -112,6 +117,10 @@ class Variants(Record):
         voxels_compared: of all test cases.
         windows_compared: of a case at most, for logits.
         variants: by name.
+        not_made: name -> why the network has no such form.
+        teacher: label, or mean of labels -> Dice of the narrower network that learnt from labels alone (a),
+            of the one that the trained network taught (b), and their paired difference; null where one of
+            both is missing.
         how: key of a row of Dice -> how it was made.
         params: the section optimize of params.yaml.
     """
@@ -125,6 +134,8 @@ class Variants(Record):
     calibration: CalibratedOn
     voxels_compared: CountFrom1
     windows_compared: CountFrom1
-    variants: Annotated[Mapping[VariantName, Variant], Rule(minProperties=1)]
+    variants: Annotated[Mapping[Name, Variant], Rule(minProperties=1)]
+    not_made: Mapping[FormName, Text]
+    teacher: Annotated[Mapping[str, Row], Rule(minProperties=2, required=["mean_of_labels"])] | None
     how: Annotated[Mapping[str, Text], Rule(minProperties=1)]
     params: OptimizeParams

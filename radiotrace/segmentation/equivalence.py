@@ -8,7 +8,7 @@ import numpy as np
 
 from radiotrace.records.comparison import Paired, Row
 from radiotrace.records.sections.segmentation.optimize import OptimizeParams
-from radiotrace.records.variants import Runtime, StoredFile, Variant, Variants, WorstCase
+from radiotrace.records.variants import Name, Runtime, StoredFile, Variant, Variants, WorstCase
 from radiotrace.segmentation import ranking
 from radiotrace.segmentation.overlap import confusion
 from radiotrace.statistics import comparison
@@ -20,8 +20,14 @@ RUNTIMES: dict[str, Runtime] = {
     "openvino": "OpenVINO",
     "openvino_fp16": "OpenVINO",
     "openvino_int8": "OpenVINO",
+    "pruned": "ONNX Runtime",
+    "sparse": "ONNX Runtime",
+    "distilled": "ONNX Runtime",
+    "narrow": "ONNX Runtime",
 }
+LEAST_SAVED = 0.01  # of the released file: a text in it that is shorter makes no smaller form
 NOT_OWN = "openvino"
+DEFLATED_MORE = 4096  # bytes of a file, at most, by which what cannot be deflated grows
 ROUNDING = 1e-7  # of numbers with 9 digits
 MACRO, MEASURE = ranking.MACRO, "dice"
 
@@ -68,6 +74,7 @@ def judged(
     settings: OptimizeParams,
     review_above: float | None,
     reference_bytes: int,
+    deflated_bytes: int,
 ) -> Variant:
     """A variant against the released network on the same cases.
 
@@ -76,6 +83,7 @@ def judged(
         reference, found: of the released network and of the variant, in the same order.
         review_above: the threshold of flags; None for none.
         reference_bytes: size of the released network's file.
+        deflated_bytes: of the files of the variant, together.
     """
     paired = compared(reference, found, settings.margin_dice)
     pairs = list(zip(reference, found, strict=True))
@@ -91,6 +99,7 @@ def judged(
         is_own_file=name != NOT_OWN,
         files=tuple(files),
         bytes=0,
+        deflated_bytes=deflated_bytes,
         dice=paired.rows,
         worst=worst(reference, found),
         voxels_different=sum(result.voxels_different for result in found),
@@ -115,7 +124,7 @@ def verdict(variant: Variant, margin: float, reference_bytes: int) -> Variant:
     row, size = variant.dice[MACRO], sum(file.bytes for file in variant.files)
     same = variant.voxels_different == 0  # where all are alike, there is no spread to make an interval of
     within = all(_is_within(of_label, margin) for of_label in variant.dice.values())
-    non_inferior, smaller = same or within, size < reference_bytes
+    non_inferior, smaller = same or within, size <= (1 - LEAST_SAVED) * reference_bytes
     return replace(
         variant,
         bytes=size,
@@ -141,6 +150,8 @@ def contradictions(variant: Variant, record: Variants) -> list[str]:
         known = [bound for bound in bounds if bound is not None]
         if known != sorted(known):
             faults.append(f"{label}: the difference lies outside its interval")
+    if variant.deflated_bytes > variant.bytes + DEFLATED_MORE * len(variant.files):
+        faults.append("deflated it is larger than as it is")
     if variant.voxels_different > record.voxels_compared:
         faults.append("more voxels differ than were compared")
     flags = variant.flags_changed
@@ -161,6 +172,13 @@ def compared(reference: Sequence[CaseResult], found: Sequence[CaseResult], margi
     """Paired differences of Dice, variant minus released network, with their intervals over subjects."""
     aim = comparison.Aim("larger")
     return comparison.compare(_cases(reference), _cases(found), MEASURE, margin, aim)
+
+
+def worth_of_teacher(results: Mapping[Name, Sequence[CaseResult]], margin: float) -> Mapping[str, Row] | None:
+    """Paired differences of Dice between narrower networks, taught minus not; None where one is missing."""
+    if "distilled" not in results or "narrow" not in results:
+        return None
+    return compared(results["narrow"], results["distilled"], margin).rows
 
 
 def worst(reference: Sequence[CaseResult], found: Sequence[CaseResult]) -> WorstCase | None:

@@ -1,6 +1,6 @@
 """The report: what a person reads of an evaluation, from its records. Plain values in, text out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from radiotrace.records.estimates import Estimate, Mean
 from radiotrace.records.measure_table import Described
@@ -16,6 +16,7 @@ from radiotrace.records.metrics import (
     UncertaintyKind,
 )
 from radiotrace.records.robustness import Robustness
+from radiotrace.records.timing import RELEASED, Timing, files_sha256
 from radiotrace.records.variants import Variant, Variants
 from radiotrace.segmentation import ranking
 from radiotrace.statistics import agreement
@@ -29,6 +30,10 @@ VARIANTS = {
     "openvino": "the released file, run by OpenVINO",
     "openvino_fp16": "OpenVINO, weights in half the room",
     "openvino_int8": "OpenVINO, 8 bits",
+    "pruned": "fewer channels, trained further",
+    "sparse": "some of its weights 0",
+    "distilled": "a narrower network, taught by the released one",
+    "narrow": "the same narrower network, without a teacher",
 }
 ATTACKS = {"noise": "random signs", "fgsm": "FGSM", "pgd": "PGD", "segpgd": "SegPGD"}
 KINDS = {
@@ -123,8 +128,78 @@ def _cell(labels: dict[str, dict], measure: Described) -> list[dict]:
     ]
 
 
-def variants(record: Variants) -> list[dict]:
-    """Rows of the table of smaller variants, in the words of a reader, smallest file first."""
+def times(record: Variants, ledger: Sequence[Timing]) -> dict[str, Timing]:
+    """The last time of each form that was measured of these very files, with as many threads as the form was
+    compared with; "released" is the released file.
+
+    Args:
+        ledger: its lines, of any runs.
+    """
+    files = {RELEASED: files_sha256([record.reference])}
+    files |= {name: files_sha256(variant.files) for name, variant in record.variants.items()}
+    return {
+        line.form: line
+        for line in ledger
+        if line.run_id == record.run_id
+        and line.threads == record.params.threads
+        and files.get(line.form) == line.files_sha256
+    }
+
+
+def best(record: Variants, timed: Mapping[str, Timing]) -> str:
+    """Which form a reader should take, in a sentence: of those that are released, or are as good and need no
+    file of their own, the fastest of those that were timed; else the smallest.
+
+    Args:
+        timed: as `times` gives it.
+    """
+    usable = {
+        name: variant
+        for name, variant in record.variants.items()
+        if variant.released or (variant.non_inferior and not variant.is_own_file)
+    }
+    if not usable:
+        return "No other form is as good."
+    fast = {name: timed[name].median_ms for name in usable if name in timed}
+    if RELEASED in timed and fast:
+        fastest = min(fast, key=lambda name: (fast[name], name))
+        variant = usable[fastest]
+        return (
+            f"The fastest form that is as good is {fastest} ({VARIANTS[fastest]}): {fast[fastest]:.0f} ms a "
+            f"case in place of {timed[RELEASED].median_ms:.0f}, {_size_and_dice(variant, record)}."
+        )
+    smallest = min(usable, key=lambda name: (usable[name].bytes, name))
+    return (
+        f"The smallest form that is as good is {smallest} ({VARIANTS[smallest]}): "
+        f"{_size_and_dice(usable[smallest], record)}."
+    )
+
+
+def _size_and_dice(variant: Variant, record: Variants) -> str:
+    row = variant.dice[MACRO]
+    return (
+        f"{number(variant.bytes / 1e6, 2)} MB in place of {number(record.reference.bytes / 1e6, 2)}, Dice "
+        f"{_difference(row.difference, row.difference_ci95_low, row.difference_ci95_high)}"
+    )
+
+
+def teacher(record: Variants) -> str:
+    """What the teacher is worth to the narrower network, in a sentence; "" where nobody was taught."""
+    if record.teacher is None:
+        return ""
+    row = record.teacher[MACRO]
+    return (
+        "The narrower network that the released one taught, minus the same one that learnt from labels "
+        f"alone: Dice {_difference(row.difference, row.difference_ci95_low, row.difference_ci95_high)}."
+    )
+
+
+def variants(record: Variants, timed: Mapping[str, Timing]) -> list[dict]:
+    """Rows of the table of smaller variants, in the words of a reader, smallest file first.
+
+    Args:
+        timed: as `times` gives it.
+    """
     rows = []
     for name, variant in sorted(record.variants.items(), key=lambda item: (item[1].bytes, item[0])):
         row, worst = variant.dice[MACRO], variant.worst
@@ -135,6 +210,9 @@ def variants(record: Variants) -> list[dict]:
                 "runtime": variant.runtime,
                 "megabytes": number(variant.bytes / 1e6, 2),
                 "share": percent(variant.bytes / record.reference.bytes),
+                "deflated": number(variant.deflated_bytes / 1e6, 2),
+                "time": number(timed[name].median_ms, 0) if name in timed else "not timed",
+                "memory": number(timed[name].peak_mb, 0) if name in timed else "",
                 "difference": _difference(row.difference, row.difference_ci95_low, row.difference_ci95_high),
                 "worst": "none" if worst is None else f"{worst.case_id}, {signed(worst.dice_difference, 4)}",
                 "otherwise": f"{variant.voxels_different:,} of {record.voxels_compared:,}",

@@ -1,7 +1,8 @@
 """optimize: makes the released network smaller in several ways, and releases those that are as good.
 
 Reads   data/ (images of train cases, which ranges of INT8 are measured on; test images and label maps),
-        build/ingest/dataset.json, build/split/split.json, build/export/model.json and model.onnx
+        build/ingest/dataset.json, build/split/split.json, build/export/model.json and model.onnx,
+        build/distil/: distilled.json and the networks that it names
 Writes  build/optimize/: variants.json, a folder for each variant that is released, provenance.json
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  optimize.*
@@ -12,6 +13,7 @@ Nothing is timed here: how fast a machine is decides no byte of an output.
 import argparse
 import shutil
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +36,15 @@ from radiotrace.inference.sliding import Network
 from radiotrace.learning import quantising
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records.dataset import Dataset
-from radiotrace.records.sections.segmentation.optimize import OptimizeParams, VariantName
-from radiotrace.records.variants import CalibratedOn, StoredFile, Variant, Variants
+from radiotrace.records.distilled import Distilled, Form
+from radiotrace.records.sections.segmentation.optimize import OptimizeParams
+from radiotrace.records.variants import CalibratedOn, Name, StoredFile, Variant, Variants
 from radiotrace.segmentation import equivalence
 from radiotrace.segmentation.equivalence import NOT_OWN, CaseResult
 from radiotrace.statistics import comparison
 
 WINDOWS = 8  # of a case at most: as many are kept in memory
+DISTILLED = "distilled.json"
 LEAVE_OUT = (
     "Look at the versions in requirements/optimize.txt; or take it out of optimize.variants in params.yaml."
 )
@@ -75,6 +79,33 @@ def made(name: str, content: bytes, patches: Sequence[np.ndarray], out: Path) ->
     for file, stored in files.items():
         records.write_bytes(out / name / file, stored)
     return [_stored(out, out / name / file) for file in files]
+
+
+def students(folder: Path, run_id: str) -> Distilled:
+    """What the stage distil made of a run.
+
+    Args:
+        folder: that it wrote.
+
+    Raises:
+        StageError: it is of another run, or a file was changed.
+    """
+    record = Distilled.of(records.read(folder / DISTILLED, "distilled"))
+    faults = [
+        f"{form.file}: SHA-256 found {found}, expected {form.sha256}"
+        for form in record.forms.values()
+        if (found := records.sha256(folder / form.file)) != form.sha256
+    ]
+    if record.run_id != run_id:
+        faults.append(f"{DISTILLED}: run_id found {record.run_id}, expected {run_id}")
+    if faults:
+        raise StageError(f"{folder} is not what distil made of this run", faults, "Run 'dvc repro'.")
+    return record
+
+
+def deflated_bytes(paths: Sequence[Path]) -> int:
+    """Of files together, each deflated: what they take where they are packed, on their way to a user."""
+    return sum(len(zlib.compress(path.read_bytes(), zlib.Z_BEST_COMPRESSION)) for path in paths)
 
 
 def _stored(folder: Path, path: Path) -> StoredFile:
@@ -148,11 +179,11 @@ class Measured:
     """
 
     reference: list[CaseResult]
-    variants: dict[VariantName, list[CaseResult]]
+    variants: dict[Name, list[CaseResult]]
     voxels: int
 
 
-def measured(cases: Sequence[Ready], reference: Network, networks: Mapping[VariantName, Network]) -> Measured:
+def measured(cases: Sequence[Ready], reference: Network, networks: Mapping[Name, Network]) -> Measured:
     """Every case under every network, one case after the other.
 
     Raises:
@@ -184,6 +215,8 @@ def main(args):
     model = released_model.opened(Path(args.model).parent)
     dataset, split = Dataset.of(records.read(args.dataset, "dataset")), records.read(args.split, "split")
     raw, content = Path(args.data), Path(args.onnx).read_bytes()
+    taught = students(Path(args.students), model.record.run_id)
+    forms: dict[str, Form] = {**taught.forms}
     train = parts.cases(dataset, split, "train")
     calibrated = parts.spread(list(train), settings.calibration_cases)
     patches = calibration([train[case_id] for case_id in calibrated], raw, model)
@@ -192,17 +225,25 @@ def main(args):
     )
     ready = [Ready(case, raw, model) for case in parts.cases(dataset, split, "test").values()]
     with stage.output_folder(args.out) as out:
-        files, networks = {}, {}
-        for name in sorted(settings.variants):
+        files: dict[Name, list[StoredFile]] = {}
+        networks: dict[Name, Network] = {}
+        deflated: dict[Name, int] = {}
+        for name in sorted((*settings.variants, *taught.forms)):
             folder = Path(args.onnx).parent if name == NOT_OWN else out / name
             if name == NOT_OWN:
                 files[name] = [_stored(folder, Path(args.onnx))]
+            elif name in forms:
+                student = Path(args.students) / forms[name].file
+                records.write_bytes(folder / model_record.FILE, student.read_bytes())
+                files[name] = [_stored(out, folder / model_record.FILE)]
             else:
                 files[name] = made(name, content, patches, out)
+            place = folder if name == NOT_OWN else out
+            deflated[name] = deflated_bytes([place / stored.file for stored in files[name]])
             networks[name] = network_of(name, folder, settings.threads)
             errors.log(f"optimize: {name}, {sum(file.bytes for file in files[name]) / 1e6:.2f} MB")
         found = measured(ready, onnx_network.of(content, settings.threads), networks)
-        variants: dict[VariantName, Variant] = {
+        variants: dict[Name, Variant] = {
             name: equivalence.judged(
                 name,
                 files[name],
@@ -211,9 +252,11 @@ def main(args):
                 settings,
                 model.record.review_above,
                 len(content),
+                deflated[name],
             )
             for name, results in found.variants.items()
         }
+        teacher = equivalence.worth_of_teacher(found.variants, settings.margin_dice)
         for name, variant in variants.items():
             if variant.is_own_file and not variant.released:
                 shutil.rmtree(out / name)
@@ -228,6 +271,8 @@ def main(args):
             voxels_compared=found.voxels,
             windows_compared=WINDOWS,
             variants=variants,
+            not_made=taught.not_made,
+            teacher=teacher,
             how=comparison.HOW,
             params=settings,
         ).record()
@@ -238,7 +283,7 @@ def main(args):
                 __file__,
                 settings.record(),
                 args.requirements,
-                [args.dataset, args.split, args.model, args.onnx],
+                [args.dataset, args.split, args.model, args.onnx, f"{args.students}/{DISTILLED}"],
             ),
             "provenance",
         )
@@ -270,6 +315,7 @@ parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--split", required=True, help="record of the split")
 parser.add_argument("--model", required=True, help="record of the released model")
 parser.add_argument("--onnx", required=True, help="file of the released network, beside its record")
+parser.add_argument("--students", required=True, help="folder of smaller networks that were trained")
 parser.add_argument("--openings", required=True, help="ledger of what the test part was shown to")
 parser.add_argument("--out", required=True, help="folder to write")
 

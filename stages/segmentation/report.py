@@ -3,12 +3,12 @@
 Reads   data/ (test images and label maps, for pictures), the records of train, evaluate, robustness,
         explain and optimize, their figures,
         build/evaluate/results/predictions/, design/requirements.yaml, design/intended_use.yaml,
-        design/reviews.jsonl, design/test_openings.jsonl,
+        design/reviews.jsonl, design/test_openings.jsonl, design/timings.jsonl,
         stages/segmentation/: report.html, case.html, report.css, case.js
 Writes  build/report/: index.html, and cases/ with a page for each test case, which open offline;
         provenance.json
         metrics/: distribution.svg, bland_altman.svg, calibration.svg, uncertainty.svg, risk_coverage.svg,
-        subgroups.svg
+        subgroups.svg, variants_by_time.svg
 Params  report.*
 Computes no new number: every figure on the pages is in a record.
 """
@@ -33,11 +33,12 @@ from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import channels, parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
-from radiotrace.records import measure_table
+from radiotrace.records import ledgers, measure_table
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.metrics import Calibration, Metrics, Subgroup
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportParams
+from radiotrace.records.timing import RELEASED, Timing
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 from radiotrace.records.values import UncertaintyKind
@@ -48,7 +49,7 @@ from radiotrace.statistics import agreement, uncertainty
 
 RECORDS = ("dataset", "split", "train", "metrics", "cases", "robustness", "explain")
 OF_A_RUN = ("metrics", "cases", "robustness", "explain", "variants")  # those that name their run
-DESIGN = ("design", "intended_use", "reviews", "openings")
+DESIGN = ("design", "intended_use", "reviews", "openings", "timings")
 FIGURES = ("envelope", "explanations", "training")  # of earlier stages
 TEMPLATES = ("template", "case_template", "style", "script")
 SETTINGS_OF_EVALUATE = ("object_overlap_min", "calibration_margin_voxels", "poor_dice")
@@ -134,7 +135,7 @@ def draw_charts(
 def draw_variants(variants: Variants, layout: charts.Layout = charts.WIDE) -> bytes:
     """The chart of smaller variants, as SVG, smallest files first."""
     rows = []
-    for row in report.variants(variants):
+    for row in report.variants(variants, {}):
         variant = variants.variants[row["key"]]
         of_all = variant.dice[report.MACRO]
         rows.append(
@@ -148,6 +149,41 @@ def draw_variants(variants: Variants, layout: charts.Layout = charts.WIDE) -> by
             )
         )
     return charts.variants(rows, variants.params.margin_dice, layout)
+
+
+def draw_times(variants: Variants, timed: Mapping[str, Timing], layout: charts.Layout = charts.WIDE) -> bytes:
+    """The chart of accuracy against time, as SVG, of the forms that were timed.
+
+    Args:
+        timed: as report.times gives it.
+    """
+    rows = []
+    for name, variant in variants.variants.items():
+        if name in timed:
+            row, named = variant.dice[report.MACRO], report.VARIANTS[name]
+            rows.append(
+                charts.Timed(
+                    named,
+                    timed[name].median_ms,
+                    row.difference,
+                    row.difference_ci95_low,
+                    row.difference_ci95_high,
+                    variant.released,
+                )
+            )
+    if RELEASED in timed:
+        released = "the released file, in ONNX Runtime"
+        rows.append(charts.Timed(released, timed[RELEASED].median_ms, 0, None, None, True, is_reference=True))
+    return charts.variants_by_time(rows, variants.params.margin_dice, layout)
+
+
+def read_times(path, variants: Variants) -> dict[str, Timing]:
+    """What was timed of these forms.
+
+    Args:
+        path: the ledger.
+    """
+    return report.times(variants, [Timing.of(line) for line in ledgers.read(path, "timing")])
 
 
 def reliability(calibration: Calibration | None) -> list[charts.Bar]:
@@ -404,7 +440,10 @@ def main(args):
         files[case_id]: of_case(templates, words, shown[case_id].stack, run_id=run_id, dataset=dataset)
         for case_id, words in words_of.items()
     }
-    charts_by_name = draw_charts(metrics, sources.cases, flag_by)
+    timed = read_times(args.timings, sources.variants)
+    charts_by_name = draw_charts(metrics, sources.cases, flag_by) | {
+        "variants_by_time": draw_times(sources.variants, timed)
+    }
     given = {name: Path(getattr(args, name)).read_bytes() for name in FIGURES}
     quotes = Quotes(
         {
@@ -421,7 +460,10 @@ def main(args):
         metrics=metrics,
         robustness=sources.robustness,
         variants=sources.variants,
-        variant_rows=report.variants(sources.variants),
+        variant_rows=report.variants(sources.variants, timed),
+        best_variant=report.best(sources.variants, timed),
+        worth_of_teacher=report.teacher(sources.variants),
+        timed=timed,
         **judged(args, sources, flag_by),
         **tables(sources, flag_by, shown),
         kept=agreement.kept,
@@ -431,7 +473,10 @@ def main(args):
         flag_by=flag_by,
         pictures=charts_by_name | given | {"variants": draw_variants(sources.variants)},
         narrow=draw_charts(metrics, sources.cases, flag_by, charts.NARROW)
-        | {"variants": draw_variants(sources.variants, charts.NARROW)},
+        | {
+            "variants": draw_variants(sources.variants, charts.NARROW),
+            "variants_by_time": draw_times(sources.variants, timed, charts.NARROW),
+        },
         colours=(figures.REFERENCE, figures.PREDICTION),
         at=quotes.link,
         quotes=quotes.all,
@@ -477,6 +522,7 @@ for option, meaning in {
     "design": "requirements.yaml",
     "reviews": "what of the design was reviewed",
     "openings": "ledger of what the test part was shown to",
+    "timings": "ledger of how long forms of the network take",
     "intended-use": "intended_use.yaml",
     "template": "the page",
     "case-template": "the page of a case",

@@ -88,6 +88,13 @@ TABLE = (
         "the released file, run with its recipe, gives the label maps that were measured",
     ),
     Basis(
+        "distilled.json",
+        ("run_id", "weights_sha256", "excluded", "cases", "params"),
+        3,
+        "smaller networks are of the run and of their parameters",
+    ),
+    Basis("distilled.json", ALL, 5, REMADE),
+    Basis(
         "variants.json",
         ("run_id", "part", "excluded", "n_cases", "n_subjects", "params", "how"),
         3,

@@ -20,8 +20,10 @@ from radiotrace.inference import model_record, recipe, release_card
 from radiotrace.pipeline import params
 from radiotrace.records import measure_table, typed
 from radiotrace.records.dataset import Dataset
+from radiotrace.records.distilled import Distilled
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.model import ReleasedModel
+from radiotrace.records.sections.segmentation.distil import DistilParams
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.records.sections.segmentation.export import ExportParams
@@ -31,6 +33,7 @@ from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.train import TrainingRun
 from radiotrace.records.variants import Variants
 
+DISTILLED = "distilled.json"
 ROBUSTNESS_CASES, REFERENCE = "build/robustness/cases.json", "build/evaluate/results/reference.json"
 
 
@@ -287,6 +290,7 @@ def variants(sources: Sources) -> list[str]:
     from radiotrace.statistics import comparison
 
     stated, settings = sources["variants"], OptimizeParams.of(sources.params("optimize"))
+    taught = Distilled.of(sources["distilled"])
     rows, file = sources["cases"]["cases"], sources.clone.root / "build/export" / model_record.FILE
     derived = {
         "run_id": sources.train["run_id"],
@@ -302,11 +306,13 @@ def variants(sources: Sources) -> list[str]:
         "calibrated on": stated["calibration"]["cases"],
         "reference": stated["reference"]["sha256"],
         "variants": sorted(stated["variants"]),
+        "not made": stated["not_made"],
     }
     expected = {
         "calibrated on": parts.spread(sources.part("train"), settings.calibration_cases),
         "reference": sources["model"]["sha256"],
-        "variants": sorted(settings.variants),
+        "variants": sorted((*settings.variants, *taught.forms)),
+        "not made": sources["distilled"]["not_made"],
     }
     faults += differences.compared("variants.json", facts, expected)
     if file.is_file() and file.stat().st_size != stated["reference"]["bytes"]:
@@ -330,7 +336,48 @@ def variants(sources: Sources) -> list[str]:
             stated["reference"]["sha256"]
         ]:
             faults.append(f"variants.json: {name} is said to have the released file, and has another")
+    faults += [
+        f"variants.json: {name} is of another network than distilled.json says"
+        for name, form in taught.forms.items()
+        if name in record.variants
+        and [(stored.sha256, stored.bytes) for stored in record.variants[name].files]
+        != [(form.sha256, form.bytes)]
+    ]
     return faults + _files(folder, released, "variants.json")
+
+
+def distilled(sources: Sources) -> list[str]:
+    """Of the smaller networks: of which run and cases they are, and that each form that was asked for is
+    there or is said not to be; files that are here are those whose hash it states."""
+    stated, settings = sources["distilled"], DistilParams.of(sources.params("distil"))
+    train = sources.train
+    derived = {
+        "run_id": train["run_id"],
+        "weights_sha256": train["weights_sha256"],
+        "excluded": train["excluded"],
+        "cases": train["cases"],
+        "params": settings.record(),
+    }
+    faults = differences.compared(DISTILLED, {key: stated[key] for key in derived}, derived)
+    record = Distilled.of(stated)
+    named = sorted((*record.forms, *record.not_made))
+    faults += differences.compared(DISTILLED, named, sorted(settings.forms), "/forms and not_made")
+    labels, has_offsets = len(train["labels"]), train["params"]["balance_volumes"]
+    lengths = {"sparse": 0, "pruned": settings.pruned.epochs}
+    for name, form in record.forms.items():
+        expected = {
+            "offsets": labels if has_offsets else 0,
+            "labels": labels,
+            "epochs": lengths.get(name, settings.narrow.epochs),
+        }
+        found = {
+            "offsets": len(form.logit_offsets or ()),
+            "labels": form.network.labels,
+            "epochs": len(form.history),
+        }
+        faults += differences.compared(DISTILLED, found, expected, f"/forms/{name}")
+    files = {form.file: form.sha256 for form in record.forms.values()}
+    return faults + _files(sources.clone.root / "build/distil", files, DISTILLED)
 
 
 def reference(sources: Sources) -> list[str]:
@@ -385,5 +432,6 @@ DERIVED = {
     "robustness follows from its cases": robustness,
     "explanations are of the cases that they must be of": explain,
     "the reference for monitoring is of this run": reference,
+    "smaller networks are of the run and of their parameters": distilled,
     "which variants are released follows from their intervals": variants,
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from radiotrace.records.sections.segmentation import train
+from radiotrace.records.sections.segmentation.distil import DistilSection
 from radiotrace.records.sections.segmentation.evaluate import EvaluateSection
 from radiotrace.records.sections.segmentation.explain import ExplainSection
 from radiotrace.records.sections.segmentation.export import ExportParams
@@ -33,5 +34,6 @@ class SegmentationParams(Record):
     robustness: RobustnessSection
     report: ReportParams
     export: ExportParams
+    distil: DistilSection
     optimize: OptimizeParams
     explain: ExplainSection
