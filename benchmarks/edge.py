@@ -172,10 +172,10 @@ def in_a_process(python: str, name: str, what: str, path: Path) -> None:
 
 
 def message(stderr: str) -> str:
-    """What a program said last: the line that names an error, else the last one."""
+    """What a program said of what went wrong: the first line that names a cause, and the last."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line or "Expect" in line or "find op" in line]
-    chosen = telling[-1:] if lines and "Error" in lines[-1] else [*telling[:1], *lines[-1:]]
+    causes = [line for line in lines if "Expect" in line or "find op" in line]
+    chosen = [*causes[:1], *lines[-1:]]
     return " … ".join(dict.fromkeys(chosen))[:LETTERS]
 
 

@@ -278,7 +278,7 @@ def test_importing_a_stage_does_nothing(name):
     for node in tree.body:
         docstring = node is tree.body[0] and ast.get_docstring(tree)
         quiet = docstring or isinstance(
-            node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign)
+            node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
         )
         parsing = "parser.add_argument" in ast.unparse(node)
         guarded = isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
