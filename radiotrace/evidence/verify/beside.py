@@ -178,7 +178,7 @@ def _md5(path: Path) -> str:
             if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
         )
         rows = [{"md5": _md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
-        text = json.dumps(sorted(rows, key=lambda row: row["relpath"].split("/")), sort_keys=True)
+        text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True)
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
