@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks import crossval, step
 from radiotrace import records
 from radiotrace.inference import windows
-from radiotrace.learning import architecture
+from radiotrace.learning import architecture, grown
 from radiotrace.pipeline import params
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.train import TrainParams
@@ -86,7 +86,7 @@ def main() -> None:
     )
     lines, rows = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"], []
     labels = len(records.read("build/ingest/dataset.json", "dataset")["dataset"]["labels"])
-    for name in architecture.NAMES:
+    for name in grown.described(architecture.NAMES):
         print(f"networks: {name}", file=sys.stderr, flush=True)
         chosen = dataclasses.replace(settings, network=name, deep_supervision=None)
         weights = sum(

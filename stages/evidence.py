@@ -161,7 +161,11 @@ def main(args):
         known,
         scope.stale(tested, code, repository, known),
         texts,
-        [*(misfits := written_for.misfits(written, sources["dataset"]["dataset"])), *undecided.gaps(written)],
+        [
+            *(misfits := written_for.misfits(written, sources["dataset"]["dataset"])),
+            *undecided.gaps(written),
+            *contents.elsewhere(train),
+        ],
         baseline.read(written.folders[SOFTWARE], written.folders[STUDY]),
         trivial(written.negative_controls, repository),
     )
@@ -172,7 +176,8 @@ def main(args):
         "acceptance": acceptance,
         "run": contents.run_record(train, sources["dataset"], provenance),
         "hyperparameters": contents.hyperparameters(run_id, provenance),
-        "epochs": {"run_id": run_id, "epochs": train["history"]},
+        "epochs": {"run_id": run_id, "epochs": train.get("history", [])},
+        **({"imported_run": train} if "contract" in train else {}),
         "checkpoints": selection.record(train, Path(args.weights).read_bytes()),
         "seeded_faults": negative_controls.record(written.negative_controls),
         "tests": tested,

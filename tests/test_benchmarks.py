@@ -22,7 +22,7 @@ from benchmarks import (
 )
 from benchmarks import networks as networks_table
 from benchmarks import volumes as volumes_table
-from radiotrace.learning import architecture
+from radiotrace.learning import architecture, grown
 from radiotrace.pipeline import params
 from radiotrace.records.sections.segmentation.train import TrainParams
 from stages.segmentation.train import network_spec
@@ -287,7 +287,7 @@ def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():  #
     assert dice(beside) == dice(row for row in PUBLISHED["nnunet"] if row["fold"] == 0)
 
 
-@pytest.mark.parametrize("name", architecture.NAMES)
+@pytest.mark.parametrize("name", grown.described(architecture.NAMES))
 def test_the_published_row_of_a_network_is_that_of_its_cases(name):
     rows = crossval.read(ROOT / "benchmarks/networks.csv")
     assert [row["case_id"] for row in rows if row["variant"] == name] == [

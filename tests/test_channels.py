@@ -14,7 +14,7 @@ from radiotrace.imaging.channels import Channel, named
 from radiotrace.imaging.image import Image
 from radiotrace.inference import intensity, windows
 from radiotrace.inference.recipe import Recipe
-from radiotrace.learning import architecture, members
+from radiotrace.learning import architecture, grown, members
 from radiotrace.records import accepted, raw_files
 from radiotrace.records.dataset import Case, file_hashes
 from radiotrace.records.network import NetworkSpec
@@ -144,7 +144,7 @@ def test_a_model_of_two_channels_refuses_an_image_of_one():
         windows.prepare(phantoms.image(phantoms.pair(0)[0]), RECIPE)
 
 
-@pytest.mark.parametrize("name", architecture.NAMES)
+@pytest.mark.parametrize("name", grown.described(architecture.NAMES))
 def test_every_network_takes_several_channels_and_uses_each(name):
     spec = dataclasses.replace(SPEC, name=name)
     network = architecture.build(spec, seed=0).eval()

@@ -6,13 +6,13 @@ import torch
 
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
-from radiotrace.learning import architecture, dropout, embedding
+from radiotrace.learning import architecture, dropout, embedding, grown
 from radiotrace.records.network import NetworkSpec
 from tests import phantoms
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-every_network = pytest.mark.parametrize("name", list(architecture.NAMES))
+every_network = pytest.mark.parametrize("name", list(grown.described(architecture.NAMES)))
 RECIPE = Recipe(
     orientation="LPS",
     spacing_mm=None,

@@ -20,7 +20,7 @@ from radiotrace.errors import StageError
 from radiotrace.imaging import volumes
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
-from radiotrace.learning import architecture, state
+from radiotrace.learning import architecture, grown, state
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.explain import ExplainParams
 from radiotrace.segmentation import explain, losses, metrics
@@ -119,7 +119,7 @@ def test_a_map_can_be_had_where_gradients_are_off():
         ).all()
 
 
-@pytest.mark.parametrize("name", architecture.NAMES)
+@pytest.mark.parametrize("name", grown.described(architecture.NAMES))
 def test_every_network_has_maps_of_all_its_levels_in_the_same_bytes_twice(name):
     spec, image = dataclasses.replace(SPEC, name=name, features=(8, 16, 32)), noise(8, 16, 12)
     network = architecture.build(spec, seed=0).eval()

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from radiotrace.learning import architecture
+from radiotrace.learning import architecture, grown
 from radiotrace.records.network import NetworkSpec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 EVERY = [
     (name, 4, level)
-    for name in architecture.NAMES
+    for name in grown.described(architecture.NAMES)
     for level in architecture.levels(NetworkSpec(name, (8, 8, 8, 8), 3))
 ] + [("deeplabv3plus", 5, 3)]
 
@@ -57,7 +57,7 @@ def test_the_module_of_a_level_gives_its_resolution_and_the_logits_depend_on_it(
     assert gradient.abs().max() > 0
 
 
-@pytest.mark.parametrize("name", architecture.NAMES)
+@pytest.mark.parametrize("name", grown.described(architecture.NAMES))
 def test_the_module_of_the_lowest_level_is_found_behind_dropout(name):
     asked = spec(name, 4, dropout=0.5)
     network = architecture.build(asked, seed=0)

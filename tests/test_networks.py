@@ -9,7 +9,7 @@ import torch
 from monai.networks.nets import DynUNet
 
 from radiotrace import records
-from radiotrace.learning import architecture, dropout, state
+from radiotrace.learning import architecture, dropout, grown, state
 from radiotrace.learning.networks import layers
 from radiotrace.records.network import NetworkSpec
 from radiotrace.segmentation import losses
@@ -22,6 +22,7 @@ OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
 LOSS = losses.Settings(
     "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
 )
+BUILT = grown.described(architecture.NAMES)
 every_network = pytest.mark.parametrize("name", ["dynunet", *OTHERS])
 every_norm = pytest.mark.parametrize("norm", ["instance", "group"])
 
@@ -360,7 +361,7 @@ def test_the_loss_of_a_phantom_falls(name, norm):
 
 @pytest.mark.parametrize(
     ("name", "upsampling"),
-    [(name, "transposed") for name in architecture.NAMES] + [(name, "pixelshuffle") for name in SHUFFLES],
+    [(name, "transposed") for name in BUILT] + [(name, "pixelshuffle") for name in SHUFFLES],
 )
 def test_two_trainings_give_the_same_bytes(name, upsampling):
     (_, first), (_, second) = (
@@ -400,7 +401,7 @@ def test_a_network_computes_the_same_in_bf16(name):
             spec("resnet"),
             [
                 "train.network: found 'resnet', expected one of attention_unet, deeplabv3plus, dynunet, "
-                "segresnet, unet"
+                "imported, segresnet, unet"
             ],
         ),
         (
@@ -449,8 +450,8 @@ def test_a_spec_with_faults_is_refused():
 
 
 def test_every_file_of_a_network_is_one_and_says_so():
-    assert set(architecture.NAMES) == {"dynunet", *OTHERS}
-    assert [name for name in architecture.NAMES if architecture.named(name).shuffles] == SHUFFLES
+    assert set(BUILT) == {"dynunet", *OTHERS}
+    assert [name for name in BUILT if architecture.named(name).shuffles] == SHUFFLES
 
 
 def test_a_name_that_leads_elsewhere_is_refused():
@@ -460,7 +461,7 @@ def test_a_name_that_leads_elsewhere_is_refused():
 
 def test_params_yaml_may_name_every_network_and_no_other():
     schema = json.loads((records.SCHEMAS / "params_segmentation.schema.json").read_text("utf-8"))
-    assert sorted(schema["properties"]["train"]["properties"]["network"]["enum"]) == list(architecture.NAMES)
+    assert sorted(schema["properties"]["train"]["properties"]["network"]["enum"]) == list(BUILT)
 
 
 # Strides and kernels of an axis

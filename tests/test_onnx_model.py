@@ -6,7 +6,7 @@ import onnx
 import pytest
 import torch
 
-from radiotrace.learning import architecture, onnx_model
+from radiotrace.learning import architecture, grown, onnx_model
 from radiotrace.records.network import NetworkSpec
 from tests.projects import ROOT
 
@@ -18,7 +18,11 @@ TRACES = {
     "stack trace": "stack_trace",
     "project": "radiotrace",
 }
-OTHERS = {name: NetworkSpec(name, (8, 16, 32), 3) for name in architecture.NAMES if name != "dynunet"} | {
+OTHERS = {
+    name: NetworkSpec(name, (8, 16, 32), 3)
+    for name in grown.described(architecture.NAMES)
+    if name != "dynunet"
+} | {
     "group norm, pixel shuffle": NetworkSpec(
         "dynunet", (8, 16, 32), 3, norm="group", upsampling="pixelshuffle"
     )

@@ -10,7 +10,7 @@ from radiotrace.imaging import checks, corruptions, volumes
 from radiotrace.imaging.channels import named
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
-from radiotrace.learning import architecture, numerics, onnx_model
+from radiotrace.learning import architecture, grown, numerics, onnx_model
 from radiotrace.records.dataset import Case
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.validate import ValidateParams
@@ -70,7 +70,7 @@ def test_slices_know_nothing_of_each_other(name):  # neither pools nor looks alo
     } == {1}
 
 
-@pytest.mark.parametrize("name", sorted({*architecture.NAMES} - {*TAKE_ONE_SLICE}))
+@pytest.mark.parametrize("name", sorted({*grown.described(architecture.NAMES)} - {*TAKE_ONE_SLICE}))
 def test_a_network_that_cannot_take_one_slice_says_which_can(name):
     (fault,) = architecture.faults(dataclasses.replace(SPEC, name=name))
     assert fault == (

@@ -10,6 +10,7 @@ from radiotrace.commands.of_study import with_study
 from radiotrace.errors import StageError
 from radiotrace.learning.members import RECORD, WEIGHTS
 from radiotrace.pipeline import stage, tasks
+from radiotrace.records import model_run
 from radiotrace.records.train import TrainingRun
 
 NAME_LENGTH = 12  # of a run_id, as logs show it
@@ -98,6 +99,8 @@ def _checked(record: bytes, weights: bytes, run: str, schema: str) -> TrainingRu
         raise StageError(f"{run}: {RECORD} is not JSON", [str(error)], way_out) from None
     if broken := records.faults(checked, schema):
         raise StageError(f"{run}: {RECORD} breaks schemas/{schema}.schema.json", broken, way_out)
+    if model_run.is_imported(checked):
+        raise StageError(f"{run}: an imported model is no member of an ensemble", way_out=way_out)
     train = TrainingRun.of(checked)
     if (digest := hashlib.sha256(weights).hexdigest()) != train.weights_sha256:
         raise StageError(

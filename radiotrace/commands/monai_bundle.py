@@ -92,11 +92,17 @@ def source_of(args) -> Source:
     """
     from radiotrace.inference import released_model
     from radiotrace.pipeline.params import load_yaml
+    from radiotrace.records import model_run
     from radiotrace.records.dataset import Dataset
     from radiotrace.records.train import TrainingRun
 
     model = released_model.opened(Path(args.export))
-    train = TrainingRun.of(records.read(args.train, "train"))
+    train = model_run.read(args.train)
+    if not isinstance(train, TrainingRun):
+        raise StageError(
+            "an imported model is no network that a MONAI bundle names",
+            way_out="Hand on build/export, which has everything that predicting takes.",
+        )
     dataset = Dataset.of(records.read(args.dataset, "dataset")).dataset
     pairs = {
         f"run_id of {args.train}": (train.run_id, model.record.run_id),
@@ -110,7 +116,7 @@ def source_of(args) -> Source:
             train.preprocessing.logit_offsets,
             model.record.logit_offsets_in_file,
         ),
-        f"data set of {args.dataset}": (dataset.root_sha256, model.record.learnt_from.data_root_sha256),
+        f"data set of {args.dataset}": (dataset.root_sha256, model.record.images.data_root_sha256),
     }
     unlike = [
         f"{name}: found {found}, expected {expected}"

@@ -10,7 +10,7 @@ from radiotrace.commands import of_task, tables
 from radiotrace.errors import StageError, listed, log
 from radiotrace.imaging import channels
 from radiotrace.imaging.channels import Channel
-from radiotrace.records.train import TrainingRun
+from radiotrace.records import model_run
 
 if TYPE_CHECKING:
     from radiotrace.imaging.image import Image
@@ -38,7 +38,7 @@ def monitor(args) -> int:
     Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults.
     """
     task = of_task.of_study(args.study)
-    if task is not None and task.name != TASK:
+    if task is not None and task.code != TASK:
         raise of_task.unknown("monitor", task, f"it compares what {TASK} sees in images and in label maps")
     from radiotrace.inference import windows
     from radiotrace.learning import embedding, numerics, trained
@@ -48,7 +48,7 @@ def monitor(args) -> int:
     from radiotrace.statistics import monitoring
 
     reference = records.read(args.reference, "reference")
-    train = TrainingRun.of(records.read(args.train, "train"))
+    train = model_run.read(args.train)
     if reference["weights_sha256"] != train.weights_sha256:
         raise StageError(
             f"{args.reference} is not of the model of {args.train}",

@@ -40,12 +40,12 @@ def unknown(command: str, task: Task, why: str) -> StageError:
 def verification(task: Task) -> ModuleType:
     """radiotrace/<task>/verification/checks.py; radiotrace/segmentation/verification/checks.py says what it
     has."""
-    return _module(task.name, "verification.checks")
+    return _module(task.code, "verification.checks")
 
 
 def measures(task: str) -> ModuleType:
     """radiotrace/<task>/measures.py, whose TABLE has the measures of a task."""
-    return _module(task, "measures")
+    return _module(tasks.declared(task).code, "measures")
 
 
 def _module(task: str, name: str) -> ModuleType:

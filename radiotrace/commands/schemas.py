@@ -11,6 +11,7 @@ from radiotrace.records import (
     accepted,
     cases,
     comparison,
+    contract,
     conversion,
     dataset,
     distilled,
@@ -18,6 +19,7 @@ from radiotrace.records import (
     download_catalogue,
     findings,
     headline,
+    imported_run,
     json_schema,
     metrics,
     model,
@@ -29,6 +31,7 @@ from radiotrace.records import (
     variants,
 )
 from radiotrace.records.sections import whole
+from radiotrace.records.sections.imported_segmentation import whole as imported_segmentation
 from radiotrace.records.sections.segmentation import whole as segmentation
 
 # Schema -> the dataclass that it is made of. The other files of schemas/ are written by people.
@@ -43,8 +46,12 @@ TABLE = {
     "download_catalogue": download_catalogue.Catalogue,
     "findings": findings.Findings,
     "headline": headline.Headline,
+    "import_source": imported_run.Source,
+    "imported_run": imported_run.ImportedRun,
     "metrics": metrics.Metrics,
+    "model_contract": contract.ModelContract,
     "params": whole.Params,
+    "params_imported_segmentation": imported_segmentation.ImportedSegmentationParams,
     "params_segmentation": segmentation.SegmentationParams,
     "predicted_image": prediction.Prediction,
     "released_model": model.ReleasedModel,

@@ -63,6 +63,14 @@ def training_curve(losses: Sequence[float], dice_by_label: Mapping[str, Sequence
         return svg(figure)
 
 
+def note(text: str) -> bytes:
+    """A sentence in the place of a figure that cannot be drawn."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8, 1), layout="constrained")
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+        return svg(figure)
+
+
 def _colours():
     return ["#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#e6ab02"] * 9
 

@@ -13,7 +13,9 @@ import numpy as np
 from radiotrace import records
 from radiotrace.imaging import turning
 from radiotrace.inference import sliding
+from radiotrace.records.contract import UNKNOWN
 from radiotrace.records.dataset import Case, Dataset
+from radiotrace.records.imported_run import ImportedRun
 from radiotrace.records.metrics import Decisions
 from radiotrace.records.model import (
     Extremes,
@@ -25,8 +27,8 @@ from radiotrace.records.model import (
     ReleasedModel,
     Tensor,
 )
+from radiotrace.records.model_run import ModelRun
 from radiotrace.records.sections.segmentation.export import ExportParams, ReleasedLabel
-from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 
 AXES = ("n", "channel", "z", "y", "x")
@@ -45,7 +47,8 @@ STEPS = (
     "spacing or size along x, y or z lies below learnt_from's low divided by, or above its high "
     "times, spacing_factor or size_factor; of which a channel has one value alone; or of which, where "
     "intensities stand in preprocessing or the modality is CT, the 0.5th or 99.5th percentile lies beyond "
-    "learnt_from's range and as much again on either side.",
+    "learnt_from's range and as much again on either side. Where learnt_from is null, tried_on takes its "
+    "place.",
     "values: as the file means them, slope and intercept applied; channels in the order of "
     "preprocessing.channels, each treated by itself in the steps up to normalise.",
     "orientation: permute and flip the axes, without interpolation, so that x, y and z point to the nearest "
@@ -100,28 +103,32 @@ class Made:
 
 
 def released(
-    train: TrainingRun, dataset: Dataset, decisions: Decisions, settings: ExportParams, made: Made
+    train: ModelRun, dataset: Dataset, decisions: Decisions, settings: ExportParams, made: Made
 ) -> ReleasedModel:
     """The record 'released_model': all but what was made follows from the training run, the data set, what
     was decided on the validation part, and the parameters."""
     offsets = train.preprocessing.logit_offsets
+    is_imported = isinstance(train, ImportedRun)
+    images = of_images(train, dataset)
     return picked(
         ReleasedModel,
         train,
         notice="Research software; not for diagnosis.",
-        licence=settings.licence,
-        data_licence=dataset.dataset.licence,
+        licence=licence_of(train, settings),
+        data_licence=None if is_imported else dataset.dataset.licence,
         file=FILE,
         sha256=made.sha256,
         files=dict(sorted(made.files.items())),
         format="onnx",
-        opset=settings.opset,
+        opset=train.file.opset if is_imported else settings.opset,
         modality=dataset.dataset.modality,
         label_details=label_details(train.labels, settings),
         preprocessing=replace(train.preprocessing, logit_offsets=None),
         logit_offsets_in_file=offsets,
         inference=INFERENCE,
-        learnt_from=learnt_from(train, dataset),
+        learnt_from=None if is_imported else images,
+        tried_on=images if is_imported else None,
+        unknown=train.unknown if is_imported else None,
         temperature=decisions.temperature,
         review_above=decisions.flag_above.get(FLAGGED_BY),
         input=INPUT,
@@ -130,6 +137,14 @@ def released(
         golden=made.golden,
         params=settings,
     )
+
+
+def licence_of(train: ModelRun, settings: ExportParams) -> str | None:
+    """Of the released folder: that of params.yaml, else what the contract of an imported model says."""
+    if settings.licence is not None or not isinstance(train, ImportedRun):
+        return settings.licence
+    said = train.contract.origin.licence
+    return None if said == UNKNOWN else said
 
 
 def label_details(labels: Mapping[str, str], settings: ExportParams) -> dict[str, ReleasedLabel]:
@@ -216,9 +231,13 @@ def contract_sha256(record: Mapping) -> str:
     return hashlib.sha256(records.dumps(without).encode()).hexdigest()
 
 
-def learnt_from(train: TrainingRun, dataset: Dataset) -> LearntFrom:
-    """What the images are that a run learnt from and was followed on."""
-    names = {*train.cases.train, *train.cases.validation}
+def of_images(train: ModelRun, dataset: Dataset) -> LearntFrom:
+    """What the images are that a run learnt from and was followed on; of an imported model, those that it was
+    tried on."""
+    if isinstance(train, ImportedRun):
+        names = {*train.tried.validation, *train.tried.test}
+    else:
+        names = {*train.cases.train, *train.cases.validation}
     cases = [case for case in dataset.cases if case.case_id in names]
     orientation = train.preprocessing.orientation
     return LearntFrom(

@@ -34,7 +34,7 @@ def text(model: ReleasedModel, metrics: Metrics, intended_use: Mapping) -> str:
         "## What it takes",
         _takes(model),
         "## How good it is",
-        f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of "
+        f"On the {metrics.part} part, {_seen(model)}: {metrics.n_cases} cases of "
         f"{metrics.n_subjects} subjects. Mean, 95 % interval over subjects.",
         _measures(model, metrics),
         "Which choices were made with a look at these cases, the evidence says (`evidence/model_card.html`).",
@@ -47,6 +47,12 @@ def text(model: ReleasedModel, metrics: Metrics, intended_use: Mapping) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _seen(model: ReleasedModel) -> str:
+    if model.learnt_from is not None:
+        return "which it has never seen"
+    return "of which nobody here can show that it has never seen it"
+
+
 def _labels(model: ReleasedModel) -> str:
     rows = []
     for value, detail in model.label_details.items():
@@ -57,15 +63,16 @@ def _labels(model: ReleasedModel) -> str:
 
 
 def _takes(model: ReleasedModel) -> str:
-    learnt, steps = model.learnt_from, model.preprocessing
+    learnt, steps = model.images, model.preprocessing
+    said = "It has learnt from these" if model.learnt_from else "It was tried on these"
     channels = [f"{channel.name} ({channel.modality})" for channel in steps.channels or ()]
     ranges = [
         ["spacing, mm", *_along(learnt.spacing_mm.low, learnt.spacing_mm.high)],
         ["size, mm", *_along(learnt.size_mm.low, learnt.size_mm.high)],
     ]
     return (
-        f"{', '.join(channels) or model.modality or 'Images of a modality that nobody named'}. It has learnt "
-        f"from these, along the axes of {steps.orientation}; an image far beyond is refused:\n\n"
+        f"{', '.join(channels) or model.modality or 'Images of a modality that nobody named'}. {said}, "
+        f"along the axes of {steps.orientation}; an image far beyond is refused:\n\n"
         + _table(["", "x", "y", "z"], ranges)
     )
 
@@ -124,6 +131,10 @@ def _found_by_it(metrics: Metrics) -> str:
 
 def _learnt(model: ReleasedModel) -> str:
     learnt = model.learnt_from
+    if learnt is None:
+        return "It was trained elsewhere, and its training was not seen here:\n\n" + _list(
+            model.unknown or ()
+        )
     left_out = f" {len(model.excluded)} cases were left out by people." if model.excluded else ""
     return (
         f"{learnt.cases} cases of {learnt.subjects} subjects (train and validation parts) of the data set "
@@ -143,11 +154,15 @@ def _folder(model: ReleasedModel) -> str:
     return (
         f"Licence: {model.licence or 'nobody said'}. `{model.file}` takes float32 of the axes "
         f"{', '.join(model.input.axes)} and gives logits; `model.json` says every step before and after, and "
-        f"the SHA-256 of each file that predicting takes. {tried} Against torch, "
+        f"the SHA-256 of each file that predicting takes. {tried} Against {_other(model)}, "
         f"{len(model.parity.cases)} test cases: logits differ by {model.parity.max_logit_difference:.2g} at "
         f"most, {model.parity.voxels_different} of "
         f"{model.parity.voxels_compared} voxels are labelled otherwise."
     )
+
+
+def _other(model: ReleasedModel) -> str:
+    return "torch" if model.learnt_from is not None else "the form that was evaluated"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -169,10 +169,12 @@ def misfits(image: Image, modality: str | None, model: ReleasedModel) -> tuple[l
         not_known.append(f"modality: nobody says what it is, expected {model.modality or 'any'}")
     elif model.modality is not None and modality.casefold() != model.modality.casefold():
         faults.append(f"modality: found {modality}, expected {model.modality}")
-    learnt = model.learnt_from
+    learnt, how = model.images, "it has learnt from" if model.learnt_from else "it was tried on"
     size_mm = [n * edge for n, edge in zip(image.grid.size_voxels, image.grid.spacing_mm, strict=True)]
-    faults += _beyond("spacing", image.grid.spacing_mm, learnt.spacing_mm, model.inference.spacing_factor)
-    faults += _beyond("size", size_mm, learnt.size_mm, model.inference.size_factor)
+    faults += _beyond(
+        "spacing", image.grid.spacing_mm, learnt.spacing_mm, model.inference.spacing_factor, how
+    )
+    faults += _beyond("size", size_mm, learnt.size_mm, model.inference.size_factor, how)
     recipe = Recipe.of(model.preprocessing)
     for values, channel, seen in zip(image.values_czyx, recipe.channels, learnt.intensity, strict=True):
         name = channel.name or "the image"
@@ -186,16 +188,16 @@ def misfits(image: Image, modality: str | None, model: ReleasedModel) -> tuple[l
             if low < seen.low - width or high > seen.high + width:
                 faults.append(
                     f"intensity of {name}: found {low:g} to {high:g} (0.5th and 99.5th percentile), expected "
-                    f"within {seen.low - width:g} to {seen.high + width:g}: what it has learnt from, and as "
+                    f"within {seen.low - width:g} to {seen.high + width:g}: what {how}, and as "
                     f"much again on either side"
                 )
     return faults, not_known
 
 
-def _beyond(what: str, found_mm: Sequence[float], learnt: Extremes, factor: float) -> list[str]:
+def _beyond(what: str, found_mm: Sequence[float], seen: Extremes, factor: float, how: str) -> list[str]:
     return [
         f"{what} along {axis}: found {found:.4g} mm, expected {low / factor:.4g} to {high * factor:.4g} mm; "
-        f"it has learnt from {low:.4g} to {high:.4g} mm"
-        for axis, found, low, high in zip("xyz", found_mm, learnt.low, learnt.high, strict=True)
+        f"{how} {low:.4g} to {high:.4g} mm"
+        for axis, found, low, high in zip("xyz", found_mm, seen.low, seen.high, strict=True)
         if not low / factor * (1 - 1e-6) <= found <= high * factor * (1 + 1e-6)
     ]

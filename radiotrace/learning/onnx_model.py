@@ -91,6 +91,12 @@ def saying(content: bytes, metadata: Mapping[str, str]) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
+def stripped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model itself, without source paths and stack traces."""
+    _strip(model)
+    return model
+
+
 def _strip(message) -> None:
     """Empties every metadata_props and doc_string, at any depth: torch writes source paths and stack
     traces there."""

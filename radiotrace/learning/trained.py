@@ -6,13 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from torch import nn
 
 from radiotrace.errors import StageError
 from radiotrace.inference.recipe import Recipe
-from radiotrace.learning import architecture, numerics, state
+from radiotrace.learning import architecture, grown, numerics, state
+from radiotrace.learning.grown import Grown
+from radiotrace.records.model_run import ModelRun
 from radiotrace.records.network import NetworkSpec
-from radiotrace.records.train import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class TrainedModel:
     precision: str
 
     @classmethod
-    def of(cls, train: TrainingRun, weights: str | Path) -> "TrainedModel":
-        """Of the record 'train', and the path of the weights."""
+    def of(cls, train: ModelRun, weights: str | Path) -> "TrainedModel":
+        """Of the record 'train' or 'imported_run', and the path of the weights."""
         return cls(
             network=train.network,
             recipe=Recipe.of(train.preprocessing),
@@ -112,6 +114,35 @@ def load(spec: NetworkSpec, weights: str, sha256: str) -> nn.Module:
             [f"SHA-256 found {digest}, expected {sha256}"],
             "Run 'dvc checkout' to restore it, or 'dvc repro' to make it again.",
         )
-    built = architecture.build(spec, seed=0)
-    state.load(built, safetensors.torch.load(content))
-    return built.eval()
+    return built(spec, safetensors.torch.load(content))
+
+
+def built(spec: NetworkSpec, tensors: dict[str, torch.Tensor]) -> nn.Module:
+    """The network in evaluation mode, with its weights; one that was made elsewhere has its graph among
+    them."""
+    if spec.name == grown.NAME:
+        network = _empty(spec)
+        network.grow(tensors)
+        return network.eval()
+    network = architecture.build(spec, seed=0)
+    state.load(network, tensors)
+    return network.eval()
+
+
+def at_random(spec: NetworkSpec, seed: int, weights: str | Path) -> nn.Module:
+    """The same network with random weights, in evaluation mode: freshly initialised; of one that was made
+    elsewhere, whose initial weights nobody knows, its own in another order."""
+    if spec.name == grown.NAME:
+        network = _empty(spec)
+        network.grow(safetensors.torch.load(Path(weights).read_bytes()))
+        network.scramble(seed)
+        return network.eval()
+    return architecture.build(spec, seed).eval()
+
+
+def _empty(spec: NetworkSpec) -> Grown:
+    """Not by architecture.build, which is for networks that a spec describes."""
+    network = architecture.named(spec.name).build(spec)
+    if not isinstance(network, Grown):
+        raise TypeError(f"{spec.name} does not come with its graph")
+    return network

@@ -39,6 +39,7 @@ class DeclaredStage:
         outs: what DVC keeps; kept: what git keeps; metrics: what git keeps and `dvc metrics` shows.
         params: sections of params.yaml.
         adds: whether it may add to the ledger of openings, which then is no dep.
+        of: the task whose folder below stages/ has its script; empty where that is the one that declares it.
     """
 
     desc: str
@@ -48,6 +49,7 @@ class DeclaredStage:
     metrics: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
     adds: bool = True
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Task:
         plots: charts that `dvc plots` shows, and that the bundle vouches for, too.
         approach: what the bill of the model says that it does.
         criterion: what 'new' drafts for each label; texts: and of design/ besides.
+        like: the task whose code in radiotrace/ it shares; empty where it has its own.
     """
 
     name: str
@@ -114,6 +117,12 @@ class Task:
     approach: str
     criterion: Criterion
     texts: Texts
+    like: str = ""
+
+    @property
+    def code(self) -> str:
+        """The folder below radiotrace/ that has its code."""
+        return self.like or self.name
 
     @property
     def bundled(self) -> tuple[str, ...]:
@@ -168,7 +177,7 @@ def read(path: Path) -> Task:
         StageError: the file is missing or does not hold; names every fault.
     """
     path = Path(path)
-    values = params.load_yaml(path)
+    values = _whole(params.load_yaml(path), path)
     if broken := records.faults(values, SCHEMA) or _misfits(values):
         raise StageError(
             f"{path} breaks schemas/{SCHEMA}.schema.json",
@@ -186,7 +195,29 @@ def read(path: Path) -> Task:
         approach=values["approach"],
         criterion=Criterion(**values["criterion"]),
         texts=Texts(**values["texts"]),
+        like=values.get("like", ""),
     )
+
+
+def _whole(values: Any, path: Path) -> Any:
+    """A declaration that says it is like that of another task, with what it does not say itself: mappings are
+    put together key by key, words of vouched and plots are added, and null takes away. Scripts of stages that
+    it does not declare are the other's."""
+    if not isinstance(values, dict) or not isinstance(values.get("like"), str):
+        return values
+    other = params.load_yaml(path.resolve().parent.parent / values["like"] / FILE)
+    if not isinstance(other, dict) or "like" in other or not isinstance(other.get("stages"), dict):
+        raise StageError(f"{path}: like: {values['like']} is no task of its own")
+    other["stages"] = {name: {**entry, "of": values["like"]} for name, entry in other["stages"].items()}
+    merged = dict(other)
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(other.get(key), dict):
+            merged[key] = {**other[key], **value}
+        elif key in ("vouched", "plots"):
+            merged[key] = f"{other.get(key, '')} {value}".strip()
+        else:
+            merged[key] = value
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _stage(entry: dict) -> DeclaredStage:

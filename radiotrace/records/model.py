@@ -140,6 +140,9 @@ class ReleasedModel(Record):
         sha256: of the file.
         files: further ones of the folder -> their SHA-256.
         weights_sha256: of the weights that it was made of.
+        learnt_from: null of a model that was made elsewhere: nobody here knows.
+        tried_on: of such a model, the cases of the validation and the test part, in the place of learnt_from.
+        unknown: of such a model, what nobody here knows of how it was made.
         labels: value -> name.
         label_details: value -> what a label is to others, background left out.
         licence: of the folder; null where nobody said. data_licence: of what it learnt from.
@@ -164,14 +167,14 @@ class ReleasedModel(Record):
     files: Mapping[RelativePath, Sha256]
     weights_sha256: Sha256
     format: Literal["onnx"]
-    opset: Annotated[int, Rule(minimum=18)]
+    opset: Annotated[int, Rule(minimum=17)]
     network: NetworkSpec
     labels: Labels
     label_details: Annotated[Mapping[LabelValue, ReleasedLabel], Rule(minProperties=1)]
     modality: Text | None
     preprocessing: Preprocessing
     inference: Inference
-    learnt_from: LearntFrom
+    learnt_from: LearntFrom | None
     logit_offsets_in_file: tuple[float, ...] | None
     temperature: AboveZero | None
     review_above: Amount | None
@@ -181,3 +184,13 @@ class ReleasedModel(Record):
     golden: tuple[Golden, ...]
     params: ExportParams
     excluded: tuple[Exclusion, ...]
+    tried_on: LearntFrom | None = None
+    unknown: tuple[Text, ...] | None = None
+
+    @property
+    def images(self) -> LearntFrom:
+        """What the images are that a new one is held against."""
+        of_images = self.learnt_from or self.tried_on
+        if of_images is None:
+            raise ValueError("neither learnt_from nor tried_on is there")
+        return of_images

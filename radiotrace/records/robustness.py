@@ -107,7 +107,9 @@ class Robustness(Record):
         excluded: cases that people left out.
         corruptions: on the grid of the original image; relative degradations are those of mean_of_labels.
         repeatability: of the unshifted image and of small shifts; root mean square over cases.
-        adversarial: of some of the cases, on the canonical grid; a drop that was found, not a bound.
+        adversarial: of some of the cases, on the canonical grid; a drop that was found, not a bound. null
+            where the network has no gradient: an imported one, which ONNX Runtime computes.
+        no_attack_because: there where it is null.
     """
 
     run_id: Sha256
@@ -119,4 +121,5 @@ class Robustness(Record):
     clean: DiceOfLabels
     corruptions: Annotated[Mapping[Corruption, Corrupted], Rule(minProperties=1)]
     repeatability: Repeatability
-    adversarial: Adversarial
+    adversarial: Adversarial | None
+    no_attack_because: Text | None = None

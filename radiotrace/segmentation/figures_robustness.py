@@ -23,13 +23,15 @@ def envelope(summary: dict) -> bytes:
         summary: the record 'robustness'.
     """
     with matplotlib.rc_context(figures.STYLE):
-        panels = len(summary["corruptions"]) + 1
+        attacked = summary["adversarial"] is not None
+        panels = len(summary["corruptions"]) + attacked
         rows = -(-panels // COLUMNS)
         figure = Figure(figsize=(10, 2.2 * rows + 0.4), layout="constrained")
         grid = figure.subplots(rows, COLUMNS, sharey=True, squeeze=False)
         for axes, (name, row) in zip(grid.flat, summary["corruptions"].items(), strict=False):
             _corruption(axes, name, row, summary["clean"]["mean_of_labels"])
-        _attacks(grid.flat[panels - 1], summary["adversarial"])
+        if attacked:
+            _attacks(grid.flat[panels - 1], summary["adversarial"])
         for axes in grid.flat[:panels]:
             axes.axhline(summary["criterion_dice"], color="black", lw=0.8, ls=(0, (4, 2)))
             axes.spines[["top", "right"]].set_visible(False)

@@ -523,6 +523,8 @@ def _robustness(robustness: Robustness) -> list[str]:
         f"{robustness.criterion_dice:g}: {text}." + (f" It holds under {', '.join(kept)}." if kept else "")
     ]
     attacked = robustness.adversarial
+    if attacked is None:
+        return [*lines, f"No image was attacked. {robustness.no_attack_because}"]
     strongest = {name: getattr(attacked.attacks, name)[-1] for name in ATTACKS}
     eps = strongest["noise"].eps_sd
     drops = ", ".join(

@@ -25,7 +25,7 @@ def summarise(cases: list[dict], criterion_dice: float) -> dict:
     """What the cases say together.
 
     Args:
-        cases: entries of the record 'robustness_cases', one that was attacked among them.
+        cases: entries of the record 'robustness_cases'; where none was attacked, adversarial is None.
         criterion_dice: mean Dice below which a severity breaks the criterion.
 
     Returns:
@@ -33,6 +33,7 @@ def summarise(cases: list[dict], criterion_dice: float) -> dict:
         some severity has no interval to break the criterion by.
     """
     about = {"subject_of": {case["case_id"]: case["subject_id"] for case in cases}}
+    attacked = [case for case in cases if case["adversarial"]]
     clean = _by_label({case["case_id"]: case["clean"] for case in cases})
     dice_clean = _dice(clean, about)
 
@@ -73,7 +74,7 @@ def summarise(cases: list[dict], criterion_dice: float) -> dict:
             "n_predictions": len(cases[0]["shifts"]),
             **{key: pooled(key) for key in cases[0]["repeatability"]},
         },
-        "adversarial": _adversarial([case for case in cases if case["adversarial"]], about),
+        "adversarial": _adversarial(attacked, about) if attacked else None,
     }
 
 

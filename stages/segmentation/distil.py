@@ -29,8 +29,10 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, devices, fit, numerics, onnx_model, pruning, trained
 from radiotrace.learning.cases import Cases
 from radiotrace.pipeline import params, runs
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.distilled import Distilled, Form, Start
+from radiotrace.records.imported_run import ImportedRun
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.distil import DistilParams, FormName, Lesson
 from radiotrace.records.split import Split
@@ -48,6 +50,7 @@ STARTS: dict[FormName, Start] = {
     "narrow": "random weights",
 }
 TAUGHT: tuple[FormName, ...] = ("pruned", "distilled")
+MADE_ELSEWHERE = "the model was made elsewhere, and how it learnt is not known here"
 
 
 @dataclass(frozen=True)
@@ -210,9 +213,41 @@ def written(name: FormName, form: Made, school: School, out: Path) -> Form:
     )
 
 
+def write_none(args, run: ImportedRun, settings: DistilParams) -> None:
+    """The record where the model was made elsewhere: none of the forms that were asked for."""
+    split = Split.of(records.read(args.split, "split"))
+    described = Dataset.of(records.read(args.dataset, "dataset"))
+    train, validation = (
+        tuple(case.case_id for case in entries_of(described, split, part)) for part in ("train", "validation")
+    )
+    instructions = numerics.configure(run.params.numerics, settings.threads)
+    record = Distilled(
+        run_id=run.run_id,
+        weights_sha256=run.weights_sha256,
+        excluded=run.excluded,
+        cases=LearntCases(train, validation),
+        in_effect=InEffect("cpu", instructions, run.params.precision),
+        forms={},
+        not_made=dict.fromkeys(settings.forms, MADE_ELSEWHERE),
+        params=settings,
+    )
+    inputs = [args.dataset, args.split, args.train, args.weights]
+    with stage.output_folder(args.out) as out:
+        records.write(out / RECORD, record.record(), "distilled")
+        records.write(
+            out / "provenance.json",
+            runs.provenance(__file__, settings.record(), args.requirements, inputs),
+            "provenance",
+        )
+    errors.log(f"distil: wrote {args.out}/ without a network: {MADE_ELSEWHERE}")
+
+
 def main(args):
     settings = DistilParams.of(params.load(args.params, "distil", seed=True))
-    run = TrainingRun.of(records.read(args.train, "train"))
+    run = model_run.read(args.train)
+    if isinstance(run, ImportedRun):
+        write_none(args, run, settings)
+        return
     described = Dataset.of(records.read(args.dataset, "dataset"))
     split = Split.of(records.read(args.split, "split"))
     instructions = numerics.configure(run.params.numerics, settings.threads)

@@ -28,15 +28,17 @@ from scipy import special
 
 from radiotrace import errors, records
 from radiotrace.drawing import figures
+from radiotrace.errors import StageError
 from radiotrace.imaging import channels, parts, volumes
 from radiotrace.imaging.image import Image
 from radiotrace.inference import windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs
-from radiotrace.records import measure_table
+from radiotrace.records import measure_table, model_run
 from radiotrace.records.dataset import Dataset, known
 from radiotrace.records.metrics import Metrics
+from radiotrace.records.model_run import ModelRun
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
 from radiotrace.records.train import Epoch, TrainingRun
 from radiotrace.records.typed import plain
@@ -367,6 +369,22 @@ def figure_row(title: str, image: Image, reference, prediction) -> dict:
     }
 
 
+def training_figure(train: ModelRun) -> bytes:
+    """The curves of training; of a model that was made elsewhere, that there are none."""
+    if not isinstance(train, TrainingRun):
+        return figures.note("This model was trained elsewhere: no record here has a curve of it.")
+    losses = [row.train_loss for row in train.history]
+    return figures.training_curve(losses, dice_by_label(train.history))
+
+
+def faults(settings: EvaluateParams, train: ModelRun) -> list[str]:
+    """Where the section evaluate of params.yaml asks for what a model has not."""
+    why = model_run.not_possible(train).get("dropout")
+    if why is None or not settings.dropout_passes:
+        return []
+    return [f"evaluate.dropout_passes: found {settings.dropout_passes}, expected 0. {why}"]
+
+
 def dice_by_label(history: Sequence[Epoch]) -> dict[str, list[float | None]]:
     """Label -> Dice on the validation part after each epoch."""
     labels = history[0].validation_dice
@@ -375,7 +393,11 @@ def dice_by_label(history: Sequence[Epoch]) -> dict[str, list[float | None]]:
 
 def main(args):
     settings = EvaluateParams.of(params.load(args.params, "evaluate", seed=True))
-    train = TrainingRun.of(records.read(args.train, "train"))
+    train = model_run.read(args.train)
+    if impossible := faults(settings, train):
+        raise StageError(
+            "this model cannot be evaluated as params.yaml says", impossible, "Correct params.yaml."
+        )
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
     split = records.read(args.split, "split")
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
@@ -384,7 +406,7 @@ def main(args):
     model = TrainedModel.of(train, args.weights)
     runs_beside = members.read(args.members, train.record(), split)
     others = [
-        TrainedModel.of(TrainingRun.of(member), f"{args.members}/{name}/{members.WEIGHTS}")
+        TrainedModel.of(model_run.of(member), f"{args.members}/{name}/{members.WEIGHTS}")
         for name, member in runs_beside.items()
     ]
     unseen = members.strangers(runs_beside, split, "validation") if runs_beside else None
@@ -414,9 +436,7 @@ def main(args):
         ]
         pictures = {
             "test_cases.svg": figures.outlines(shown, labels),
-            "training.svg": figures.training_curve(
-                [row.train_loss for row in train.history], dice_by_label(train.history)
-            ),
+            "training.svg": training_figure(train),
         }
         about = {"run_id": train.run_id, "part": "test", "excluded": plain(train.excluded)}
         summary = {

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from radiotrace.pipeline import stage
 
@@ -34,10 +35,10 @@ from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.pipeline import openings, params, runs
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.network import NetworkSpec
 from radiotrace.records.sections.segmentation.explain import ExplainParams
-from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import plain
 from radiotrace.segmentation import explain, ranking
 
@@ -75,18 +76,21 @@ class Model:
     recipe: Recipe
 
 
-def faults(settings: ExplainParams, labels: Mapping[str, str], spec: NetworkSpec) -> list[str]:
+def faults(
+    settings: ExplainParams, labels: Mapping[str, str], spec: NetworkSpec, no_maps: bool = False
+) -> list[str]:
     """Where the section explain of params.yaml asks for what a run has not.
 
     Args:
         labels: value -> name.
         spec: of its network.
+        no_maps: whether none can be made of it, so that no level is asked for.
     """
     names, there = [name for value, name in labels.items() if value != "0"], architecture.levels(spec)
     faults = []
     if unknown := sorted(set(settings.labels or []) - set(names)):
         faults.append(f"explain.labels: found {', '.join(unknown)}, expected some of {', '.join(names)}")
-    if settings.level not in there:
+    if settings.level not in there and not no_maps:
         faults.append(
             f"explain.level: found {settings.level}, expected {there[0]} to {there[-1]} for "
             f"{spec.name} with {len(spec.features)} levels"
@@ -225,12 +229,13 @@ def figure_row(title: str, image: Image, map_zyx: np.ndarray, mask_zyx: np.ndarr
 def main(args):
     settings = ExplainParams.of(params.load(args.params, "explain", seed=True))
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
-    train = TrainingRun.of(records.read(args.train, "train"))
+    train = model_run.read(args.train)
     evaluated = records.read(args.cases, "cases")["cases"]
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
     described = {case.case_id: parts.described_channels(dataset, case) for case in dataset.cases}
     spec = train.network
-    if broken := faults(settings, train.labels, spec):
+    impossible = model_run.not_possible(train).get("explain")
+    if broken := faults(settings, train.labels, spec, bool(impossible)):
         raise StageError(
             f"{len(broken)} parameters do not fit this run",
             broken,
@@ -247,7 +252,7 @@ def main(args):
     )
     model = Model(
         trained.load(spec, args.weights, train.weights_sha256),
-        [architecture.build(spec, seed).eval() for seed in seeds],
+        [] if impossible else [trained.at_random(spec, seed, args.weights) for seed in seeds],
         spec,
         Recipe.of(train.preprocessing),
     )
@@ -261,21 +266,26 @@ def main(args):
             if case["case_id"] == chosen[rank]
         ]:
             case_id = case["case_id"]
-            entry_of, maps, image = explain_case(
-                model,
-                parts.image({"channels": described[case_id]}, Path(args.data)),
-                volumes.read_canonical(
-                    Path(args.predictions) / case["prediction"], case["prediction_sha256"]
-                ),
-                labels,
-                settings,
-                [settings.seed, PLACES, *case_id.encode()],
-            )
+            image = parts.image({"channels": described[case_id]}, Path(args.data))
+            entry_of: dict[str, Any] = dict.fromkeys(labels.values())
+            maps: dict[str, Any] = dict.fromkeys(labels.values())
+            if not impossible:
+                entry_of, maps, image = explain_case(
+                    model,
+                    image,
+                    volumes.read_canonical(
+                        Path(args.predictions) / case["prediction"], case["prediction_sha256"]
+                    ),
+                    labels,
+                    settings,
+                    [settings.seed, PLACES, *case_id.encode()],
+                )
             for value, name in labels.items():
                 dice = ranking.dice_text({name: case["labels"][name]})
                 title = f"{rank} of {len(evaluated)} test cases: {case_id}, Dice {dice}"
                 if maps[name] is None:
-                    rows.append({"title": f"{title}; it is predicted nowhere", "map_zyx": None})
+                    why = "no map can be made of this model" if impossible else "it is predicted nowhere"
+                    rows.append({"title": f"{title}; {why}", "map_zyx": None})
                     continue
                 path = Path("maps") / f"{case_id}_{value}.nii.gz"
                 volumes.write(on(maps[name][1], image.grid), out / path)
@@ -298,6 +308,7 @@ def main(args):
             "n_maps": sum(entry is not None for case in cases for entry in case["labels"].values()),
             "n_undefined": sum(entry is None for case in cases for entry in case["labels"].values()),
             "cases": cases,
+            **({"not_possible": impossible} if impossible else {}),
         }
         records.write(out / "explain.json", record, "explain")
         records.write(

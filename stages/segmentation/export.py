@@ -30,14 +30,15 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
 from radiotrace.inference import model_record, onnx_network, recipe, release_card, sliding
-from radiotrace.learning import architecture, numerics, onnx_model, state
+from radiotrace.learning import architecture, numerics, onnx_model, trained
+from radiotrace.learning.grown import Grown
 from radiotrace.pipeline import params, runs
 from radiotrace.pipeline.followed import followed
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.model import Golden, Parity
 from radiotrace.records.sections.segmentation.export import ExportParams
-from radiotrace.records.train import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Compared:
 
 def main(args):
     settings = ExportParams.of(params.load(args.params, "export"))
-    train = TrainingRun.of(records.read(args.train, "train"))
+    train = model_run.read(args.train)
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
     evaluated = {case["case_id"]: case for case in records.read(args.cases, "cases")["cases"]}
     metrics = Metrics.of(records.read(args.metrics, "metrics"))
@@ -79,12 +80,15 @@ def main(args):
         raise StageError("params.yaml names labels that the data set has not", wrong, "Correct the names.")
     numerics.configure(train.params.numerics, settings.threads)
     spec, prepared = train.network, recipe.Recipe.of(train.preprocessing)
-    network = architecture.build(spec, seed=0)
-    state.load(network, load_file(args.weights))
+    network = trained.built(spec, load_file(args.weights))
     given = onnx_model.with_offsets(network, prepared.logit_offsets)
-    file = onnx_model.export(
-        given, prepared.multiple_zyx, settings.opset, spec.image_channels, spec.one_slice
-    )
+    body = architecture.body(network)
+    if isinstance(body, Grown):
+        file = body.file()  # as it was admitted: nothing is exported anew
+    else:
+        file = onnx_model.export(
+            given, prepared.multiple_zyx, settings.opset, spec.image_channels, spec.one_slice
+        )
     released = dataclasses.replace(prepared, logit_offsets=None)  # they are in the file
     runtime = onnx_network.of(file, settings.threads)
 

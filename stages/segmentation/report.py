@@ -33,13 +33,14 @@ from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.design import requirements, reviews
 from radiotrace.imaging import channels, parts, volumes
 from radiotrace.pipeline import openings, params, runs, stage
-from radiotrace.records import ledgers, measure_table
+from radiotrace.records import ledgers, measure_table, model_run
 from radiotrace.records.dataset import Dataset
+from radiotrace.records.imported_run import ImportedRun
 from radiotrace.records.metrics import Calibration, Metrics, Subgroup
+from radiotrace.records.model_run import ModelRun
 from radiotrace.records.robustness import Robustness
 from radiotrace.records.sections.segmentation.report import PixelsPerMm, ReportParams
 from radiotrace.records.timing import RELEASED, Timing
-from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import picked
 from radiotrace.records.values import UncertaintyKind
 from radiotrace.records.variants import Variants
@@ -333,7 +334,7 @@ class Sources:
 
     by_name: Mapping[str, dict]
     dataset: Dataset
-    train: TrainingRun
+    train: ModelRun
     metrics: Metrics
     robustness: Robustness
     variants: Variants
@@ -349,9 +350,11 @@ def read_sources(args, flag_by: UncertaintyKind) -> Sources:
     Raises:
         StageError: they are not of one run, or do not fit each other; or nothing of that kind was measured.
     """
-    by_name = {name: records.read(getattr(args, name), name) for name in RECORDS}
+    train = model_run.read(args.train)
+    by_name = {"train": train.record()}
+    by_name |= {name: records.read(getattr(args, name), name) for name in RECORDS if name != "train"}
     by_name["variants"] = records.read(args.variants, "released_variants")
-    train, metrics = TrainingRun.of(by_name["train"]), Metrics.of(by_name["metrics"])
+    metrics = Metrics.of(by_name["metrics"])
     cases = by_name["cases"]["cases"]
     if wrong := [
         f"{name}: found {by_name[name]['run_id'][:12]}, expected {train.run_id[:12]}"
@@ -459,6 +462,7 @@ def main(args):
         dataset=dataset,
         metrics=metrics,
         robustness=sources.robustness,
+        imported=sources.train if isinstance(sources.train, ImportedRun) else None,
         variants=sources.variants,
         variant_rows=report.variants(sources.variants, timed),
         best_variant=report.best(sources.variants, timed),

@@ -35,9 +35,9 @@ from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, randomness, runs
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
-from radiotrace.records.train import TrainingRun
 from radiotrace.records.typed import plain
 from radiotrace.segmentation import adversarial, figures_robustness, metrics, robustness
 
@@ -167,7 +167,7 @@ def attack(
 
 def main(args):
     settings = RobustnessParams.of(params.load(args.params, "robustness", seed=True))
-    train = TrainingRun.of(records.read(args.train, "train"))
+    train = model_run.read(args.train)
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
     model = TrainedModel.of(train, args.weights)
     instructions = numerics.configure(model.numerics, settings.threads)
@@ -183,7 +183,8 @@ def main(args):
         )
     head = {"run_id": train.run_id, "part": "test", "excluded": plain(train.excluded)}
     with stage.output_folder(args.out) as out, parallel.pool(args, settings.threads) as each:
-        attacked = parts.spread(chosen, settings.adversarial.cases)
+        no_attack = model_run.not_possible(train).get("adversarial")
+        attacked = [] if no_attack else parts.spread(chosen, settings.adversarial.cases)
         # Parts of cases, which are few and unlike: in small pieces, the longest not last, work leaves no
         # processor idle.
         work = {case_id: [SHIFTS, *([ATTACKS] if case_id in attacked else []), *names] for case_id in chosen}
@@ -203,10 +204,14 @@ def main(args):
         summary = robustness.summarise(cases, settings.criterion_dice)
         for name, rows in summary["corruptions"].items():
             rows |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
-        summary["adversarial"] |= {
-            "steps": settings.adversarial.steps,
-            "step_per_eps": STEPS_REACH / settings.adversarial.steps,
-        }
+        if no_attack:
+            summary |= {"adversarial": None, "no_attack_because": no_attack}
+            errors.log(f"robustness: no attacks: {no_attack}")
+        else:
+            summary["adversarial"] |= {
+                "steps": settings.adversarial.steps,
+                "step_per_eps": STEPS_REACH / settings.adversarial.steps,
+            }
         record = {**head, **summary}
         records.write(out / "cases.json", {**head, "cases": cases}, "robustness_cases")
         records.write(
@@ -228,7 +233,7 @@ def main(args):
             "robustness",
             list(test),
             records.digest(record),
-            "accuracy under corruption, shift and attack",
+            f"accuracy under corruption{', shift and attack' if attacked else ' and shift'}",
         )
         records.write_bytes(Path(args.metrics) / "envelope.svg", figures_robustness.envelope(summary))
         records.write(Path(args.metrics) / "robustness.json", record, "robustness")

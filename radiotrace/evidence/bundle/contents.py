@@ -43,6 +43,7 @@ def contradictions(
     same("root of the data set", merkle.root(raw), dataset["dataset"]["root_sha256"])
     test = sorted(case_id for case_id, row in sources["split"]["cases"].items() if row["part"] == "test")
     same("cases that were evaluated", sorted(case["case_id"] for case in sources["cases"]["cases"]), test)
+    train = {"cases": named_by_contract(train), **train}
     if seen := sorted(set(test) & {case_id for case_ids in train["cases"].values() for case_id in case_ids}):
         faults.append(f"test cases that training saw: {', '.join(seen)}")
     models = {ledgers.model(line) for line in sources["openings"]["openings"]}
@@ -67,6 +68,30 @@ def contradictions(
         for path, digest in record["requirements_sha256"].items():
             same(f"{path}, pins of {record['stage']}", files.get(path), digest)
     return faults
+
+
+def named_by_contract(train: dict) -> dict[str, list[str]]:
+    """The cases that an imported model has learnt from, as far as its contract names them; its record has no
+    'cases' of its own. None of a model that was trained here."""
+    named = train["contract"]["origin"]["study_cases"] if "contract" in train else "none"
+    return {} if isinstance(named, str) else {"train": named}
+
+
+def elsewhere(train: dict) -> list[dict[str, str]]:
+    """What of a model that was made elsewhere blocks its release, as rows {"item", "gap"} of the record
+    'traceability': that nobody knows whether it has learnt from the test part, and that nobody knows whether
+    it may be handed on. None of a model that was trained here."""
+    if "contract" not in train:
+        return []
+    origin, gaps = train["contract"]["origin"], []
+    if origin["study_cases"] == "unknown":
+        gaps.append(
+            "whether the imported model has learnt from cases of the test part is unknown: leakage between "
+            "its training data and this test part cannot be excluded"
+        )
+    if origin["licence"] == "unknown":
+        gaps.append("the licence of the imported model is unknown")
+    return [{"item": "imported_run", "gap": gap} for gap in gaps]
 
 
 def _mean(values) -> float | None:

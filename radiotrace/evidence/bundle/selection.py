@@ -48,7 +48,10 @@ def _followed(row: dict) -> dict[str, float | None]:
 
 
 def faults(train: dict) -> list[str]:
-    """Where the history of the record 'train' is not one that its rule allows; [] when it is."""
+    """Where the history of the record 'train' is not one that its rule allows; [] when it is, and of a model
+    that was made elsewhere, which has none."""
+    if "history" not in train:
+        return []
     epochs, params = [row["epoch"] for row in train["history"]], train["params"]
     if epochs != list(range(1, len(epochs) + 1)):
         return [
@@ -70,6 +73,16 @@ def record(train: dict, weights: bytes) -> dict:
         train: the record, without faults.
         weights: content of weights.safetensors.
     """
+    if "history" not in train:
+        return {
+            "run_id": train["run_id"],
+            "selection": train["selection"],
+            "selected_epoch": None,
+            "rule": None,
+            "checkpoints": [],
+            "weights_sha256": train["weights_sha256"],
+            "tensors": tensors(weights),
+        }
     params, n_epochs = train["params"], len(train["history"])
     return {
         "run_id": train["run_id"],

@@ -62,6 +62,16 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
         result["requirement"]: refer_to_each("acceptance.json", f"/results/{number}", JUDGEMENT)
         for number, result in enumerate(bundle["acceptance.json"]["results"])
     }
+    # of a model that was made elsewhere: the data above are what it is tried on
+    elsewhere = {}
+    if "imported_run.json" in bundle:
+        origin = "/contract/origin"
+        elsewhere = {
+            "trained_elsewhere_by": refer("imported_run.json", f"{origin}/by"),
+            "trained_elsewhere_on": refer("imported_run.json", f"{origin}/data"),
+            "cases_of_this_study_in_its_training": refer("imported_run.json", f"{origin}/study_cases"),
+            "not_known_of_its_training": refer("imported_run.json", "/unknown"),
+        }
     return {
         "run_id": metrics["run_id"],
         "notice": intended_use["notice"],
@@ -88,6 +98,7 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
             "licence": refer("dataset.json", "/dataset/licence"),
             "root_sha256": refer("dataset.json", "/dataset/root_sha256"),
             "parts": counts,
+            **elsewhere,
         },
         "performance": {
             "part": refer("metrics.json", "/part"),

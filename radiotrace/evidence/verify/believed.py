@@ -207,10 +207,22 @@ TABLE = (
     Basis("SHA256SUMS", ALL, 1, "every file of evidence/ is listed and has its SHA-256"),
 )
 
+# Of a study whose model was made elsewhere.
+IMPORTED = (
+    Basis("imported_run.json", ALL, 3, EVIDENCE),
+    _taken(
+        "imported_run.json",
+        ("contract", "source"),
+        "who trained the model, on what, and whether cases of this study were among that: whoever brought it "
+        "says so, or says that it is unknown, and no level trains it",
+    ),
+    Basis("imported_run.json", ("parity", "file", "network", "weights", "weights_sha256"), 6, REPRODUCED),
+)
+
 
 def of(name: str) -> list[Basis]:
     """The rows of a file of the bundle."""
-    return [row for row in TABLE if fnmatchcase(name, row.record)]
+    return [row for row in (*TABLE, *IMPORTED) if fnmatchcase(name, row.record)]
 
 
 def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:
@@ -230,15 +242,17 @@ def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:
     return missing
 
 
-def lines(level: int, left_out: Collection[str] = ()) -> list[str]:
+def lines(level: int, left_out: Collection[str] = (), is_imported: bool = False) -> list[str]:
     """What was believed and not made again, a line each: never, or not up to a level.
 
     Args:
         level: that was asked for.
         left_out: records that are not part of the task of the study.
+        is_imported: whether its model was made elsewhere.
     """
     later: dict[int, list[str]] = {}
-    rows = [row for row in TABLE if row.record.removesuffix(".json") not in left_out]
+    table = (*TABLE, *IMPORTED) if is_imported else TABLE
+    rows = [row for row in table if row.record.removesuffix(".json") not in left_out]
     for row in rows:
         if row.level is not None and row.level > level:
             later.setdefault(row.level, []).append(_named(row))

@@ -51,7 +51,7 @@ LISTED = {
     "and files against each other",
     r"signatures/([a-z]+\.(oms"
     r"|dsse)\.json|reviews/[^/]+\.dsse\.json)|keys/[0-9a-f]{16}\.(pub|json)": "level 2 reads all of them",
-    r"data\.dvc|members/[^/]+\.dvc|data\.sha256": "they name data by hash, and are read below",
+    r"(data|imported)\.dvc|members/[^/]+\.dvc|data\.sha256": "they name data by hash, and are read below",
     r"members/[A-Za-z0-9_-]+\.(md|png|svg)|members/\.gitignore": "text; no program reads it",
 }
 # Of the repository.
@@ -70,15 +70,23 @@ LISTED_ONCE = {
 CODE_PLACES = re.compile(r"(radiotrace|stages|tests)/([a-z_0-9]+/)*[a-z_0-9]+\.py|benchmarks/[a-z_0-9]+\.py")
 SETTINGS_PLACES = re.compile(
     r"tests/conftest\.py"
-    r"|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|data\.dvc|"
+    r"|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|(data|imported)\.dvc|"
     r"members/[A-Za-z0-9_-]+\.dvc"
 )
 # Settings that a further study has.
-STUDY_PLACES = re.compile(r"dvc\.(yaml|lock)|data\.dvc|members/[A-Za-z0-9_-]+\.dvc")
+STUDY_PLACES = re.compile(r"dvc\.(yaml|lock)|(data|imported)\.dvc|members/[A-Za-z0-9_-]+\.dvc")
 IN_STUDY = re.compile(rf"{STUDIES}/{NAME.pattern}/")
 # Of the root, what is of the first study.
 OF_FIRST = frozenset(
-    {*(path.split("/")[0] for path in PATHS.values()), "data.dvc", "keys", "signatures", "build", "execution"}
+    {
+        *(path.split("/")[0] for path in PATHS.values()),
+        "data.dvc",
+        "imported.dvc",
+        "keys",
+        "signatures",
+        "build",
+        "execution",
+    }
 )
 CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".pth", ".egg-link")
 # What a program that people start in a clone looks for by name.

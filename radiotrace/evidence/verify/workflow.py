@@ -184,7 +184,7 @@ def stages(task: Task) -> dict[str, Stage]:
     them."""
     paths = {**PATHS, **task.paths}
     found = {name: Stage(name, declared) for name, declared in FIRST.items()}
-    found |= {name: Stage(name, one, paths, task=task.name) for name, one in task.stages.items()}
+    found |= {name: Stage(name, one, paths, task=one.of or task.name) for name, one in task.stages.items()}
     gathering = Stage(LAST, _evidence(task, list(found)), paths, requirements=(pin_files.ALL,))
     return found | {LAST: gathering}
 

@@ -13,8 +13,9 @@ from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.imaging import channels
 from radiotrace.inference.recipe import multiple_of
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Case, Dataset
-from radiotrace.records.train import TrainingRun
+from radiotrace.records.imported_run import ImportedRun
 
 WHAT = "offsets of the logits are those that balance volumes over validation and train cases"
 TOLERANCE = 0.01  # of an offset: another processor, or a GPU that trained, rounds otherwise
@@ -29,15 +30,16 @@ def check(clone: Clone) -> Check:
     from radiotrace.segmentation import balance, intensities, learner
 
     root = Path(clone.root)
-    train, described, split = (
-        records.read(root / path, name)
-        for path, name in (
-            ("build/train/train.json", "train"),
-            ("build/ingest/dataset.json", "dataset"),
-            ("build/split/split.json", "split"),
+    run = model_run.read(root / "build/train/train.json")
+    if isinstance(run, ImportedRun):
+        return Check(
+            5, WHAT, skipped=["a model that was made elsewhere: nothing was balanced here"], looked=False
         )
+    described, split = (
+        records.read(root / path, name)
+        for path, name in (("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split"))
     )
-    run, dataset = TrainingRun.of(train), Dataset.of(described)
+    dataset = Dataset.of(described)
     model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
     settings = run.params
     found = intensities.of_labels(

@@ -10,9 +10,9 @@ from radiotrace.evidence.verify import believed, differences, judged
 from radiotrace.evidence.verify.judged import Judged
 from radiotrace.evidence.verify.levels import Check, Clone
 from radiotrace.pipeline import tasks
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.evaluate import EvaluateParams
-from radiotrace.records.train import TrainingRun
 from radiotrace.segmentation.verification import balanced, membership, rederive, released
 
 TASK = "segmentation"
@@ -74,7 +74,7 @@ def predict_again(clone: Clone) -> list[str]:
     """Level 5: the label map of each test case, predicted again and compared voxel by voxel."""
     root = clone.root
     run = judged.read(root, tasks.declared(TASK))
-    train = TrainingRun.of(records.read(root / "build/train/train.json", "train"))
+    train = model_run.read(root / "build/train/train.json")
     from radiotrace.imaging import parts, volumes
     from radiotrace.inference import windows
     from radiotrace.learning import numerics, trained

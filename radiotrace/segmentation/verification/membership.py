@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from radiotrace import records
 from radiotrace.evidence.verify.levels import Check, Clone
+from radiotrace.records import model_run
 from radiotrace.records.dataset import Dataset
-from radiotrace.records.train import TrainingRun
+from radiotrace.records.imported_run import ImportedRun
 
 if TYPE_CHECKING:  # the command line starts without it
     import numpy as np
@@ -103,6 +104,9 @@ def check(clone: Clone) -> Check:
     subject."""
     import numpy as np
 
+    if isinstance(model_run.read(clone.root / "build/train/train.json"), ImportedRun):
+        why = "a model that was made elsewhere: which cases it has learnt from is not known"
+        return Check(5, WHAT, skipped=[f"cannot say: {why}"], looked=False)
     losses = losses_of(clone)
     warned, undecided = judged(losses)
     means = ", ".join(
@@ -132,15 +136,11 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
     from radiotrace.learning import numerics, trained
 
     root = clone.root
-    train, dataset, split = (
+    dataset, split = (
         records.read(root / path, name)
-        for path, name in (
-            ("build/train/train.json", "train"),
-            ("build/ingest/dataset.json", "dataset"),
-            ("build/split/split.json", "split"),
-        )
+        for path, name in (("build/ingest/dataset.json", "dataset"), ("build/split/split.json", "split"))
     )
-    run = TrainingRun.of(train)
+    run = model_run.read(root / "build/train/train.json")
     model = trained.TrainedModel.of(run, root / "build/train/weights.safetensors")
     threads = run.params.threads
     network = trained.ready(model, threads, numerics.configure(model.numerics, threads))

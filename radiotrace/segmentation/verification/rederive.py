@@ -16,11 +16,12 @@ from radiotrace import records
 from radiotrace.evidence.verify import differences
 from radiotrace.evidence.verify.derived import TRAIN, Sources
 from radiotrace.imaging import channels
-from radiotrace.inference import model_record, recipe, release_card
+from radiotrace.inference import contracted, model_record, recipe, release_card
 from radiotrace.pipeline import params
-from radiotrace.records import measure_table, typed
+from radiotrace.records import measure_table, model_run, typed
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.distilled import Distilled
+from radiotrace.records.imported_run import ImportedParams, ImportedRun
 from radiotrace.records.metrics import Metrics
 from radiotrace.records.model import ReleasedModel
 from radiotrace.records.sections.segmentation.distil import DistilParams
@@ -30,7 +31,6 @@ from radiotrace.records.sections.segmentation.export import ExportParams
 from radiotrace.records.sections.segmentation.optimize import OptimizeParams
 from radiotrace.records.sections.segmentation.robustness import RobustnessParams
 from radiotrace.records.sections.segmentation.train import TrainParams
-from radiotrace.records.train import TrainingRun
 from radiotrace.records.variants import Variants
 
 DISTILLED = "distilled.json"
@@ -42,11 +42,30 @@ def robustness_cases(sources: Sources) -> list[dict]:
     return records.read(sources.clone.root / ROBUSTNESS_CASES, "robustness_cases")["cases"]
 
 
+def imported(sources: Sources, run: ImportedRun) -> list[str]:
+    """What the record of an imported model says that follows from its contract and the split."""
+    test = sources.part("test")
+    derived = {
+        "labels": sources["split"]["labels"],
+        "excluded": sources["split"]["excluded"],
+        "params": ImportedParams.of(sources.params("train")).record(),
+        "preprocessing": contracted.recipe(run.contract).preprocessing().record(),
+        "unknown": contracted.unknown(run.contract),
+        "tried": {"validation": sources.part("validation"), "test": test},
+    }
+    faults = differences.compared(TRAIN, {key: sources.train[key] for key in derived}, derived)
+    dataset = Dataset.of(sources["dataset"])
+    return [*faults, *contracted.misfits(run.contract, dataset, sources["split"]["labels"], test)]
+
+
 def trained(sources: Sources) -> list[str]:
     """What the record of training says of its cases, labels and recipe: they are those of the split, the
     data set and its parameters."""
-    train, settings = sources.train, TrainParams.of(sources.params("train")).record()
-    run = TrainingRun.of(train)
+    train = sources.train
+    run = model_run.of(train)
+    if isinstance(run, ImportedRun):
+        return imported(sources, run)
+    settings = TrainParams.of(sources.params("train")).record()
     stated = {key: train[key] for key in ("cases", "labels", "excluded", "params")}
     derived = {
         "cases": {part: sources.part(part) for part in train["cases"]},
@@ -116,7 +135,7 @@ def model(sources: Sources) -> list[str]:
             if case.case_id in measured
         ),
     )
-    derived = model_record.released(TrainingRun.of(sources.train), dataset, metrics.decisions, settings, made)
+    derived = model_record.released(model_run.of(sources.train), dataset, metrics.decisions, settings, made)
     intended_use = params.load_yaml(sources.clone.root / "design/intended_use.yaml")
     card = release_card.text(derived, metrics, intended_use).encode()
     files[model_record.CARD] = hashlib.sha256(card).hexdigest()
@@ -222,12 +241,22 @@ def robustness(sources: Sources) -> list[str]:
     for name, row in derived["corruptions"].items():
         row |= {"unit": corruptions.TABLE[name].unit, "strengths": corruptions.TABLE[name].strengths}
     steps = ("steps", "step_per_eps")
-    derived["adversarial"] |= {key: stated["adversarial"][key] for key in steps}
+    attacked = stated["adversarial"] is not None
+    if attacked and derived["adversarial"] is not None:
+        derived["adversarial"] |= {key: stated["adversarial"][key] for key in steps}
+    why = model_run.not_possible(model_run.of(sources.train)).get("adversarial")
+    derived |= {"no_attack_because": why} if why else {}
     derived |= {"run_id": sources.train["run_id"], "part": "test", "excluded": sources.train["excluded"]}
     faults = differences.compared("robustness.json", stated, derived)
-    faults += differences.compared(
-        "robustness.json", stated["adversarial"]["steps"], settings.adversarial.steps, "/adversarial/steps"
-    )
+    if attacked:
+        faults += differences.compared(
+            "robustness.json",
+            stated["adversarial"]["steps"],
+            settings.adversarial.steps,
+            "/adversarial/steps",
+        )
+    elif why is None:
+        faults.append("robustness.json: nothing was attacked, and nothing says why")
     chosen = parts.spread(sources.part("test"), settings.cases)
     faults += differences.compared(ROBUSTNESS_CASES, [row["case_id"] for row in rows], chosen, "/cases")
     dataset = Dataset.of(sources["dataset"])
@@ -355,14 +384,17 @@ def distilled(sources: Sources) -> list[str]:
         "run_id": train["run_id"],
         "weights_sha256": train["weights_sha256"],
         "excluded": train["excluded"],
-        "cases": train["cases"],
+        # of a model that was made elsewhere nobody knows the cases; the parts are those of this study
+        "cases": train.get("cases", {part: sources.part(part) for part in ("train", "validation")}),
         "params": settings.record(),
     }
     faults = differences.compared(DISTILLED, {key: stated[key] for key in derived}, derived)
     record = Distilled.of(stated)
     named = sorted((*record.forms, *record.not_made))
     faults += differences.compared(DISTILLED, named, sorted(settings.forms), "/forms and not_made")
-    labels, has_offsets = len(train["labels"]), train["params"]["balance_volumes"]
+    if model_run.is_imported(train) and record.forms:
+        faults.append(f"{DISTILLED}: forms of a model that was made elsewhere: {', '.join(record.forms)}")
+    labels, has_offsets = len(train["labels"]), train["params"].get("balance_volumes", False)
     lengths = {"sparse": 0, "pruned": settings.pruned.epochs}
     for name, form in record.forms.items():
         expected = {

@@ -1,0 +1,1 @@
+"""Sections of params.yaml of a segmentation whose model was made elsewhere."""
