@@ -102,6 +102,7 @@ class Task:
         plots: charts that `dvc plots` shows, and that the bundle vouches for, too.
         approach: what the bill of the model says that it does.
         criterion: what 'new' drafts for each label; texts: and of design/ besides.
+        target: what is told of a case: "label_map", a file beside its image, or "class", in cases.csv.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Task:
     approach: str
     criterion: Criterion
     texts: Texts
+    target: str
 
     @property
     def bundled(self) -> tuple[str, ...]:
@@ -186,6 +188,7 @@ def read(path: Path) -> Task:
         approach=values["approach"],
         criterion=Criterion(**values["criterion"]),
         texts=Texts(**values["texts"]),
+        target=values.get("target", "label_map"),
     )
 
 

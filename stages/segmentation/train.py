@@ -91,6 +91,17 @@ def slice_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
     ]
 
 
+def label_map_faults(dataset: Dataset) -> list[str]:
+    """Cases without a label map, which a segmentation learns from."""
+    without = [case.case_id for case in dataset.cases if case.label_map is None]
+    if not without:
+        return []
+    return [
+        f"{len(without)} of {len(dataset.cases)} cases have no label map, such as {without[0]}; a task whose "
+        "target stands in a column of cases.csv is another one (params.yaml, task)"
+    ]
+
+
 def balanced(
     ema, cases: dict[str, Cases[dataset.Sample]], labels: dict, recipe: Recipe, device, say
 ) -> Recipe:
@@ -166,6 +177,7 @@ def faults(settings: TrainParams, dataset: Dataset, labels: int, cases: dict[str
         of_network = shape_faults(settings, architecture.multiple(spec))
     return [
         *of_network,
+        *label_map_faults(dataset),
         *slice_faults(settings, dataset),
         *channels.faults_of_names(
             declared, "train.clip_percentiles", settings.clip_percentiles, "two numbers"
