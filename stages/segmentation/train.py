@@ -37,7 +37,8 @@ from radiotrace.records.network import NetworkSpec
 from radiotrace.records.preprocessing import Intensities
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.split import Split
-from radiotrace.records.train import Epoch, InEffect, LearntCases, TrainingRun
+from radiotrace.records.train import Epoch, TrainingRun
+from radiotrace.records.training import InEffect, LearntCases
 from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, balance, dataset, intensities, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
