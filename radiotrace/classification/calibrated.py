@@ -44,7 +44,6 @@ class Calibrator:
 
 
 LINE = ("slope", "intercept")
-TEMPERATURES = np.geomspace(0.05, 20, 401)
 
 
 def log_odds(logits: np.ndarray, kind: Kind) -> np.ndarray:
@@ -76,9 +75,8 @@ def fitted(
     if how == "temperature" or (kind == "class" and len(names) > 1):
         return Calibrator(kind, temperature=_temperature(logits, positive, kind)), []
     found, said = [], []
-    odds = log_odds(logits, kind)
-    for place, name in enumerate(names):
-        line = probabilities.platt(odds[:, place], positive[:, place])
+    for name, scores, has in zip(names, log_odds(logits, kind).T, positive.T, strict=True):
+        [line] = probabilities.fit_platt(scores, has).lines
         if line.slope is None or line.intercept is None or line.slope <= 0:
             why = line.reason or f"slope {line.slope:g}"
             said.append(f"{name}: no line of calibration ({why}); probabilities stay as they are")
@@ -89,15 +87,8 @@ def fitted(
 
 
 def _temperature(logits: np.ndarray, positive: np.ndarray, kind: Kind) -> float:
-    """The temperature of the least log loss, refined once around the best of a grid."""
-
-    def loss(temperature: float) -> float:
-        p = np.clip(picture.probabilities(logits / temperature, kind), 1e-12, 1 - 1e-12)
-        if kind == "classes":
-            return float(-np.where(positive, np.log(p), np.log1p(-p)).mean())
-        rest = np.clip(1 - p.sum(1), 1e-12, None)
-        none = ~positive.any(1)
-        return float(-np.where(none, np.log(rest), np.log(np.where(positive, p, 1)).sum(1)).mean())
-
-    best = min(TEMPERATURES, key=loss)
-    return float(min(best * np.geomspace(0.98, 1.02, 201), key=loss))
+    """Of the least log loss."""
+    if kind == "classes":
+        return probabilities.fit_temperature(logits.ravel(), positive.ravel())
+    number = np.where(positive.any(1), 1 + positive.argmax(1), 0)
+    return probabilities.fit_temperature(logits, number)

@@ -114,9 +114,10 @@ def densenet(spec: ClassifierSpec) -> tuple[nn.Module, int]:
         block_config=(spec.blocks,) * len(spec.widths),
         norm="batch",
     ).features
-    body.conv0, body.pool0 = nn.Conv2d(
-        spec.image_channels, CHANNELS_FIRST * spec.widths[0], 3, 1, 1, bias=False
-    ), nn.Identity()
+    body.conv0, body.pool0 = (
+        nn.Conv2d(spec.image_channels, CHANNELS_FIRST * spec.widths[0], 3, 1, 1, bias=False),
+        nn.Identity(),
+    )
     _replace(body)
     return nn.Sequential(body, nn.ReLU()), body.norm5.num_channels
 

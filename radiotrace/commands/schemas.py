@@ -24,27 +24,44 @@ from radiotrace.records import (
     train,
     variants,
 )
+from radiotrace.records.classification import cases as cases_of_classes
+from radiotrace.records.classification import explain as explain_of_classes
+from radiotrace.records.classification import headline as headline_of_classes
+from radiotrace.records.classification import metrics as metrics_of_classes
+from radiotrace.records.classification import model as released_classifier
+from radiotrace.records.classification import robustness as robustness_of_classes
+from radiotrace.records.classification import train as train_of_classes
 from radiotrace.records.sections import whole
+from radiotrace.records.sections.classification import whole as classification
 from radiotrace.records.sections.segmentation import whole as segmentation
 
 # Schema -> the dataclass that it is made of. The other files of schemas/ are written by people.
 TABLE = {
     "accepted": accepted.Accepted,
     "cases": cases.Cases,
+    "cases_classification": cases_of_classes.Cases,
     "comparison": comparison.Comparison,
     "conversion": conversion.Conversion,
     "dataset": dataset.Dataset,
+    "epochs_classification": train_of_classes.Epochs,
+    "explain_classification": explain_of_classes.Explain,
     "findings": findings.Findings,
     "headline": headline.Headline,
+    "headline_classification": headline_of_classes.Headline,
     "metrics": metrics.Metrics,
+    "metrics_classification": metrics_of_classes.Metrics,
     "params": whole.Params,
+    "params_classification": classification.ClassificationParams,
     "params_segmentation": segmentation.SegmentationParams,
     "predicted_image": prediction.Prediction,
+    "released_classifier": released_classifier.ReleasedClassifier,
     "released_model": model.ReleasedModel,
     "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
+    "robustness_classification": robustness_of_classes.Robustness,
     "split": split.Split,
     "train": train.TrainingRun,
+    "train_classification": train_of_classes.ClassificationRun,
 }
 
 

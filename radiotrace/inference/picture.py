@@ -70,9 +70,7 @@ def resized(values_cyx: np.ndarray, size_yx: tuple[int, int]) -> np.ndarray:
     """
     if values_cyx.shape[1:] == size_yx:
         return values_cyx
-    along_y, along_x = (
-        _weights(old, new) for old, new in zip(values_cyx.shape[1:], size_yx, strict=True)
-    )
+    along_y, along_x = (_weights(old, new) for old, new in zip(values_cyx.shape[1:], size_yx, strict=True))
     return (along_y @ values_cyx.astype(np.float64) @ along_x.T).astype(np.float32)
 
 

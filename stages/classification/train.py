@@ -87,6 +87,11 @@ def classes_without(target: Target, entries: list[Case]) -> list[str]:
     return [f"the train part has no case of {name}" for name in named if name not in there]
 
 
+def least_drawn(name: str, entries: list[Case], repeats: list[int], target: Target) -> int:
+    """How often a case of a class is drawn in an epoch, at least."""
+    return min(times for case, times in zip(entries, repeats, strict=True) if name in target.of(case))
+
+
 def main(args):
     settings = TrainParams.of(params.load(args.params, "train", seed=True))
     instructions = numerics.configure(settings.numerics, settings.threads)
@@ -167,12 +172,7 @@ def main(args):
         target=TargetColumn(target.column, target.kind),
         labels=target.labels,
         class_counts=counts,
-        repeats={
-            name: min(
-                times for case, times in zip(entries["train"], repeats, strict=True) if name in target.of(case)
-            )
-            for name in counts
-        },
+        repeats={name: least_drawn(name, entries["train"], repeats, target) for name in counts},
         params=settings,
         history=tuple(Epoch.of(row) for row in history),
         selection="the averaged weights after the last epoch",

@@ -312,6 +312,8 @@ def _name_channels(listing: Listing, asked: Asked, seen: _Seen, made: Checked) -
         made.channels = given
     elif is_colour:
         made.channels = COLOURS
+    elif listing.published is not None:
+        made.channels = (listing.published.modality,)
     elif pictures:
         made.channels = ("grey",)
     else:

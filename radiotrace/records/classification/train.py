@@ -26,6 +26,14 @@ class Epoch(EpochOfAnyTask):
 
 
 @dataclass(frozen=True)
+class Epochs(Record):
+    """Every epoch of the training run."""
+
+    run_id: Sha256
+    epochs: Annotated[tuple[Epoch, ...], Rule(minItems=1)]
+
+
+@dataclass(frozen=True)
 class TargetColumn(Record):
     """What was learnt.
 
