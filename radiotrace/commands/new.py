@@ -432,10 +432,21 @@ def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
         f"  2. make manifest STUDY={place}    accepts the files as they are",
         f"  3. {place}/design/requirements.yaml: decide what a model must reach, before it is tested;",
         f"     'python -m radiotrace --study {place} review ITEM' says that you have",
-        f"  4. (cd {place} && dvc repro split) && python -m radiotrace --study {place} plan --write",
-        "     parameters for these images in place of the example's, each with its reason",
+        *said_of_parameters(place, declared),
         f"  5. make run STUDY={place}    every stage; {place}/params.yaml explains what may be turned",
         f"  6. grep -rn '{TO_DECIDE}' {place}/design    each blocks the release until somebody decides it",
+    ]
+
+
+def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
+    """Where they come from: of label maps 'plan' makes them."""
+    if any(column.role == "target" for column in declared.columns.values()):
+        return [
+            f"  4. {place}/params.yaml: train.input_pixels, and what else differs from what it begins with"
+        ]
+    return [
+        f"  4. (cd {place} && dvc repro split) && python -m radiotrace --study {place} plan --write",
+        "     parameters for these images in place of the example's, each with its reason",
     ]
 
 

@@ -169,8 +169,8 @@ def misfits(records_by_name: dict[str, dict]) -> list[str]:
     metrics = records.canonical(records_by_name["metrics"])
     return [
         *(f"metrics.json: {fault}" for fault in records.faults(metrics, "metrics_classification")),
-        *measure_table.misfits_of_cases(metrics, records_by_name["cases"]["cases"]),
-        *measure_table.misfits_of_headline(metrics, records_by_name["headline"]),
+        *measure_table.misfits_of_cases(metrics, records_by_name["cases"]["cases"], "cases_classification"),
+        *measure_table.misfits_of_headline(metrics, records_by_name["headline"], "headline_classification"),
     ]
 
 
