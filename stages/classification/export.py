@@ -147,9 +147,8 @@ def main(args):
             steps=steps(model.recipe),
             preprocessing=run.preprocessing,
             input=Input("image", "float32", ("n", "channel", "y", "x"), ("n", *shape_cyx)),
-            outputs=tuple(
-                Output(name, "float32", ("n", "label"), MEANINGS[name]) for name in released.OUTPUTS
-            ),
+            output=Output("probabilities", "float32", ("n", "label"), MEANINGS["probabilities"]),
+            logits=Output("logits", "float32", ("n", "label"), MEANINGS["logits"]),
             temperature=decided.temperature,
             lines=decided.lines,
             operating_points=decided.operating_points,

@@ -71,6 +71,7 @@ class ReleasedClassifier(Record):
 
     Attributes:
         steps: what is done to a picture, in words, in this order.
+        output: calibrated probabilities. logits: what they were made of.
         temperature, lines: calibration, which is in the graph already.
         operating_points: label -> probability from which it is called.
         review_above: uncertainty of the prediction above which a person should look; null without one.
@@ -89,7 +90,8 @@ class ReleasedClassifier(Record):
     steps: Annotated[tuple[Text, ...], Rule(minItems=1)]
     preprocessing: PicturePreprocessing
     input: Input
-    outputs: Annotated[tuple[Output, ...], Rule(minItems=2, maxItems=2)]
+    output: Output
+    logits: Output
     temperature: AboveZero | None
     lines: Mapping[str, Line]
     operating_points: Annotated[Mapping[str, ChosenPoint], Rule(minProperties=1)]
