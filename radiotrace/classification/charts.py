@@ -120,7 +120,7 @@ def reliability(calibration: Mapping[str, BothCalibrations]) -> bytes:
                 slope = of.slope.value
                 said = "slope undefined" if slope is None else f"slope {slope:.2f}"
                 axes.set(
-                    title=f"{name}, {when}: {said}, error {of.expected_error:.3f}",
+                    title=f"{name}, {when}: {said}, error {of.expected_error.value:.3f}",
                     xlabel="probability",
                     ylabel="share of cases",
                     xlim=(-0.02, 1.02),

@@ -253,7 +253,9 @@ class Summary:
         return {
             "brier": self._mean((p - positive) ** 2),
             "log_loss_nats": self._mean(-np.log(np.where(positive, inside, 1 - inside))),
-            "expected_error": probabilities.expected_error(p, positive, bins),
+            "expected_error": self._record(
+                probabilities.expected_error(p, positive, bins), intervals.none(intervals.NOT_SHOWN)
+            ),
             "in_the_large": self._with_error(line.in_the_large, line.in_the_large_error),
             "slope": self._with_error(line.line.slope, line.line.slope_error),
             "mean_gap": None if smooth is None else smooth.ici,
@@ -377,8 +379,15 @@ class Summary:
 
     def worst_cases(self) -> list[dict]:
         """Those of which the truth was thought least probable."""
-        rows = sorted((truth_probability(case), case["case_id"]) for case in self.cases)
-        return [{"case_id": case_id, "truth_probability": p} for p, case_id in rows[:WORST]]
+        ranked = sorted(self.cases, key=lambda case: (truth_probability(case), case["case_id"]))
+        return [
+            {
+                "case_id": case["case_id"],
+                "accuracy": float(np.mean([row["accuracy"] for row in case["labels"].values()])),
+                "truth_probability": truth_probability(case),
+            }
+            for case in ranked[:WORST]
+        ]
 
 
 def _threshold(above: float | None, rule: dict) -> Threshold | None:
@@ -397,7 +406,7 @@ def headline(metrics: Metrics) -> dict[str, Any]:
         "sensitivity": {name: row.sensitivity.value for name, row in metrics.operating_points.items()},
         "specificity": {name: row.specificity.value for name, row in metrics.operating_points.items()},
         "calibration_slope": {name: row.after.slope.value for name, row in metrics.calibration.items()},
-        "expected_error": {name: row.after.expected_error for name, row in metrics.calibration.items()},
+        "expected_error": {name: row.after.expected_error.value for name, row in metrics.calibration.items()},
         "uncertainty_auroc": {kind: row.auroc.value for kind, row in metrics.uncertainty.items()},
         **{
             name: {

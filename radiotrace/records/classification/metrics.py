@@ -149,7 +149,7 @@ class Calibration(Record):
 
     brier: AmountEstimate
     log_loss_nats: AmountEstimate
-    expected_error: Share
+    expected_error: ShareEstimate
     in_the_large: Estimate
     slope: Estimate
     mean_gap: Share | None
@@ -255,9 +255,14 @@ class Member(Record):
 
 @dataclass(frozen=True)
 class WorstCase(Record):
-    """A case of which the truth was thought least probable."""
+    """A case of which the truth was thought least probable.
+
+    Attributes:
+        accuracy: share of its labels that are told rightly.
+    """
 
     case_id: CaseId
+    accuracy: Share
     truth_probability: Share
 
 
