@@ -15,6 +15,7 @@ PLACE = "studies/shadows"
 TINY = {
     "train": {
         "widths": [8, 16],
+        "input_pixels": [16, 16],
         "blocks": 1,
         "epochs": 8,
         "batch_size": 8,
