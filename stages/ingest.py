@@ -12,6 +12,7 @@ A damaged image does not stop it: it is recorded, so that validate can list it a
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -181,7 +182,9 @@ def bring_in_case(case: formats.Case, raw: Path, settings: IngestParams, out: Pa
         bring_in(raw, path, ImageFile, settings, out, name, first.grid)
         for path, name in zip(paths[1:], names[1:], strict=True)
     ]
-    label_map = bring_in(raw, case.label_map, LabelMapFile, settings, out, f"label_maps/{case_id}.nii.gz")
+    label_map = None
+    if case.label_map is not None:
+        label_map = bring_in(raw, case.label_map, LabelMapFile, settings, out, f"label_maps/{case_id}.nii.gz")
     return Case(
         case_id=case_id,
         subject_id=case.subject_id,
@@ -189,6 +192,7 @@ def bring_in_case(case: formats.Case, raw: Path, settings: IngestParams, out: Pa
         image=first,
         label_map=label_map,
         further_channels=tuple(further) or None,
+        values=case.values or None,
     )
 
 
@@ -210,7 +214,7 @@ def every_case(
 
     def inputs(case: formats.Case) -> list:
         # not its subject and attributes, which may change with cases.csv, and with the set
-        return [case.case_id, [[path, listed.get(path)] for path in (*case.images, case.label_map)]]
+        return [case.case_id, [[path, listed.get(path)] for path in case.files]]
 
     def to_keep(_, entry: Case) -> Kept | None:
         if any(listed.get(source.path) != source.sha256 for source in entry.sources):
@@ -219,7 +223,8 @@ def every_case(
         return Kept(entry.record(), files)
 
     def again(case: formats.Case, record: dict) -> Case:
-        return Case.of(record | {"subject_id": case.subject_id, "attributes": case.attributes})
+        of_tables = {"subject_id": case.subject_id, "attributes": case.attributes}
+        return replace(Case.of(record | of_tables), values=case.values or None)
 
     def work(missing: list[formats.Case]) -> Iterator[Case]:
         return each(bring_in_case, missing, raw=raw, settings=settings, out=out)
@@ -259,6 +264,9 @@ def main(args):
                     subjects=len({case.subject_id for case in cases}),
                     root_sha256=merkle.root(files),
                     channels=declared_channels(dataset),
+                    columns=dataset.columns or None,
+                    published_cases=dataset.published_cases,
+                    subjects_unknown=dataset.subjects_unknown,
                 ),
                 CanonicalGrid(settings.orientation, settings.spacing_mm),
                 tuple(cases),

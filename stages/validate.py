@@ -20,7 +20,7 @@ import SimpleITK as sitk
 
 from radiotrace import errors, records
 from radiotrace.errors import StageError
-from radiotrace.imaging import channels, checks, suspicions, volumes
+from radiotrace.imaging import channels, checks, column_checks, suspicions, volumes
 from radiotrace.imaging.suspicions import Look
 from radiotrace.pipeline import memo, parallel, params, runs, stage
 from radiotrace.pipeline.followed import followed
@@ -36,6 +36,7 @@ ABSENT = (
     "without them nobody would learn what the model makes up. Where it was forgotten, correct the "
     "label map. "
 )
+OF_SET, WHOLE = "", "(the set)"  # case of a finding that is of the set as a whole, and how it is shown
 RERUN = "Then run 'make manifest' if data changed, and 'dvc repro'."
 WAY_OUT = (
     "Correct them, or list case_id and reason in params.yaml under validate.exclude; "
@@ -65,15 +66,18 @@ def check_case(
     findings = checks.case_findings(case, labels, limits, declared)
     if any(finding.severity == "error" for finding in findings):
         return findings, None
+    images = {
+        name: volumes.array_zyx(read(source, folder))
+        for name, source in checks.named_images(case, declared).items()
+    }
+    if case.label_map is None:
+        shape_zyx = next(iter(images.values())).shape
+        return findings + checks.slice_findings(case.case_id, shape_zyx), None
     label_map = read(case.label_map, folder)
     label_zyx = volumes.array_zyx(label_map)
     findings += checks.label_map_findings(case.case_id, label_zyx, labels, limits)
     if any(finding.severity == "error" for finding in findings):
         return findings, None
-    images = {
-        name: volumes.array_zyx(read(source, folder))
-        for name, source in checks.named_images(case, declared).items()
-    }
     spacing_zyx = volumes.to_zyx(label_map.GetSpacing())
     return findings, suspicions.look(case.case_id, case.subject_id, images, label_zyx, spacing_zyx)
 
@@ -136,10 +140,11 @@ def in_order(findings) -> list[checks.Finding]:
 
 def table(findings: list[checks.Finding]) -> list[str]:
     """One line a finding, in columns."""
-    case_width = max((len(finding.case_id) for finding in findings), default=0)
+    case_width = max((len(finding.case_id or WHOLE) for finding in findings), default=0)
     check_width = max((len(finding.check) for finding in findings), default=0)
     return [
-        f"{f.severity:7}  {f.case_id:{case_width}}  {f.check:{check_width}}  {f.found}; expected {f.expected}"
+        f"{f.severity:7}  {f.case_id or WHOLE:{case_width}}  {f.check:{check_width}}  {f.found}; "
+        f"expected {f.expected}"
         for f in findings
     ]
 
@@ -175,13 +180,16 @@ def main(args):
     with parallel.pool(args) as each:
         of_cases = every_case(args, cases, labels, limits, declared, each)
         of_set = checks.set_findings(cases, labels, limits, declared)
+        of_set += column_checks.findings(dataset.dataset, cases)
         found, looks = zip(*followed(of_cases, len(cases), "validate"), strict=True)
     names = {int(value): name for value, name in labels.items() if value != "0"}
     seen = suspicions.across([look for look in looks if look is not None], names)
     findings = in_order([*of_set, *seen, *chain.from_iterable(found)])
     failed = {finding.case_id for finding in findings if finding.severity == "error"}
     if failed:
-        raise StageError(f"{len(failed)} of {len(cases)} cases fail", table(findings), way_out(findings))
+        n_failed, of_whole = len(failed - {OF_SET}), " and the set as a whole" * (OF_SET in failed)
+        headline = f"{n_failed} of {len(cases)} cases{of_whole} fail"
+        raise StageError(headline, table(findings), way_out(findings))
     for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
         errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
     with stage.output_folder(args.out) as out:
@@ -192,7 +200,9 @@ def main(args):
                 errors=0,
                 warnings=len(findings),
                 excluded=excluded,
-                findings=tuple(Passed(**finding._asdict()) for finding in findings),
+                findings=tuple(
+                    Passed(**finding._asdict() | {"case_id": finding.case_id or None}) for finding in findings
+                ),
             ).record(),
             "findings",
         )

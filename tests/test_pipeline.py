@@ -213,6 +213,7 @@ WINGS = {
     "evidence": "errors records pipeline",
     "site": "errors records pipeline statistics drawing evidence",
     "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",
+    "classification": "errors records pipeline imaging statistics inference drawing learning evidence",
 }
 
 

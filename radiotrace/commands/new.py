@@ -39,6 +39,7 @@ LEDGERS = ("test_openings.jsonl", "reviews.jsonl", "timings.jsonl")
 KNOWN_MODALITIES = ("MRI", "CT")
 EDGE_STEP = 8  # voxels, of the first study's network
 PICTURE_EDGES_MAX = {"patch_voxels": 160, "window_voxels": 512}
+INPUT_PIXELS_MIN, INPUT_PIXELS_MAX = 28, 128
 SUBJECTS = "cases.csv"
 SUBJECTS_DRAFT = "cases.draft.csv"
 TO_DECIDE = undecided.TO_DECIDE
@@ -56,6 +57,7 @@ class Draft:
         task: that is learnt.
         picture_voxels: along x and y, of the first image where it has one slice; None for volumes.
         subjects: of its cases, sorted.
+        has_parts: whether the data set itself gives each case a part.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Draft:
     task: Task
     picture_voxels: tuple[int, int] | None = None
     subjects: tuple[str, ...] = ()
+    has_parts: bool = False
 
     @property
     def criteria(self) -> list[str]:
@@ -226,6 +229,7 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
         task,
         picture_voxels(data, declared),
         subjects_of(data, declared),
+        any(column.role == "part" for column in declared.columns.values()),
     )
     start = beginning(task.name, first.repository)
     if start is None:
@@ -342,6 +346,12 @@ def of_params(content: dict, draft: Draft) -> None:
         for key in sorted(PICTURE_EDGES_MAX.keys() & content["train"].keys()):  # of a task that cuts patches
             edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
             content["train"][key][:] = [*edges, 1]
+        if "input_pixels" in content["train"]:  # of a task that takes pictures whole
+            content["train"]["input_pixels"][:] = [
+                min(max(edge, INPUT_PIXELS_MIN), INPUT_PIXELS_MAX) for edge in draft.picture_voxels
+            ]
+    if draft.has_parts:
+        content["split"]["scheme"] = "given"
     if "golden_cases" in content.get("export", {}):  # of a task that has them
         content["export"].update(licence=None, golden_cases=0)
         _empty(content["export"], "labels")
@@ -422,10 +432,21 @@ def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
         f"  2. make manifest STUDY={place}    accepts the files as they are",
         f"  3. {place}/design/requirements.yaml: decide what a model must reach, before it is tested;",
         f"     'python -m radiotrace --study {place} review ITEM' says that you have",
-        f"  4. (cd {place} && dvc repro split) && python -m radiotrace --study {place} plan --write",
-        "     parameters for these images in place of the example's, each with its reason",
+        *said_of_parameters(place, declared),
         f"  5. make run STUDY={place}    every stage; {place}/params.yaml explains what may be turned",
         f"  6. grep -rn '{TO_DECIDE}' {place}/design    each blocks the release until somebody decides it",
+    ]
+
+
+def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
+    """Where they come from: of label maps 'plan' makes them."""
+    if any(column.role == "target" for column in declared.columns.values()):
+        return [
+            f"  4. {place}/params.yaml: train.input_pixels, and what else differs from what it begins with"
+        ]
+    return [
+        f"  4. (cd {place} && dvc repro split) && python -m radiotrace --study {place} plan --write",
+        "     parameters for these images in place of the example's, each with its reason",
     ]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from radiotrace.errors import StageError
 from radiotrace.evidence.design.undecided import TO_DECIDE
+from radiotrace.pipeline import tasks
 
 if TYPE_CHECKING:
     from radiotrace.imaging.layouts.checking import Checked
@@ -167,30 +168,35 @@ def _asked(args, faults: list[str]) -> "Asked":
     from radiotrace.imaging.layouts.listing import Asked
 
     name = args.title or args.name
+    has_classes = args.task in tasks.known() and tasks.declared(args.task).target == "class"
     for option, text in (("--name", name), ("--licence", args.licence or "x")):
         if not text.strip() or not text.isprintable():
             faults.append(f"{option}: expected a text of characters that are seen")
     return Asked(
         name=name,
         licence=args.licence,
-        labels=_labels(args.label, faults),
+        labels=_labels(args.label, has_classes, faults),
         modality=_modality(args.modality, faults),
         pixel_mm=_pixel_mm(args.pixel_mm, faults),
         is_grey=args.colour == "grey",
         is_cleaned=args.clean,
+        has_classes=has_classes,
     )
 
 
-def _labels(given: list[str], faults: list[str]) -> tuple[tuple[str, int], ...]:
+def _labels(given: list[str], has_classes: bool, faults: list[str]) -> tuple[tuple[str, int], ...]:
     from radiotrace.imaging import formats
 
     labels = []
     for text in given:
         label = LABEL.fullmatch(text)
-        if label is None or not 0 < int(label["value"]) <= VALUE_MAX:
+        lowest = 0 if has_classes else 1
+        if label is None or not lowest <= int(label["value"]) <= VALUE_MAX:
+            of_value = "the number of a class" if has_classes else "the value that it has in the label maps"
+            zero = "" if has_classes else "; 0 is the background"
             faults.append(
-                f"--label: found {text[:80]!r}, expected NAME=VALUE, a name and the value that it has in the "
-                f"label maps, 1 to {VALUE_MAX}; 0 is the background"
+                f"--label: found {text[:80]!r}, expected NAME=VALUE, a name and {of_value}, {lowest} to "
+                f"{VALUE_MAX}{zero}"
             )
             continue
         name = label["name"]

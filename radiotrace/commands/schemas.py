@@ -30,7 +30,15 @@ from radiotrace.records import (
     train,
     variants,
 )
+from radiotrace.records.classification import cases as cases_of_classes
+from radiotrace.records.classification import explain as explain_of_classes
+from radiotrace.records.classification import headline as headline_of_classes
+from radiotrace.records.classification import metrics as metrics_of_classes
+from radiotrace.records.classification import model as released_classifier
+from radiotrace.records.classification import robustness as robustness_of_classes
+from radiotrace.records.classification import train as train_of_classes
 from radiotrace.records.sections import whole
+from radiotrace.records.sections.classification import whole as classification
 from radiotrace.records.sections.imported_segmentation import whole as imported_segmentation
 from radiotrace.records.sections.segmentation import whole as segmentation
 
@@ -38,28 +46,37 @@ from radiotrace.records.sections.segmentation import whole as segmentation
 TABLE = {
     "accepted": accepted.Accepted,
     "cases": cases.Cases,
+    "cases_classification": cases_of_classes.Cases,
     "comparison": comparison.Comparison,
     "conversion": conversion.Conversion,
     "dataset": dataset.Dataset,
     "distilled": distilled.Distilled,
     "download": download.Download,
     "download_catalogue": download_catalogue.Catalogue,
+    "epochs_classification": train_of_classes.Epochs,
+    "explain_classification": explain_of_classes.Explain,
     "findings": findings.Findings,
     "headline": headline.Headline,
+    "headline_classification": headline_of_classes.Headline,
     "import_source": imported_run.Source,
     "imported_run": imported_run.ImportedRun,
     "metrics": metrics.Metrics,
+    "metrics_classification": metrics_of_classes.Metrics,
     "model_contract": contract.ModelContract,
     "params": whole.Params,
+    "params_classification": classification.ClassificationParams,
     "params_imported_segmentation": imported_segmentation.ImportedSegmentationParams,
     "params_segmentation": segmentation.SegmentationParams,
     "predicted_image": prediction.Prediction,
+    "released_classifier": released_classifier.ReleasedClassifier,
     "released_model": model.ReleasedModel,
     "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
+    "robustness_classification": robustness_of_classes.Robustness,
     "split": split.Split,
     "timing": timing.Timing,
     "train": train.TrainingRun,
+    "train_classification": train_of_classes.ClassificationRun,
 }
 
 

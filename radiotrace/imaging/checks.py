@@ -7,13 +7,13 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from radiotrace.imaging import volumes
+from radiotrace.imaging import column_checks, volumes
 from radiotrace.imaging.channels import COLOURS, Channel, named, of_dataset
+from radiotrace.imaging.finding import Finding
 from radiotrace.records.dataset import Case, Identity, ImageFile, Intensity, SourceFile, known
 from radiotrace.records.sections.validate import ValidateParams
 
@@ -21,16 +21,6 @@ ONE_CHANNEL = (named(None),)
 
 IN_AIR_HU = -500  # below it lies air in CT, and nothing in MRI
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # networks compute in float32
-
-
-class Finding(NamedTuple):
-    """What one check found in one case. Severity 'error' stops the run, 'warning' does not."""
-
-    case_id: str
-    check: str
-    found: str
-    expected: str
-    severity: str
 
 
 def case_findings(
@@ -50,7 +40,8 @@ def case_findings(
         findings.append(Finding(case_id, check, found, expected, severity))
 
     images = named_images(case, channels)
-    for name, source in [*images.items(), ("label map", case.label_map)]:
+    of_label_map = {} if case.label_map is None else {"label map": case.label_map}
+    for name, source in (images | of_label_map).items():
         if source.fault:
             add("readable", f"{name}: {source.fault}", "a readable 3-D volume")
             continue
@@ -64,7 +55,7 @@ def case_findings(
         return findings
     for (name, source), channel in zip(images.items(), channels, strict=True):
         of_channel = f"{name}: " if len(images) > 1 else ""
-        if source.sha256 == case.label_map.sha256 or source.voxels_sha256 == case.label_map.voxels_sha256:
+        if case.label_map is not None and _are_same(source, case.label_map):
             add(
                 "label_map_is_image",
                 f"{name} and label map are the same",
@@ -87,13 +78,15 @@ def case_findings(
             _xyz(grid.spacing_mm) + " mm",
             f"{low:g} to {high:g} mm (validate.spacing_mm_min and _max)",
         )
-    for name, of_image, of_label_map in volumes.grid_faults(
+    if case.label_map is None:
+        return findings
+    for name, image_has, label_map_has in volumes.grid_faults(
         _grid(case.image),
         _grid(case.label_map),
         limits.grid_tolerance_mm,
         limits.grid_tolerance_direction,
     ):
-        add(f"grid_{name}", f"label map {of_label_map}", f"image {of_image}")
+        add(f"grid_{name}", f"label map {label_map_has}", f"image {image_has}")
     volumes_mm3 = known(case.label_map.label_volumes_mm3)
     if unknown := sorted(volumes_mm3.keys() - labels.keys(), key=float):
         add("labels_known", f"label map has {_some(unknown)}", f"only {', '.join(labels)}")
@@ -106,6 +99,10 @@ def case_findings(
                 "error" if limits.every_label else "warning",
             )
     return findings
+
+
+def _are_same(image: SourceFile, label_map: SourceFile) -> bool:
+    return image.sha256 == label_map.sha256 or image.voxels_sha256 == label_map.voxels_sha256
 
 
 def _intensity_findings(channel: Channel, intensity: Intensity) -> list[tuple[str, str, str, str]]:
@@ -185,7 +182,7 @@ def label_map_findings(
 ) -> list[Finding]:
     """Checks of one label map's shape: touching the border, connected components (faces, edges and corners
     connect); and the axis of the slice, where a picture has one."""
-    findings = _slice_findings(case_id, label_zyx.shape)
+    findings = slice_findings(case_id, label_zyx.shape)
     for value, name in labels.items():
         mask = label_zyx == int(value)
         if value == "0" or not mask.any():
@@ -217,7 +214,7 @@ def label_map_findings(
     return findings
 
 
-def _slice_findings(case_id: str, shape_zyx: tuple[int, ...]) -> list[Finding]:
+def slice_findings(case_id: str, shape_zyx: tuple[int, ...]) -> list[Finding]:
     """Of a picture whose one slice lies across another axis than z."""
     thin = [axis for axis, edge in zip("zyx", shape_zyx, strict=True) if edge == 1]
     if thin in ([], ["z"]):
@@ -253,7 +250,11 @@ def set_findings(
         findings += _intensity_outliers(of_channel, name, limits.outlier_mad)
     for value, name in labels.items():
         sizes = (
-            {case.case_id: known(case.label_map.label_volumes_mm3).get(value, 0) for case in cases}
+            {
+                case.case_id: known(case.label_map.label_volumes_mm3).get(value, 0)
+                for case in cases
+                if case.label_map is not None
+            }
             if value != "0"
             else {}
         )
@@ -275,7 +276,8 @@ def of_records(dataset: Identity, cases: Sequence[Case], limits: ValidateParams)
     labels, channels, findings = dataset.labels, of_dataset(dataset), []
     for case in cases:
         findings += case_findings(case, labels, limits, channels)
-    return findings + set_findings(cases, labels, limits, channels)
+    findings += set_findings(cases, labels, limits, channels)
+    return findings + column_checks.findings(dataset, cases)
 
 
 def _intensity_outliers(intensities: Mapping[str, Intensity], name: str, limit: float) -> list[Finding]:

@@ -8,12 +8,14 @@ import re
 import stat
 import unicodedata
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from radiotrace.errors import StageError
-from radiotrace.imaging import content, decoding, identifying, links, tables
+from radiotrace.imaging import columns, content, decoding, identifying, links, tables
 from radiotrace.imaging.channels import Channel, named
+from radiotrace.imaging.columns import Value
+from radiotrace.records.dataset import Column
 
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # files are named CASE.augmentation.mutual_information.nii.gz and the like; file systems end at 255, some at
@@ -53,16 +55,23 @@ UNREAD = {
 
 @dataclass(frozen=True)
 class Case:
-    """One image with its label map; paths are relative to the data folder.
+    """One image with its label map, where it has one; paths are relative to the data folder.
 
     images: of each channel, in the order in which the data set declares them.
+    values: declared column of cases.csv -> what stands there.
     """
 
     case_id: str
     images: tuple[str, ...]
-    label_map: str
+    label_map: str | None
     subject_id: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Each file: the channels of the image, then the label map where there is one."""
+        return (*self.images, *((self.label_map,) if self.label_map is not None else ()))
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ class Dataset:
     """What a data folder declares: who it is, its labels by value, its cases sorted by id.
 
     channels: of every image. tables_sha256: of dataset.json and cases.csv, of the very bytes that were read.
-    notes: what to know that stops nothing.
+    notes: what to know that stops nothing. columns: of cases.csv, that are more than attributes.
+    published_cases: part -> label -> number. subjects_unknown: whether nobody says whose an image is.
     """
 
     identity: dict
@@ -79,6 +89,9 @@ class Dataset:
     cases: list[Case]
     tables_sha256: dict[str, str] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    columns: dict[str, Column] = field(default_factory=dict)
+    published_cases: dict[str, dict[str, int]] | None = None
+    subjects_unknown: bool = False
 
 
 def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None = None) -> Dataset:
@@ -87,7 +100,8 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     MSD:     "training" lists {"image", "label"}; "labels" is value -> name.
     nnU-Net: no "training"; images are imagesTr/<case>_0000<file_ending>, further channels _0001 and on, label
              maps labelsTr/<case><file_ending>; "labels" is name -> value, "channel_names" number -> name.
-    cases.csv has the columns case_id and subject_id; every further column is an attribute.
+    cases.csv has the columns case_id and subject_id; every further column is an attribute, but for those that
+    dataset.json declares under "columns". Where one of these is a target, no case needs a label map.
 
     Args:
         missing_words, bands: as tables.grouped takes them.
@@ -99,12 +113,13 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
     faults: list[str] = []
     notes: list[str] = []
     json_bytes = _dataset_json_bytes(folder)
-    identity, labels, channels, pairs = _declared(folder, json_bytes, faults)
+    found, pairs = _declared(folder, json_bytes, faults)
     csv_bytes, table = _cases_csv(folder, faults)
     if not pairs and not faults:
         raise StageError(f"0 cases in {folder}/", way_out=WAY_OUT)
     faults += _case_faults(folder, pairs)
     groups_of: dict[str, dict[str, str]] = {}
+    values_of: dict[str, dict[str, Value]] = {}
     if table is not None:
         faults += [
             f"{case_id}: not in cases.csv, so that its subject is unknown"
@@ -114,13 +129,17 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
             f"{case_id}: in cases.csv, but not in dataset.json"
             for case_id in sorted(table.subject_of.keys() - pairs.keys())
         ]
-        groups_of = tables.grouped(table, list(missing_words), bands or {}, faults, notes)
+        values_of = columns.values_of(table, found.columns, found.labels, missing_words, faults)
+        no_attributes = {name for name, column in found.columns.items() if not column.attribute}
+        groups_of = tables.grouped(
+            tables.without(table, no_attributes), list(missing_words), bands or {}, faults, notes
+        )
     if faults or table is None:
         raise StageError(
             f"{len(faults)} faults in {folder}/dataset.json and {folder}/cases.csv", faults, WAY_OUT
         )
     cases = [
-        Case(case_id, *pairs[case_id], table.subject_of[case_id], groups_of[case_id])
+        Case(case_id, *pairs[case_id], table.subject_of[case_id], groups_of[case_id], values_of[case_id])
         for case_id in sorted(pairs)
     ]
     notes += _identities(cases)
@@ -128,7 +147,7 @@ def read_dataset(folder, missing_words=(), bands: dict[str, list[float]] | None 
         name: hashlib.sha256(data).hexdigest()
         for name, data in (("dataset.json", json_bytes), ("cases.csv", csv_bytes))
     }
-    return Dataset(identity, labels, channels, cases, hashes, tuple(notes))
+    return replace(found, cases=cases, tables_sha256=hashes, notes=tuple(notes))
 
 
 def _identities(cases: list[Case]) -> list[str]:
@@ -153,31 +172,74 @@ def read_declaration(folder) -> Dataset:
     """
     folder = Path(folder)
     faults: list[str] = []
-    identity, labels, channels, pairs = _declared(folder, _dataset_json_bytes(folder), faults)
+    found, pairs = _declared(folder, _dataset_json_bytes(folder), faults)
     if not pairs and not faults:
         faults.append("0 cases")
     faults += _case_faults(folder, pairs)
     if faults:
         raise StageError(f"{len(faults)} faults in {folder}/dataset.json", faults, WAY_OUT)
-    cases = [Case(case_id, *pairs[case_id]) for case_id in sorted(pairs)]
-    return Dataset(identity, labels, channels, cases)
+    return replace(found, cases=[Case(case_id, *pairs[case_id]) for case_id in sorted(pairs)])
 
 
-Pairs = dict[str, tuple[tuple[str, ...], str]]  # case -> paths of its channels, path of its label map
+# case -> paths of its channels, path of its label map
+Pairs = dict[str, tuple[tuple[str, ...], str | None]]
 
 
-def _declared(
-    folder: Path, json_bytes: bytes, faults: list[str]
-) -> tuple[dict, dict[str, str], tuple[Channel, ...], Pairs]:
-    """Identity, labels, channels, and the image and label map of each case, as dataset.json has them."""
+def _declared(folder: Path, json_bytes: bytes, faults: list[str]) -> tuple[Dataset, Pairs]:
+    """What dataset.json says, without cases, and the image and label map of each case."""
     declared = _parsed(json_bytes, folder / "dataset.json")
-    labels = _labels(declared.get("labels"), faults)
-    identity = _identity(declared, faults)
+    has_target = _has_target(declared)
+    labels = _labels(declared.get("labels"), faults, has_background=not has_target)
+    of_columns = columns.declared(declared.get("columns"), labels, faults)
     channels = _channels(declared, faults)
+    published, unknown = _of_tables(declared, labels, faults)
     if "training" in declared:
         _check_one_channel(channels, faults)
-        return identity, labels, channels, _pairs_msd(declared, faults)
-    return identity, labels, channels, _pairs_nnunet(folder, declared, channels, faults)
+        pairs = _pairs_msd(declared, faults, needs_label=not has_target)
+    else:
+        pairs = _pairs_nnunet(folder, declared, channels, faults, needs_label=not has_target)
+    found = Dataset(
+        _identity(declared, faults),
+        labels,
+        channels,
+        [],
+        columns=of_columns,
+        published_cases=published,
+        subjects_unknown=unknown,
+    )
+    return found, pairs
+
+
+def _has_target(declared: dict) -> bool:
+    """Whether a column of cases.csv is what a model is to tell, so that a case needs no label map."""
+    found = declared.get("columns")
+    entries = found.values() if isinstance(found, dict) else ()
+    return any(isinstance(entry, dict) and entry.get("role") == "target" for entry in entries)
+
+
+def _of_tables(
+    declared: dict, labels: dict[str, str], faults: list[str]
+) -> tuple[dict[str, dict[str, int]] | None, bool]:
+    """How many cases the publication says that there are, and whether subjects are known."""
+    published, unknown = declared.get("published_cases"), declared.get("subjects_unknown", False)
+    if not isinstance(unknown, bool):
+        faults.append(f"dataset.json: subjects_unknown: found {unknown!r}, expected true or false")
+    is_good = published is None or (
+        isinstance(published, dict)
+        and set(published) <= set(columns.PARTS)
+        and all(
+            isinstance(of_part, dict)
+            and set(of_part) <= set(labels.values())
+            and all(type(count) is int and count >= 0 for count in of_part.values())
+            for of_part in published.values()
+        )
+    )
+    if not is_good:
+        faults.append(
+            f"dataset.json: published_cases: expected {', '.join(columns.PARTS)}, and for each the number of "
+            f"cases of {', '.join(labels.values())}"
+        )
+    return published if is_good else None, unknown is True
 
 
 def _dataset_json_bytes(folder: Path) -> bytes:
@@ -320,8 +382,12 @@ def _check_one_channel(channels: tuple[Channel, ...], faults: list[str]) -> None
         )
 
 
-def _labels(declared, faults: list[str]) -> dict[str, str]:
-    """Value -> name, both as text, sorted by value, from either way round."""
+def _labels(declared, faults: list[str], has_background: bool = True) -> dict[str, str]:
+    """Value -> name, both as text, sorted by value, from either way round.
+
+    Args:
+        has_background: whether 0 is what no structure is; else it is a class as others.
+    """
     reason = "expected values with their names"
     if isinstance(declared, dict) and any(isinstance(value, list) for value in declared.values()):
         reason = "regions of several values (nnU-Net) are not supported; give each structure one value"
@@ -346,7 +412,8 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
         or not len(declared) == len(set(pairs.values()) - {""}) == len(pairs)
     ):
         faults.append(
-            f"dataset.json: labels: found {declared}, expected 0 (background), 1, 2, … without a gap, each "
+            f"dataset.json: labels: found {declared}, expected 0{' (background)' * has_background}, 1, 2, … "
+            f"without a gap, each "
             f"with a name of its own"
         )
         return {}
@@ -355,7 +422,7 @@ def _labels(declared, faults: list[str]) -> dict[str, str]:
             f"dataset.json: labels: found {len(pairs)}, expected at most {LABELS_MAX}, background included"
         )
         return {}
-    if pairs[0].casefold() != "background":
+    if has_background and pairs[0].casefold() != "background":
         faults.append(
             f"dataset.json: labels: 0 is {pairs[0]!r}, expected background. Its voxels are never a "
             f"structure: are the values mixed up?"
@@ -410,16 +477,18 @@ def _label_name_faults(pairs: dict[int, str]) -> list[str]:
     ]
 
 
-def _pairs_msd(declared: dict, faults: list[str]) -> Pairs:
+def _pairs_msd(declared: dict, faults: list[str], needs_label: bool) -> Pairs:
     pairs: Pairs = {}
     entries = declared["training"] if isinstance(declared["training"], list) else []
     for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not all(
-            isinstance(entry.get(key), str) for key in ("image", "label")
-        ):
-            faults.append(f"dataset.json: training[{number}]: found {entry!r}, expected an image and a label")
+        keys = ("image", "label") if needs_label else ("image",)
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in keys):
+            expected = "an image and a label" if needs_label else "an image"
+            faults.append(f"dataset.json: training[{number}]: found {entry!r}, expected {expected}")
             continue
-        image, label_map = (PurePosixPath(entry[key]).as_posix() for key in ("image", "label"))
+        image = PurePosixPath(entry["image"]).as_posix()
+        has_label = isinstance(entry.get("label"), str)
+        label_map = PurePosixPath(entry["label"]).as_posix() if has_label else None
         case_id = decoding.case_name(PurePosixPath(image).name)
         if case_id in pairs:
             faults.append(f"{case_id}: listed twice in dataset.json")
@@ -427,7 +496,9 @@ def _pairs_msd(declared: dict, faults: list[str]) -> Pairs:
     return pairs
 
 
-def _pairs_nnunet(folder: Path, declared: dict, channels: tuple[Channel, ...], faults: list[str]) -> Pairs:
+def _pairs_nnunet(
+    folder: Path, declared: dict, channels: tuple[Channel, ...], faults: list[str], needs_label: bool
+) -> Pairs:
     ending = declared.get("file_ending")
     if not isinstance(ending, str):
         faults.append("dataset.json: neither 'training' (MSD) nor 'file_ending' (nnU-Net) is there")
@@ -478,7 +549,7 @@ def _pairs_nnunet(folder: Path, declared: dict, channels: tuple[Channel, ...], f
     return {
         case_id: (
             tuple(f"imagesTr/{case_id}_{number:04d}{ending}" for number in range(len(channels))),
-            f"labelsTr/{case_id}{ending}",
+            f"labelsTr/{case_id}{ending}" if needs_label or case_id in names_in["labelsTr"] else None,
         )
         for case_id in sorted(cases | set(names_in["labelsTr"]))
     }
@@ -509,7 +580,9 @@ def _same_when_folded(pairs: dict) -> list[str]:
         if len(several) > 1
     ]
     images = {path: case_id for case_id, (of_image, _) in sorted(pairs.items()) for path in of_image}
-    label_maps = {of_label_map: case_id for case_id, (_, of_label_map) in sorted(pairs.items())}
+    label_maps = {
+        of_label_map: case_id for case_id, (_, of_label_map) in sorted(pairs.items()) if of_label_map
+    }
     both = sorted(images.keys() & label_maps.keys())
     if both:
         more = f" (and {len(both) - 1} more files)" if len(both) > 1 else ""
@@ -527,7 +600,7 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     missing: list[tuple[str, str]] = []
     for case_id, (images, label_map) in sorted(pairs.items()):
-        for path in dict.fromkeys((*images, label_map)):
+        for path in dict.fromkeys((*images, *((label_map,) if label_map else ()))):
             ending = PurePosixPath(path).suffix.lower()
             if not path.isprintable() or (
                 not PurePosixPath(path).is_absolute() and ".." not in path and not PLAIN_PATH.fullmatch(path)
@@ -561,7 +634,7 @@ def _file_faults(folder: Path, pairs: dict) -> list[str]:
             if len(paths) > 1
             else f"{paths[0]}: {file_kind}. {way_out}"
         )
-    n_files = sum(len(images) + 1 for images, _ in pairs.values())
+    n_files = sum(len(images) + (label_map is not None) for images, label_map in pairs.values())
     return faults + _missing_faults(folder, missing, n_files)
 
 

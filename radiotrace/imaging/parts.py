@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from radiotrace.imaging import channels, volumes
 from radiotrace.imaging.image import Image
-from radiotrace.records.dataset import Case, Dataset, SourceFile
+from radiotrace.records.dataset import Case, Dataset, SourceFile, known
 
 
 def cases(dataset: Dataset, split: dict, part: str) -> dict[str, dict]:
@@ -25,7 +25,7 @@ def cases(dataset: Dataset, split: dict, part: str) -> dict[str, dict]:
             "subject_id": row["subject_id"],
             "attributes": dict(described[case_id].attributes),
             "channels": described_channels(dataset, described[case_id]),
-            "label_map": _file(described[case_id].label_map),
+            "label_map": _file(known(described[case_id].label_map)),
         }
         for case_id, row in sorted(split["cases"].items())
         if row["part"] == part

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from radiotrace.records.metrics import MeasureRow, Metrics, Summary
+from radiotrace.records.metric_parts import MeasureRow, Summary
+from radiotrace.records.metrics import Metrics
 from radiotrace.records.model import ReleasedModel
 
 ALL = "mean_of_labels"

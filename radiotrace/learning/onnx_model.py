@@ -40,6 +40,21 @@ def export(
         edges[0] = 1
         del free[2]
     example = torch.zeros(2, channels, *edges)  # 1 would be taken for the only number there is
+    return written(network, example, free, ("logits",), opset)
+
+
+def written(
+    network: torch.nn.Module, example: torch.Tensor, free: dict, outputs: Sequence[str], opset: int
+) -> bytes:
+    """A network of one image in evaluation mode as ONNX.
+
+    Args:
+        free: axis of the image -> its torch.export.Dim; other axes are as long as those of the example.
+        outputs: names of what it gives, in its order.
+
+    Raises:
+        StageError: it cannot be written in this operator set.
+    """
     # about torchvision, which is not here, and about torch's and DynUNet's own internals
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,7 +67,7 @@ def export(
             external_data=False,
             verbose=False,
             input_names=["image"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=(free,),
         )
     model = cast(torch.onnx.ONNXProgram, program).model_proto  # None only without dynamo

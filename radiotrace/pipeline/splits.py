@@ -74,6 +74,8 @@ def split(
             train; the test part stays what it is.
     scheme nnunet: the chosen fold (0 when none is) is the test part, all others train, and no part is for
     validation. scheme subjects: as nnunet, with folds by subject, which do not leak.
+    scheme given:  the parts of the data set; with a fold chosen, that fold of what is not for the test is the
+    validation part.
     """
     ids = {case.case_id: case.subject_id for case in cases}
     subjects = sorted(set(ids.values()))
@@ -86,6 +88,9 @@ def split(
         )
         held_out = settings.fold or 0
         return {case_id: "test" if folds[case_id] == held_out else "train" for case_id in ids}, folds
+    if settings.scheme == "given":
+        given = {case.case_id: case.part for case in cases}
+        return _given(ids, {case_id: part for case_id, part in given.items() if part}, settings)
     part_of = assign_parts(subjects, settings.fractions, settings.seed)
     fold_of = assign_folds(
         [subject for subject in subjects if part_of[subject] != "test"], settings.folds, settings.seed
@@ -96,6 +101,32 @@ def split(
     return {case_id: part_of[subject] for case_id, subject in ids.items()}, {
         case_id: fold_of.get(subject) for case_id, subject in ids.items()
     }
+
+
+def _given(
+    ids: Mapping[str, str], given: Mapping[str, Part], settings: SplitParams
+) -> tuple[dict[str, Part], Mapping[str, int | None]]:
+    """Part and fold of each case, as the data set gives them.
+
+    Raises:
+        StageError: it gives some cases none.
+    """
+    if without := sorted(ids.keys() - given.keys()):
+        named = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
+        raise StageError(
+            f"split.scheme is given, and {len(without)} of {len(ids)} cases have no part: {named}",
+            way_out="Declare a column of role part in dataset.json, or take split.scheme hash.",
+        )
+    learnt = sorted({ids[case_id] for case_id, part in given.items() if part != "test"})
+    fold_of = assign_folds(learnt, settings.folds, settings.seed)
+    folds = {case_id: fold_of[ids[case_id]] if given[case_id] != "test" else None for case_id in ids}
+    if settings.fold is None:
+        return {case_id: given[case_id] for case_id in ids}, folds
+    chosen: dict[str, Part] = {
+        case_id: "test" if fold is None else ("validation" if fold == settings.fold else "train")
+        for case_id, fold in folds.items()
+    }
+    return chosen, folds
 
 
 def leakage(cases: Sequence[AcceptedCase], part_of: Mapping[str, Part]) -> tuple[Leakage, ...]:

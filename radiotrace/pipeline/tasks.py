@@ -105,6 +105,7 @@ class Task:
         approach: what the bill of the model says that it does.
         criterion: what 'new' drafts for each label; texts: and of design/ besides.
         like: the task whose code in radiotrace/ it shares; empty where it has its own.
+        target: what is told of a case: "label_map", a file beside its image, or "class", in cases.csv.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Task:
     approach: str
     criterion: Criterion
     texts: Texts
+    target: str
     like: str = ""
 
     @property
@@ -196,6 +198,7 @@ def read(path: Path) -> Task:
         criterion=Criterion(**values["criterion"]),
         texts=Texts(**values["texts"]),
         like=values.get("like", ""),
+        target=values.get("target", "label_map"),
     )
 
 

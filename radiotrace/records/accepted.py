@@ -4,11 +4,11 @@ derives it again."""
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_args
 
-from radiotrace.records.dataset import Case, Dataset, known
+from radiotrace.records.dataset import Case, Dataset, Identity, known
 from radiotrace.records.typed import Record, Rule
-from radiotrace.records.values import CaseId, Exclusion, Labels, Sha256, SubjectId
+from radiotrace.records.values import CaseId, Exclusion, Labels, Part, Sha256, SubjectId
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class AcceptedCase(Record):
 
     Attributes:
         voxels_sha256: of its image.
+        part: that the data set gives it; there where it gives one.
     """
 
     case_id: CaseId
     subject_id: SubjectId
     voxels_sha256: Sha256
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,23 @@ def voxels_sha256(case: Case) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
+def given_part(dataset: Dataset, case: Case) -> Part | None:
+    """The part that a data set gives a case in its column of parts; None where it gives none."""
+    name = part_column(dataset.dataset)
+    value = None if name is None else (case.values or {}).get(name)
+    return next((part for part in get_args(Part) if part == value), None)
+
+
+def part_column(dataset: Identity) -> str | None:
+    """The column of cases.csv in which a data set gives each case a part; None where there is none."""
+    return next((name for name, column in (dataset.columns or {}).items() if column.role == "part"), None)
+
+
 def of_dataset(dataset: Dataset, exclude: Iterable[Exclusion]) -> Accepted:
     """Of a data set in which no case fails."""
     exclude = tuple(exclude)
     rows = tuple(
-        AcceptedCase(case.case_id, case.subject_id, voxels_sha256(case)) for case in cases(dataset, exclude)
+        AcceptedCase(case.case_id, case.subject_id, voxels_sha256(case), given_part(dataset, case))
+        for case in cases(dataset, exclude)
     )
     return Accepted(labels=dataset.dataset.labels, excluded=excluded(exclude), cases=rows)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from radiotrace.records.preprocessing import ChannelName, Modality
-from radiotrace.records.typed import Record, Rule
+from radiotrace.records.typed import LEFT_OUT, Record, Rule
 from radiotrace.records.values import (
     AboveZero,
     CaseId,
@@ -13,6 +13,7 @@ from radiotrace.records.values import (
     CountFrom1,
     Labels,
     Orientation,
+    Part,
     RelativePath,
     Sha256,
     SpacingMm,
@@ -33,12 +34,38 @@ class DeclaredChannel(Record):
 
 
 @dataclass(frozen=True)
+class Column(Record):
+    """A column of cases.csv that is more than an attribute, as the data set declares it.
+
+    Attributes:
+        role: what a model is to tell, what it is told, or the part that the data set itself gives a case.
+        kind: class: the name of one label; classes: names of none, one or several; number; category: a word
+            of `categories`.
+        unit: of a number; "" where it has none.
+        minimum, maximum: what a number may be.
+        categories: in their order.
+        attribute: whether cases are grouped by it, too.
+    """
+
+    role: Literal["target", "feature", "part"]
+    kind: Literal["class", "classes", "number", "category"]
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: Annotated[tuple[Text, ...], Rule(minItems=2, uniqueItems=True)] | None = None
+    attribute: Annotated[bool, LEFT_OUT] = False
+
+
+@dataclass(frozen=True)
 class Identity(Record):
     """The data set, but for its cases.
 
     Attributes:
         labels: value -> name.
         channels: of every image, in their order; there where there are several, else modality says all.
+        columns: those of cases.csv that are more than attributes; there where there are such.
+        published_cases: part -> label -> how many the publication of the data set says that there are.
+        subjects_unknown: there where nobody says whose an image is, so that each case counts as a subject.
     """
 
     name: Text | None
@@ -52,6 +79,9 @@ class Identity(Record):
     subjects: CountFrom1
     root_sha256: Sha256
     channels: Annotated[tuple[DeclaredChannel, ...], Rule(minItems=2, maxItems=16)] | None = None
+    columns: Annotated[Mapping[str, Column], Rule(minProperties=1)] | None = None
+    published_cases: Mapping[Part, Mapping[str, Count]] | None = None
+    subjects_unknown: Annotated[bool, Rule(const=True), LEFT_OUT] = False
 
 
 @dataclass(frozen=True)
@@ -152,15 +182,18 @@ class Case(Record):
     Attributes:
         attributes: column of cases.csv -> group.
         image: its first channel.
+        label_map: not there where a column of cases.csv is what a model is to tell.
         further_channels: of the image, after the first; there where the data set has several.
+        values: declared column of cases.csv -> what stands there; a column that is not known has no entry.
     """
 
     case_id: CaseId
     subject_id: SubjectId
     attributes: Mapping[str, Text]
     image: ImageFile
-    label_map: LabelMapFile
+    label_map: LabelMapFile | None = None
     further_channels: Annotated[tuple[ImageFile, ...], Rule(minItems=1, maxItems=15)] | None = None
+    values: Mapping[str, float | str | tuple[Text, ...]] | None = None
 
     @property
     def images(self) -> tuple[ImageFile, ...]:
@@ -169,8 +202,8 @@ class Case(Record):
 
     @property
     def sources(self) -> tuple[SourceFile, ...]:
-        """Each file: the channels of the image, then the label map."""
-        return (*self.images, self.label_map)
+        """Each file: the channels of the image, then the label map where there is one."""
+        return (*self.images, *((self.label_map,) if self.label_map is not None else ()))
 
 
 @dataclass(frozen=True)

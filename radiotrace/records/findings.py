@@ -24,10 +24,11 @@ class Passed(Record):
     """What was found and let pass.
 
     Attributes:
+        case_id: null where it is of the set as a whole.
         check: its name.
     """
 
-    case_id: CaseId
+    case_id: CaseId | None
     check: Text
     found: Text
     expected: Text

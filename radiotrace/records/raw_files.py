@@ -13,9 +13,11 @@ def images(entry: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def sources(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What ingest found in each file of a case: the channels of its image, then its label map."""
+    """What ingest found in each file of a case: the channels of its image, then its label map where it has
+    one."""
     yield from images(entry)
-    yield entry[LABEL_MAP]
+    if LABEL_MAP in entry:
+        yield entry[LABEL_MAP]
 
 
 def hashes(entries: list[dict[str, Any]]) -> dict[str, str]:

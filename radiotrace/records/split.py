@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import CaseId, Count, Exclusion, Labels, Part, Seed, Sha256, SubjectId
 
-Scheme = Literal["hash", "nnunet", "subjects"]
+Scheme = Literal["hash", "nnunet", "subjects", "given"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Split(Record):
     """
 
     RULES: ClassVar = {
-        "if": {"properties": {"scheme": {"enum": ["hash", "subjects"]}}},
+        "if": {"properties": {"scheme": {"enum": ["hash", "subjects", "given"]}}},
         "then": {
             "properties": {
                 "unit": {"const": "subject"},

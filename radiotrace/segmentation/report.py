@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from radiotrace.records.estimates import Estimate, Mean
 from radiotrace.records.measure_table import Described
+from radiotrace.records.metric_parts import FlagRule, Summary
 from radiotrace.records.metrics import (
     Calibration,
     Decisions,
     Flagging,
-    FlagRule,
     Metrics,
     Subgroup,
-    Summary,
     Uncertainty,
     UncertaintyKind,
 )

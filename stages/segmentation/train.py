@@ -37,7 +37,8 @@ from radiotrace.records.network import NetworkSpec
 from radiotrace.records.preprocessing import Intensities
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.split import Split
-from radiotrace.records.train import Epoch, InEffect, LearntCases, TrainingRun
+from radiotrace.records.train import Epoch, TrainingRun
+from radiotrace.records.training import InEffect, LearntCases
 from radiotrace.records.typed import picked
 from radiotrace.segmentation import augmentation, balance, dataset, intensities, learner, losses
 from radiotrace.segmentation.learner import SegmentationLearner
@@ -88,6 +89,17 @@ def slice_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
     return [
         f"train.patch_voxels: found {list(settings.patch_voxels)}, expected 1 along z, and "
         "train.window_voxels likewise: the images have one slice"
+    ]
+
+
+def label_map_faults(dataset: Dataset) -> list[str]:
+    """Cases without a label map, which a segmentation learns from."""
+    without = [case.case_id for case in dataset.cases if case.label_map is None]
+    if not without:
+        return []
+    return [
+        f"{len(without)} of {len(dataset.cases)} cases have no label map, such as {without[0]}; a task whose "
+        "target stands in a column of cases.csv is another one (params.yaml, task)"
     ]
 
 
@@ -166,6 +178,7 @@ def faults(settings: TrainParams, dataset: Dataset, labels: int, cases: dict[str
         of_network = shape_faults(settings, architecture.multiple(spec))
     return [
         *of_network,
+        *label_map_faults(dataset),
         *slice_faults(settings, dataset),
         *channels.faults_of_names(
             declared, "train.clip_percentiles", settings.clip_percentiles, "two numbers"

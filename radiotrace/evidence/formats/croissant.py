@@ -131,7 +131,7 @@ def croissant(dataset: dict, split: dict, card: dict, folder: str = "../data") -
         **_without_gaps(dated),
         **_rai(card),
         "distribution": _distribution(files, dataset["cases"], folder),
-        "recordSet": [_cases(dataset["cases"], split), *map(_listing, KINDS.values())],
+        "recordSet": [_cases(dataset["cases"], split), *map(_listing, _kinds(dataset["cases"]).values())],
     }
 
 
@@ -176,7 +176,7 @@ def _distribution(files: dict[str, str], cases: list[dict], folder: str) -> list
         for path, digest in sorted(files.items())
     ]
     sets = []
-    for kind, name in KINDS.items():
+    for kind, name in _kinds(cases).items():
         paths = sorted(row["path"] for case in cases for row in _of_kind(case, kind).values())
         sets.append(
             {
@@ -191,11 +191,16 @@ def _distribution(files: dict[str, str], cases: list[dict], folder: str) -> list
     return objects + sets
 
 
+def _kinds(cases: list[dict]) -> dict[str, str]:
+    """The kinds of files that there are."""
+    return {kind: name for kind, name in KINDS.items() if any(_of_kind(case, kind) for case in cases)}
+
+
 def _of_kind(case: dict, kind: str) -> dict[str, dict]:
     """The files of a case, by the name of their field: "image", and "image_0001" and on for further channels;
     or "label_map"."""
     if kind == raw_files.LABEL_MAP:
-        return {kind: case[kind]}
+        return {kind: case[kind]} if kind in case else {}
     numbered = enumerate(raw_files.images(case))
     return {f"{kind}_{number:04d}" if number else kind: source for number, source in numbered}
 

@@ -140,9 +140,9 @@ def _performance(metrics: dict) -> list[dict]:
         for label, summary in sorted(metrics[metric].items()):
             place = "mean of labels" if label == "mean_of_labels" else f"label {label}"
             rows.append(_row(f"mean {metric}", f"{part}, {place}", summary))
-    for when, summaries in _calibration(metrics):
+    for of, when, summaries in _calibration(metrics):
         for metric in ("expected_error", "brier"):
-            place = f"{part}, {when} temperature scaling"
+            place = f"{part}, {of}{when} it was scaled" if of else f"{part}, {when} temperature scaling"
             rows.append(_row(f"calibration {metric}", place, (summaries or {}).get(metric)))
     leading = measure_table.leading(metrics).name
     for attribute, groups in sorted(metrics.get("subgroups", {}).items()):
@@ -154,10 +154,17 @@ def _performance(metrics: dict) -> list[dict]:
     return rows
 
 
-def _calibration(metrics: dict) -> list[tuple[str, dict | None]]:
-    """Before and after scaling, where calibration is part of the task."""
-    calibration = metrics.get("calibration")
-    return [(when, calibration[when]) for when in ("before", "after")] if calibration else []
+def _calibration(metrics: dict) -> list[tuple[str, str, dict | None]]:
+    """Of what, before and after scaling; of all labels together ("") or of each, as the task measures it; []
+    where calibration is no part of it."""
+    calibration = metrics.get("calibration") or {}
+    if "before" in calibration:
+        return [("", when, calibration[when]) for when in ("before", "after")]
+    return [
+        (f"label {label}, ", when, both[when])
+        for label, both in sorted(calibration.items())
+        for when in ("before", "after")
+    ]
 
 
 def _row(metric: str, place: str, summary: dict | None) -> dict:

@@ -45,9 +45,8 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
                 label: refer_to_each("metrics.json", f"/{name}/{label}", SUMMARY) for label in metrics[name]
             }
     calibration = {
-        when: refer("metrics.json", f"/calibration/{when}/expected_error/value")
-        for when, found in metrics.get("calibration", {}).items()
-        if found is not None
+        when: refer("metrics.json", f"{place}/expected_error/value")
+        for when, place in calibration_places(metrics.get("calibration", {})).items()
     }
     counts = {
         part: refer_to_each("split.json", f"/counts/{part}", ("cases", "subjects"))
@@ -113,4 +112,16 @@ def card(intended_use: dict, bundle: dict[str, dict], digests: dict[str, str]) -
             "anomalies": refer("anomalies.json", "/anomalies"),
         },
         "release_blocked": refer("traceability.json", "/release_blocked"),
+    }
+
+
+def calibration_places(calibration: dict) -> dict[str, str]:
+    """When -> pointer into metrics.json: before and after scaling, of all labels together, or "LABEL, before"
+    and the like of each, as the task measures it."""
+    if "before" in calibration:
+        return {when: f"/calibration/{when}" for when, found in calibration.items() if found is not None}
+    return {
+        f"{label}, {when}": f"/calibration/{label}/{when}"
+        for label, both in calibration.items()
+        for when in both
     }

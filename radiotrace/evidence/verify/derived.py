@@ -85,7 +85,10 @@ def accepted_cases(sources: Sources, checks) -> list[str]:
     faults = differences.compared(
         "accepted.json", sources["accepted"], accepted.of_dataset(dataset, limits.exclude).record()
     )
-    made = [finding._asdict() for finding in checks.of_records(dataset.dataset, kept, limits)]
+    made = [
+        finding._asdict() | {"case_id": finding.case_id or None}
+        for finding in checks.of_records(dataset.dataset, kept, limits)
+    ]
     keys = [records.dumps(row) for row in found["findings"] if row["check"] not in findings.OF_VOXELS]
     faults += [
         f"findings.json: {row['case_id']}: {row['check']} is missing: {row['found']}"

@@ -25,6 +25,7 @@ VALUES_SHOWN = 12
 WHITE = 255  # what pictures have in the place of 1
 TO_DECIDE = "TO DECIDE"
 JPEG = (".jpg", ".jpeg")
+NONE_OF_THEM = "none"  # the first label, where a case may have several classes
 LOSSY = "is a JPEG, whose values are not exact: its edges hold values that nobody drew. Save it as PNG anew"
 
 
@@ -35,7 +36,7 @@ class Facts:
     Attributes:
         sha256: of each file, by path.
         n_channels: that the images have together.
-        values: of the label map, sorted.
+        values: of the label map, sorted; or numbers of classes.
     """
 
     source: Source
@@ -51,7 +52,7 @@ class Checked:
 
     Attributes:
         channels: names, in their order.
-        labels: names by the value that they get, from 1 on, without a gap.
+        labels: names by the value that they get, from 1 on, without a gap; of classes from 0 on.
         new_value: by the value in the files.
         notes: what to know that stops nothing.
         undecided: what nobody has said, and what was taken for it.
@@ -83,7 +84,10 @@ def of(root: Path, listing: Listing, asked: Asked) -> Checked:
     made.notes += seen.notes()
     if made.facts:
         _name_channels(listing, asked, seen, made)
-        _name_labels(listing, asked, made)
+        if asked.has_classes:
+            _name_classes(listing, asked, made)
+        else:
+            _name_labels(listing, asked, made)
         _say_spacing(seen, made)
     if listing.left_out:
         made.notes.append(f"{listing.left_out} further files belong to no case, and were left behind")
@@ -91,7 +95,8 @@ def of(root: Path, listing: Listing, asked: Asked) -> Checked:
 
 
 def _requests(source: Source) -> list[Request]:
-    return [*(Request(path) for path in source.images), Request(source.label_map, is_image=False)]
+    of_label_map = [Request(source.label_map, is_image=False)] if source.label_map else []
+    return [*(Request(path) for path in source.images), *of_label_map]
 
 
 class _Seen:
@@ -128,8 +133,8 @@ class _Seen:
             self.twins.append(f"{first} and {case_id}")
         else:
             self.faults.append(
-                f"{case_id}: the image is that of {first}, and the label map is another one; expected one "
-                "label map for an image. Take one of the two away"
+                f"{case_id}: the image is that of {first}, and its label map or class is another one; "
+                "expected one of an image. Take one of the two away"
             )
 
     def notes(self) -> list[str]:
@@ -137,15 +142,15 @@ class _Seen:
         said += [f"{count} files: {text}" for text, count in sorted(self.warnings.items())]
         if self.twins:
             said.append(
-                f"{len(self.twins)} images stand twice with one label map, such as {self.twins[0]}; validate "
-                "refuses that: take one of the two away"
+                f"{len(self.twins)} images stand twice with one label map or class, such as {self.twins[0]}; "
+                "validate refuses that: take one of the two away, or name it in validate.exclude"
             )
         return said
 
 
 def _of_case(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -> Facts | None:
     """Facts of a case; None where a file cannot be read, or does not fit."""
-    if seen.broken & {reading.array_of(path) for path in (*source.images, source.label_map)}:
+    if seen.broken & {reading.array_of(path) for path in source.files}:
         seen.skipped += 1
         return None
     before = len(faults)
@@ -178,6 +183,11 @@ def _of_case(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -> 
         for channel in read.channels:
             _hash(digest, sitk.GetArrayViewFromImage(channel))
         del read
+    if source.classes is not None:
+        if len(faults) > before:
+            return None
+        seen.add_case(source.case_id, digest.digest(), repr(source.classes).encode())
+        return Facts(source, sha256, n_channels, is_picture, source.classes)
     label_map, of_label_map = _label_map(reader, source, seen, faults)
     if label_map is None:
         return None
@@ -302,6 +312,8 @@ def _name_channels(listing: Listing, asked: Asked, seen: _Seen, made: Checked) -
         made.channels = given
     elif is_colour:
         made.channels = COLOURS
+    elif listing.published is not None:
+        made.channels = (listing.published.modality,)
     elif pictures:
         made.channels = ("grey",)
     else:
@@ -340,6 +352,35 @@ def _name_labels(listing: Listing, asked: Asked, made: Checked) -> None:
     moved = [f"{value} to {number}" for value, number in sorted(made.new_value.items()) if value != number]
     if moved:
         made.notes.append(f"values of label maps were brought from {_listed(moved)}")
+
+
+def _name_classes(listing: Listing, asked: Asked, made: Checked) -> None:
+    """Says which number is which class. The first one is what has none of the others."""
+    found = {value for facts in made.facts for value in facts.values}
+    named = {value: name for name, value in asked.labels}
+    if not named and listing.published is not None:
+        named = dict(enumerate(listing.published.labels))
+    if not listing.is_exclusive:
+        named.setdefault(0, NONE_OF_THEM)
+    if not named:
+        named = {value: f"class_{value}" for value in sorted({0, *found})}
+        listed = _listed(named.values())
+        made.undecided.append(f"what the classes are, now {listed}: --label NAME=VALUE, once for each")
+    if unknown := sorted(found - named.keys()):
+        made.faults.append(
+            f"classes {_listed(map(str, unknown))} have no name; declare each with --label NAME=VALUE"
+        )
+    elif unmet := sorted(named.keys() - found - {0}):
+        made.faults.append(
+            f"--label: no case is of {_listed(f'{named[value]}={value}' for value in unmet)}; found "
+            f"{_listed(map(str, sorted(found)))}"
+        )
+    for number, value in enumerate(named):
+        made.labels[number], made.new_value[value] = named[value], number
+    made.notes.append(
+        "subjects are unknown: each image counts as a person of its own, so that intervals may be too narrow "
+        "and parts may share a person"
+    )
 
 
 def _check_declared(named: dict[int, str], found: set[int], asked: set[int], made: Checked) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radiotrace.imaging import content, decoding, formats, links, tables
-from radiotrace.imaging.layouts import names, pairs, reading, which
+from radiotrace.imaging.layouts import medmnist, names, pairs, reading, which
+from radiotrace.imaging.layouts.medmnist import Published
 from radiotrace.imaging.layouts.which import Layout
 
 CASES_OF_ARRAYS_MAX = 100_000
-PARTS_OF_ARRAYS = ("train", "val", "test")
+PART_OF = {"train": "train", "val": "validation", "test": "test"}  # name in files of arrays -> part
+PARTS_OF_ARRAYS = tuple(PART_OF)
 LABEL_MAP = "a label map"
 
 
@@ -26,6 +28,7 @@ class Asked:
         pixel_mm: along x and y, of pictures.
         is_grey: whether pictures of colour are brought to grey.
         is_cleaned: whether no file is copied as it is, so that no header's text comes along.
+        has_classes: whether the task tells classes, so that a case needs no label map.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Asked:
     pixel_mm: tuple[float, float] | None = None
     is_grey: bool = False
     is_cleaned: bool = False
+    has_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,10 @@ class Source:
 
     Attributes:
         images: one for each channel, or one that has them all.
+        label_map: "" where the case has a class in its place.
         subject_id: "" where nobody says.
+        classes: numbers of the labels that it has, where it has no label map.
+        part: that the data give it; "" where they give none.
     """
 
     case_id: str
@@ -51,6 +58,13 @@ class Source:
     label_map: str
     subject_id: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
+    classes: tuple[int, ...] | None = None
+    part: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Each file: those of the image, then the label map where there is one."""
+        return (*self.images, *((self.label_map,) if self.label_map else ()))
 
 
 @dataclass
@@ -63,6 +77,8 @@ class Listing:
         declared: dataset.json, where there is one.
         notes: what to know that stops nothing.
         left_out: how many files belong to no case.
+        is_exclusive: whether a case has one class, where cases have classes.
+        published: what was published of the data set.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -71,6 +87,8 @@ class Listing:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: int = 0
+    is_exclusive: bool = True
+    published: Published | None = None
 
 
 def of(root: Path, paths: Sequence[str], layout: Layout, asked: Asked) -> Listing:
@@ -81,7 +99,7 @@ def of(root: Path, paths: Sequence[str], layout: Layout, asked: Asked) -> Listin
     elif layout.kind == which.FOUR_D:
         _of_msd(root, made)
     elif layout.kind == which.ARRAYS:
-        _of_arrays(root, paths, made)
+        _of_arrays(root, paths, asked, made)
     else:
         is_by_folder = layout.kind == which.FOLDERS
         found = pairs.by_folders(paths) if is_by_folder else pairs.by_suffixes(paths)
@@ -90,7 +108,7 @@ def of(root: Path, paths: Sequence[str], layout: Layout, asked: Asked) -> Listin
     if layout.kind == which.ARRAYS:
         made.left_out = len(paths) - 1
     else:
-        used = {path for source in made.sources for path in (*source.images, source.label_map)}
+        used = {path for source in made.sources for path in source.files}
         used |= {which.SUBJECTS, *((which.DATASET,) if layout.kind == which.FOUR_D else ())}
         made.left_out = len(set(paths) - used)
         if layout.kind != which.TABLE:
@@ -239,8 +257,9 @@ def _chosen_channels(whole: dict[str, pairs.Pair], asked: Asked, made: Listing) 
     return tuple(there)
 
 
-def _of_arrays(root: Path, paths: Sequence[str], made: Listing) -> None:
-    """Of a file of arrays, as MedMNIST has them: train_images, val_images, …, and label maps beside them."""
+def _of_arrays(root: Path, paths: Sequence[str], asked: Asked, made: Listing) -> None:
+    """Of a file of arrays, as MedMNIST has them: train_images, val_images, …, and label maps or classes
+    beside them."""
     files = [path for path in paths if path.lower().endswith(which.ENDING)]
     if len(files) > 1:
         made.faults.append(f"{len(files)} files of arrays, {', '.join(files[:3])}; expected one")
@@ -252,6 +271,9 @@ def _of_arrays(root: Path, paths: Sequence[str], made: Listing) -> None:
         made.faults.append(f"{file}: {error}")
         return
     parts = [part for part in PARTS_OF_ARRAYS if f"{part}_images" in shapes]
+    if asked.has_classes:
+        _of_classes(root, file, parts, shapes, made)
+        return
     without = []
     for part in parts:
         images = f"{part}_images"
@@ -289,6 +311,43 @@ def _of_arrays(root: Path, paths: Sequence[str], made: Listing) -> None:
     made.sources.sort(key=lambda source: source.case_id)
 
 
+def _of_classes(
+    root: Path, file: str, parts: Sequence[str], shapes: dict[str, tuple[int, ...]], made: Listing
+) -> None:
+    """Of a file of arrays with a class for each image."""
+    made.published = medmnist.of_file(file)
+    for part in parts:
+        images, labels = f"{part}_images", f"{part}_labels"
+        n_cases = shapes[images][0]
+        if n_cases > CASES_OF_ARRAYS_MAX:
+            made.faults.append(f"{file}: {n_cases} {images}; at most {CASES_OF_ARRAYS_MAX} are read")
+            continue
+        if labels not in shapes or shapes[labels][:1] != (n_cases,) or len(shapes[labels]) > 2:
+            found = "x".join(map(str, shapes[labels])) if labels in shapes else "nothing"
+            made.faults.append(
+                f"{file}: {labels}: found {found}, expected a class for each of {n_cases} images"
+            )
+            continue
+        try:
+            rows = reading.classes_of_arrays(root / file, labels)
+        except content.VolumeError as error:
+            made.faults.append(f"{file}: {error}")
+            continue
+        made.is_exclusive = made.is_exclusive and len(rows[0]) == 1
+        for number, row in enumerate(rows):
+            classes = row if len(row) == 1 else tuple(place + 1 for place, one in enumerate(row) if one)
+            made.sources.append(
+                Source(
+                    f"{part}_{number:05d}",
+                    (f"{file}:{images}:{number}",),
+                    label_map="",
+                    classes=classes,
+                    part=PART_OF[part],
+                )
+            )
+    made.sources.sort(key=lambda source: source.case_id)
+
+
 def _is_map(shape: tuple[int, ...] | None, of_images: tuple[int, ...]) -> bool:
     """Whether an array has a value for each pixel of the images."""
     if shape is None or len(shape) < 3:
@@ -304,7 +363,7 @@ def _no_label_maps(file: str, parts: list[str], shapes: dict[str, tuple[int, ...
         return f"{file}: {', '.join(f'{part}_images' for part in parts)} have no label maps; {needed}"
     return (
         f"{file}: {', '.join(classes)} {_have(classes)} a class for each image, {shapes[classes[0]][0]} in "
-        f"{classes[0]}. To tell classes is another task, classification, which is not here; {needed}"
+        f"{classes[0]}. To tell classes is another task, --task classification; {needed}"
     )
 
 
@@ -336,7 +395,7 @@ def _check_files(root: Path, made: Listing) -> None:
     sound = []
     roles: dict[str, str] = {}
     for source in made.sources:
-        label_fault = _fault_of_path(root, source.label_map)
+        label_fault = _fault_of_path(root, source.label_map) if source.label_map else None
         faults = [label_fault] if label_fault else []
         for path in dict.fromkeys(source.images):
             if fault := _fault_of_path(root, path):
@@ -347,7 +406,7 @@ def _check_files(root: Path, made: Listing) -> None:
         if len(set(source.images)) < len(source.images):
             faults.append(f"{source.images[0]} stands for several channels; a file has one role")
         role = roles.setdefault(source.label_map, LABEL_MAP)  # which several images may share
-        if role != LABEL_MAP:
+        if source.label_map and role != LABEL_MAP:
             faults.append(f"{source.label_map} is {role}, too; a file has one role")
         made.faults += [f"{source.case_id}: {fault}" for fault in faults]
         if not faults:

@@ -403,6 +403,28 @@ def shapes_of_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: header.shape for name, header in _asked(OF_PICTURES, _headers, path).items()}
 
 
+def classes_of_arrays(path: Path, name: str) -> list[tuple[int, ...]]:
+    """The numbers that an array of a file has of each case: one, its class, or a 0 or 1 for each class.
+
+    Raises:
+        VolumeError: it cannot be read, or holds other than whole numbers.
+    """
+    return _asked(OF_PICTURES, _classes, path, name)
+
+
+def _classes(path: Path, name: str) -> list[tuple[int, ...]]:
+    header, array = _headers(path)[name], Array(path, name)
+    rows = []
+    for number in range(header.shape[0]):
+        values = np.atleast_1d(array[number][1]).ravel()
+        if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+            raise VolumeError(
+                f"{name} holds {values[values != np.rint(values)][0]:g}; expected whole numbers"
+            )
+        rows.append(tuple(int(value) for value in values))
+    return rows
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says of an array.

@@ -17,9 +17,10 @@ import SimpleITK as sitk
 from radiotrace import records
 from radiotrace.errors import StageError, log
 from radiotrace.imaging import content, decoding, image, volumes
+from radiotrace.imaging.columns import DIVIDER
 from radiotrace.imaging.content import VolumeError
 from radiotrace.imaging.image import Grid
-from radiotrace.imaging.layouts import which
+from radiotrace.imaging.layouts import medmnist, which
 from radiotrace.imaging.layouts.checking import PROGRESS, Checked, Facts
 from radiotrace.imaging.layouts.listing import Asked, Listing
 from radiotrace.imaging.layouts.reading import Reader, Request
@@ -29,6 +30,7 @@ SOURCES = "sources.csv"
 DRAFT = "cases.draft.csv"
 IDENTITY = ("description", "reference", "citation", "licence", "license", "release", "version")
 COPIED = "copied as it is"
+CLASS, PART = "class", "part"  # columns of cases.csv
 
 
 def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Asked) -> None:
@@ -48,27 +50,28 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
     for number, facts in enumerate(checked.facts, 1):
         try:
             images, first = _write_images(reader, root, out, facts, checked, asked.is_cleaned, rows)
-            label_map = _write_label_map(reader, root, out, facts, checked, asked.is_cleaned, first, rows)
+            of_case = {"image": f"./{images[0]}"}
+            if facts.source.label_map:
+                label_map = _write_label_map(reader, root, out, facts, checked, asked.is_cleaned, first, rows)
+                of_case["label"] = f"./{label_map}"
         except VolumeError as error:
             raise StageError(
                 f"{facts.source.case_id}: a file is no longer what was checked", [str(error)], "Run it again."
             ) from None
-        training.append({"image": f"./{images[0]}", "label": f"./{label_map}"})
+        training.append(of_case)
         if number % PROGRESS == 0:
             log(f"new: {number} of {len(checked.facts)} cases written")
     declared = _declaration(listing, checked, asked, training)
     text = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
     records.write_bytes(out / which.DATASET, text.encode())
-    _write_subjects(out, checked.facts)
+    _write_subjects(out, listing, checked)
     records.write_bytes(out / SOURCES, _table(("file", "source", "sha256", "done"), sorted(rows)))
 
 
 def _requests(facts: Facts) -> list[Request]:
     images, label_map = facts.source.images, facts.source.label_map
-    return [
-        *(Request(path, _sha256(facts, path)) for path in images),
-        Request(label_map, _sha256(facts, label_map), is_image=False),
-    ]
+    of_label_map = [Request(label_map, _sha256(facts, label_map), is_image=False)] if label_map else []
+    return [*(Request(path, _sha256(facts, path)) for path in images), *of_label_map]
 
 
 def _write_images(
@@ -165,7 +168,9 @@ def _declaration(
     if asked.licence:
         declared["licence"] = asked.licence
     names = {str(number): name for number, name in enumerate(checked.channels)}
-    of_value = {0: "background", **checked.labels}
+    of_value = checked.labels if asked.has_classes else {0: "background", **checked.labels}
+    if asked.has_classes:
+        declared |= _of_classes(listing)
     if len(checked.channels) == 1:
         labels = {str(value): name for value, name in of_value.items()}
         return declared | {"modality": names, "labels": labels, "training": training}
@@ -173,17 +178,37 @@ def _declaration(
     return declared | {"channel_names": names, "labels": labels, "file_ending": ENDING}
 
 
-def _write_subjects(out: Path, facts: Sequence[Facts]) -> None:
-    """cases.csv; where nobody says whose the images are, a draft with every case a subject of its own."""
+def _of_classes(listing: Listing) -> dict[str, Any]:
+    """What dataset.json says of classes, of parts that the data give, and of what was published."""
+    kind = "class" if listing.is_exclusive else "classes"
+    columns = {CLASS: {"role": "target", "kind": kind}}
+    if all(source.part for source in listing.sources):
+        columns[PART] = {"role": "part", "kind": "category"}
+    declared: dict[str, Any] = {"columns": columns, "subjects_unknown": True}
+    if listing.published is not None:
+        of_it = listing.published
+        declared |= {"name": of_it.name, "citation": medmnist.CITATION, "licence": of_it.licence}
+        if of_it.cases:
+            declared["published_cases"] = {part: dict(rows) for part, rows in of_it.cases.items()}
+    return declared
+
+
+def _write_subjects(out: Path, listing: Listing, checked: Checked) -> None:
+    """cases.csv; where nobody says whose the images are, a draft with every case a subject of its own. Of
+    arrays with classes nobody can say it, and dataset.json says so."""
+    facts = checked.facts
     is_known = all(one.source.subject_id for one in facts)
+    of_classes = [name for name in (CLASS, PART) if facts[0].source.classes is not None]
     columns = sorted({column for one in facts for column in one.source.attributes})
     rows = []
     for one in facts:
         source = one.source
         subject = source.subject_id if is_known else source.case_id
-        rows.append((source.case_id, subject, *(source.attributes.get(column, "") for column in columns)))
-    table = _table(("case_id", "subject_id", *columns), rows)
-    records.write_bytes(out / (which.SUBJECTS if is_known else DRAFT), table)
+        told = DIVIDER.join(checked.labels[checked.new_value[value]] for value in source.classes or ())
+        cells = {CLASS: told, PART: source.part, **source.attributes}
+        rows.append((source.case_id, subject, *(cells.get(name, "") for name in (*of_classes, *columns))))
+    table = _table(("case_id", "subject_id", *of_classes, *columns), rows)
+    records.write_bytes(out / (which.SUBJECTS if is_known or of_classes else DRAFT), table)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

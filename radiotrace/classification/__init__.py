@@ -1,0 +1,1 @@
+"""The task classification: which classes a picture has."""

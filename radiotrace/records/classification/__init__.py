@@ -1,0 +1,1 @@
+"""Records of a classification: a module for each."""
