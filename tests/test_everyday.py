@@ -166,13 +166,13 @@ def test_a_queued_sweep_over_two_values_shows_both(project):
 def test_plots_are_pictures_that_open_offline_and_curves_that_need_the_scripts_of_vega(project):
     projects.run(project, "dvc", "plots", "show", "--out", "dvc_plots")
     page = (project / "dvc_plots/index.html").read_text()
-    assert page.count("<img") == 10
+    assert page.count("<img") == 11
     scripts = re.findall(r'<script[^>]* src="https://[^"]*/(vega[a-z-]*)@[0-9.]+">', page)
     assert scripts == ["vega", "vega-lite", "vega-embed"]
     assert not re.search(r'<(img|link)[^>]*(src|href)="https?://', page)
     for name in ("train_loss", "validation_dice/anterior"):
         assert f"build/live/plots/metrics/{name}.tsv" in page
-    assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 10
+    assert len(list((project / "dvc_plots/static").glob("*.svg"))) == 11
     projects.run(project, "dvc", "plots", "diff", "HEAD", "--out", "dvc_plots")
     assert "<img" in (project / "dvc_plots/index.html").read_text()
 

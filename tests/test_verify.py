@@ -926,3 +926,18 @@ def test_check_that_breaks_has_failed():
 )
 def test_differences_are_those_beyond_rounding(stated, found, expected):
     assert differences.compared("", stated, found) == expected
+
+
+def test_a_folder_has_the_md5_that_dvc_gives_it_where_a_file_begins_as_a_folder_is_called(tmp_path):
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs.local import LocalFileSystem
+
+    folder = tmp_path / "distil"
+    for name in ("distilled/model.onnx", "distilled.json", "distilled-again/a", "a/b/c", "a.b"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    fs = LocalFileSystem()
+    store = HashFileDB(fs, str(tmp_path / "store"))
+    _, _, found = build(store, str(folder), fs, "md5")
+    assert beside._md5(folder) == found.hash_info.value
