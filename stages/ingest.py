@@ -11,10 +11,10 @@ A damaged image does not stop it: it is recorded, so that validate can list it a
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from radiotrace.records.dataset import (
     known,
 )
 from radiotrace.records.sections.ingest import IngestParams
+from radiotrace.records.values import Part
 
 # The file of a channel, or that of a label map.
 Found = TypeVar("Found", ImageFile, LabelMapFile)
@@ -265,7 +266,7 @@ def main(args):
                     root_sha256=merkle.root(files),
                     channels=declared_channels(dataset),
                     columns=dataset.columns or None,
-                    published_cases=dataset.published_cases,
+                    published_cases=cast(Mapping[Part, Mapping[str, int]] | None, dataset.published_cases),
                     subjects_unknown=dataset.subjects_unknown,
                 ),
                 CanonicalGrid(settings.orientation, settings.spacing_mm),

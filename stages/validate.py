@@ -201,7 +201,8 @@ def main(args):
                 warnings=len(findings),
                 excluded=excluded,
                 findings=tuple(
-                    Passed(**finding._asdict() | {"case_id": finding.case_id or None}) for finding in findings
+                    Passed(finding.case_id or None, finding.check, finding.found, finding.expected, "warning")
+                    for finding in findings
                 ),
             ).record(),
             "findings",

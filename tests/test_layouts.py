@@ -549,7 +549,7 @@ def test_a_picture_that_stands_twice_with_different_label_maps_is_named(flat):
     shutil.copy(flat / "images/a0.png", flat / "images/a1.png")
     assert "twice" in " ".join(checked_of(flat)[2].notes)
     save(flat / "masks/a1.png", disc().T.copy().reshape(18, 22) * 255)
-    assert "a1: the image is that of a0, and the label map is another one" in faults_of(flat)
+    assert "a1: the image is that of a0, and its label map or class is another one" in faults_of(flat)
 
 
 def test_masks_that_count_objects_are_refused(flat):
@@ -570,7 +570,7 @@ def test_classes_of_medmnist_are_refused_as_another_task(tmp_path):
     said = (
         "m.npz: train_labels, val_labels, test_labels have a class for each image, 4 in train_labels. To tell"
     )
-    assert faults_of(tmp_path).startswith(f"{said} classes is another task, classification")
+    assert faults_of(tmp_path).startswith(f"{said} classes is another task, --task classification")
     seen = layout.of(look.at(tmp_path), str(tmp_path))
     assert seen.problems[0].startswith(said)
     assert not any("python -m" in step for step in seen.steps)

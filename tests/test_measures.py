@@ -143,7 +143,9 @@ def test_the_page_has_its_row_and_its_column(made):
 def page(metrics: Metrics, rows: list[dict]) -> str:
     """The whole page, with no pictures."""
     charts = ("distribution", "bland_altman", "calibration", "uncertainty", "risk_coverage", "subgroups")
-    drawn = dict.fromkeys((*charts, "envelope", "explanations", "training", "variants"), b"")
+    drawn = dict.fromkeys(
+        (*charts, "envelope", "explanations", "training", "variants", "variants_by_time"), b""
+    )
     template = (projects.ROOT / "stages/segmentation/report.html").read_text("utf-8")
     content = report_stage.filled(
         template,
@@ -153,7 +155,11 @@ def page(metrics: Metrics, rows: list[dict]) -> str:
         acceptance=example("acceptance", "met"),
         robustness=Robustness.of(example("robustness", "defined_and_not")),
         variants=VARIANTS,
-        variant_rows=report.variants(VARIANTS),
+        variant_rows=report.variants(VARIANTS, {}),
+        best_variant=report.best(VARIANTS, {}),
+        timed={},
+        imported=None,
+        worth_of_teacher=report.teacher(VARIANTS),
         style="",
         state=in_short.State(is_good=True, text="All criteria are met."),
         short=[],

@@ -157,7 +157,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_made(repository
     said = capsys.readouterr().err
     assert "no study was made" in said
     assert "NAME: found 'Big Liver', expected small letters" in said
-    assert "--task: found magic, expected one of segmentation" in said
+    assert f"--task: found magic, expected one of {', '.join(tasks.known())}" in said
     assert "nowhere is no folder" in said
     assert not (repository / "studies").exists()
 

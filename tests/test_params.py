@@ -140,7 +140,7 @@ def test_missing_file_is_named_with_the_way_out(tmp_path):
 def test_a_task_that_there_is_not_is_named_with_those_there_are(edited, task, found):
     path = edited()
     path.write_text(path.read_text("utf-8").replace("task: segmentation\n", task), "utf-8")
-    assert findings(path) == [f"task: found {found}, expected one of segmentation"]
+    assert findings(path) == [f"task: found {found}, expected one of {', '.join(params.tasks())}"]
 
 
 def test_a_section_that_no_task_and_no_study_has_is_named(edited):

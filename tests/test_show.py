@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from radiotrace.commands import show
+from radiotrace.commands import case_shown, show
 from radiotrace.errors import StageError
 from radiotrace.pipeline.study import Study
 from radiotrace.records import measure_table
@@ -20,7 +20,7 @@ def study() -> Study:
 
 @pytest.fixture(scope="module")
 def records_of_ours(study) -> tuple[dict, list[dict]]:
-    return show.read(study)
+    return case_shown.read(study)
 
 
 @pytest.fixture
@@ -55,35 +55,35 @@ def test_a_case_is_shown_with_what_was_measured_beside_the_test_part(records_of_
 
 def test_without_a_case_the_worst_are_listed(records_of_ours, shown):
     _, cases = records_of_ours
-    worst = sorted(cases, key=lambda case: show.mean_of(case, "dice"))
+    worst = sorted(cases, key=lambda case: case_shown.mean_of(case, "dice"))
     lines = [line.split()[1] for line in shown(None).splitlines() if line.startswith("│")]
-    assert lines == [case["case_id"] for case in worst[: show.WORST]]
+    assert lines == [case["case_id"] for case in worst[: case_shown.WORST]]
 
 
 def test_the_number_from_the_worst_counts_those_that_are_worse(records_of_ours):
     metrics, cases = records_of_ours
     dice, distance = (measure_table.read(metrics)[name] for name in ("dice", "hausdorff95_mm"))
-    by_dice = sorted(cases, key=lambda case: show.mean_of(case, "dice"))
-    assert show.from_worst(by_dice[0]["case_id"], cases, dice) == (1, len(cases))
-    assert show.from_worst(by_dice[-1]["case_id"], cases, dice) == (len(cases), len(cases))
-    furthest = max(cases, key=lambda case: show.mean_of(case, "hausdorff95_mm"))
-    assert show.from_worst(furthest["case_id"], cases, distance) == (1, len(cases))
+    by_dice = sorted(cases, key=lambda case: case_shown.mean_of(case, "dice"))
+    assert case_shown.from_worst(by_dice[0]["case_id"], cases, dice) == (1, len(cases))
+    assert case_shown.from_worst(by_dice[-1]["case_id"], cases, dice) == (len(cases), len(cases))
+    furthest = max(cases, key=lambda case: case_shown.mean_of(case, "hausdorff95_mm"))
+    assert case_shown.from_worst(furthest["case_id"], cases, distance) == (1, len(cases))
 
 
 def test_what_is_undefined_has_no_place_among_others(records_of_ours):
     metrics, cases = records_of_ours
     dice = measure_table.read(metrics)["dice"]
     without = {"case_id": "empty", "labels": {"a": {"dice": None}, "b": {"dice": 0.5}}}
-    assert show.mean_of(without, "dice") is None
-    assert show.from_worst("empty", [*cases, without], dice) is None
+    assert case_shown.mean_of(without, "dice") is None
+    assert case_shown.from_worst("empty", [*cases, without], dice) is None
     error = measure_table.read(metrics)["volume_error_mm3"]
-    assert show.from_worst(cases[0]["case_id"], cases, error) is None  # neither end is worse
+    assert case_shown.from_worst(cases[0]["case_id"], cases, error) is None  # neither end is worse
 
 
 def test_an_unknown_case_is_refused_with_those_that_are_close(shown):
     with pytest.raises(StageError, match=r"no case 'hippocampus_15'; is it .*hippocampus_015"):
         shown("hippocampus_15")
-    assert "it has 2, such as a" in show.unknown("zzzz", ["a", "b"])
+    assert "it has 2, such as a" in case_shown.unknown("zzzz", ["a", "b"])
 
 
 def test_records_of_two_runs_are_refused(study, tmp_path):
@@ -94,10 +94,12 @@ def test_records_of_two_runs_are_refused(study, tmp_path):
         (tmp_path / f"metrics/{name}.json").write_text(json.dumps(record))
     (tmp_path / "params.yaml").write_text("task: segmentation\n")
     with pytest.raises(StageError, match="not of one run"):
-        show.read(Study(tmp_path))
+        case_shown.read(Study(tmp_path))
 
 
 def test_a_class_that_was_told_is_said_in_words():
-    assert show.in_words({"reference": ["clear"], "told": ["shadow"]}) == "has clear; told shadow: wrong"
-    assert show.in_words({"reference": [], "told": []}) == "has nothing; told nothing: right"
-    assert show.in_words({"labels": {}}) == ""
+    assert (
+        case_shown.in_words({"reference": ["clear"], "told": ["shadow"]}) == "has clear; told shadow: wrong"
+    )
+    assert case_shown.in_words({"reference": [], "told": []}) == "has nothing; told nothing: right"
+    assert case_shown.in_words({"labels": {}}) == ""

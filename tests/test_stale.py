@@ -147,7 +147,7 @@ def test_a_network_that_params_yaml_names_is_a_dep_of_the_stages_that_use_it(clo
         (clone / "params.yaml").write_text(text)
     more = {name: set(found[name]["deps"]) - set(before[0][name]["deps"]) for name in found}
     unet = {"radiotrace/learning/networks/unet.py"}
-    users = {"train", "evaluate", "robustness", "explain", "export"}
+    users = {"train", "evaluate", "robustness", "explain", "export", "distil"}
     assert more == {name: unet if name in users else set() for name in found}
     assert "radiotrace/learning/networks/${train.network}.py" in found["train"]["deps"]
 

@@ -34,12 +34,21 @@ def edited(tmp_path):
 
 
 def test_every_task_declares_its_stages_and_has_parameters():
-    assert tasks.known() == params.tasks() == ["imported_segmentation", "segmentation"]
+    assert tasks.known() == params.tasks() == ["classification", "imported_segmentation", "segmentation"]
 
 
 def test_the_bundle_takes_the_records_that_the_task_declares():
     found = tasks.declared("segmentation")
-    assert found.bundled == ("metrics", "headline", "cases", "robustness", "explain", "model", "variants")
+    assert found.bundled == (
+        "metrics",
+        "headline",
+        "cases",
+        "robustness",
+        "explain",
+        "model",
+        "distilled",
+        "variants",
+    )
     assert found.not_part == {}
 
 
@@ -96,7 +105,8 @@ def test_a_stage_of_every_study_cannot_be_declared_again(edited):
 )
 def test_a_task_that_does_not_exist_is_an_error_with_the_way_out(values):
     with pytest.raises(
-        StageError, match=r"task: found .*, expected one of imported_segmentation, segmentation"
+        StageError,
+        match=r"task: found .*, expected one of classification, imported_segmentation, segmentation",
     ) as refused:
         tasks.named(values)
     assert "workflow.yaml" in refused.value.way_out
@@ -113,7 +123,7 @@ def of_another_task(tmp_path):
 
 
 def test_the_workflow_of_a_study_of_another_task_is_not_believed(of_another_task):
-    expected = "params.yaml: task: found 'third', expected one of imported_segmentation, segmentation"
+    expected = f"params.yaml: task: found 'third', expected one of {', '.join(tasks.known())}"
     assert workflow.check(of_another_task).faults == [f"dvc.yaml: cannot be compared: {expected}"]
     assert workflow.runs_otherwise(of_another_task) == [f"dvc.yaml: cannot be compared: {expected}"]
 

@@ -45,12 +45,12 @@ def blur(v: Values, amount: float, rng: np.random.Generator) -> Values:
 
 def pixelation(v: Values, amount: float, rng: np.random.Generator) -> Values:
     height, width = v.shape[1:]
-    small = (max(2, round(height * amount)), max(2, round(width * amount)))
+    small = (max(2, round(width * amount)), max(2, round(height * amount)))
     return np.stack(
         [
             np.asarray(
                 Image.fromarray(channel.astype(np.float32))
-                .resize(small[::-1], Image.Resampling.BOX)
+                .resize(small, Image.Resampling.BOX)
                 .resize((width, height), Image.Resampling.NEAREST)
             )
             for channel in v

@@ -82,5 +82,7 @@ def correlation(heat_yx: np.ndarray, others: Sequence[np.ndarray]) -> float | No
     """
     if not np.ptp(heat_yx):
         return None
-    found = [stats.spearmanr(heat_yx.ravel(), other.ravel())[0] for other in others if np.ptp(other)]
-    return float(np.clip(np.mean(found), -1, 1)) if found else None
+    found = np.array(
+        [stats.spearmanr(heat_yx.ravel(), other.ravel())[0] for other in others if np.ptp(other)]
+    )
+    return float(np.clip(found.mean(), -1, 1)) if found.size else None

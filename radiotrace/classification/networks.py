@@ -6,6 +6,7 @@ on those beside it and a step may be shared out.
 
 from itertools import pairwise
 from math import gcd
+from typing import cast
 
 import torch
 from monai.networks.nets.densenet import DenseNet
@@ -119,7 +120,7 @@ def densenet(spec: ClassifierSpec) -> tuple[nn.Module, int]:
         nn.Identity(),
     )
     _replace(body)
-    return nn.Sequential(body, nn.ReLU()), body.norm5.num_channels
+    return nn.Sequential(body, nn.ReLU()), cast(nn.GroupNorm, body.norm5).num_channels
 
 
 def _replace(module: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Released: a classifier as one graph, from the prepared picture to calibrated probabilities."""
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -18,6 +19,10 @@ OUTPUTS = ("logits", "probabilities")
 class Calibrated(nn.Module):
     """A network, and what calibration makes of its logits: (n, c, y, x) -> logits (n, outputs), and
     probabilities of the labels after the first (n, labels - 1)."""
+
+    kind: Kind
+    slope: torch.Tensor
+    intercept: torch.Tensor
 
     def __init__(self, network: Classifier, calibrator: Calibrator):
         super().__init__()
@@ -65,4 +70,9 @@ def session(content: bytes, threads: int) -> Callable[[np.ndarray], Mapping[str,
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     running = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda pixels: dict(zip(OUTPUTS, running.run(list(OUTPUTS), {"image": pixels}), strict=True))
+
+    def told(pixels: np.ndarray) -> Mapping[str, np.ndarray]:
+        values = cast(list[np.ndarray], running.run(list(OUTPUTS), {"image": pixels}))
+        return dict(zip(OUTPUTS, values, strict=True))
+
+    return told

@@ -174,7 +174,7 @@ class Summary:
     def _measure(self, one) -> dict[str, dict]:
         summaries = {}
         for key, names in {**{name: [name] for name in self.names}, MACRO: self.names}.items():
-            values = {
+            values: dict[str, float | None] = {
                 case["case_id"]: float(np.mean([case["labels"][name][one.name] for name in names]))
                 for case in self.cases
             }

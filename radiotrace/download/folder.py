@@ -46,7 +46,7 @@ class Folder:
                 raise StageError(f"{place} is no folder", way_out="Move it away, or name another --out.")
         self.partial.mkdir(parents=True, exist_ok=True)
         lock = self.partial / "lock"
-        with open(lock, "w") as file:
+        with open(lock, "w", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -86,7 +86,7 @@ def _broken(entry: Any) -> list[str]:
     categories = entry.get("categories")
     if kind == "number":
         lowest, highest = (entry.get(key) for key in NUMBERS)
-        if not broken and None not in (lowest, highest) and not lowest <= highest:
+        if not broken and lowest is not None and highest is not None and not lowest <= highest:
             broken.append(f"minimum {lowest} is above maximum {highest}")
     if role == "feature" and kind == "category" and not _are_words(categories):
         broken.append("categories: expected the words that may stand there, two at least, each once")

@@ -2,7 +2,8 @@
 has none that reads ONNX.
 
 A node that holds a graph of its own, such as Loop, may run without end, and a runtime would do so while it
-loads the file. No network of this project has one, nor a node of another domain, nor a function.
+loads the file. No network of this project has one, nor a node of a domain that is not of the standard, nor a
+function.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ MODEL_GRAPH, MODEL_FUNCTIONS = 7, 25
 GRAPH_NODE = 1
 NODE_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_GRAPHS = (6, 11)  # g, graphs
-DOMAINS = ("", "ai.onnx")  # of the operators of the standard
+# Of the operators of the standard. No operator of ai.onnx.ml, which imported models may have, holds a graph.
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 HOLD_GRAPHS = ("Loop", "Scan", "If", "SequenceMap")
 VARINT_BYTES_MAX = 10
 

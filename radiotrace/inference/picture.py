@@ -34,7 +34,8 @@ class PictureRecipe:
     def of(cls, record: PicturePreprocessing) -> "PictureRecipe":
         """Of the record of a run."""
         channels = tuple(
-            Channel(row.name, row.modality, tuple(row.clip_percentiles)) for row in record.channels
+            Channel(row.name, row.modality, (row.clip_percentiles[0], row.clip_percentiles[1]))
+            for row in record.channels
         )
         width, height = record.input_pixels
         return cls(record.orientation, record.spacing_mm, channels, (height, width))

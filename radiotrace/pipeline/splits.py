@@ -89,8 +89,8 @@ def split(
         held_out = settings.fold or 0
         return {case_id: "test" if folds[case_id] == held_out else "train" for case_id in ids}, folds
     if settings.scheme == "given":
-        given = {case.case_id: case.part for case in cases}
-        return _given(ids, {case_id: part for case_id, part in given.items() if part}, settings)
+        given: dict[str, Part] = {case.case_id: case.part for case in cases if case.part}
+        return _given(ids, given, settings)
     part_of = assign_parts(subjects, settings.fractions, settings.seed)
     fold_of = assign_folds(
         [subject for subject in subjects if part_of[subject] != "test"], settings.folds, settings.seed

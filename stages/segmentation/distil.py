@@ -231,14 +231,11 @@ def write_none(args, run: ImportedRun, settings: DistilParams) -> None:
         not_made=dict.fromkeys(settings.forms, MADE_ELSEWHERE),
         params=settings,
     )
-    inputs = [args.dataset, args.split, args.train, args.weights]
+    inputs, choice = [args.dataset, args.split, args.train, args.weights], architecture.choice(run.network)
+    provenance = runs.provenance(__file__, settings.record(), args.requirements, inputs, choice)
     with stage.output_folder(args.out) as out:
         records.write(out / RECORD, record.record(), "distilled")
-        records.write(
-            out / "provenance.json",
-            runs.provenance(__file__, settings.record(), args.requirements, inputs),
-            "provenance",
-        )
+        records.write(out / "provenance.json", provenance, "provenance")
     errors.log(f"distil: wrote {args.out}/ without a network: {MADE_ELSEWHERE}")
 
 

@@ -42,7 +42,9 @@ def clean(folder: Path) -> Cleaned:
         StageError: volumes cannot be read, or a scan still finds something; all of them.
     """
     declared = formats.read_declaration(folder)
-    named = {os.path.normpath(path) for case in declared.cases for path in (*case.images, case.label_map)}
+    named = {
+        os.path.normpath(path) for case in declared.cases for path in (*case.images, case.label_map) if path
+    }
     done = identified = left_behind = 0
     faults = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

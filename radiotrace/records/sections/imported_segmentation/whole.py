@@ -7,6 +7,7 @@ No stage imports it: a stage has its own section alone.
 from dataclasses import dataclass
 
 from radiotrace.records.imported_run import ImportedParams
+from radiotrace.records.sections.segmentation.distil import DistilSection
 from radiotrace.records.sections.segmentation.evaluate import EvaluateSection
 from radiotrace.records.sections.segmentation.explain import ExplainSection
 from radiotrace.records.sections.segmentation.export import ExportParams
@@ -25,5 +26,6 @@ class ImportedSegmentationParams(Record):
     robustness: RobustnessSection
     report: ReportParams
     export: ExportParams
+    distil: DistilSection
     optimize: OptimizeParams
     explain: ExplainSection
