@@ -267,15 +267,7 @@ def _as_hydra(value: Any) -> str:
         return "{" + ",".join(f"{key}:{_as_hydra(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_as_hydra, value)) + "]"
-    if isinstance(value, float):
-        return _in_digits(value)
     return json.dumps(value)
-
-
-def _in_digits(value: float) -> str:
-    """Without an exponent, since 1e-05 is a text to some readers of YAML."""
-    text = f"{value:.20f}".rstrip("0")
-    return f"{text}0" if text.endswith(".") else repr(value) if "e" not in repr(value) else text
 
 
 def _curve(state: Path) -> tuple[str | None, tuple[float | None, ...]]:
