@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from radiotrace.records.typed import Record, Rule
+from radiotrace.records.typed import LEFT_OUT, Record, Rule
 from radiotrace.records.values import Count, CountFrom1, Seed, Sha256, Text
 
 ParameterPath = Annotated[str, Rule(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")]
@@ -82,7 +82,7 @@ class SearchSpace(Record):
     trials_random: CountFrom1
     parameters: Annotated[tuple[Parameter, ...], Rule(minItems=1)]
     pruning: Pruning
-    fixed: tuple[Fixed, ...] = ()
+    fixed: Annotated[tuple[Fixed, ...], LEFT_OUT] = ()
 
 
 @dataclass(frozen=True)
