@@ -369,6 +369,19 @@ def test_an_experiment_that_trained_is_taken(repository):
     repository._refuse_more_than_training(name)
 
 
+def test_an_experiment_is_found_when_head_has_moved_on(repository):
+    folder, name = repository.study.folder, repository.name(0)
+    repository.keep(0, {"train.learning_rate": 0.25}, "failed: a")
+    (folder / "notes.md").write_text("more")
+    projects.commit(folder, "more")
+    assert repository._commit(name)
+    repository._refuse_more_than_training(name)
+    head = projects.run(folder, "git", "rev-parse", "HEAD").stdout.strip()
+    projects.run(folder, "git", "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", "HEAD")
+    with pytest.raises(StageError, match="2 experiments are named analytic-0000"):
+        repository._commit(name)
+
+
 def test_an_experiment_that_the_ledger_does_not_have_is_refused(repository):
     repository.keep(0, {"train.learning_rate": 0.25}, "of somebody else")
     with pytest.raises(StageError, match="analytic-0000 is there, and design/search_trials"):
@@ -399,11 +412,22 @@ def test_a_ledger_that_grows_is_no_changed_tree(repository):
     [
         (
             "Running stage 'train':\n> python -m stages.segmentation.train\ntrain: epoch 1/2  loss 0.4\n"
-            "train: loss is nan in epoch 2, step 1 of 3\n"
-            "ERROR: failed to reproduce 'train': failed to run: x\n",
-            "train: loss is nan in epoch 2, step 1 of 3",
+            "train: loss is nan in epoch 2, step 1 of 3\n  cases case_01\n"
+            "  the epochs before are in /a/history.json\nLower train.learning_rate.\n"
+            "ERROR: failed to reproduce 'train': failed to run: x, exited with 1\n",
+            "train: loss is nan in epoch 2, step 1 of 3; cases case_01",
         ),
-        ("ERROR: unexpected error - no space left\n", "ERROR: unexpected error - no space left"),
+        (
+            "train: epoch 1/2  loss 0.4\nTraceback (most recent call last):\n  File a\nRuntimeError: b\n"
+            "ERROR: failed to reproduce 'train': failed to run: x, exited with 1\n",
+            "RuntimeError: b",
+        ),
+        (
+            "train: epoch 1/2  loss 0.4\n"
+            "ERROR: failed to reproduce 'train': failed to run: python -m a --b c, exited with -9\n",
+            "failed to reproduce 'train': exited with -9",
+        ),
+        ("ERROR: unexpected error - no space left\n", "unexpected error - no space left"),
         ("", "it said nothing"),
     ],
 )

@@ -9,6 +9,7 @@ waits for it and takes what comes of it.
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,9 @@ HISTORY = "history.json"  # of radiotrace/learning/checkpoints.py, written after
 LOOK_S = 0.2
 CHANGED = (dvcfile.PARAMS, PATHS["lock"])  # the files of git that a trial may change
 REASON_MAX = 300  # letters
+OF_STAGE = re.compile(r"[a-z]+: ")  # how a line of a stage begins
+# what DVC says of a stage that ended otherwise; its command stands between
+OF_DVC = re.compile(r"(failed to reproduce '[^']*'): failed to run: .*, (exited with -?\d+)")
 
 
 @dataclass(frozen=True)
@@ -203,11 +207,13 @@ class Experiments:
         Raises:
             StageError: names all that it did.
         """
-        changed = self._git("diff", "--name-only", "-z", "HEAD", str(self._commit(name))).split("\0")
+        made = str(self._commit(name))
+        start = self._git("merge-base", "HEAD", made).strip()  # it may be that HEAD has moved on
+        changed = self._git("diff", "--name-only", "-z", start, made).split("\0")
         allowed = {self.study.in_repository(path) for path in (*CHANGED, self.ledger)}
         faults = [f"it changed {path}" for path in changed if path and path not in allowed]
         lock = self.study.in_repository(PATHS["lock"])
-        before, after = (self._locked(f"{commit}:{lock}") for commit in ("HEAD", self._commit(name)))
+        before, after = (self._locked(f"{commit}:{lock}") for commit in (start, made))
         ran = sorted(stage for stage in after if after[stage] != before.get(stage))
         may = spaces.stages_of_a_trial(self.study.folder)
         faults += [f"it ran stage {stage}" for stage in ran if stage not in may]
@@ -226,11 +232,21 @@ class Experiments:
             return {}
 
     def _commit(self, name: str) -> str | None:
-        """Of the experiment of this name that started from HEAD."""
-        head = self._git("rev-parse", "HEAD").strip()
-        ref = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
-        found = self._git("for-each-ref", "--format=%(objectname)", ref).strip()
-        return found or None
+        """Of the experiment of this name, whichever commit it started from; None where there is none.
+
+        Raises:
+            StageError: several commits have one.
+        """
+        listed = self._git("for-each-ref", "--format=%(objectname) %(refname)", f"refs/exps/*/*/{name}")
+        rows = [line.split() for line in listed.splitlines()]
+        if len(rows) > 1:
+            raise StageError(
+                f"{len(rows)} experiments are named {name}",
+                [ref for _, ref in rows],
+                "'dvc exp remove' takes those away that are not of this search; or give the space another "
+                "name.",
+            )
+        return rows[0][0] if rows else None
 
     def _state(self, number: int) -> Path:
         return self.study.path("checkpoints") / "search" / self.name(number)
@@ -325,11 +341,21 @@ def _end_stages(process: psutil.Process) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """What a trial that failed said last: the fault of its stage, or else of DVC."""
+    """Why a trial failed, in a line: the fault that its stage names, an exception, or what DVC says of it.
+
+    Without findings that name a place, which is another one for each clone.
+    """
     lines = log.read_text("utf-8", errors="replace").splitlines() if log.is_file() else []
-    lines = [line.strip() for line in lines if line.strip()]
-    of_dvc = [line for line in lines if line.startswith("ERROR: ")]
-    for place, line in enumerate(lines):
-        if line in of_dvc and place and not lines[place - 1].startswith(("Running stage", ">")):
-            return lines[place - 1][:REASON_MAX]
-    return (of_dvc or lines or ["it said nothing"])[0][:REASON_MAX]
+    lines = [line for line in lines if line.strip()]
+    first = next((place for place, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines))
+    said = lines[:first]
+    of_stage = [place for place, line in enumerate(said) if OF_STAGE.match(line)]
+    behind = said[of_stage[-1] + 1 :] if of_stage else []
+    if any(line.startswith("Traceback") for line in behind):
+        return behind[-1][:REASON_MAX]
+    if behind:  # findings and the way out stand behind a headline, and nothing behind what tells of progress
+        findings = [line.strip() for line in behind if line.startswith("  ") and "/" not in line]
+        return "; ".join([said[of_stage[-1]], *findings])[:REASON_MAX]
+    if first == len(lines):
+        return (lines or ["it said nothing"])[-1][:REASON_MAX]
+    return OF_DVC.sub(r"\1: \2", lines[first].removeprefix("ERROR: "))[:REASON_MAX]
