@@ -275,6 +275,17 @@ def test_all_that_is_missing_is_said_at_once(project, capsys):
     assert not Path("page").exists()
 
 
+def test_a_run_that_was_not_trained_here_or_lacks_the_measure_is_named(project, capsys):
+    Path("build/train/train.json").write_text("{}")
+    metrics = json.loads(Path("metrics/metrics.json").read_text())
+    Path("metrics/metrics.json").write_text(json.dumps({"measures": metrics["measures"]}))
+    commit(project, "foreign")
+    assert main(["compare", "small", "foreign", "--page", "page"]) == 1
+    said = capsys.readouterr().err
+    assert "run foreign has no dice in metrics/metrics.json" in said
+    assert "run foreign was not trained here: its build/train/train.json says no network" in said
+
+
 def test_a_file_of_cases_has_no_network(project, capsys):
     assert main(["compare", "small", "metrics/cases.json", "--page", "page"]) == 1
     assert "cases.json is a file of cases, expected a run with its model" in capsys.readouterr().err

@@ -76,7 +76,7 @@ def compared(runs: Sequence[Evaluated], metric: str, heading: str, args) -> Netw
     Raises:
         StageError: files of runs are missing, or the runs cannot be compared.
     """
-    files = _files(runs, args.metrics)
+    files = _files(runs, args.metrics, metric)
     if args.time:
         _time(runs, files, args)
     timings = [NetworkTiming.of(line) for line in ledgers.read(args.timings, LEDGER)]
@@ -112,7 +112,7 @@ def compared(runs: Sequence[Evaluated], metric: str, heading: str, args) -> Netw
     )
 
 
-def _files(runs: Sequence[Evaluated], metrics: str) -> list[Files]:
+def _files(runs: Sequence[Evaluated], metrics: str, metric: str) -> list[Files]:
     """Of each run; what is missing of all of them in one error."""
     paths = (f"{metrics}/metrics.json", PATHS["train"], PATHS["onnx"], PATHS["model"])
     files, faults = [], []
@@ -130,8 +130,13 @@ def _files(runs: Sequence[Evaluated], metrics: str) -> list[Files]:
                 contents.append(revisions.read(run.about.name, path)[0])
             except StageError as error:
                 faults.append(error.headline)
-        if len(contents) == len(paths):
-            files.append(Files(json.loads(contents[0]), json.loads(contents[1]), *contents[2:]))
+        if len(contents) < len(paths):
+            continue
+        files.append(Files(json.loads(contents[0]), json.loads(contents[1]), *contents[2:]))
+        if metric not in files[-1].metrics:
+            faults.append(f"run {run.about.name} has no {metric} in {paths[0]}")
+        if not files[-1].train.keys() >= {"network", "weights", "params"}:
+            faults.append(f"run {run.about.name} was not trained here: its {paths[1]} says no network")
     if faults:
         raise StageError(
             "networks cannot be compared",
