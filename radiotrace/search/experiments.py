@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from radiotrace import records
@@ -130,12 +131,11 @@ class Experiments:
         name, head = self.name(number), self._git("rev-parse", "HEAD").strip()
         if self._commit(name):
             return
-        yaml, path = YAML(), self.study.in_repository(dvcfile.PARAMS)
-        content = yaml.load(self._git("show", f"HEAD:{path}"))
+        path = self.study.in_repository(dvcfile.PARAMS)
         with tempfile.TemporaryDirectory() as folder:
             changed = Path(folder, dvcfile.PARAMS)
-            with open(changed, "w", encoding="utf-8") as file:
-                yaml.dump(spaces.with_values(content, values), file)
+            changed.write_text(self._git("show", f"HEAD:{path}"), "utf-8")
+            apply_overrides(changed, _overrides(values))  # as --set-param does it
             index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
             blob = self._git("hash-object", "-w", str(changed)).strip()
             self._git("read-tree", "HEAD", **index)
@@ -149,8 +149,7 @@ class Experiments:
         shutil.rmtree(self._state(number), ignore_errors=True)
 
     def _begin(self, name: str, values: Mapping[str, Any], state: Path) -> psutil.Process:
-        words = [f"{path}={_as_hydra(value)}" for path, value in sorted(values.items())]
-        sets = [word for text in words for word in ("--set-param", text)]
+        sets = [word for text in _overrides(values) for word in ("--set-param", text)]
         command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", name, *sets, spaces.TRAIN]
         state.mkdir(parents=True, exist_ok=True)
         log = self._log(name)
@@ -275,6 +274,11 @@ class Experiments:
         if done.returncode:
             raise StageError(f"git {words[0]} failed", done.stderr.splitlines())
         return done.stdout
+
+
+def _overrides(values: Mapping[str, Any]) -> list[str]:
+    """Values by path as '--set-param' takes them."""
+    return [f"{path}={_as_hydra(value)}" for path, value in sorted(values.items())]
 
 
 def _as_hydra(value: Any) -> str:
