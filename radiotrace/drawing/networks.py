@@ -53,7 +53,7 @@ def accuracy_by_cost(points: Sequence[Point], accuracy: str, cost: str, layout: 
             look = REFERENCE if point.is_shown is None else DOT if point.is_shown else SQUARE
             if point.low is not None and point.high is not None:
                 axes.plot([point.cost] * 2, [point.low, point.high], color=look["color"], lw=1.5)
-            axes.plot([point.cost], [point.mean], ls="", ms=5, **look)
+            axes.plot([point.cost], [point.mean], ls="", ms=5, color=look["color"], marker=look["marker"])
             axes.annotate(
                 str(number), (point.cost, point.mean), (5, 3), textcoords="offset points", fontsize=8
             )

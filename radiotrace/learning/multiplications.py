@@ -56,7 +56,7 @@ def of_pass(content: bytes, shape: Sequence[int]) -> int:
     )
     entry = session.get_inputs()[0].name
     values = session.run(asked, {entry: np.zeros(shape, np.float32)})
-    shapes = stored | {name: np.shape(value) for name, value in zip(asked, values, strict=True)}
+    shapes = stored | {name: np.asarray(value).shape for name, value in zip(asked, values, strict=True)}
     return sum(_of_node(node, shapes | {entry: tuple(shape)}) for node in counted)
 
 
