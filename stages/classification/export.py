@@ -25,6 +25,7 @@ from radiotrace.classification import model_card, pictures, released
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import BATCH, TrainedClassifier
 from radiotrace.errors import StageError
+from radiotrace.imaging import canonical_images
 from radiotrace.inference import picture
 from radiotrace.learning import numerics, onnx_model
 from radiotrace.pipeline import params, runs
@@ -81,7 +82,7 @@ def parity(
         of_batch = cases[start : start + BATCH]
         pixels = np.stack(
             [
-                picture.prepared(pictures.image(folder, case, model.recipe.channels), model.recipe)
+                picture.prepared(canonical_images.image(folder, case, model.recipe.channels), model.recipe)
                 for case in of_batch
             ]
         )
