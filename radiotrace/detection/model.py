@@ -71,10 +71,8 @@ def prediction(
 ) -> Prediction:
     """Boxes of an input, as records have them."""
     low, high = preparation.to_canonical(found.corners, size_xyz, recipe)
-    rows = zip(found.labels, found.scores, low.tolist(), high.tolist(), strict=True)
+    ends = (map(tuple, corners.tolist()) for corners in (low, high))
+    rows = zip(found.labels, found.scores, *ends, strict=True)
     return Prediction(
-        tuple(
-            FoundBox(names[label], float(score), tuple(lower), tuple(upper))
-            for label, score, lower, upper in rows
-        )
+        tuple(FoundBox(names[label], float(score), lower, upper) for label, score, lower, upper in rows)
     )

@@ -6,7 +6,7 @@ a batch, so that what is found in an image does not depend on those beside it.
 
 import math
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -42,6 +42,13 @@ def _layer(axes: int, channels_in: int, channels: int, stride: int = 1) -> nn.Se
     """A convolution over 3 cells along each axis, norm and ReLU."""
     convolution = CONVOLUTION[axes](channels_in, channels, 3, stride, 1, bias=False)
     return nn.Sequential(convolution, norm(channels), nn.ReLU(inplace=True))
+
+
+def _begin(head: nn.Sequential, bias: float) -> None:
+    """Lets a head give nearly the same everywhere before anything is learnt."""
+    last = cast(nn.Conv2d, head[-1])
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.constant_(cast(torch.Tensor, last.bias), bias)
 
 
 class Residual(nn.Module):
@@ -87,11 +94,8 @@ class Detector(nn.Module):
             _layer(spec.axes, spec.head_width, spec.head_width),
             convolution(spec.head_width, 2 * spec.axes, 1),
         )
-        last = self.heat[-1]
-        nn.init.normal_(last.weight, std=0.01)
-        nn.init.constant_(last.bias, -math.log((1 - RARE) / RARE))
-        nn.init.normal_(self.sides[-1].weight, std=0.01)
-        nn.init.constant_(self.sides[-1].bias, math.log(spec.usual_cells))
+        _begin(self.heat, -math.log((1 - RARE) / RARE))
+        _begin(self.sides, math.log(spec.usual_cells))
 
     def places(self, image: torch.Tensor) -> torch.Tensor:
         """Features by cell, (n, head_width, …)."""

@@ -33,9 +33,7 @@ class ImageRecipe:
     @classmethod
     def of(cls, record: ImagePreprocessing, axes: int) -> "ImageRecipe":
         """Of the record of a run."""
-        channels = tuple(
-            Channel(row.name, row.modality, tuple(row.clip_percentiles)) for row in record.channels
-        )
+        channels = tuple(Channel(row.name, row.modality, row.clip_percentiles) for row in record.channels)
         x, y, z = record.shrink
         return cls(record.orientation, record.spacing_mm, channels, (z, y, x), record.multiple, axes)
 

@@ -5,7 +5,7 @@ Out of data/boxes.csv, or out of the connected parts of label maps. Everything t
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from radiotrace.imaging import tables
 from radiotrace.imaging.image import Grid
-from radiotrace.records.detection.boxes import Box, LeftOut
+from radiotrace.records.detection.boxes import Box, Corner, LeftOut
 from radiotrace.statistics import boxes as geometry
 
 NAME = "boxes.csv"
@@ -22,6 +22,12 @@ AXES = "xyz"
 COLUMNS = ("case_id", "label", *(f"{axis}_{end}" for end in ("low", "high") for axis in AXES))
 OF_PICTURES = tuple(column for column in COLUMNS if not column.startswith("z_"))
 TWICE = 0.8  # IoU of two boxes of one label above which one thing may be marked twice
+
+
+def corner(values: Iterable[float]) -> Corner:
+    """Three values as a record has them."""
+    x, y, z = map(float, values)
+    return x, y, z
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class Row:
     case_id: str
     number: int
     label: str
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
+    low: Corner
+    high: Corner
 
     @property
     def place(self) -> str:
@@ -83,10 +89,8 @@ def read(content: bytes, faults: list[str]) -> list[Row]:
             found = ", ".join(f"{name} {of[name][:40]!r}" for name in broken)
             faults.append(f"{case_id[:160]}: box {numbers[case_id]}: {found}, expected numbers")
             continue
-        low, high = (
-            tuple(values.get(f"{axis}_{end}", default) for axis in AXES)
-            for end, default in (("low", 0.0), ("high", 1.0))
-        )
+        low = corner([values.get(f"{axis}_low", 0.0) for axis in AXES])
+        high = corner([values.get(f"{axis}_high", 1.0) for axis in AXES])
         rows.append(Row(case_id, numbers[case_id], of["label"], low, high))
     return rows
 
@@ -156,7 +160,7 @@ def canonical(row: Row, place: Place) -> Box:
     # what is left of rounding: a picture has z from 0 to 1, and a side on the border lies on it
     found = np.round(np.clip(found, 0, np.array(place.canonical.size_voxels, float)), 6)
     lower, upper = found.min(0), found.max(0)
-    return Box(row.label, tuple(map(float, lower)), tuple(map(float, upper)))
+    return Box(row.label, corner(lower), corner(upper))
 
 
 def _matrix(grid: Grid) -> np.ndarray:
@@ -173,12 +177,13 @@ def of_parts(label_map_zyx: np.ndarray, labels: Mapping[int, str], voxels_min: i
     """
     found = []
     for value, name in sorted(labels.items()):
-        numbered, _ = ndimage.label(label_map_zyx == value, np.ones((3, 3, 3)))
+        numbered = np.empty(label_map_zyx.shape, np.int32)
+        ndimage.label(label_map_zyx == value, np.ones((3, 3, 3)), numbered)
         sizes = np.bincount(numbered.ravel())
         for number, region in enumerate(ndimage.find_objects(numbered), 1):
             if sizes[number] >= voxels_min:
-                low = tuple(float(along.start) for along in region[::-1])
-                high = tuple(float(along.stop) for along in region[::-1])
+                low = corner([along.start for along in region[::-1]])
+                high = corner([along.stop for along in region[::-1]])
                 found.append(Box(name, low, high))
     return found
 
