@@ -40,7 +40,7 @@ def peaks(heat: np.ndarray) -> np.ndarray:
 
 
 def corners_of(sides: np.ndarray, cell_voxels: int) -> np.ndarray:
-    """Boxes of every cell, (2 * axes, …), in voxels of the input, clipped to it.
+    """Boxes of every cell, (2 * axes, …), in voxels of the input; they may reach beyond it.
 
     Args:
         sides: (2 * axes, …), distances in cells from the middle of a cell to the lower sides, then to the
@@ -49,9 +49,7 @@ def corners_of(sides: np.ndarray, cell_voxels: int) -> np.ndarray:
     cells = sides.shape[1:]
     axes = len(cells)
     middles = np.stack(np.meshgrid(*(np.arange(size) + 0.5 for size in cells), indexing="ij"))
-    ends = np.concatenate([middles - sides[:axes], middles + sides[axes:]]) * cell_voxels
-    upper = np.tile(np.array(cells) * cell_voxels, 2).reshape(-1, *(1,) * axes)
-    return np.clip(ends, 0, upper)
+    return np.concatenate([middles - sides[:axes], middles + sides[axes:]]) * cell_voxels
 
 
 @dataclass(frozen=True)
@@ -69,19 +67,20 @@ class Selection:
     suppress_overlap: float
 
 
-def decoded(heat: np.ndarray, corners: np.ndarray, selection: Selection) -> Boxes:
-    """Boxes of one image.
+def decoded(heat: np.ndarray, corners: np.ndarray, cell_voxels: int, selection: Selection) -> Boxes:
+    """Boxes of one image, clipped to it.
 
     Args:
         heat: (classes, …), probabilities; or 0 where a cell is no peak.
         corners: (2 * axes, …), of the box of each cell.
     """
     parts = []
+    upper = np.tile(np.array(heat.shape[1:]) * cell_voxels, 2)
     for label, of_class in enumerate(peaks(heat)):
         places = np.argwhere(of_class >= selection.score_min)
         scores = of_class[tuple(places.T)].astype(np.float64)
         order = np.argsort(-scores, kind="stable")
-        found = corners[(slice(None), *places[order].T)].T.astype(np.float64)
+        found = np.clip(corners[(slice(None), *places[order].T)].T.astype(np.float64), 0, upper)
         kept = suppressed(found, selection.suppress_overlap)[: selection.boxes_max]
         parts.append((found[kept], np.full(len(kept), label), scores[order][kept]))
     found, labels, scores = (np.concatenate(column) for column in zip(*parts, strict=True))

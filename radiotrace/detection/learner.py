@@ -90,7 +90,7 @@ class DetectionLearner:
                 found = network(torch.from_numpy(one.values)[None].to(self.device))
             heat = torch.sigmoid(found.heat[0].float()).cpu().numpy()
             corners = decoding.corners_of(found.sides[0].float().cpu().numpy(), self.cell_voxels)
-            boxes = decoding.decoded(heat, corners, FOLLOWED)
+            boxes = decoding.decoded(heat, corners, self.cell_voxels, FOLLOWED)
             rows.append(Image(one.corners, one.labels, boxes.corners, boxes.labels, boxes.scores))
         return rows
 

@@ -62,7 +62,8 @@ class TrainedDetector:
 
     def predicted(self, image: Image, selection: Selection) -> Prediction:
         """The boxes of a canonical image."""
-        found = decoding.decoded(*self.cells(preparation.prepared(image, self.recipe)), selection)
+        cells = self.cells(preparation.prepared(image, self.recipe))
+        found = decoding.decoded(*cells, self.run.network.cell_voxels, selection)
         return prediction(found, image.grid.size_voxels, self.recipe, self.names)
 
 
