@@ -13,6 +13,7 @@ from radiotrace.imaging import canonical_images
 from radiotrace.learning.cases import Cases
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.detection.boxes import Box, Boxes
+from radiotrace.records.detection.prediction import FoundBox
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def axes_of(dataset: Dataset) -> int:
     return 2 if grids and all(grid.size_voxels[2] == 1 for grid in grids) else 3
 
 
-def corners_of(rows: Sequence[Box]) -> tuple[np.ndarray, np.ndarray]:
+def corners_of(rows: Sequence[Box | FoundBox]) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper corners, (n, 3) each, along x, y, z."""
     low = np.array([row.low_voxels for row in rows], float).reshape(-1, 3)
     high = np.array([row.high_voxels for row in rows], float).reshape(-1, 3)

@@ -37,7 +37,8 @@ def text(model: ReleasedDetector, metrics: Metrics, intended_use: Mapping) -> st
         _list(intended_use["limits"]),
         "## What it does",
         f"It finds things in {kind} and puts a box around each: {', '.join(metrics.average_precision)}. A "
-        "box is shown where its score is at least that of its label, which was chosen on the validation part.",
+        "box is shown where its score is at least that of its label, which was chosen on the validation "
+        "part.",
         "## What it takes and gives",
         _list(model.steps),
         "## How good it is",
