@@ -66,8 +66,8 @@ def findings(
     )
     if reference.overlapping:
         found.append(
-            f"{reference.overlapping} pairs of boxes of the reference, of one label and in one image, overlap "
-            "by more than four fifths: perhaps one thing was marked twice."
+            f"{reference.overlapping} pairs of boxes of the reference, of one label and in one image, "
+            "overlap by more than four fifths: perhaps one thing was marked twice."
         )
     if metrics.subjects_unknown:
         found.append("Nobody says whose an image is: persons may stand in several parts.")

@@ -12,20 +12,21 @@ from pathlib import Path
 
 from radiotrace.imaging import content, formats
 from radiotrace.imaging.content import VolumeError
-from radiotrace.imaging.layouts import names, pairs
+from radiotrace.imaging.layouts import names, pairs, voc
 
 DATASET, SUBJECTS = "dataset.json", "cases.csv"
 KEYS = {"training", "channel_names", "file_ending", "labels"}  # of a data set's dataset.json
-NATIVE, FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS, NONE = (
+NATIVE, FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS, BOXES, NONE = (
     "native",
     "4-D",
     "table",
     "folders",
     "suffixes",
     "arrays",
+    "boxes",
     "none",
 )
-CONVERTED = (FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS)  # what `new` converts as it lays out a study
+CONVERTED = (FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS, BOXES)  # what `new` converts as it lays out a study
 TABLE_BYTES_MAX = 2**25
 LINE_BYTES_MAX = 2**16
 HEAD_BYTES = 2**16
@@ -63,6 +64,10 @@ def of(root: Path, paths: Sequence[str]) -> Layout:
     if SUBJECTS in there and (columns := _columns(root / SUBJECTS)):
         why = f"{SUBJECTS} names files in its columns {', '.join(columns)}"
         return Layout(TABLE, "a table of files", why, _options(paths))
+    if (above := voc.folder_of(paths)) is not None:
+        where = f"{above}/" if above else ""
+        why = f"{where}{voc.ANNOTATIONS} has XML, and {where}{voc.PICTURES} pictures"
+        return Layout(BOXES, "Pascal VOC, pictures with boxes", why, ("--pixel-mm MM",))
     by_folder = pairs.by_folders(paths)
     if n_pairs := by_folder.n_whole:
         folders = " and ".join(by_folder.folders)

@@ -30,6 +30,7 @@ SOURCES = "sources.csv"
 DRAFT = "cases.draft.csv"
 IDENTITY = ("description", "reference", "citation", "licence", "license", "release", "version")
 COPIED = "copied as it is"
+BOXES = "boxes.csv"
 CLASS, PART = "class", "part"  # columns of cases.csv
 
 
@@ -65,6 +66,8 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
     text = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
     records.write_bytes(out / which.DATASET, text.encode())
     _write_subjects(out, listing, checked)
+    if any(facts.source.boxes is not None for facts in checked.facts):
+        records.write_bytes(out / BOXES, _boxes(checked))
     records.write_bytes(out / SOURCES, _table(("file", "source", "sha256", "done"), sorted(rows)))
 
 
@@ -209,6 +212,17 @@ def _write_subjects(out: Path, listing: Listing, checked: Checked) -> None:
         rows.append((source.case_id, subject, *(cells.get(name, "") for name in (*of_classes, *columns))))
     table = _table(("case_id", "subject_id", *of_classes, *columns), rows)
     records.write_bytes(out / (which.SUBJECTS if is_known or of_classes else DRAFT), table)
+
+
+def _boxes(checked: Checked) -> bytes:
+    """The boxes of pictures, in pixels of the file, in the order of its own."""
+    columns = ("case_id", "label", "x_low", "y_low", "x_high", "y_high")
+    rows = []
+    for facts in checked.facts:
+        for box in facts.source.boxes or ():
+            corners = (f"{value:.12g}" for value in (*box.low, *box.high))
+            rows.append((facts.source.case_id, box.name, *corners))
+    return _table(columns, rows)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
