@@ -14,6 +14,7 @@ from radiotrace.records.detection.prediction import Prediction
 from radiotrace.records.sections.detection.evaluate import EvaluateParams
 from radiotrace.statistics import detection_scores, intervals, probabilities, resampling, subgroups
 from radiotrace.statistics.detection_scores import ALL, OVERLAPS, Image, Matches
+from radiotrace.statistics.measure import Measure
 
 MACRO = "mean_of_labels"
 WORST = 12
@@ -98,7 +99,7 @@ class Summary:
         """Measure -> label, and the mean of a case's labels -> intervals.summary."""
         return {one.name: self._measure(one) for one in measures.TABLE}
 
-    def _measure(self, one: measures.Measure) -> dict[str, dict]:
+    def _measure(self, one: Measure) -> dict[str, dict]:
         summaries = {}
         for key, names in {**{name: [name] for name in self.names}, MACRO: self.names}.items():
             values = {
