@@ -135,7 +135,7 @@ def test_what_is_written_has_every_box(own, tmp_path):
     declared = json.loads((tmp_path / "out/dataset.json").read_text())
     assert declared["labels"] == {"none": 0, "cell": 1, "speck": 2}
     assert declared["columns"] == {
-        "class": {"role": "target", "kind": "classes"},
+        "boxes": {"role": "target", "kind": "number", "unit": "boxes", "minimum": 0},
         "part": {"role": "part", "kind": "category"},
     }
     rows = list(csv.reader((tmp_path / "out/boxes.csv").read_text().splitlines()))
@@ -146,5 +146,5 @@ def test_what_is_written_has_every_box(own, tmp_path):
     ]
     table = (tmp_path / "out/cases.csv").read_text().splitlines()
     cases = {row["case_id"]: row for row in csv.DictReader(table)}
-    assert cases["train_002"]["class"] == "cell|speck"
+    assert cases["train_002"]["boxes"] == str(len(boxes))
     assert cases["train_002"]["part"] == "train"

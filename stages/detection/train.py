@@ -78,14 +78,14 @@ def faults(
     hardware = picked(devices.Hardware, settings)
     multiple = networks.shrinks(spec)
     found = [f"the train part has no box of {name}" for name in names if name not in drawn]
-    if len(settings.window_voxels) != spec.axes:
+    if len(settings.crop_voxels) != spec.axes:
         found.append(
-            f"train.window_voxels: found {len(settings.window_voxels)} edges, expected {spec.axes} for "
+            f"train.crop_voxels: found {len(settings.crop_voxels)} edges, expected {spec.axes} for "
             f"{'pictures' if spec.axes == 2 else 'volumes'}"
         )
     found += [
-        f"train.window_voxels: found {edge}, expected a multiple of {multiple} for {len(spec.widths)} stages"
-        for edge in settings.window_voxels
+        f"train.crop_voxels: found {edge}, expected a multiple of {multiple} for {len(spec.widths)} stages"
+        for edge in settings.crop_voxels
         if edge % multiple
     ]
     if spec.axes == 2 and settings.shrink[2] != 1:
@@ -131,7 +131,7 @@ def main(args):
         training=cases["train"],
         validation=cases["validation"],
         names=names,
-        window=tuple(reversed(settings.window_voxels)),
+        window=tuple(reversed(settings.crop_voxels)),
         cell_voxels=settings.cell_voxels,
         variation=picked(augmentation.Settings, settings.augmentation),
         device=fabric.device,

@@ -400,9 +400,7 @@ def _of_boxes(root: Path, paths: Sequence[str], asked: Asked, made: Listing) -> 
     ]
     if 0 < len(part_of.keys() & stems) < len(stems):
         without = len(stems - part_of.keys())
-        made.notes.append(
-            f"{without} pictures stand in no list of {voc.LISTS}: no part is taken from there"
-        )
+        made.notes.append(f"{without} pictures stand in no list of {voc.LISTS}: no part is taken from there")
         part_of = {}
     labels = sorted({box.name for annotation in read.values() for box in annotation.boxes})
     made.is_exclusive = False

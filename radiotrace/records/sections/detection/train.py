@@ -35,7 +35,7 @@ class TrainSection(Record):
     cell_voxels: CellVoxels
     usual_cells: AboveZero
     shrink: Shrinks
-    window_voxels: Annotated[tuple[Edge, ...], Rule(minItems=2, maxItems=3)]
+    crop_voxels: Annotated[tuple[Edge, ...], Rule(minItems=2, maxItems=3)]
     clip_percentiles: Percentiles
     box_weight: Amount
     epochs: CountFrom1
