@@ -58,6 +58,13 @@ TABLE = (
         ("seed",),
         "that the seed was chosen before any result was seen; membership, level 5, can only warn",
     ),
+    Basis(
+        "boxes.json",
+        ("counts", "empty", "left_out", "source"),
+        3,
+        "boxes are of the split and of their parameters",
+    ),
+    Basis("boxes.json", ALL, 5, REMADE),
     # Training
     Basis("epochs.json", ALL, 6, REPRODUCED),
     Basis("checkpoints.json", ("tensors", "weights_sha256", "run_id"), 3, EVIDENCE),
