@@ -67,7 +67,8 @@ def of(root: Path, paths: Sequence[str]) -> Layout:
     if (above := voc.folder_of(paths)) is not None:
         where = f"{above}/" if above else ""
         why = f"{where}{voc.ANNOTATIONS} has XML, and {where}{voc.PICTURES} pictures"
-        return Layout(BOXES, "Pascal VOC, pictures with boxes", why, ("--pixel-mm MM",))
+        options = ("--task detection", "--pixel-mm MM")
+        return Layout(BOXES, "Pascal VOC, pictures with boxes", why, options)
     by_folder = pairs.by_folders(paths)
     if n_pairs := by_folder.n_whole:
         folders = " and ".join(by_folder.folders)
