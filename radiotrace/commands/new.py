@@ -442,8 +442,8 @@ def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
     """Where they come from: of label maps 'plan' makes them."""
     if any(column.role == "target" for column in declared.columns.values()):
         return [
-            f"  4. {place}/params.yaml: the size of what the network sees, and what else differs from what it "
-            "begins with"
+            f"  4. {place}/params.yaml: the size of what the network sees, and what else differs from what "
+            "it begins with"
         ]
     return [
         f"  4. (cd {place} && dvc repro split) && python -m radiotrace --study {place} plan --write",

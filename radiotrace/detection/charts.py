@@ -7,6 +7,7 @@ from itertools import cycle
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -20,6 +21,7 @@ from radiotrace.statistics.detection_scores import Image
 # told apart by colour-blind readers, and by their dashes
 LOOKS = (("#1b6ca8", "-"), ("#d95f02", "--"), ("#1b9e77", "-."), ("#7570b3", ":"))
 GREY = "0.6"
+COLUMNS = 4  # of the figure of explanations
 
 
 def drawn(make: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
@@ -189,33 +191,38 @@ class Explained:
     corners: np.ndarray
 
 
-def explanations(rows: Sequence[Explained]) -> bytes:
-    """Boxes in their images, and what sways their scores; of a volume the slice through the middle."""
+def explanations(rows: Sequence[Explained], with_pictures: bool) -> bytes:
+    """Boxes in their images, and what sways their scores, or the latter alone; of a volume the slice through
+    the middle."""
+    width = 2 if with_pictures else 1  # panels of a box
 
     def make(figure: Figure) -> None:
-        n_rows = -(-len(rows) // 2)
-        grid = figure.subplots(n_rows, 4, squeeze=False)
-        for axes in grid.ravel():
+        grid = figure.subplots(-(-len(rows) * width // COLUMNS), COLUMNS, squeeze=False).ravel()
+        for axes in grid:
             axes.set_axis_off()
         for number, row in enumerate(rows):
-            image, sway, box = flat(row.values.mean(0), row.corners), flat(row.sway, row.corners), row.corners
-            half = len(box) // 2
-            left, top, right, bottom = box[half - 1], box[half - 2], box[-1], box[-2]
-            pair = grid[number // 2, 2 * (number % 2) : 2 * (number % 2) + 2]
-            pair[0].set_title(f"{row.case_id}: {row.label}, {row.inside:.2f} inside", fontsize=7, loc="left")
+            sway = flat(row.sway, row.corners)
             limit = np.quantile(sway, 0.999) or 1.0
-            for axes, shown in zip(pair, (None, np.clip(sway / limit, 0, 1) ** 0.5), strict=True):
-                axes.imshow(image, cmap="gray")
-                if shown is not None:
-                    axes.imshow(shown, cmap="inferno", vmin=0, vmax=1)
-                axes.plot(
-                    np.array([left, right, right, left, left]) - 0.5,
-                    np.array([top, top, bottom, bottom, top]) - 0.5,
-                    color=LOOKS[1][0] if shown is None else "white",
-                    lw=1,
-                )
+            panels = list(grid[number * width : (number + 1) * width])
+            panels[0].set_title(
+                f"{row.case_id}: {row.label}, {row.inside:.2f} inside", fontsize=6, loc="left"
+            )
+            panels[-1].imshow(np.clip(sway / limit, 0, 1) ** 0.5, cmap="inferno", vmin=0, vmax=1)
+            _outline(panels[-1], row.corners, "white")
+            if with_pictures:
+                panels[0].imshow(flat(row.values.mean(0), row.corners), cmap="gray")
+                _outline(panels[0], row.corners, LOOKS[1][0])
 
-    return drawn(make, (8, 1.9 * -(-len(rows) // 2)))
+    return drawn(make, (8, 1.9 * -(-len(rows) * width // COLUMNS)))
+
+
+def _outline(axes: Axes, corners: np.ndarray, colour: str) -> None:
+    """A box along the last two axes of the array."""
+    half = len(corners) // 2
+    left, top, right, bottom = corners[half - 1], corners[half - 2], corners[-1], corners[-2]
+    x = np.array([left, right, right, left, left]) - 0.5
+    y = np.array([top, top, bottom, bottom, top]) - 0.5
+    axes.plot(x, y, color=colour, lw=1)
 
 
 def flat(values: np.ndarray, corners: np.ndarray) -> np.ndarray:

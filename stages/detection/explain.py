@@ -184,7 +184,8 @@ def main(args):
             records.digest(record),
             "where scores of boxes come from",
         )
-        records.write_bytes(Path(args.metrics) / "explanations.svg", charts.explanations(pictured))
+        content = charts.explanations(pictured, settings.pictures_in_chart)
+        records.write_bytes(Path(args.metrics) / "explanations.svg", content)
     errors.log(f"explain: wrote {args.out}/ with {len(rows)} boxes")
 
 

@@ -175,7 +175,7 @@ def main(args):
                 ("n", n_channels, *along),
                 f"a prepared image; {', '.join(along)} are multiples of {model.recipe.multiple}",
             ),
-            scores=Tensor(
+            output=Tensor(
                 "scores",
                 "float32",
                 ("n", "label", *along),

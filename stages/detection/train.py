@@ -50,6 +50,7 @@ def network_spec(settings: TrainParams, dataset: Dataset, names: tuple[str, ...]
         axes=examples.axes_of(dataset),
         classes=len(names),
         image_channels=len(channels.of_dataset(dataset.dataset)),
+        name="centre_point",
     )
 
 

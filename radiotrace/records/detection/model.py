@@ -88,6 +88,7 @@ class ReleasedDetector(Record):
 
     Attributes:
         steps: what is done to an image, and to what the graph gives, in words, in this order.
+        output: scores of each cell. corners: of the box of each cell.
         lines: label -> calibration of scores, which is not in the graph.
         operating_points: label -> score from which a box is shown.
     """
@@ -104,7 +105,7 @@ class ReleasedDetector(Record):
     steps: Annotated[tuple[Text, ...], Rule(minItems=1)]
     preprocessing: ImagePreprocessing
     input: Tensor
-    scores: Tensor
+    output: Tensor
     corners: Tensor
     selection: Selection
     lines: Mapping[str, Line]

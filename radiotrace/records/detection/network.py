@@ -23,6 +23,7 @@ class DetectorSpec(Record):
         cell_voxels: edge of a cell, in voxels of the input.
         usual_cells: distance from the middle to a side of a box before anything is learnt, in cells.
         classes: that are told apart.
+        name: of its kind.
     """
 
     axes: Axes
@@ -33,3 +34,4 @@ class DetectorSpec(Record):
     usual_cells: AboveZero
     image_channels: CountFrom1
     classes: CountFrom1
+    name: Literal["centre_point"] = "centre_point"

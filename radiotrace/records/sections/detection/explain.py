@@ -13,6 +13,7 @@ class ExplainSection(Record):
     cases: CountFrom1
     boxes: CountFrom1
     repetitions: CountFrom1
+    pictures_in_chart: bool
     threads: CountFrom1
 
 
