@@ -33,7 +33,7 @@ from radiotrace.pipeline import openings, params, runs
 from radiotrace.records import measure_table
 from radiotrace.records.dataset import Case, Dataset, known
 from radiotrace.records.detection.boxes import Boxes
-from radiotrace.records.detection.metrics import Metrics
+from radiotrace.records.detection.metrics import Decisions, Metrics
 from radiotrace.records.detection.prediction import Prediction
 from radiotrace.records.detection.train import DetectionRun
 from radiotrace.records.sections.detection.evaluate import EvaluateParams
@@ -116,7 +116,9 @@ def main(args):
         matching.image(reference.cases[case.case_id], prediction, model.names)
         for case, prediction in zip(validation, predicted(validation, folder, model, settings), strict=True)
     ]
-    decided, said = results.decisions(held_out, model.names, settings)
+    found, said = results.decisions(held_out, model.names, settings)
+    # as the record has it, so that whoever reads it computes with the same numbers
+    decided = Decisions.of(records.canonical(found.record()))
     for line in said:
         errors.log(f"evaluate: warning: {line}")
     errors.log(f"evaluate: {len(test)} test cases")
