@@ -64,11 +64,6 @@ def of(root: Path, paths: Sequence[str]) -> Layout:
     if SUBJECTS in there and (columns := _columns(root / SUBJECTS)):
         why = f"{SUBJECTS} names files in its columns {', '.join(columns)}"
         return Layout(TABLE, "a table of files", why, _options(paths))
-    if (above := voc.folder_of(paths)) is not None:
-        where = f"{above}/" if above else ""
-        why = f"{where}{voc.ANNOTATIONS} has XML, and {where}{voc.PICTURES} pictures"
-        options = ("--task detection", "--pixel-mm MM")
-        return Layout(BOXES, "Pascal VOC, pictures with boxes", why, options)
     by_folder = pairs.by_folders(paths)
     if n_pairs := by_folder.n_whole:
         folders = " and ".join(by_folder.folders)
@@ -79,6 +74,11 @@ def of(root: Path, paths: Sequence[str]) -> Layout:
         name = "BIDS" if by_name.is_bids else "label maps by the end of their names"
         why = f"{n_pairs} label maps belong to an image by their names, such as {by_name.example}"
         return Layout(SUFFIXES, name, why, _options(paths))
+    if (above := voc.folder_of(paths)) is not None:
+        where = f"{above}/" if above else ""
+        why = f"{where}{voc.ANNOTATIONS} has XML, and {where}{voc.PICTURES} pictures"
+        options = ("--task detection", "--pixel-mm MM")
+        return Layout(BOXES, "Pascal VOC, pictures with boxes", why, options)
     arrays = [path for path in paths if path.lower().endswith(ENDING)]
     if arrays and not any(map(names.is_image_file, paths)):
         return Layout(
