@@ -50,6 +50,7 @@ CASES_PICTURED = 60  # those of the first errors and warnings; a page of more wo
 # Their text has ids of subjects, which a page that is handed around shall not have.
 WITHHELD = {"subject_spelling": "a subject whose id is spelt in several ways; the terminal names them"}
 UNREAD, TOO_MANY = "no picture: a file of it cannot be read", f"no picture: more than {CASES_PICTURED} cases"
+ON_ONE_GRID = (0.01, 0.001)  # mm and cosines, within which outlines are drawn over an image
 # Other pages, from the folder of an output.
 LEADS = {"Report": "../report/index.html", "Verification": "../../evidence/verification.html"}
 
@@ -152,17 +153,22 @@ def views(
         image = turned(case.image, folder)
         label_zyx = None
         if case.label_map is not None and case.label_map.fault is None:
-            label_zyx = volumes.array_zyx(turned(case.label_map, folder))
+            label_map = turned(case.label_map, folder)
+            if not volumes.grid_faults(volumes.grid(image), volumes.grid(label_map), *ON_ONE_GRID):
+                label_zyx = volumes.array_zyx(label_map)
     except StageError:
         return None  # of a case in error, whose files are not looked at elsewhere
     image_zyx = volumes.array_zyx(image)
-    if label_zyx is not None and label_zyx.shape != image_zyx.shape:
-        label_zyx = None
     values = [int(value) for value in labels if value != "0"]
     labelled = None if label_zyx is None else (label_zyx, values)
     spacing_zyx = volumes.to_zyx(image.GetSpacing())
     return [
-        slices.view(image_zyx, labelled, spacing_zyx, finding_places.place(finding, image_zyx, label_zyx))
+        slices.view(
+            image_zyx,
+            labelled,
+            spacing_zyx,
+            finding_places.place(finding, image_zyx, label_zyx, labels),
+        )
         for finding in of_case[case.case_id]
     ]
 
@@ -288,7 +294,7 @@ def main(args):
         lead = f"Each beside a picture of its case: {args.failed}."
         raise StageError(headline, table(findings), f"{way_out(findings)}\n{lead}")
     for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
-        errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
+        errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.html")
     with stage.output_folder(args.out) as out:
         records.write(
             out / "findings.json",

@@ -67,8 +67,8 @@ def image_of(volume: sitk.Image) -> Image:
 
 
 def bright(patch: np.ndarray) -> np.ndarray:
-    """A network that labels what is more than half an SD above the mean."""
-    return np.concatenate([0.5 - patch, patch - 0.5], 1) * 20
+    """A network that labels what is more than two SD above the mean."""
+    return np.concatenate([2 - patch, patch - 2], 1) * 20
 
 
 def bright_in_torch(patch: torch.Tensor) -> torch.Tensor:

@@ -206,7 +206,8 @@ figcaption { padding: .5rem .7rem .6rem; color: var(--ink); } figcaption p { mar
 .key span { display: inline-block; width: 1.8em; height: .9em; background: #222; border: 2px solid;
   margin-right: .4em; vertical-align: -.1em; }
 {% for colour in colours %}
-.label-{{ loop.index }} { stroke: {{ colour }}; border-color: {{ colour }}; }
+.label-{{ loop.index }} { stroke: {{ colour }}; }
+.key .label-{{ loop.index }} { border-color: {{ colour }}; }
 {% endfor %}
 @media (max-width: 600px) { body { padding: 1rem .8rem 3rem; } h1 { font-size: 1.4rem; } }
 @page { size: A4; margin: 18mm 13mm;

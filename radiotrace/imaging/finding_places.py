@@ -1,5 +1,7 @@
 """Where in a case a finding lies, so that a picture can show it. Judges nothing: the checks have found it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
@@ -8,13 +10,16 @@ from radiotrace.imaging.finding import Finding
 Voxel = tuple[int, int, int]
 
 
-def place(finding: Finding, image_zyx: np.ndarray, label_zyx: np.ndarray | None) -> Voxel | None:
+def place(
+    finding: Finding, image_zyx: np.ndarray, label_zyx: np.ndarray | None, labels: Mapping[str, str]
+) -> Voxel | None:
     """A voxel (z, y, x) that shows what was found; None where a finding is of the case as a whole, or its
     place cannot be told.
 
     Args:
         image_zyx: the first channel.
         label_zyx: on its grid.
+        labels: value -> name. A finding of a label begins with its name.
     """
     if finding.check == "finite":
         return _first(~np.isfinite(image_zyx))
@@ -22,10 +27,13 @@ def place(finding: Finding, image_zyx: np.ndarray, label_zyx: np.ndarray | None)
         return _empty_slice(image_zyx)
     if label_zyx is None:
         return None
-    if finding.check == "label_border":
-        return _first(_border(label_zyx.shape) & (label_zyx != 0))
-    if finding.check == "label_components":
-        return _smallest_piece(label_zyx)
+    for value, name in labels.items():
+        if value != "0" and finding.found.startswith(f"{name}: "):
+            mask = label_zyx == int(value)
+            if finding.check == "label_border":
+                return _first(_border(mask.shape) & mask)
+            if finding.check == "label_components":
+                return _smallest_piece(mask)
     return None
 
 
@@ -44,22 +52,16 @@ def _border(shape_zyx: tuple[int, ...]) -> np.ndarray:
     return border
 
 
-def _smallest_piece(label_zyx: np.ndarray) -> Voxel | None:
-    """A voxel of the smallest piece among those of labels that come in several; the one nearest to the middle
-    of its box."""
-    smallest, found = None, None
-    for value in np.unique(label_zyx[label_zyx != 0]):
-        pieces, n_pieces = ndimage.label(label_zyx == value, np.ones((3, 3, 3)))  # pyright: ignore[reportGeneralTypeIssues]
-        if n_pieces < 2:
-            continue
-        sizes = np.bincount(pieces.ravel())[1:]
-        if smallest is None or sizes.min() < smallest:
-            smallest = sizes.min()
-            voxels = np.argwhere(pieces == int(np.argmin(sizes)) + 1)
-            middle = (voxels.min(0) + voxels.max(0)) / 2
-            z, y, x = voxels[int(np.argmin(((voxels - middle) ** 2).sum(1)))].tolist()
-            found = (z, y, x)
-    return found
+def _smallest_piece(mask: np.ndarray) -> Voxel | None:
+    """Of the smallest of several pieces, the voxel nearest to the middle of its box."""
+    pieces, n_pieces = ndimage.label(mask, np.ones((3, 3, 3)))  # pyright: ignore[reportGeneralTypeIssues]
+    if n_pieces < 2:
+        return None
+    smallest = int(np.argmin(np.bincount(pieces.ravel())[1:])) + 1
+    voxels = np.argwhere(pieces == smallest)
+    middle = (voxels.min(0) + voxels.max(0)) / 2
+    z, y, x = voxels[int(np.argmin(((voxels - middle) ** 2).sum(1)))].tolist()
+    return z, y, x
 
 
 def _empty_slice(image_zyx: np.ndarray) -> Voxel | None:

@@ -76,14 +76,12 @@ class Fingerprint:
     Attributes:
         labels: names, without the background.
         in_canonical_mm: spacing that ingest resamples to; None keeps each file's own.
-        is_cut: whether ingest has cut the images to that box.
     """
 
     channels: tuple[Channel, ...]
     labels: tuple[str, ...]
     cases: tuple[CaseFingerprint, ...]
     in_canonical_mm: Axes | None
-    is_cut: bool = False
 
     @property
     def subjects(self) -> int:
@@ -117,10 +115,7 @@ def measured(dataset: Dataset, split, volumes_folder: Path) -> Fingerprint:
         rows.append(of_case(entry, declared, names, dataset.canonical.orientation, volumes_folder))
         if number % 50 == 0 or number == len(entries):
             log(f"plan: {number}/{len(entries)} cases of the train part")
-    canonical = dataset.canonical
-    return Fingerprint(
-        declared, tuple(names.values()), tuple(rows), canonical.spacing_mm, canonical.crop is not None
-    )
+    return Fingerprint(declared, tuple(names.values()), tuple(rows), dataset.canonical.spacing_mm)
 
 
 def of_case(
