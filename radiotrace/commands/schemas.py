@@ -41,6 +41,8 @@ from radiotrace.records.sections import whole
 from radiotrace.records.sections.classification import whole as classification
 from radiotrace.records.sections.imported_segmentation import whole as imported_segmentation
 from radiotrace.records.sections.segmentation import whole as segmentation
+from radiotrace.records.sections.segmentation_survival import whole as segmentation_survival
+from radiotrace.records.segmentation_survival import hazard, released, survival
 
 # Schema -> the dataclass that it is made of. The other files of schemas/ are written by people.
 TABLE = {
@@ -58,6 +60,7 @@ TABLE = {
     "findings": findings.Findings,
     "headline": headline.Headline,
     "headline_classification": headline_of_classes.Headline,
+    "hazard": hazard.Hazard,
     "import_source": imported_run.Source,
     "imported_run": imported_run.ImportedRun,
     "metrics": metrics.Metrics,
@@ -67,13 +70,16 @@ TABLE = {
     "params_classification": classification.ClassificationParams,
     "params_imported_segmentation": imported_segmentation.ImportedSegmentationParams,
     "params_segmentation": segmentation.SegmentationParams,
+    "params_segmentation_survival": segmentation_survival.SegmentationSurvivalParams,
     "predicted_image": prediction.Prediction,
     "released_classifier": released_classifier.ReleasedClassifier,
+    "released_hazard": released.ReleasedHazard,
     "released_model": model.ReleasedModel,
     "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
     "robustness_classification": robustness_of_classes.Robustness,
     "split": split.Split,
+    "survival": survival.Survival,
     "timing": timing.Timing,
     "train": train.TrainingRun,
     "train_classification": train_of_classes.ClassificationRun,
