@@ -302,7 +302,8 @@ def main(args):
 
     lesson = lesson_of(settings, hazard, described, split, args)
     inputs, choice = [args.dataset, args.split], architecture.choice(lesson.spec)
-    decided = {"train": settings.record(), "hazard": hazard.record()}
+    section = {name: value for name, value in hazard.record().items() if name != "seed"}
+    decided = {**settings.record(), "hazard": section}
     provenance = runs.provenance(__file__, decided, args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)
     n_events = int(lesson.outcomes.event.sum())
