@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 
 SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 SHUFFLES = ["dynunet", "segresnet"]
-OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
+OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus", "dynunet_hazard"]
 LOSS = losses.Settings(
     "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
 )

@@ -65,11 +65,10 @@ def whole(image_czyx: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     shape_zyx = tuple(image_czyx.shape[1:])
     if not fits(shape_zyx, recipe):
         found = " x ".join(map(str, shape_zyx))
+        most = " x ".join(map(str, windows.window(shape_zyx, recipe)))
         raise StageError(
             "an image does not fit the window: a hazard is of a whole image",
-            [
-                f"found {found} voxels, expected {' x '.join(map(str, windows.window(shape_zyx, recipe)))} at most"
-            ],
+            [f"found {found} voxels, expected {most} at most"],
             WAY_OUT,
         )
     centre_zyx = [(edge - 1) / 2 for edge in shape_zyx]

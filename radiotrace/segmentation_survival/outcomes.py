@@ -9,8 +9,8 @@ from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.split import Split
 
 WAY_OUT = (
-    "Declare both under 'columns' of dataset.json with role target and kind number, and name them in params.yaml "
-    "under hazard.time and hazard.event; docs/segmentation-survival.md has an example."
+    "Declare both under 'columns' of dataset.json with role target and kind number, and name them in "
+    "params.yaml under hazard.time and hazard.event; docs/segmentation-survival.md has an example."
 )
 
 

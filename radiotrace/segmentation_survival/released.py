@@ -17,14 +17,15 @@ from radiotrace.statistics import cox
 
 FILE = "prognosis.onnx"
 OUTPUTS = {
-    "logits": "Of each voxel of the window and each label, background first; offsets that balance volumes are in "
-    "it. Its largest decides.",
+    "logits": "Of each voxel of the window and each label, background first; offsets that balance volumes "
+    "are in it. Its largest decides.",
     "log_hazard": "Of the subject: the higher, the earlier the event is expected. Only differences between "
     "subjects, and the baseline, give it a meaning.",
 }
 LIMITS = (
     "A log-hazard is of one whole image: of a part of it, or of several fields, it is none.",
-    "The first channel must be what it was in training, in the same unit: a factor in it changes the log-hazard.",
+    "The first channel must be what it was in training, in the same unit: a factor in it changes the "
+    "log-hazard.",
     "Times and censoring are those of the data set; a chance by a time holds for subjects like them.",
 )
 

@@ -64,8 +64,8 @@ def findings(metrics: Metrics, survival: Survival, n_models: int) -> list[str]:
     brier, without = survival.network.integrated_brier.value, survival.brier_without
     if brier is not None and without is not None and brier >= without:
         told.append(
-            f"The integrated Brier score, {number(brier)}, is no better than that of the curve of all subjects, "
-            f"{number(without)}."
+            f"The integrated Brier score, {number(brier)}, is no better than that of the curve of all "
+            f"subjects, {number(without)}."
         )
     told += _extreme(survival)
     if n_models > 1:
@@ -94,9 +94,14 @@ def _extreme(survival: Survival) -> list[str]:
     """Horizons at which predicted risks are too extreme, or wrong on the whole."""
     told = []
     for at in survival.network.calibration:
-        ratio = at.ratio
+        ratio, how = at.ratio, None
         if ratio.ci95_low is not None and ratio.ci95_low > 1:
-            told.append(f"Risks by {at.horizon:g} {survival.unit} are too low: observed over predicted {estimate(ratio)}.")
+            how = "low"
         if ratio.ci95_high is not None and ratio.ci95_high < 1:
-            told.append(f"Risks by {at.horizon:g} {survival.unit} are too high: observed over predicted {estimate(ratio)}.")
+            how = "high"
+        if how is not None:
+            told.append(
+                f"Risks by {at.horizon:g} {survival.unit} are too {how}: observed over predicted "
+                f"{estimate(ratio)}."
+            )
     return told

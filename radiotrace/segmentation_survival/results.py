@@ -26,21 +26,21 @@ N_PAIRED = 50  # subjects: fewer leave the interval of a difference of two C-ind
 GAP = intervals.Rule(n_all=N_PAIRED, lowest=-1, highest=1)
 BRIER = intervals.Rule(n_all=N_PAIRED, lowest=0, highest=1)
 METHODS = {
-    "c_index": "Share of comparable pairs in which who has the event earlier has the higher risk: Harrell et al. "
-    "1996; Uno et al. 2011, of events before the last horizon.",
-    "auroc": "Cumulative/dynamic area at each horizon, weighted by the inverse chance of being uncensored: Uno et "
-    "al. 2007.",
+    "c_index": "Share of comparable pairs in which who has the event earlier has the higher risk: Harrell et "
+    "al. 1996; Uno et al. 2011, of events before the last horizon.",
+    "auroc": "Cumulative/dynamic area at each horizon, weighted by the inverse chance of being uncensored: "
+    "Uno et al. 2007.",
     "integrated_brier": "Brier score under censoring (Graf et al. 1999), by the trapezoidal rule over the "
     "horizons, divided by their span.",
     "interval": "Over subjects: of what remains when one subject is left out (statistics/intervals.py); of a "
     "difference paired, the same subjects left out of both.",
-    "calibration": "Groups of similar predicted risk against 1 - Kaplan-Meier; slope of a Cox model on log(-log "
-    "S): Austin et al. 2020, McLernon et al. 2023.",
+    "calibration": "Groups of similar predicted risk against 1 - Kaplan-Meier; slope of a Cox model on "
+    "log(-log S): Austin et al. 2020, McLernon et al. 2023.",
     "risk_groups": "Cut at quantiles of the log-hazard in the train part; Kaplan-Meier; log-rank test.",
     "others": "Cox models, fitted on the train part on measures of what the same network outlines there, and "
     "judged on what it outlines in the test part.",
-    "sharing": "A second network with the same initial weights and the same samples, whose loss is that of the "
-    "outlines alone; differences of Dice are paired by case.",
+    "sharing": "A second network with the same initial weights and the same samples, whose loss is that of "
+    "the outlines alone; differences of Dice are paired by case.",
     "robustness": "The same network on changed images: the first channel multiplied, or with white noise.",
 }
 
@@ -157,8 +157,8 @@ def against(network: Way, other: Way, found: Outcomes, settings: SurvivalParams)
 
 
 def brier_without(found: Outcomes, horizons: np.ndarray) -> float | None:
-    """Integrated Brier score of the Kaplan-Meier curve of these cases; None where nobody was followed to the last
-    horizon."""
+    """Integrated Brier score of the Kaplan-Meier curve of these cases; None where nobody was followed to the
+    last horizon."""
     curve = survival_scores.without_predictors(found.time, found.event, horizons)
     if np.isnan(curve).any():
         return None
@@ -212,8 +212,8 @@ def follow_up(found: Outcomes) -> float | None:
 
 
 def sharing(rows: Sequence[Mapping[str, Any]], subjects: np.ndarray) -> dict[str, Any]:
-    """Dice of the network minus that of the one that learnt the outlines alone, mean over cases where both are
-    defined.
+    """Dice of the network minus that of the one that learnt the outlines alone, mean over cases where both
+    are defined.
 
     Args:
         rows: of the record 'survival'.

@@ -70,8 +70,8 @@ def network(hazard: Hazard, test: Sequence[ToldCase], learnt: Outcomes) -> Way:
 def of_intervals(
     log_hazard: np.ndarray, offsets: np.ndarray, edges: np.ndarray, times: np.ndarray
 ) -> np.ndarray:
-    """Chance of no event by each time, (n, m), of a discrete hazard: Π (1 - h) of the intervals before, and of
-    the one that a time lies in as much as its share; as at the last edge beyond it.
+    """Chance of no event by each time, (n, m), of a discrete hazard: Π (1 - h) of the intervals before, and
+    of the one that a time lies in as much as its share; as at the last edge beyond it.
 
     Args:
         log_hazard: (n,). offsets, edges: (k,). times: (m,).

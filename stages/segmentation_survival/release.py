@@ -99,7 +99,8 @@ def main(args):
     }
     errors.log(
         f"release: {len(found)} cases, largest difference of a log-hazard "
-        f"{parity['max_log_hazard_difference']:.2g} ({worst}), of a logit {parity['max_logit_difference']:.2g}"
+        f"{parity['max_log_hazard_difference']:.2g} ({worst}), of a logit "
+        f"{parity['max_logit_difference']:.2g}"
     )
     broken = [
         f"{name.replace('_', ' ')}: found {parity[f'max_{name}_difference']:.3g}, expected "

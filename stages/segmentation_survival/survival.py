@@ -162,8 +162,8 @@ def faults(settings: SurvivalParams, hazard: Hazard, found: Outcomes) -> list[st
     longest = float(found.time.max(initial=0.0))
     if settings.horizons[-1] >= longest:
         broken.append(
-            f"survival.horizons: found {settings.horizons[-1]:g}, expected below {longest:g}, the longest time "
-            "in the test part"
+            f"survival.horizons: found {settings.horizons[-1]:g}, expected below {longest:g}, the longest "
+            "time in the test part"
         )
     return broken
 

@@ -1,9 +1,9 @@
-"""train: fits one network to outlines and survival of the train part; and, where it is asked for, a second one
-to the outlines alone, to see what sharing is worth.
+"""train: fits one network to outlines and survival of the train part; and, where it is asked for, a second
+one to the outlines alone, to see what sharing is worth.
 
 Reads   build/ingest/dataset.json, build/ingest/volumes/, build/split/split.json
-Writes  build/train/: weights.safetensors, train.json (as a segmentation has it), hazard.json, provenance.json,
-        alone.safetensors
+Writes  build/train/: weights.safetensors, train.json (as a segmentation has it), hazard.json,
+        provenance.json, alone.safetensors
         build/live/: the curves, after each epoch, as dvclive writes them
 State   .checkpoints/<key>/: the state after each epoch, for a run that is killed; removed when the run ends
         execution/tensorboard/<run_id>/: event files, which hold clock times and so are no output
@@ -118,7 +118,8 @@ def shape_faults(settings: TrainParams, multiple_zyx: Sequence[int], entries: Se
         steps = multiple_zyx[::-1]
         if any(edge % step or edge < 3 * step for edge, step in zip(edges, steps, strict=True)):
             broken.append(
-                f"train.{name}: found {list(edges)}, expected multiples of {list(steps)}, thrice that at least"
+                f"train.{name}: found {list(edges)}, expected multiples of {list(steps)}, thrice that at "
+                "least"
             )
     largest = [0, 0, 0]
     for case in entries:
@@ -126,8 +127,8 @@ def shape_faults(settings: TrainParams, multiple_zyx: Sequence[int], entries: Se
         largest = [max(one, other) for one, other in zip(largest, size, strict=True)]
     if any(edge > patch for edge, patch in zip(largest, settings.patch_voxels, strict=True)):
         broken.append(
-            f"train.patch_voxels: found {list(settings.patch_voxels)}, expected {largest} at least, the largest "
-            "image: a hazard is of a whole image"
+            f"train.patch_voxels: found {list(settings.patch_voxels)}, expected {largest} at least, the "
+            "largest image: a hazard is of a whole image"
         )
     return broken
 
@@ -140,8 +141,8 @@ def scale_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
     if by == "labels":
         return []
     return [
-        f"train.normalise_by: found {by} for {declared[0].name}, expected labels: its highest value in lesions "
-        "is compared among subjects"
+        f"train.normalise_by: found {by} for {declared[0].name}, expected labels: its highest value in "
+        "lesions is compared among subjects"
     ]
 
 
@@ -160,8 +161,8 @@ def faults(settings: TrainParams, hazard: HazardParams, dataset: Dataset, split:
     if hazard.loss == "cox" and settings.accumulate * settings.devices * settings.nodes > 1:
         broken.append(
             f"hazard.loss: cox compares the cases of a step, which train.accumulate {settings.accumulate}, "
-            f"train.devices {settings.devices} and train.nodes {settings.nodes} cut up; expected 1 of each, or "
-            "discrete"
+            f"train.devices {settings.devices} and train.nodes {settings.nodes} cut up; expected 1 of each, "
+            "or discrete"
         )
     if hazard.loss == "cox" and settings.batch_size < 2:
         broken.append(

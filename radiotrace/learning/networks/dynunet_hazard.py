@@ -100,6 +100,4 @@ ARCHITECTURE = Architecture(
     level,
     levels_min=3,
     shuffles=True,
-    takes_strides=True,
-    takes_kernels=True,
 )

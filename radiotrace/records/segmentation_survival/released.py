@@ -24,12 +24,12 @@ from radiotrace.records.values import (
 
 @dataclass(frozen=True)
 class Baseline(Record):
-    """Chance of no event of a subject whose log-hazard is 0, at times; of another one with proportional hazards
-    it is that to the power of exp(log-hazard).
+    """Chance of no event of a subject whose log-hazard is 0, at times; of another one with proportional
+    hazards it is that to the power of exp(log-hazard).
 
     Attributes:
-        kind: proportional, of Cox's partial likelihood; discrete, where each interval ends with a time and has
-            an offset, of which the log-hazard is added to the log-odds.
+        kind: proportional, of Cox's partial likelihood; discrete, where each interval ends with a time and
+            has an offset, to which the log-hazard is added for the log-odds of the event.
         offsets: of the intervals; null where hazards are proportional.
     """
 
@@ -63,7 +63,8 @@ class ReleasedHazard(Record):
 
     Attributes:
         sha256: of the file.
-        window_voxels: what goes through the network, along x, y, z: the whole image in its middle, 0 around it.
+        window_voxels: what goes through the network, along x, y, z: the whole image in its middle, 0 around
+            it.
         outputs: name -> what it is.
         unit: of times.
         parity: with what was measured.
