@@ -440,7 +440,13 @@ def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
 
 def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
     """Where they come from: of label maps 'plan' makes them."""
-    if any(column.role == "target" for column in declared.columns.values()):
+    has_target = any(column.role == "target" for column in declared.columns.values())
+    if has_target and all(case.label_map is not None for case in declared.cases):
+        return [
+            f"  4. {place}/params.yaml: train.patch_voxels and train.window_voxels, which must hold the largest",
+            "     image whole, hazard.time and hazard.event, and what else differs from what it begins with",
+        ]
+    if has_target:
         return [
             f"  4. {place}/params.yaml: train.input_pixels, and what else differs from what it begins with"
         ]

@@ -57,7 +57,7 @@ class Networks:
 
     Attributes:
         body: of the network; alone: of the one that learnt the outlines alone, or None.
-        recipe: of the network; recipe_alone: without offsets of logits, which are of the network.
+        recipe: of the network; recipe_alone: with the offsets of logits of the other one.
         labels: value -> name.
     """
 
@@ -79,12 +79,12 @@ def networks_of(run: TrainingRun, hazard: Hazard, weights: str) -> Networks:
     """
     recipe = Recipe.of(run.preprocessing)
     network = trained.load(run.network, weights, run.weights_sha256)
-    alone = None
+    alone, recipe_alone = None, recipe
     if hazard.alone is not None:
+        recipe_alone = replace(recipe, logit_offsets=hazard.alone.logit_offsets)
         path = str(Path(weights).with_name(ALONE))
         alone = architecture.body(trained.load(run.network, path, hazard.alone.weights_sha256))
-    without = replace(recipe, logit_offsets=None)
-    return Networks(architecture.body(network), alone, recipe, without, dict(run.labels))
+    return Networks(architecture.body(network), alone, recipe, recipe_alone, dict(run.labels))
 
 
 def observed(case: Case, folder: str, networks: Networks) -> dict[str, Any]:

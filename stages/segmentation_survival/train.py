@@ -214,7 +214,10 @@ def learner_of(lesson: Lesson, device, weight: float) -> JointLearner:
 
 
 def balanced(ema, lesson: Lesson, device) -> Recipe:
-    """The recipe, with offsets of the logits that make predicted volumes right in sum."""
+    """The recipe, with offsets of the logits that make predicted volumes right in sum, where they are asked
+    for."""
+    if not lesson.settings.balance_volumes:
+        return lesson.recipe
     values, _ = balance.offsets(
         (windows.predict(sample.image_czyx, ema, lesson.recipe, device), sample.label_zyx)
         for sample in balance.among(lesson.cases["validation"], lesson.cases["train"])
@@ -329,7 +332,7 @@ def main(args):
         sys.exit(1)  # every process sees every fault; one of them tells it
     if not fabric.is_global_zero:
         return
-    recipe = balanced(ema, lesson, fabric.device) if settings.balance_volumes else lesson.recipe
+    recipe = balanced(ema, lesson, fabric.device)
     weights = content_of(ema)
     run = TrainingRun(
         run_id=run_id,
@@ -350,7 +353,9 @@ def main(args):
     if alone is not None:
         weights_alone = content_of(alone)
         digest = hashlib.sha256(weights_alone).hexdigest()
-        of_alone = Alone(digest, told(alone, lesson, lesson.recipe, args.volumes))
+        recipe_alone = balanced(alone, lesson, fabric.device)
+        said_alone = told(alone, lesson, recipe_alone, args.volumes)
+        of_alone = Alone(digest, recipe_alone.logit_offsets, said_alone)
     offsets = joint.offsets(ema.body).detach().cpu().tolist()
     record = Hazard(
         run_id=run_id,

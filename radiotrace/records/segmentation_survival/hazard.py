@@ -33,10 +33,13 @@ class Alone(Record):
 
     Attributes:
         weights_sha256: of alone.safetensors.
+        logit_offsets: of each label, background first, that balance its volumes as those of the first are;
+            null where these are not.
         cases: of both parts, what it says of each; its log-hazard, which it did not learn, is 0.
     """
 
     weights_sha256: Sha256
+    logit_offsets: tuple[float, ...] | None
     cases: Annotated[Mapping[CaseId, ToldCase], Rule(minProperties=1)]
 
 

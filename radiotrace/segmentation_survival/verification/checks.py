@@ -189,9 +189,37 @@ DERIVED = {
 
 
 def under(run: Judged, fault: str) -> dict:
-    """The record 'metrics' under a seeded fault of the predictions, and what of survival a criterion may be
-    on, where the fault is one of risks."""
-    return of_outlines.under(run, fault)
+    """The records 'metrics' and 'survival' under a seeded fault of the predictions. Who gets the outlines of
+    another gets its log-hazard, too; labels that change places leave it as it was."""
+    faulted = of_outlines.under(run, fault)
+    if fault != "shuffle cases":
+        return faulted
+    return faulted | {"survival": _shuffled(run)}
+
+
+def _shuffled(run: Judged) -> dict:
+    """The record 'survival' where each case is told what the next one is."""
+    from radiotrace.segmentation_survival import outcomes, results  # here, because they take seconds to import
+
+    root = run.data.parent
+    stated = run.metrics.get("survival") or records.read(root / SURVIVAL, "survival")
+    record = Hazard.of(records.read(root / "build/train/hazard.json", "hazard"))
+    settings = SurvivalParams.of(
+        records.read(root / "build/survival/provenance.json", "provenance")["params"]
+    )
+    dataset, split = Dataset.of(run.dataset), Split.of(run.split)
+    time, event = record.params.time, record.params.event
+    learnt, found = (
+        outcomes.of_cases(outcomes.of_part(dataset, split, part), time, event) for part in ("train", "test")
+    )
+    rows = stated["cases"]
+    shuffled = [
+        {**row, "told": other["told"], "alone": other["alone"]}
+        for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)
+    ]
+    cases = outcomes.of_part(dataset, split, "test")
+    made = results.summary(shuffled, record, learnt, found, results.attributes_of(cases), settings)
+    return stated | records.canonical(made)
 
 
 def measured(clone: Clone) -> Check:
