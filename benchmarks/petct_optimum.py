@@ -2,9 +2,9 @@
 
     python -m benchmarks.petct_optimum studies/petct FOLDER/truth.csv
 
-The data set was made by 'generate petct', whose truth.csv has both parts of each subject's log-hazard. They are
-scored on the very test cases of the study, with the same estimator: censoring raises Harrell's C, so that no
-formula for uncensored times is a bound. Gaps are paired, by a bootstrap over subjects.
+The data set was made by 'generate petct', whose truth.csv has both parts of each subject's log-hazard. They
+are scored on the very test cases of the study, with the same estimator: censoring raises Harrell's C, so that
+no formula for uncensored times is a bound. Gaps are paired, by a bootstrap over subjects.
 """
 
 import csv
@@ -34,7 +34,9 @@ def line(name: str, best: np.ndarray, risk: np.ndarray, cases: list[dict]) -> st
     found = concordance.gap(best, risk, time, event, plan)
     low, high = found.gap.interval.bounds
     bounds = found.gap.interval.no_interval if low is None else f"{low:+.3f} to {high:+.3f}"
-    return f"{name:<10} {found.first.value:.3f}   {found.second.value:.3f}   {found.gap.value:+.3f} ({bounds})"
+    return (
+        f"{name:<10} {found.first.value:.3f}   {found.second.value:.3f}   {found.gap.value:+.3f} ({bounds})"
+    )
 
 
 def main(argv: list[str]) -> int:

@@ -19,8 +19,8 @@ COLUMNS = {
 
 
 def body(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a subject: PET and CT float32, and the label map uint8, each (z, y, x): two ellipsoids that are as hot as
-    they are large; every ninth has none."""
+    """Of a subject: PET and CT float32, and the label map uint8, each (z, y, x): two balls, the hotter the
+    larger; every ninth has none."""
     rng = randomness.generator(0, "lesion_phantoms", number)
     grid = np.stack(np.meshgrid(*map(np.arange, EDGES_ZYX), indexing="ij"))
     label_map = np.zeros(EDGES_ZYX, np.uint8)

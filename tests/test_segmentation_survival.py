@@ -29,7 +29,9 @@ SPEC = NetworkSpec("dynunet_hazard", (4, 8, 8), 3, image_channels=2)
 TIME = np.array([5.0, 3.0, 8.0, 3.0, 9.0, 1.0])
 EVENT = np.array([True, True, False, True, True, False])
 LP = np.array([0.2, 1.1, -0.4, 0.0, -1.0, 2.0])
-SECTION = HazardParams(time="days", event="relapse", loss="cox", weight=0.1, alone=False, seed=0)
+SECTION = HazardParams(
+    time="days", event="relapse", loss="cox", weight=0.1, refit_ridge=None, alone=False, seed=0
+)
 SETTINGS = SurvivalParams(
     horizons=(2.0, 4.0),
     risk_groups=2,
@@ -150,8 +152,7 @@ def test_told_gives_the_logits_of_the_network_itself():
 
 def test_a_hazard_does_not_depend_on_the_other_samples():
     body = architecture.body(architecture.build(SPEC, 0).eval())
-    torch.nn.init.ones_(body.head.burden.weight)
-    torch.nn.init.ones_(body.head.features.weight)
+    torch.nn.init.ones_(body.head.risk.weight)
     image = torch.randn(2, 2, 12, 12, 12, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         both, alone = joint.told(body, image)[1], joint.told(body, image[1:])[1]
@@ -160,13 +161,23 @@ def test_a_hazard_does_not_depend_on_the_other_samples():
 
 def test_the_loss_of_survival_reaches_the_encoder():
     network = joint.Joint(architecture.build(SPEC, 0)).train()
-    torch.nn.init.ones_(network.body.head.burden.weight)
+    torch.nn.init.ones_(network.body.head.risk.weight)
     image = torch.randn(4, 2, 12, 12, 12, generator=torch.Generator().manual_seed(0))
     heads, log_hazard = network(image)
     assert heads.shape == (4, 1, 3, 12, 12, 12)
     losses.cox(log_hazard, *tensors([4, 3, 2, 1], [1, 1, 1, 1])).sum().backward()
     first = next(network.body.body.input_block.parameters())
     assert float(first.grad.abs().sum()) > 0
+
+
+def test_a_log_hazard_is_what_the_head_sees_times_its_weights():
+    body = architecture.body(architecture.build(SPEC, 0).eval())
+    joint.weights(body).copy_(torch.linspace(-1, 1, 8))
+    image = torch.randn(2, 12, 8, 12, generator=torch.Generator().manual_seed(2))
+    log_hazard, _ = joint.predict(image, body, recipe())
+    assert log_hazard == pytest.approx(
+        float(joint.seen(image, body, recipe()) @ np.linspace(-1, 1, 8)), abs=1e-5
+    )
 
 
 def test_burden_is_the_logarithm_of_volumes_and_of_the_highest_value_inside():

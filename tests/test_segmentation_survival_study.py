@@ -1,4 +1,5 @@
-"""A study of outlines and survival goes from a folder of images through every stage to evidence that verifies."""
+"""A study of outlines and survival goes from a folder of images through every stage to evidence that
+verifies."""
 
 import json
 from pathlib import Path
@@ -139,7 +140,9 @@ def test_a_criterion_on_survival_is_judged(ran, record):
     path.write_text(text)
     try:
         dvc(ran, "repro", "-q", "evidence")
-        row = next(row for row in record("evidence/acceptance.json")["results"] if "survival" in row["metric"])
+        row = next(
+            row for row in record("evidence/acceptance.json")["results"] if "survival" in row["metric"]
+        )
         expected = record("metrics/survival.json")["network"]["c_index"]["harrell"]
         assert (row["mean"], row["observed"]) == (expected["value"], expected["ci95_low"])
     finally:

@@ -443,8 +443,8 @@ def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
     has_target = any(column.role == "target" for column in declared.columns.values())
     if has_target and all(case.label_map is not None for case in declared.cases):
         return [
-            f"  4. {place}/params.yaml: train.patch_voxels and train.window_voxels, which must hold the largest",
-            "     image whole, hazard.time and hazard.event, and what else differs from what it begins with",
+            f"  4. {place}/params.yaml: train.patch_voxels and train.window_voxels, which must hold the",
+            "     largest image whole, hazard.time and hazard.event, and what else is to differ",
         ]
     if has_target:
         return [

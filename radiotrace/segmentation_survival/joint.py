@@ -45,6 +45,21 @@ def told(body: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
     return cast(tuple[torch.Tensor, torch.Tensor], body.told(image))  # pyright: ignore[reportCallIssue]
 
 
+@torch.inference_mode()
+def seen(image_czyx: torch.Tensor, body: nn.Module, recipe: Recipe) -> np.ndarray:
+    """What the head sees of a normalised image, (p,) float64.
+
+    Raises:
+        StageError: as `whole`.
+    """
+    return body.seen(whole(image_czyx, recipe))[0].double().numpy()  # pyright: ignore
+
+
+def weights(body: nn.Module) -> torch.Tensor:
+    """(p,), of what the head sees; a part of the network."""
+    return body.head.risk.weight.data[0]  # pyright: ignore
+
+
 def offsets(body: nn.Module) -> torch.Tensor:
     """(k,), of a discrete hazard."""
     return body.head.offsets  # pyright: ignore

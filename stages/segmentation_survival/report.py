@@ -137,7 +137,10 @@ def picture(case: dict, entry: dict, labels: Mapping[str, str], args, per_mm: fl
 def worst(args, read: dict, dataset: Dataset, settings: ReportParams) -> list[dict[str, Any]]:
     """The cases of lowest Dice, with pictures, and what was told of their survival."""
     split = records.read(args.split, "split")
-    test, told = parts.cases(dataset, split, "test"), {row["case_id"]: row for row in read["survival"]["cases"]}
+    test, told = (
+        parts.cases(dataset, split, "test"),
+        {row["case_id"]: row for row in read["survival"]["cases"]},
+    )
     rows = []
     for entry in ranking.ranked(read["cases"]["cases"])[:WORST]:
         case_id = entry["case_id"]

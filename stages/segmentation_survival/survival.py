@@ -171,7 +171,7 @@ def faults(settings: SurvivalParams, hazard: Hazard, found: Outcomes) -> list[st
 def weights_of(body: nn.Module, labels: dict[str, str]) -> dict[str, float]:
     """What the head makes of the volume of each label, of all, and of the highest value inside."""
     names = [f"log volume of {name}" for value, name in labels.items() if value != "0"]
-    values = body.head.burden.weight.detach()[0].tolist()  # pyright: ignore
+    values = joint.weights(body)[: len(names) + 2].tolist()
     return dict(zip([*names, "log volume of all", "log highest value"], values, strict=True))
 
 

@@ -24,6 +24,8 @@ from radiotrace.pipeline import stage
 if __name__ == "__main__":
     stage.check_parameters(sys.argv)  # before torch, whose import takes seconds
 
+import numpy as np
+import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save
 
@@ -53,6 +55,7 @@ from radiotrace.segmentation_survival import joint, outcomes, telling
 from radiotrace.segmentation_survival import losses as losses_of_survival
 from radiotrace.segmentation_survival.learner import JointLearner, Survival
 from radiotrace.segmentation_survival.outcomes import Outcomes
+from radiotrace.statistics import cox
 
 ALONE = "alone.safetensors"
 
@@ -164,6 +167,11 @@ def faults(settings: TrainParams, hazard: HazardParams, dataset: Dataset, split:
             f"train.devices {settings.devices} and train.nodes {settings.nodes} cut up; expected 1 of each, "
             "or discrete"
         )
+    if hazard.loss == "discrete" and hazard.refit_ridge is not None:
+        broken.append(
+            f"hazard.refit_ridge: found {hazard.refit_ridge:g}, expected null for hazard.loss discrete, "
+            "whose intervals were learnt with the head as it is"
+        )
     if hazard.loss == "cox" and settings.batch_size < 2:
         broken.append(
             f"train.batch_size: found {settings.batch_size}, expected 2 at least for hazard.loss cox"
@@ -211,6 +219,28 @@ def learner_of(lesson: Lesson, device, weight: float) -> JointLearner:
         for time, event in zip(found.time, found.event, strict=True)
     ]
     return JointLearner(network, outlines, pairs, Survival(lesson.hazard.loss, weight, lesson.edges))
+
+
+def refitted(ema: joint.Joint, lesson: Lesson) -> None:
+    """Fits the weights of the head anew, by Cox's partial likelihood over the whole train part: steps of a
+    few images only come near it. In place.
+
+    Raises:
+        StageError: there is no fit.
+    """
+    ridge = lesson.hazard.refit_ridge
+    if ridge is None:
+        return
+    body, found = ema.body.cpu().eval(), lesson.outcomes
+    rows = [joint.seen(sample.image_czyx, body, lesson.recipe) for sample in lesson.cases["train"]]
+    fit = cox.fit(np.stack(rows), found.time, found.event, ridge=ridge)
+    if fit.reason is not None:
+        raise StageError(
+            "the head cannot be fitted to the train part",
+            [fit.reason],
+            "Set hazard.refit_ridge in params.yaml to another number, or leave it empty.",
+        )
+    joint.weights(body).copy_(torch.from_numpy(fit.coefficients))
 
 
 def balanced(ema, lesson: Lesson, device) -> Recipe:
@@ -332,6 +362,8 @@ def main(args):
         sys.exit(1)  # every process sees every fault; one of them tells it
     if not fabric.is_global_zero:
         return
+    if hazard.loss == "cox":
+        refitted(ema, lesson)
     recipe = balanced(ema, lesson, fabric.device)
     weights = content_of(ema)
     run = TrainingRun(

@@ -237,7 +237,10 @@ SURVIVAL = (
     Basis("survival.json", ("cases", "robustness", "burden_weights"), 5, REMADE),
     Basis("prognosis.json", ALL, 3, "the file with both answers is of what was measured"),
     Basis(
-        "prognosis.json", ("parity", "sha256"), 5, "the released file tells the log-hazards that were measured"
+        "prognosis.json",
+        ("parity", "sha256"),
+        5,
+        "the released file tells the log-hazards that were measured",
     ),
 )
 

@@ -25,30 +25,34 @@ FLOOR = 2.0  # of the first channel, in its SD below the mean of lesions, from w
 class Head(nn.Module):
     """The log-hazard out of what is predicted to be lesion.
 
-    It sees the logarithm of the volume of each label, of all labels together, and of the highest value of the
-    first channel inside them; and, by `features`, the mean of each feature of the decoder over the lesions.
-    Probabilities stand for masks, so that the loss of survival reaches the outlines, too.
+    It is linear in what it sees: the logarithm of the volume of each label, of all labels together, and of
+    the highest value of the first channel inside them; then the mean of each feature of the decoder over the
+    lesions. Probabilities stand for masks, so that the loss of survival reaches the outlines, too.
 
     Attributes:
+        risk: weight of each thing that it sees.
         offsets: log-odds of an event in each interval of time for a log-hazard of 0; only a discrete hazard
             learns them.
     """
 
     def __init__(self, labels: int, features: int):
         super().__init__()
-        self.burden = nn.Linear(labels + 1, 1, bias=False)
-        self.features = nn.Linear(features, 1, bias=False)
+        self.risk = nn.Linear(labels + 1 + features, 1, bias=False)
         self.offsets = nn.Parameter(torch.full((INTERVALS,), -2.0))
-        nn.init.zeros_(self.burden.weight)
-        nn.init.zeros_(self.features.weight)
+        nn.init.zeros_(self.risk.weight)
 
     def forward(self, image: torch.Tensor, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """Image (n, c, z, y, x), features (n, f, z, y, x) and logits (n, labels, z, y, x) -> (n,) float32."""
+        """As `seen` takes them -> log-hazards (n,) float32."""
+        return nn.functional.linear(self.seen(image, features, logits), self.risk.weight.float())[:, 0]
+
+    def seen(self, image: torch.Tensor, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Image (n, c, z, y, x), features (n, f, z, y, x) and logits (n, labels, z, y, x) -> (n, labels + 1 +
+        f) float32."""
         shares = torch.softmax(logits.float(), 1)[:, 1:].flatten(2)
         lesion = shares.sum(1)
         inside = torch.einsum("nfv,nv->nf", features.float().flatten(2), lesion)
         mean = inside / lesion.sum(1, keepdim=True).clamp_min(VOXELS)
-        return (self.burden(burden(image, shares)) + self.features(mean))[:, 0]
+        return torch.cat([burden(image, shares), mean], 1)
 
 
 def burden(image: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -77,6 +81,11 @@ class Network(nn.Module):
         features = self.body.skip_layers(image)
         logits = self.body.output_block(features)
         return logits, self.head(image, features, logits)
+
+    def seen(self, image: torch.Tensor) -> torch.Tensor:
+        """(n, c, z, y, x) -> what the head sees, (n, labels + 1 + features) float32."""
+        features = self.body.skip_layers(image)
+        return self.head.seen(image, features, self.body.output_block(features))
 
 
 def build(spec: NetworkSpec) -> Network:

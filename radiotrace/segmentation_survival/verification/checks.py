@@ -93,7 +93,10 @@ def _outcomes(sources: Sources, part: str, settings: HazardParams):
 
 def survival(sources: Sources) -> list[str]:
     """What of survival.json follows from its cases, the record of the hazard and cases.csv."""
-    from radiotrace.segmentation_survival import outcomes, results  # here, because they take seconds to import
+    from radiotrace.segmentation_survival import (
+        outcomes,
+        results,
+    )  # here, because they take seconds to import
 
     stated, record = sources["survival"], Hazard.of(sources["hazard"])
     settings = SurvivalParams.of(sources.params("survival"))
@@ -115,9 +118,7 @@ def survival(sources: Sources) -> list[str]:
     risk = np.array([row["told"]["log_hazard"] for row in rows])
     chances, groups = results.of_case(risk, record, learnt, settings)
     for place, row in enumerate(rows):
-        made = records.canonical(
-            {"survival": chances[place].tolist(), "risk_group": int(groups[place])}
-        )
+        made = records.canonical({"survival": chances[place].tolist(), "risk_group": int(groups[place])})
         faults += differences.compared(
             f"survival.json: {row['case_id']}", {key: row[key] for key in made}, made
         )
@@ -199,7 +200,10 @@ def under(run: Judged, fault: str) -> dict:
 
 def _shuffled(run: Judged) -> dict:
     """The record 'survival' where each case is told what the next one is."""
-    from radiotrace.segmentation_survival import outcomes, results  # here, because they take seconds to import
+    from radiotrace.segmentation_survival import (
+        outcomes,
+        results,
+    )  # here, because they take seconds to import
 
     root = run.data.parent
     stated = run.metrics.get("survival") or records.read(root / SURVIVAL, "survival")

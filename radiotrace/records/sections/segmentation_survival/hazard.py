@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from radiotrace.records.typed import Record, Rule
-from radiotrace.records.values import Amount, Seed, Text
+from radiotrace.records.values import AboveZero, Amount, Seed, Text
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class HazardSection(Record):
     Attributes:
         time, event: names of columns of cases.csv.
         weight: of the loss of survival, beside 1 for the outlines.
+        refit_ridge: with which the last layer is fitted anew to the train part after training; null: not.
         alone: whether a second network learns the outlines alone.
     """
 
@@ -21,6 +22,7 @@ class HazardSection(Record):
     event: Text
     loss: Literal["cox", "discrete"]
     weight: Amount
+    refit_ridge: AboveZero | None
     alone: bool
 
 
