@@ -47,8 +47,7 @@ SCHEMAS = {
     "explain": "explain",
     "prognosis": "released_hazard",
 }
-FIGURES = ("envelope", "explanations", "training")  # of earlier stages
-OF_SURVIVAL = ("survival_groups", "survival_calibration", "survival_aurocs")
+FIGURES = ("envelope", "explanations", "training", "groups", "risks", "areas")  # of earlier stages
 WORST = 8
 SECTIONS = {
     "short": "In short",
@@ -176,8 +175,6 @@ def main(args):
     state, all_met = report.state(acceptance)
     drawn = draw(metrics, read["cases"]["cases"])
     given = {name: Path(getattr(args, name)).read_bytes() for name in FIGURES}
-    folder = Path(args.metrics_folder)
-    given |= {name: (folder / f"{name}.svg").read_bytes() for name in OF_SURVIVAL}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {
         "number": of_outlines.number,
@@ -208,10 +205,9 @@ def main(args):
         sections=list(SECTIONS.items()),
     )
     inputs = [getattr(args, name) for name in (*SCHEMAS, "dataset", "split", *FIGURES)]
-    inputs += [f"{args.metrics_folder}/{name}.svg" for name in OF_SURVIVAL]
     inputs += [args.design, args.reviews, args.openings, args.template]
     for name, chart in drawn.items():
-        records.write_bytes(folder / f"{name}.svg", chart)
+        records.write_bytes(Path(args.metrics_folder) / f"{name}.svg", chart)
     with stage.output_folder(args.out) as out:
         records.write_bytes(out / "index.html", content.encode())
         records.write(
@@ -241,6 +237,9 @@ for option, meaning in {
     "envelope": "figure",
     "explanations": "figure",
     "training": "figure",
+    "groups": "figure",
+    "risks": "figure",
+    "areas": "figure",
     "design": "requirements.yaml",
     "reviews": "what of the design was reviewed",
     "openings": "ledger of what the test part was shown to",
