@@ -76,7 +76,7 @@ def findings(metrics: Metrics, survival: Survival, n_models: int) -> list[str]:
 def _compared(name: str, row: Against) -> str:
     index = row.c_index
     return (
-        f"Its C-index is {estimate(index)} above that of a {name.removeprefix('the ')}: "
+        f"Its C-index minus that of a {name}: {estimate(index)}; "
         f"{_direction(index.ci95_low, index.ci95_high)}."
     )
 
