@@ -401,7 +401,7 @@ def test_a_network_computes_the_same_in_bf16(name):
             spec("resnet"),
             [
                 "train.network: found 'resnet', expected one of attention_unet, deeplabv3plus, dynunet, "
-                "imported, segresnet, unet"
+                "dynunet_hazard, imported, segresnet, unet"
             ],
         ),
         (
