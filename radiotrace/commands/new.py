@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from radiotrace import records
-from radiotrace.commands import own_data
+from radiotrace.commands import of_task, own_data
 from radiotrace.commands.own_data import HIDDEN
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import undecided
@@ -95,18 +95,25 @@ def new(args) -> None:
         raise StageError("no study was made", faults, "Correct this, and run it again.")
     from radiotrace.imaging import formats  # here, because the other commands need no image library
 
-    if data.listing is None and not formats.read_declaration(data.root).identity["name"]:
+    task = tasks.declared(args.task)
+
+    def declaration(folder: Path) -> "Dataset":
+        if own_data.is_of_rows(args.task):
+            return of_task.reading(task).read_declaration(folder)
+        return formats.read_declaration(folder)
+
+    if data.listing is None and not declaration(data.root).identity["name"]:
         raise StageError(
             f"no study was made: {args.data}/dataset.json has no name",
             way_out="Give the data set a name there: whatever is written for these data repeats it.",
         )
     with stage.output_folder(study.folder) as folder:
         cleaned = data.lay_out(folder / "data")
-        declared = formats.read_declaration(folder / "data")
+        declared = declaration(folder / "data")
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted and not (folder / "data" / SUBJECTS_DRAFT).is_file():
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
-        lay_out(first, study, declared, folder, tasks.declared(args.task))
+        lay_out(first, study, declared, folder, task)
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
     few = own_data.few(subjects_of(study.path("data"), declared))
     print("\n".join([*data.said(), *cleaned, *said(study, declared, is_drafted), *few]))
@@ -227,7 +234,7 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
         declared.identity["name"],
         organs,
         task,
-        picture_voxels(data, declared),
+        None if task.target == "row" else picture_voxels(data, declared),
         subjects_of(data, declared),
         any(column.role == "part" for column in declared.columns.values()),
     )
@@ -440,6 +447,10 @@ def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
 
 def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
     """Where they come from: of label maps 'plan' makes them."""
+    if all(path.endswith(".csv") for case in declared.cases for path in case.images):
+        return [
+            f"  4. {place}/params.yaml: train.horizon, the time by which the risk is told, if there is one"
+        ]
     if any(column.role == "target" for column in declared.columns.values()):
         return [
             f"  4. {place}/params.yaml: train.input_pixels, and what else differs from what it begins with"

@@ -63,12 +63,18 @@ class Criterion:
         measure: that it is on; title: of the measure.
         verb: of "the software shall segment anterior".
         nothing_predicted: what counts then, in a sentence.
+        key: of a label's row that has several numbers, the one that is meant; empty of a measure.
     """
 
     measure: str
     title: str
     verb: str
     nothing_predicted: str
+    key: str = ""
+
+    def metric(self, label: str) -> str:
+        """The metric of a label, as a criterion names it."""
+        return ".".join(word for word in (self.measure, label, self.key) if word)
 
 
 @dataclass(frozen=True)

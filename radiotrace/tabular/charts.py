@@ -108,9 +108,7 @@ def reliability(metrics: Metrics) -> bytes:
 
     def make(figure: Figure) -> None:
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
-        for axes, (when, of) in zip(
-            panels, (("before", both.before), ("after", both.after)), strict=True
-        ):
+        for axes, (when, of) in zip(panels, (("before", both.before), ("after", both.after)), strict=True):
             _reliability(axes, when, of)
 
     return drawn(make, (8, 3.9))
@@ -178,7 +176,9 @@ def envelope(found: Robustness) -> bytes:
             )
             _bars(axes, x, [found.clean, *(row.concordance for row in rows)])
             axes.axhline(found.criterion, color=LOOKS[1][0], ls="--", lw=0.8)
-            axes.set(xlabel=TITLES.get(name, name), title=f"{name}: {found.envelope[name]} of {len(rows)} hold")
+            axes.set(
+                xlabel=TITLES.get(name, name), title=f"{name}: {found.envelope[name]} of {len(rows)} hold"
+            )
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("concordance")
 
@@ -216,7 +216,9 @@ def explanations(found: Explain, features: Sequence[Feature]) -> bytes:
             axes.set_yticks(places, names)
             axes.set_title(title)
             axes.grid(alpha=0.3, axis="x")
-        for axes, name in zip(below.subplots(1, len(first), sharey=True, squeeze=False)[0], first, strict=True):
+        for axes, name in zip(
+            below.subplots(1, len(first), sharey=True, squeeze=False)[0], first, strict=True
+        ):
             _dependence(axes, found, name, unit_of[name])
 
     return drawn(make, (8, 0.34 * len(shown) + 3.6))

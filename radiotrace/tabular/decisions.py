@@ -117,9 +117,7 @@ def decide(
         values: (n,), link values of the released model on the validation part.
     """
     found, reason = (
-        line(values, validation, horizon)
-        if settings.calibration == "line"
-        else (None, "none was asked for")
+        line(values, validation, horizon) if settings.calibration == "line" else (None, "none was asked for")
     )
     risk = model.risks(values, outcome.kind, found or AS_IT_IS)
     return {

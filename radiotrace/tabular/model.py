@@ -105,7 +105,9 @@ def read(path: Path | str, sha256: str, horizon: float | None) -> dict[str, Risk
     """
     content = Path(path).read_bytes() if Path(path).is_file() else b""
     if not content or records.sha256(path) != sha256:
-        raise StageError(f"{path} is not the file of the run", way_out="Run 'dvc checkout', then 'dvc repro'.")
+        raise StageError(
+            f"{path} is not the file of the run", way_out="Run 'dvc checkout', then 'dvc repro'."
+        )
     return of_bytes(content, horizon)
 
 
@@ -115,9 +117,7 @@ def of_bytes(content: bytes, horizon: float | None) -> dict[str, RiskModel]:
     found = {}
     for name in sorted({key.partition(".")[0] for key in arrays}):
         own = {
-            key.removeprefix(f"{name}."): array
-            for key, array in arrays.items()
-            if key.startswith(f"{name}.")
+            key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")
         }
         has_baseline = "baseline_time" in own
         baseline = Baseline(own["baseline_time"], own["baseline_hazard"]) if has_baseline else None

@@ -67,7 +67,9 @@ def told(model: ReleasedRisk) -> str:
 def _features(features: Iterable[Feature], fill: Mapping[str, float | str]) -> str:
     lines = ["| feature | unit or words, with their numbers | range | where not known |", "|---|---|---|---|"]
     for one in features:
-        words = ", ".join(f"{number} {word}" for number, word in enumerate(one.categories)) or one.unit or "none"
+        words = (
+            ", ".join(f"{number} {word}" for number, word in enumerate(one.categories)) or one.unit or "none"
+        )
         ends = ["" if end is None else f"{end:g}" for end in (one.minimum, one.maximum)]
         value = fill[one.name]
         stands = value if isinstance(value, str) else f"{value:g}"

@@ -8,6 +8,7 @@ follows knows one shape; the file of each case is the table itself.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,51 @@ def read_dataset(
     Raises:
         StageError: names every fault of both files, such as a feature that is known only later.
     """
-    folder = Path(folder)
     faults: list[str] = []
+    found, table, later = _read(Path(folder), faults)
+    notes: list[str] = []
+    values_of: dict[str, dict[str, Value]] = {}
+    groups_of: dict[str, dict[str, str]] = {}
+    if table is not None:
+        values_of = columns.values_of(table, found.columns, found.labels, missing_words, faults)
+        left_out = {name for name, column in found.columns.items() if not column.attribute} | set(later)
+        limits = {name: list(values) for name, values in (bands or {}).items()}
+        groups_of = tables.grouped(
+            tables.without(table, left_out), list(missing_words), limits, faults, notes
+        )
+    _stop(folder, faults)
+    cases = [
+        replace(case, attributes=groups_of[case.case_id], values=values_of[case.case_id])
+        for case in found.cases
+    ]
+    return replace(found, cases=cases, notes=tuple(notes))
+
+
+def read_declaration(folder: Path | str) -> Dataset:
+    """As `read_dataset`, but for what stands in the columns: which words mean "not known" is for params.yaml to
+    say.
+
+    Raises:
+        StageError: names every fault of both files that is none of a cell.
+    """
+    faults: list[str] = []
+    found, _, _ = _read(Path(folder), faults)
+    _stop(folder, faults)
+    return found
+
+
+def _stop(folder: Path | str, faults: list[str]) -> None:
+    if faults:
+        raise StageError(f"{len(faults)} faults in {folder}/{DECLARATION} and {TABLE}", faults, WAY_OUT)
+
+
+def _read(folder: Path, faults: list[str]) -> tuple[Dataset, tables.Table | None, list[str]]:
+    """What is declared, with cases that have neither values nor groups; the table; and columns that are known
+    only later.
+
+    Raises:
+        StageError: a file is missing, or dataset.json is no JSON.
+    """
     contents = {name: _bytes(folder / name, faults) for name in (DECLARATION, TABLE)}
     if faults:
         raise StageError(f"{folder}/ is no table with its declaration", faults, WAY_OUT)
@@ -57,34 +101,19 @@ def read_dataset(
     labels = _labels(declared.get("labels"), faults)
     of_columns = columns.declared(declared.get("columns"), labels, faults)
     later = _known_later(declared.get(KNOWN_LATER, []), of_columns, faults)
-    notes: list[str] = []
     table = tables.read(contents[TABLE], TABLE, faults)
-    values_of: dict[str, dict[str, Value]] = {}
-    groups_of: dict[str, dict[str, str]] = {}
+    subject_of = {} if table is None else table.subject_of
     if table is not None:
-        faults += _case_faults(table.subject_of)
-        values_of = columns.values_of(table, of_columns, labels, missing_words, faults)
-        left_out = {name for name, column in of_columns.items() if not column.attribute} | set(later)
-        limits = {name: list(values) for name, values in (bands or {}).items()}
-        groups_of = tables.grouped(
-            tables.without(table, left_out), list(missing_words), limits, faults, notes
-        )
-    identity = _identity(declared, faults)
-    if faults or table is None:
-        raise StageError(f"{len(faults)} faults in {folder}/{DECLARATION} and {TABLE}", faults, WAY_OUT)
-    cases = [
-        Case(case_id, (TABLE,), None, table.subject_of[case_id], groups_of[case_id], values_of[case_id])
-        for case_id in sorted(table.subject_of)
-    ]
-    return Dataset(
-        identity,
+        faults += _case_faults(subject_of)
+    found = Dataset(
+        _identity(declared, faults),
         labels,
         (channels.named(None),),
-        cases,
+        [Case(case_id, (TABLE,), None, subject_of[case_id]) for case_id in sorted(subject_of)],
         {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
-        tuple(notes),
-        of_columns,
+        columns=of_columns,
     )
+    return found, table, later
 
 
 def row_sha256(values: Mapping[str, Any]) -> str:
@@ -167,6 +196,8 @@ def _identity(declared: Mapping[str, Any], faults: list[str]) -> dict[str, str |
             faults.append(f"{DECLARATION}: {name}: found {str(value)[:60]!r}, expected text on one line")
             value = None
         texts[name] = value
-    if declared.get("modality", MODALITY) != MODALITY:
-        faults.append(f"{DECLARATION}: modality: found {declared['modality']!r}, expected {MODALITY!r} or none")
+    if declared.get("modality", MODALITY) not in (MODALITY, {"0": MODALITY}):
+        faults.append(
+            f"{DECLARATION}: modality: found {declared['modality']!r}, expected {MODALITY!r} or none"
+        )
     return texts | {"modality": MODALITY}

@@ -123,7 +123,9 @@ def _benefit(metrics: Metrics) -> list[str]:
         if (point.over_all_low or 0) > 0 and (point.over_none_low or 0) > 0
     ]
     if not better:
-        return ["At no threshold has acting on the risk been shown to do more good than acting on all or none."]
+        return [
+            "At no threshold has acting on the risk been shown to do more good than acting on all or none."
+        ]
     return [
         "Acting on the risk has been shown to do more good than acting on all or none at thresholds of "
         f"{', '.join(f'{value:g}' for value in better)}."

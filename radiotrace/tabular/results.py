@@ -114,9 +114,9 @@ def concordance_of(of: Judged, risk: np.ndarray) -> Callable[[np.ndarray], np.nd
     if of.time is None:
         return lambda counts: discrimination.areas(risk, of.positive, counts)
     pairs = concordance.Pairs(risk, of.time, of.event)
-    return lambda counts: pairs.concordance(
-        survival.flattened(np.asarray(counts)), "harrell", None
-    ).reshape(np.shape(counts)[1:])
+    return lambda counts: pairs.concordance(survival.flattened(np.asarray(counts)), "harrell", None).reshape(
+        np.shape(counts)[1:]
+    )
 
 
 class Summary:
@@ -256,8 +256,7 @@ class Summary:
         """A share of cases, weighted where some are censored."""
         if of.time is None:
             rows = {
-                case: (int(hit), int(unit))
-                for case, hit, unit in zip(of.case_ids, hits, units, strict=True)
+                case: (int(hit), int(unit)) for case, hit, unit in zip(of.case_ids, hits, units, strict=True)
             }
             return intervals.proportion(rows, of.subject_of)
         weighted = {
@@ -265,9 +264,7 @@ class Summary:
             for case, weight, hit, unit in zip(of.case_ids, of.weight, hits, units, strict=True)
             if weight * unit > 0
         }
-        return intervals.estimate(
-            weighted, _ratio, of.subject_of, int((~of.known).sum()), intervals.SHARE
-        )
+        return intervals.estimate(weighted, _ratio, of.subject_of, int((~of.known).sum()), intervals.SHARE)
 
     def called_share(self, of: Judged, threshold: float) -> dict:
         """Share of cases whose risk is at least a threshold, whatever happened to them."""
@@ -293,9 +290,7 @@ class Summary:
         of = self.of
         by_error = {
             case: (weight * (risk_of - positive) ** 2, weight * (base - positive) ** 2)
-            for case, weight, risk_of, positive in zip(
-                of.case_ids, of.weight, risk, of.positive, strict=True
-            )
+            for case, weight, risk_of, positive in zip(of.case_ids, of.weight, risk, of.positive, strict=True)
         }
         n_cases = len(of.case_ids)
         brier = intervals.estimate(
@@ -557,9 +552,7 @@ def _bin(n: int, mean: float, share: float | None, interval: intervals.Interval)
 
 def _curve(smooth: probabilities.Smooth) -> list[dict]:
     places = np.unique(np.linspace(0, len(smooth.p) - 1, CURVE_POINTS).round().astype(int))
-    return [
-        {"risk": float(smooth.p[place]), "observed": float(smooth.observed[place])} for place in places
-    ]
+    return [{"risk": float(smooth.p[place]), "observed": float(smooth.observed[place])} for place in places]
 
 
 def groups_of(cases: Sequence[Case]) -> dict[str, dict[str, str]]:

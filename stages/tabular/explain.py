@@ -36,9 +36,7 @@ METHOD = (
 )
 
 
-def permuted(
-    fitted: RiskModel, rows: Rows, place: int, settings: ExplainParams, name: str
-) -> dict[str, Any]:
+def permuted(fitted: RiskModel, rows: Rows, place: int, settings: ExplainParams, name: str) -> dict[str, Any]:
     """By how much concordance falls when a feature is shuffled, with its interval."""
     values = fitted.link_values(rows.x)
     of = judged(rows, values, fitted.horizon)

@@ -92,9 +92,7 @@ def severities(
             for repeat in range(settings.repeats)
         ]
         risks = [
-            tested.risk(
-                perturbations.TABLE[name](tested.rows.x, amount, tested.train, tested.features, rng)
-            )
+            tested.risk(perturbations.TABLE[name](tested.rows.x, amount, tested.train, tested.features, rng))
             for rng in rngs
         ]
         areas = [tuning.area(risk, tested.rows) for risk in risks]

@@ -46,7 +46,9 @@ def faults(settings: TrainParams, outcome: Outcome, rows: Rows) -> list[str]:
     if outcome.kind == "binary" and settings.horizon is not None:
         found.append(f"train.horizon: found {settings.horizon:g}, expected null: the outcome has no time")
     if rows.time is not None and settings.horizon is None:
-        found.append(f"train.horizon: found null, expected a time in {outcome.unit} by which the risk is told")
+        found.append(
+            f"train.horizon: found null, expected a time in {outcome.unit} by which the risk is told"
+        )
     if rows.time is not None and settings.horizon is not None:
         if survival.kaplan_meier(rows.time, rows.positive).at(settings.horizon) is None:
             found.append(
@@ -139,9 +141,7 @@ def main(args):
         params=settings,
         selection=tuning.SELECTION,
         excluded=tuple(Exclusion.of(row) for row in split["excluded"]),
-        cases=LearntCases(
-            rows.case_ids, tuple(case.case_id for case in cases["validation"])
-        ),
+        cases=LearntCases(rows.case_ids, tuple(case.case_id for case in cases["validation"])),
     )
     with stage.output_folder(args.out) as out:
         records.write_bytes(out / "weights.safetensors", content)

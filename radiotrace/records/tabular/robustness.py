@@ -75,9 +75,7 @@ class Robustness(Record):
     criterion: Share
     repeats: CountFrom1
     clean: ShareEstimate
-    changes: Annotated[
-        Mapping[str, Annotated[tuple[Severity, ...], Rule(minItems=1)]], Rule(minProperties=1)
-    ]
+    changes: Annotated[Mapping[str, Annotated[tuple[Severity, ...], Rule(minItems=1)]], Rule(minProperties=1)]
     envelope: Mapping[str, Annotated[int, Rule(minimum=0)]]
     lost: Annotated[Mapping[str, Lost], Rule(minProperties=1)]
     beyond: Mapping[str, Beyond]

@@ -8,7 +8,17 @@ from radiotrace.records.sections.tabular.train import TrainParams
 from radiotrace.records.tabular.feature import Feature, Outcome
 from radiotrace.records.training import LearntCases
 from radiotrace.records.typed import Record, Rule
-from radiotrace.records.values import AboveZero, Amount, Count, CountFrom1, Exclusion, Labels, Sha256, Share, Text
+from radiotrace.records.values import (
+    AboveZero,
+    Amount,
+    Count,
+    CountFrom1,
+    Exclusion,
+    Labels,
+    Sha256,
+    Share,
+    Text,
+)
 
 ModelName = Literal["linear", "boosting"]
 

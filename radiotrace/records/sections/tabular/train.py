@@ -7,9 +7,7 @@ from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import AboveZero, CountFrom1, Seed, Text
 
 Ridges = Annotated[tuple[AboveZero, ...], Rule(minItems=1, uniqueItems=True)]
-Depths = Annotated[
-    tuple[Annotated[int, Rule(minimum=1, maximum=6)], ...], Rule(minItems=1, uniqueItems=True)
-]
+Depths = Annotated[tuple[Annotated[int, Rule(minimum=1, maximum=6)], ...], Rule(minItems=1, uniqueItems=True)]
 
 
 @dataclass(frozen=True)
