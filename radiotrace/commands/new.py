@@ -256,6 +256,8 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
     }
     for name, change in changes.items():
         adapted(first.folder / f"design/{name}.yaml", design / f"{name}.yaml", change, draft)
+    for path in sorted((first.repository / f"stages/{task.name}/compliance").glob("*.yaml")):
+        records.write_bytes(design / "compliance" / path.name, path.read_bytes())
     unseen = {"controls": {}}
     records.write(folder / "verification/negative_controls.json", unseen, "negative_control_outcomes")
     records.write_bytes(folder / "README.md", rendered("README.md", values))

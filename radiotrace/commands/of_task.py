@@ -44,7 +44,8 @@ def verification(task: Task) -> ModuleType:
 
 
 def reading(task: Task) -> ModuleType:
-    """radiotrace/<task>/reading.py of a task whose cases are rows; `read_declaration` reads what a folder of data declares."""
+    """radiotrace/<task>/reading.py of a task whose cases are rows; `read_declaration` reads what a folder of
+    data declares."""
     return _module(task.code, "reading")
 
 

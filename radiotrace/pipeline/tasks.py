@@ -19,8 +19,8 @@ from radiotrace.pipeline.study import PATHS
 FILE = "workflow.yaml"
 SCHEMA = "task"
 OF_EVERY_STUDY = ("ingest", "validate", "split", "evidence")
-# Those of them that a task may bring scripts of its own for, where its cases are no images; what they write is
-# as of every study.
+# Those of them that a task may bring scripts of its own for, where its cases are no images; what they write
+# is as of every study.
 REPLACED = ("ingest", "validate")
 WORDS = ("options", "outs", "kept", "metrics", "params")
 TRAIN, EPOCHS = "train", "epochs"  # the records of a task that do not go into the bundle as they are

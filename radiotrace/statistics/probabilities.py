@@ -430,8 +430,8 @@ def smooth_calibration(p: np.ndarray, positive: np.ndarray, share: float = SHARE
 
 
 def smooth_calibration_of(p: np.ndarray, outcome: np.ndarray, share: float = SHARE) -> Smooth | None:
-    """As `smooth_calibration`, of any outcome whose mean is what the probability should be, (n,) float, such as
-    pseudo-observations of an event by a time (`survival_scores.pseudo_events`)."""
+    """As `smooth_calibration`, of any outcome whose mean is what the probability should be, (n,) float, such
+    as pseudo-observations of an event by a time (`survival_scores.pseudo_events`)."""
     if len(p) < 2:
         return None
     places = np.unique(p)

@@ -172,8 +172,8 @@ def _slope(
 
 
 def pseudo_events(time: np.ndarray, event: np.ndarray, horizon: float) -> np.ndarray:
-    """Pseudo-observation of having had the event by a horizon, (n,): n F - (n - 1) F without the case, F being
-    1 - Kaplan-Meier.
+    """Pseudo-observation of having had the event by a horizon, (n,): n F - (n - 1) F without the case, F
+    being 1 - Kaplan-Meier.
 
     It stands for 0 or 1 where a case was censored before, is 0 or 1 of every case without censoring, may lie
     outside, and its mean is F: what is smoothed over predicted risks, where censoring depends on nothing.

@@ -1,5 +1,5 @@
-"""Charts of a study of a table: SVG files that are the same bytes every time, each readable without colour and
-offline. Records in, bytes out."""
+"""Charts of a study of a table: SVG files that are the same bytes every time, each readable without colour
+and offline. Records in, bytes out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
@@ -192,8 +192,8 @@ def _bars(axes, x: Sequence[float], rows: Sequence[Estimate]) -> None:
 
 
 def explanations(found: Explain, features: Sequence[Feature]) -> bytes:
-    """What features are worth, by both measures, the most important first; and how the risk depends on four of
-    them."""
+    """What features are worth, by both measures, the most important first; and how the risk depends on four
+    of them."""
     by_worth = sorted(found.importance, key=lambda name: (-(found.importance[name].shapley.value or 0), name))
     shown, unit_of = by_worth[:SHOWN], {feature.name: feature.unit for feature in features}
     first = by_worth[:4]

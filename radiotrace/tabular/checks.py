@@ -19,8 +19,8 @@ from radiotrace.statistics import discrimination
 from radiotrace.tabular import table
 from radiotrace.tabular.table import Rows
 
-# Area under the ROC curve of one column alone, from which it is taken for the outcome in other words, and from
-# which people should look; of whether it is known at all.
+# Area under the ROC curve of one column alone, from which it is taken for the outcome in other words, and
+# from which people should look; of whether it is known at all.
 AREA_ERROR, AREA_WARNING, MISSING_AREA = 0.995, 0.95, 0.8
 IDENTIFIER_SHARE = 0.95  # of different whole numbers among rows
 ROWS_MIN = 20  # below which nothing is said of a column by its numbers

@@ -31,7 +31,8 @@ def shift(link_values: np.ndarray, observed: float) -> float:
     def gap(added: float) -> float:
         return float(model.risks(link_values + added, "survival").mean()) - observed
 
-    return float(optimize.brentq(gap, -REACH, REACH, xtol=1e-12))
+    found: Any = optimize.brentq(gap, -REACH, REACH, xtol=1e-12)
+    return float(found)
 
 
 def line(values: np.ndarray, rows: Rows, horizon: float | None) -> tuple[Line | None, str | None]:

@@ -17,7 +17,8 @@ LINK_VALUES = "link_values"  # key of a file of predictions
 
 
 def known_by(rows: Rows, horizon: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the event happened, of an event in time by the horizon, and whether that is known, (n,) bool."""
+    """Whether the event happened, of an event in time by the horizon, and whether that is known, (n,)
+    bool."""
     if rows.time is None or horizon is None:
         return rows.positive, np.ones(len(rows), bool)
     happened = rows.positive & (rows.time <= horizon)

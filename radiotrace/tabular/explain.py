@@ -12,8 +12,8 @@ from radiotrace.tabular.scores import LEAF, Linear, Trees
 
 
 def shapley(fitted: RiskModel, x: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:
-    """Shapley values of link values, exact: what a feature adds, by mean over all orders in which features are
-    taken from a case and the others from a row of the background, and over these rows.
+    """Shapley values of link values, exact: what a feature adds, by mean over all orders in which features
+    are taken from a case and the others from a row of the background, and over these rows.
 
     Args:
         x: (n, k), cases. background: (b, k), rows that stand for what is not looked at.
@@ -21,8 +21,8 @@ def shapley(fitted: RiskModel, x: np.ndarray, background: np.ndarray) -> tuple[n
     Returns:
         (n, k), and the mean link value of the background; together they add up to the link value of a case.
 
-    Source: Lundberg & Lee 2017, arXiv:1705.07874; of trees Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9,
-    interventional.
+    Source: Lundberg & Lee 2017, arXiv:1705.07874; of trees Lundberg et al. 2020,
+    doi:10.1038/s42256-019-0138-9, interventional.
     """
     z, others = fitted.encoding(x), fitted.encoding(background)
     base = float(fitted.link_values(background).mean())
@@ -63,7 +63,8 @@ def _of_leaf(of_case: np.ndarray, of_other: np.ndarray) -> np.ndarray:
     """(n, features asked), by mean over the background.
 
     With a features that only the case agrees in and b that only the other does, each of the former has
-    (a - 1)! b! / (a + b)!, each of the latter -a! (b - 1)! / (a + b)!; none where a feature agrees in neither.
+    (a - 1)! b! / (a + b)!, each of the latter -a! (b - 1)! / (a + b)!; none where a feature agrees in
+    neither.
     """
     n_asked = of_case.shape[1]
     gains, losses = np.zeros((n_asked + 1, n_asked + 1)), np.zeros((n_asked + 1, n_asked + 1))
@@ -73,7 +74,7 @@ def _of_leaf(of_case: np.ndarray, of_other: np.ndarray) -> np.ndarray:
             gains[a, b] = factorial(a - 1) * factorial(b) / whole if a else 0.0
             losses[a, b] = factorial(a) * factorial(b - 1) / whole if b else 0.0
     case, other = of_case[:, None], of_other[None]
-    counts = (case | other).all(2)
+    counts = np.all(case | other, axis=2)
     only_case, only_other = case & ~other, other & ~case
     a, b = only_case.sum(2), only_other.sum(2)
     each = only_case * gains[a, b][..., None] - only_other * losses[a, b][..., None]

@@ -61,7 +61,8 @@ def linear(z: np.ndarray, rows: Rows, ridge: float) -> Linear:
             raise NoFitError("all rows have the same outcome")
         model = LogisticRegression(C=1 / ridge, solver="newton-cholesky", tol=1e-8, max_iter=200)
         model.fit(standard, rows.positive)
-        return Linear(centre, scale, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+        weight = np.asarray(model.coef_, np.float64)[0]
+        return Linear(centre, scale, weight, float(np.asarray(model.intercept_)[0]))
     found = cox.fit(standard, rows.time, rows.positive, ridge)
     if found.reason is not None:
         raise NoFitError(found.reason)
@@ -78,8 +79,8 @@ def boosted(z: np.ndarray, rows: Rows, settings: Boosting) -> Trees:
     Raises:
         NoFitError: the outcome is one and the same in all rows.
 
-    Source: Friedman 2001, doi:10.1214/aos/1013203451; of Cox's likelihood Ridgeway 1999; Therneau et al. 1990,
-    doi:10.1093/biomet/77.1.147, for the residuals.
+    Source: Friedman 2001, doi:10.1214/aos/1013203451; of Cox's likelihood Ridgeway 1999; Therneau et al.
+    1990, doi:10.1093/biomet/77.1.147, for the residuals.
     """
     if not rows.positive.any() or (rows.time is None and rows.positive.all()):
         raise NoFitError("all rows have the same outcome")
@@ -139,6 +140,5 @@ def loss(score: np.ndarray, rows: Rows) -> float:
     if rows.time is None:
         sign = np.where(rows.positive, 1.0, -1.0)
         return float(np.logaddexp(0, -sign * score).mean()) if len(score) else np.nan
-    if not rows.positive.any():
-        return np.nan
-    return -cox.partial_log_likelihood(score, rows.time, rows.positive) / int(rows.positive.sum())
+    found = cox.partial_log_likelihood(score, rows.time, rows.positive)
+    return np.nan if found is None else -found / int(rows.positive.sum())

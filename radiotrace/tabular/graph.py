@@ -1,7 +1,7 @@
 """Graph: the released model as ONNX, from what a table says to a calibrated risk.
 
-Written from the arrays of the fitted model and not by a converter, so that imputation, calibration and baseline
-are in the file, and a threshold of a tree falls on the same side of a float32 there as here.
+Written from the arrays of the fitted model and not by a converter, so that imputation, calibration and
+baseline are in the file, and a threshold of a tree falls on the same side of a float32 there as here.
 """
 
 from collections.abc import Callable, Mapping, Sequence

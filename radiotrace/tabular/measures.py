@@ -42,8 +42,8 @@ def _log_loss(told: Told) -> float:
 
 
 WEIGHTED = (
-    "; of an event in time by the horizon, times the inverse of the chance of being still followed, and 0 of a "
-    "case that was censored before, so that the mean is as if all had been followed"
+    "; of an event in time by the horizon, times the inverse of the chance of being still followed, and 0 of "
+    "a case that was censored before, so that the mean is as if all had been followed"
 )
 
 TABLE = measure.table(

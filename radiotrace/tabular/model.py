@@ -1,7 +1,8 @@
 """Model: from rows of a table to risks, whatever was fitted.
 
-A risk is the inverse of its link of a link value: the logit of a binary outcome, log(-log(1 - risk)) of an event
-by the horizon, to which the log cumulative hazard of the baseline is added. Calibration is a line on that scale.
+A risk is the inverse of its link of a link value: the logit of a binary outcome, log(-log(1 - risk)) of an
+event by the horizon, to which the log cumulative hazard of the baseline is added. Calibration is a line on
+that scale.
 """
 
 from collections.abc import Mapping

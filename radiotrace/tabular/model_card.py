@@ -38,8 +38,8 @@ def text(model: ReleasedRisk, metrics: Metrics, intended_use: Mapping) -> str:
         _features(model.features, model.fill),
         _list(model.steps),
         "## How good it is",
-        f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of {metrics.n_subjects} "
-        "subjects. Value, 95 % interval.",
+        f"On the {metrics.part} part, which it has never seen: {metrics.n_cases} cases of "
+        f"{metrics.n_subjects} subjects. Value, 95 % interval.",
         _table(metrics),
         CHOICES,
         "## What it has learnt from",
@@ -50,9 +50,9 @@ def text(model: ReleasedRisk, metrics: Metrics, intended_use: Mapping) -> str:
         f"Licence: {model.licence or 'nobody said'}. `{model.file}` takes `{model.input.name}` "
         f"({' x '.join(map(str, model.input.shape))}, float32) and gives `{model.link.name}` and "
         f"`{model.output.name}`; `model.json` says every step. Against the fitted model, "
-        f"{len(model.parity.cases)} cases and {model.parity.unknown_cells} cells taken away: link values differ "
-        f"by {model.parity.link_difference_max:.2g} at most, {model.parity.called_otherwise} cases are called "
-        "otherwise.",
+        f"{len(model.parity.cases)} cases and {model.parity.unknown_cells} cells taken away: link values "
+        f"differ by {model.parity.link_difference_max:.2g} at most, {model.parity.called_otherwise} cases "
+        "are called otherwise.",
     ]
     return "\n\n".join(parts) + "\n"
 

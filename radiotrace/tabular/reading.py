@@ -1,8 +1,8 @@
 """Reading: a data folder whose cases are rows of cases.csv, without images.
 
 dataset.json says which columns are what (radiotrace/imaging/columns.py), and which are known only after the
-moment at which the risk is to be told. `formats.Dataset` stands for it, as for folders of images, so that what
-follows knows one shape; the file of each case is the table itself.
+moment at which the risk is to be told. `formats.Dataset` stands for it, as for folders of images, so that
+what follows knows one shape; the file of each case is the table itself.
 """
 
 import hashlib
@@ -66,8 +66,8 @@ def read_dataset(
 
 
 def read_declaration(folder: Path | str) -> Dataset:
-    """As `read_dataset`, but for what stands in the columns: which words mean "not known" is for params.yaml to
-    say.
+    """As `read_dataset`, but for what stands in the columns: which words mean "not known" is for params.yaml
+    to say.
 
     Raises:
         StageError: names every fault of both files that is none of a cell.
@@ -180,8 +180,8 @@ def _known_later(found: Any, of_columns: Mapping[str, Column], faults: list[str]
 
 def _case_faults(subject_of: Mapping[str, str]) -> list[str]:
     faults = [
-        f"{case_id[:60]!r}: expected a case_id that begins with a letter or digit and has letters, digits and "
-        f". _ - alone, {CASE_ID_LENGTH_MAX} at most"
+        f"{case_id[:60]!r}: expected a case_id that begins with a letter or digit and has letters, digits "
+        f"and . _ - alone, {CASE_ID_LENGTH_MAX} at most"
         for case_id in sorted(subject_of)
         if not CASE_ID.fullmatch(case_id) or len(case_id) > CASE_ID_LENGTH_MAX
     ]

@@ -139,8 +139,8 @@ def _apart(metrics: Metrics) -> list[str]:
             low, high = row.gap_simultaneous95_low, row.gap_simultaneous95_high
             if low is not None and high is not None and (low > 0 or high < 0):
                 found.append(
-                    f"{_words(attribute)} {group}: risks are {'further' if low > 0 else 'less far'} from what "
-                    f"happens than in the others, by {row.gap:+.3f} of squared error, more than chance."
+                    f"{_words(attribute)} {group}: risks are {'further' if low > 0 else 'less far'} from "
+                    f"what happens than in the others, by {row.gap:+.3f} of squared error, more than chance."
                 )
     return found
 

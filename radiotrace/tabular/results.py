@@ -70,7 +70,10 @@ class Judged:
         places = np.flatnonzero(mask)
         return Judged(
             tuple(self.case_ids[place] for place in places),
-            *(getattr(self, name)[places] for name in ("subjects", "positive", "known", "weight")),
+            self.subjects[places],
+            self.positive[places],
+            self.known[places],
+            self.weight[places],
             self.risk[places],
             self.before[places],
             {name: values[places] for name, values in self.by_model.items()},

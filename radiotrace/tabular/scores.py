@@ -79,8 +79,15 @@ class Trees:
 
     def first(self, n_trees: int) -> "Trees":
         """The first trees alone."""
-        kept = (self.column, self.threshold, self.left, self.right, self.value)
-        return Trees(*(array[:n_trees] for array in kept), self.start)
+        kept = slice(n_trees)
+        return Trees(
+            self.column[kept],
+            self.threshold[kept],
+            self.left[kept],
+            self.right[kept],
+            self.value[kept],
+            self.start,
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As the file of weights has it."""
@@ -98,8 +105,14 @@ def of(arrays: Mapping[str, np.ndarray]) -> Linear | Trees:
     """From the file of weights."""
     if "weight" in arrays:
         return Linear(arrays["centre"], arrays["scale"], arrays["weight"], float(arrays["intercept"][0]))
-    names = ("split_column", "threshold", "left", "right", "value")
-    return Trees(*(arrays[name] for name in names), float(arrays["start"][0]))
+    return Trees(
+        arrays["split_column"],
+        arrays["threshold"],
+        arrays["left"],
+        arrays["right"],
+        arrays["value"],
+        float(arrays["start"][0]),
+    )
 
 
 def rounded_down(threshold: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Tables that installed packages ship, laid out as data of a study; each held against the hash of its file.
 
-No stage stands on it. WDBC comes with scikit-learn, which the pipeline has; GBSG2 with lifelines, of which this
-file alone is wanted: it asks for pandas below 3, so that 'make tables' lays it beside the environment, in
-.venv/tables, and nothing of it is ever imported.
+No stage stands on it. WDBC comes with scikit-learn, which the pipeline has; GBSG2 with lifelines, of which
+this file alone is wanted: it asks for pandas below 3, so that 'make tables' lays it beside the environment,
+in .venv/tables, and nothing of it is ever imported.
 """
 
 import csv
@@ -164,10 +164,10 @@ TABLES = {
             "name": "GBSG2",
             "release": "as lifelines 0.30.3 ships it",
             "licence": "MIT, of the package lifelines; who made the data names none there",
-            "reference": "Schumacher et al. 1994, doi:10.1200/JCO.1994.12.10.2086; Sauerbrei and Royston 1999, "
-            "doi:10.1111/1467-985X.00122",
-            "description": "686 women with node-positive breast cancer of the German Breast Cancer Study Group, "
-            "trial 2, recruited 1984 to 1989: recurrence-free survival and what was known at surgery",
+            "reference": "Schumacher et al. 1994, doi:10.1200/JCO.1994.12.10.2086; Sauerbrei and Royston "
+            "1999, doi:10.1111/1467-985X.00122",
+            "description": "686 women with node-positive breast cancer of the German Breast Cancer Study "
+            "Group, trial 2, recruited 1984 to 1989: recurrence-free survival and what was known at surgery",
             "labels": {"0": "no recurrence", "1": "recurrence"},
             "known_later": [],
         },
@@ -195,8 +195,8 @@ TABLES = {
             "release": "as scikit-learn 1.9.1 ships it",
             "licence": "CC-BY-4.0",
             "reference": "Wolberg, Mangasarian, Street and Street 1993, doi:10.24432/C5DW2B",
-            "description": "569 fine needle aspirates of breast masses, Wisconsin, 1995: shapes of cell nuclei, "
-            "and whether the mass was malignant",
+            "description": "569 fine needle aspirates of breast masses, Wisconsin, 1995: shapes of cell "
+            "nuclei, and whether the mass was malignant",
             "labels": {"0": "benign", "1": "malignant"},
             "known_later": [],
         },

@@ -63,8 +63,8 @@ def faults(columns: Mapping[str, Column]) -> list[str]:
         found.append(f"dataset.json: columns: {', '.join(several)}: kind classes is of pictures")
     if len(times) > 1:
         found.append(
-            f"dataset.json: columns: {', '.join(times)} are all targets of kind number, expected one at most, "
-            "the time to the event or to the end of follow-up"
+            f"dataset.json: columns: {', '.join(times)} are all targets of kind number, expected one at "
+            "most, the time to the event or to the end of follow-up"
         )
     for name in times:
         if not columns[name].unit:

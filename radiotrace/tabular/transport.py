@@ -1,5 +1,5 @@
-"""Transport: how a model does in a group of people that it has not learnt from, such as another site or a later
-time; inside the train part, so that the test part stays closed.
+"""Transport: how a model does in a group of people that it has not learnt from, such as another site or a
+later time; inside the train part, so that the test part stays closed.
 
 Source: internal-external cross-validation, Steyerberg & Harrell 2016, doi:10.1016/j.jclinepi.2015.04.005.
 """

@@ -31,8 +31,8 @@ from radiotrace.tabular.table import Rows
 METHOD = (
     "Shapley values of the link value, exact, against rows of the train part; permutation: what concordance "
     "loses when a feature is shuffled among test cases, by mean over shuffles; dependence: mean risk where a "
-    "feature is set to a value in every case. None of them says what would happen if a feature were changed in "
-    "a person"
+    "feature is set to a value in every case. None of them says what would happen if a feature were changed "
+    "in a person"
 )
 
 
@@ -131,7 +131,8 @@ def main(args):
         [[row["shapley"]["value"], row["permutation"]["value"]] for row in importance.values()], float
     )
     is_comparable = len(names) > 2 and np.isfinite(both).all() and (np.ptp(both, 0) > 0).all()
-    correlation = float(stats.spearmanr(both[:, 0], both[:, 1])[0]) if is_comparable else None
+    ranked: Any = stats.spearmanr(both[:, 0], both[:, 1]) if is_comparable else None
+    correlation = None if ranked is None else float(ranked[0])
     record = {
         "run_id": run.run_id,
         "method": METHOD,

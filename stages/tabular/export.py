@@ -4,8 +4,8 @@ Reads   build/ingest/dataset.json, build/train/train.json and weights.safetensor
         metrics/cases.json, design/intended_use.yaml
 Writes  build/export/: model.onnx, model.json, MODEL_CARD.md, provenance.json
 Params  export.*
-Stops   when ONNX Runtime's link values differ from the model's by more than the tolerance, or a case is called
-        otherwise, also where cells are not known
+Stops   when ONNX Runtime's link values differ from the model's by more than the tolerance, or a case is
+        called otherwise, also where cells are not known
 """
 
 import argparse
@@ -30,6 +30,7 @@ NOTICE = "Research software; not for diagnosis."
 
 def steps(run: TabularRun, line: Line) -> tuple[str, ...]:
     """What the graph does to a row, in words."""
+    adding = "standardise, weigh and add up" if run.network.name == "linear" else "add up"
     link = "logit" if run.outcome.kind == "binary" else "log(-log(1 - risk))"
     base = (
         ()
@@ -39,13 +40,13 @@ def steps(run: TabularRun, line: Line) -> tuple[str, ...]:
         )
     )
     return (
-        "put the median, or the most frequent category, of the train part where a feature is not known, and add "
-        "a column that says so where the train part had such rows",
+        "put the median, or the most frequent category, of the train part where a feature is not known, and "
+        "add a column that says so where the train part had such rows",
         "make a column of 0 and 1 of each category but the first",
-        f"{run.network.family}: {'standardise, weigh and add up' if run.network.name == 'linear' else 'add up'}",
+        f"{run.network.family}: {adding}",
         *base,
-        f"calibrate: {line.intercept:.6g} + {line.slope:.6g} x value, on the scale of {link}; its inverse is the "
-        "risk",
+        f"calibrate: {line.intercept:.6g} + {line.slope:.6g} x value, on the scale of {link}; its inverse is "
+        "the risk",
     )
 
 
@@ -75,8 +76,8 @@ def parity(
         raise StageError(
             "ONNX Runtime and the fitted model disagree",
             [
-                f"{rows.case_ids[worst]}: largest difference of a link value {largest[worst]:.3g}, expected at "
-                f"most {tolerance:g}",
+                f"{rows.case_ids[worst]}: largest difference of a link value {largest[worst]:.3g}, expected "
+                f"at most {tolerance:g}",
                 f"{otherwise} cases are called otherwise, expected 0",
             ],
             "Change export.opset or export.parity_tolerance in params.yaml.",

@@ -175,10 +175,10 @@ def main(args):
     for place, feature in enumerate(run.features):
         risk = tested.risk(perturbations.lost(tested.rows.x, place))
         area = tested.area(risk)
-        both = clean["value"] is not None and area["value"] is not None
+        values = clean["value"], area["value"]
         lost[feature.name] = {
             "concordance": area,
-            "concordance_drop": clean["value"] - area["value"] if both else None,
+            "concordance_drop": None if None in values else values[0] - values[1],
             **tested.change(risk, before),
         }
     record = {

@@ -22,8 +22,8 @@ from radiotrace.records.sections.validate import ValidateParams
 from radiotrace.tabular import checks
 
 WAY_OUT = (
-    "Correct data/, or list case_id and reason in params.yaml under validate.exclude; then run 'make manifest' "
-    "if data changed, and 'dvc repro'."
+    "Correct data/, or list case_id and reason in params.yaml under validate.exclude; then run 'make "
+    "manifest' if data changed, and 'dvc repro'."
 )
 
 
@@ -60,7 +60,8 @@ def main(args):
             warnings=len(findings),
             excluded=excluded,
             findings=tuple(
-                Passed(**finding._asdict() | {"case_id": finding.case_id or None}) for finding in findings
+                Passed(finding.case_id or None, finding.check, finding.found, finding.expected, "warning")
+                for finding in findings
             ),
         )
         records.write(out / "findings.json", found.record(), "findings")
