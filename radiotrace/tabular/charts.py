@@ -199,7 +199,8 @@ def explanations(found: Explain, features: Sequence[Feature]) -> bytes:
     first = by_worth[:4]
 
     def make(figure: Figure) -> None:
-        above, below = figure.subfigures(2, 1, height_ratios=(0.34 * len(shown) + 1, 2.6))
+        halves: Any = figure.subfigures(2, 1, height_ratios=(0.34 * len(shown) + 1, 2.6))
+        above, below = halves
         panels = above.subplots(1, 2, sharey=True)
         names = [name.replace("_", " ") for name in shown]
         for axes, key, title in (
