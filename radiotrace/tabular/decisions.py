@@ -8,7 +8,7 @@ from scipy import optimize
 
 from radiotrace.records.sections.tabular.evaluate import EvaluateParams
 from radiotrace.records.tabular.feature import Outcome
-from radiotrace.statistics import operating_points, probabilities, survival, survival_scores
+from radiotrace.statistics import cox, operating_points, probabilities, survival
 from radiotrace.statistics.operating_points import Rule
 from radiotrace.tabular import entries, model
 from radiotrace.tabular.model import AS_IT_IS, Line
@@ -57,11 +57,13 @@ def line(values: np.ndarray, rows: Rows, horizon: float | None) -> tuple[Line | 
         if found.slope is None or found.intercept is None:
             return None, found.reason or "no line"
         return Line(found.slope, found.intercept), None
-    risk = model.risks(values, "survival")
-    at = survival_scores.at_horizon(1 - risk, rows.time, rows.positive, horizon)
-    if at.slope is None or at.observed is None:
-        return None, at.slope_reason or survival.NOT_SEEN
-    return Line(at.slope, shift(at.slope * values, at.observed)), None
+    until = np.minimum(rows.time, horizon)
+    found = cox.fit(values[:, None], until, rows.positive & (rows.time <= horizon))
+    left = survival.kaplan_meier(rows.time, rows.positive).at(horizon)
+    if found.reason is not None or left is None:
+        return None, found.reason or survival.NOT_SEEN
+    slope = float(found.coefficients[0])
+    return Line(slope, shift(slope * values, 1 - left)), None
 
 
 def rule_of(settings: EvaluateParams) -> Rule:
