@@ -348,9 +348,9 @@ def adapted(source: Path, target: Path, change, draft: Draft) -> None:
 
 
 def of_params(content: dict, draft: Draft) -> None:
-    """No case is left out yet, no fold is held out, pictures go through the network a slice at a time, each
-    part has subjects where there are few, and nothing is said of labels and licence, or leaves the house,
-    that a person has not said."""
+    """No case is left out yet, no fold is held out, no column is named, pictures go through the network a
+    slice at a time, each part has subjects where there are few, and nothing is said of labels and licence,
+    or leaves the house, that a person has not said."""
     if draft.picture_voxels is not None:
         for key in sorted(PICTURE_EDGES_MAX.keys() & content["train"].keys()):  # of a task that cuts patches
             edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
@@ -365,6 +365,10 @@ def of_params(content: dict, draft: Draft) -> None:
         content["export"].update(licence=None, golden_cases=0)
         _empty(content["export"], "labels")
     content["validate"]["exclude"] = []
+    _empty(content["ingest"], "bands")
+    if "held_out_by" in content["train"]:  # of a task of tables: columns and times are those of other data
+        content["train"]["held_out_by"][:] = []
+        content["train"]["horizon"] = None
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
     usual = Fractions.of(content["split"]["fractions"])
