@@ -207,7 +207,7 @@ def test_a_measurement_that_is_no_leak_is_let_pass():
 @pytest.mark.parametrize(
     ("values", "check"),
     [
-        ([float(place % 2) + 0.01 * place for place in range(60)], None),
+        ([0.5 * (place % 2) + 0.01 * place for place in range(60)], None),
         ([10.0 * (place % 2) + 0.001 * place for place in range(60)], "tells_alone"),
         ([float(place) for place in range(60)], "identifier"),
         ([None if place % 2 else 0.37 * (place * 17 % 31) for place in range(60)], "missing_tells"),
