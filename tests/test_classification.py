@@ -10,7 +10,16 @@ from PIL import Image as Picture
 from scipy import special
 from torch.nn import functional
 
-from radiotrace.classification import augmentation, calibrated, entries, losses, networks, pictures, results
+from radiotrace.classification import (
+    augmentation,
+    calibrated,
+    entries,
+    losses,
+    networks,
+    pictures,
+    results,
+    telling,
+)
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.learner import ClassificationLearner
 from radiotrace.classification.losses import Criterion
@@ -311,28 +320,28 @@ def test_a_label_that_nobody_has_keeps_its_probabilities_and_that_is_said():
 
 def test_what_is_told_is_the_label_that_is_called_or_the_most_probable():
     labels = ("clear", "shadow")
-    assert results.told(np.array([0.4]), np.array([True]), labels, "class") == ("shadow",)
-    assert results.told(np.array([0.9]), np.array([False]), labels, "class") == ("clear",)
+    assert telling.told(np.array([0.4]), np.array([True]), labels, "class") == ("shadow",)
+    assert telling.told(np.array([0.9]), np.array([False]), labels, "class") == ("clear",)
     three = ("clear", "shadow", "fracture")
-    assert results.told(np.array([0.2, 0.5]), np.array([True, False]), three, "class") == ("fracture",)
-    assert results.told(np.array([0.2, 0.1]), np.array([True, True]), three, "class") == ("clear",)
-    assert results.told(np.array([0.9, 0.1]), np.array([True, False]), three, "classes") == ("shadow",)
+    assert telling.told(np.array([0.2, 0.5]), np.array([True, False]), three, "class") == ("fracture",)
+    assert telling.told(np.array([0.2, 0.1]), np.array([True, True]), three, "class") == ("clear",)
+    assert telling.told(np.array([0.9, 0.1]), np.array([True, False]), three, "classes") == ("shadow",)
 
 
 def test_passes_that_agree_are_as_unsure_as_one_and_know_no_more():
     one = np.array([[0.3]])
-    same = entries.scores(np.repeat(one, 5, 0), "class")
-    assert same["score"] == pytest.approx(entries.scores(one, "class")["score"])
+    same = telling.scores(np.repeat(one, 5, 0), "class")
+    assert same["score"] == pytest.approx(telling.scores(one, "class")["score"])
     assert same["mutual_information"] == pytest.approx(0, abs=1e-12)
-    assert entries.scores(one, "class")["mutual_information"] is None
+    assert telling.scores(one, "class")["mutual_information"] is None
 
 
 def test_the_least_sure_score_is_1_and_the_surest_0():
-    assert entries.scores(np.array([[0.5]]), "class")["score"] == pytest.approx(1)
-    assert entries.scores(np.array([[1 / 3, 1 / 3]]), "class")["score"] == pytest.approx(1)
-    assert entries.scores(np.array([[0.5, 0.5]]), "classes")["score"] == pytest.approx(1)
-    assert entries.scores(np.array([[1.0]]), "class")["score"] == 0
-    apart = entries.scores(np.array([[0.0], [1.0]]), "class")
+    assert telling.scores(np.array([[0.5]]), "class")["score"] == pytest.approx(1)
+    assert telling.scores(np.array([[1 / 3, 1 / 3]]), "class")["score"] == pytest.approx(1)
+    assert telling.scores(np.array([[0.5, 0.5]]), "classes")["score"] == pytest.approx(1)
+    assert telling.scores(np.array([[1.0]]), "class")["score"] == 0
+    apart = telling.scores(np.array([[0.0], [1.0]]), "class")
     assert apart["mutual_information"] == pytest.approx(np.log(2))
 
 

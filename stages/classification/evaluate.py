@@ -26,7 +26,16 @@ if __name__ == "__main__":
 import numpy as np
 
 from radiotrace import errors, records
-from radiotrace.classification import augmentation, calibrated, entries, measures, methods, pictures, results
+from radiotrace.classification import (
+    augmentation,
+    calibrated,
+    entries,
+    measures,
+    methods,
+    pictures,
+    results,
+    telling,
+)
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import TrainedClassifier
 from radiotrace.classification.pictures import Target
@@ -130,7 +139,7 @@ def member_rows(
         logits = np.array([one[entries.ENSEMBLE][number] for one in predictions], float)
         p = picture.probabilities(logits, target.kind)
         right = [
-            set(results.told(row, row >= results.HALF, model.labels, target.kind)) == set(target.of(case))
+            set(telling.told(row, row >= results.HALF, model.labels, target.kind)) == set(target.of(case))
             for row, case in zip(p, cases, strict=True)
         ]
         rows.append(
