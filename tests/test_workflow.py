@@ -45,9 +45,7 @@ def test_what_shows_pictures_is_not_pushed_where_the_data_are_not(clone):
     data.write_text("outs:\n- md5: 0\n  path: data\n")
     assert workflow.check(Study(clone)).faults == []
     data.write_text(f"{data.read_text()}  push: false\n")
-    assert any(
-        fault.startswith("dvc.yaml: ingest: outs: ") for fault in workflow.check(Study(clone)).faults
-    )
+    assert any(fault.startswith("dvc.yaml: ingest: outs: ") for fault in workflow.check(Study(clone)).faults)
     written = workflow.written(Study(clone))
     (clone / "dvc.yaml").write_text(written)
     assert workflow.check(Study(clone)).faults == []
