@@ -14,6 +14,7 @@ from radiotrace.classification import (
     augmentation,
     calibrated,
     entries,
+    features,
     losses,
     networks,
     pictures,
@@ -24,6 +25,8 @@ from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.learner import ClassificationLearner
 from radiotrace.classification.losses import Criterion
 from radiotrace.classification.pictures import Sample, Target
+from radiotrace.imaging import channels
+from radiotrace.imaging.image import Grid, Image
 from radiotrace.inference import picture
 from radiotrace.learning import dropout
 from radiotrace.learning.cases import Cases
@@ -381,3 +384,30 @@ def test_a_threshold_is_a_half_where_there_is_none_to_choose():
 def test_a_rule_without_its_number_is_refused():
     with pytest.raises(ValueError, match="sensitivity"):
         results.rule_of(OperatingSection("sensitivity", None, None))
+
+
+# Features
+
+
+def of_pixels(values_yx: np.ndarray) -> Image:
+    size = (values_yx.shape[1], values_yx.shape[0], 1)
+    grid = Grid(size, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    return Image(values_yx[None, None], (channels.named(None),), grid)
+
+
+def test_features_of_a_picture_by_hand():
+    values = np.array([[0, 2, 4], [4, 2, 0]])
+    found = features.describe(of_pixels(values), [0.25], ("shadow",), 0.5)
+    assert found["output"] == {"probability.shadow": 0.25, "uncertainty": 0.5}
+    assert found["input"]["intensity_mean"] == 2
+    assert found["input"]["intensity_sd"] == pytest.approx((16 / 6) ** 0.5)
+    assert found["input"]["intensity_p50"] == 2
+    assert (found["input"]["width_pixels"], found["input"]["height_pixels"]) == (3, 2)
+    # squared differences: 16, 0, 16 down, and four times 4 across; over twice the variance
+    assert found["input"]["fine_share"] == pytest.approx((48 / 7) / (2 * 16 / 6))
+
+
+def test_noise_alone_is_fine_and_a_picture_of_one_value_has_no_such_share():
+    noise = np.random.default_rng(0).normal(size=(200, 170))
+    assert features.of_channel(noise)["fine_share"] == pytest.approx(1, abs=0.02)
+    assert features.of_channel(np.full((4, 5), 7))["fine_share"] is None

@@ -107,6 +107,27 @@ def test_the_released_model_tells_new_pictures_what_was_measured(ran, tmp_path):
         assert row["is_flagged"] is case["flagged"]["prediction"]
 
 
+def test_new_pictures_of_the_same_kind_raise_no_alarm_and_brighter_ones_do(ran, tmp_path):
+    new = class_pictures.arrays(kinds=3, several=ran.kind == "classes", counts={"later": 30})["later_images"]
+    found = {}
+    for name, values in (("same", new), ("brighter", np.clip(new.astype(int) + 70, 0, 255).astype(np.uint8))):
+        (tmp_path / name).mkdir()
+        for number, one in enumerate(values):
+            Picture.fromarray(one).save(tmp_path / name / f"{number}.png")
+        words = ("monitor", tmp_path / name, "--out", tmp_path / f"{name}.json")
+        reference = ("--reference", "build/evaluate/results/reference.json")
+        place = ("--study", "studies/kinds")
+        done = projects.run(
+            ran.repository, "python", "-m", "radiotrace", *place, *words, *reference, check=False
+        )
+        found[name] = (done.returncode, json.loads((tmp_path / f"{name}.json").read_text("utf-8")))
+    assert found["same"][0] == 0
+    status, report = found["brighter"]
+    assert status == 3
+    assert report["input"]["intensity_mean"]["level"] == "alarm"
+    assert set(report["output"]) == {"uncertainty", "probability.shadow", "probability.fracture"}
+
+
 def test_page_and_card_name_every_label(ran):
     page = (ran.folder / "build/report/index.html").read_text("utf-8")
     card = (ran.folder / "build/export/MODEL_CARD.md").read_text("utf-8")
