@@ -363,6 +363,8 @@ def of_params(content: dict, draft: Draft) -> None:
     if "golden_cases" in content.get("export", {}):  # of a task that has them
         content["export"].update(licence=None, golden_cases=0)
         _empty(content["export"], "labels")
+    if "pictures_in_chart" in content.get("explain", {}):  # of a task whose chart of maps may show them
+        content["explain"]["pictures_in_chart"] = True
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
