@@ -26,6 +26,7 @@ STAGES = {
     "ingest": ["--data", "data", "--manifest", "data.sha256", "--out", "build/ingest"],
     "validate": [
         *("--dataset", "build/ingest/dataset.json", "--volumes", "build/ingest/volumes"),
+        *("--failed", "execution/findings.html"),
         *("--out", "build/validate"),
     ],
 }

@@ -2,7 +2,7 @@
 
 Reads   data/, data.sha256
 Writes  build/ingest/: dataset.json, volumes/images/, volumes/label_maps/, provenance.json
-Params  ingest.orientation, ingest.spacing_mm, ingest.missing_words, ingest.bands
+Params  ingest.*
 Stops   when data/ differs from its manifest, also while it is read, or dataset.json and cases.csv contradict
         each other or the files
 State   .memo/ingest/: the work on each case, for the next run
@@ -11,15 +11,28 @@ A damaged image does not stop it: it is recorded, so that validate can list it a
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from radiotrace import errors, records
-from radiotrace.imaging import content, decoding, formats, headers, identity, image, volumes
+from radiotrace.errors import StageError
+from radiotrace.imaging import (
+    bias_field,
+    content,
+    decoding,
+    foreground,
+    formats,
+    headers,
+    identity,
+    image,
+    volumes,
+)
+from radiotrace.imaging.channels import Channel
+from radiotrace.imaging.foreground import Box
 from radiotrace.pipeline import memo, parallel, params, runs, stage
 from radiotrace.pipeline.followed import followed
 from radiotrace.pipeline.memo import Kept, Memo
@@ -27,8 +40,10 @@ from radiotrace.records import merkle
 from radiotrace.records.dataset import (
     CanonicalGrid,
     Case,
+    CutTo,
     Dataset,
     DeclaredChannel,
+    DividedOut,
     FileGrid,
     Identity,
     ImageFile,
@@ -37,7 +52,9 @@ from radiotrace.records.dataset import (
     file_hashes,
     known,
 )
+from radiotrace.records.preprocessing import BiasField
 from radiotrace.records.sections.ingest import IngestParams
+from radiotrace.records.typed import picked
 from radiotrace.records.values import Part
 
 # The file of a channel, or that of a label map.
@@ -85,26 +102,44 @@ def compact(volume, array_zyx: np.ndarray):
     )
 
 
-def bring_in(
-    raw: Path,
-    path: str,
-    kind: type[Found],
-    settings: IngestParams,
-    out: Path,
-    volume_path: str,
-    like: FileGrid | None = None,
-) -> Found:
-    """Writes one file's canonical volume and returns its description; a fault takes the place of what is
-    unknown.
+@dataclass(frozen=True)
+class OpenedFile:
+    """A file of a case, decoded.
 
-    The file is read once: the volume is decoded from the bytes of which the hash is recorded. `warnings` is
-    there where the header leaves a doubt.
+    Attributes:
+        sha256: of its bytes.
+        text: what their header says besides, by kind.
+    """
 
-    Args:
+    path: str
+    sha256: str
+    decoded: decoding.Decoded
+    text: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a case are brought to.
+
+    Attributes:
         like: grid of the first channel, for a further one: where it has as many voxels, it is laid on that
             grid before it is turned, so that the channels of a case stay on one. validate refuses a case
             whose channels lie apart.
+        box: what files of the size of its whole are cut to.
+        bias_field: what the file is divided by, if anything.
     """
+
+    like: FileGrid | None = None
+    box: Box | None = None
+    bias_field: BiasField | None = None
+
+
+WHOLE = Place()  # as it is
+
+
+def opened(raw: Path, path: str, kind: type[Found]) -> OpenedFile | Found:
+    """A file, read once: the volume is decoded from the bytes of which the hash is recorded. Where it holds
+    none, its description with the fault."""
     try:
         file_content = content.read(raw / path)
     except content.VolumeError as error:
@@ -123,17 +158,44 @@ def bring_in(
     if "complex" in original.GetPixelIDTypeAsString():
         fault = f"holds values of type {original.GetPixelIDTypeAsString()}"
         return faulty(path, sha256, fault, kind)
-    laid = original
-    if like is not None and like.size_voxels == original.GetSize():
-        laid = image.on(volumes.array_zyx(original), image.Grid.of_record(like.record()))
+    return OpenedFile(path, sha256, decoded, headers.analyze_text(file_content.data))
+
+
+def bring_in(
+    file: OpenedFile | Found,
+    kind: type[Found],
+    settings: IngestParams,
+    out: Path,
+    volume_path: str,
+    place: Place = WHOLE,
+) -> Found:
+    """Writes one file's canonical volume and returns its description; a fault takes the place of what is
+    unknown. `warnings` is there where the header leaves a doubt.
+
+    Args:
+        file: of `opened`.
+    """
+    if not isinstance(file, OpenedFile):
+        return file
+    path, sha256, decoded = file.path, file.sha256, file.decoded
+    original = laid = decoded.volume
+    if place.like is not None and place.like.size_voxels == original.GetSize():
+        laid = image.on(volumes.array_zyx(original), image.Grid.of_record(place.like.record()))
+    if place.box is not None and place.box.of_voxels == laid.GetSize():
+        laid = place.box.cut(laid)
+    divided = None
     try:
+        if place.bias_field is not None and _is_finite(decoded):  # validate refuses what is not
+            turned = volumes.canonical(laid, settings.orientation, None, is_label_map=False)
+            corrected = bias_field.corrected(turned, place.bias_field)
+            divided, laid = picked(DividedOut, corrected), corrected.volume
         volume = volumes.canonical(laid, settings.orientation, settings.spacing_mm, kind is LabelMapFile)
     except content.VolumeError as error:
         return faulty(path, sha256, str(error), kind)
     array = volumes.array_zyx(volume)
-    file = out / "volumes" / volume_path
-    volumes.write(compact(volume, array) if kind is LabelMapFile else volume, file)
-    free_text = decoded.free_text | headers.analyze_text(file_content.data)
+    written = out / "volumes" / volume_path
+    volumes.write(compact(volume, array) if kind is LabelMapFile else volume, written)
+    free_text = decoded.free_text | file.text
     found: dict[str, Any] = {
         "path": path,
         "sha256": sha256,
@@ -141,7 +203,7 @@ def bring_in(
         "grid": FileGrid.of(volumes.grid(original)),
         "pixel_type": original.GetPixelIDTypeAsString(),
         "volume": volume_path,
-        "volume_sha256": records.sha256(file),
+        "volume_sha256": records.sha256(written),
         "voxels_sha256": identity.voxels_sha256(volume),
         "non_finite_voxels": decoded.n_non_finite or int((~np.isfinite(array)).sum()),
         "identifying_text": tuple(headers.identifying_text(original, free_text)),
@@ -150,8 +212,12 @@ def bring_in(
     if kind is LabelMapFile:
         found["label_volumes_mm3"] = describe_label_map(array, volume.GetSpacing())
     else:
-        found["intensity"] = describe_image(array)
+        found |= {"intensity": describe_image(array), "bias_field": divided}
     return kind(**found)
+
+
+def _is_finite(decoded: decoding.Decoded) -> bool:
+    return not decoded.n_non_finite and bool(np.isfinite(volumes.array_zyx(decoded.volume)).all())
 
 
 def faulty(path: str, sha256: str, fault: str, kind: type[Found]) -> Found:
@@ -172,20 +238,58 @@ def faulty(path: str, sha256: str, fault: str, kind: type[Found]) -> Found:
     return kind(**found)
 
 
-def bring_in_case(case: formats.Case, raw: Path, settings: IngestParams, out: Path) -> Case:
+def box_of(files: Collection[OpenedFile | ImageFile], margin_voxels: int) -> Box | None:
+    """What a case is cut to; None where a channel cannot be read or has another size, for validate to refuse,
+    and where every voxel is 0."""
+    channels_zyx = [volumes.array_zyx(file.decoded.volume) for file in files if isinstance(file, OpenedFile)]
+    if len(channels_zyx) < len(files) or len({channel.shape for channel in channels_zyx}) > 1:
+        return None
+    return foreground.box(channels_zyx, margin_voxels)
+
+
+def cut_to(box: Box, label_map: OpenedFile | LabelMapFile | None) -> CutTo:
+    """What the record of a case says of its cut."""
+    outside = None
+    if isinstance(label_map, OpenedFile) and label_map.decoded.volume.GetSize() == box.of_voxels:
+        labelled = volumes.array_zyx(label_map.decoded.volume) != 0
+        outside = int(labelled.sum()) - int(labelled[box.part_zyx].sum())
+    return CutTo(box.begin_voxels, box.size_voxels, box.share, outside)
+
+
+def bring_in_case(
+    case: formats.Case, raw: Path, settings: IngestParams, out: Path, declared: Sequence[Channel]
+) -> Case:
     """Writes the canonical volumes of a case, and returns its entry of the record 'dataset'. Several channels
-    are named as nnU-Net names them, _0000 and on."""
+    are named as nnU-Net names them, _0000 and on.
+
+    Args:
+        declared: the channels of the data set.
+    """
     case_id, paths = case.case_id, case.images
     suffixes = [""] if len(paths) == 1 else [f"_{number:04d}" for number in range(len(paths))]
     names = [f"images/{case_id}{suffix}.nii.gz" for suffix in suffixes]
-    first = bring_in(raw, paths[0], ImageFile, settings, out, names[0])
-    further = [
-        bring_in(raw, path, ImageFile, settings, out, name, first.grid)
-        for path, name in zip(paths[1:], names[1:], strict=True)
-    ]
-    label_map = None
+    box, opened_files = None, {}
+    if settings.crop is not None:
+        opened_files = {path: opened(raw, path, ImageFile) for path in paths}
+        box = box_of(opened_files.values(), settings.crop.margin_voxels)
+    images: list[ImageFile] = []
+    for path, name, channel in zip(paths, names, declared, strict=True):
+        asked = settings.bias_field
+        place = Place(
+            images[0].grid if images else None,
+            box,
+            asked if asked is not None and bias_field.is_asked(asked, channel) else None,
+        )
+        # opened here where no box was asked for, so that no more than one channel is in memory
+        file = opened_files.pop(path, None) or opened(raw, path, ImageFile)
+        images.append(bring_in(file, ImageFile, settings, out, name, place))
+        del file
+    first, *further = images
+    label_map, file = None, None
     if case.label_map is not None:
-        label_map = bring_in(raw, case.label_map, LabelMapFile, settings, out, f"label_maps/{case_id}.nii.gz")
+        file = opened(raw, case.label_map, LabelMapFile)
+        name = f"label_maps/{case_id}.nii.gz"
+        label_map = bring_in(file, LabelMapFile, settings, out, name, Place(box=box))
     return Case(
         case_id=case_id,
         subject_id=case.subject_id,
@@ -194,11 +298,12 @@ def bring_in_case(case: formats.Case, raw: Path, settings: IngestParams, out: Pa
         label_map=label_map,
         further_channels=tuple(further) or None,
         values=case.values or None,
+        cut_to=None if box is None else cut_to(box, file),
     )
 
 
 def every_case(
-    cases: list[formats.Case],
+    dataset: formats.Dataset,
     each,
     kept: Memo,
     listed: dict[str, str],
@@ -213,9 +318,12 @@ def every_case(
         listed: path in the data folder -> SHA-256.
     """
 
+    names = [channel.name for channel in dataset.channels]
+
     def inputs(case: formats.Case) -> list:
         # not its subject and attributes, which may change with cases.csv, and with the set
-        return [case.case_id, [[path, listed.get(path)] for path in case.files]]
+        of_channels = [] if settings.bias_field is None else [list(map(str, names))]
+        return [case.case_id, [[path, listed.get(path)] for path in case.files], *of_channels]
 
     def to_keep(_, entry: Case) -> Kept | None:
         if any(listed.get(source.path) != source.sha256 for source in entry.sources):
@@ -228,9 +336,10 @@ def every_case(
         return replace(Case.of(record | of_tables), values=case.values or None)
 
     def work(missing: list[formats.Case]) -> Iterator[Case]:
-        return each(bring_in_case, missing, raw=raw, settings=settings, out=out)
+        declared = dataset.channels
+        return each(bring_in_case, missing, raw=raw, settings=settings, out=out, declared=declared)
 
-    return kept.through(cases, inputs, work, to_keep, again)
+    return kept.through(dataset.cases, inputs, work, to_keep, again)
 
 
 def declared_channels(dataset: formats.Dataset) -> tuple[DeclaredChannel, ...] | None:
@@ -246,12 +355,18 @@ def main(args):
         identity.check_manifest(args.data, args.manifest)
         bands = {column: list(limits) for column, limits in settings.bands.items()}
         dataset = formats.read_dataset(args.data, settings.missing_words, bands)
+        if wrong := bias_field.faults(settings.bias_field, dataset.channels):
+            raise StageError(
+                "channels have no bias field that could be divided out",
+                wrong,
+                "Name those that have one in ingest.bias_field.channels, or leave ingest.bias_field empty.",
+            )
         for note in dataset.notes:
             errors.log(f"ingest: {note}")
         listed = identity.listed(args.data, args.manifest)
         decided_by = runs.provenance(__file__, settings.record(), args.requirements, [])
         kept = Memo(args, "ingest", decided_by, out)
-        entries = every_case(dataset.cases, each, kept, listed, settings, Path(args.data), out)
+        entries = every_case(dataset, each, kept, listed, settings, Path(args.data), out)
         cases = list(followed(entries, len(dataset.cases), "ingest"))
         files = file_hashes(cases)
         identity.check_read(args.data, args.manifest, files | dataset.tables_sha256)
@@ -269,7 +384,7 @@ def main(args):
                     published_cases=cast(Mapping[Part, Mapping[str, int]] | None, dataset.published_cases),
                     subjects_unknown=dataset.subjects_unknown,
                 ),
-                CanonicalGrid(settings.orientation, settings.spacing_mm),
+                picked(CanonicalGrid, settings),
                 tuple(cases),
             ).record(),
             "dataset",

@@ -1,7 +1,8 @@
 """validate: checks every case and the set they form, and says which cases go on.
 
 Reads   build/ingest/dataset.json, build/ingest/volumes/
-Writes  build/validate/: findings.json, accepted.json, provenance.json
+Writes  build/validate/: findings.json, accepted.json, findings.html, provenance.json
+        execution/findings.html, where it stops on errors: the same page of these, which is no output then
 Params  validate.*
 Stops   on any finding of severity error, with all findings; when no case is left; when an excluded case is
         unknown
@@ -11,7 +12,7 @@ State   .memo/validate/: what was found in each case alone, for the next run
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import SimpleITK as sitk
 
 from radiotrace import errors, records
+from radiotrace.drawing import finding_page, slices
 from radiotrace.errors import StageError
-from radiotrace.imaging import channels, checks, column_checks, suspicions, volumes
+from radiotrace.imaging import channels, checks, column_checks, finding_places, suspicions, volumes
 from radiotrace.imaging.suspicions import Look
 from radiotrace.pipeline import memo, parallel, params, runs, stage
 from radiotrace.pipeline.followed import followed
@@ -42,6 +44,15 @@ WAY_OUT = (
     "Correct them, or list case_id and reason in params.yaml under validate.exclude; "
     "then run 'make manifest' if data changed, and 'dvc repro'."
 )
+
+
+CASES_PICTURED = 60  # those of the first errors and warnings; a page of more would be too large to open
+# Their text has ids of subjects, which a page that is handed around shall not have.
+WITHHELD = {"subject_spelling": "a subject whose id is spelt in several ways; the terminal names them"}
+UNREAD, TOO_MANY = "no picture: a file of it cannot be read", f"no picture: more than {CASES_PICTURED} cases"
+ON_ONE_GRID = (0.01, 0.001)  # mm and cosines, within which outlines are drawn over an image
+# Other pages, from the folder of an output.
+LEADS = {"Report": "../report/index.html", "Verification": "../../evidence/verification.html"}
 
 
 # Findings of a case, and what is compared with other cases.
@@ -126,6 +137,84 @@ def as_checked(_, value: Mapping[str, Any]) -> Checked:
     return findings, None if seen is None else Look.of(seen)
 
 
+def views(
+    case: Case, of_case: Mapping[str, Sequence[checks.Finding]], labels: Mapping[str, str], folder: Path
+) -> list[slices.View] | None:
+    """A picture for each finding of a case; None where its first channel cannot be read.
+
+    Args:
+        of_case: case_id -> its findings.
+        labels: value -> name.
+        folder: of canonical volumes.
+    """
+    try:
+        if case.image.fault is not None:
+            return None
+        image = turned(case.image, folder)
+        label_zyx = None
+        if case.label_map is not None and case.label_map.fault is None:
+            label_map = turned(case.label_map, folder)
+            if not volumes.grid_faults(volumes.grid(image), volumes.grid(label_map), *ON_ONE_GRID):
+                label_zyx = volumes.array_zyx(label_map)
+    except StageError:
+        return None  # of a case in error, whose files are not looked at elsewhere
+    image_zyx = volumes.array_zyx(image)
+    values = [int(value) for value in labels if value != "0"]
+    labelled = None if label_zyx is None else (label_zyx, values)
+    spacing_zyx = volumes.to_zyx(image.GetSpacing())
+    return [
+        slices.view(
+            image_zyx,
+            labelled,
+            spacing_zyx,
+            finding_places.place(finding, image_zyx, label_zyx, labels),
+        )
+        for finding in of_case[case.case_id]
+    ]
+
+
+def turned(source: SourceFile, folder: Path) -> sitk.Image:
+    """A canonical volume as radiologists look at it."""
+    return volumes.canonical(read(source, folder), "LPS", None, is_label_map=True)
+
+
+def shown(
+    findings: Sequence[checks.Finding], cases: Sequence[Case], labels: Mapping[str, str], folder: Path, each
+) -> list[finding_page.Shown]:
+    """The findings, those of the first cases with a picture.
+
+    Args:
+        findings: in their order.
+        each: of parallel.pool.
+    """
+    of_id, of_case = {case.case_id: case for case in cases}, {}
+    for finding in findings:
+        if finding.case_id in of_id and (finding.case_id in of_case or len(of_case) < CASES_PICTURED):
+            of_case.setdefault(finding.case_id, []).append(finding)
+    made: dict[str, Iterator[slices.View] | None] = {}
+    if of_case:
+        wanted = [of_id[case_id] for case_id in of_case]
+        pictured = each(views, wanted, of_case=of_case, labels=labels, folder=folder)
+        for case, pictures in zip(wanted, pictured, strict=True):
+            made[case.case_id] = None if pictures is None else iter(pictures)
+    rows = []
+    for finding in findings:
+        view, without = None, ""
+        if finding.case_id in made:
+            pictures = made[finding.case_id]
+            view, without = (None, UNREAD) if pictures is None else (next(pictures), "")
+        elif finding.case_id in of_id:
+            without = TOO_MANY
+        found = WITHHELD.get(finding.check, finding.found)
+        is_error = finding.severity == "error"
+        rows.append(
+            finding_page.Shown(
+                finding.case_id, finding.check, found, finding.expected, is_error, view, without
+            )
+        )
+    return rows
+
+
 def read(source: SourceFile, folder: Path) -> sitk.Image:
     """The canonical volume that was made of a file."""
     return volumes.read_canonical(folder / known(source.volume), known(source.volume_sha256))
@@ -182,16 +271,30 @@ def main(args):
         of_set = checks.set_findings(cases, labels, limits, declared)
         of_set += column_checks.findings(dataset.dataset, cases)
         found, looks = zip(*followed(of_cases, len(cases), "validate"), strict=True)
-    names = {int(value): name for value, name in labels.items() if value != "0"}
-    seen = suspicions.across([look for look in looks if look is not None], names)
-    findings = in_order([*of_set, *seen, *chain.from_iterable(found)])
+        names = {int(value): name for value, name in labels.items() if value != "0"}
+        seen = suspicions.across([look for look in looks if look is not None], names)
+        findings = in_order([*of_set, *seen, *chain.from_iterable(found)])
+        rows = shown(findings, cases, labels, Path(args.volumes), each)
     failed = {finding.case_id for finding in findings if finding.severity == "error"}
+    about = finding_page.About(
+        dataset.dataset.name or "",
+        tuple(names.values()) if any(case.label_map is not None for case in cases) else (),
+        len(cases),
+        tuple((entry.case_id, entry.reason) for entry in excluded),
+        way_out(findings) if failed else "",
+        {} if failed else LEADS,
+    )
+    page = finding_page.page(about, rows).encode()
+    failed_page = Path(args.failed)
+    failed_page.unlink(missing_ok=True)
     if failed:
+        records.write_bytes(failed_page, page)
         n_failed, of_whole = len(failed - {OF_SET}), " and the set as a whole" * (OF_SET in failed)
         headline = f"{n_failed} of {len(cases)} cases{of_whole} fail"
-        raise StageError(headline, table(findings), way_out(findings))
+        lead = f"Each beside a picture of its case: {args.failed}."
+        raise StageError(headline, table(findings), f"{way_out(findings)}\n{lead}")
     for check, of_check in sorted(Counter(finding.check for finding in findings).items()):
-        errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.json")
+        errors.log(f"validate: warning  {check}: {of_check} findings, see {args.out}/findings.html")
     with stage.output_folder(args.out) as out:
         records.write(
             out / "findings.json",
@@ -207,6 +310,7 @@ def main(args):
             ).record(),
             "findings",
         )
+        records.write_bytes(out / "findings.html", page)
         records.write(
             out / "accepted.json", accepted.of_dataset(dataset, limits.exclude).record(), "accepted"
         )
@@ -229,6 +333,7 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("--dataset", required=True, help="record of the data set")
 parser.add_argument("--volumes", required=True, help="folder of canonical volumes")
+parser.add_argument("--failed", required=True, help="page of findings to write where the stage stops on them")
 parser.add_argument("--out", required=True, help="folder to write")
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A stranger: predicts with model.onnx and model.json, and what the latter says, and nothing of this project.
 
-Written from the steps of model.json; NumPy, ONNX Runtime and SimpleITK are all that it imports.
+Written from the steps of model.json; NumPy, SciPy, ONNX Runtime and SimpleITK are all that it imports.
 """
 
 import itertools
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import SimpleITK as sitk
+from scipy import ndimage
 
 
 def predicted(folder, *paths):
@@ -23,12 +24,35 @@ def predicted(folder, *paths):
     record = json.loads((Path(folder) / "model.json").read_text("utf-8"))
     session = onnxruntime.InferenceSession(str(Path(folder) / record["file"]))
     steps, how = record["preprocessing"], record["inference"]
-    volumes = [sitk.ReadImage(str(path)) for path in paths]
+    volumes = whole = [sitk.ReadImage(str(path)) for path in paths]
+    begin = None
+    if crop := steps.get("crop"):
+        begin, size = box(whole, crop["margin_voxels"])
+        volumes = [sitk.RegionOfInterest(volume, size, begin) for volume in whole]
+    label_map = within_box(volumes, session, record, steps, how)
+    if begin is None:
+        return label_map
+    everywhere = sitk.Image(whole[0].GetSize(), sitk.sitkUInt8)
+    everywhere.CopyInformation(whole[0])
+    return sitk.Paste(everywhere, label_map, label_map.GetSize(), [0, 0, 0], begin)
+
+
+def within_box(volumes, session, record, steps, how):
+    """All steps behind 'crop'."""
     turned = [sitk.DICOMOrient(volume, steps["orientation"]) for volume in volumes]
-    seen = turned if steps["spacing_mm"] is None else [at(volume, steps["spacing_mm"]) for volume in turned]
     channels = steps.get("channels") or [steps]
+    even = turned
+    if field := steps.get("bias_field"):
+        names = field.get("channels") or [channel.get("name") for channel in channels]
+        even = [
+            divided(volume, field) if channel.get("name") in names else volume
+            for volume, channel in zip(turned, channels, strict=True)
+        ]
+    seen = even if steps["spacing_mm"] is None else [at(volume, steps["spacing_mm"]) for volume in even]
+    arrays = [sitk.GetArrayFromImage(volume) for volume in seen]
+    foreground = ndimage.binary_fill_holes(np.any(np.stack(arrays) != 0, 0))
     image = np.stack(
-        [normalised(sitk.GetArrayFromImage(volume), how) for volume, how in zip(seen, channels, strict=True)]
+        [normalised(array, channel, foreground) for array, channel in zip(arrays, channels, strict=True)]
     )
     logits = averaged(image, session, record, steps, how)
     if steps["spacing_mm"] is None:
@@ -45,6 +69,39 @@ def predicted(folder, *paths):
     label_map = sitk.GetImageFromArray(np.argmax(shares, 0).astype(np.uint8))
     label_map.CopyInformation(volumes[0])
     return label_map
+
+
+def box(volumes, margin):
+    """Step 'crop': where the box begins, and its edges, along x, y, z."""
+    there = np.argwhere(np.any(np.stack([sitk.GetArrayFromImage(volume) for volume in volumes]) != 0, 0))
+    edges = np.array(volumes[0].GetSize()[::-1])
+    begin = np.maximum(there.min(0) - margin, 0)
+    end = np.minimum(there.max(0) + 1 + margin, edges)
+    return begin[::-1].tolist(), (end - begin)[::-1].tolist()
+
+
+def divided(volume, field):
+    """Step 'bias field'."""
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    volume = sitk.Cast(volume, sitk.sitkFloat32)
+    mask = sitk.OtsuThreshold(volume, 0, 1, 200) if field["mask"] == "otsu" else volume != 0
+    every = [
+        max(1, min(int(field["shrink_mm"] / spacing + 0.001), size // 8))
+        for spacing, size in zip(volume.GetSpacing(), volume.GetSize(), strict=True)
+    ]
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetMaximumNumberOfIterations(field["iterations"])
+    n4.SetConvergenceThreshold(0.0)
+    n4.SetNumberOfControlPoints(4)
+    n4.SetSplineOrder(3)
+    n4.SetNumberOfHistogramBins(200)
+    n4.SetBiasFieldFullWidthAtHalfMaximum(0.15)
+    n4.SetWienerFilterNoise(0.01)
+    n4.Execute(sitk.Shrink(volume, every), sitk.Shrink(mask, every))
+    log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(volume)).astype(np.float64)
+    even = sitk.GetImageFromArray((sitk.GetArrayFromImage(volume) / np.exp(log_field)).astype(np.float32))
+    even.CopyInformation(volume)
+    return even
 
 
 def at(volume, spacing):
@@ -70,9 +127,14 @@ def interpolated(volume, grid):
     return resampler.Execute(volume)
 
 
-def normalised(array, channel):
+def normalised(array, channel, foreground):
     """Step 'normalise'."""
     values = array.astype(np.float64)
+    if channel.get("within") == "foreground":
+        everywhere = np.zeros(values.shape, np.float32)
+        without = {key: value for key, value in channel.items() if key != "within"}
+        everywhere[foreground] = normalised(values[foreground], without, None)
+        return everywhere
     if by := channel.get("intensities"):
         return ((np.clip(values, by["low"], by["high"]) - by["mean"]) / by["sd"]).astype(np.float32)
     values = np.clip(values, *np.percentile(values, channel["clip_percentiles"]))

@@ -111,7 +111,8 @@ def test_compact_keeps_the_grid():
 
 def bring_in(folder: Path, name: str, is_label_map=False, settings=SETTINGS) -> dict:
     kind = LabelMapFile if is_label_map else ImageFile
-    return ingest.bring_in(folder, name, kind, settings, folder / "out", "volume.nii.gz").record()
+    file = ingest.opened(folder, name, kind)
+    return ingest.bring_in(file, kind, settings, folder / "out", "volume.nii.gz").record()
 
 
 FOUR_D = sitk.JoinSeries([phantoms.pair(0)[0]] * 3)

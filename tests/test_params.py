@@ -122,6 +122,8 @@ def test_stage_that_does_not_draw_gets_its_section_only(edited):
         "spacing_mm": None,
         "missing_words": ["n/a", "na", "nan", "unknown", "?"],
         "bands": {},
+        "crop": None,
+        "bias_field": None,
     }
 
 

@@ -32,6 +32,7 @@ NAMES = [
 # Neither dep nor out: no result depends on them.
 STATE = {
     "--checkpoints": ".checkpoints",
+    "--failed": "execution/findings.html",
     "--tensorboard": "execution/tensorboard",
     "--openings": "design/test_openings.jsonl",
     # the last is read, but DVC takes no dvc.yaml as a dep; tests/test_submitted.py sees that it is the

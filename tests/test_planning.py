@@ -22,7 +22,9 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ORGAN = {"organ": ((0.5, 0.5, 0.5), (30.0, 40.0, 50.0), 15.0)}
 
 
-def fingerprint_of(sizes, spacings, labels, modality="MRI", minimum=0.0, labelled=0.05, jitter=0.1):
+def fingerprint_of(
+    sizes, spacings, labels, modality="MRI", minimum=0.0, labelled=0.05, jitter=0.1, nonzero=1.0
+):
     """A set of cases like this.
 
     Args:
@@ -40,7 +42,15 @@ def fingerprint_of(sizes, spacings, labels, modality="MRI", minimum=0.0, labelle
             found[name] = LabelOfCase(1000, tuple(low), tuple(high), tuple(moved), thickness, 1)
         cases.append(
             CaseFingerprint(
-                f"case_{number}", f"s{number}", size, spacing, found, (minimum,), (minimum + 2000,), labelled
+                f"case_{number}",
+                f"s{number}",
+                size,
+                spacing,
+                found,
+                (minimum,),
+                (minimum + 2000,),
+                labelled,
+                nonzero,
             )
         )
     return Fingerprint((channels.named(modality),), tuple(labels), tuple(cases), None)
@@ -269,6 +279,40 @@ def test_a_plan_holds_the_schemas_and_changes_no_other_line(found):
         assert f"# plan: {choice.reason}" in after
     comments = [line for line in before.splitlines() if line.lstrip().startswith("#")]
     assert [line for line in after.splitlines() if line.lstrip().startswith("#")] == comments
+
+
+@pytest.mark.parametrize(
+    ("modality", "minimum", "nonzero", "crop", "within"),
+    [
+        ("MRI", 0.0, 1.0, None, "image"),
+        ("MRI", 0.0, 0.96, None, "image"),
+        ("MRI", 0.0, 0.8, {"foreground": "nonzero", "margin_voxels": 0}, "image"),
+        ("MRI", 0.0, 0.6, {"foreground": "nonzero", "margin_voxels": 0}, "foreground"),
+        ("CT", -1000.0, 0.6, {"foreground": "nonzero", "margin_voxels": 0}, "image"),
+    ],
+)
+def test_a_cut_and_statistics_within_it_are_planned_as_nnunet_does(modality, minimum, nonzero, crop, within):
+    planned = values(isotropic(modality=modality, minimum=minimum, nonzero=nonzero))
+    assert planned["crop"] == crop
+    assert planned["normalise_within"] == within
+
+
+def test_the_reason_of_a_cut_is_said_beside_it():
+    choices = rules.plan(isotropic(nonzero=0.6), BUDGET).choices
+    reasons = {choice.name: choice.reason for choice in choices}
+    assert reasons["crop"] == "the box of voxels that are not 0 has 60% of the median image; nnU-Net's"
+    assert reasons["normalise_within"].startswith("a cut to what is not 0 leaves 60%, less than 75%")
+
+
+def test_a_picture_stays_whole():
+    assert values(pictures())["crop"] is None
+    assert values(pictures())["normalise_within"] == "image"
+
+
+def test_a_name_that_params_leave_out_becomes_the_last_of_its_section():
+    before = "ingest:\n  orientation: LPS\n  bands: {}\n\nvalidate:\n  every_label: true\n"
+    after = written.written(before, [rules.Choice("ingest", "crop", {"margin_voxels": 0}, "so")])
+    assert after == before.replace("bands: {}\n", 'bands: {}\n  crop: {"margin_voxels": 0}  # plan: so\n')
 
 
 def test_a_plan_that_stands_there_already_changes_nothing():

@@ -1,6 +1,7 @@
 """Validate: all faults in one message, and what was there before stays."""
 
 import copy
+import re
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,8 @@ ARGUMENTS = [
     "build/ingest/dataset.json",
     "--volumes",
     "build/ingest/volumes",
+    "--failed",
+    "execution/findings.html",
     "--out",
     "build/validate",
     *COMMON,
@@ -180,6 +183,22 @@ def test_a_warning_does_not_stop_it_and_is_recorded(clean):
     } in found["findings"]
 
 
+def test_findings_stand_on_a_page_beside_a_picture_of_their_case(clean):
+    path = clean / "data/labelsTr/phantom_02.nii.gz"
+    labels = sitk.ReadImage(str(path))
+    labels[2, 2, 2] = 2
+    sitk.WriteImage(labels, str(path))
+    bring_in(clean)
+    (clean / "execution").mkdir(exist_ok=True)
+    (clean / "execution/findings.html").write_text("from an earlier run")
+    assert run() == 0
+    page = (clean / "build/validate/findings.html").read_text("utf-8")
+    assert "phantom_02, axial slice" in page
+    assert "with its labels outlined, and a ring where it was found" in page
+    assert "<p>posterior: 2 components</p>" in page
+    assert not (clean / "execution/findings.html").exists()  # nothing stops it any more
+
+
 # Bad data
 
 FAILED = {  # case -> check; what spoil() did
@@ -251,6 +270,43 @@ def test_a_label_whose_absence_is_a_warning_changes_no_way_out():
     assert validate.way_out([warning, *of_checks("size")]) == validate.WAY_OUT
 
 
+def test_where_it_stops_the_page_is_no_output_and_the_message_names_it(spoilt, capsys):
+    run()
+    assert "Each beside a picture of its case: execution/findings.html." in capsys.readouterr().err
+    page = (spoilt / "execution/findings.html").read_text("utf-8")
+    for case_id in FAILED:
+        assert f"<b>{case_id}</b>" in page
+    assert page.index("Error:") < page.index("Warning:") if "Warning:" in page else True
+    assert "phantom_07</b>: image: " in page  # garbage: no picture, and why
+    assert "(no picture: a file of it cannot be read)" in page
+    assert "phantom_01, axial slice" in page  # NaN
+
+
+def test_the_page_has_no_id_of_a_subject(spoilt):
+    run()
+    page = (spoilt / "execution/findings.html").read_text("utf-8").casefold()
+    assert "subject-8" not in page
+    assert "subject_08" not in page
+
+
+def test_the_page_of_a_run_that_stops_is_the_same_each_time(spoilt):
+    run()
+    before = (spoilt / "execution/findings.html").read_bytes()
+    run()
+    assert (spoilt / "execution/findings.html").read_bytes() == before
+
+
+def test_cases_beyond_a_bound_are_listed_without_a_picture(spoilt, monkeypatch):
+    monkeypatch.setattr(validate, "CASES_PICTURED", 2)
+    monkeypatch.setenv("RADIOTRACE_WORKERS", "1")
+    run()
+    page = (spoilt / "execution/findings.html").read_text("utf-8")
+    assert set(re.findall(r'aria-label="(phantom_\d+), ', page)) == {"phantom_01", "phantom_02"}
+    assert "(no picture: more than" in page
+    for case_id in FAILED:
+        assert case_id in page
+
+
 def test_bad_cases_leave_the_earlier_run_as_it_was(spoilt):
     run()
     assert contents(spoilt / "build/validate") == {"accepted.json": b"from an earlier run"}
@@ -263,7 +319,7 @@ def test_bad_cases_leave_nothing_half_written(spoilt):
 
 def test_the_command_ends_with_status_1_and_without_traceback(spoilt):
     absolute = [
-        str(spoilt / value) if value.startswith("build/") or value == "params.yaml" else value
+        str(spoilt / value) if value.startswith(("build/", "execution/")) or value == "params.yaml" else value
         for value in ARGUMENTS
     ]
     done = projects.run(

@@ -129,6 +129,17 @@ def of_part(dataset: Dataset, split: Mapping, part: str) -> list[Case]:
     )
 
 
+def preparation_faults(dataset: Dataset) -> list[str]:
+    """What ingest has done to pictures that whoever predicts with a classifier does not do."""
+    asked = {"crop": dataset.canonical.crop, "bias_field": dataset.canonical.bias_field}
+    return [
+        f"ingest.{name}: found {setting.record()}, expected nothing: a classifier takes whole pictures, as "
+        "they are"
+        for name, setting in asked.items()
+        if setting is not None
+    ]
+
+
 def image(folder: Path | str, case: Case, channels: Sequence[Channel]) -> Image:
     """The canonical image of a case.
 

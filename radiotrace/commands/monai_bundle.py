@@ -56,7 +56,7 @@ class Source:
 def bundle(args) -> None:
     """Writes the released model as a MONAI bundle: configs, weights, README and licence, without our code."""
     # here, because the other commands need neither torch nor MONAI
-    from radiotrace.commands import monai_network
+    from radiotrace.commands import monai_config, monai_network
     from radiotrace.inference.recipe import Recipe
     from radiotrace.learning.trained import TrainedModel, network
     from radiotrace.pipeline import stage
@@ -65,6 +65,12 @@ def bundle(args) -> None:
     spec, recipe = source.train.network, Recipe.of(source.train.preprocessing)
     if faults := monai_network.faults(spec):
         raise StageError("the network is none of MONAI's", faults, monai_network.EXPRESSIBLE)
+    if faults := monai_config.inexpressible(recipe):
+        raise StageError(
+            "MONAI's transforms cannot be told what is done to an image",
+            faults,
+            "Hand on build/export, which has everything that predicting takes.",
+        )
     out = Path(args.out)
     if out.is_symlink() or (out.exists() and not (out / METADATA).is_file()):
         raise StageError(f"{out} is there and is no MONAI bundle", way_out="Name a folder that is not there.")

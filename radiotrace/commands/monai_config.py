@@ -132,6 +132,20 @@ def data_format(recipe: Recipe, labels: dict[str, str], modality: str | None) ->
     }
 
 
+def inexpressible(recipe: Recipe) -> list[str]:
+    """What of a recipe the transforms of `inference` do not do."""
+    faults = []
+    if recipe.bias_field is not None:
+        faults.append("bias_field: found n4, of which MONAI has no transform")
+    if recipe.crop is not None:
+        faults.append(
+            "crop: found a box over all channels; MONAI's is of one channel, and pads predictions with zeros"
+        )
+    if any(channel.within for channel in recipe.channels):
+        faults.append("within: found foreground with its holes filled; MONAI leaves holes out")
+    return faults
+
+
 def _keys(recipe: Recipe) -> list[str]:
     """Of the channels in the dict that goes through the transforms."""
     count = len(recipe.channels)

@@ -123,6 +123,10 @@ def inexpressible(recipe: "Recipe", labels: Mapping[str, str]) -> list[str]:
         faults.append("labels: found one called ignore, which nnU-Net takes for voxels that nobody labelled")
     if "background" in names and labels.get("0") != "background":
         faults.append("labels: found background for another value than 0")
+    if recipe.bias_field is not None:
+        faults.append("bias_field: found n4; nnU-Net divides no bias field out before it predicts")
+    if recipe.crop is not None and recipe.crop.margin_voxels:
+        faults.append(f"crop.margin_voxels: found {recipe.crop.margin_voxels}, expected 0, as nnU-Net has it")
     if 1 in recipe.patch_voxels and recipe.spacing_mm is not None:
         faults.append(
             "spacing: found one of a model that takes a slice at a time; nnU-Net would resample an axis of "
@@ -194,7 +198,7 @@ def plans(source: "Source", recipe: "Recipe") -> dict[str, Any]:
         "normalization_schemes": [
             "CTNormalization" if channel.intensities else "ZScoreNormalization" for channel in recipe.channels
         ],
-        "use_mask_for_norm": [False] * len(recipe.channels),
+        "use_mask_for_norm": [channel.within is not None for channel in recipe.channels],
         **resampling,
         "architecture": nnunet_network.definition(source.train.network),
         "batch_dice": False,
@@ -384,7 +388,8 @@ def unlike(recipe: "Recipe") -> list[str]:
             f"Axes are not turned: images must come in the orientation {recipe.orientation}. Others are "
             "labelled without a word, and wrongly."
         )
-    lines.append("An image is cut to the box of its voxels that are not 0, and normalised within it.")
+    if recipe.crop is None:
+        lines.append("An image is cut to the box of its voxels that are not 0, and normalised within it.")
     for channel in recipe.channels:
         if channel.intensities is None:
             low, high = channel.percentiles or (0, 100)

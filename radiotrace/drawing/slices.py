@@ -105,6 +105,80 @@ class Stack:
         return scale_bar(self.width_mm)
 
 
+@dataclass(frozen=True)
+class View:
+    """One slice by itself, for a page of many cases.
+
+    Attributes:
+        plane: in which it lies.
+        width_mm, height_mm: of the slice; column_mm, row_mm: edges of a voxel, to the right and down.
+        number: of the slice, from 1; slices: how many there are.
+        png: grey, the same bytes every time.
+        outlines: an SVG path for each label, in voxels from the top left corner; "" where it is not there.
+        place: in voxels from there, the middle of the voxel that is shown; None where none is asked for.
+    """
+
+    plane: Plane
+    width_mm: float
+    height_mm: float
+    column_mm: float
+    row_mm: float
+    number: int
+    slices: int
+    png: bytes
+    outlines: tuple[str, ...]
+    place: tuple[float, float] | None
+
+
+def view(
+    image_zyx: np.ndarray,
+    labelled: tuple[np.ndarray, Sequence[int]] | None,
+    spacing_zyx: Sequence[float],
+    place_zyx: Sequence[int] | None = None,
+) -> View:
+    """The slice of a place, in the plane in which the case was scanned; without a place that with the most of
+    the labels, and the middle one where there is none.
+
+    Args:
+        image_zyx: on the canonical LPS grid; values that are not finite are drawn as 0.
+        labelled: label map (z, y, x), and the values in it that are outlined; None of a case without one.
+        spacing_zyx: edges of a voxel, in mm.
+        place_zyx: a voxel.
+    """
+    axis = scanned_along(image_zyx.shape, spacing_zyx)
+    down, right = (dimension for dimension in range(3) if dimension != axis)
+    plane, n_slices = PLANES[axis], image_zyx.shape[axis]
+    index, place = n_slices // 2, None
+    if labelled is not None and labelled[0].any():
+        index = int(np.argmax(np.count_nonzero(labelled[0], axis=(down, right))))
+    if place_zyx is not None:
+        index, row, column = (int(place_zyx[dimension]) for dimension in (axis, down, right))
+        if plane.head_up:
+            row = image_zyx.shape[down] - 1 - row
+        place = (column + 0.5, row + 0.5)
+    # the slice alone, which is all that is copied of a large image
+    shown = np.nan_to_num(np.take(image_zyx, index, axis).astype(np.float64), nan=0, posinf=0, neginf=0)
+    low, high = (float(value) for value in np.percentile(shown, (1, 99.5)))
+    outlines = ()
+    if labelled is not None:
+        values_yx = _plane(labelled[0], index, axis, plane)
+        outlines = tuple(outline(values_yx == value) for value in labelled[1])
+    grey = np.clip((shown - low) / max(high - low, 1e-12), 0, 1)
+    rows, columns = shown.shape
+    return View(
+        plane=plane,
+        width_mm=columns * float(spacing_zyx[right]),
+        height_mm=rows * float(spacing_zyx[down]),
+        column_mm=float(spacing_zyx[right]),
+        row_mm=float(spacing_zyx[down]),
+        number=index + 1,
+        slices=n_slices,
+        png=_png(grey[::-1] if plane.head_up else grey),
+        outlines=outlines,
+        place=place,
+    )
+
+
 def stack(
     image_zyx: np.ndarray, outlines: Sequence[tuple[np.ndarray, np.ndarray]], spacing_zyx: Sequence[float]
 ) -> Stack:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from radiotrace.records.dataset import Identity
-from radiotrace.records.preprocessing import Intensities
+from radiotrace.records.preprocessing import Intensities, Within
 
 # what data sets call MRI, and what such names begin with
 MRI_NAMES = ("MR", "T1", "T2", "FLAIR", "PD", "DWI", "ADC")
@@ -29,12 +29,14 @@ class Channel:
             to, before they are brought to mean 0 and SD 1. None where no run has said so yet.
         intensities: those of the labelled voxels that a run has learnt from, by which every image is
             normalised; None where each is by its own.
+        within: whose voxels percentiles, mean and SD of each image are taken over; None: over all.
     """
 
     name: str | None
     modality: str
     clip_percentiles: tuple[float, float] | None = None
     intensities: Intensities | None = None
+    within: Within | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> "Channel":
@@ -45,6 +47,7 @@ class Channel:
             record["modality"],
             None if clip is None else tuple(clip),
             None if found is None else Intensities.of(found),
+            record.get("within"),
         )
 
     @property
@@ -61,6 +64,8 @@ class Channel:
             values["clip_percentiles"] = list(self.clip_percentiles)
         if self.intensities is not None:
             values["intensities"] = self.intensities.record()
+        if self.within is not None:
+            values["within"] = self.within
         return values
 
 
@@ -105,19 +110,33 @@ def of_each(channels: Sequence[Channel], asked) -> list[Any]:
 
 
 def normalised(
-    channels: Sequence[Channel], percentiles, intensities: Sequence[Intensities | None] | None = None
+    channels: Sequence[Channel],
+    percentiles,
+    intensities: Sequence[Intensities | None] | None = None,
+    within: Within | None = None,
 ) -> tuple[Channel, ...]:
     """The channels, with how each is normalised.
 
     Args:
         percentiles: train.clip_percentiles.
         intensities: of each channel; None where all are normalised by each image's own.
+        within: of those that are normalised by each image's own.
     """
     found = intensities or [None] * len(channels)
     return tuple(
-        replace(channel, clip_percentiles=tuple(clip), intensities=of_labels)
+        replace(
+            channel,
+            clip_percentiles=tuple(clip),
+            intensities=of_labels,
+            within=within if of_labels is None else None,
+        )
         for channel, clip, of_labels in zip(channels, of_each(channels, percentiles), found, strict=True)
     )
+
+
+def within(normalise_within: str) -> Within | None:
+    """As a channel has it, of train.normalise_within."""
+    return "foreground" if normalise_within == "foreground" else None
 
 
 def unlike(found: Sequence[Channel], expected: Sequence[Channel]) -> list[str]:

@@ -87,6 +87,13 @@ def case_findings(
         limits.grid_tolerance_direction,
     ):
         add(f"grid_{name}", f"label map {label_map_has}", f"image {image_has}")
+    outside = None if case.cut_to is None else case.cut_to.labelled_voxels_outside
+    if outside:
+        add(
+            "label_outside_crop",
+            f"{outside} labelled voxels lie outside of the box to which the images are cut",
+            "none: raise ingest.crop.margin_voxels, or leave ingest.crop empty",
+        )
     volumes_mm3 = known(case.label_map.label_volumes_mm3)
     if unknown := sorted(volumes_mm3.keys() - labels.keys(), key=float):
         add("labels_known", f"label map has {_some(unknown)}", f"only {', '.join(labels)}")

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from radiotrace import records
-from radiotrace.imaging import turning
+from radiotrace.imaging import bias_field, turning
 from radiotrace.inference import sliding
+from radiotrace.inference.recipe import Recipe
 from radiotrace.records.contract import UNKNOWN
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.imported_run import ImportedRun
@@ -28,6 +29,7 @@ from radiotrace.records.model import (
     Tensor,
 )
 from radiotrace.records.model_run import ModelRun
+from radiotrace.records.preprocessing import Preprocessing
 from radiotrace.records.sections.segmentation.export import ExportParams, ReleasedLabel
 from radiotrace.records.typed import picked
 
@@ -85,6 +87,33 @@ STEPS = (
 INFERENCE = Inference(
     2, STEPS, 0.0, sliding.OVERLAP, sliding.SIGMA, sliding.WEIGHT_MIN, SPACING_FACTOR, SIZE_FACTOR
 )
+# Of what only some recipes ask for: behind which step they stand, and what is added to a step.
+CROP = (
+    "crop: begin and end, along each axis of the image, with its first and last voxel that is not 0 in any "
+    "channel; preprocessing.crop.margin_voxels more on each side, as far as the image goes. Only this box "
+    "goes through the further steps. An image of which every voxel is 0 stays whole."
+)
+IN_CROP = " Percentiles are those of the box that the step crop leaves."
+OUT_OF_CROP = " Outside of the box that the step crop has left, the label is 0."
+BIAS_FIELD = (
+    "bias field: of each channel that preprocessing.bias_field.channels names, of all where it names none, "
+    "as float32 on the turned axes, before it is resampled. mask: where it is otsu, voxels above Otsu's "
+    f"threshold ({bias_field.OTSU_BINS} bins); where it is nonzero, those that are not 0. Of volume and mask "
+    "take, along each axis, every k-th voxel as ITK's ShrinkImageFilter does, k = floor(shrink_mm / spacing "
+    f"+ 0.001), no more than size / {bias_field.EVERY_SHARE} rounded down, at least 1. On these run N4 "
+    "(itk::N4BiasFieldCorrectionImageFilter of ITK 5.4; of one slice in two dimensions) in one thread, with "
+    f"iterations at each level, convergence threshold 0, {bias_field.CONTROL_POINTS} control points along "
+    f"each axis, spline order {bias_field.SPLINE_ORDER}, {bias_field.BINS} histogram bins, full width at "
+    f"half maximum {bias_field.FWHM:g}, Wiener noise {bias_field.NOISE:g}. Evaluate its log bias field on "
+    "the whole volume (SimpleITK: GetLogBiasFieldAsImage), and divide each voxel by its exponential, in "
+    "float64; then float32."
+)
+WITHIN = (
+    " Where within is foreground and there are no intensities: percentiles, mean and standard deviation are "
+    "over the foreground, which is all voxels that are not 0 in any channel on the grid that the network "
+    "sees, and holes within these that no path of voxels which meet face to face leads out of (of one slice: "
+    "in its plane); every other voxel becomes 0."
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +154,7 @@ def released(
         label_details=label_details(train.labels, settings),
         preprocessing=replace(train.preprocessing, logit_offsets=None),
         logit_offsets_in_file=offsets,
-        inference=INFERENCE,
+        inference=inference(train.preprocessing),
         learnt_from=None if is_imported else images,
         tried_on=images if is_imported else None,
         unknown=train.unknown if is_imported else None,
@@ -137,6 +166,25 @@ def released(
         golden=made.golden,
         params=settings,
     )
+
+
+def inference(preprocessing: Preprocessing) -> Inference:
+    """How an image becomes a label map, with the steps that a recipe asks for and no others."""
+    added, behind = {}, {}
+    if preprocessing.crop is not None:
+        added |= {"contract": IN_CROP, "labels": OUT_OF_CROP}
+        behind["values"] = CROP
+    if preprocessing.bias_field is not None:
+        behind["orientation"] = BIAS_FIELD
+    if any(channel.within for channel in Recipe.of(preprocessing).channels):
+        added["normalise"] = WITHIN
+    steps = []
+    for step in STEPS:
+        name = step.partition(":")[0]
+        steps.append(step + added.get(name, ""))
+        if name in behind:
+            steps.append(behind[name])
+    return replace(INFERENCE, steps=tuple(steps))
 
 
 def licence_of(train: ModelRun, settings: ExportParams) -> str | None:

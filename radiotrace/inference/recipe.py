@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radiotrace.imaging.channels import Channel, named, normalised
-from radiotrace.records.preprocessing import NormalisedChannel, Preprocessing
+from radiotrace.records.preprocessing import BiasField, Crop, NormalisedChannel, Preprocessing
 from radiotrace.records.typed import picked
 
 
@@ -28,6 +28,7 @@ class Recipe:
         multiple: what every edge but that of one slice must be a multiple of; three numbers along x, y, z
             where they differ.
         logit_offsets: of each label, background first, that balance volumes; None where the run had none.
+        crop, bias_field: done to each image before it is resampled; None where they are not.
     """
 
     orientation: str
@@ -37,6 +38,8 @@ class Recipe:
     window_voxels: tuple[int, int, int]
     multiple: int | tuple[int, int, int]
     logit_offsets: tuple[float, ...] | None = None
+    crop: Crop | None = None
+    bias_field: BiasField | None = None
 
     @property
     def multiple_zyx(self) -> tuple[int, int, int]:
@@ -53,14 +56,19 @@ class Recipe:
         Of one channel it has clip_percentiles in the place of channels, and does not say its name.
         """
         if preprocessing.channels is None:
-            channels = normalised((named(None),), preprocessing.clip_percentiles, [preprocessing.intensities])
+            channels = normalised(
+                (named(None),),
+                preprocessing.clip_percentiles,
+                [preprocessing.intensities],
+                preprocessing.within,
+            )
         else:
             channels = tuple(Channel(**vars(row)) for row in preprocessing.channels)
         return picked(cls, preprocessing, channels=channels)
 
     def preprocessing(self) -> Preprocessing:
         """As records have it: with clip_percentiles in the place of one channel."""
-        nothing = {"clip_percentiles": None, "intensities": None, "channels": None}
+        nothing = {"clip_percentiles": None, "intensities": None, "channels": None, "within": None}
         channel_fields = nothing | of_channels(self.channels)
         return picked(Preprocessing, self, **channel_fields)
 
@@ -75,5 +83,10 @@ def of_channels(channels: Sequence[Channel]) -> dict[str, Any]:
     """The fields of Preprocessing that say something of channels: of one, how it is normalised and not what
     it is."""
     if len(channels) == 1:
-        return {"clip_percentiles": channels[0].percentiles, "intensities": channels[0].intensities}
+        only = channels[0]
+        return {
+            "clip_percentiles": only.percentiles,
+            "intensities": only.intensities,
+            "within": only.within,
+        }
     return {"channels": tuple(NormalisedChannel(**vars(channel)) for channel in channels)}

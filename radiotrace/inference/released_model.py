@@ -11,6 +11,7 @@ import numpy as np
 
 from radiotrace import records
 from radiotrace.errors import StageError, shown_short
+from radiotrace.imaging import foreground
 from radiotrace.imaging.image import Image
 from radiotrace.inference import model_record, released_variant
 from radiotrace.inference.recipe import Recipe
@@ -176,7 +177,8 @@ def misfits(image: Image, modality: str | None, model: ReleasedModel) -> tuple[l
     )
     faults += _beyond("size", size_mm, learnt.size_mm, model.inference.size_factor, how)
     recipe = Recipe.of(model.preprocessing)
-    for values, channel, seen in zip(image.values_czyx, recipe.channels, learnt.intensity, strict=True):
+    part, _ = foreground.cut(image, recipe.crop)  # what the ranges of the model are of
+    for values, channel, seen in zip(part.values_czyx, recipe.channels, learnt.intensity, strict=True):
         name = channel.name or "the image"
         if values.min() == values.max():
             faults.append(f"intensity of {name}: every voxel is {values.flat[0]:g}, expected an image")

@@ -5,7 +5,7 @@ has a gradient and a device, is windows.py; a test holds both together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, turning, volumes
 from radiotrace.imaging.image import Grid, Image, on
-from radiotrace.inference import intensity
+from radiotrace.inference import intensity, preparation
+from radiotrace.inference.preparation import Seen
 from radiotrace.inference.recipe import Recipe
 
 # (1, c, z, y, x) float32 -> logits (1, labels, z, y, x)
@@ -55,32 +56,30 @@ def label(image: Image, network: Network, recipe: Recipe) -> Labelled:
             wrong,
             "Give the model the channels that it was trained on, in their order.",
         )
-    normalised, seen_grid, turned_grid = _prepared(image, recipe)
+    normalised, seen = _prepared(image, recipe)
     loss = _ExpectedLoss()
-    if seen_grid == turned_grid:
+    if seen.image.grid == seen.turned_grid:
         labels_zyx = _labels(slabs(normalised, network, recipe), loss)
-        label_map = turning.back(on(labels_zyx, turned_grid), image.grid)
+        label_map = turning.back(on(labels_zyx, seen.turned_grid), seen.own_grid)
     else:
         logits = logits_of(normalised, network, recipe)
         loss.add(logits)
-        label_map = _resampled(logits, seen_grid, image.grid)
-    return Labelled(label_map, loss.value)
+        label_map = _resampled(logits, seen.image.grid, seen.own_grid)
+    return Labelled(seen.labelled(label_map, image.grid), loss.value)
 
 
-def _prepared(image: Image, recipe: Recipe) -> tuple[np.ndarray, Grid, Grid]:
-    """What the network sees, (c, z, y, x) float32; its grid; and the grid of the image, turned only. The
-    voxels in between are let go."""
-    turned = image.canonical(recipe.orientation, None)
-    turned_grid = turned.grid
-    if recipe.spacing_mm is not None:
-        turned = image.canonical(recipe.orientation, recipe.spacing_mm)
+def _prepared(image: Image, recipe: Recipe) -> tuple[np.ndarray, Seen]:
+    """What the network sees, (c, z, y, x) float32, and on which grid. Voxels that are not normalised are let
+    go."""
+    seen = preparation.seen(image, recipe)
     with np.errstate(all="ignore"):  # what comes of it is looked at
-        normalised = intensity.normalise_channels(turned.values_czyx, recipe.channels)
+        normalised = intensity.normalise_channels(seen.image.values_czyx, recipe.channels)
     if not np.isfinite(normalised).all():
         raise StageError(
             "intensities cannot be normalised: their spread is too large or too small for a number"
         )
-    return normalised, turned.grid, turned_grid
+    header = replace(seen.image, values_czyx=np.zeros(0))
+    return normalised, replace(seen, image=header)
 
 
 def logits_of(image_czyx: np.ndarray, network: Network, recipe: Recipe) -> np.ndarray:

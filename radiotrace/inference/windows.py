@@ -8,7 +8,8 @@ from monai.inferers.utils import sliding_window_inference
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, volumes
 from radiotrace.imaging.image import Image, on
-from radiotrace.inference import intensity
+from radiotrace.inference import intensity, preparation
+from radiotrace.inference.preparation import Seen
 from radiotrace.inference.recipe import Recipe
 
 
@@ -26,25 +27,27 @@ def segment(image: Image, network, recipe: Recipe) -> tuple[sitk.Image, np.ndarr
     Raises:
         StageError: the image has other channels than the recipe.
     """
-    turned, image_czyx = prepare(image, recipe)
+    seen, image_czyx = prepare(image, recipe)
     logits = predict(image_czyx, network, recipe)
-    on_grid = shares(logits, turned, image)
+    on_grid = shares(logits, seen)
     return on(np.argmax(on_grid, 0).astype(np.uint8), image.grid), logits.numpy()
 
 
-def shares(logits: torch.Tensor, turned: Image, image: Image) -> list[np.ndarray]:
+def shares(logits: torch.Tensor, seen: Seen) -> list[np.ndarray]:
     """The probability of each label, (z, y, x) float32, on the image's own grid.
 
     Args:
         logits: (labels, z, y, x), on the canonical grid.
-        turned: the image on that grid.
+        seen: the image on that grid.
     """
-    probabilities, grid = torch.softmax(logits, 0).numpy(), image.grid.record()
+    probabilities, grid = torch.softmax(logits, 0).numpy(), seen.own_grid.record()
     # Probabilities, not labels, are interpolated: borders stay smooth where spacings differ.
-    return [volumes.array_zyx(volumes.onto(on(share, turned.grid), grid)) for share in probabilities]
+    return seen.back(
+        [volumes.array_zyx(volumes.onto(on(share, seen.image.grid), grid)) for share in probabilities]
+    )
 
 
-def prepare(image: Image, recipe: Recipe) -> tuple[Image, torch.Tensor]:
+def prepare(image: Image, recipe: Recipe) -> tuple[Seen, torch.Tensor]:
     """The image on the canonical grid, and its voxels, normalised, (c, z, y, x) float32.
 
     Raises:
@@ -56,8 +59,8 @@ def prepare(image: Image, recipe: Recipe) -> tuple[Image, torch.Tensor]:
             wrong,
             "Give the model the channels that it was trained on, in their order.",
         )
-    turned = image.canonical(recipe.orientation, recipe.spacing_mm)
-    return turned, torch.from_numpy(intensity.normalise_channels(turned.values_czyx, recipe.channels))
+    seen = preparation.seen(image, recipe)
+    return seen, torch.from_numpy(intensity.normalise_channels(seen.image.values_czyx, recipe.channels))
 
 
 def predict(

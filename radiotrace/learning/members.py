@@ -10,7 +10,7 @@ from radiotrace.errors import StageError
 
 RECORD, WEIGHTS = "train.json", "weights.safetensors"
 # of the preprocessing: probabilities are averaged voxel by voxel, of one image
-ALIKE = ("orientation", "spacing_mm", "channels")
+ALIKE = ("orientation", "spacing_mm", "channels", "crop")
 
 
 def read(folder, train: dict, split: dict, schema: str = "train") -> dict[str, dict]:

@@ -29,6 +29,7 @@ PATHS = {
     "evaluate-provenance": "build/evaluate/results/provenance.json",
     "evidence": "evidence",
     "export-provenance": "build/export/provenance.json",
+    "failed": "execution/findings.html",
     "findings": "build/validate/findings.json",
     "gates": "metrics/gates.json",
     "headline": "metrics/headline.json",

@@ -4,14 +4,14 @@ All values of three axes are along x, y, z of the canonical orientation.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from radiotrace.errors import log
-from radiotrace.imaging import channels, volumes
+from radiotrace.imaging import channels, foreground, volumes
 from radiotrace.imaging.channels import Channel
 from radiotrace.imaging.image import Image
 from radiotrace.records.dataset import Case, Dataset, FileGrid, known
@@ -50,10 +50,12 @@ class CaseFingerprint:
     """A case.
 
     Attributes:
-        size, spacing_mm: of the file, its axes in the canonical order.
+        size, spacing_mm: of the file, or of what ingest has cut it to, its axes in the canonical order.
         labels: name -> what is there of it; labels that are not there are left out.
         minimum, maximum: of each channel.
         labelled: share of the voxels.
+        nonzero: share of the file's voxels that the box of those that are not 0 in any channel has; 1 where
+            all are 0.
     """
 
     case_id: str
@@ -64,6 +66,7 @@ class CaseFingerprint:
     minimum: tuple[float, ...]
     maximum: tuple[float, ...]
     labelled: float
+    nonzero: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,10 @@ def of_case(
     )
     image = Image.of(of_channels, declared)
     label_zyx = volumes.array_zyx(label_map)
-    size, spacing = in_orientation(known(entry.image.grid), orientation)
+    grid = known(entry.image.grid)
+    if entry.cut_to is not None:
+        grid = replace(grid, size_voxels=entry.cut_to.size_voxels)
+    size, spacing = in_orientation(grid, orientation)
     labels = {
         name: of_label(label_zyx == value, label_map.GetSpacing())
         for value, name in names.items()
@@ -141,7 +147,21 @@ def of_case(
         tuple(flat.min(1).astype(float).tolist()),
         tuple(flat.max(1).astype(float).tolist()),
         float((label_zyx > 0).mean()),
+        nonzero_share(entry, image),
     )
+
+
+def nonzero_share(entry: Case, image: Image) -> float:
+    """What the box of voxels that are not 0 has of a file: as ingest has found it, else as the canonical
+    volume has it.
+
+    Args:
+        image: the canonical volumes.
+    """
+    if entry.cut_to is not None:
+        return entry.cut_to.kept_share
+    box = foreground.box(image.values_czyx, 0)
+    return 1.0 if box is None else box.share
 
 
 def in_orientation(grid: FileGrid, orientation: str) -> tuple[tuple[int, int, int], Axes]:

@@ -36,6 +36,8 @@ PATCHES_PER_CASE_MAX = 8
 WINDOW_BYTES = 300  # a voxel, of a forward pass with its skips
 IN_AIR_HU = -500  # CT has less in the air around the body
 CACHE_SHARE = 0.5
+UNCUT_SHARE = 0.95  # of an image, from which a cut to its foreground is not worth it
+MASKED_SHARE = 0.75  # below it, nnU-Net normalises within the foreground
 CASE_S_MAX = 60  # of a case in evaluation
 
 
@@ -132,9 +134,10 @@ def plan(found: Fingerprint, budget: Budget) -> Plan:
     patches = epochs * len(found.cases) * per_case
     choices = [
         *of_spacing(found, shape, is_flat),
+        of_crop(found, is_flat),
         *of_network(spec, patches, shape),
         *of_patch(found, shape, patch, spec, budget),
-        *of_intensities(found, guesses),
+        *of_intensities(found, guesses, is_flat),
         *of_steps(patches, epochs, per_case, budget),
         *of_augmentation(found, shape, patch, is_flat, guesses),
         *of_evaluation(shape, patch, spec, budget),
@@ -383,7 +386,24 @@ def of_patch(found: Fingerprint, shape: Shape, patch, spec: NetworkSpec, budget:
     ]
 
 
-def of_intensities(found: Fingerprint, guesses: list[str]) -> list[Choice]:
+def of_crop(found: Fingerprint, is_flat: bool) -> Choice:
+    """Whether images are cut to their foreground: nnU-Net cuts all of them; where that takes nothing away,
+    it is not worth a step more for whoever predicts."""
+    if is_flat:
+        return Choice("ingest", "crop", None, "pictures stay whole")
+    share = nonzero_share(found)
+    reason = f"the box of voxels that are not 0 has {share:.0%} of the median image"
+    if share > UNCUT_SHARE:
+        return Choice("ingest", "crop", None, f"{reason}: nothing to cut")
+    return Choice("ingest", "crop", {"foreground": "nonzero", "margin_voxels": 0}, f"{reason}; nnU-Net's")
+
+
+def nonzero_share(found: Fingerprint) -> float:
+    """The median over the cases."""
+    return float(np.median(found.over_cases(lambda case: case.nonzero)))
+
+
+def of_intensities(found: Fingerprint, guesses: list[str], is_flat: bool) -> list[Choice]:
     """Normalisation of each channel, by its modality."""
     by = {}
     for number, channel in enumerate(found.channels):
@@ -410,7 +430,19 @@ def of_intensities(found: Fingerprint, guesses: list[str]) -> list[Choice]:
     return [
         Choice("train", "clip_percentiles", [0.5, 99.5], "nnU-Net's"),
         Choice("train", "normalise_by", value, why),
+        of_mask(found, "image" in used and not is_flat),
     ]
+
+
+def of_mask(found: Fingerprint, is_by_image: bool) -> Choice:
+    """Over which voxels an image is normalised by its own, by nnU-Net's rule: within the foreground where a
+    cut to it leaves less than three quarters of the median image, which then is mostly empty ground."""
+    share = nonzero_share(found)
+    if is_by_image and share < MASKED_SHARE:
+        why = f"a cut to what is not 0 leaves {share:.0%}, less than {MASKED_SHARE:.0%}: nnU-Net's"
+        return Choice("train", "normalise_within", "foreground", why)
+    why = f"a cut to what is not 0 leaves {share:.0%}" if is_by_image else "no volume by its own"
+    return Choice("train", "normalise_within", "image", why)
 
 
 def of_steps(patches: int, epochs: int, per_case: int, budget: Budget) -> list[Choice]:

@@ -15,7 +15,8 @@ def written(text: str, choices: Sequence[Choice]) -> str:
     """The text of a params.yaml with the values of a plan.
 
     Args:
-        text: of a file that holds its schemas, so that every name is there.
+        text: of a file that holds its schemas. A name that may be left out, and is, becomes the last of its
+            section.
 
     A value that stands in several lines becomes one line.
     """
@@ -34,11 +35,14 @@ def _with(text: str, choice: Choice) -> str:
     *outer, name = choice.name.split(".")
     for key in outer:
         section = section[key]
-    start, column = section.lc.key(name)  # pyright: ignore[reportAttributeAccessIssue]
     lines = text.split("\n")
+    is_new = name not in section
+    start, column = section.lc.key(list(section)[-1] if is_new else name)  # pyright: ignore[reportAttributeAccessIssue]
     end = start + 1
     while end < len(lines) and _continues(lines[end], column):
         end += 1
+    if is_new:
+        start = end
     line = f"{' ' * column}{name}: {_as_yaml(choice.value)}".rstrip()
     return "\n".join([*lines[:start], f"{line}  {MARK}{choice.reason}", *lines[end:]])
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from radiotrace.records.preprocessing import ChannelName, Modality
+from radiotrace.records.preprocessing import BiasField, ChannelName, Crop, Modality
 from radiotrace.records.typed import LEFT_OUT, Record, Rule
 from radiotrace.records.values import (
     AboveZero,
@@ -16,6 +16,7 @@ from radiotrace.records.values import (
     Part,
     RelativePath,
     Sha256,
+    Share,
     SpacingMm,
     SubjectId,
     Text,
@@ -90,10 +91,13 @@ class CanonicalGrid(Record):
 
     Attributes:
         spacing_mm: null keeps that of each file.
+        crop, bias_field: there where images were cut, and their brightness evened out.
     """
 
     orientation: Orientation
     spacing_mm: SpacingMm | None
+    crop: Crop | None = None
+    bias_field: BiasField | None = None
 
 
 @dataclass(frozen=True)
@@ -157,11 +161,33 @@ class SourceFile(Record):
     warnings: Annotated[tuple[Text, ...], Rule(minItems=1)] | None = None
 
 
+@dataclass(frozen=True)
+class DividedOut(Record):
+    """The bias field that the canonical volume of a channel was divided by.
+
+    Attributes:
+        every: along x, y, z of the volume, of how many voxels one was taken to estimate it.
+        mask_voxels: of these, where it was estimated.
+        least, most: of the field over the whole volume.
+    """
+
+    every: tuple[CountFrom1, CountFrom1, CountFrom1]
+    mask_voxels: CountFrom1
+    least: AboveZero
+    most: AboveZero
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageFile(SourceFile):
-    """What was found in the file of a channel."""
+    """What was found in the file of a channel.
+
+    Attributes:
+        intensity: of the canonical volume.
+        bias_field: there where one was divided out.
+    """
 
     intensity: Intensity | None
+    bias_field: DividedOut | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +202,22 @@ class LabelMapFile(SourceFile):
 
 
 @dataclass(frozen=True)
+class CutTo(Record):
+    """The box of its foreground to which a case was cut, along x, y, z of its files.
+
+    Attributes:
+        begin_voxels: its first voxel, from 0; size_voxels: its edges.
+        kept_share: of all voxels.
+        labelled_voxels_outside: of the label map, which are lost; there where there is one on the same grid.
+    """
+
+    begin_voxels: tuple[Count, Count, Count]
+    size_voxels: tuple[CountFrom1, CountFrom1, CountFrom1]
+    kept_share: Share
+    labelled_voxels_outside: Count | None = None
+
+
+@dataclass(frozen=True)
 class Case(Record):
     """A case.
 
@@ -185,6 +227,7 @@ class Case(Record):
         label_map: not there where a column of cases.csv is what a model is to tell.
         further_channels: of the image, after the first; there where the data set has several.
         values: declared column of cases.csv -> what stands there; a column that is not known has no entry.
+        cut_to: there where the images were cut.
     """
 
     case_id: CaseId
@@ -194,6 +237,7 @@ class Case(Record):
     label_map: LabelMapFile | None = None
     further_channels: Annotated[tuple[ImageFile, ...], Rule(minItems=1, maxItems=15)] | None = None
     values: Mapping[str, float | str | tuple[Text, ...]] | None = None
+    cut_to: CutTo | None = None
 
     @property
     def images(self) -> tuple[ImageFile, ...]:

@@ -88,7 +88,8 @@ class _Schemas:
         properties = {}
         for field in own:
             hint = hints[field.name]
-            if field.default is None:  # None is written by leaving the key out
+            # None is written by leaving the key out; people may write it all the same where that is marked
+            if field.default is None and typed.LEFT_OUT not in typed.stripped(hint)[1]:
                 hint = _without_null(hint)
             description = {"description": described[field.name]} if field.name in described else {}
             properties[typed.key_of(field)] = description | self.value(hint)

@@ -36,8 +36,8 @@ class Record:
     """A dataclass that stands for an object of JSON: a key for each field, in any order.
 
     A field without default is a key that must be there. One with a default may be missing; where the default
-    is None, None is written by leaving the key out, and null is not allowed in its place. Any default of a
-    field that is marked LEFT_OUT is written so.
+    is None, None is written by leaving the key out, and null is not allowed in its place, but where the field
+    is marked LEFT_OUT. Any default of such a field is written so.
     """
 
     @classmethod

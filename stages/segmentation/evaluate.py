@@ -31,7 +31,7 @@ from radiotrace.drawing import figures
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, parts, volumes
 from radiotrace.imaging.image import Image
-from radiotrace.inference import windows
+from radiotrace.inference import preparation, windows
 from radiotrace.learning import architecture, embedding, members, numerics, trained
 from radiotrace.learning.trained import TrainedModel
 from radiotrace.pipeline import openings, parallel, params, runs
@@ -90,7 +90,7 @@ def observe(
         settings.object_overlap_min,
         settings.empty_reference,
     )
-    canonical = volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
+    canonical = preparation.of_label_map(reference, image, recipe)
     truth_zyx, predicted_zyx = volumes.array_zyx(canonical), logits.argmax(0)
     region = calibration.region(truth_zyx, predicted_zyx, settings.calibration_margin_voxels)
     passes_of_kind = {

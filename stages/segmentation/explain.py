@@ -31,7 +31,7 @@ from radiotrace.drawing import heatmaps
 from radiotrace.errors import StageError
 from radiotrace.imaging import parts, volumes
 from radiotrace.imaging.image import Image, on
-from radiotrace.inference import windows
+from radiotrace.inference import preparation, windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.pipeline import openings, params, runs
@@ -172,15 +172,9 @@ def explain_case(
         name -> what `explain_label` says; name -> (mask, map); both None for a label that is predicted
         nowhere.
     """
-    turned, image_czyx = windows.prepare(image, model.recipe)
-    predicted_zyx = volumes.array_zyx(
-        volumes.canonical(
-            prediction,
-            model.recipe.orientation,
-            model.recipe.spacing_mm,
-            is_label_map=True,
-        )
-    )
+    seen, image_czyx = windows.prepare(image, model.recipe)
+    turned = seen.image
+    predicted_zyx = volumes.array_zyx(preparation.of_label_map(prediction, image, model.recipe))
     rows, maps = dict.fromkeys(labels.values()), dict.fromkeys(labels.values())
     for value, name in labels.items():
         if (mask := predicted_zyx == int(value)).any():

@@ -30,7 +30,7 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels, corruptions, parts, volumes
 from radiotrace.imaging.image import Image
-from radiotrace.inference import windows
+from radiotrace.inference import preparation, windows
 from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, numerics, trained
 from radiotrace.learning.trained import TrainedModel
@@ -123,8 +123,7 @@ def predict(changed: Image, movement, network, recipe: Recipe) -> dict[str, np.n
     moved_zyx = volumes.array_zyx(prediction)
     if movement is None:
         return {"moved_zyx": moved_zyx, "label_zyx": moved_zyx, "known": np.ones(moved_zyx.shape, bool)}
-    turned = changed.canonical(recipe.orientation, recipe.spacing_mm)
-    shares = windows.shares(torch.from_numpy(logits), turned, changed)
+    shares = windows.shares(torch.from_numpy(logits), preparation.seen(changed, recipe))
     back, known = corruptions.moved_back(np.stack(shares), movement)
     return {"moved_zyx": moved_zyx, "label_zyx": np.argmax(back, 0), "known": known}
 
@@ -135,9 +134,7 @@ def attack(
     """Dice of each label on the canonical grid: of the image as it is, and under each attack at each eps."""
     recipe = model.recipe
     image = windows.prepare(original, recipe)[1][None]
-    reference = volumes.array_zyx(
-        volumes.canonical(label_map, recipe.orientation, recipe.spacing_mm, is_label_map=True)
-    )
+    reference = volumes.array_zyx(preparation.of_label_map(label_map, original, recipe))
     target, steps = torch.from_numpy(reference.astype(np.int64))[None], settings.adversarial.steps
 
     def logits_of(attacked):

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from radiotrace.pipeline import stage
@@ -26,7 +26,7 @@ from safetensors.torch import save
 
 from radiotrace import errors, records
 from radiotrace.errors import StageError
-from radiotrace.imaging import channels, parts
+from radiotrace.imaging import bias_field, channels, parts
 from radiotrace.inference import windows
 from radiotrace.inference.recipe import Recipe, multiple_of
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
@@ -90,6 +90,27 @@ def slice_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
         f"train.patch_voxels: found {list(settings.patch_voxels)}, expected 1 along z, and "
         "train.window_voxels likewise: the images have one slice"
     ]
+
+
+def normalisation_faults(settings: TrainParams, dataset: Dataset) -> list[str]:
+    """Where normalisation does not go with itself, or with what ingest has done."""
+    declared, bias = channels.of_dataset(dataset.dataset), dataset.canonical.bias_field
+    if isinstance(settings.normalise_by, Mapping) and sorted(settings.normalise_by) != sorted(
+        str(channel.name) for channel in declared
+    ):
+        return []  # the names are a fault of their own
+    asked = list(zip(declared, channels.of_each(declared, settings.normalise_by), strict=True))
+    faults = [
+        f"train.normalise_by: found labels for {channel.name}, expected image: ingest.bias_field has divided "
+        "its values, so that they have no unit that all images share"
+        for channel, by in asked
+        if by == "labels" and bias is not None and bias_field.is_asked(bias, channel)
+    ]
+    if settings.normalise_within == "foreground" and all(by == "labels" for _, by in asked):
+        faults.append(
+            "train.normalise_within: found foreground, expected image: no channel is normalised by its own"
+        )
+    return faults
 
 
 def label_map_faults(dataset: Dataset) -> list[str]:
@@ -157,9 +178,13 @@ def recipe_of(
         settings,
         orientation=canonical.orientation,
         spacing_mm=canonical.spacing_mm,
-        channels=channels.normalised(declared, settings.clip_percentiles, found),
+        channels=channels.normalised(
+            declared, settings.clip_percentiles, found, channels.within(settings.normalise_within)
+        ),
         multiple=multiple_of(multiple_zyx),
         logit_offsets=None,
+        crop=canonical.crop,
+        bias_field=canonical.bias_field,
     )
 
 
@@ -184,6 +209,7 @@ def faults(settings: TrainParams, dataset: Dataset, labels: int, cases: dict[str
             declared, "train.clip_percentiles", settings.clip_percentiles, "two numbers"
         ),
         *channels.faults_of_names(declared, "train.normalise_by", settings.normalise_by, "image or labels"),
+        *normalisation_faults(settings, dataset),
         *losses.faults(picked(losses.Settings, settings), labels),
         *devices.faults(hardware),
         *fit.faults(fit_settings(settings), hardware, cases["train"], cases["validation"]),

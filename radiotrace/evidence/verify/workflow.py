@@ -39,7 +39,7 @@ SHARED = {
     "tools": " ".join(pin_files.TOOLS),
 }
 # Neither dep nor out: state that no result depends on, and dvc.yaml itself, which DVC takes for no dep.
-STATE = ("checkpoints", "tensorboard", "workflow")
+STATE = ("checkpoints", "failed", "tensorboard", "workflow")
 # Of the repository itself: what people and programs start in it, and settings. The bundle vouches for each
 # that is there.
 MACHINERY = (
@@ -165,7 +165,7 @@ FIRST = {
     ),
     "validate": _shared(
         "Check every case and the set they form; stop on any error, with all of them",
-        "dataset volumes out=build/validate",
+        "dataset volumes failed out=build/validate",
         outs="build/validate",
         params="validate",
     ),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from radiotrace.records.typed import Record, Rule
+from radiotrace.records.preprocessing import BiasField, Crop
+from radiotrace.records.typed import LEFT_OUT, Record, Rule
 from radiotrace.records.values import Orientation, SpacingMm, Text
 
 
@@ -16,3 +17,5 @@ class IngestParams(Record):
     spacing_mm: SpacingMm | None
     missing_words: tuple[Text, ...]
     bands: Mapping[str, Annotated[tuple[float, ...], Rule(minItems=1)]]
+    crop: Annotated[Crop | None, LEFT_OUT] = None
+    bias_field: Annotated[BiasField | None, LEFT_OUT] = None

@@ -132,7 +132,7 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
         parts,  # here, because they take seconds to import
         volumes,
     )
-    from radiotrace.inference import windows
+    from radiotrace.inference import preparation, windows
     from radiotrace.learning import numerics, trained
 
     root = clone.root
@@ -150,9 +150,7 @@ def losses_of(clone: Clone) -> dict[str, dict[str, float]]:
         for case in parts.cases(Dataset.of(dataset), split, part).values():
             image, reference = parts.image(case, root / "data"), parts.label_map(case, root / "data")
             _, logits = windows.segment(image, network, recipe)
-            truth = volumes.array_zyx(
-                volumes.canonical(reference, recipe.orientation, recipe.spacing_mm, is_label_map=True)
-            )
+            truth = volumes.array_zyx(preparation.of_label_map(reference, image, recipe))
             of_subject.setdefault(case["subject_id"], []).append(loss(logits, truth))
         losses[part] = {subject: float(np.mean(values)) for subject, values in sorted(of_subject.items())}
     return losses

@@ -83,10 +83,14 @@ def trained(sources: Sources) -> list[str]:
         channels.of_each(declared, settings["normalise_by"]),
         "/preprocessing, normalised by",
     )
+    own = channels.within(settings.get("normalise_within", "image"))
+    normalised = channels.normalised(declared, settings["clip_percentiles"], found, own)
     spec = {
+        "crop": None,
+        "bias_field": None,
         **sources["dataset"]["canonical"],
         **{key: settings[key] for key in ("patch_voxels", "window_voxels")},
-        **typed.plain(recipe.of_channels(channels.normalised(declared, settings["clip_percentiles"], found))),
+        **typed.plain(recipe.of_channels(normalised)),
     }
     faults += differences.compared(
         TRAIN, {key: train["preprocessing"].get(key) for key in spec}, spec, "/preprocessing"

@@ -4,12 +4,12 @@ The networks that there are stand in whole.py and not here: a further one trains
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from radiotrace.records.network import Kernels, Strides
 from radiotrace.records.preprocessing import Edges, Percentiles
-from radiotrace.records.typed import Record, Rule
+from radiotrace.records.typed import LEFT_OUT, Record, Rule
 from radiotrace.records.values import AboveZero, Amount, Count, CountFrom1, Seed, Share
 
 NetworkName = Annotated[str, Rule(pattern="^[a-z][a-z0-9_]*$")]
@@ -18,7 +18,8 @@ PercentilesByChannel = Annotated[Mapping[str, Percentiles], Rule(minProperties=2
 # Whose percentiles, mean and SD an image is normalised by: its own, or those of labelled voxels.
 NormaliseBy = Literal["image", "labels"]
 NormaliseByChannel = Annotated[Mapping[str, NormaliseBy], Rule(minProperties=2)]
-
+# Which of its voxels its own percentiles, mean and SD are taken over.
+NormaliseWithin = Annotated[Literal["image", "foreground"], LEFT_OUT]
 
 Degrees = Annotated[float, Rule(minimum=0, maximum=180)]
 
@@ -59,6 +60,7 @@ class TrainSection(Record):
     window_voxels: Edges
     clip_percentiles: Percentiles | PercentilesByChannel
     normalise_by: NormaliseBy | NormaliseByChannel
+    normalise_within: NormaliseWithin = field(default="image", kw_only=True)
     epochs: CountFrom1
     patience_epochs: CountFrom1 | None
     zero_epochs: CountFrom1
