@@ -30,7 +30,7 @@ run: repository .venv/runtime ## pull the data set, run all twelve stages (those
 	@echo; $(RADIOTRACE) results
 
 pull: repository .venv/runtime ## bring the data, the submitted model and every output; run nothing
-	cd '$(STUDY)' && dvc pull
+	cd '$(STUDY)' && dvc pull $(if $(shell grep -ls 'push: false' '$(STUDY)/data.dvc'),--allow-missing)
 	@echo; $(RADIOTRACE) results
 
 verify: repository .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'

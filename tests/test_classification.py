@@ -10,11 +10,23 @@ from PIL import Image as Picture
 from scipy import special
 from torch.nn import functional
 
-from radiotrace.classification import augmentation, calibrated, entries, losses, networks, pictures, results
+from radiotrace.classification import (
+    augmentation,
+    calibrated,
+    entries,
+    features,
+    losses,
+    networks,
+    pictures,
+    results,
+    telling,
+)
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.learner import ClassificationLearner
 from radiotrace.classification.losses import Criterion
 from radiotrace.classification.pictures import Sample, Target
+from radiotrace.imaging import channels
+from radiotrace.imaging.image import Grid, Image
 from radiotrace.inference import picture
 from radiotrace.learning import dropout
 from radiotrace.learning.cases import Cases
@@ -311,28 +323,28 @@ def test_a_label_that_nobody_has_keeps_its_probabilities_and_that_is_said():
 
 def test_what_is_told_is_the_label_that_is_called_or_the_most_probable():
     labels = ("clear", "shadow")
-    assert results.told(np.array([0.4]), np.array([True]), labels, "class") == ("shadow",)
-    assert results.told(np.array([0.9]), np.array([False]), labels, "class") == ("clear",)
+    assert telling.told(np.array([0.4]), np.array([True]), labels, "class") == ("shadow",)
+    assert telling.told(np.array([0.9]), np.array([False]), labels, "class") == ("clear",)
     three = ("clear", "shadow", "fracture")
-    assert results.told(np.array([0.2, 0.5]), np.array([True, False]), three, "class") == ("fracture",)
-    assert results.told(np.array([0.2, 0.1]), np.array([True, True]), three, "class") == ("clear",)
-    assert results.told(np.array([0.9, 0.1]), np.array([True, False]), three, "classes") == ("shadow",)
+    assert telling.told(np.array([0.2, 0.5]), np.array([True, False]), three, "class") == ("fracture",)
+    assert telling.told(np.array([0.2, 0.1]), np.array([True, True]), three, "class") == ("clear",)
+    assert telling.told(np.array([0.9, 0.1]), np.array([True, False]), three, "classes") == ("shadow",)
 
 
 def test_passes_that_agree_are_as_unsure_as_one_and_know_no_more():
     one = np.array([[0.3]])
-    same = entries.scores(np.repeat(one, 5, 0), "class")
-    assert same["score"] == pytest.approx(entries.scores(one, "class")["score"])
+    same = telling.scores(np.repeat(one, 5, 0), "class")
+    assert same["score"] == pytest.approx(telling.scores(one, "class")["score"])
     assert same["mutual_information"] == pytest.approx(0, abs=1e-12)
-    assert entries.scores(one, "class")["mutual_information"] is None
+    assert telling.scores(one, "class")["mutual_information"] is None
 
 
 def test_the_least_sure_score_is_1_and_the_surest_0():
-    assert entries.scores(np.array([[0.5]]), "class")["score"] == pytest.approx(1)
-    assert entries.scores(np.array([[1 / 3, 1 / 3]]), "class")["score"] == pytest.approx(1)
-    assert entries.scores(np.array([[0.5, 0.5]]), "classes")["score"] == pytest.approx(1)
-    assert entries.scores(np.array([[1.0]]), "class")["score"] == 0
-    apart = entries.scores(np.array([[0.0], [1.0]]), "class")
+    assert telling.scores(np.array([[0.5]]), "class")["score"] == pytest.approx(1)
+    assert telling.scores(np.array([[1 / 3, 1 / 3]]), "class")["score"] == pytest.approx(1)
+    assert telling.scores(np.array([[0.5, 0.5]]), "classes")["score"] == pytest.approx(1)
+    assert telling.scores(np.array([[1.0]]), "class")["score"] == 0
+    apart = telling.scores(np.array([[0.0], [1.0]]), "class")
     assert apart["mutual_information"] == pytest.approx(np.log(2))
 
 
@@ -372,3 +384,30 @@ def test_a_threshold_is_a_half_where_there_is_none_to_choose():
 def test_a_rule_without_its_number_is_refused():
     with pytest.raises(ValueError, match="sensitivity"):
         results.rule_of(OperatingSection("sensitivity", None, None))
+
+
+# Features
+
+
+def of_pixels(values_yx: np.ndarray) -> Image:
+    size = (values_yx.shape[1], values_yx.shape[0], 1)
+    grid = Grid(size, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    return Image(values_yx[None, None], (channels.named(None),), grid)
+
+
+def test_features_of_a_picture_by_hand():
+    values = np.array([[0, 2, 4], [4, 2, 0]])
+    found = features.describe(of_pixels(values), [0.25], ("shadow",), 0.5)
+    assert found["output"] == {"probability.shadow": 0.25, "uncertainty": 0.5}
+    assert found["input"]["intensity_mean"] == 2
+    assert found["input"]["intensity_sd"] == pytest.approx((16 / 6) ** 0.5)
+    assert found["input"]["intensity_p50"] == 2
+    assert (found["input"]["width_pixels"], found["input"]["height_pixels"]) == (3, 2)
+    # squared differences: 16, 0, 16 down, and four times 4 across; over twice the variance
+    assert found["input"]["fine_share"] == pytest.approx((48 / 7) / (2 * 16 / 6))
+
+
+def test_noise_alone_is_fine_and_a_picture_of_one_value_has_no_such_share():
+    noise = np.random.default_rng(0).normal(size=(200, 170))
+    assert features.of_channel(noise)["fine_share"] == pytest.approx(1, abs=0.02)
+    assert features.of_channel(np.full((4, 5), 7))["fine_share"] is None

@@ -139,6 +139,13 @@ def test_output_that_is_kept_elsewhere_is_not_looked_for(project, options):
     assert datastore.check(project.folder) == (1, 1)
 
 
+def test_data_that_are_not_pushed_are_not_looked_for(project):
+    project.lock("build/weights", project.put(b"weights"))
+    outs = {"outs": [{"path": "data", "md5": md5(b"not to be handed on"), "push": False}]}
+    (project.folder / "data.dvc").write_text(json.dumps(outs))
+    assert datastore.check(project.folder) == (1, 1)
+
+
 def test_output_with_other_options_is_looked_for(project):
     project.lock("build/weights", md5(b"weights"), persist=True)
     assert project.faults() == [f"build/weights: locked as {md5(b'weights')}, but not in the datastore"]

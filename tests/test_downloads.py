@@ -1019,6 +1019,19 @@ def test_the_next_command_is_said(server, tmp_path, monkeypatch, capsys):
     assert "was there already, every file as it came; nothing was asked for" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["pneumoniamnist-28", "breastmnist-224"])
+def test_files_of_arrays_go_on_as_a_study_of_classes(into, name):
+    into.data.mkdir(parents=True)
+    [line] = command.following(catalogue.find(KNOWN, name), into)
+    options = "--task classification --pixel-mm 1"
+    assert line == f"next: python -m radiotrace new NAME {options} --data {into.data}"
+
+
+def test_pictures_with_boxes_are_looked_at_first(into):
+    [line] = command.following(catalogue.find(KNOWN, "bccd"), into)
+    assert line.startswith("next: python -m radiotrace inspect ")
+
+
 def test_dicom_goes_on_by_way_of_from_dicom(into):
     lines = command.following(catalogue.find(KNOWN, "acrin-nsclc-fdg-pet"), into)
     assert lines[0].startswith("next: python -m radiotrace from-dicom ")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -188,7 +189,22 @@ def test_design_of_the_study_fits_the_software(repository, data):
     ("organs", "expected"), [(["liver"], ["NC-SEG-2"]), (["liver", "spleen"], ["NC-SEG-1", "NC-SEG-2"])]
 )
 def test_fault_that_swaps_labels_is_drafted_where_there_are_several(organs, expected):
-    assert new.Draft("phantoms", tuple(organs), tasks.declared("segmentation")).faults == expected
+    draft = new.Draft("phantoms", tuple(organs), tasks.declared("segmentation"))
+    assert list(draft.faults.values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "criterion", "faults"),
+    [
+        ("segmentation", "SRS-SEG-1", ["NC-SEG-2"]),
+        ("imported_segmentation", "SRS-SEG-1", ["NC-SEG-2"]),
+        ("classification", "SRS-CLA-1", ["NC-CLA-1", "NC-CLA-2"]),
+    ],
+)
+def test_ids_of_a_draft_say_the_task(task, criterion, faults):
+    draft = new.Draft("phantoms", ("lesion",), tasks.declared(task))
+    assert draft.criteria == [criterion]
+    assert list(draft.faults.values()) == faults
 
 
 def test_study_with_one_label_is_drafted_without_the_fault_that_swaps_labels(repository, data, monkeypatch):

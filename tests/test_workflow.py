@@ -40,6 +40,26 @@ def test_written_workflow_is_the_one_that_is_there():
     assert workflow.written(Study(ROOT)) == (ROOT / "dvc.yaml").read_text("utf-8"), "run 'make deps'"
 
 
+def test_what_shows_pictures_is_not_pushed_where_the_data_are_not(clone):
+    data = clone / "data.dvc"
+    data.write_text("outs:\n- md5: 0\n  path: data\n")
+    assert workflow.check(Study(clone)).faults == []
+    data.write_text(f"{data.read_text()}  push: false\n")
+    assert any(fault.startswith("dvc.yaml: ingest: outs: ") for fault in workflow.check(Study(clone)).faults)
+    written = workflow.written(Study(clone))
+    (clone / "dvc.yaml").write_text(written)
+    assert workflow.check(Study(clone)).faults == []
+    for path in workflow.LOCAL:
+        assert f"    - {path}:\n        push: false\n" in written
+    assert written.count("push: false") == len(workflow.LOCAL)
+
+
+@pytest.mark.parametrize("content", ["", "outs: 3\n", "outs: [3, data]\n", "[]\n"])
+def test_a_broken_file_of_the_data_says_nothing_of_pushing(clone, content):
+    (clone / "data.dvc").write_text(content)
+    assert not workflow.stays_local(Study(clone))
+
+
 @pytest.mark.requirement("SRS-EVI-7")
 @pytest.mark.parametrize(
     ("old", "new", "expected"),

@@ -211,8 +211,8 @@ def risk_coverage(metrics: Metrics) -> bytes:
     return drawn(make, (6, 3.4))
 
 
-def explanations(rows: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
-    """Pictures, and where the score of a label comes from.
+def explanations(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], with_pictures: bool) -> bytes:
+    """Pictures, and where the score of a label comes from; or the maps alone.
 
     Args:
         rows: title, picture (y, x) and map (y, x) from 0 to 1.
@@ -220,10 +220,14 @@ def explanations(rows: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
 
     def make(figure: Figure) -> None:
         n_columns = 4
-        n_rows = -(-len(rows) // 2)
         grid = figure.subplots(n_rows, n_columns, squeeze=False)
         for axes in grid.ravel():
             axes.set_axis_off()
+        if not with_pictures:
+            for axes, (title, _, heat) in zip(grid.ravel(), rows, strict=False):
+                axes.imshow(heat, cmap="inferno", vmin=0, vmax=1)
+                axes.set_title(title, fontsize=6, loc="left")
+            return
         for number, (title, pixels, heat) in enumerate(rows):
             row, start = number // 2, 2 * (number % 2)
             grid[row, start].imshow(pixels, cmap="gray")
@@ -231,4 +235,5 @@ def explanations(rows: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
             grid[row, start + 1].imshow(pixels, cmap="gray")
             grid[row, start + 1].imshow(heat, cmap="inferno", alpha=0.55, vmin=0, vmax=1)
 
-    return drawn(make, (8, 2.2 * -(-len(rows) // 2)))
+    n_rows = -(-len(rows) // (2 if with_pictures else 4))
+    return drawn(make, (8, 2.2 * n_rows))

@@ -5,41 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from radiotrace.classification import results
+from radiotrace.classification import results, telling
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.inference import picture
-from radiotrace.inference.picture import Kind
 
 ITSELF, DROPOUT, AUGMENTATION, ENSEMBLE = "prediction", "dropout", "augmentation", "ensemble"
-
-
-def with_rest(p: np.ndarray, kind: Kind) -> np.ndarray:
-    """Probabilities of everything that excludes each other: (…, labels) of a case with one class,
-    (…, labels - 1, 2) where each label is there or not."""
-    if kind == "class":
-        return np.concatenate([1 - p.sum(-1, keepdims=True), p], -1)
-    return np.stack([1 - p, p], -1)
-
-
-def _entropy(whole: np.ndarray) -> np.ndarray:
-    """In nats over the last axis."""
-    return special.entr(np.clip(whole, 0, 1)).sum(-1)
-
-
-def scores(passes: np.ndarray, kind: Kind) -> dict[str, float | None]:
-    """How unsure passes are: entropy of their mean probability, as a share of the most that it can be, and
-    what they disagree by (mutual information, nats; None of one pass).
-
-    Args:
-        passes: (passes, labels - 1), probabilities.
-    """
-    whole = with_rest(passes, kind)
-    of_mean, of_each = _entropy(whole.mean(0)), _entropy(whole).mean(0)
-    score = float(np.mean(of_mean) / np.log(whole.shape[-1]))
-    mutual = max(float(np.mean(of_mean - of_each)), 0.0) if len(passes) > 1 else None
-    return {"score": min(max(score, 0.0), 1.0), "mutual_information": mutual}
 
 
 def uncertainty(prediction: Mapping[str, Any], calibrator: Calibrator) -> dict[str, dict[str, float | None]]:
@@ -50,12 +21,14 @@ def uncertainty(prediction: Mapping[str, Any], calibrator: Calibrator) -> dict[s
             not calibrated, each of which would need a line of its own.
     """
     kind = calibrator.kind
-    found = {ITSELF: scores(calibrator(np.array([prediction["logits"]], float)), kind)}
+    found = {ITSELF: telling.scores(calibrator(np.array([prediction["logits"]], float)), kind)}
     for name in (DROPOUT, AUGMENTATION):
         if prediction[name]:
-            found[name] = scores(calibrator(np.array(prediction[name], float)), kind)
+            found[name] = telling.scores(calibrator(np.array(prediction[name], float)), kind)
     if prediction[ENSEMBLE]:
-        found[ENSEMBLE] = scores(picture.probabilities(np.array(prediction[ENSEMBLE], float), kind), kind)
+        found[ENSEMBLE] = telling.scores(
+            picture.probabilities(np.array(prediction[ENSEMBLE], float), kind), kind
+        )
     return found
 
 
@@ -85,7 +58,7 @@ def entry(
     return {
         **about,
         "reference": list(reference),
-        "told": list(results.told(p, called, labels, calibrator.kind)),
+        "told": list(telling.told(p, called, labels, calibrator.kind)),
         "labels": results.label_rows(p, raw, [name in reference for name in names], thresholds, names),
         "uncertainty": unsure,
         "flagged": {

@@ -72,6 +72,11 @@ class TrainedClassifier:
                 parts.append(self.network.places(torch.from_numpy(pixels_ncyx[start : start + BATCH])))
         return torch.cat(parts)
 
+    def embeddings(self, pixels_ncyx: np.ndarray) -> np.ndarray:
+        """By which the network itself tells pictures apart, (n, channels) float64: means of features over
+        place."""
+        return self.places(pixels_ncyx).double().mean((2, 3)).numpy()
+
     def logits(self, pixels_ncyx: np.ndarray) -> np.ndarray:
         """Of prepared pictures, (n, outputs) float32."""
         return self.told(self.places(pixels_ncyx))

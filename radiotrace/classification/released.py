@@ -1,19 +1,13 @@
 """Released: a classifier as one graph, from the prepared picture to calibrated probabilities."""
 
-from collections.abc import Callable, Mapping
-from typing import cast
-
-import numpy as np
-import onnxruntime
 import torch
 from torch import nn
 
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.networks import Classifier
+from radiotrace.classification.onnx_session import OUTPUTS
 from radiotrace.inference.picture import Kind
 from radiotrace.learning import onnx_model
-
-OUTPUTS = ("logits", "probabilities")
 
 
 class Calibrated(nn.Module):
@@ -63,16 +57,3 @@ def graph(network: Classifier, calibrator: Calibrator, shape_cyx: tuple[int, int
     example = torch.zeros(2, *shape_cyx)  # 1 would be taken for the only number there is
     free = {0: torch.export.Dim("n", min=1)}
     return onnx_model.written(Calibrated(network, calibrator).eval(), example, free, OUTPUTS, opset)
-
-
-def session(content: bytes, threads: int) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
-    """The released file in ONNX Runtime: pictures (n, c, y, x) float32 -> name -> values."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    running = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-    def told(pixels: np.ndarray) -> Mapping[str, np.ndarray]:
-        values = cast(list[np.ndarray], running.run(list(OUTPUTS), {"image": pixels}))
-        return dict(zip(OUTPUTS, values, strict=True))
-
-    return told

@@ -66,22 +66,6 @@ def chosen(p: np.ndarray, positive: np.ndarray, rule: Rule) -> ChosenPoint:
     )
 
 
-def told(p: np.ndarray, called: np.ndarray, labels: Sequence[str], kind: str) -> tuple[str, ...]:
-    """The classes that are told of a case.
-
-    Args:
-        p, called: of the labels after the first.
-        labels: all, in their order.
-        kind: class: the one called where there are two, else the most probable; classes: all that are called.
-    """
-    names = labels[1:]
-    if kind == "classes":
-        return tuple(name for name, one in zip(names, called, strict=True) if one)
-    if len(names) == 1:
-        return (names[0] if called[0] else labels[0],)
-    return (labels[int(np.concatenate([[1 - p.sum()], p]).argmax())],)
-
-
 def label_rows(
     p: np.ndarray,
     raw: np.ndarray,

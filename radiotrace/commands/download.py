@@ -110,7 +110,8 @@ def following(data_set: "DataSet", into: "Folder") -> list[str]:
             "then: python -m radiotrace new NAME --data FOLDER",
         ]
     if data_set.next == "new" and place.exists():
-        return [f"next: python -m radiotrace new NAME --data {path}"]
+        options = "".join(f" {option}" for option in data_set.options)
+        return [f"next: python -m radiotrace new NAME{options} --data {path}"]
     return [f"next: python -m radiotrace inspect {path}"]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from radiotrace.imaging.new_images import NewCase
 
 TASK = "segmentation"  # whose features of images and label maps are compared
+CLASSES = "classification"  # of which those of pictures are, and of what is told of them (monitor_classes.py)
 SEED = 0
 # 1 and 2 are faults of input and of the command line
 STATUS = {"ok": 0, "watch": 0, "alarm": 3, "insufficient_n": 4}
@@ -38,16 +39,45 @@ def monitor(args) -> int:
     Exit status: 0 ok or watch, 3 alarm, 4 too few cases; 1 and 2 faults.
     """
     task = of_task.of_study(args.study)
-    if task is not None and task.code != TASK:
+    if task is not None and task.code not in (TASK, CLASSES):
         raise of_task.unknown("monitor", task, f"it compares what {TASK} sees in images and in label maps")
+    # here, because the other commands need neither scipy nor torch
+    from radiotrace.commands import monitor_classes
+    from radiotrace.statistics import monitoring
+
+    reference = records.read(args.reference, "reference")
+    if task is not None and task.code == CLASSES:
+        cases, hashes = monitor_classes.observed(args, reference["weights_sha256"], _subjects)
+    else:
+        cases, hashes = _observed(args, reference)
+    report = monitoring.report(reference, cases, hashes, SEED)
+    print(text(report))
+    if reference["flagging"]:
+        feature, limit = reference["flagging"]["feature"], reference["flagging"]["above"]
+        flagged = [
+            case["case_id"]
+            for case in cases
+            if (records.canonical(case["features"]["output"][feature]) or 0) > limit
+        ]
+        print(
+            f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})"
+            + "".join(f"\n  {case_id}" for case_id in listed(flagged))
+        )
+    if args.out:
+        records.write(args.out, report, "monitoring")
+    return STATUS[report["level"]]
+
+
+def _observed(args, reference: dict) -> tuple[list[dict], list[str]]:
+    """Each new image, as monitoring.report takes it, and the SHA-256 of their files.
+
+    Raises:
+        StageError: the reference is of another model, or images are no good.
+    """
     from radiotrace.inference import windows
     from radiotrace.learning import embedding, numerics, trained
     from radiotrace.segmentation import features
 
-    # here, because the other commands need neither scipy nor torch
-    from radiotrace.statistics import monitoring
-
-    reference = records.read(args.reference, "reference")
     train = model_run.read(args.train)
     if reference["weights_sha256"] != train.weights_sha256:
         raise StageError(
@@ -82,22 +112,7 @@ def monitor(args) -> int:
         )
         if number % 10 == 0 or number == len(listed_cases):
             log(f"monitor: {number}/{len(listed_cases)} cases")
-    report = monitoring.report(reference, cases, sorted(hash_of.values()), SEED)
-    print(text(report))
-    if reference["flagging"]:
-        feature, limit = reference["flagging"]["feature"], reference["flagging"]["above"]
-        flagged = [
-            case["case_id"]
-            for case in cases
-            if (records.canonical(case["features"]["output"][feature]) or 0) > limit
-        ]
-        print(
-            f"{len(flagged)} of {len(cases)} cases go to an expert ({feature} above {limit:.4g})"
-            + "".join(f"\n  {case_id}" for case_id in listed(flagged))
-        )
-    if args.out:
-        records.write(args.out, report, "monitoring")
-    return STATUS[report["level"]]
+    return cases, sorted(hash_of.values())
 
 
 def declared_channels(said: str | None, expected: Sequence[Channel]) -> list[Channel]:
@@ -128,7 +143,7 @@ def options(parser) -> None:
         metavar="NEW_CASES",
         nargs="+",
         help="images, or folders of images: .nii.gz, .nii, .nrrd, .mha; CASE_0000, CASE_0001, … where the "
-        "model takes several channels",
+        "model takes several channels; of a study of classes also pictures (.png, .jpg, .tif)",
     )
     parser.add_argument(
         "--channels",
@@ -141,6 +156,11 @@ def options(parser) -> None:
     )
     parser.add_argument(
         "--weights", default="build/train/weights.safetensors", help="trained weights; default: %(default)s"
+    )
+    parser.add_argument(
+        "--metrics",
+        default="metrics/metrics.json",
+        help="record of metrics, which has the calibration of a classifier; default: %(default)s",
     )
     parser.add_argument(
         "--subjects",

@@ -68,15 +68,23 @@ class Draft:
     has_parts: bool = False
 
     @property
-    def criteria(self) -> list[str]:
-        """Ids of the requirements that are drafted, one for each label."""
-        return [f"SRS-SEG-{number}" for number in range(1, len(self.organs) + 1)]
+    def topic(self) -> str:
+        """What ids of the task have in their middle: three letters of the last word of its name, such as SEG
+        of imported_segmentation."""
+        return self.task.name.rpartition("_")[2][:3].upper()
 
     @property
-    def faults(self) -> list[str]:
-        """Ids of the faults of predictions that such a criterion must notice: no labels are swapped where
-        there is one."""
-        return [*(["NC-SEG-1"] if len(self.organs) > 1 else []), "NC-SEG-2"]
+    def criteria(self) -> list[str]:
+        """Ids of the requirements that are drafted, one for each label."""
+        return [f"SRS-{self.topic}-{number}" for number in range(1, len(self.organs) + 1)]
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Id of a fault of predictions in the first study -> its id here, of each that such a criterion must
+        notice: in label maps of one label none are swapped; a class is swapped with that of label 0."""
+        swapped = {"NC-SEG-1": f"NC-{self.topic}-1"}
+        is_swapped = len(self.organs) > 1 or self.task.target == "class"
+        return {**(swapped if is_swapped else {}), "NC-SEG-2": f"NC-{self.topic}-2"}
 
 
 def new(args) -> None:
@@ -297,7 +305,7 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
         "labels": json.dumps(declared.labels, ensure_ascii=False),
         "names": ", ".join(declared.labels.values()),
         "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
-        "faults": draft.faults,
+        "faults": list(draft.faults.values()),
         "criterion": draft.task.criterion,
         "texts": draft.task.texts,
         "limits": limits,
@@ -355,6 +363,8 @@ def of_params(content: dict, draft: Draft) -> None:
     if "golden_cases" in content.get("export", {}):  # of a task that has them
         content["export"].update(licence=None, golden_cases=0)
         _empty(content["export"], "labels")
+    if "pictures_in_chart" in content.get("explain", {}):  # of a task whose chart of maps may show them
+        content["explain"]["pictures_in_chart"] = True
     content["validate"]["exclude"] = []
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
@@ -406,7 +416,10 @@ def of_anomalies(content: dict, draft: Draft) -> None:
 
 def of_controls(content: dict, draft: Draft) -> None:
     """The faults of predictions that such a criterion must notice."""
-    content["negative_controls"] = [row for row in content["negative_controls"] if row["id"] in draft.faults]
+    rows = [row for row in content["negative_controls"] if row["id"] in draft.faults]
+    for row in rows:
+        row["id"] = draft.faults[row["id"]]
+    content["negative_controls"] = rows
 
 
 def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:

@@ -1,5 +1,7 @@
 """predict: label maps, volumes and how sure they are, of new images, by a released model. Needs no torch.
 
+Which task a model is of, its own folder says: one that tells classes goes to predict_classes.py.
+
 Exit status: 0 there is a prediction of every image; 1 there is not, and why was said; 2 the command line.
 """
 
@@ -96,13 +98,18 @@ class Outcome:
 
 
 def predict(args) -> int:
-    """Label maps, volumes and how sure they are, of new images or series of DICOM, by a released model."""
+    """Label maps and volumes of new images or series of DICOM, or classes of new pictures, and how sure they
+    are, by a released model."""
     # here, because the other commands need neither images nor numpy
+    from radiotrace.classification import released_classifier
+    from radiotrace.commands import predict_classes
     from radiotrace.commands.monitor import declared_channels
     from radiotrace.imaging import channels, new_images
     from radiotrace.inference import released_model, released_variant, self_test
 
     _check_environment("imaging", "inference")
+    if released_classifier.is_there(Path(args.model)):
+        return predict_classes.predict(args, _unpacked)
     model = released_model.opened(Path(args.model))
     if args.self_test and args.variant is not None:
         raise StageError("--self-test tries the released network, and no variant of it")
@@ -674,9 +681,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         nargs="*",
         help="images (.nii.gz, .nii, .nrrd, .mha), DICOM files, folders of either, or a .zip of them; "
-        "CASE_0000, CASE_0001, … where the model takes several channels",
+        "CASE_0000, CASE_0001, … where the model takes several channels; for a model that tells classes also "
+        "pictures (.png, .jpg, .tif)",
     )
-    parser.add_argument("--out", metavar="FOLDER", help="a folder for each case, and index.html")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="a folder for each case, or predictions.json of classes; and index.html",
+    )
     parser.add_argument(
         "--self-test",
         action="store_true",

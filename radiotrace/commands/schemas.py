@@ -35,6 +35,7 @@ from radiotrace.records.classification import explain as explain_of_classes
 from radiotrace.records.classification import headline as headline_of_classes
 from radiotrace.records.classification import metrics as metrics_of_classes
 from radiotrace.records.classification import model as released_classifier
+from radiotrace.records.classification import prediction as prediction_of_classes
 from radiotrace.records.classification import robustness as robustness_of_classes
 from radiotrace.records.classification import train as train_of_classes
 from radiotrace.records.sections import whole
@@ -67,6 +68,7 @@ TABLE = {
     "params_classification": classification.ClassificationParams,
     "params_imported_segmentation": imported_segmentation.ImportedSegmentationParams,
     "params_segmentation": segmentation.SegmentationParams,
+    "predicted_classes": prediction_of_classes.PredictedClasses,
     "predicted_image": prediction.Prediction,
     "released_classifier": released_classifier.ReleasedClassifier,
     "released_model": model.ReleasedModel,

@@ -124,7 +124,11 @@ def _locked_in(folder: Path) -> dict[str, str]:
     for path in sorted([*folder.glob("*.dvc"), *folder.glob("members/*.dvc")]):
         if path.is_file():
             above = path.parent.relative_to(folder)
-            locked |= {(above / out["path"]).as_posix(): out["md5"] for out in load(path).get("outs", [])}
+            locked |= {
+                (above / out["path"]).as_posix(): out["md5"]
+                for out in load(path).get("outs", [])
+                if out.get("push") is not False
+            }
     return {path: digest for path, digest in locked.items() if path not in kept_elsewhere}
 
 

@@ -109,6 +109,7 @@ class DataSet(Record):
         hosts: those that may be talked to, also where one leads to another.
         next: the command that takes the data.
         go_on_with: the folder or file below data/ that it takes; missing where it is data/ itself.
+        options: of that command, such as the task of a study that is made of the data.
         cautions: what is known to be wrong with it.
         steps: what a person has to do, where the data are given under an agreement alone.
     """
@@ -132,6 +133,7 @@ class DataSet(Record):
     bytes_max: CountFrom1 | None = None
     hosts: Annotated[tuple[Host, ...], Rule(minItems=1), LEFT_OUT] = ()
     go_on_with: RelativePath | None = None
+    options: Annotated[tuple[Text, ...], LEFT_OUT] = ()
     cautions: Annotated[tuple[Text, ...], LEFT_OUT] = ()
     files: Annotated[tuple[PlainFile, ...], Rule(minItems=1), LEFT_OUT] = ()
     record_: RepositoryRecord | None = None

@@ -3,7 +3,8 @@ sure it is.
 
 Reads   build/ingest/dataset.json, build/ingest/volumes/, build/split/split.json, build/train/train.json and
         weights.safetensors, members/
-Writes  build/evaluate/results/: predictions/, provenance.json
+Writes  build/evaluate/results/: predictions/, provenance.json, reference.json, with which 'monitor'
+        compares later pictures
         metrics/: headline.json, metrics.json, cases.json
 State   design/test_openings.jsonl: one line for each model that was shown the test part
 Params  seed, evaluate.*
@@ -26,7 +27,17 @@ if __name__ == "__main__":
 import numpy as np
 
 from radiotrace import errors, records
-from radiotrace.classification import augmentation, calibrated, entries, measures, methods, pictures, results
+from radiotrace.classification import (
+    augmentation,
+    calibrated,
+    entries,
+    features,
+    measures,
+    methods,
+    pictures,
+    results,
+    telling,
+)
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import TrainedClassifier
 from radiotrace.classification.pictures import Target
@@ -40,7 +51,7 @@ from radiotrace.records.classification.train import ClassificationRun
 from radiotrace.records.dataset import Case, Dataset, known
 from radiotrace.records.sections.classification.evaluate import EvaluateParams
 from radiotrace.records.typed import picked, plain
-from radiotrace.statistics import discrimination, subgroups
+from radiotrace.statistics import discrimination, monitoring, subgroups
 from radiotrace.statistics import uncertainty as flags
 
 
@@ -74,6 +85,36 @@ def predicted(
     return [
         records.canonical({name: of_all[place].tolist() for name, of_all in passes.items()})
         for place in range(len(cases))
+    ]
+
+
+def monitored(
+    cases: Sequence[Case],
+    rows: Sequence[Mapping[str, Any]],
+    folder: Path,
+    model: TrainedClassifier,
+    subjects_unknown: bool,
+) -> list[dict[str, Any]]:
+    """What later pictures are held against, of each case, as monitoring.reference takes it.
+
+    Args:
+        rows: entries of the record 'cases'.
+    """
+    images = [pictures.image(folder, case, model.recipe.channels) for case in cases]
+    embeddings = model.embeddings(np.stack([picture.prepared(image, model.recipe) for image in images]))
+    return [
+        {
+            "case_id": case.case_id,
+            "subject_id": None if subjects_unknown else case.subject_id,
+            "embedding": embedding,
+            "features": features.describe(
+                image,
+                [row["labels"][name]["probability"] for name in model.names],
+                model.names,
+                row["uncertainty"][entries.ITSELF]["score"],
+            ),
+        }
+        for case, row, image, embedding in zip(cases, rows, images, embeddings, strict=True)
     ]
 
 
@@ -130,7 +171,7 @@ def member_rows(
         logits = np.array([one[entries.ENSEMBLE][number] for one in predictions], float)
         p = picture.probabilities(logits, target.kind)
         right = [
-            set(results.told(row, row >= results.HALF, model.labels, target.kind)) == set(target.of(case))
+            set(telling.told(row, row >= results.HALF, model.labels, target.kind)) == set(target.of(case))
             for row, case in zip(p, cases, strict=True)
         ]
         rows.append(
@@ -243,6 +284,16 @@ def main(args):
         # Before the opening is counted: what cannot be written was not shown.
         if wrong := misfits(written):
             raise ValueError("records do not fit the table of measures: " + "; ".join(wrong))
+        above = decided.flag_above.get(entries.ITSELF)
+        reference = monitoring.reference(
+            monitored(test, rows, folder, model, dataset.dataset.subjects_unknown),
+            run.run_id,
+            run.weights_sha256,
+            ["test"],
+            settings.seed,
+            None if above is None else {"feature": features.UNCERTAINTY, "above": above},
+        )
+        records.write(out / "reference.json", reference, "reference")
         inputs = [args.dataset, args.split, args.train, args.weights]
         inputs += [
             f"{args.members}/{name}/{file}" for name in beside for file in (members.RECORD, members.WEIGHTS)

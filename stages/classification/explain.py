@@ -153,7 +153,7 @@ def main(args):
             records.digest(record),
             "where scores come from",
         )
-        content = charts.explanations([pictured[case_id] for case_id in shown])
+        content = charts.explanations([pictured[case_id] for case_id in shown], settings.pictures_in_chart)
         records.write_bytes(Path(args.metrics) / "explanations.svg", content)
     errors.log(f"explain: wrote {args.out}/")
 

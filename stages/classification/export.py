@@ -21,7 +21,13 @@ if __name__ == "__main__":
 import numpy as np
 
 from radiotrace import errors, records
-from radiotrace.classification import model_card, pictures, released
+from radiotrace.classification import (
+    model_card,
+    onnx_session,
+    pictures,
+    released,
+    released_classifier,
+)
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import BATCH, TrainedClassifier
 from radiotrace.errors import StageError
@@ -29,9 +35,16 @@ from radiotrace.inference import picture
 from radiotrace.learning import numerics, onnx_model
 from radiotrace.pipeline import params, runs
 from radiotrace.records.classification.metrics import Metrics
-from radiotrace.records.classification.model import Data, Input, Output, Parity, ReleasedClassifier
+from radiotrace.records.classification.model import (
+    Data,
+    EdgesPixels,
+    Input,
+    Output,
+    Parity,
+    ReleasedClassifier,
+)
 from radiotrace.records.classification.train import ClassificationRun
-from radiotrace.records.dataset import Case, Dataset
+from radiotrace.records.dataset import Case, Dataset, known
 from radiotrace.records.sections.classification.export import ExportParams
 
 NOTICE = "Research software; not for diagnosis."
@@ -74,7 +87,7 @@ def parity(
     Raises:
         StageError: it does not.
     """
-    graph = released.session(content, settings.threads)
+    graph = onnx_session.session(content, settings.threads)
     largest: dict[str, float] = {}
     of_probability, otherwise = 0.0, 0
     for start in range(0, len(cases), BATCH):
@@ -115,11 +128,19 @@ def parity(
     )
 
 
+def edges_of(cases: Sequence[Case]) -> EdgesPixels:
+    """How large the pictures are that it has learnt from."""
+    sizes = [tuple(known(case.image.grid).size_voxels) for case in cases]
+    shorter, longer = zip(*map(released_classifier.edges_of, sizes), strict=True)
+    return EdgesPixels(min(shorter), max(shorter), min(longer), max(longer))
+
+
 def main(args):
     settings = ExportParams.of(params.load(args.params, "export"))
     run = ClassificationRun.of(records.read(args.train, "train_classification"))
     metrics = Metrics.of(records.read(args.metrics, "metrics_classification"))
     dataset = Dataset.of(records.read(args.dataset, "dataset"))
+    learnt = set(run.cases.train)
     evaluated = {row["case_id"] for row in records.read(args.cases, "cases_classification")["cases"]}
     numerics.configure(run.params.numerics, settings.threads)
     model, target = TrainedClassifier.of(run, args.weights), pictures.target_of(dataset)
@@ -153,6 +174,7 @@ def main(args):
             lines=decided.lines,
             operating_points=decided.operating_points,
             review_above=decided.flag_above.get("prediction"),
+            edges_pixels=edges_of([case for case in dataset.cases if case.case_id in learnt]),
             data=Data(
                 name=dataset.dataset.name,
                 licence=dataset.dataset.licence,

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from radiotrace import errors, records
-from radiotrace.classification import charts, corruptions, losses, pictures, results
+from radiotrace.classification import charts, corruptions, losses, pictures, telling
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import TrainedClassifier
 from radiotrace.classification.pictures import Target
@@ -60,10 +60,10 @@ class Tested:
         self.positive = np.array([target.positives(case) for case in cases], bool)
         self.subjects = np.array([case.subject_id for case in cases])
 
-    def told(self, pixels_ncyx: np.ndarray, positions: Sequence[int] | None = None) -> list[tuple[str, ...]]:
+    def told(self, pixels_ncyx: np.ndarray) -> list[tuple[str, ...]]:
         """The classes that are told of prepared pictures."""
         p = self.calibrator(self.model.logits(pixels_ncyx))
-        return [results.told(row, row >= self.thresholds, self.model.labels, self.target.kind) for row in p]
+        return [telling.told(row, row >= self.thresholds, self.model.labels, self.target.kind) for row in p]
 
     def right(self, told: Sequence[tuple[str, ...]], positions: Sequence[int] | None = None) -> float:
         """Share of cases of which exactly what they have was told."""

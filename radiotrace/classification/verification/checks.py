@@ -215,8 +215,7 @@ def released_again(clone: Clone) -> list[str]:
 
     import numpy as np
 
-    from radiotrace.classification import pictures
-    from radiotrace.classification import released as graph_of
+    from radiotrace.classification import onnx_session, pictures
     from radiotrace.inference import picture
     from radiotrace.inference.picture import PictureRecipe
     from radiotrace.records.classification.model import ReleasedClassifier
@@ -227,7 +226,7 @@ def released_again(clone: Clone) -> list[str]:
     content = (root / "build/export" / model.file).read_bytes()
     if (digest := hashlib.sha256(content).hexdigest()) != model.sha256:
         return [f"build/export/{model.file}: SHA-256 {digest}, stated {model.sha256}"]
-    graph, recipe = graph_of.session(content, 1), PictureRecipe.of(model.preprocessing)
+    graph, recipe = onnx_session.session(content, 1), PictureRecipe.of(model.preprocessing)
     entry_of = {case.case_id: case for case in Dataset.of(run.dataset).cases}
     faults = []
     for case in run.cases:

@@ -55,6 +55,8 @@ MACHINERY = (
     "requirements/*.in",
 )
 KEYS = ("stages", "plots", "artifacts")  # of dvc.yaml
+# What shows the pictures of cases, and is not pushed where the data are not to be handed on.
+LOCAL = ("build/ingest", "build/report")
 PINS = re.compile(
     r"(\.\./\.\./)?requirements(/[a-z]+)?\.txt"
 )  # a word of a command that names a file of pins
@@ -245,11 +247,22 @@ def _entry(stage: Stage, study: Study) -> dict:
     entry = {"cmd": " ".join(stage.command(study)), "deps": _deps(stage, study)}
     if declared.params:
         entry["params"] = list(declared.params)
-    outs = [*declared.outs, *({path: {"cache": False}} for path in declared.kept)]
+    local = LOCAL if stays_local(study) else ()
+    outs: list = [{path: {"push": False}} if path in local else path for path in declared.outs]
+    outs += [{path: {"cache": False}} for path in declared.kept]
     entry["outs"] = sorted(outs, key=_path)
     if declared.metrics:
         entry["metrics"] = [{path: {"cache": False}} for path in declared.metrics]
     return entry
+
+
+def stays_local(study: Study) -> bool:
+    """Whether data.dvc says, by 'push: false', that the data are not to be handed on."""
+    path = study.folder / "data.dvc"
+    said = params.load_yaml(path) if path.is_file() else None
+    outs = said.get("outs") if isinstance(said, dict) else None
+    listed = outs if isinstance(outs, list) else []
+    return any(isinstance(out, dict) and out.get("push") is False for out in listed)
 
 
 def _path(out) -> str:
@@ -481,7 +494,10 @@ def written(study: Study) -> str:
 def _item(item) -> list[str]:
     if isinstance(item, str):
         return [f"    - {item}"]
-    return [f"    - {_path(item)}:", "        cache: false"]
+    return [
+        f"    - {_path(item)}:",
+        *(f"        {key}: {str(value).lower()}" for key, value in item[_path(item)].items()),
+    ]
 
 
 def main() -> int:

@@ -9,7 +9,17 @@ from radiotrace.records.classification.network import ClassifierSpec
 from radiotrace.records.classification.preprocessing import PicturePreprocessing
 from radiotrace.records.classification.train import TargetColumn
 from radiotrace.records.typed import Record, Rule
-from radiotrace.records.values import AboveZero, Amount, CaseId, Count, Labels, Sha256, Share, Text
+from radiotrace.records.values import (
+    AboveZero,
+    Amount,
+    CaseId,
+    Count,
+    CountFrom1,
+    Labels,
+    Sha256,
+    Share,
+    Text,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,20 @@ class Output(Record):
     type: Literal["float32"]
     axes: tuple[Text, ...]
     meaning: Text
+
+
+@dataclass(frozen=True)
+class EdgesPixels(Record):
+    """How large the pictures are that it has learnt from, as they came.
+
+    Attributes:
+        shorter_min, shorter_max: of the shorter edge of each. longer_min, longer_max: of the longer one.
+    """
+
+    shorter_min: CountFrom1
+    shorter_max: CountFrom1
+    longer_min: CountFrom1
+    longer_max: CountFrom1
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,7 @@ class ReleasedClassifier(Record):
         temperature, lines: calibration, which is in the graph already.
         operating_points: label -> probability from which it is called.
         review_above: uncertainty of the prediction above which a person should look; null without one.
+        edges_pixels: a picture of which an edge lies beyond twice these is refused by predict.
     """
 
     run_id: Sha256
@@ -96,5 +121,6 @@ class ReleasedClassifier(Record):
     lines: Mapping[str, Line]
     operating_points: Annotated[Mapping[str, ChosenPoint], Rule(minProperties=1)]
     review_above: Share | None
+    edges_pixels: EdgesPixels
     data: Data
     parity: Parity

@@ -12,6 +12,7 @@ class ExplainSection(Record):
 
     cases: CountFrom1
     repetitions: CountFrom1
+    pictures_in_chart: bool
     threads: CountFrom1
 
 
