@@ -1,5 +1,5 @@
 # Everyday commands, of the first study; those that say so take STUDY=studies/NAME for another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help repository run pull verify trace review test after-run verification negative-controls release browser lint check experiments diff deps manifest install clean
+.PHONY: help repository run pull verify trace review test after-run verification negative-controls release browser lint check tables experiments diff deps manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -123,6 +123,10 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > "$$(.venv/with-nnunet/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/main.pth"
 	@.venv/with-nnunet/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r requirements/nnunet.txt
 	@touch $@
+
+# One file of one package, laid beside the environment: lifelines asks for pandas below 3. What is in .venv/tables is never imported.
+tables: .venv/runtime radiotrace/tabular/shipped.txt ## lay the package that ships GBSG2 into .venv/tables, for 'python -m radiotrace shipped gbsg2 --out FOLDER'
+	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-compile --require-hashes --upgrade --target .venv/tables -r radiotrace/tabular/shipped.txt
 
 clean: ## remove outputs, checkpoints, memos and .venv; keep the data
 	rm -rf build .checkpoints .memo .venv dvc_plots

@@ -73,3 +73,33 @@ def test_the_gain_of_a_second_model_is_paired():
 def test_a_threshold_without_odds_is_a_fault():
     with pytest.raises(ValueError, match=r"thresholds \[0.0, 1.0\], expected above 0 and below 1"):
         decision_curves.net_benefit(*drawn(), np.array([0.0, 1.0]))
+
+
+def test_net_benefit_by_a_time_without_censoring_is_that_of_its_outcome():
+    p, happened = drawn()
+    time = np.where(happened, 1.0, 5.0)
+    expected = decision_curves.net_benefit(p, happened, THRESHOLDS)
+    event = np.ones(len(p), bool)
+    assert decision_curves.net_benefit_by(p, time, event, 2.0, THRESHOLDS) == pytest.approx(expected)
+    counts = np.random.default_rng(2).integers(0, 3, (len(p), 4))
+    drawn_again = decision_curves.net_benefit_by(p, time, event, 2.0, THRESHOLDS, counts)
+    assert drawn_again == pytest.approx(decision_curves.net_benefit(p, happened, THRESHOLDS, counts))
+
+
+def test_net_benefit_by_a_time_by_hand():
+    # of four that are acted on one is censored at 1: 2/3 have the event by 3; odds at 0.5 are 1
+    p = np.array([0.9, 0.8, 0.7, 0.6, 0.1, 0.1])
+    time, event = np.array([1.0, 2.0, 2.5, 9.0, 9.0, 9.0]), np.array([0, 1, 1, 0, 0, 0], bool)
+    found = decision_curves.net_benefit_by(p, time, event, 3.0, np.array([0.5, 0.95]))
+    assert found == pytest.approx([4 / 6 * (2 / 3 - 1 / 3), 0])
+
+
+def test_a_curve_by_a_time_has_a_point_for_each_threshold():
+    p, happened = drawn(300)
+    time, event = np.where(happened, 1.0, 5.0), np.ones(300, bool)
+    plan = resampling.Plan(np.arange(300), 0, 200)
+    points = decision_curves.curve_by(p, time, event, 2.0, THRESHOLDS, plan)
+    others = decision_curves.curve(p, happened, THRESHOLDS, plan)
+    assert [row.model for row in points] == pytest.approx([row.model for row in others])
+    assert points[2].gain_over_all.interval.low > 0
+    assert decision_curves.curve_by(np.zeros(0), np.zeros(0), np.zeros(0, bool), 2.0, THRESHOLDS, plan) == []

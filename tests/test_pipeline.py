@@ -215,6 +215,7 @@ WINGS = {
     "site": "errors records pipeline statistics drawing evidence",
     "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",
     "classification": "errors records pipeline imaging statistics inference drawing learning evidence",
+    "tabular": "errors records pipeline imaging statistics drawing evidence",
 }
 
 

@@ -134,3 +134,25 @@ def test_what_cannot_be_told_is_none():
 def test_a_risk_is_no_survival():
     with pytest.raises(ValueError, match="survival lies outside 0 to 1"):
         survival_scores.briers(np.array([[1.2]]), np.ones(1), np.ones(1, bool), np.ones(1))
+
+
+def test_pseudo_observations_without_censoring_are_what_happened():
+    time, event = np.array([1.0, 2, 3, 4, 5]), np.ones(5, bool)
+    found = survival_scores.pseudo_events(time, event, 2.5)
+    assert found == pytest.approx([1, 1, 0, 0, 0])
+
+
+def test_pseudo_observations_have_the_mean_of_kaplan_meier():
+    rng = np.random.default_rng(0)
+    time, event = rng.exponential(2, 60), rng.random(60) < 0.6
+    found = survival_scores.pseudo_events(time, event, 1.5)
+    left = survival.kaplan_meier(time, event).at(1.5)
+    assert left is not None
+    without = [survival.kaplan_meier(np.delete(time, n), np.delete(event, n)).at(1.5) for n in range(60)]
+    assert found == pytest.approx(60 * (1 - left) - 59 * (1 - np.array(without, float)))
+    assert found.mean() == pytest.approx(1 - left, abs=0.01)
+
+
+def test_pseudo_observations_beyond_the_last_time_are_undefined():
+    assert np.isnan(survival_scores.pseudo_events(np.array([1.0, 2]), np.zeros(2, bool), 3.0)).all()
+    assert np.isnan(survival_scores.pseudo_events(np.array([1.0]), np.ones(1, bool), 0.5)).all()

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from radiotrace import records
-from radiotrace.commands import own_data
+from radiotrace.commands import of_task, own_data
 from radiotrace.commands.own_data import HIDDEN
 from radiotrace.errors import StageError
 from radiotrace.evidence.design import undecided
@@ -103,18 +103,25 @@ def new(args) -> None:
         raise StageError("no study was made", faults, "Correct this, and run it again.")
     from radiotrace.imaging import formats  # here, because the other commands need no image library
 
-    if data.listing is None and not formats.read_declaration(data.root).identity["name"]:
+    task = tasks.declared(args.task)
+
+    def declaration(folder: Path) -> "Dataset":
+        if own_data.is_of_rows(args.task):
+            return of_task.reading(task).read_declaration(folder)
+        return formats.read_declaration(folder)
+
+    if data.listing is None and not declaration(data.root).identity["name"]:
         raise StageError(
             f"no study was made: {args.data}/dataset.json has no name",
             way_out="Give the data set a name there: whatever is written for these data repeats it.",
         )
     with stage.output_folder(study.folder) as folder:
         cleaned = data.lay_out(folder / "data")
-        declared = formats.read_declaration(folder / "data")
+        declared = declaration(folder / "data")
         is_drafted = not (folder / "data" / SUBJECTS).is_file()
         if is_drafted and not (folder / "data" / SUBJECTS_DRAFT).is_file():
             records.write_bytes(folder / "data" / SUBJECTS_DRAFT, drafted_subjects(declared))
-        lay_out(first, study, declared, folder, tasks.declared(args.task))
+        lay_out(first, study, declared, folder, task)
     records.write_bytes(study.path("workflow"), workflow.written(study).encode())
     few = own_data.few(subjects_of(study.path("data"), declared))
     print("\n".join([*data.said(), *cleaned, *said(study, declared, is_drafted), *few]))
@@ -235,7 +242,7 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
         declared.identity["name"],
         organs,
         task,
-        picture_voxels(data, declared),
+        None if task.target == "row" else picture_voxels(data, declared),
         subjects_of(data, declared),
         any(column.role == "part" for column in declared.columns.values()),
     )
@@ -257,6 +264,8 @@ def lay_out(first: Study, study: Study, declared: "Dataset", folder: Path, task:
     }
     for name, change in changes.items():
         adapted(first.folder / f"design/{name}.yaml", design / f"{name}.yaml", change, draft)
+    for path in sorted((first.repository / f"stages/{task.name}/compliance").glob("*.yaml")):
+        records.write_bytes(design / "compliance" / path.name, path.read_bytes())
     unseen = {"controls": {}}
     records.write(folder / "verification/negative_controls.json", unseen, "negative_control_outcomes")
     records.write_bytes(folder / "README.md", rendered("README.md", values))
@@ -347,9 +356,9 @@ def adapted(source: Path, target: Path, change, draft: Draft) -> None:
 
 
 def of_params(content: dict, draft: Draft) -> None:
-    """No case is left out yet, no fold is held out, pictures go through the network a slice at a time, each
-    part has subjects where there are few, and nothing is said of labels and licence, or leaves the house,
-    that a person has not said."""
+    """No case is left out yet, no fold is held out, no column is named, pictures go through the network a
+    slice at a time, each part has subjects where there are few, and nothing is said of labels and licence,
+    or leaves the house, that a person has not said."""
     if draft.picture_voxels is not None:
         for key in sorted(PICTURE_EDGES_MAX.keys() & content["train"].keys()):  # of a task that cuts patches
             edges = [_edge(edge, PICTURE_EDGES_MAX[key]) for edge in draft.picture_voxels]
@@ -366,6 +375,10 @@ def of_params(content: dict, draft: Draft) -> None:
     if "pictures_in_chart" in content.get("explain", {}):  # of a task whose chart of maps may show them
         content["explain"]["pictures_in_chart"] = True
     content["validate"]["exclude"] = []
+    _empty(content["ingest"], "bands")
+    if "held_out_by" in content["train"]:  # of a task of tables: columns and times are those of other data
+        content["train"]["held_out_by"][:] = []
+        content["train"]["horizon"] = None
     content["split"]["fold"] = None
     content["split"]["parts_seed"] = None
     usual = Fractions.of(content["split"]["fractions"])
@@ -453,6 +466,10 @@ def said(study: Study, declared: "Dataset", is_drafted: bool) -> list[str]:
 
 def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
     """Where they come from: of label maps 'plan' makes them."""
+    if all(path.endswith(".csv") for case in declared.cases for path in case.images):
+        return [
+            f"  4. {place}/params.yaml: train.horizon, the time by which the risk is told, if there is one"
+        ]
     if any(column.role == "target" for column in declared.columns.values()):
         return [
             f"  4. {place}/params.yaml: train.input_pixels, and what else differs from what it begins with"

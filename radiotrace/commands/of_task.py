@@ -43,6 +43,12 @@ def verification(task: Task) -> ModuleType:
     return _module(task.code, "verification.checks")
 
 
+def reading(task: Task) -> ModuleType:
+    """radiotrace/<task>/reading.py of a task whose cases are rows; `read_declaration` reads what a folder of
+    data declares."""
+    return _module(task.code, "reading")
+
+
 def measures(task: str) -> ModuleType:
     """radiotrace/<task>/measures.py, whose TABLE has the measures of a task."""
     return _module(tasks.declared(task).code, "measures")

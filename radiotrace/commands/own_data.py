@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radiotrace.commands import of_task
 from radiotrace.errors import StageError
 from radiotrace.evidence.design.undecided import TO_DECIDE
 from radiotrace.pipeline import tasks
@@ -112,6 +113,10 @@ def looked_at(args) -> OwnData:
     root = Path(args.data)
     faults: list[str] = []
     asked = _asked(args, faults)
+    if is_of_rows(args.task):
+        why = "dataset.json declares the columns of cases.csv, in which each row is a case"
+        layout = which.Layout(which.NONE, "a table", why)
+        return OwnData(root, layout, asked, faults=(*faults, *_needless(args, layout), *_of_rows(args)))
     paths = which.below(root, HIDDEN)
     layout = which.of(root, paths)
     if layout.kind not in which.CONVERTED:
@@ -128,6 +133,20 @@ def looked_at(args) -> OwnData:
     listed = listing.of(root, paths, layout, asked)
     checked = checking.of(root, listed, asked)
     return OwnData(root, layout, asked, listed, checked, (*faults, *checked.faults))
+
+
+def is_of_rows(task: str) -> bool:
+    """Whether the cases of a task are rows of a table, and have no image."""
+    return task in tasks.known() and tasks.declared(task).target == "row"
+
+
+def _of_rows(args) -> list[str]:
+    """What is wrong with a folder of a table."""
+    try:
+        of_task.reading(tasks.declared(args.task)).read_declaration(args.data)
+    except StageError as error:
+        return [f"{error.headline}. {error.way_out}", *error.findings]
+    return []
 
 
 def _needless(args, layout: "Layout") -> list[str]:

@@ -42,12 +42,21 @@ from radiotrace.records.sections import whole
 from radiotrace.records.sections.classification import whole as classification
 from radiotrace.records.sections.imported_segmentation import whole as imported_segmentation
 from radiotrace.records.sections.segmentation import whole as segmentation
+from radiotrace.records.sections.tabular import whole as tabular
+from radiotrace.records.tabular import cases as cases_of_tables
+from radiotrace.records.tabular import explain as explain_of_tables
+from radiotrace.records.tabular import headline as headline_of_tables
+from radiotrace.records.tabular import metrics as metrics_of_tables
+from radiotrace.records.tabular import model as released_risk
+from radiotrace.records.tabular import robustness as robustness_of_tables
+from radiotrace.records.tabular import train as train_of_tables
 
 # Schema -> the dataclass that it is made of. The other files of schemas/ are written by people.
 TABLE = {
     "accepted": accepted.Accepted,
     "cases": cases.Cases,
     "cases_classification": cases_of_classes.Cases,
+    "cases_tabular": cases_of_tables.Cases,
     "comparison": comparison.Comparison,
     "conversion": conversion.Conversion,
     "dataset": dataset.Dataset,
@@ -55,30 +64,38 @@ TABLE = {
     "download": download.Download,
     "download_catalogue": download_catalogue.Catalogue,
     "epochs_classification": train_of_classes.Epochs,
+    "epochs_tabular": train_of_tables.Epochs,
     "explain_classification": explain_of_classes.Explain,
+    "explain_tabular": explain_of_tables.Explain,
     "findings": findings.Findings,
     "headline": headline.Headline,
     "headline_classification": headline_of_classes.Headline,
+    "headline_tabular": headline_of_tables.Headline,
     "import_source": imported_run.Source,
     "imported_run": imported_run.ImportedRun,
     "metrics": metrics.Metrics,
     "metrics_classification": metrics_of_classes.Metrics,
+    "metrics_tabular": metrics_of_tables.Metrics,
     "model_contract": contract.ModelContract,
     "params": whole.Params,
     "params_classification": classification.ClassificationParams,
     "params_imported_segmentation": imported_segmentation.ImportedSegmentationParams,
     "params_segmentation": segmentation.SegmentationParams,
     "predicted_classes": prediction_of_classes.PredictedClasses,
+    "params_tabular": tabular.TabularParams,
     "predicted_image": prediction.Prediction,
     "released_classifier": released_classifier.ReleasedClassifier,
     "released_model": model.ReleasedModel,
+    "released_risk": released_risk.ReleasedRisk,
     "released_variants": variants.Variants,
     "robustness": robustness.Robustness,
     "robustness_classification": robustness_of_classes.Robustness,
+    "robustness_tabular": robustness_of_tables.Robustness,
     "split": split.Split,
     "timing": timing.Timing,
     "train": train.TrainingRun,
     "train_classification": train_of_classes.ClassificationRun,
+    "train_tabular": train_of_tables.TabularRun,
 }
 
 

@@ -6,7 +6,7 @@ evidence its options and its bundle, and the commands look here which task a stu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from radiotrace.pipeline.study import PATHS
 FILE = "workflow.yaml"
 SCHEMA = "task"
 OF_EVERY_STUDY = ("ingest", "validate", "split", "evidence")
+# Those of them that a task may bring scripts of its own for, where its cases are no images; what they write
+# is as of every study.
+REPLACED = ("ingest", "validate")
 WORDS = ("options", "outs", "kept", "metrics", "params")
 TRAIN, EPOCHS = "train", "epochs"  # the records of a task that do not go into the bundle as they are
 # Analyses that shared code knows to be missing where a task does not declare their record.
@@ -60,12 +63,18 @@ class Criterion:
         measure: that it is on; title: of the measure.
         verb: of "the software shall segment anterior".
         nothing_predicted: what counts then, in a sentence.
+        key: of a label's row that has several numbers, the one that is meant; empty of a measure.
     """
 
     measure: str
     title: str
     verb: str
     nothing_predicted: str
+    key: str = ""
+
+    def metric(self, label: str) -> str:
+        """The metric of a label, as a criterion names it."""
+        return ".".join(word for word in (self.measure, label, self.key) if word)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,7 @@ class Task:
     Attributes:
         name: of the task, of its folder below stages/ and of that below radiotrace/.
         stages: of the task, in their order; those that every study has stand before and behind them.
+        first: those of REPLACED that the task brings itself, in the place of what every study has.
         paths: name of an option -> path in the study; those of every study are study.PATHS.
         records: record of a stage of the task -> its schema. All but 'train' go into the bundle as they are.
         vouched: further files of which the bundle states the hash.
@@ -105,7 +115,8 @@ class Task:
         approach: what the bill of the model says that it does.
         criterion: what 'new' drafts for each label; texts: and of design/ besides.
         like: the task whose code in radiotrace/ it shares; empty where it has its own.
-        target: what is told of a case: "label_map", a file beside its image, or "class", in cases.csv.
+        target: what is told of a case: "label_map", a file beside its image, or "class", in cases.csv; "row":
+            in cases.csv too, where the case is a row of that table and has no image.
     """
 
     name: str
@@ -120,6 +131,7 @@ class Task:
     texts: Texts
     target: str
     like: str = ""
+    first: Mapping[str, DeclaredStage] = field(default_factory=dict)
 
     @property
     def code(self) -> str:
@@ -186,9 +198,11 @@ def read(path: Path) -> Task:
             broken,
             "docs/architecture.md says what a task brings.",
         )
+    stages = {name: _stage(entry) for name, entry in values["stages"].items()}
     return Task(
         name=path.resolve().parent.name,
-        stages={name: _stage(entry) for name, entry in values["stages"].items()},
+        stages={name: one for name, one in stages.items() if name not in REPLACED},
+        first={name: one for name, one in stages.items() if name in REPLACED},
         paths=values["paths"],
         records=values["records"],
         vouched=tuple(values["vouched"].split()),
@@ -237,7 +251,7 @@ def _misfits(values: dict) -> list[str]:
         f"paths: {name} is a path of every study" for name in sorted(values["paths"].keys() & PATHS.keys())
     ]
     for name, entry in values["stages"].items():
-        if name in OF_EVERY_STUDY:
+        if name in OF_EVERY_STUDY and name not in REPLACED:
             faults.append(f"stages: {name} is a stage of every study")
         if f"{name}-provenance" not in paths:
             faults.append(f"paths: {name}-provenance is missing, the record of what decided that stage")

@@ -11,6 +11,7 @@ import numpy as np
 from radiotrace.statistics import resampling
 from radiotrace.statistics.operating_points import confusion
 from radiotrace.statistics.probabilities import checked_probabilities
+from radiotrace.statistics.survival import Groups, checked, flattened
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,20 @@ def curve(
     all of them at once. [] without a case."""
     p, positive = checked_probabilities(p, positive)
     thresholds = _checked_thresholds(thresholds)
-    if not len(p):
-        return []
 
     def of_counts(counts):
         model = net_benefit(p, positive, thresholds, counts, prevalence)
         return np.stack([model - treat_all(positive, thresholds, counts, prevalence), model])
 
+    return _points(of_counts, len(p), thresholds, plan)
+
+
+def _points(of_counts, n: int, thresholds: np.ndarray, plan: resampling.Plan) -> list[Point]:
+    """Of counts -> (2, k, …), what is gained over acting on all, and the net benefit."""
+    if not n:
+        return []
     drawn = resampling.resampled(of_counts, plan)
-    whole = of_counts(np.ones(len(p), int))
+    whole = of_counts(np.ones(n, int))
     points = []
     for place, threshold in enumerate(thresholds):
         over_all, over_none = (
@@ -116,6 +122,58 @@ def curve(
         model = float(whole[1, place])
         points.append(Point(float(threshold), model, model - float(whole[0, place]), over_all, over_none))
     return points
+
+
+def net_benefit_by(
+    p: np.ndarray,
+    time: np.ndarray,
+    event: np.ndarray,
+    horizon: float,
+    thresholds: np.ndarray,
+    counts: np.ndarray | None = None,
+) -> np.ndarray:
+    """Net benefit of acting on cases whose risk of an event by a horizon is at least t, where some are
+    censored: of those, F have the event, by 1 - Kaplan-Meier among them, and 1 - F do not.
+
+    Args:
+        p: (n,), risk in [0, 1]. time, event: (n,), float and bool. horizon: in the unit of time.
+        thresholds: (k,), above 0 and below 1. counts: (n, …), how often each case is drawn; None for once.
+
+    Returns:
+        (k, …), 0 where no case is acted on; NaN without a case.
+
+    Source: Vickers et al. 2008, doi:10.1186/1472-6947-8-53.
+    """
+    time, event = checked(time, event)
+    p, _ = checked_probabilities(p, event)
+    counts = np.ones(len(time), int) if counts is None else np.asarray(counts)
+    flat, groups = flattened(counts), Groups(time, event)
+    rows = []
+    for threshold in _checked_thresholds(thresholds):
+        acted_on = flat * (p >= threshold)[:, None]
+        left = groups.at(groups.product_limit(acted_on, of_events=True), horizon)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = acted_on.sum(0) / np.asarray(flat.sum(0), float)
+        rows.append(share * ((1 - left) - left * threshold / (1 - threshold)))
+    return np.array(rows).reshape(len(rows), *counts.shape[1:])
+
+
+def curve_by(
+    p: np.ndarray,
+    time: np.ndarray,
+    event: np.ndarray,
+    horizon: float,
+    thresholds: np.ndarray,
+    plan: resampling.Plan,
+) -> list[Point]:
+    """As `curve`, of the risk of an event by a horizon. [] without a case."""
+
+    def of_counts(counts):
+        model = net_benefit_by(p, time, event, horizon, thresholds, counts)
+        on_all = net_benefit_by(np.ones(len(time)), time, event, horizon, thresholds, counts)
+        return np.stack([model - on_all, model])
+
+    return _points(of_counts, len(time), _checked_thresholds(thresholds), plan)
 
 
 def gain(

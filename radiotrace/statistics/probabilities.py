@@ -426,12 +426,18 @@ def smooth_calibration(p: np.ndarray, positive: np.ndarray, share: float = SHARE
     Source: Austin & Steyerberg 2019, doi:10.1002/sim.8281.
     """
     p, positive = checked_probabilities(p, positive)
+    return smooth_calibration_of(p, positive.astype(float), share)
+
+
+def smooth_calibration_of(p: np.ndarray, outcome: np.ndarray, share: float = SHARE) -> Smooth | None:
+    """As `smooth_calibration`, of any outcome whose mean is what the probability should be, (n,) float, such
+    as pseudo-observations of an event by a time (`survival_scores.pseudo_events`)."""
     if len(p) < 2:
         return None
     places = np.unique(p)
     if len(places) > PLACES:
         places = places[np.linspace(0, len(places) - 1, PLACES).round().astype(int)]
-    observed = np.clip(lowess(p, positive.astype(float), places, share), 0, 1)
+    observed = np.clip(lowess(p, outcome, places, share), 0, 1)
     distance = np.abs(p - np.interp(p, places, observed))
     e50, e90 = map(float, np.quantile(distance, (0.5, 0.9)))
     return Smooth(float(distance.mean()), e50, e90, float(distance.max()), places, observed)

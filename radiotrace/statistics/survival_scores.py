@@ -169,3 +169,29 @@ def _slope(
     if found.reason is not None:
         return None, None, found.reason
     return float(found.coefficients[0]), float(found.errors[0]), None
+
+
+def pseudo_events(time: np.ndarray, event: np.ndarray, horizon: float) -> np.ndarray:
+    """Pseudo-observation of having had the event by a horizon, (n,): n F - (n - 1) F without the case, F
+    being 1 - Kaplan-Meier.
+
+    It stands for 0 or 1 where a case was censored before, is 0 or 1 of every case without censoring, may lie
+    outside, and its mean is F: what is smoothed over predicted risks, where censoring depends on nothing.
+
+    Args:
+        time, event: (n,), float and bool. horizon: in the unit of time.
+
+    Returns:
+        NaN of all where nobody was followed so long, or with fewer than two cases.
+
+    Source: Andersen, Klein & Rosthøj 2003, doi:10.1093/biomet/90.1.15; for calibration Gerds et al. 2014,
+    doi:10.1002/sim.6152.
+    """
+    time, event = checked(time, event)
+    n = len(time)
+    if n < 2 or kaplan_meier(time, event).at(horizon) is None:
+        return np.full(n, np.nan)
+    groups = Groups(time, event)
+    counts = np.column_stack([np.ones(n, int), np.ones((n, n), int) - np.eye(n, dtype=int)])
+    left = groups.at(groups.product_limit(counts, of_events=True), horizon)
+    return n * (1 - left[0]) - (n - 1) * (1 - left[1:])

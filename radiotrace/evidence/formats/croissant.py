@@ -177,7 +177,7 @@ def _distribution(files: dict[str, str], cases: list[dict], folder: str) -> list
     ]
     sets = []
     for kind, name in _kinds(cases).items():
-        paths = sorted(row["path"] for case in cases for row in _of_kind(case, kind).values())
+        paths = sorted({row["path"] for case in cases for row in _of_kind(case, kind).values()})
         sets.append(
             {
                 "@type": "cr:FileSet",
@@ -207,6 +207,8 @@ def _of_kind(case: dict, kind: str) -> dict[str, dict]:
 
 def _media_type(path: str) -> str:
     """No media type is registered for NIfTI, NRRD and MetaImage."""
+    if path.endswith(".csv"):
+        return "text/csv"
     return "application/gzip" if path.endswith(".gz") else "application/octet-stream"
 
 

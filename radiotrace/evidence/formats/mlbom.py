@@ -88,7 +88,7 @@ def _parameters(model: dict, approach: str) -> dict:
     return {
         "approach": {"type": "supervised"},
         "task": approach,
-        "architectureFamily": "convolutional neural network",
+        "architectureFamily": model["network"].get("family", "convolutional neural network"),
         "modelArchitecture": model["network"]["name"],
         "datasets": [{"ref": DATA}],
         "inputs": [{"format": _format(model["input"])}],

@@ -185,7 +185,12 @@ def stages(task: Task) -> dict[str, Stage]:
     """The stages of a study of a task, in their order: those of every study, with those of the task between
     them."""
     paths = {**PATHS, **task.paths}
-    found = {name: Stage(name, declared) for name, declared in FIRST.items()}
+    found = {
+        name: Stage(name, task.first[name], paths, task=task.first[name].of or task.name)
+        if name in task.first
+        else Stage(name, declared)
+        for name, declared in FIRST.items()
+    }
     found |= {name: Stage(name, one, paths, task=one.of or task.name) for name, one in task.stages.items()}
     gathering = Stage(LAST, _evidence(task, list(found)), paths, requirements=(pin_files.ALL,))
     return found | {LAST: gathering}

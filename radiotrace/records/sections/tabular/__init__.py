@@ -1,0 +1,1 @@
+"""Sections of params.yaml of the task of tables."""
