@@ -216,6 +216,7 @@ WINGS = {
     "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",
     "classification": "errors records pipeline imaging statistics inference drawing learning evidence",
     "tabular": "errors records pipeline imaging statistics drawing evidence",
+    "detection": "errors records pipeline imaging statistics inference drawing learning evidence",
 }
 
 

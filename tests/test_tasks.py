@@ -34,7 +34,8 @@ def edited(tmp_path):
 
 
 def test_every_task_declares_its_stages_and_has_parameters():
-    assert tasks.known() == params.tasks() == ["classification", "imported_segmentation", "segmentation"]
+    of_ours = ["classification", "detection", "imported_segmentation", "segmentation", "tabular"]
+    assert tasks.known() == params.tasks() == of_ours
 
 
 def test_the_bundle_takes_the_records_that_the_task_declares():

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-NOISE_CHANCE, BLUR_CHANCE = 0.3, 0.2
+from radiotrace.learning import shading
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ def varied(pixels_cyx: np.ndarray, settings: Settings, rng: np.random.Generator)
     does not change what else happens to a picture.
     """
     image = torch.from_numpy(pixels_cyx)[None]
-    image = _moved(image, settings, rng)
-    return _shaded(image, settings.intensity, rng)[0]
+    return shading.shaded(_moved(image, settings, rng)[0], settings.intensity, rng)
 
 
 def _moved(image: torch.Tensor, settings: Settings, rng: np.random.Generator) -> torch.Tensor:
@@ -47,20 +46,3 @@ def _moved(image: torch.Tensor, settings: Settings, rng: np.random.Generator) ->
     matrix = torch.tensor([[along_x, along_y]], dtype=torch.float32)
     grid = functional.affine_grid(matrix, list(image.shape), align_corners=False)
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def _shaded(image: torch.Tensor, amount: float, rng: np.random.Generator) -> torch.Tensor:
-    gamma, gain, shift, noise_sd = rng.standard_normal(4)
-    noisy, blurred = rng.random(2)
-    noise = torch.from_numpy(rng.standard_normal(tuple(image.shape)).astype(np.float32))
-    if not amount:
-        return image
-    low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
-    width = (high - low).clamp_min(1e-6)
-    image = ((image - low) / width) ** math.exp(0.25 * amount * gamma) * width + low
-    image = image * math.exp(0.15 * amount * gain) + 0.2 * amount * shift
-    if noisy < NOISE_CHANCE * min(amount, 1):
-        image = image + 0.1 * amount * abs(noise_sd) * noise
-    if blurred < BLUR_CHANCE * min(amount, 1):
-        image = functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    return image

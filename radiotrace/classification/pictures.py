@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from radiotrace.imaging import columns, volumes
-from radiotrace.imaging.channels import Channel
-from radiotrace.imaging.image import Image
+from radiotrace.imaging import canonical_images, columns
 from radiotrace.inference import picture
 from radiotrace.inference.picture import Kind, PictureRecipe
 from radiotrace.learning.cases import Cases
-from radiotrace.records.dataset import Case, Dataset, known
+from radiotrace.records.dataset import Case, Dataset
 
 
 @dataclass(frozen=True)
@@ -116,19 +114,6 @@ def faults(dataset: Dataset) -> list[str]:
     return found
 
 
-def of_part(dataset: Dataset, split: Mapping, part: str) -> list[Case]:
-    """Entries of the record 'dataset' of a part of the split, sorted.
-
-    Args:
-        split: the record.
-    """
-    there = split["cases"]
-    return sorted(
-        (case for case in dataset.cases if there.get(case.case_id, {}).get("part") == part),
-        key=lambda case: case.case_id,
-    )
-
-
 def preparation_faults(dataset: Dataset) -> list[str]:
     """What ingest has done to pictures that whoever predicts with a classifier does not do."""
     asked = {"crop": dataset.canonical.crop, "bias_field": dataset.canonical.bias_field}
@@ -140,22 +125,9 @@ def preparation_faults(dataset: Dataset) -> list[str]:
     ]
 
 
-def image(folder: Path | str, case: Case, channels: Sequence[Channel]) -> Image:
-    """The canonical image of a case.
-
-    Args:
-        folder: of canonical volumes.
-    """
-    of_channels = [
-        volumes.read_canonical(Path(folder) / known(source.volume), known(source.volume_sha256))
-        for source in case.images
-    ]
-    return Image.of(of_channels, channels)
-
-
 def sample(folder: Path | str, case: Case, target: Target, recipe: PictureRecipe) -> Sample:
     """A case as the network learns from it."""
-    pixels = picture.prepared(image(folder, case, recipe.channels), recipe)
+    pixels = picture.prepared(canonical_images.image(folder, case, recipe.channels), recipe)
     return Sample(pixels, target.vector(case))
 
 

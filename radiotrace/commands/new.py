@@ -472,7 +472,8 @@ def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
         ]
     if any(column.role == "target" for column in declared.columns.values()):
         return [
-            f"  4. {place}/params.yaml: train.input_pixels, and what else differs from what it begins with"
+            f"  4. {place}/params.yaml: the size of what the network sees, and what else differs from what "
+            "it begins with"
         ]
     return [
         f"  4. (cd {place} && dvc repro split) && python -m radiotrace --study {place} plan --write",

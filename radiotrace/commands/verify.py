@@ -162,7 +162,12 @@ def task_of(clone: Clone) -> Task | None:
 
 def belief_lines(checks: list[Check], level: int, task: Task | None) -> list[str]:
     """The last lines: what was taken as it stands, around the pipeline and in its records."""
-    of_records = believed.lines(level, task.not_part if task else (), task is not None and bool(task.like))
+    of_records = believed.lines(
+        level,
+        task.not_part if task else (),
+        is_imported=task is not None and bool(task.like),
+        has_boxes=task is not None and "boxes" in task.records,
+    )
     rows = dict.fromkeys([line for check in checks for line in check.believed] + of_records)
     return ["", "believed, not made again:", *(f"  {line}" for line in rows)]
 

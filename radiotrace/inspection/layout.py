@@ -119,7 +119,8 @@ def _converted(found: Look, path: str, of_folder: which.Layout) -> Layout:
     """Of a folder that `new` converts; what the files do not say, its options do."""
     root = Path(path)
     paths = _below(found, "." if root == found.root else root.relative_to(found.root).as_posix())
-    listed = listing.of(root, paths, of_folder, listing.Asked(name=root.name))
+    has_boxes = of_folder.kind == which.BOXES
+    listed = listing.of(root, paths, of_folder, listing.Asked(name=root.name, has_classes=has_boxes))
     of_table = _subjects(root / SUBJECTS) if of_folder.kind in (which.TABLE, which.FOUR_D) else None
     subjects = of_table or len({source.subject_id for source in listed.sources} - {""}) or None
     steps: list[str] = []
@@ -136,7 +137,9 @@ def _converted(found: Look, path: str, of_folder: which.Layout) -> Layout:
         )
     if "--pixel-mm MM" in of_folder.options:
         steps.append("--pixel-mm is how large a pixel is; without it, what the tags of the files say.")
-    if subjects is None:
+    if has_boxes:
+        steps.append("Nobody says whose a picture is: each counts as a person of its own.")
+    elif subjects is None:
         steps.append("It drafts cases.csv; say there which images are of one person.")
     return Layout(of_folder.name, of_folder.why, tuple(steps), tuple(listed.faults), subjects)
 

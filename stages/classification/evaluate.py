@@ -42,6 +42,7 @@ from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import TrainedClassifier
 from radiotrace.classification.pictures import Target
 from radiotrace.errors import StageError
+from radiotrace.imaging import canonical_images
 from radiotrace.inference import picture
 from radiotrace.learning import members, numerics
 from radiotrace.pipeline import openings, params, runs
@@ -65,7 +66,7 @@ def predicted(
     """Of each case its logits, and those of every pass, as the files of predictions have them."""
     pixels = np.stack(
         [
-            picture.prepared(pictures.image(folder, case, model.recipe.channels), model.recipe)
+            picture.prepared(canonical_images.image(folder, case, model.recipe.channels), model.recipe)
             for case in cases
         ]
     )
@@ -100,7 +101,7 @@ def monitored(
     Args:
         rows: entries of the record 'cases'.
     """
-    images = [pictures.image(folder, case, model.recipe.channels) for case in cases]
+    images = [canonical_images.image(folder, case, model.recipe.channels) for case in cases]
     embeddings = model.embeddings(np.stack([picture.prepared(image, model.recipe) for image in images]))
     return [
         {
@@ -241,7 +242,7 @@ def main(args):
     openings.read(args.openings)  # a broken ledger stops the stage before the part is opened
     numerics.configure(run.params.numerics, settings.threads)
     model, target = TrainedClassifier.of(run, args.weights), pictures.target_of(dataset)
-    test, validation = (pictures.of_part(dataset, split, part) for part in ("test", "validation"))
+    test, validation = (canonical_images.of_part(dataset, split, part) for part in ("test", "validation"))
     if not test:
         raise StageError("0 cases in the test part", way_out="Change split in params.yaml.")
     beside = members.read(args.members, run.record(), split, "train_classification")

@@ -20,8 +20,9 @@ if __name__ == "__main__":
 import numpy as np
 
 from radiotrace import errors, records
-from radiotrace.classification import charts, explain, networks, pictures, results
+from radiotrace.classification import charts, explain, networks, results
 from radiotrace.classification.model import TrainedClassifier
+from radiotrace.imaging import canonical_images
 from radiotrace.imaging.parts import spread
 from radiotrace.inference import picture
 from radiotrace.learning import numerics
@@ -113,7 +114,9 @@ def main(args):
     pictured: dict[str, tuple[str, np.ndarray, np.ndarray]] = {}
     for number, case_id in enumerate(chosen, 1):
         case = entry_of[case_id]
-        pixels = picture.prepared(pictures.image(args.volumes, case, model.recipe.channels), model.recipe)
+        pixels = picture.prepared(
+            canonical_images.image(args.volumes, case, model.recipe.channels), model.recipe
+        )
         of_labels = {}
         for label, name in enumerate(model.names):
             found, heat = explained(pixels, case, model, randomised, settings, label)

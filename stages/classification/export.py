@@ -31,6 +31,7 @@ from radiotrace.classification import (
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import BATCH, TrainedClassifier
 from radiotrace.errors import StageError
+from radiotrace.imaging import canonical_images
 from radiotrace.inference import picture
 from radiotrace.learning import numerics, onnx_model
 from radiotrace.pipeline import params, runs
@@ -94,7 +95,7 @@ def parity(
         of_batch = cases[start : start + BATCH]
         pixels = np.stack(
             [
-                picture.prepared(pictures.image(folder, case, model.recipe.channels), model.recipe)
+                picture.prepared(canonical_images.image(folder, case, model.recipe.channels), model.recipe)
                 for case in of_batch
             ]
         )

@@ -21,12 +21,12 @@ import numpy as np
 from PIL import Image as Picture
 
 from radiotrace import errors, records
-from radiotrace.classification import charts, pictures, report
+from radiotrace.classification import charts, report
 from radiotrace.classification.model_card import said
 from radiotrace.errors import StageError
 from radiotrace.evidence.bundle import contents
 from radiotrace.evidence.design import requirements, reviews
-from radiotrace.imaging import channels
+from radiotrace.imaging import canonical_images, channels
 from radiotrace.pipeline import openings, params, runs, stage
 from radiotrace.records.classification.explain import Explain
 from radiotrace.records.classification.metrics import Metrics
@@ -83,7 +83,7 @@ def svg(content: bytes) -> str:
 
 def png(folder: Path, case: Case, edge: int) -> str:
     """The first channel of a picture as the address of an image, its longer edge of so many pixels."""
-    values = pictures.image(folder, case, channels_of(case)).values_czyx[0, 0].astype(np.float64)
+    values = canonical_images.image(folder, case, channels_of(case)).values_czyx[0, 0].astype(np.float64)
     low, high = values.min(), values.max()
     grey = np.rint((values - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
     shown, scale = Picture.fromarray(grey), edge / max(grey.shape)

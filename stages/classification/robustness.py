@@ -26,6 +26,7 @@ from radiotrace.classification import charts, corruptions, losses, pictures, tel
 from radiotrace.classification.calibrated import Calibrator
 from radiotrace.classification.model import TrainedClassifier
 from radiotrace.classification.pictures import Target
+from radiotrace.imaging import canonical_images
 from radiotrace.imaging.image import Image
 from radiotrace.imaging.parts import spread
 from radiotrace.inference import picture
@@ -174,11 +175,11 @@ def main(args):
     openings.read(args.openings)
     numerics.configure(run.params.numerics, settings.threads)
     model, target = TrainedClassifier.of(run, args.weights), pictures.target_of(dataset)
-    cases = pictures.of_part(dataset, split, "test")
+    cases = canonical_images.of_part(dataset, split, "test")
     calibrator = Calibrator.of(decided, target.kind, target.names)
     thresholds = [decided.operating_points[name].threshold for name in target.names]
     tested = Tested(model, calibrator, thresholds, target, cases)
-    images = [pictures.image(args.volumes, case, model.recipe.channels) for case in cases]
+    images = [canonical_images.image(args.volumes, case, model.recipe.channels) for case in cases]
     pixels = prepared(images, model.recipe)
     before = tested.told(pixels)
     names = settings.corruptions or tuple(corruptions.TABLE)

@@ -27,7 +27,7 @@ from radiotrace import errors, records
 from radiotrace.classification import augmentation, learner, losses, networks, pictures
 from radiotrace.classification.pictures import Target
 from radiotrace.errors import StageError
-from radiotrace.imaging import channels
+from radiotrace.imaging import canonical_images, channels
 from radiotrace.inference.picture import PictureRecipe
 from radiotrace.learning import checkpoints, devices, fit, numerics, state
 from radiotrace.pipeline import params, runs
@@ -100,7 +100,7 @@ def main(args):
     if broken := pictures.faults(described):
         raise StageError("these data are nothing that a classifier learns from", broken)
     target = pictures.target_of(described)
-    entries = {part: pictures.of_part(described, split, part) for part in ("train", "validation")}
+    entries = {part: canonical_images.of_part(described, split, part) for part in ("train", "validation")}
     repeats = pictures.repeats(entries["train"], target, settings.sampling_power)
     spec = network_spec(settings, target, len(channels.of_dataset(described.dataset)))
     broken = [

@@ -180,8 +180,8 @@ def predicted(clone: Clone) -> list[str]:
     """Level 5: the logits of each test case, computed again."""
     import numpy as np
 
-    from radiotrace.classification import pictures
     from radiotrace.classification.model import TrainedClassifier
+    from radiotrace.imaging import canonical_images
     from radiotrace.inference import picture
     from radiotrace.learning import numerics
     from radiotrace.records.classification.train import ClassificationRun
@@ -196,7 +196,7 @@ def predicted(clone: Clone) -> list[str]:
     pixels = np.stack(
         [
             picture.prepared(
-                pictures.image(folder, entry_of[case["case_id"]], model.recipe.channels), model.recipe
+                canonical_images.image(folder, entry_of[case["case_id"]], model.recipe.channels), model.recipe
             )
             for case in judged_run.cases
         ]
@@ -215,7 +215,8 @@ def released_again(clone: Clone) -> list[str]:
 
     import numpy as np
 
-    from radiotrace.classification import onnx_session, pictures
+    from radiotrace.classification import onnx_session
+    from radiotrace.imaging import canonical_images
     from radiotrace.inference import picture
     from radiotrace.inference.picture import PictureRecipe
     from radiotrace.records.classification.model import ReleasedClassifier
@@ -230,7 +231,9 @@ def released_again(clone: Clone) -> list[str]:
     entry_of = {case.case_id: case for case in Dataset.of(run.dataset).cases}
     faults = []
     for case in run.cases:
-        image = pictures.image(root / "build/ingest/volumes", entry_of[case["case_id"]], recipe.channels)
+        image = canonical_images.image(
+            root / "build/ingest/volumes", entry_of[case["case_id"]], recipe.channels
+        )
         [p] = graph(picture.prepared(image, recipe)[None])["probabilities"]
         for value, (name, row) in zip(p, case["labels"].items(), strict=True):
             if not abs(float(value) - row["probability"]) <= model.parity.tolerance:

@@ -207,6 +207,17 @@ TABLE = (
     Basis("SHA256SUMS", ALL, 1, "every file of evidence/ is listed and has its SHA-256"),
 )
 
+# Of a study whose reference is boxes.
+BOXES = (
+    Basis(
+        "boxes.json",
+        ("counts", "empty", "left_out", "source"),
+        3,
+        "boxes are of the split and of their parameters",
+    ),
+    Basis("boxes.json", ALL, 5, REMADE),
+)
+
 # Of a study whose model was made elsewhere.
 IMPORTED = (
     Basis("imported_run.json", ALL, 3, EVIDENCE),
@@ -222,7 +233,7 @@ IMPORTED = (
 
 def of(name: str) -> list[Basis]:
     """The rows of a file of the bundle."""
-    return [row for row in (*TABLE, *IMPORTED) if fnmatchcase(name, row.record)]
+    return [row for row in (*TABLE, *BOXES, *IMPORTED) if fnmatchcase(name, row.record)]
 
 
 def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:
@@ -242,16 +253,19 @@ def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:
     return missing
 
 
-def lines(level: int, left_out: Collection[str] = (), is_imported: bool = False) -> list[str]:
+def lines(
+    level: int, left_out: Collection[str] = (), is_imported: bool = False, has_boxes: bool = False
+) -> list[str]:
     """What was believed and not made again, a line each: never, or not up to a level.
 
     Args:
         level: that was asked for.
         left_out: records that are not part of the task of the study.
         is_imported: whether its model was made elsewhere.
+        has_boxes: whether its reference is boxes.
     """
     later: dict[int, list[str]] = {}
-    table = (*TABLE, *IMPORTED) if is_imported else TABLE
+    table = (*TABLE, *(BOXES if has_boxes else ()), *(IMPORTED if is_imported else ()))
     rows = [row for row in table if row.record.removesuffix(".json") not in left_out]
     for row in rows:
         if row.level is not None and row.level > level:

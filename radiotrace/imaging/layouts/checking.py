@@ -183,6 +183,11 @@ def _of_case(reader: Reader, source: Source, seen: _Seen, faults: list[str]) -> 
         for channel in read.channels:
             _hash(digest, sitk.GetArrayViewFromImage(channel))
         del read
+    if source.stated_pixels and size and size[:2] != source.stated_pixels:
+        faults.append(
+            f"{source.case_id}: {first_image} has {_by(size[:2])} pixels; the file of its boxes says "
+            f"{_by(source.stated_pixels)}: they are of another copy"
+        )
     if source.classes is not None:
         if len(faults) > before:
             return None
@@ -358,6 +363,8 @@ def _name_classes(listing: Listing, asked: Asked, made: Checked) -> None:
     """Says which number is which class. The first one is what has none of the others."""
     found = {value for facts in made.facts for value in facts.values}
     named = {value: name for name, value in asked.labels}
+    if not named and listing.class_names:
+        named = dict(listing.class_names)
     if not named and listing.published is not None:
         named = dict(enumerate(listing.published.labels))
     if not listing.is_exclusive:

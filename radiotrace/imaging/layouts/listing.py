@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radiotrace.imaging import content, decoding, formats, links, tables
-from radiotrace.imaging.layouts import medmnist, names, pairs, reading, which
+from radiotrace.imaging.layouts import medmnist, names, pairs, reading, voc, which
 from radiotrace.imaging.layouts.medmnist import Published
+from radiotrace.imaging.layouts.voc import VocBox
 from radiotrace.imaging.layouts.which import Layout
 
 CASES_OF_ARRAYS_MAX = 100_000
@@ -51,6 +52,8 @@ class Source:
         subject_id: "" where nobody says.
         classes: numbers of the labels that it has, where it has no label map.
         part: that the data give it; "" where they give none.
+        boxes: of a picture with boxes; None where there are none to be had.
+        stated_pixels: along x and y, as the file of its boxes says.
     """
 
     case_id: str
@@ -60,6 +63,8 @@ class Source:
     attributes: dict[str, str] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
     part: str = ""
+    boxes: tuple[VocBox, ...] | None = None
+    stated_pixels: tuple[int, int] | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -79,6 +84,7 @@ class Listing:
         left_out: how many files belong to no case.
         is_exclusive: whether a case has one class, where cases have classes.
         published: what was published of the data set.
+        class_names: number -> name, where the files themselves name classes.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -89,6 +95,7 @@ class Listing:
     left_out: int = 0
     is_exclusive: bool = True
     published: Published | None = None
+    class_names: dict[int, str] = field(default_factory=dict)
 
 
 def of(root: Path, paths: Sequence[str], layout: Layout, asked: Asked) -> Listing:
@@ -100,6 +107,8 @@ def of(root: Path, paths: Sequence[str], layout: Layout, asked: Asked) -> Listin
         _of_msd(root, made)
     elif layout.kind == which.ARRAYS:
         _of_arrays(root, paths, asked, made)
+    elif layout.kind == which.BOXES:
+        _of_boxes(root, paths, asked, made)
     else:
         is_by_folder = layout.kind == which.FOLDERS
         found = pairs.by_folders(paths) if is_by_folder else pairs.by_suffixes(paths)
@@ -111,7 +120,7 @@ def of(root: Path, paths: Sequence[str], layout: Layout, asked: Asked) -> Listin
         used = {path for source in made.sources for path in source.files}
         used |= {which.SUBJECTS, *((which.DATASET,) if layout.kind == which.FOUR_D else ())}
         made.left_out = len(set(paths) - used)
-        if layout.kind != which.TABLE:
+        if layout.kind not in (which.TABLE, which.BOXES):
             _take_subjects(root, made)
         _check_files(root, made)
     if not made.sources and not made.faults:
@@ -346,6 +355,69 @@ def _of_classes(
                 )
             )
     made.sources.sort(key=lambda source: source.case_id)
+
+
+def _of_boxes(root: Path, paths: Sequence[str], asked: Asked, made: Listing) -> None:
+    """Of pictures with boxes, as Pascal VOC has them."""
+    above = voc.folder_of(paths) or ""
+    if not asked.has_classes:
+        made.faults.append("pictures have boxes and no label maps: --task detection learns from boxes")
+        return
+    if asked.labels:
+        made.faults.append("--label: the files name their labels; correct them there")
+    pictures: dict[str, list[str]] = defaultdict(list)
+    annotations = []
+    for path in paths:
+        pure = PurePosixPath(path)
+        if pure.parent == PurePosixPath(above, voc.PICTURES) and names.is_picture(path):
+            pictures[pure.stem].append(path)
+        if pure.parent == PurePosixPath(above, voc.ANNOTATIONS) and path.lower().endswith(voc.ENDING):
+            annotations.append(path)
+    part_of = voc.parts(root, above, paths, made.faults)
+    read: dict[str, voc.Annotation] = {}
+    for path in annotations:
+        stem = PurePosixPath(path).stem
+        if len(pictures[stem]) != 1:
+            made.faults.append(f"{path}: {len(pictures[stem])} pictures have its name, expected one")
+            continue
+        try:
+            data = content.read(root / path).data
+        except content.VolumeError as error:
+            made.faults.append(f"{path}: {error}")
+            continue
+        annotation = voc.read(data, path, made.faults)
+        if annotation is not None:
+            read[stem] = annotation
+    stems = {PurePosixPath(path).stem for path in annotations}
+    made.faults += [
+        f"{rows[0]}: no file in {voc.ANNOTATIONS} has its name; one without an object says that it shows none"
+        for stem, rows in sorted(pictures.items())
+        if rows and stem not in stems
+    ]
+    made.faults += [
+        f"{stem[:160]}: stands in a list of {voc.LISTS}, and there is no such picture"
+        for stem in sorted(part_of.keys() - stems)
+    ]
+    if 0 < len(part_of.keys() & stems) < len(stems):
+        without = len(stems - part_of.keys())
+        made.notes.append(f"{without} pictures stand in no list of {voc.LISTS}: no part is taken from there")
+        part_of = {}
+    labels = sorted({box.name for annotation in read.values() for box in annotation.boxes})
+    made.is_exclusive = False
+    made.class_names = {0: "none"} | dict(enumerate(labels, 1))
+    for stem, annotation in sorted(read.items()):
+        made.sources.append(
+            Source(
+                stem,
+                (pictures[stem][0],),
+                label_map="",
+                classes=tuple(sorted({labels.index(box.name) + 1 for box in annotation.boxes})),
+                part=part_of.get(stem, ""),
+                boxes=annotation.boxes,
+                stated_pixels=annotation.size,
+            )
+        )
+    made.notes.append("boxes.csv has the boxes as they stand, faulty ones too: the stage 'boxes' names those")
 
 
 def _is_map(shape: tuple[int, ...] | None, of_images: tuple[int, ...]) -> bool:

@@ -12,20 +12,21 @@ from pathlib import Path
 
 from radiotrace.imaging import content, formats
 from radiotrace.imaging.content import VolumeError
-from radiotrace.imaging.layouts import names, pairs
+from radiotrace.imaging.layouts import names, pairs, voc
 
 DATASET, SUBJECTS = "dataset.json", "cases.csv"
 KEYS = {"training", "channel_names", "file_ending", "labels"}  # of a data set's dataset.json
-NATIVE, FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS, NONE = (
+NATIVE, FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS, BOXES, NONE = (
     "native",
     "4-D",
     "table",
     "folders",
     "suffixes",
     "arrays",
+    "boxes",
     "none",
 )
-CONVERTED = (FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS)  # what `new` converts as it lays out a study
+CONVERTED = (FOUR_D, TABLE, FOLDERS, SUFFIXES, ARRAYS, BOXES)  # what `new` converts as it lays out a study
 TABLE_BYTES_MAX = 2**25
 LINE_BYTES_MAX = 2**16
 HEAD_BYTES = 2**16
@@ -73,6 +74,11 @@ def of(root: Path, paths: Sequence[str]) -> Layout:
         name = "BIDS" if by_name.is_bids else "label maps by the end of their names"
         why = f"{n_pairs} label maps belong to an image by their names, such as {by_name.example}"
         return Layout(SUFFIXES, name, why, _options(paths))
+    if (above := voc.folder_of(paths)) is not None:
+        where = f"{above}/" if above else ""
+        why = f"{where}{voc.ANNOTATIONS} has XML, and {where}{voc.PICTURES} pictures"
+        options = ("--task detection", "--pixel-mm MM")
+        return Layout(BOXES, "Pascal VOC, pictures with boxes", why, options)
     arrays = [path for path in paths if path.lower().endswith(ENDING)]
     if arrays and not any(map(names.is_image_file, paths)):
         return Layout(

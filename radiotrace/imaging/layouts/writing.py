@@ -30,7 +30,8 @@ SOURCES = "sources.csv"
 DRAFT = "cases.draft.csv"
 IDENTITY = ("description", "reference", "citation", "licence", "license", "release", "version")
 COPIED = "copied as it is"
-CLASS, PART = "class", "part"  # columns of cases.csv
+BOXES = "boxes.csv"
+CLASS, COUNT, PART = "class", "boxes", "part"  # columns of cases.csv
 
 
 def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Asked) -> None:
@@ -65,6 +66,8 @@ def write(root: Path, out: Path, listing: Listing, checked: Checked, asked: Aske
     text = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
     records.write_bytes(out / which.DATASET, text.encode())
     _write_subjects(out, listing, checked)
+    if any(facts.source.boxes is not None for facts in checked.facts):
+        records.write_bytes(out / BOXES, _boxes(checked))
     records.write_bytes(out / SOURCES, _table(("file", "source", "sha256", "done"), sorted(rows)))
 
 
@@ -181,7 +184,9 @@ def _declaration(
 def _of_classes(listing: Listing) -> dict[str, Any]:
     """What dataset.json says of classes, of parts that the data give, and of what was published."""
     kind = "class" if listing.is_exclusive else "classes"
-    columns = {CLASS: {"role": "target", "kind": kind}}
+    columns: dict[str, dict[str, Any]] = {CLASS: {"role": "target", "kind": kind}}
+    if all(source.boxes is not None for source in listing.sources):
+        columns = {COUNT: {"role": "target", "kind": "number", "unit": "boxes", "minimum": 0}}
     if all(source.part for source in listing.sources):
         columns[PART] = {"role": "part", "kind": "category"}
     declared: dict[str, Any] = {"columns": columns, "subjects_unknown": True}
@@ -198,17 +203,29 @@ def _write_subjects(out: Path, listing: Listing, checked: Checked) -> None:
     arrays with classes nobody can say it, and dataset.json says so."""
     facts = checked.facts
     is_known = all(one.source.subject_id for one in facts)
-    of_classes = [name for name in (CLASS, PART) if facts[0].source.classes is not None]
+    target = CLASS if facts[0].source.boxes is None else COUNT
+    of_classes = [name for name in (target, PART) if facts[0].source.classes is not None]
     columns = sorted({column for one in facts for column in one.source.attributes})
     rows = []
     for one in facts:
         source = one.source
         subject = source.subject_id if is_known else source.case_id
         told = DIVIDER.join(checked.labels[checked.new_value[value]] for value in source.classes or ())
-        cells = {CLASS: told, PART: source.part, **source.attributes}
+        cells = {CLASS: told, COUNT: str(len(source.boxes or ())), PART: source.part, **source.attributes}
         rows.append((source.case_id, subject, *(cells.get(name, "") for name in (*of_classes, *columns))))
     table = _table(("case_id", "subject_id", *of_classes, *columns), rows)
     records.write_bytes(out / (which.SUBJECTS if is_known or of_classes else DRAFT), table)
+
+
+def _boxes(checked: Checked) -> bytes:
+    """The boxes of pictures, in pixels of the file, in the order of its own."""
+    columns = ("case_id", "label", "x_low", "y_low", "x_high", "y_high")
+    rows = []
+    for facts in checked.facts:
+        for box in facts.source.boxes or ():
+            corners = (f"{value:.12g}" for value in (*box.low, *box.high))
+            rows.append((facts.source.case_id, box.name, *corners))
+    return _table(columns, rows)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

@@ -1,0 +1,1 @@
+"""What verify makes again of a detection."""

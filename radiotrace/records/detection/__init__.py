@@ -1,0 +1,1 @@
+"""Records of a detection: a module for each."""

@@ -1,0 +1,1 @@
+"""Sections of the params.yaml of a detection."""
