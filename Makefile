@@ -1,5 +1,5 @@
 # Everyday commands, of the first study; those that say so take STUDY=studies/NAME for another. Each makes .venv when it is missing; nothing but a browser for the tests is installed or written outside this folder.
-.PHONY: help repository run pull verify trace review test after-run verification negative-controls release browser lint check tables experiments diff deps manifest install clean
+.PHONY: help repository run pull verify trace review test after-run verification negative-controls release browser lint check tables experiments diff deps notebooks manifest install clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
@@ -93,6 +93,9 @@ deps: .venv/runtime ## write what follows from the code: commands, deps and outs
 	python -m radiotrace.commands.metric_names
 	python -m radiotrace.evidence.verify.workflow
 
+notebooks: .venv/dev ## write notebooks/*.ipynb, without outputs, of notebooks/*.py, which people edit
+	python -m tests.notebook_files
+
 manifest: .venv/runtime ## accept the files in the study's data/ as they are: rewrites data.sha256 and data.dvc
 	$(RADIOTRACE) manifest
 	cd '$(STUDY)' && dvc add --quiet data
@@ -107,8 +110,8 @@ install: .venv/dev ## .venv with runtime and test tools; the other commands do i
 	@printf '#!/bin/sh\n# In the root of a clone, what "python -m radiotrace" does.\nexec "$$(dirname "$$0")/python" -m radiotrace "$$@"\n' > .venv/bin/radiotrace && chmod +x .venv/bin/radiotrace
 	@touch $@
 
-.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt requirements/dicom.txt
-	@$(PIP) -r requirements/dev.txt
+.venv/dev: .venv/runtime requirements/dev.txt requirements/cluster.txt requirements/dicom.txt requirements/search.txt requirements/notebooks.txt
+	@$(PIP) -r requirements/dev.txt -r requirements/search.txt -r requirements/notebooks.txt
 	@$(COMPILE)
 	@touch $@
 

@@ -20,8 +20,6 @@ import csv
 import importlib.metadata
 import json
 import multiprocessing
-import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +35,7 @@ from benchmarks import inference_large
 from benchmarks.inference_large import peak_mb
 from radiotrace import records
 from radiotrace.commands import predict
+from radiotrace.commands.timed import machine
 from radiotrace.imaging import channels, new_images, parts, volumes
 from radiotrace.imaging.new_images import NewCase
 from radiotrace.inference import model_record, released_model, released_variant, sliding
@@ -303,23 +302,6 @@ def installed() -> list[str]:
         else:
             there.append(runtime)
     return there
-
-
-def machine() -> str:
-    """The processor, in a line."""
-    about = Path("/proc/cpuinfo").read_text("utf-8")
-    model = re.search(r"^model name\s*:\s*(.+)$", about, re.MULTILINE)
-    flags = re.search(r"^flags\s*:\s*(.+)$", about, re.MULTILINE)
-    of_flags = flags[1].split() if flags else []
-    features = [
-        f"{'with' if flag in of_flags else 'without'} {name}"
-        for flag, name in (("avx512f", "AVX-512"), ("avx512_bf16", "bf16"), ("avx512_vnni", "VNNI"))
-    ]
-    busy = os.getloadavg()[0]
-    return (
-        f"{model[1] if model else 'unknown processor'}, {len(os.sched_getaffinity(0))} cores, "
-        f"{', '.join(features)}; {busy:.1f} processes ran in the minute before"
-    )
 
 
 def chosen(count: int) -> list[Path]:

@@ -30,11 +30,12 @@ def test_doubling_takes_a_single_voxel():
 
 @pytest.mark.parametrize(("levels", "expected"), [(3, 4), (4, 8), (5, 8), (6, 8)])
 def test_the_encoder_shrinks_by_eight_at_most(levels, expected):
-    assert deeplabv3plus.stride([8] * levels) == expected
+    spec = NetworkSpec("deeplabv3plus", (8,) * levels, 3)
+    assert deeplabv3plus.multiple(spec) == (expected,) * 3
 
 
 def test_levels_beyond_a_stride_of_eight_are_dilated():
-    network = deeplabv3plus.DeepLabV3Plus([8, 8, 8, 8, 8], labels=3)
+    network = deeplabv3plus.DeepLabV3Plus(NetworkSpec("deeplabv3plus", (8,) * 5, 3))
     strided = [(level.body[0][0].stride[0], level.body[0][0].dilation[0]) for level in network.encoder]
     assert strided == [(1, 1), (2, 1), (2, 1), (2, 1), (1, 2)]
 

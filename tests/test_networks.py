@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 
 SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 SHUFFLES = ["dynunet", "segresnet"]
-OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus"]
+OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus", "densenet"]
 LOSS = losses.Settings(
     "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
 )
@@ -400,8 +400,8 @@ def test_a_network_computes_the_same_in_bf16(name):
         (
             spec("resnet"),
             [
-                "train.network: found 'resnet', expected one of attention_unet, deeplabv3plus, dynunet, "
-                "imported, segresnet, unet"
+                "train.network: found 'resnet', expected one of attention_unet, deeplabv3plus, densenet, "
+                "dynunet, imported, segresnet, unet"
             ],
         ),
         (
@@ -498,19 +498,20 @@ def test_usual_strides_and_kernels_are_those_that_nobody_says():
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_unet_takes_strides_and_no_kernels():
-    asked = spec("unet", strides=((2, 2, 1), (2, 2, 2)))
+@pytest.mark.parametrize("name", ["attention_unet", "deeplabv3plus", "densenet", "unet"])
+def test_others_take_strides_and_no_kernels(name):
+    asked = spec(name, strides=((2, 2, 1), (2, 2, 2)))
     network = architecture.build(asked, seed=0).eval()
     assert network(torch.zeros(1, 1, 6, 16, 20)).shape == (1, 3, 6, 16, 20)
     assert architecture.faults(dataclasses.replace(asked, kernels=((3, 3, 3),) * 3)) == [
-        "train.network: found unet, expected one of dynunet for train.kernels"
+        f"train.network: found {name}, expected one of dynunet for train.kernels"
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "changes", "fault"),
     [
-        ("segresnet", {"strides": ((2, 2, 1), (2, 2, 2))}, "expected one of dynunet, unet for train.strides"),
+        ("segresnet", {"strides": ((2, 2, 1), (2, 2, 2))}, "for train.strides"),
         ("dynunet", {"strides": ((2, 2, 2),)}, "train.strides: found 1, expected 2 for 3 levels"),
         ("dynunet", {"kernels": ((3, 3, 3),)}, "train.kernels: found 1, expected 3 for 3 levels"),
         ("dynunet", {"strides": ((1, 1, 1), (2, 2, 2))}, "expected that each level halves an axis"),

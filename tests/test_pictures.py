@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 
 RECIPE = Recipe("LPS", None, phantoms.channels(0, 100), (16, 20, 1), (32, 32, 1), multiple=4)
 SPEC = NetworkSpec("dynunet", (8, 16, 32), 3, one_slice=True)
-TAKE_ONE_SLICE = ["dynunet", "unet"]
+TAKE_ONE_SLICE = ["attention_unet", "deeplabv3plus", "densenet", "dynunet", "unet"]
 WILD = Settings(
     affine_share=1,
     rotation_degrees=180,
@@ -74,7 +74,7 @@ def test_slices_know_nothing_of_each_other(name):  # neither pools nor looks alo
 def test_a_network_that_cannot_take_one_slice_says_which_can(name):
     (fault,) = architecture.faults(dataclasses.replace(SPEC, name=name))
     assert fault == (
-        f"train.network: found {name}, expected one of dynunet, unet for patches of one slice "
+        f"train.network: found {name}, expected one of {', '.join(TAKE_ONE_SLICE)} for patches of one slice "
         "(train.patch_voxels)"
     )
 
@@ -107,8 +107,9 @@ def test_one_slice_has_the_same_gradient_in_bf16(shape, kind):
     assert (native - expected).norm() <= 0.01 * expected.norm()
 
 
-def test_the_released_file_of_one_slice_computes_what_torch_computes():
-    spec = dataclasses.replace(SPEC, image_channels=2)
+@pytest.mark.parametrize("name", TAKE_ONE_SLICE)
+def test_the_released_file_of_one_slice_computes_what_torch_computes(name):
+    spec = dataclasses.replace(SPEC, name=name, image_channels=2)
     network = architecture.build(spec, seed=0).eval()
     content = onnx_model.export(network, (1, 4, 4), 20, channels=2, one_slice=True)
     image = noise(2, 2, 1, 20, 24)

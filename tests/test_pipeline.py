@@ -211,6 +211,7 @@ WINGS = {
     "synthetic": "records imaging",
     "learning": "errors records pipeline imaging statistics inference",
     "planning": "errors records pipeline imaging learning",
+    "search": "errors records pipeline",
     "evidence": "errors records pipeline",
     "site": "errors records pipeline statistics drawing evidence",
     "segmentation": "errors records pipeline imaging statistics inference drawing learning evidence",

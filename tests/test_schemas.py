@@ -25,6 +25,7 @@ FREE = {
     ("provenance", "properties/params"): "parameters of a stage; params.schema.json checked them",
     ("run", "properties/stages/items/properties/params"): "parameters of a stage; params.schema.json checked "
     "them",
+    ("search_trial", "properties/parameters"): "values of params.yaml; its schemas check what may be drawn",
 }
 # Below these keywords a schema narrows an object that is closed where they stand.
 NARROWING = ("if", "then", "else", "oneOf", "allOf")

@@ -1,43 +1,97 @@
-"""compare: two runs on the same test cases."""
+"""compare: two runs on the same test cases, or the networks of several."""
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from radiotrace import records
 from radiotrace.commands import revisions, tables
 from radiotrace.errors import StageError
 from radiotrace.records import measure_table
 from radiotrace.records.comparison import Comparison, Run
-from radiotrace.records.measure_table import Described
+from radiotrace.records.measure_table import Better, Described
 from radiotrace.records.typed import picked
 
 BEFORE_TABLES = "dice"  # the measure of runs that list none: those of segmentation, before there were lists
 UNSAID = "neither run has a metrics.json whose table of measures says whether more of it is better"
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """A run that is compared.
+
+    Attributes:
+        cases: its record of cases.
+        measures: its table of measures; {} where it has none.
+    """
+
+    cases: dict[str, Any]
+    about: Run
+    measures: dict[str, Described]
+
+    def better(self, metric: str) -> Better:
+        """Whether more of a metric is."""
+        return self.measures[metric].better if metric in self.measures else None
+
+
 def compare(args) -> None:
     """Compares two runs case by case: run B minus run A, with intervals, and whether B is worse by less
-    than a margin."""
+    than a margin. Of further runs, or with --page, the networks are compared: accuracy, sensitivity and
+    specificity, size, operations, time and energy."""
     from radiotrace.statistics import comparison  # here, because the other commands need no scipy
 
-    if not 0 <= args.margin < float("inf"):
-        raise StageError(
-            f"--margin: found {args.margin:g}, expected 0 or more",
-            way_out="It says by how much B may be worse, either way round.",
-        )
-    (cases_a, about_a), (cases_b, about_b) = _both(args)
-    measures = [_table(run, args.metrics) for run in (args.run_a, args.run_b)]
+    if faults := _refused(args):
+        raise StageError("\n".join(faults), way_out="Correct it, and run it again.")
+    evaluated = _evaluated(args)
+    measures = [run.measures for run in evaluated]
     metric = args.metric or _ranked_by(measures)
     described = _described(metric, measures)
+    if args.further or args.page or args.time:
+        _networks(evaluated, metric, described, args)
+        return
+    a, b = evaluated
     aim = comparison.Aim(described.better) if described else comparison.Aim(None)
     if not any(measures):
         aim = comparison.Aim(None, UNSAID)
-    compared = comparison.compare(cases_a, cases_b, metric, args.margin, aim)
-    record = picked(Comparison, compared, run_a=about_a, run_b=about_b)
+    compared = comparison.compare(a.cases, b.cases, metric, args.margin, aim)
+    record = picked(Comparison, compared, run_a=a.about, run_b=b.about)
     print(text(record, described.heading if described else ""))
     if args.out:
         records.write(args.out, record.record(), "comparison")
+
+
+def _refused(args) -> list[str]:
+    """What of the command line does not do."""
+    faults = []
+    if not 0 <= args.margin < float("inf"):
+        faults.append(f"--margin: found {args.margin:g}, expected 0 or more")
+    if args.watts is not None and not 0 < args.watts < float("inf"):
+        faults.append(f"--watts: found {args.watts:g}, expected more than 0")
+    faults += [
+        f"--{name}: found {found}, expected {least} or more"
+        for name, least in (("time", 0), ("repeats", 1), ("threads", 1))
+        if (found := getattr(args, name)) < least
+    ]
+    return faults
+
+
+def _networks(evaluated: list[Evaluated], metric: str, described: Described | None, args) -> None:
+    """What compares more than cases."""
+    from radiotrace.commands import networks  # here, because it needs ONNX and what draws
+
+    if described is None:
+        raise StageError(
+            f"no run says what {metric} is", way_out="Name a measure of their metrics.json with --metric."
+        )
+    record = networks.compared(evaluated, metric, described.heading, args)
+    print(networks.text(record))
+    if args.out:
+        records.write(args.out, record.record(), "network_comparison")
+    if args.page:
+        networks.write(Path(args.page), record)
+        print(f"{args.page}/index.html has all of it")
 
 
 def options(parser) -> None:
@@ -46,6 +100,9 @@ def options(parser) -> None:
         "run_a", metavar="RUN_A", help="git revision, name of an experiment, 'workspace', or a cases.json"
     )
     parser.add_argument("run_b", metavar="RUN_B", help="likewise; B is held against A")
+    parser.add_argument(
+        "further", metavar="RUN", nargs="*", help="further runs, whose networks are held against A, too"
+    )
     parser.add_argument(
         "--metric",
         help="a number that cases.json has for each label; default: the first measure that the runs list",
@@ -61,26 +118,61 @@ def options(parser) -> None:
         default="metrics",
         help="folder of cases.json and metrics.json in both runs; default: metrics",
     )
-    parser.add_argument("--out", help="file to write the record 'comparison' to")
+    parser.add_argument("--out", help="file to write the record of the comparison to")
+    parser.add_argument(
+        "--page", metavar="FOLDER", help="of networks: folder for a page, a chart and the record"
+    )
+    parser.add_argument(
+        "--time",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of networks: first time each on N cases on this machine, and add that to the ledger; default: "
+        "0",
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="with --time: processes of each; default: 3")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of ONNX Runtime, of times that are measured or shown; default: 1",
+    )
+    parser.add_argument(
+        "--timings",
+        default="design/network_timings.jsonl",
+        help="ledger of times, to be committed; default: design/network_timings.jsonl",
+    )
+    parser.add_argument(
+        "--watts",
+        type=float,
+        help="of a core that computes, for an estimate of energy; without it there is none",
+    )
 
 
-def _both(args) -> list[tuple[dict, Run]]:
-    """(cases, what the record says of the run) of each run; the faults of both in one error."""
+def _evaluated(args) -> list[Evaluated]:
+    """Each run, in their order; the faults of all in one error."""
+    names = [args.run_a, args.run_b, *args.further]
     runs, errors = [], []
-    for run in (args.run_a, args.run_b):
+    for run in names:
         try:
             content, commit = revisions.read(run, f"{args.metrics}/cases.json")
             cases = _parsed(content, run)
             name = Path(run).name if commit is None else run  # no absolute path in a record
             digest = hashlib.sha256(content).hexdigest()
-            runs.append((cases, Run(name, commit, digest, cases["run_id"], cases["part"])))
+            about = Run(name, commit, digest, cases["run_id"], cases["part"])
+            runs.append(Evaluated(cases, about, _table(run, args.metrics)))
         except StageError as error:
             errors.append(error)
     if len(errors) == 1:
         raise errors[0]
     if errors:
         lines = [line for error in errors for line in (error.headline, *error.findings)]
-        raise StageError("neither run can be read", list(dict.fromkeys(lines)), errors[0].way_out)
+        which = (
+            "neither run can be read"
+            if len(names) == 2
+            else f"{len(errors)} of {len(names)} runs cannot be read"
+        )
+        raise StageError(which, list(dict.fromkeys(lines)), errors[0].way_out)
     return runs
 
 
@@ -135,6 +227,11 @@ def _parsed(content: bytes, run: str) -> dict:
             ["expected run_id, part, and cases with case_id, subject_id, labels"],
             "Name a run in which evaluate has run.",
         )
+    for case in cases["cases"]:
+        for row in case["labels"].values():
+            # Of a class the reference is whether a case has it, where a label map has a volume.
+            if "positive" in row:
+                row.setdefault("reference_mm3", float(row["positive"]))
     return cases
 
 

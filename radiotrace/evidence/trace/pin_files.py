@@ -30,6 +30,8 @@ TOOLS = (
     "requirements/dev.txt",
     "requirements/dicom.txt",
     "requirements/nnunet.txt",
+    "requirements/notebooks.txt",
+    "requirements/search.txt",
 )
 # Stages import from these, and no byte of an output is decided there: the files say why.
 WITHOUT_RESULT = ("requirements/cluster.txt", "requirements/dvc.txt")

@@ -64,10 +64,13 @@ LISTED_ONCE = {
     r"requirements/[a-z]+\.txt": "the bundle has those of the pipeline; the lines of all are read below",
     r"benchmarks/([a-z0-9_]+/)?[A-Za-z0-9_]+\.(csv|md|py)": "comparisons beside the pipeline: no stage "
     "imports them, no record is theirs",
+    r"notebooks/[a-z_]+\.(py|ipynb)": "for people to read and run: no stage imports them",
 }
 # Where code and settings may lie at all: a bundle that was made again vouches for whatever lies in design/ or
 # software/, too.
-CODE_PLACES = re.compile(r"(radiotrace|stages|tests)/([a-z_0-9]+/)*[a-z_0-9]+\.py|benchmarks/[a-z_0-9]+\.py")
+CODE_PLACES = re.compile(
+    r"(radiotrace|stages|tests)/([a-z_0-9]+/)*[a-z_0-9]+\.py|(benchmarks|notebooks)/[a-z_0-9]+\.py"
+)
 SETTINGS_PLACES = re.compile(
     r"tests/conftest\.py"
     r"|Makefile|pyproject\.toml|\.gitattributes|\.dvcignore|dvc\.yaml|dvc\.lock|(data|imported)\.dvc|"
@@ -135,8 +138,8 @@ BELIEVED = (
     "Makefile, .ci/ and .github/: verify starts none of them",
     "README.md: it has its SHA-256, but its words and figures are held against no record; 'make "
     "test' does that",
-    "benchmarks/, docs/, CHANGELOG.md, CITATION.cff, CONTRIBUTING.md, SECURITY.md, STYLE.md, LICENSE: no "
-    "part of the proof",
+    "benchmarks/, docs/, notebooks/, CHANGELOG.md, CITATION.cff, CONTRIBUTING.md, SECURITY.md, STYLE.md, "
+    "LICENSE: no part of the proof",
     "tests/, software/verification/ and verification/: what tests do, and what they and seeded faults came "
     "to; 'make verification' runs them again",
 )

@@ -22,7 +22,7 @@ from radiotrace.records.typed import Record
 class TrainSection(train.TrainSection):
     """The section, with the networks that there are."""
 
-    network: Literal["dynunet", "unet", "attention_unet", "segresnet", "deeplabv3plus"]
+    network: Literal["dynunet", "unet", "attention_unet", "segresnet", "deeplabv3plus", "densenet"]
 
 
 @dataclass(frozen=True)
