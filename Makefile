@@ -23,8 +23,10 @@ repository:
 	@test -e .git || { echo "this is no git repository (a ZIP, perhaps), and everything here is looked up in one: take 'git clone' instead; or, without its history, 'git init -b main && git add -A && git commit -m start'" >&2; exit 1; }
 	@git rev-parse -q --verify HEAD > /dev/null 2>&1 || { git rev-parse -q --verify HEAD; echo "git does not read this repository: where it is another user's, run: git config --global --add safe.directory '$(CURDIR)'; where it has no commit yet: git add -A && git commit -m start" >&2; exit 1; }
 
-run: repository .venv/runtime ## pull the data set, run all twelve stages (those that changed, in a clone that has run before), print the results
-	@cd '$(STUDY)' && dvc pull --quiet data.dvc || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
+run: repository .venv/runtime ## pull the data set, or make one that is made by a seed, run all stages (those that changed, in a clone that has run before), print the results
+	@test ! -f '$(STUDY)/data.generate' || test -e '$(STUDY)/data' \
+	  || { python -m radiotrace generate $$(cat '$(STUDY)/data.generate') --out '$(STUDY)/execution/generated' && mv '$(STUDY)/execution/generated/data' '$(STUDY)/data'; }
+	@test -f '$(STUDY)/data.generate' || { cd '$(STUDY)' && dvc pull --quiet data.dvc; } || echo "data/ was not pulled: it was changed, or data.dvc leads nowhere; ingest says what differs" >&2
 	@test -z '$(MEMBERS)' || dvc pull --quiet $(MEMBERS)
 	cd '$(STUDY)' && dvc repro $(if $(wildcard $(STUDY)/build),,--force)
 	@echo; $(RADIOTRACE) results

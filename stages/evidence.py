@@ -51,12 +51,14 @@ class Given:
         provenance: stage -> file, in the order of the stages.
         schema_of: name of a record of the task -> its schema.
         approach: what the model does, as the task says.
+        measured: records beside 'metrics' on which a criterion may be.
     """
 
     records: dict[str, Path]
     provenance: dict[str, Path]
     schema_of: dict[str, str]
     approach: str
+    measured: tuple[str, ...]
 
     def read(self) -> dict[str, dict]:
         """Every record, checked."""
@@ -92,6 +94,7 @@ def given(args) -> Given:
         {name: Path(named[f"{name}-provenance"]) for name in stages},
         dict(task.records),
         task.approach,
+        task.measured,
     )
 
 
@@ -142,7 +145,7 @@ def main(args):
     provenance.append(runs.provenance(__file__, {}, args.requirements, list(vouched.values())))
     acceptance = requirements.acceptance(
         requirements.load(f"{args.design}/requirements.yaml"),
-        sources["metrics"],
+        sources["metrics"] | {name: sources[name] for name in left.measured},
         written.reviews,
         opened,
         contents.test_part(run_id, opened),

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 
 SPEC = NetworkSpec("dynunet", (4, 8, 8), 3)
 SHUFFLES = ["dynunet", "segresnet"]
-OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus", "densenet"]
+OTHERS = ["unet", "attention_unet", "segresnet", "deeplabv3plus", "densenet", "dynunet_hazard"]
 LOSS = losses.Settings(
     "dice_ce", None, tversky_alpha=0.3, tversky_beta=0.7, focal_tversky_gamma=0.75, focal_gamma=2
 )
@@ -401,7 +401,7 @@ def test_a_network_computes_the_same_in_bf16(name):
             spec("resnet"),
             [
                 "train.network: found 'resnet', expected one of attention_unet, deeplabv3plus, densenet, "
-                "dynunet, imported, segresnet, unet"
+                "dynunet, dynunet_hazard, imported, segresnet, unet"
             ],
         ),
         (

@@ -71,9 +71,9 @@ def said(out: Path, truth: dict, two_grids: bool) -> list[str]:
         ]
     return [
         *lines,
-        f"Next: python -m radiotrace new NAME --data {data}",
-        "  Not everybody has each label, and nodes are several: set validate.every_label: false and "
-        "label_components_max: 6 in params.yaml.",
+        f"Next: python -m radiotrace new NAME --task segmentation_survival --data {data}",
+        "  Of outlines alone, without --task: not everybody has each label, and nodes are several: set "
+        "validate.every_label: false and label_components_max: 6 in params.yaml.",
     ]
 
 

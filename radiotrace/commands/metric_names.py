@@ -42,6 +42,9 @@ def open_names(task: str) -> list[str]:
     for measure in of_task.measures(task).TABLE:
         kind = schema["tabled"]["kinds"][measure.kind]
         paths |= {(measure.name, *keys) for keys in _below(kind, schema, ())}
+    for name in tasks.declared(task).measured:
+        other = records.schema(tasks.declared(task).records[name])
+        paths |= {(name, *keys) for keys in _below(other, other, ())}
     return [".".join(keys) for keys in sorted(paths)]
 
 

@@ -347,7 +347,11 @@ class Evaluated:
         self.run = Judged(
             dataset=records.read(args.dataset, "dataset"),
             split=records.read(args.split, "split"),
-            metrics=records.read(args.metrics, self.task.records["metrics"]),
+            metrics=records.read(args.metrics, self.task.records["metrics"])
+            | {
+                name: records.read(self.task.paths[name], self.task.records[name])
+                for name in self.task.measured
+            },
             cases=records.read(args.cases, self.task.records["cases"])["cases"],
             params=records.read(args.provenance, "provenance")["params"],
             data=Path(args.data),

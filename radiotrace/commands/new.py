@@ -470,7 +470,13 @@ def said_of_parameters(place: str, declared: "Dataset") -> list[str]:
         return [
             f"  4. {place}/params.yaml: train.horizon, the time by which the risk is told, if there is one"
         ]
-    if any(column.role == "target" for column in declared.columns.values()):
+    has_target = any(column.role == "target" for column in declared.columns.values())
+    if has_target and all(case.label_map is not None for case in declared.cases):
+        return [
+            f"  4. {place}/params.yaml: train.patch_voxels and train.window_voxels, which must hold the",
+            "     largest image whole, hazard.time and hazard.event, and what else is to differ",
+        ]
+    if has_target:
         return [
             f"  4. {place}/params.yaml: the size of what the network sees, and what else differs from what "
             "it begins with"

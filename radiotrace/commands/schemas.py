@@ -54,7 +54,9 @@ from radiotrace.records.sections.classification import whole as classification
 from radiotrace.records.sections.detection import whole as detection
 from radiotrace.records.sections.imported_segmentation import whole as imported_segmentation
 from radiotrace.records.sections.segmentation import whole as segmentation
+from radiotrace.records.sections.segmentation_survival import whole as segmentation_survival
 from radiotrace.records.sections.tabular import whole as tabular
+from radiotrace.records.segmentation_survival import hazard, released, survival
 from radiotrace.records.tabular import cases as cases_of_tables
 from radiotrace.records.tabular import explain as explain_of_tables
 from radiotrace.records.tabular import headline as headline_of_tables
@@ -84,6 +86,7 @@ TABLE = {
     "explain_detection": explain_of_detection.Explain,
     "explain_tabular": explain_of_tables.Explain,
     "findings": findings.Findings,
+    "hazard": hazard.Hazard,
     "headline": headline.Headline,
     "headline_classification": headline_of_classes.Headline,
     "headline_detection": headline_of_detection.Headline,
@@ -102,12 +105,14 @@ TABLE = {
     "params_detection": detection.DetectionParams,
     "params_imported_segmentation": imported_segmentation.ImportedSegmentationParams,
     "params_segmentation": segmentation.SegmentationParams,
+    "params_segmentation_survival": segmentation_survival.SegmentationSurvivalParams,
     "params_tabular": tabular.TabularParams,
     "predicted_classes": prediction_of_classes.PredictedClasses,
     "predicted_image": prediction.Prediction,
     "prediction_detection": prediction_of_detection.Prediction,
     "released_classifier": released_classifier.ReleasedClassifier,
     "released_detector": released_detector.ReleasedDetector,
+    "released_hazard": released.ReleasedHazard,
     "released_model": model.ReleasedModel,
     "released_risk": released_risk.ReleasedRisk,
     "released_variants": variants.Variants,
@@ -118,6 +123,7 @@ TABLE = {
     "search_space": search.SearchSpace,
     "search_trial": search.Trial,
     "split": split.Split,
+    "survival": survival.Survival,
     "timing": timing.Timing,
     "train": train.TrainingRun,
     "train_classification": train_of_classes.ClassificationRun,

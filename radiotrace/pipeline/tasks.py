@@ -117,6 +117,7 @@ class Task:
         like: the task whose code in radiotrace/ it shares; empty where it has its own.
         target: what is told of a case: "label_map", a file beside its image, or "class", in cases.csv; "row":
             in cases.csv too, where the case is a row of that table and has no image.
+        measured: records beside 'metrics' on which a criterion may be, by their name and a point.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Task:
     target: str
     like: str = ""
     first: Mapping[str, DeclaredStage] = field(default_factory=dict)
+    measured: tuple[str, ...] = ()
 
     @property
     def code(self) -> str:
@@ -213,6 +215,7 @@ def read(path: Path) -> Task:
         texts=Texts(**values["texts"]),
         like=values.get("like", ""),
         target=values.get("target", "label_map"),
+        measured=tuple(values.get("measured", "").split()),
     )
 
 
@@ -259,6 +262,9 @@ def _misfits(values: dict) -> list[str]:
             if "=" not in option and option not in paths:
                 faults.append(f"stages: {name}: {option} is no name of a path, and has no value")
     known = {path.name.removesuffix(".schema.json") for path in records.SCHEMAS.glob("*.schema.json")}
+    for name in values.get("measured", "").split():
+        if name not in values["records"]:
+            faults.append(f"measured: {name} is no record of the task")
     for name, schema in values["records"].items():
         if schema not in known:
             faults.append(f"records: {name}: there is no schemas/{schema}.schema.json")

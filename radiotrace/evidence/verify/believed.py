@@ -230,10 +230,35 @@ IMPORTED = (
     Basis("imported_run.json", ("parity", "file", "network", "weights", "weights_sha256"), 6, REPRODUCED),
 )
 
+# Of a study of outlines and survival.
+SURVIVAL = (
+    _taken(
+        "hazard.json",
+        ("n_events",),
+        "when each subject had the event, or was last seen without it: who followed them says so",
+    ),
+    Basis(
+        "hazard.json",
+        ("run_id", "weights_sha256", "params", "n_train", "n_events", "edges"),
+        3,
+        "the hazard was learnt from the outcomes of the train part",
+    ),
+    Basis("hazard.json", ALL, 6, REPRODUCED),
+    Basis("survival.json", ALL, 3, "survival follows from its cases and from what came of them"),
+    Basis("survival.json", ("cases", "robustness", "burden_weights"), 5, REMADE),
+    Basis("prognosis.json", ALL, 3, "the file with both answers is of what was measured"),
+    Basis(
+        "prognosis.json",
+        ("parity", "sha256"),
+        5,
+        "the released file tells the log-hazards that were measured",
+    ),
+)
+
 
 def of(name: str) -> list[Basis]:
     """The rows of a file of the bundle."""
-    return [row for row in (*TABLE, *BOXES, *IMPORTED) if fnmatchcase(name, row.record)]
+    return [row for row in (*TABLE, *BOXES, *IMPORTED, *SURVIVAL) if fnmatchcase(name, row.record)]
 
 
 def uncovered(bundle: dict[str, set[str] | None]) -> list[str]:

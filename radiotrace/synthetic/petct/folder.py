@@ -158,6 +158,10 @@ def _declaration(request: Request) -> dict:
         "channel_names": {str(number): name for number, name in enumerate(CHANNELS)},
         "labels": {"background": 0, **LABELS},
         "file_ending": ENDING,
+        "columns": {
+            "time_days": {"role": "target", "kind": "number", "unit": "d", "minimum": 1},
+            "event": {"role": "target", "kind": "number", "unit": "", "minimum": 0, "maximum": 1},
+        },
     }
 
 

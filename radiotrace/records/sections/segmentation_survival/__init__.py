@@ -1,0 +1,1 @@
+"""Sections of params.yaml that only a segmentation with survival has."""

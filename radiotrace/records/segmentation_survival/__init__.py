@@ -1,0 +1,1 @@
+"""Records that only a segmentation with survival has."""

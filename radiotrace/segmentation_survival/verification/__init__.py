@@ -1,0 +1,1 @@
+"""What verify makes again of a study of segmentation with survival."""

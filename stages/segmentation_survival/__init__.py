@@ -1,0 +1,1 @@
+"""Stages of a segmentation with survival that are its own; the others are those of segmentation."""
