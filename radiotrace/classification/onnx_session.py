@@ -3,6 +3,7 @@ no torch."""
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -70,7 +71,8 @@ def session(content: bytes, threads: int, metadata: Mapping[str, str] | None = N
         try:
             with runtimes.told(NAME, "run"):
                 fed = {"image": np.ascontiguousarray(pixels, np.float32)}
-                return dict(zip(OUTPUTS, running.run(list(OUTPUTS), fed, limits), strict=True))
+                values = cast(list[np.ndarray], running.run(list(OUTPUTS), fed, limits))
+                return dict(zip(OUTPUTS, values, strict=True))
         except StageError:
             if late.is_set():
                 raise runtimes.too_long(runtimes.PASS_SECONDS) from None

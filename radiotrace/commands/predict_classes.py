@@ -63,7 +63,7 @@ def predict(args, unpacked) -> int:
         found = new_pictures.listed([path for path in named if path], faults)
         if args.out is not None:
             faults += wrong_place(Path(args.out), [Path(name) for name in args.inputs], model.folder)
-        if faults:
+        if faults or args.out is None:
             raise StageError("nothing was predicted", faults, "Correct this, or leave it out.")
         modality = new_images.modality_of_dicom(args.modality)
         return _predicted(model, found, modality, args.force, Path(args.out))

@@ -155,10 +155,10 @@ def _teller(folder: Path, job: Job) -> tuple[Callable[[Any], Any], list[Any]]:
         cases = [NewCase(Path(paths[0]).name, tuple(map(Path, paths))) for paths in job.images]
         images = [new_images.read(case, recipe.channels).image for case in cases]
         return (lambda image: sliding.label(image, network, recipe)), images
-    from radiotrace.classification import released  # here, because it needs torch
+    from radiotrace.classification import onnx_session
     from radiotrace.learning import multiplications
 
-    session = released.session(content, job.threads)
+    session = onnx_session.session(content, job.threads)
     shape = multiplications.input_shape(content, ())
     rng = np.random.default_rng(0)  # pictures are all of one size, so that any does
     return session, [rng.standard_normal(shape, np.float32) for _ in job.images]

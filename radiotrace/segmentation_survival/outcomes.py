@@ -61,8 +61,9 @@ def faults(dataset: Dataset, time: str, event: str) -> list[str]:
         return broken
     for case in dataset.cases:
         found = {name: (case.values or {}).get(name) for name in (time, event)}
-        if not isinstance(found[time], float | int) or not float(found[time] or 0) > 0:
-            broken.append(f"{case.case_id}: {time}: found {found[time]}, expected a number above 0")
+        at = found[time]
+        if not isinstance(at, float | int) or not at > 0:
+            broken.append(f"{case.case_id}: {time}: found {at}, expected a number above 0")
         if found[event] not in (0, 1):
             broken.append(f"{case.case_id}: {event}: found {found[event]}, expected 1 (seen) or 0 (censored)")
     return broken

@@ -2,7 +2,7 @@
 follows from other records."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -42,7 +42,7 @@ class Both(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, c, z, y, x) -> logits (n, labels, z, y, x) and log-hazards (n,)."""
         logits, log_hazard = joint.told(self.body, image)
-        return logits + self.offsets, log_hazard
+        return logits + cast(torch.Tensor, self.offsets), log_hazard
 
 
 def session(content: bytes, threads: int) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:

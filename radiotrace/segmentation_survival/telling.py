@@ -3,6 +3,7 @@ that it outlines."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from radiotrace.segmentation import dataset
 from radiotrace.segmentation_survival import joint
 
 MM3_PER_ML = 1000.0
-FACES = ndimage.generate_binary_structure(3, 3)  # voxels that touch at a corner are of one lesion
+TOUCHING = ndimage.generate_binary_structure(3, 3)  # voxels that touch at a corner are of one lesion
 
 
 def measured(
@@ -43,7 +44,12 @@ def measured(
         if value != "0"
     }
     highest = float(first_zyx[lesion].max()) if lesion.any() else None
-    return ToldCase(log_hazard, volumes, highest, int(ndimage.label(lesion, FACES)[1]))
+    return ToldCase(log_hazard, volumes, highest, _components(lesion))
+
+
+def _components(lesion_zyx: np.ndarray) -> int:
+    _, count = cast(tuple[np.ndarray, int], ndimage.label(lesion_zyx, TOUCHING))
+    return count
 
 
 def of_case(
