@@ -130,6 +130,14 @@ def test_a_gap_of_fewer_than_ten_subjects_has_no_interval():
     assert (row["gap_simultaneous95_low"], row["gap_no_interval"]) == (None, "fewer than 10 subjects")
 
 
+def test_an_interval_of_a_gap_goes_no_further_than_shares_can_lie_apart():
+    values = {case: float(SITE[case] == "north") for case in NAMES}
+    values |= dict.fromkeys((NAMES[0], NAMES[-1]), 0.5)
+    row = compare(values, {"site": SITE})["site", "north"]
+    assert row["gap"] == pytest.approx(0.95)
+    assert row["gap_simultaneous95_low"] < 0.95 < row["gap_simultaneous95_high"] == 1
+
+
 def test_undefined_values_are_counted_and_left_out():
     row = compare(noisy() | {"00": None}, {"site": SITE})["site", "north"]
     assert (row["n_cases"], row["n_undefined"]) == (19, 1)

@@ -34,7 +34,6 @@ WORST = 10
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)  # of the decision curve
 # of which operating_points.at makes no interval
 DRAWN = {"f1": False, "balanced_accuracy": False, "matthews": True}
-ENDS = ("gap_simultaneous95_low", "gap_simultaneous95_high")
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
 
 
@@ -342,9 +341,7 @@ class Summary:
             of = groups[row["attribute"]]
             inside = np.array([of.get(case["case_id"]) == row["group"] for case in self.cases])
             rows_of[row["attribute"]][row["group"]] = {
-                key: _share_gap(value) if key in ENDS else value
-                for key, value in row.items()
-                if key not in ("attribute", "group")
+                key: value for key, value in row.items() if key not in ("attribute", "group")
             } | {"areas": {name: self._area_inside(name, inside) for name in self.names}}
         return dict(rows_of)
 
@@ -375,11 +372,6 @@ class Summary:
             }
             for case in ranked[:WORST]
         ]
-
-
-def _share_gap(value: float | None) -> float | None:
-    """The end of an interval of a difference of shares, which is no further than 1 from 0."""
-    return None if value is None else min(max(value, -1.0), 1.0)
 
 
 def _threshold(above: float | None, rule: dict) -> Threshold | None:

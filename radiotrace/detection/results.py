@@ -19,7 +19,6 @@ from radiotrace.statistics.measure import Measure
 MACRO = "mean_of_labels"
 WORST = 12
 SIZES = ("small", "medium", "large", "larger", "largest")
-ENDS = ("gap_simultaneous95_low", "gap_simultaneous95_high")
 AP50, AP75 = 0, 5  # of OVERLAPS
 KEYS = ("ap", "ap50", "ap75", "recall")  # rows of a label in resamples
 
@@ -270,9 +269,7 @@ class Summary:
         n_min = self.settings.subgroup_subjects_min
         for row in subgroups.compare(values, groups, self.subject_of, n_min):
             rows_of[row["attribute"]][row["group"]] = {
-                key: _share_gap(value) if key in ENDS else value
-                for key, value in row.items()
-                if key not in ("attribute", "group")
+                key: value for key, value in row.items() if key not in ("attribute", "group")
             }
         return dict(rows_of)
 
@@ -316,11 +313,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _f1_of(case: Mapping[str, Any]) -> float | None:
     """Of an image, by mean over labels in which it is defined."""
     return _mean([row["f1"] for row in case["labels"].values()])
-
-
-def _share_gap(value: float | None) -> float | None:
-    """The end of an interval of a difference of shares, which is no further than 1 from 0."""
-    return None if value is None else min(max(value, -1.0), 1.0)
 
 
 def headline(metrics: Metrics) -> dict[str, Any]:

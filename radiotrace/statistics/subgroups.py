@@ -47,7 +47,7 @@ def compare(
     """One row a group of an attribute, sorted by attribute and group; too small ones stay, and say so.
 
     Args:
-        values: case -> metric; None where undefined, which is counted and left out.
+        values: case -> metric in 0..1; None where undefined, which is counted and left out.
         groups: attribute -> case -> group. A case that an attribute does not name belongs to none of its
             groups.
         subject_of: case -> subject.
@@ -174,7 +174,8 @@ class _Sides:
             self.subject_of,
         )
         strata = (sums[1] > 0) + 2 * (sums[3] > 0)  # subjects of the group, of the rest, of both
-        interval = intervals.interval(sums, _gap, intervals.Rule(level=level), strata, self.n_subjects)
+        rule = intervals.Rule(level=level, lowest=-1, highest=1)  # values are shares
+        interval = intervals.interval(sums, _gap, rule, strata, self.n_subjects)
         return {
             "gap": float(_gap(sums.sum(1))),
             "gap_simultaneous95_low": interval.low,

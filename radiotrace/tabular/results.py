@@ -31,7 +31,6 @@ MACRO = "mean_of_labels"
 WORST = 20
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)  # of the decision curve
 POINTS = ("sensitivity", "specificity", "ppv", "npv")
-ENDS = ("gap_simultaneous95_low", "gap_simultaneous95_high")
 CURVE_POINTS = 40  # that are kept of a smooth curve
 NORMAL = 1.959963984540054  # quantile of 95 %
 RATIO = intervals.Rule(intervals.LOG, lowest=0)
@@ -429,9 +428,7 @@ class Summary:
         given = {name: dict(group_of) for name, group_of in groups.items()}
         for row in subgroups.compare(values, given, self.subject_of, self.settings.subgroup_subjects_min):
             rows_of[row["attribute"]][row["group"]] = {
-                key: _share_gap(value) if key in ENDS else value
-                for key, value in row.items()
-                if key not in ("attribute", "group")
+                key: value for key, value in row.items() if key not in ("attribute", "group")
             }
         return dict(rows_of)
 
@@ -536,11 +533,6 @@ def _range(values: np.ndarray) -> np.ndarray:
 
 def _above_zero(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, np.nan)
-
-
-def _share_gap(value: float | None) -> float | None:
-    """The end of an interval of a difference of shares, which is no further than 1 from 0."""
-    return None if value is None else min(max(value, -1.0), 1.0)
 
 
 def _bin(n: int, mean: float, share: float | None, interval: intervals.Interval) -> dict:
