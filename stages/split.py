@@ -30,6 +30,12 @@ def main(args):
             unknown,
             f"Correct {args.design}: once the test part was opened, a new criterion is post-hoc.",
         )
+    if other := criteria.other_methods(requirements.load(args.design), task):
+        raise StageError(
+            f"{len(other)} criteria say that their interval is made as it is not",
+            other,
+            f"Correct {args.design}: stages/{task}/workflow.yaml says how this task makes them.",
+        )
     split = splits.of_accepted(accepted, settings)
     for line in splits.leaks(split.leakage):
         errors.log(f"split: warning: {line} (nnU-Net's folds are by case, not by subject)")

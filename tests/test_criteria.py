@@ -9,6 +9,9 @@ from radiotrace.evidence.design import criteria
 from tests import submitted
 
 TASK = "segmentation"
+METHODS = records.schema("acceptance")["properties"]["results"]["items"]["properties"]["ci"]["properties"][
+    "method"
+]["enum"]
 LABELS = {"0": "ground", "1": "left", "2": "right"}
 
 
@@ -20,6 +23,31 @@ def requirements(*metrics):
         ]
         + [{"id": "SRS-UI-1"}]
     }
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "made"),
+    [
+        ("segmentation", "dice.left", ["jackknife-student-hall"]),
+        ("classification", "discrimination.left.auroc", ["delong"]),
+        ("classification", "operating_points.left.f1", ["bootstrap-percentile"]),
+        ("classification", "operating_points.left.sensitivity", ["wilson"]),
+        ("classification", "accuracy.left", ["jackknife-student-hall"]),
+        ("detection", "average_precision.left.by_size.small.sensitivity", ["wilson"]),
+        ("detection", "average_precision.left.ap50", ["bootstrap-percentile"]),
+        ("tabular", "discrimination.left.concordance", ["delong", "jackknife-logit"]),
+        ("segmentation_survival", "survival.network.c_index.uno", ["jackknife-logit"]),
+        ("segmentation_survival", "dice.left", ["jackknife-student-hall"]),
+    ],
+)
+def test_an_interval_is_said_to_be_made_as_its_task_makes_it(task, metric, made):
+    assert criteria.ways(task, metric) == made
+    for method in METHODS:
+        asked = requirements(metric)
+        asked["requirements"][0]["acceptance"]["ci"] = {"method": method}
+        expected = f"ci.method of {metric}: found {method}, expected {' or '.join(made)}"
+        found = criteria.other_methods(asked, task)
+        assert found == ([] if method in made else [f"SRS-SEG-1: {expected}"])
 
 
 # but for subgroups, an ensemble, and what one prediction cannot have

@@ -463,7 +463,9 @@ def test_a_name_that_leads_elsewhere_is_refused():
 
 def test_params_yaml_may_name_every_network_and_no_other():
     schema = json.loads((records.SCHEMAS / "params_segmentation.schema.json").read_text("utf-8"))
-    assert sorted(schema["properties"]["train"]["properties"]["network"]["enum"]) == sorted(set(BUILT) - OF_OTHER_TASKS)
+    assert sorted(schema["properties"]["train"]["properties"]["network"]["enum"]) == sorted(
+        set(BUILT) - OF_OTHER_TASKS
+    )
 
 
 # Strides and kernels of an axis

@@ -114,17 +114,6 @@ def faults(dataset: Dataset) -> list[str]:
     return found
 
 
-def preparation_faults(dataset: Dataset) -> list[str]:
-    """What ingest has done to pictures that whoever predicts with a classifier does not do."""
-    asked = {"crop": dataset.canonical.crop, "bias_field": dataset.canonical.bias_field}
-    return [
-        f"ingest.{name}: found {setting.record()}, expected nothing: a classifier takes whole pictures, as "
-        "they are"
-        for name, setting in asked.items()
-        if setting is not None
-    ]
-
-
 def sample(folder: Path | str, case: Case, target: Target, recipe: PictureRecipe) -> Sample:
     """A case as the network learns from it."""
     pixels = picture.prepared(canonical_images.image(folder, case, recipe.channels), recipe)

@@ -8,6 +8,7 @@ that a misspelt criterion costs no training, and needs no task's code. Imports t
 import json
 import sys
 from collections.abc import Iterator
+from fnmatch import filter as filter_names
 
 from radiotrace import records
 from radiotrace.commands import of_task
@@ -26,7 +27,12 @@ def schema_text() -> str:
         "title": "Names of metrics, of each task; written by 'make deps'",
         "type": "object",
         "properties": {
-            "metric": {"anyOf": [{"title": task, "enum": open_names(task)} for task in tasks.known()]}
+            "metric": {
+                "anyOf": [
+                    {"title": task, "enum": open_names(task), "intervals": intervals(task)}
+                    for task in tasks.known()
+                ]
+            }
         },
         "required": ["metric"],
         "additionalProperties": False,
@@ -46,6 +52,18 @@ def open_names(task: str) -> list[str]:
         other = records.schema(tasks.declared(task).records[name])
         paths |= {(name, *keys) for keys in _below(other, other, ())}
     return [".".join(keys) for keys in sorted(paths)]
+
+
+def intervals(task: str) -> dict[str, str]:
+    """Pattern of metrics -> the ways in which their intervals may be made, as the task declares it.
+
+    Raises:
+        ValueError: a pattern fits no metric of the task.
+    """
+    declared, metrics = tasks.declared(task).intervals, open_names(task)
+    if idle := [pattern for pattern in declared if not filter_names(metrics, pattern)]:
+        raise ValueError(f"{tasks.place(task)}: intervals: fits no metric: {', '.join(idle)}")
+    return dict(declared)
 
 
 def _below(node: dict, schema: dict, keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -22,7 +22,7 @@ from radiotrace import records
 from radiotrace.commands import of_task, own_data
 from radiotrace.commands.own_data import HIDDEN
 from radiotrace.errors import StageError
-from radiotrace.evidence.design import undecided
+from radiotrace.evidence.design import criteria, undecided
 from radiotrace.evidence.verify import workflow
 from radiotrace.pipeline import params, splits, stage, tasks
 from radiotrace.pipeline.study import NAME, STUDIES, Study, every
@@ -303,6 +303,7 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
     if len(declared.channels) > 1:
         modalities = {channel.modality for channel in declared.channels}
         modality = modalities.pop() if len(modalities) == 1 else None
+    is_timed = any(one.role == "target" and one.kind == "number" for one in declared.columns.values())
     return {
         "place": study.place,
         "dataset": quoted(draft.name),
@@ -316,6 +317,10 @@ def values_of(draft: Draft, study: Study, declared: "Dataset", limits: dict) -> 
         "criteria": list(zip(draft.criteria, draft.organs, strict=True)),
         "faults": list(draft.faults.values()),
         "criterion": draft.task.criterion,
+        "method": {
+            label: criteria.ways(draft.task.name, draft.task.criterion.metric(label))[-1 if is_timed else 0]
+            for label in draft.organs
+        },
         "texts": draft.task.texts,
         "limits": limits,
         "facts": facts(),

@@ -23,6 +23,20 @@ def of_part(dataset: Dataset, split: Mapping, part: str) -> list[Case]:
     )
 
 
+def preparation_faults(dataset: Dataset, what: str) -> list[str]:
+    """What ingest has done to images that whoever predicts does not do.
+
+    Args:
+        what: takes whole images, such as "a classifier".
+    """
+    asked = {"crop": dataset.canonical.crop, "bias_field": dataset.canonical.bias_field}
+    return [
+        f"ingest.{name}: found {setting.record()}, expected nothing: {what} takes whole images, as they are"
+        for name, setting in asked.items()
+        if setting is not None
+    ]
+
+
 def image(folder: Path | str, case: Case, channels: Sequence[Channel]) -> Image:
     """The canonical image of a case.
 

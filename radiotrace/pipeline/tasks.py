@@ -117,6 +117,8 @@ class Task:
         like: the task whose code in radiotrace/ it shares; empty where it has its own.
         target: what is told of a case: "label_map", a file beside its image, or "class", in cases.csv; "row":
             in cases.csv too, where the case is a row of that table and has no image.
+        intervals: pattern of metrics -> words, the ways in which their intervals may be made; the first that
+            fits counts, and of what none fits criteria.USUAL.
         measured: records beside 'metrics' on which a criterion may be, by their name and a point.
     """
 
@@ -134,6 +136,7 @@ class Task:
     like: str = ""
     first: Mapping[str, DeclaredStage] = field(default_factory=dict)
     measured: tuple[str, ...] = ()
+    intervals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def code(self) -> str:
@@ -216,6 +219,7 @@ def read(path: Path) -> Task:
         like=values.get("like", ""),
         target=values.get("target", "label_map"),
         measured=tuple(values.get("measured", "").split()),
+        intervals=values.get("intervals", {}),
     )
 
 

@@ -104,7 +104,7 @@ def main(args):
     repeats = pictures.repeats(entries["train"], target, settings.sampling_power)
     spec = network_spec(settings, target, len(channels.of_dataset(described.dataset)))
     broken = [
-        *pictures.preparation_faults(described),
+        *canonical_images.preparation_faults(described, "a classifier"),
         *classes_without(target, entries["train"]),
         *faults(settings, spec, sum(repeats), len(entries["validation"])),
     ]

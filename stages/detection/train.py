@@ -110,7 +110,10 @@ def main(args):
     spec = network_spec(settings, dataset, names)
     counts = examples.counts(entries["train"], reference)
     sizes = tuple(len(rows) for rows in entries.values())
-    if broken := faults(settings, spec, counts, names, sizes):
+    if broken := [
+        *canonical_images.preparation_faults(dataset, "a detector"),
+        *faults(settings, spec, counts, names, sizes),
+    ]:
         raise StageError("training cannot run as params.yaml says", broken, "Correct params.yaml.")
     hardware = picked(devices.Hardware, settings)
     number_format = devices.number_format(hardware)

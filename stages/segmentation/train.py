@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from radiotrace.pipeline import stage
@@ -28,19 +28,18 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import bias_field, channels, parts
 from radiotrace.inference import windows
-from radiotrace.inference.recipe import Recipe, multiple_of
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
 from radiotrace.pipeline import params, runs
 from radiotrace.records.dataset import Case, Dataset
 from radiotrace.records.network import NetworkSpec
-from radiotrace.records.preprocessing import Intensities
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.split import Split
 from radiotrace.records.train import Epoch, TrainingRun
 from radiotrace.records.training import InEffect, LearntCases
 from radiotrace.records.typed import picked
-from radiotrace.segmentation import augmentation, balance, dataset, intensities, learner, losses
+from radiotrace.segmentation import augmentation, balance, dataset, intensities, learner, losses, preparation
 from radiotrace.segmentation.learner import SegmentationLearner
 
 
@@ -163,31 +162,6 @@ def network_spec(settings: TrainParams, labels: int, image_channels: int = 1) ->
     )
 
 
-def recipe_of(
-    settings: TrainParams, dataset: Dataset, spec: NetworkSpec, found: Sequence[Intensities | None]
-) -> Recipe:
-    """How images are prepared for this network; `dataset` is the record.
-
-    Args:
-        found: intensities of the labelled voxels, of each channel that is normalised by them.
-    """
-    declared, canonical = channels.of_dataset(dataset.dataset), dataset.canonical
-    multiple_zyx = architecture.multiple(spec)
-    return picked(
-        Recipe,
-        settings,
-        orientation=canonical.orientation,
-        spacing_mm=canonical.spacing_mm,
-        channels=channels.normalised(
-            declared, settings.clip_percentiles, found, channels.within(settings.normalise_within)
-        ),
-        multiple=multiple_of(multiple_zyx),
-        logit_offsets=None,
-        crop=canonical.crop,
-        bias_field=canonical.bias_field,
-    )
-
-
 def fit_settings(settings: TrainParams) -> fit.Settings:
     """What learning.fit takes, out of the section train and the seed; a sample is a patch here."""
     return picked(fit.Settings, settings, samples_per_case=settings.patches_per_case)
@@ -259,7 +233,7 @@ def main(args):
     provenance = runs.provenance(__file__, settings.record(), args.requirements, inputs, choice)
     run_id = runs.run_id(provenance)
     network = architecture.build(network_of, settings.seed)
-    recipe = recipe_of(
+    recipe = preparation.recipe_of(
         settings,
         described,
         network_of,

@@ -33,7 +33,7 @@ from radiotrace import errors, records
 from radiotrace.errors import StageError
 from radiotrace.imaging import channels
 from radiotrace.inference import windows
-from radiotrace.inference.recipe import Recipe, multiple_of
+from radiotrace.inference.recipe import Recipe
 from radiotrace.learning import architecture, checkpoints, devices, fit, numerics, state
 from radiotrace.learning.cases import Cases
 from radiotrace.learning.networks.dynunet_hazard import INTERVALS
@@ -48,7 +48,7 @@ from radiotrace.records.split import Split
 from radiotrace.records.train import Epoch, TrainingRun
 from radiotrace.records.training import InEffect, LearntCases
 from radiotrace.records.typed import picked
-from radiotrace.segmentation import augmentation, balance, intensities, learner, losses
+from radiotrace.segmentation import augmentation, balance, intensities, learner, losses, preparation
 from radiotrace.segmentation.dataset import Sample
 from radiotrace.segmentation.learner import SegmentationLearner
 from radiotrace.segmentation_survival import joint, outcomes, telling
@@ -93,24 +93,6 @@ def network_spec(settings: TrainParams, labels: int, image_channels: int) -> Net
         labels=labels,
         image_channels=image_channels,
         one_slice=False,
-    )
-
-
-def recipe_of(settings: TrainParams, dataset: Dataset, spec: NetworkSpec, found: Sequence) -> Recipe:
-    """How images are prepared.
-
-    Args:
-        found: intensities of the labelled voxels, of each channel that is normalised by them.
-    """
-    declared = channels.of_dataset(dataset.dataset)
-    return picked(
-        Recipe,
-        settings,
-        orientation=dataset.canonical.orientation,
-        spacing_mm=dataset.canonical.spacing_mm,
-        channels=channels.normalised(declared, settings.clip_percentiles, found),
-        multiple=multiple_of(architecture.multiple(spec)),
-        logit_offsets=None,
     )
 
 
@@ -297,7 +279,7 @@ def lesson_of(settings, hazard, described, split, args) -> Lesson:
     found = intensities.of_labels(
         args.volumes, entries["train"], declared, settings.normalise_by, settings.clip_percentiles
     )
-    recipe = recipe_of(settings, described, spec, found)
+    recipe = preparation.recipe_of(settings, described, spec, found)
     of_train = outcomes.of_cases(entries["train"], hazard.time, hazard.event)
     try:
         edges = losses_of_survival.edges(of_train.time, of_train.event, INTERVALS)

@@ -12,6 +12,7 @@ and never change a part, and a new measure would split and train anew.
 import difflib
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 
 from radiotrace import records
@@ -19,6 +20,7 @@ from radiotrace import records
 ANY = "*"  # a key that the schema leaves open: a label, or a group of subjects
 MACRO = "mean_of_labels"
 BOUNDED = {"ci95_low", "ci95_high"}  # keys of what has an interval, so that a criterion can be set on it
+USUAL = "jackknife-student-hall"  # how intervals are made of what a task declares nothing else of
 SHOWN = 6  # names that are offered for one that there is not
 
 
@@ -69,6 +71,32 @@ def unknown(requirements: dict, labels: Mapping[str, str] | None, task: str | No
         metric = requirement["acceptance"]["metric"]
         if metric not in known and not any(_fits(metric, keys, labels) for keys in open_names):
             lines.append(f"{requirement['id']}: {no_such(metric, known)}")
+    return lines
+
+
+def ways(task: str, metric: str) -> list[str]:
+    """How the interval of a metric of a task may be made; where there are two, the second is of an event in
+    time."""
+    of_tasks = records.schema("metric_names")["properties"]["metric"]["anyOf"]
+    (made,) = (of["intervals"] for of in of_tasks if of["title"] == task)
+    return next((words for pattern, words in made.items() if fnmatchcase(metric, pattern)), USUAL).split()
+
+
+def other_methods(requirements: dict, task: str) -> list[str]:
+    """A line for each criterion that says another way to make its interval than the task's; [] when there
+    are none.
+
+    Args:
+        requirements: the record 'requirements'; task: of the study.
+    """
+    lines = []
+    for requirement in requirements["requirements"]:
+        if "acceptance" not in requirement:
+            continue
+        metric, said = requirement["acceptance"]["metric"], requirement["acceptance"]["ci"]["method"]
+        if said not in (made := ways(task, metric)):
+            expected = " or ".join(made)
+            lines.append(f"{requirement['id']}: ci.method of {metric}: found {said}, expected {expected}")
     return lines
 
 

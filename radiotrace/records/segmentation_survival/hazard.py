@@ -6,7 +6,7 @@ from typing import Annotated
 
 from radiotrace.records.sections.segmentation_survival.hazard import HazardParams
 from radiotrace.records.typed import Record, Rule
-from radiotrace.records.values import Amount, CaseId, Count, Sha256
+from radiotrace.records.values import AboveZero, Amount, CaseId, Count, CountFrom1, Sha256
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Alone(Record):
     """
 
     weights_sha256: Sha256
-    logit_offsets: tuple[float, ...] | None
+    logit_offsets: Annotated[tuple[float, ...], Rule(minItems=2)] | None
     cases: Annotated[Mapping[CaseId, ToldCase], Rule(minProperties=1)]
 
 
@@ -60,9 +60,9 @@ class Hazard(Record):
     run_id: Sha256
     weights_sha256: Sha256
     params: HazardParams
-    n_train: Count
+    n_train: CountFrom1
     n_events: Count
-    edges: Annotated[tuple[float, ...], Rule(minItems=1)]
-    offsets: tuple[float, ...] | None
+    edges: Annotated[tuple[AboveZero, ...], Rule(minItems=1)]
+    offsets: Annotated[tuple[float, ...], Rule(minItems=1)] | None
     cases: Annotated[Mapping[CaseId, ToldCase], Rule(minProperties=1)]
     alone: Alone | None

@@ -35,8 +35,8 @@ class Baseline(Record):
 
     kind: Literal["proportional", "discrete"]
     time: Annotated[tuple[Amount, ...], Rule(minItems=1)]
-    survival: tuple[Share, ...] | None
-    offsets: tuple[float, ...] | None
+    survival: Annotated[tuple[Share, ...], Rule(minItems=1)] | None
+    offsets: Annotated[tuple[float, ...], Rule(minItems=1)] | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class ReleasedHazard(Record):
     preprocessing: Preprocessing
     window_voxels: tuple[CountFrom1, CountFrom1, CountFrom1]
     labels: Labels
-    outputs: Mapping[str, Text]
+    outputs: Annotated[Mapping[str, Text], Rule(minProperties=2)]
     unit: str
     baseline: Baseline
     limits: Annotated[tuple[Text, ...], Rule(minItems=1)]

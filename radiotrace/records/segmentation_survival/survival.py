@@ -8,6 +8,7 @@ from radiotrace.records.estimates import AmountEstimate, ShareEstimate, SignedEs
 from radiotrace.records.segmentation_survival.hazard import ToldCase
 from radiotrace.records.typed import Record, Rule
 from radiotrace.records.values import (
+    AboveZero,
     Amount,
     CaseId,
     Count,
@@ -36,12 +37,12 @@ class JudgedCase(Record):
 
     case_id: CaseId
     subject_id: SubjectId
-    time: Amount
+    time: AboveZero
     event: bool
     told: ToldCase
     alone: ToldCase | None
     reference: ToldCase
-    survival: tuple[Share, ...]
+    survival: Annotated[tuple[Share, ...], Rule(minItems=2)]
     risk_group: Count
     dice: Annotated[Mapping[str, tuple[Share | None, Share | None]], Rule(minProperties=1)]
 
@@ -81,7 +82,7 @@ class CalibrationAt(Record):
             slope_reason explains.
     """
 
-    horizon: float
+    horizon: AboveZero
     rows: Annotated[tuple[CalibrationRow, ...], Rule(minItems=1)]
     predicted: Share | None
     observed: Share | None
@@ -109,7 +110,7 @@ class Scores(Record):
     mean_auroc: ShareEstimate
     integrated_brier: ShareEstimate
     calibration: Annotated[tuple[CalibrationAt, ...], Rule(minItems=1)]
-    hazard_ratios: Mapping[str, Amount] | None
+    hazard_ratios: Annotated[Mapping[str, AboveZero], Rule(minProperties=1)] | None
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class Curve(Record):
     above: float | None
     n: Count
     n_events: Count
-    median: float | None
+    median: Amount | None
     time: tuple[Amount, ...]
     survival: tuple[Share, ...]
     at_risk: tuple[Count, ...]
@@ -271,8 +272,8 @@ class Survival(Record):
     time: Text
     event: Text
     unit: str
-    follow_up: float | None
-    horizons: Annotated[tuple[float, ...], Rule(minItems=2)]
+    follow_up: Amount | None
+    horizons: Annotated[tuple[AboveZero, ...], Rule(minItems=2)]
     methods: Annotated[Mapping[str, Text], Rule(minProperties=1)]
     network: Scores
     others: OtherWays
@@ -283,5 +284,5 @@ class Survival(Record):
     burden: Burden
     robustness: tuple[Changed, ...]
     subgroups: Mapping[str, Annotated[Mapping[str, Subgroup], Rule(minProperties=1)]]
-    burden_weights: Mapping[str, float]
+    burden_weights: Annotated[Mapping[str, float], Rule(minProperties=1)]
     cases: Annotated[tuple[JudgedCase, ...], Rule(minItems=1)]
