@@ -1,5 +1,6 @@
 """What a task declares: read as data, checked, and what follows from it."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +37,39 @@ def edited(tmp_path):
 def test_every_task_declares_its_stages_and_has_parameters():
     of_ours = "classification detection imported_segmentation segmentation segmentation_survival tabular"
     assert tasks.known() == params.tasks() == of_ours.split()
+
+
+# A task whose stages or code are another's stands on that one; nothing else of a task is another's.
+STANDS_ON = {"imported_segmentation": {"segmentation"}, "segmentation_survival": {"segmentation"}}
+
+
+@pytest.mark.parametrize("task", tasks.known())
+def test_a_change_in_one_task_runs_no_stage_of_a_study_of_another_but_evidence(tmp_path, task):
+    """Evidence vouches for all code that lies in the clone."""
+    for name in ("radiotrace", "stages", "schemas", "requirements"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.glob("requirements*"):
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    own = ROOT / f"stages/{task}/params.yaml"
+    text = (own if own.is_file() else ROOT / "params.yaml").read_text("utf-8")
+    study = Study(tmp_path, "studies/one")
+    study.folder.mkdir(parents=True)
+    (study.folder / "params.yaml").write_text(re.sub("(?m)^task: .*$", f"task: {task}", text))
+    stages = workflow.expected(study)
+    assert f"../../stages/{task}/train.py" in stages["train"]["deps"]
+    deps = {dep for name, stage in stages.items() if name != workflow.LAST for dep in stage["deps"]}
+    for other in set(tasks.known()) - {task} - STANDS_ON.get(task, set()):
+        folders = [
+            f"../../{folder}/{other}/"
+            for folder in ("radiotrace", "stages", "radiotrace/records", "radiotrace/records/sections")
+        ]
+        assert [dep for dep in deps if dep.startswith(tuple(folders))] == []
+        schemas = {
+            f"../../schemas/{schema}.schema.json"
+            for schema in {*tasks.declared(other).records.values()} - {*tasks.declared(task).records.values()}
+        }
+        assert deps & schemas == set()
 
 
 def test_the_bundle_takes_the_records_that_the_task_declares():

@@ -275,9 +275,8 @@ def _path(out) -> str:
 
 
 def _deps(stage: Stage, study: Study) -> list[str]:
-    root, values = study.repository, stage.values(study)
-    closure = stage.code(study)
-    code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(closure, root)}
+    values, closure = stage.values(study), stage.code(study)
+    code = set(closure) | {f"schemas/{schema}.schema.json" for schema in _schemas(stage, closure, study)}
     network = _network(study)
     code = {_as_written(path, network) for path in code.union(stage.pin_files(study))}
     left_out = {*STATE, "out", *(("openings",) if stage.declared.adds else ())}
@@ -329,19 +328,24 @@ def _as_written(path: str, network: str | None) -> str:
     return f"{folder}/${{{NETWORK}}}.py" if path == f"{folder}/{network}.py" else path
 
 
-def _schemas(closure: list[str], root: Path) -> set[str]:
-    """Schemas of a stage's own calls of records and ledgers, and of the modules that it imports.
+def _schemas(stage: Stage, closure: list[str], study: Study) -> set[str]:
+    """Schemas of a stage's own calls of records and ledgers, and of the modules that it imports; of the last
+    stage, of all records of the task, too, which it looks up in the task's declaration.
 
-    Not those that can only refuse and never change a result: that of params.yaml, with which a parameter of
-    one stage would run all again, and the names of measures that a criterion may have, with which a new
-    measure would split again.
+    Not those of records that other tasks alone have: a study has none of them. Nor those that can only refuse
+    and never change a result: that of params.yaml, with which a parameter of one stage would run all again,
+    and the names of measures that a criterion may have, with which a new measure would split again.
     """
+    root, of_task = study.repository, set(task_of(study).records.values())
     known = {path.name.removesuffix(".schema.json") for path in (root / "schemas").glob("*.schema.json")}
-    used = set()
+    of_others = {
+        schema for task in tasks.known(root) for schema in tasks.declared(task, root).records.values()
+    }
+    used = set(of_task) if stage.name == LAST else set()
     for path in closure:
         named, literals, has_table = _schemas_in((root / path).read_text("utf-8"))
         used |= named | (literals & known if has_table and path.startswith("stages/") else set())
-    return used - REFUSING
+    return used - REFUSING - (of_others - of_task)
 
 
 @cache
