@@ -170,7 +170,7 @@ def test_evidence_has_every_stage_and_record(ran, place, record):
     bundled = {entry["path"] for entry in record("evidence/manifest.json")["files"] if entry["in_bundle"]}
     names = ("metrics", "robustness", "explain", "model", "cases", "compliance_tripod_ai_risk")
     assert {f"evidence/{name}.json" for name in names} <= bundled
-    bill = record("evidence/mlbom.cdx.json")["components"][0]["modelCard"]["modelParameters"]
+    bill = record("evidence/mlbom.cdx.json")["metadata"]["component"]["modelCard"]["modelParameters"]
     assert "neural" not in bill["architectureFamily"]
     assert bill["task"] == "clinical risk from a table"
 
@@ -214,9 +214,9 @@ def test_predictions_of_another_turn_the_criterion_red(ran):
     """A seeded fault of predictions is noticed by the criterion that names it."""
     place = PLACES["binary"]
     done = command(ran, place, "negative-controls", "--of", "study", check=False)
-    assert "SRS-SEG-1" in done.stderr + done.stdout
+    assert "SRS-TAB-1" in done.stderr + done.stdout
     outcome = json.loads((ran / place / "verification/negative_controls.json").read_text())["controls"]
-    assert "NC-SEG-2" in outcome
+    assert "NC-TAB-2" in outcome
     projects.run(ran, "git", "checkout", "-q", f"{place}/verification")
 
 

@@ -33,7 +33,8 @@ def contradictions(
     train, model, dataset = sources["train"], sources["model"], sources["dataset"]
     made = {record["stage"]: record for record in provenance}
     same("run_id of build/train/train.json", train["run_id"], runs.run_id(made["train"]))
-    for name in (name for name in of_task if name in sources and name != "train"):
+    of_run = (name for name in of_task if name in sources and name != "train")
+    for name in (name for name in of_run if "run_id" in sources[name]):  # what training reads has none
         same(f"run_id of {name}.json", sources[name]["run_id"], train["run_id"])
     faults += selection.faults(train)
     same("SHA-256 of weights.safetensors", files["build/train/weights.safetensors"], train["weights_sha256"])
