@@ -18,6 +18,7 @@ LEFT_OUT = (
     "dvc.lock",
     "metrics/",
     "evidence/",
+    "studies/",
     "signatures/",
     "keys/",
 )
