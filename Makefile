@@ -32,7 +32,7 @@ run: repository .venv/runtime ## pull the data set, or make one that is made by 
 	@echo; $(RADIOTRACE) results
 
 pull: repository .venv/runtime ## bring the data, the submitted model and every output; run nothing
-	cd '$(STUDY)' && dvc pull $(if $(shell grep -ls 'push: false' '$(STUDY)/data.dvc'),--allow-missing)
+	cd '$(STUDY)' && dvc pull
 	@echo; $(RADIOTRACE) results
 
 verify: repository .venv/runtime ## what holds of the evidence, and what was not checked; after 'make pull'

@@ -132,16 +132,15 @@ def test_all_faults_are_named_at_once(project):
         datastore.check(project.folder)
 
 
-@pytest.mark.parametrize("options", [{"cache": False}, {"push": False}])
-def test_output_that_is_kept_elsewhere_is_not_looked_for(project, options):
+def test_output_that_is_kept_elsewhere_is_not_looked_for(project):
     project.lock("build/weights", project.put(b"weights"))
-    project.lock("metrics/metrics.json", md5(b"in git"), **options)
+    project.lock("metrics/metrics.json", md5(b"in git"), cache=False)
     assert datastore.check(project.folder) == (1, 1)
 
 
 def test_data_that_are_not_pushed_are_not_looked_for(project):
     project.lock("build/weights", project.put(b"weights"))
-    outs = {"outs": [{"path": "data", "md5": md5(b"not to be handed on"), "push": False}]}
+    outs = {"outs": [{"path": "data", "md5": md5(b"not to be handed on"), "cache": False}]}
     (project.folder / "data.dvc").write_text(json.dumps(outs))
     assert datastore.check(project.folder) == (1, 1)
 

@@ -44,14 +44,13 @@ def test_what_shows_pictures_is_not_pushed_where_the_data_are_not(clone):
     data = clone / "data.dvc"
     data.write_text("outs:\n- md5: 0\n  path: data\n")
     assert workflow.check(Study(clone)).faults == []
-    data.write_text(f"{data.read_text()}  push: false\n")
+    data.write_text(f"{data.read_text()}  cache: false\n")
     assert any(fault.startswith("dvc.yaml: ingest: outs: ") for fault in workflow.check(Study(clone)).faults)
     written = workflow.written(Study(clone))
     (clone / "dvc.yaml").write_text(written)
     assert workflow.check(Study(clone)).faults == []
     for path in workflow.LOCAL:
-        assert f"    - {path}:\n        push: false\n" in written
-    assert written.count("push: false") == len(workflow.LOCAL)
+        assert f"    - {path}:\n        cache: false\n" in written
 
 
 @pytest.mark.parametrize("content", ["", "outs: 3\n", "outs: [3, data]\n", "[]\n"])

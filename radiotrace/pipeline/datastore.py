@@ -117,7 +117,7 @@ def _locked_in(folder: Path) -> dict[str, str]:
         for out in stage.get(kind, [])
         if isinstance(out, dict)
         for name, options in out.items()
-        if options.get("cache") is False or options.get("push") is False
+        if options.get("cache") is False
     }
     stages = load(folder / "dvc.lock").get("stages", {}).values()
     locked = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
@@ -127,7 +127,7 @@ def _locked_in(folder: Path) -> dict[str, str]:
             locked |= {
                 (above / out["path"]).as_posix(): out["md5"]
                 for out in load(path).get("outs", [])
-                if out.get("push") is not False
+                if out.get("cache") is not False
             }
     return {path: digest for path, digest in locked.items() if path not in kept_elsewhere}
 

@@ -253,7 +253,7 @@ def _entry(stage: Stage, study: Study) -> dict:
     if declared.params:
         entry["params"] = list(declared.params)
     local = LOCAL if stays_local(study) else ()
-    outs: list = [{path: {"push": False}} if path in local else path for path in declared.outs]
+    outs: list = [{path: {"cache": False}} if path in local else path for path in declared.outs]
     outs += [{path: {"cache": False}} for path in declared.kept]
     entry["outs"] = sorted(outs, key=_path)
     if declared.metrics:
@@ -262,12 +262,13 @@ def _entry(stage: Stage, study: Study) -> dict:
 
 
 def stays_local(study: Study) -> bool:
-    """Whether data.dvc says, by 'push: false', that the data are not to be handed on."""
+    """Whether data.dvc says, by 'cache: false', that the data are not to be handed on: DVC keeps no copy that
+    it could push, and 'dvc pull' does not ask for one."""
     path = study.folder / "data.dvc"
     said = params.load_yaml(path) if path.is_file() else None
     outs = said.get("outs") if isinstance(said, dict) else None
     listed = outs if isinstance(outs, list) else []
-    return any(isinstance(out, dict) and out.get("push") is False for out in listed)
+    return any(isinstance(out, dict) and out.get("cache") is False for out in listed)
 
 
 def _path(out) -> str:
