@@ -1,6 +1,7 @@
 """Projects: copies of this repository in a temporary folder, with a phantom data set and a tiny network."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,11 @@ def accept_data(folder) -> None:
     """What `make manifest` does."""
     run(folder, "python", "-m", "radiotrace", "manifest")
     run(folder, "dvc", "add", "-q", "data")
+
+
+def failing(verified: subprocess.CompletedProcess) -> list[str]:
+    """The checks that 'verify' found broken, by their words."""
+    return re.findall(r"^level \d  FAILS  (.+)$", verified.stdout, re.MULTILINE)
 
 
 def clone(project: Path, folder: Path) -> Path:

@@ -116,7 +116,8 @@ def test_the_chosen_trial_can_be_taken(whole):
     assert f"Chosen on the validation part alone: {best['experiment']}" in shown
     projects.run(whole, "git", "stash", "-q", "--include-untracked")
     try:
-        projects.run(whole, "dvc", "exp", "apply", best["experiment"])
+        # it ends with status 255, since the stages behind train were never run and cannot be checked out
+        projects.run(whole, "dvc", "exp", "apply", best["experiment"], check=False)
         record = json.loads((whole / "build/train/train.json").read_text())
         assert record["run_id"] == best["run_id"]
         assert record["weights_sha256"] == best["weights_sha256"]

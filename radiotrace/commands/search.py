@@ -113,6 +113,6 @@ def text(space: SearchSpace, trials: list[Trial], best: Trial | None) -> str:
             f"Chosen on the validation part alone: {best.experiment}, "
             f"{best.measure} {tables.number(best.value)}",
             f"As the best of {complete} it flatters; what it is worth says the test part, once.",
-            f"Next: dvc exp apply {best.experiment} && dvc repro",
+            f"Next: dvc exp apply {best.experiment}; dvc repro",
         ]
     return "\n".join(lines)

@@ -124,7 +124,8 @@ def parameters(evidence, root) -> Check:
     for stage, taken in recorded.items():
         now = values.get(stage, {}) | ({"seed": values["seed"]} if "seed" in taken else {})
         # a stage that takes a further section has it under its name
-        now |= {name: values[name] for name in taken if isinstance(values.get(name), dict)}
+        further = (name for name in taken.keys() - now.keys() if isinstance(values.get(name), dict))
+        now |= {name: values[name] for name in further}
         names = sorted(key for key in taken.keys() | now.keys() if taken.get(key) != now.get(key))
         check.faults += [
             f"params.yaml: {stage}.{key}: found {json.dumps(now.get(key))[:60]}, the stage took "
