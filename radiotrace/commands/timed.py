@@ -100,7 +100,7 @@ def images_of(study: Study, count: int) -> list[list[str]]:
     """
     dataset = Dataset.of(records.read(study.folder / DATASET, "dataset"))
     files = {
-        case.case_id: [str((study.folder / image.path).resolve()) for image in case.images]
+        case.case_id: [str((study.path("data") / image.path).resolve()) for image in case.images]
         for case in dataset.cases
     }
     return [files[case_id] for case_id in parts.spread(list(files), count + 1)]
