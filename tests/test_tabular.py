@@ -13,6 +13,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from radiotrace.errors import StageError
+from radiotrace.pipeline import splits
 from radiotrace.records.dataset import Case, Column, Identity, ImageFile
 from radiotrace.records.sections.tabular.train import BoostingSection, TrainParams
 from radiotrace.records.sections.validate import ValidateParams
@@ -209,6 +210,7 @@ def test_a_measurement_that_is_no_leak_is_let_pass():
     [
         ([0.5 * (place % 2) + 0.01 * place for place in range(60)], None),
         ([10.0 * (place % 2) + 0.001 * place for place in range(60)], "tells_alone"),
+        ([-10.0 * (place % 2) + 0.001 * place for place in range(60)], "tells_alone"),  # the sick have less
         ([float(place) for place in range(60)], "identifier"),
         ([None if place % 2 else 0.37 * (place * 17 % 31) for place in range(60)], "missing_tells"),
     ],
@@ -369,6 +371,26 @@ def test_tuning_takes_what_loses_least_over_folds(name):
     assert best.loss == min(losses)
     assert len(found.areas) == 3
     assert found.boosting is None or found.boosting.trees == best.trees
+
+
+@pytest.mark.parametrize("name", ["linear", "boosting"])
+def test_each_fold_is_judged_by_a_model_that_its_rows_had_no_part_in(name):
+    """A number that is known of few, and of each fold in another range: what stands where it is not known
+    differs by what the rows that are held out would add."""
+    of, asked = rows(150), settings()
+    fold_of = splits.assign_folds(sorted(of.subjects), asked.folds, asked.seed)
+    folds = np.array([fold_of[subject] for subject in of.subjects])
+    x = of.x.copy()
+    x[:, 1] = np.where(rng(3).random(150) < 0.3, x[:, 1] + 100 * folds, np.nan)
+    of = replace(of, x=x)
+    found = tuning.TUNED[name](of, FEATURES, asked)
+    expected = []
+    for fold in range(asked.folds):
+        held_out = of.chosen(folds == fold)
+        one = tuning.fitted(of.chosen(folds != fold), FEATURES, found, None)
+        expected.append(fitting.loss(one.score(one.encoding(held_out.x)), held_out))
+    [best] = [one for one in found.candidates if one.chosen]
+    assert best.loss == pytest.approx(np.mean(expected), rel=1e-9)
 
 
 def test_a_group_that_is_held_out_is_judged_by_a_model_of_the_others():
