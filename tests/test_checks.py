@@ -131,6 +131,7 @@ def cut(voxels_outside: int | None) -> dict:
     return clean() | {"cut_to": box | {"labelled_voxels_outside": voxels_outside}}
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 @pytest.mark.parametrize("voxels", [1, 700])
 def test_a_label_outside_of_the_box_to_which_a_case_was_cut_is_an_error(voxels):
     (finding,) = of_case(cut(voxels))
@@ -138,6 +139,7 @@ def test_a_label_outside_of_the_box_to_which_a_case_was_cut_is_an_error(voxels):
     assert finding.found.startswith(f"{voxels} labelled voxels lie outside")
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 @pytest.mark.parametrize("voxels", [0, None])  # None: of another size, an error of its own
 def test_a_case_that_lost_no_label_in_its_cut_gives_nothing(voxels):
     assert of_case(cut(voxels)) == []

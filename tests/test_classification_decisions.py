@@ -111,6 +111,7 @@ def arguments() -> argparse.Namespace:
     return found
 
 
+@pytest.mark.requirement("SRS-CLS-1")
 def test_whatever_the_test_part_holds_what_is_decided_is_that_of_the_validation_part(evaluated):
     validation = told("validation")
     found, _ = evaluated(validation, told("test"))
@@ -121,6 +122,7 @@ def test_whatever_the_test_part_holds_what_is_decided_is_that_of_the_validation_
     assert other["discrimination"] != found["discrimination"]
 
 
+@pytest.mark.requirement("SRS-CLS-1")
 def test_cases_of_the_test_part_are_told_by_the_threshold_of_the_validation_part(evaluated):
     found, cases = evaluated(told("validation", shift=-4), told("test"))
     chosen = found["decisions"]["operating_points"]["shadow"]

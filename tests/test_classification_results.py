@@ -246,6 +246,7 @@ def widths(of: list[dict]) -> dict[str, float]:
     return {name: row["ci95_high"] - row["ci95_low"] for name, row in rows.items()}
 
 
+@pytest.mark.requirement("SRS-CLS-2")
 def test_a_second_picture_of_each_subject_that_says_the_same_narrows_no_interval():
     once = cases()
     again = [case | {"case_id": f"{case['case_id']}_again"} for case in once]

@@ -408,6 +408,7 @@ def test_an_orientation_that_is_asked_for_is_that_of_every_volume(small):
 FIELD = {"method": "n4", "mask": "nonzero", "shrink_mm": 4.0, "iterations": [2]}
 
 
+@pytest.mark.requirement("SRS-DATA-15")
 @pytest.mark.parametrize(("modality", "reason"), [("CT", "CT has no coils"), ("PET", "nobody says")])
 def test_a_bias_field_of_what_is_no_mri_stops_it_before_anything_is_written(small, capsys, modality, reason):
     declared = json.loads(Path("data/dataset.json").read_text())
@@ -419,6 +420,7 @@ def test_a_bias_field_of_what_is_no_mri_stops_it_before_anything_is_written(smal
     assert not (small / "ingest").exists()
 
 
+@pytest.mark.requirement("SRS-DATA-15")
 def test_a_bias_field_of_an_mri_is_divided_out_of_images_and_of_no_label_map(small):
     run()
     before = record(small)["cases"]

@@ -491,6 +491,7 @@ def test_the_command_ends_with_status_1_and_without_traceback(project):
     )
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_learnt(project):
     path = project / "requirements.yaml"
     text = path.read_text("utf-8")
@@ -510,6 +511,7 @@ def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_lear
     assert not (project / "split").exists()
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 def test_a_criterion_that_says_another_interval_than_is_made_stops_before_anything_is_learnt(project):
     path = project / "requirements.yaml"
     text = path.read_text("utf-8")

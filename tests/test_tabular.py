@@ -96,6 +96,7 @@ def test_a_table_is_read_with_what_is_not_known(tmp_path):
     assert unknown == [row["case_id"] for row in risk_tables.rows("survival") if row["marker"] == "n/a"]
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_every_fault_of_a_declaration_is_named_at_once(tmp_path):
     declared = risk_tables.declaration("binary")
     declared["columns"]["grade"]["categories"] = ["low", "high"]
@@ -201,10 +202,12 @@ def found_of(values: dict[str, list], **columns: Column) -> dict[str, str]:
 NUMBER = Column("feature", "number", "")
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_a_measurement_that_is_no_leak_is_let_pass():
     assert found_of({"marker": list(rng().normal(size=60))}, marker=NUMBER) == {}
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 @pytest.mark.parametrize(
     ("values", "check"),
     [
@@ -222,6 +225,7 @@ def test_a_column_that_knows_the_outcome_is_an_error(values, check):
     assert errors == ([] if check is None else [check])
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_rows_that_stand_twice_are_told():
     cases = [case(f"row_{place:02d}", outcome="well", marker=float(place * place)) for place in range(6)]
     cases.append(case("again", outcome="well", marker=9.0))
@@ -231,6 +235,7 @@ def test_rows_that_stand_twice_are_told():
     assert any(check == "same_features" for _, check in found)
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_a_value_out_of_its_range_and_an_event_at_time_zero_are_errors():
     columns = {
         "marker": Column("feature", "number", "mg/l", 0, 1),
@@ -244,6 +249,7 @@ def test_a_value_out_of_its_range_and_an_event_at_time_zero_are_errors():
 # Encoding
 
 
+@pytest.mark.requirement("SRS-ROW-1")
 def test_encoding_fills_with_what_its_own_rows_say():
     x = np.array([[1, 0], [3, 2], [np.nan, 2], [100, np.nan]], np.float32)
     found = encoding.fitted(x, (AGE, GRADE))
@@ -259,6 +265,7 @@ def test_encoding_fills_with_what_its_own_rows_say():
     assert found(x).tolist() == expected
 
 
+@pytest.mark.requirement("SRS-ROW-1")
 def test_imputation_of_a_fold_does_not_see_the_rows_that_are_held_out():
     of = rows(60)
     x = of.x.copy()
@@ -373,6 +380,7 @@ def test_tuning_takes_what_loses_least_over_folds(name):
     assert found.boosting is None or found.boosting.trees == best.trees
 
 
+@pytest.mark.requirement("SRS-ROW-1")
 @pytest.mark.parametrize("name", ["linear", "boosting"])
 def test_each_fold_is_judged_by_a_model_that_its_rows_had_no_part_in(name):
     """A number that is known of few, and of each fold in another range: what stands where it is not known
@@ -393,6 +401,7 @@ def test_each_fold_is_judged_by_a_model_that_its_rows_had_no_part_in(name):
     assert best.loss == pytest.approx(np.mean(expected), rel=1e-9)
 
 
+@pytest.mark.requirement("SRS-ROW-1")
 def test_a_group_that_is_held_out_is_judged_by_a_model_of_the_others():
     of = rows(200)
     cases = [
