@@ -24,8 +24,8 @@ from radiotrace.learning import architecture, grown
 from radiotrace.pipeline import params
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.train import TrainParams
-from radiotrace.segmentation import learner
-from stages.segmentation.train import network_spec, recipe_of
+from radiotrace.segmentation import learner, preparation
+from stages.segmentation.train import network_spec
 
 PATH = Path("benchmarks/networks.csv")
 FIRST = "dynunet"  # the default, which the others are compared with
@@ -37,7 +37,7 @@ def seconds_per_case(settings: TrainParams, number: int = 20) -> float:
     described = Dataset.of(records.read("build/ingest/dataset.json", "dataset"))
     spec = network_spec(settings, len(described.dataset.labels))
     network = architecture.build(spec, settings.seed).eval()
-    recipe = recipe_of(settings, described, spec)
+    recipe = preparation.recipe_of(settings, described, spec, [None] * spec.image_channels)
     cases, found = (
         learner.cases("build/ingest/volumes", described.cases[:number], recipe.channels, settings.cache_mb),
         [],

@@ -24,9 +24,9 @@ from radiotrace.pipeline import params
 from radiotrace.records.dataset import Dataset
 from radiotrace.records.sections.segmentation.train import TrainParams
 from radiotrace.records.typed import picked
-from radiotrace.segmentation import augmentation, learner, losses
+from radiotrace.segmentation import augmentation, learner, losses, preparation
 from radiotrace.segmentation.learner import SegmentationLearner
-from stages.segmentation.train import fit_settings, network_spec, recipe_of
+from stages.segmentation.train import fit_settings, network_spec
 
 PARTS = ("data", "forward", "loss", "backward", "clipping", "optimiser", "average of weights")
 
@@ -48,7 +48,7 @@ def timings(settings: TrainParams, steps: int, warm_up: int = 5) -> dict[str, li
     optimizer = fit.optimizer_of(network, of_fit)
     shared, optimizer_of_all = fabric.setup(network, optimizer)
     entries = described.cases[: (steps + warm_up) * settings.batch_size]
-    recipe = recipe_of(settings, described, spec)
+    recipe = preparation.recipe_of(settings, described, spec, [None] * spec.image_channels)
     cases = learner.cases("build/ingest/volumes", entries, recipe.channels, settings.cache_mb)
     for index in range(len(cases)):
         cases[index]  # into the cache: only the first epoch reads a case

@@ -287,7 +287,11 @@ def test_the_recipe_that_ran_beside_nnunet_is_that_of_the_cross_validation():  #
     assert dice(beside) == dice(row for row in PUBLISHED["nnunet"] if row["fold"] == 0)
 
 
-@pytest.mark.parametrize("name", grown.described(architecture.NAMES))
+# Not on the example yet; a hazard needs a study that has one.
+NOT_MEASURED = {"densenet", "dynunet_hazard"}
+
+
+@pytest.mark.parametrize("name", sorted(set(grown.described(architecture.NAMES)) - NOT_MEASURED))
 def test_the_published_row_of_a_network_is_that_of_its_cases(name):
     rows = crossval.read(ROOT / "benchmarks/networks.csv")
     assert [row["case_id"] for row in rows if row["variant"] == name] == [

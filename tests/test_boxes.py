@@ -45,6 +45,7 @@ def test_moving_scaling_and_swapping_change_no_overlap(dimensions):
     assert ((found >= 0) & (found <= 1)).all()
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 def test_a_box_is_found_once_by_the_highest_score():
     overlap = np.array([[0.6, 0.0], [0.9, 0.5], [0.8, 0.0]])
     assert boxes.match(overlap, np.array([0.5, 0.55])).tolist() == [[0, 1, -1], [0, -1, -1]]
@@ -56,6 +57,7 @@ def test_who_counts_comes_before_who_does_not():
     assert boxes.match(overlap, np.array([0.65]), np.array([False, True])).tolist() == [[1, -1]]
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 def test_nobody_matches_nobody():
     assert boxes.match(np.zeros((2, 0)), np.array([0.5])).tolist() == [[-1, -1]]
     assert boxes.match(np.zeros((0, 2)), np.array([0.5])).shape == (1, 0)

@@ -125,6 +125,26 @@ def test_a_doubt_about_the_place_is_a_warning_with_its_text():
     )
 
 
+def cut(voxels_outside: int | None) -> dict:
+    """A clean case that was cut to a box, outside of which so many labelled voxels lie."""
+    box = {"begin_voxels": [1, 2, 0], "size_voxels": [16, 18, 14], "kept_share": 0.727}
+    return clean() | {"cut_to": box | {"labelled_voxels_outside": voxels_outside}}
+
+
+@pytest.mark.requirement("SRS-DATA-14")
+@pytest.mark.parametrize("voxels", [1, 700])
+def test_a_label_outside_of_the_box_to_which_a_case_was_cut_is_an_error(voxels):
+    (finding,) = of_case(cut(voxels))
+    assert (finding.check, finding.severity) == ("label_outside_crop", "error")
+    assert finding.found.startswith(f"{voxels} labelled voxels lie outside")
+
+
+@pytest.mark.requirement("SRS-DATA-14")
+@pytest.mark.parametrize("voxels", [0, None])  # None: of another size, an error of its own
+def test_a_case_that_lost_no_label_in_its_cut_gives_nothing(voxels):
+    assert of_case(cut(voxels)) == []
+
+
 @pytest.mark.parametrize(("size", "ok"), [(7, False), (8, True), (1024, True), (1025, False)])
 def test_limits_of_size_belong_to_what_is_allowed(size, ok):
     case = clean()

@@ -306,6 +306,7 @@ def test_a_temperature_keeps_three_classes_a_whole():
     assert np.allclose(found(4 * logits).sum(1) + special.softmax(4 * logits / found.temperature, 1)[:, 0], 1)
 
 
+@pytest.mark.requirement("SRS-CLS-1")
 def test_nothing_is_calibrated_where_nothing_is_asked_or_known():
     logits = rng().normal(size=(4, 2))
     for how, rows in (("none", logits), ("platt", logits[:0])):
@@ -373,6 +374,7 @@ def test_an_entry_says_what_was_told_of_a_case():
     assert found["flagged"] == {"prediction": True, "dropout": None}
 
 
+@pytest.mark.requirement("SRS-CLS-1")
 def test_a_threshold_is_a_half_where_there_is_none_to_choose():
     rule = results.rule_of(OperatingSection("youden", None, None))
     found = results.chosen(np.array([0.2, 0.9]), np.array([True, True]), rule)

@@ -235,6 +235,29 @@ def test_the_same_cases_give_the_same_numbers(summary):
     assert again["operating_points"] == summary["operating_points"]
 
 
+def widths(of: list[dict]) -> dict[str, float]:
+    """How wide the interval of each area and of each share at the threshold is, of all and of a group."""
+    summed = results.Summary(of, SETTINGS)
+    old = {case["case_id"]: "old" for case in of if case["case_id"] < "case_060"}
+    areas, point = summed.discrimination("shadow"), summed.operating_point("shadow", THRESHOLD)
+    rows = {name: areas[name] for name in ("auroc", "auprc")}
+    rows |= {name: point[name] for name in (*results.SHARES, *results.DRAWN)}
+    rows["auroc of a group"] = summed.subgroups({"age": old})["age"]["old"]["areas"]["shadow"]["auroc"]
+    return {name: row["ci95_high"] - row["ci95_low"] for name, row in rows.items()}
+
+
+@pytest.mark.requirement("SRS-CLS-2")
+def test_a_second_picture_of_each_subject_that_says_the_same_narrows_no_interval():
+    once = cases()
+    again = [case | {"case_id": f"{case['case_id']}_again"} for case in once]
+    alone = widths(once)
+    # of as many strangers they would be narrower by 1 / sqrt(2)
+    assert widths([*once, *again]) == pytest.approx(alone, rel=0.03)
+    strangers = [case | {"subject_id": case["case_id"]} for case in again]
+    narrower = widths([*once, *strangers])
+    assert all(0.5 * alone[name] < narrower[name] < 0.9 * alone[name] for name in alone)
+
+
 def test_the_headline_fits_its_schema(record):
     found = records.canonical(results.headline(record))
     assert records.faults(found, "headline_classification") == []

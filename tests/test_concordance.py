@@ -28,6 +28,7 @@ def by_pairs(risk, time, event, kind, tau=None) -> float:
     return won / compared
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kind", ["harrell", "uno"])
 @pytest.mark.parametrize("tau", [None, 1.0])
@@ -99,6 +100,7 @@ def test_a_monotone_transform_changes_nothing_and_the_other_direction_is_one_min
     assert concordance.c_index(np.zeros(200), time, event, kind) == pytest.approx(0.5)
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_pairs_by_hand():
     """Times 1, 2+, 2, 3: comparable are 1 with all, 2 with 2+ and 3; risks tie once."""
     time, event = np.array([1, 2, 2, 3.0]), np.array([True, False, True, True])

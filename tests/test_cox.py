@@ -33,6 +33,7 @@ def test_the_trial_has_its_published_hazard_ratio(ties, coefficient, error):
     assert found.p(0) < 0.001
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 @pytest.mark.parametrize("rounded", [False, True])
 def test_a_fit_is_that_of_statsmodels(ties, rounded):

@@ -25,6 +25,7 @@ def requirements(*metrics):
     }
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 @pytest.mark.parametrize(
     ("task", "metric", "made"),
     [
@@ -80,6 +81,7 @@ def test_a_metric_of_these_labels_is_known(metric):
     assert criteria.unknown(requirements(metric), LABELS, TASK) == []
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 @pytest.mark.parametrize(
     ("metric", "closest"),
     [
@@ -98,6 +100,7 @@ def test_what_is_no_metric_gets_those_that_there_are_the_closest_first(metric, c
     assert line.endswith(" more")
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 def test_every_criterion_without_a_metric_is_named_at_once():
     found = criteria.unknown(requirements("dice.left", "dice.centre", "volume.left"), LABELS, TASK)
     assert [line.split(":")[0] for line in found] == ["SRS-SEG-2", "SRS-SEG-3"]
@@ -126,6 +129,7 @@ def test_a_record_without_any_metric_is_said_to_have_none():
     assert criteria.no_such("dice.left", []) == "there is no metric dice.left, nor any other"
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 def test_a_metric_of_another_task_is_unknown(tmp_path, monkeypatch):
     of_tasks = [{"title": "eye", "enum": ["sharpness.*"]}, {"title": "ear", "enum": ["loudness"]}]
     schema = {"properties": {"metric": {"anyOf": of_tasks}}}

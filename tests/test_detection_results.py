@@ -82,6 +82,7 @@ def about(number: int) -> dict[str, str]:
     }
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 def test_a_box_is_found_missed_or_invented():
     reference = [box(0), box(40), box(80, 4, "speck")]
     prediction = Prediction((found(1, 0.9), found(2, 0.8), found(40, 0.4), found(60, 0.3, 4, "speck")))
@@ -124,6 +125,7 @@ def test_the_score_of_a_label_follows_its_rule(rule, score, sensitivity, alarms)
     assert operating.faults(rule) == []
 
 
+@pytest.mark.requirement("SRS-BOX-2")
 def test_without_a_box_there_is_nothing_to_choose_by():
     images = [matching.image([box(0)], Prediction((found(0, 0.9),)), NAMES)]
     chosen = operating.chosen(images, 1, OperatingSection("f1", None, None), 0.5)
@@ -143,6 +145,7 @@ def test_average_precision_is_that_of_coco(whole):
     assert cell["ap50"]["ci95_low"] < cell["ap50"]["value"] < cell["ap50"]["ci95_high"]
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 def test_counts_agree_from_cases_to_summaries(whole):
     rows, _, metrics, _, _ = whole
     for name in NAMES:
@@ -196,6 +199,7 @@ def test_a_line_that_would_turn_scores_round_is_none():
     assert np.allclose(p, scores**2 / (scores**2 + (1 - scores) ** 2))
 
 
+@pytest.mark.requirement("SRS-BOX-2")
 def test_a_label_without_a_box_is_left_out_of_the_mean_and_named():
     reference = [[box(0)], [box(0)]]
     predictions = [Prediction((found(0, 0.9), found(5, 0.8, label="speck")))] * 2

@@ -87,6 +87,7 @@ def coco(images, n_classes=3, detections=100) -> COCOeval:
     return found
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("detections", [100, 2])
 def test_precision_is_that_of_pycocotools(seed, detections):
@@ -106,6 +107,7 @@ def test_precision_is_that_of_pycocotools(seed, detections):
     assert found.mean.ap == pytest.approx(theirs["precision"][:, :, :, 0, -1].mean())
 
 
+@pytest.mark.requirement("SRS-BOX-2")
 def test_a_class_that_is_absent_is_named_and_not_averaged():
     """COCO's -1 of an absent class in the mean: two perfect classes and an absent one gave .333."""
     truth = np.array([[0, 0, 10, 10], [20, 20, 40, 40.0]])
@@ -118,6 +120,7 @@ def test_a_class_that_is_absent_is_named_and_not_averaged():
     assert found.by_class["red"].by_size == {"small": 1, "medium": None, "large": None}
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 def test_precision_by_hand():
     """Two true boxes; hit, miss, hit: recall 1/2 at precision 1 and 1 at 2/3: 51 of 101 recalls, and 50."""
     truth = np.array([[0, 0, 10, 10], [20, 20, 30, 30.0]])
@@ -127,6 +130,7 @@ def test_precision_by_hand():
     assert found.mean.ap == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
+@pytest.mark.requirement("SRS-BOX-2")
 def test_images_without_anything():
     nothing = np.zeros((0, 4)), np.zeros(0, int)
     empty = scores.Image(*nothing, *nothing, np.zeros(0))
@@ -213,6 +217,7 @@ def lesions() -> list[scores.Image]:
     ]
 
 
+@pytest.mark.requirement("SRS-BOX-1")
 def test_froc_by_hand():
     found = scores.froc(scores.matched(lesions(), 0, np.array([0.1])), points=(0.25, 0.5, 1, 2))
     assert found.thresholds.tolist() == [0.9, 0.8, 0.7, 0.6, 0.1]
@@ -226,6 +231,7 @@ def test_froc_by_hand():
     assert found.by_size["medium"] == dict.fromkeys((0.25, 0.5, 1, 2))
 
 
+@pytest.mark.requirement("SRS-BOX-2")
 def test_froc_where_the_first_is_false_and_where_nothing_is_true():
     truth, other = np.array([[0, 0, 10, 10.0]]), np.array([[50, 50, 60, 60.0]])
     image = scores.Image(truth, np.zeros(1, int), other, np.zeros(1, int), np.ones(1))

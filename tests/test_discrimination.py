@@ -130,12 +130,14 @@ def test_the_same_ranks_differ_by_nothing():
     assert found.interval == intervals.none(intervals.NO_VARIANCE)
 
 
+@pytest.mark.requirement("SRS-CLS-2")
 def test_subjects_of_one_case_are_independent_cases():
     scores, positive = drawn()
     apart = discrimination.delong(scores, positive, np.arange(len(scores)))
     assert apart.variance == pytest.approx(discrimination.delong(scores, positive).variance)
 
 
+@pytest.mark.requirement("SRS-CLS-2")
 def test_copies_of_a_case_say_nothing_more():  # only n / (n - 1) of clusters remains
     scores, positive = drawn()
     once = discrimination.delong(scores, positive)
@@ -219,6 +221,7 @@ def of_pairs(n=200, seed=0):
     return np.repeat(rng.normal(0, 1.2, n), 2) + rng.normal(positive * 1.0, 1), positive, subjects
 
 
+@pytest.mark.requirement("SRS-CLS-2")
 def test_subjects_with_cases_of_both_classes_vary_as_their_jackknife_says():
     scores, positive, subjects = of_pairs()
     found = discrimination.delong(scores, positive, subjects)
@@ -249,6 +252,7 @@ def test_the_size_of_a_block_changes_no_draw(monkeypatch):
     assert (np.concatenate(list(resampling.counts(plan)), 1) == whole).all()
 
 
+@pytest.mark.requirement("SRS-CLS-2")
 def test_subjects_are_drawn_whole_and_strata_keep_their_size():
     subjects, strata = np.array(list("abbcccd")), np.array([0, 1, 1, 0, 0, 0, 1])
     drawn_counts = np.concatenate(list(resampling.counts(resampling.Plan(subjects, 0, 50, strata))), 1)

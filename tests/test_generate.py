@@ -204,7 +204,7 @@ def test_all_faults_of_the_command_line_are_said_and_nothing_is_written(tmp_path
 def test_it_says_what_is_next(made, tmp_path, capsys):
     assert generate(tmp_path / "a", "--subjects", "1", "--workers", "1") == 0
     said = capsys.readouterr().out
-    assert f"python -m radiotrace new NAME --data {tmp_path}/a/data" in said
+    assert f"python -m radiotrace new NAME --task segmentation_survival --data {tmp_path}/a/data" in said
     assert "validate.every_label: false" in said
 
 

@@ -405,6 +405,33 @@ def test_an_orientation_that_is_asked_for_is_that_of_every_volume(small):
         ]
 
 
+FIELD = {"method": "n4", "mask": "nonzero", "shrink_mm": 4.0, "iterations": [2]}
+
+
+@pytest.mark.requirement("SRS-DATA-15")
+@pytest.mark.parametrize(("modality", "reason"), [("CT", "CT has no coils"), ("PET", "nobody says")])
+def test_a_bias_field_of_what_is_no_mri_stops_it_before_anything_is_written(small, capsys, modality, reason):
+    declared = json.loads(Path("data/dataset.json").read_text())
+    Path("data/dataset.json").write_text(json.dumps(declared | {"modality": {"0": modality}}))
+    make_manifest()
+    projects.set_params(small, ingest={"bias_field": FIELD})
+    assert run() == 1
+    assert reason in capsys.readouterr().err
+    assert not (small / "ingest").exists()
+
+
+@pytest.mark.requirement("SRS-DATA-15")
+def test_a_bias_field_of_an_mri_is_divided_out_of_images_and_of_no_label_map(small):
+    run()
+    before = record(small)["cases"]
+    projects.set_params(small, ingest={"bias_field": FIELD})
+    assert run() == 0
+    for case, whole in zip(record(small)["cases"], before, strict=True):
+        assert case["image"]["bias_field"]["least"] < case["image"]["bias_field"]["most"]
+        assert case["image"]["voxels_sha256"] != whole["image"]["voxels_sha256"]
+        assert case["label_map"] == whole["label_map"]
+
+
 def test_a_damaged_image_is_recorded_and_does_not_stop_it(small):
     Path("data/imagesTr/phantom_00.nii.gz").write_bytes(b"garbage" * 100)
     make_manifest()

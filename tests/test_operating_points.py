@@ -69,6 +69,7 @@ def test_the_interval_of_a_likelihood_ratio_by_hand():
     assert (low, high) == pytest.approx((3.75 * np.exp(-1.959964 * error), 3.75 * np.exp(1.959964 * error)))
 
 
+@pytest.mark.requirement("SRS-CLS-2")
 def test_cases_of_one_subject_widen_intervals_and_take_those_of_likelihood_ratios():
     subjects = np.arange(100) // 2
     alone, together = (points.at(SCORES, POSITIVE, 0.5, whose) for whose in (None, subjects))

@@ -82,6 +82,7 @@ def truth(volume: sitk.Image) -> np.ndarray:
 # The box
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 def test_the_box_is_that_of_voxels_that_are_not_0_with_a_margin():
     found = foreground.box([volumes.array_zyx(head())], 2)
     assert found is not None
@@ -91,6 +92,7 @@ def test_the_box_is_that_of_voxels_that_are_not_0_with_a_margin():
     assert found.share == pytest.approx(30 * 25 * 11 / (40 * 30 * 12))
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 def test_the_box_is_over_all_channels_and_negative_values_belong_to_it():
     one, other = np.zeros((5, 6, 7)), np.zeros((5, 6, 7))
     one[1, 2, 3], other[3, 2, 5] = 8, -1
@@ -104,6 +106,7 @@ def test_an_image_of_nothing_but_0_stays_whole():
     assert foreground.cut(image, Crop("nonzero", 0)) == (image, None)
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 def test_a_cut_moves_no_voxel_in_the_world():
     volume = head()
     part, found = foreground.cut(image_of(volume), Crop("nonzero", 0))
@@ -132,6 +135,7 @@ def test_a_hole_of_a_picture_is_one_in_its_plane():
 # The way there and back
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 @pytest.mark.parametrize("recipe", [CUT, RAS, RECIPE], ids=["cut", "cut, RAS", "whole"])
 @pytest.mark.parametrize("direction", [None, (0, 0, -1, 1, 0, 0, 0, -1, 0)], ids=["oblique", "sagittal"])
 def test_labels_come_back_on_the_grid_of_the_image(recipe, direction):
@@ -145,6 +149,7 @@ def test_labels_come_back_on_the_grid_of_the_image(recipe, direction):
     assert np.array_equal(volumes.array_zyx(in_torch), volumes.array_zyx(made))
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 @pytest.mark.parametrize("margin", [0, 3])
 def test_labels_of_a_resampled_image_come_back_and_none_lie_outside_of_the_box(margin):
     recipe = dataclasses.replace(RAS, crop=Crop("nonzero", margin), spacing_mm=(1.7, 1.1, 2.0))
@@ -218,6 +223,7 @@ def variation(volume: sitk.Image) -> float:
     return values.std() / values.mean()
 
 
+@pytest.mark.requirement("SRS-DATA-15")
 def test_a_field_that_was_laid_over_is_mostly_divided_out():
     before = variation(shaded(0.4))
     found = bias_field.corrected(shaded(0.4), BiasField("n4", "nonzero", 1.0, (10, 10)))
@@ -257,6 +263,7 @@ def test_axes_keep_eight_voxels():
     assert bias_field.taken_of(head(), 0.1) == (1, 1, 1)
 
 
+@pytest.mark.requirement("SRS-DATA-15")
 def test_nothing_to_estimate_it_on_is_a_fault_with_a_number():
     with pytest.raises(volumes.VolumeError, match="estimated on 0 voxels, expected 32 at least"):
         bias_field.corrected(sitk.Image([12, 12, 12], sitk.sitkInt16), FIELD)
@@ -265,6 +272,7 @@ def test_nothing_to_estimate_it_on_is_a_fault_with_a_number():
         preparation.seen(image, dataclasses.replace(RECIPE, bias_field=FIELD))
 
 
+@pytest.mark.requirement("SRS-DATA-15")
 @pytest.mark.parametrize(
     ("channel", "reason"),
     [
@@ -280,6 +288,7 @@ def test_channels_without_such_a_field_are_refused_with_the_reason(channel, reas
     assert reason in fault
 
 
+@pytest.mark.requirement("SRS-DATA-15")
 def test_channels_that_are_left_out_are_not_refused_and_unknown_ones_are():
     declared = [Channel("T2", "MRI"), Channel("ADC", "MRI")]
     assert not bias_field.faults(dataclasses.replace(FIELD, channels=("T2",)), declared)
@@ -371,6 +380,7 @@ def cut_of(label_zyx: np.ndarray):
     return ingest.cut_to(found, ingest.OpenedFile("x.nii.gz", "0" * 64, decoded, {}))
 
 
+@pytest.mark.requirement("SRS-DATA-14")
 def test_labels_outside_of_the_box_are_counted():
     label_zyx = np.zeros(SIZE_XYZ[::-1])
     label_zyx[5, 10, 15] = 1

@@ -20,7 +20,7 @@ BOTH = f"{README}\n{USE}"
 COMMITTED = (submitted.folder() / "README.md").read_text("utf-8")
 LINES = README.splitlines()
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-MADE = ("build/", "data/", ".venv/", "dvc_plots/", "predictions/")  # not in git
+MADE = ("build/", "data/", ".venv/", "dvc_plots/", "execution/", "predictions/")  # not in git
 BY_COMMANDS = {"build/site"}  # below build/, and no output of a stage
 
 

@@ -156,6 +156,7 @@ def test_a_trial_that_was_written_but_not_kept_is_kept_by_the_next_search(whole,
     assert trainer.kept == [(4, f"failed: {FAILING[4]}")]
 
 
+@pytest.mark.requirement("SRS-TRAIN-4")
 def test_the_best_is_that_of_the_highest_validation_and_of_equals_the_first(whole):
     done = trials.read(whole, SPACE, BASE)
     best = trials.best(done)
@@ -209,6 +210,7 @@ def test_a_space_that_fits_has_no_faults(study):
     assert spaces.faults(SPACE, study) == []
 
 
+@pytest.mark.requirement("SRS-TRAIN-4")
 def test_all_that_does_not_fit_is_said_at_once(study):
     space = dataclasses.replace(
         SPACE,
@@ -253,10 +255,12 @@ def test_values_that_params_yaml_would_refuse_are_refused_before_anything_trains
     assert 'train.network "no_such_network": train.network:' in faults
 
 
+@pytest.mark.requirement("SRS-TRAIN-4")
 def test_a_trial_runs_train_and_what_it_needs(study):
     assert spaces.stages_of_a_trial(study) == ["ingest", "split", "train", "validate"]
 
 
+@pytest.mark.requirement("SRS-TRAIN-4")
 def test_a_pipeline_that_would_open_the_test_part_before_training_is_refused(study):
     path = study / "dvc.yaml"
     text = path.read_text("utf-8")
@@ -339,6 +343,7 @@ def test_keeping_again_changes_nothing(repository):
     assert experiment(repository, 7) == before
 
 
+@pytest.mark.requirement("SRS-TRAIN-4")
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [

@@ -88,12 +88,14 @@ def recipe(edge: int = 12) -> Recipe:
     )
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_cox_of_all_samples_is_the_partial_likelihood():
     of_samples = losses.cox(*tensors(LP, TIME, EVENT))
     expected = cox.partial_log_likelihood(LP, TIME, EVENT, ties="breslow")
     assert float(of_samples.sum()) == pytest.approx(-expected, rel=1e-6)
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_cox_of_a_censored_sample_is_0():
     assert losses.cox(*tensors(LP, TIME, EVENT))[~EVENT].tolist() == [0.0, 0.0]
 
@@ -112,6 +114,7 @@ def test_cox_pulls_who_had_the_event_above_those_at_risk():
     assert lp.grad.tolist() == [-0.5, 0.5]
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_discrete_is_the_likelihood_by_hand():
     offsets, edges = tensors([-1.0, 0.5], [2.0, 6.0])
     lp, time, event = tensors([0.3, 0.3, 0.3, 0.3], [1, 5, 5, 9], [1, 1, 0, 0])
@@ -135,6 +138,7 @@ def test_the_chance_of_no_event_is_what_the_discrete_loss_learns():
     assert float(torch.exp(-of_loss[0])) == pytest.approx(kept.prod(), rel=1e-6)
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_edges_are_quantiles_of_events_alone():
     time, event = np.array([1.0, 2, 3, 4, 100]), np.array([True, True, True, True, False])
     assert losses.edges(time, event, 2).tolist() == [2.5, 4]

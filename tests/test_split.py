@@ -491,6 +491,7 @@ def test_the_command_ends_with_status_1_and_without_traceback(project):
     )
 
 
+@pytest.mark.requirement("SRS-EVI-8")
 def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_learnt(project):
     path = project / "requirements.yaml"
     text = path.read_text("utf-8")
@@ -507,6 +508,20 @@ def test_a_criterion_on_a_metric_that_there_is_not_stops_before_anything_is_lear
         for line in error.findings
     )
     assert "a new criterion is post-hoc" in error.way_out
+    assert not (project / "split").exists()
+
+
+@pytest.mark.requirement("SRS-EVI-8")
+def test_a_criterion_that_says_another_interval_than_is_made_stops_before_anything_is_learnt(project):
+    path = project / "requirements.yaml"
+    text = path.read_text("utf-8")
+    assert text.count("method: jackknife-student-hall") > 2
+    path.write_text(text.replace("method: jackknife-student-hall", "method: wilson", 2), "utf-8")
+    error = stopped()
+    assert error.headline == "2 criteria say that their interval is made as it is not"
+    said = "ci.method of dice.organ: found wilson, expected jackknife-student-hall"
+    assert error.findings == [f"SRS-SEG-1: {said}", f"SRS-SEG-2: {said}"]
+    assert "stages/segmentation/workflow.yaml says how" in error.way_out
     assert not (project / "split").exists()
 
 

@@ -9,6 +9,7 @@ from radiotrace.statistics import intervals, survival
 from tests import times
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_the_curve_of_the_trial_is_the_published_one():
     # Kalbfleisch & Prentice 2002, Table 1.2; Cox & Oakes 1984, Table 4.1
     weeks, event, placebo = times.leukaemia()
@@ -30,6 +31,7 @@ def test_the_log_log_interval_by_hand():  # S^exp(±1.96 σ / (S log S)) at 10 w
     assert (low, high) == pytest.approx((0.7529 ** np.exp(reach), 0.7529 ** np.exp(-reach)), abs=1e-3)
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 @pytest.mark.parametrize("ties", [False, True])
 def test_curve_and_error_are_those_of_statsmodels(ties):
     _, time, event = times.drawn(ties=ties)
@@ -47,6 +49,7 @@ def test_uncensored_it_is_the_share_that_is_left():
     assert found.variance[:-1] == pytest.approx((found.survival * (1 - found.survival) / 50)[:-1])
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_what_nobody_saw_is_none():
     found = survival.kaplan_meier(np.array([1, 2, 3.0]), np.array([True, False, False]))
     assert (found.at(3), found.at(3.1)) == (pytest.approx(2 / 3), None)
@@ -71,6 +74,7 @@ def test_the_test_of_the_trial_is_the_published_one():
     assert found.expected == pytest.approx({"False": 19.25, "True": 10.75}, abs=0.005)
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 @pytest.mark.parametrize("n_groups", [2, 3, 5])
 @pytest.mark.parametrize("ties", [False, True])
 def test_groups_are_tested_as_by_statsmodels(n_groups, ties):

@@ -29,6 +29,7 @@ def by_definition(predicted, time, event, horizon) -> float:
     return float((lost + left).mean())
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 @pytest.mark.parametrize("ties", [False, True])
 def test_scores_are_their_definition(ties):
     linear, time, event = times.drawn(80, ties=ties)
@@ -88,6 +89,7 @@ def test_counts_are_cases_that_stand_several_times():
         assert found[:, place] == pytest.approx(survival_scores.briers(*again, HORIZONS))
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_beyond_what_was_seen_it_is_undefined():
     time, event = np.array([1, 2, 3.0]), np.array([True, True, False])
     predicted = np.full((3, 3), 0.5)

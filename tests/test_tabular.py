@@ -13,6 +13,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from radiotrace.errors import StageError
+from radiotrace.pipeline import splits
 from radiotrace.records.dataset import Case, Column, Identity, ImageFile
 from radiotrace.records.sections.tabular.train import BoostingSection, TrainParams
 from radiotrace.records.sections.validate import ValidateParams
@@ -95,6 +96,7 @@ def test_a_table_is_read_with_what_is_not_known(tmp_path):
     assert unknown == [row["case_id"] for row in risk_tables.rows("survival") if row["marker"] == "n/a"]
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_every_fault_of_a_declaration_is_named_at_once(tmp_path):
     declared = risk_tables.declaration("binary")
     declared["columns"]["grade"]["categories"] = ["low", "high"]
@@ -200,15 +202,18 @@ def found_of(values: dict[str, list], **columns: Column) -> dict[str, str]:
 NUMBER = Column("feature", "number", "")
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_a_measurement_that_is_no_leak_is_let_pass():
     assert found_of({"marker": list(rng().normal(size=60))}, marker=NUMBER) == {}
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 @pytest.mark.parametrize(
     ("values", "check"),
     [
         ([0.5 * (place % 2) + 0.01 * place for place in range(60)], None),
         ([10.0 * (place % 2) + 0.001 * place for place in range(60)], "tells_alone"),
+        ([-10.0 * (place % 2) + 0.001 * place for place in range(60)], "tells_alone"),  # the sick have less
         ([float(place) for place in range(60)], "identifier"),
         ([None if place % 2 else 0.37 * (place * 17 % 31) for place in range(60)], "missing_tells"),
     ],
@@ -220,6 +225,7 @@ def test_a_column_that_knows_the_outcome_is_an_error(values, check):
     assert errors == ([] if check is None else [check])
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_rows_that_stand_twice_are_told():
     cases = [case(f"row_{place:02d}", outcome="well", marker=float(place * place)) for place in range(6)]
     cases.append(case("again", outcome="well", marker=9.0))
@@ -229,6 +235,7 @@ def test_rows_that_stand_twice_are_told():
     assert any(check == "same_features" for _, check in found)
 
 
+@pytest.mark.requirement("SRS-ROW-2")
 def test_a_value_out_of_its_range_and_an_event_at_time_zero_are_errors():
     columns = {
         "marker": Column("feature", "number", "mg/l", 0, 1),
@@ -242,6 +249,7 @@ def test_a_value_out_of_its_range_and_an_event_at_time_zero_are_errors():
 # Encoding
 
 
+@pytest.mark.requirement("SRS-ROW-1")
 def test_encoding_fills_with_what_its_own_rows_say():
     x = np.array([[1, 0], [3, 2], [np.nan, 2], [100, np.nan]], np.float32)
     found = encoding.fitted(x, (AGE, GRADE))
@@ -257,6 +265,7 @@ def test_encoding_fills_with_what_its_own_rows_say():
     assert found(x).tolist() == expected
 
 
+@pytest.mark.requirement("SRS-ROW-1")
 def test_imputation_of_a_fold_does_not_see_the_rows_that_are_held_out():
     of = rows(60)
     x = of.x.copy()
@@ -371,6 +380,28 @@ def test_tuning_takes_what_loses_least_over_folds(name):
     assert found.boosting is None or found.boosting.trees == best.trees
 
 
+@pytest.mark.requirement("SRS-ROW-1")
+@pytest.mark.parametrize("name", ["linear", "boosting"])
+def test_each_fold_is_judged_by_a_model_that_its_rows_had_no_part_in(name):
+    """A number that is known of few, and of each fold in another range: what stands where it is not known
+    differs by what the rows that are held out would add."""
+    of, asked = rows(150), settings()
+    fold_of = splits.assign_folds(sorted(of.subjects), asked.folds, asked.seed)
+    folds = np.array([fold_of[subject] for subject in of.subjects])
+    x = of.x.copy()
+    x[:, 1] = np.where(rng(3).random(150) < 0.3, x[:, 1] + 100 * folds, np.nan)
+    of = replace(of, x=x)
+    found = tuning.TUNED[name](of, FEATURES, asked)
+    expected = []
+    for fold in range(asked.folds):
+        held_out = of.chosen(folds == fold)
+        one = tuning.fitted(of.chosen(folds != fold), FEATURES, found, None)
+        expected.append(fitting.loss(one.score(one.encoding(held_out.x)), held_out))
+    [best] = [one for one in found.candidates if one.chosen]
+    assert best.loss == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+@pytest.mark.requirement("SRS-ROW-1")
 def test_a_group_that_is_held_out_is_judged_by_a_model_of_the_others():
     of = rows(200)
     cases = [

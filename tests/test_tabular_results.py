@@ -86,6 +86,7 @@ def test_measures_of_a_case_are_squares_and_logarithms():
     assert measures.row(Told(None, 0.0, 0.8)) == {"brier": 0.0, "log_loss_nats": 0.0}
 
 
+@pytest.mark.requirement("SRS-TIME-1")
 def test_who_is_censored_before_the_horizon_weighs_nothing():
     of = Rows(
         ("a", "b", "c", "d"),

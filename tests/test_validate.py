@@ -244,7 +244,9 @@ def test_a_line_gives_found_and_expected(spoilt, capsys):
 
 def test_the_message_ends_with_the_way_out(spoilt, capsys):
     run()
-    assert capsys.readouterr().err.splitlines()[-1].removeprefix("The others: ") == validate.WAY_OUT
+    *_, way_out, page = capsys.readouterr().err.splitlines()
+    assert way_out.removeprefix("The others: ") == validate.WAY_OUT
+    assert page == "Each beside a picture of its case: execution/findings.html."
 
 
 def of_checks(*names):

@@ -11,7 +11,6 @@ from math import prod
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from radiotrace.imaging.image import Grid, Image
 from radiotrace.records.preprocessing import Crop
@@ -101,6 +100,8 @@ def nonzero(channels_zyx: Iterable[np.ndarray]) -> np.ndarray:
 def filled(channels_zyx: Iterable[np.ndarray]) -> np.ndarray:
     """The foreground, bool (z, y, x): where any channel is not 0, and holes within it, of voxels that meet
     face to face. Of a picture of one slice a hole is one in its plane."""
+    from scipy import ndimage  # here, because whoever predicts without a foreground needs no SciPy
+
     there_zyx = nonzero(channels_zyx)
     thin = [axis for axis, edge in enumerate(there_zyx.shape) if edge == 1]
     within = ndimage.binary_fill_holes(there_zyx.squeeze(tuple(thin)))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from radiotrace.imaging.channels import Channel
 from radiotrace.imaging.image import Image
@@ -91,6 +90,9 @@ def probabilities(logits: np.ndarray, kind: Kind) -> np.ndarray:
         logits: (n, labels) where a case has one class, of which the first is none of the others;
             (n, labels - 1) where it may have several.
     """
+    values = logits.astype(np.float64)
     if kind == "class":
-        return special.softmax(logits.astype(np.float64), axis=1)[:, 1:]
-    return special.expit(logits.astype(np.float64))
+        odds = np.exp(values - values.max(1, keepdims=True))
+        return (odds / odds.sum(1, keepdims=True))[:, 1:]
+    small = np.exp(-np.abs(values))  # never overflows
+    return np.where(values >= 0, 1, small) / (1 + small)

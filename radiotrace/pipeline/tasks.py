@@ -223,6 +223,12 @@ def read(path: Path) -> Task:
     )
 
 
+def schemas(task: str, root: Path = ROOT) -> set[str]:
+    """Of the records that a task declares, unchecked: of one whose schemas are not written yet, too."""
+    path = Path(root) / place(task)
+    return set(_whole(params.load_yaml(path), path)["records"].values())
+
+
 def _whole(values: Any, path: Path) -> Any:
     """A declaration that says it is like that of another task, with what it does not say itself: mappings are
     put together key by key, words of vouched and plots are added, and null takes away. Scripts of stages that

@@ -78,7 +78,7 @@ def ways(task: str, metric: str) -> list[str]:
     """How the interval of a metric of a task may be made; where there are two, the second is of an event in
     time."""
     of_tasks = records.schema("metric_names")["properties"]["metric"]["anyOf"]
-    (made,) = (of["intervals"] for of in of_tasks if of["title"] == task)
+    made = next((of["intervals"] for of in of_tasks if of["title"] == task), {})
     return next((words for pattern, words in made.items() if fnmatchcase(metric, pattern)), USUAL).split()
 
 

@@ -339,9 +339,7 @@ def _schemas(stage: Stage, closure: list[str], study: Study) -> set[str]:
     """
     root, of_task = study.repository, set(task_of(study).records.values())
     known = {path.name.removesuffix(".schema.json") for path in (root / "schemas").glob("*.schema.json")}
-    of_others = {
-        schema for task in tasks.known(root) for schema in tasks.declared(task, root).records.values()
-    }
+    of_others = {schema for task in tasks.known(root) for schema in tasks.schemas(task, root)}
     used = set(of_task) if stage.name == LAST else set()
     for path in closure:
         named, literals, has_table = _schemas_in((root / path).read_text("utf-8"))
